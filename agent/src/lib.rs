@@ -1,0 +1,9 @@
+//! `t0rn-agent` keeps one collator container running *and making progress*.
+//!
+//! Modules in reading order: the vocabulary ([`event`]), the pure core ([`sync`], [`machine`],
+//! [`signature`]), the one loop that executes what the core decides ([`supervisor`]), the adapters it
+//! drives ([`docker`], [`exporter`], [`host`]), what it leaves behind ([`state`], [`recorder`]), and the
+//! edges ([`config`], [`api`], [`status`], [`cli`], [`replay`], [`trace`]).
+
+pub mod config;
+pub mod event;
