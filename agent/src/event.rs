@@ -129,13 +129,23 @@ pub enum Container {
     /// Created, never started since (or start failed).
     Created { spec_matches: bool },
     /// Running. `started_at` identifies the run.
-    Running { started_at: Option<i64>, spec_matches: bool },
+    Running {
+        started_at: Option<i64>,
+        spec_matches: bool,
+    },
     /// Frozen by `docker pause`.
-    Paused { started_at: Option<i64>, spec_matches: bool },
+    Paused {
+        started_at: Option<i64>,
+        spec_matches: bool,
+    },
     /// Docker's restart policy is waiting to start it again.
     Restarting,
     /// Not running.
-    Exited { at: Option<i64>, exit: Exit, spec_matches: bool },
+    Exited {
+        at: Option<i64>,
+        exit: Exit,
+        spec_matches: bool,
+    },
     /// Somebody sent it a signal through Docker (`docker kill`, or the first step of `docker stop`).
     Signalled { at: Option<i64>, signal: i64 },
     /// `docker stop` (or `docker restart`) finished stopping it.
@@ -210,11 +220,19 @@ pub enum Failure {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     Container(Container),
-    Sample { chain: Chain, sample: Sample },
-    ScrapeFailed { chain: Chain, error: ScrapeError },
+    Sample {
+        chain: Chain,
+        sample: Sample,
+    },
+    ScrapeFailed {
+        chain: Chain,
+        error: ScrapeError,
+    },
     Host(HostFacts),
     Activity(Activity),
-    Docker { reachable: bool },
+    Docker {
+        reachable: bool,
+    },
     /// The agent or the host was stopped or suspended until now.
     Gap,
     /// A deadline passed; nothing else happened.

@@ -7,3 +7,6 @@
 
 pub mod config;
 pub mod event;
+pub mod machine;
+pub mod signature;
+pub mod sync;

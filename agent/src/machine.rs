@@ -1,0 +1,308 @@
+//! The judge: one place that decides what is done to the container.
+//!
+//! Pure: [`Machine::step`] takes the time and one [`Event`] and returns the [`Action`]s to execute;
+//! [`Machine::next_deadline`] says when to call again if nothing happens. It reads no clock, does no I/O
+//! and logs nothing, so a trace replayed through it takes the same decisions as the live agent did.
+//!
+//! ```text
+//!                      ┌────────────── exit, kill, removal ──────────────┐
+//!                      ▼                                                 │
+//!   missing ──Start──▶ starting ──exporter answers──▶ running, judged ───┤
+//!                      ▲   ▲                            │   │   │        │
+//!        Start, after  │   └── progress clears cures ◀──┘   │   │        │
+//!        backoff       │        Restart (frozen, stalled,   │   │        │
+//!                      │        isolated; within budget) ◀──┘   │        │
+//!   backoff ◀──────────┤                                        │        │
+//!                      │                       Hold (no restart │        │
+//!   stopped ◀── stop ──┤◀── start ── holding ◀── can help) ◀────┴────────┘
+//!   (a person's wish)  │                │
+//!                      └── room again ◀─┴── Stop (disk below its floor)
+//! ```
+//!
+//! Every action is executed one at a time and comes back as [`Event::Finished`].
+
+mod container;
+mod cure;
+mod decide;
+mod policy;
+mod report;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Activity, Chain, Command, Event, Failure, HostFacts, Sample, Time};
+use crate::sync::{Context, Tracker, Verdict};
+pub use cure::Cures;
+pub use policy::Policy;
+pub use report::{Health, Next, Phase, Problem};
+
+/// What the supervisor has to execute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Bring the container to running: pull, create, re-create or start as needed.
+    Start { cause: Cause },
+    /// Stop it cleanly and start it again.
+    Restart { cause: Cause },
+    /// Stop it cleanly; Docker's policy must not start it either.
+    Stop { cause: Cause },
+    /// As `Stop`, for a fault that no restart cures: it stays down until an operator says `start`.
+    Hold { cause: Cause },
+    /// As `Stop`, for a crash loop: take it over from Docker's policy and wait.
+    Backoff { cause: Cause, wait: Duration },
+    /// Tell somebody. `over` says that the condition has passed.
+    Notify { cause: Cause, over: bool },
+    /// The last action for this cause has shown whether it helped.
+    Judged { cause: Cause, helped: bool },
+}
+
+/// Why something is wrong or something is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    // health restarts
+    Frozen,
+    Stalled,
+    Isolated,
+    NoExporter,
+    // what happened to the container
+    Missing,
+    Exited,
+    Killed,
+    Removed,
+    SpecChanged,
+    CrashLoop,
+    OutOfMemory,
+    Foreign,
+    ActionFailed,
+    // holds
+    DatabaseCorrupted,
+    DatabaseNewer,
+    DatabaseForeign,
+    DataInUse,
+    WrongChain,
+    NoNetworkKey,
+    BadArguments,
+    MissingExecutable,
+    // conditions
+    DiskFull,
+    DiskFreed,
+    DiskLow,
+    ClockOff,
+    NetworkDown,
+    DockerUnreachable,
+    Quiet,
+    FallingBehind,
+    Blind,
+    NotHelping,
+    BudgetSpent,
+    // people
+    Operator,
+    StoppedByPerson,
+    Paused,
+}
+
+impl Cause {
+    /// The word used in traces, status and metrics.
+    pub fn name(self) -> String {
+        serde_json::to_value(self)
+            .ok()
+            .and_then(|v| v.as_str().map(str::to_owned))
+            .unwrap_or_default()
+    }
+
+    /// The causes that a health restart is spent on.
+    pub const HEALTH: [Self; 4] = [Self::Frozen, Self::Isolated, Self::Stalled, Self::NoExporter];
+}
+
+/// Whether the collator is wanted running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Desired {
+    Running,
+    /// `t0rn-agent stop`.
+    StoppedByOperator,
+    /// `docker stop`.
+    StoppedByPerson,
+}
+
+/// The container as far as known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Seen {
+    Unknown,
+    Missing,
+    Foreign,
+    Created,
+    Running,
+    /// Frozen by `docker pause`.
+    Paused,
+    /// Docker's policy is about to start it.
+    Restarting,
+    Exited,
+}
+
+impl Seen {
+    fn is_up(self) -> bool {
+        matches!(self, Self::Running | Self::Paused)
+    }
+}
+
+/// An end whose author is not known yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Settle {
+    until: Time,
+    cause: Cause,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Pause {
+    pub(crate) until: Time,
+    pub(crate) reason: String,
+}
+
+/// How the last run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastExit {
+    pub at: Time,
+    pub code: Option<i64>,
+    pub oom: bool,
+}
+
+/// Everything the core remembers; it survives the agent.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each with a name of its own"
+)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    now: Time,
+    desired: Desired,
+    seen: Seen,
+    /// A snapshot of this life of the agent has been seen.
+    observed: bool,
+    /// Docker's start time of this run, Unix milliseconds.
+    started_at: Option<i64>,
+    /// When this run began, as far as known.
+    up_since: Option<Time>,
+    spec_matches: bool,
+    docker_down: bool,
+    in_flight: Option<Action>,
+    /// News from Docker up to this wall time (Unix milliseconds) is about our own doing.
+    ours_until: Option<i64>,
+    /// A signal was sent to this run through Docker by somebody else.
+    signalled: Option<i64>,
+    settle: Option<Settle>,
+    hold: Option<Cause>,
+    disk_stop: bool,
+    pause: Option<Pause>,
+    trackers: BTreeMap<Chain, Tracker>,
+    host: HostFacts,
+    activity: Option<(Time, Activity)>,
+    /// Bytes a second read from block devices.
+    block_rate: Option<u64>,
+    /// Ends that nobody asked for, within the last ten minutes.
+    crashes: VecDeque<Time>,
+    crash_loop: bool,
+    /// Starts of ours since the container last ran for `backoff_reset`.
+    attempts: u32,
+    next_start: Option<Time>,
+    last_failure: Option<(Failure, String)>,
+    last_exit: Option<LastExit>,
+    cures: Cures,
+    crash_restarts: u64,
+    health_restarts: u64,
+    /// Problems that were reported and are not over.
+    told: Vec<Cause>,
+    /// An operator asked for a start: that also goes while automatic actions are paused.
+    asked: bool,
+}
+
+/// The pure core.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Machine {
+    policy: Policy,
+    state: State,
+}
+
+impl Machine {
+    /// A core that knows nothing yet.
+    pub fn new(policy: Policy, now: Time) -> Self {
+        let trackers = policy.trackers();
+        let state = State {
+            now,
+            desired: Desired::Running,
+            seen: Seen::Unknown,
+            observed: false,
+            started_at: None,
+            up_since: None,
+            spec_matches: true,
+            docker_down: false,
+            in_flight: None,
+            ours_until: None,
+            signalled: None,
+            settle: None,
+            hold: None,
+            disk_stop: false,
+            pause: None,
+            trackers,
+            host: HostFacts::default(),
+            activity: None,
+            block_rate: None,
+            crashes: VecDeque::new(),
+            crash_loop: false,
+            attempts: 0,
+            next_start: None,
+            last_failure: None,
+            last_exit: None,
+            cures: Cures::default(),
+            crash_restarts: 0,
+            health_restarts: 0,
+            told: Vec::new(),
+            asked: false,
+        };
+        Self { policy, state }
+    }
+
+    /// What has to be kept so that [`Machine::resume`] goes on from here.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Goes on from what an earlier life of the agent knew. Windows start anew: nobody watched in between.
+    ///
+    /// `now` is on the clock of that earlier life.
+    pub fn resume(policy: Policy, mut state: State, now: Time) -> Self {
+        let mut trackers = policy.trackers();
+        for (chain, tracker) in &mut trackers {
+            if let Some(known) = state.trackers.remove(chain) {
+                *tracker = known;
+            }
+        }
+        state.trackers = trackers;
+        state.observed = false;
+        state.settle = None;
+        state.signalled = None;
+        state.now = state.now.max(now);
+        let mut machine = Self { policy, state };
+        machine.forget_windows();
+        machine
+    }
+
+    /// An action of ours that a former life of the agent began and did not see finished.
+    pub fn interrupted(&mut self) -> Option<Action> {
+        self.state.in_flight.take()
+    }
+}
+
+impl State {
+    /// The latest time that this state knows of.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+}

@@ -1,0 +1,114 @@
+//! Health restarts as a cure: how many may be spent, and whether they helped.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Cause;
+use crate::event::{Chain, Time};
+
+/// Unhelpful restarts in a row for one cause after which that cure is not tried again.
+const GIVE_UP_AFTER: u32 = 2;
+
+/// The restarts spent so far and what became of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cures {
+    /// When health restarts were ordered, within the budget's window.
+    spent: VecDeque<Time>,
+    open: BTreeMap<Cause, Trial>,
+}
+
+/// Restarts for one cause since the chain last got beyond where it was stuck.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Trial {
+    tries: u32,
+    /// Whether the last try was already judged unhelpful.
+    judged: bool,
+    /// The chain that has to move; `None` is any.
+    chain: Option<Chain>,
+    /// Best and finalized of each chain when the first try was ordered.
+    stuck_at: BTreeMap<Chain, (Option<u64>, Option<u64>)>,
+}
+
+impl Cures {
+    /// Health restarts still allowed at `now`.
+    pub fn left(&self, now: Time, budget: u32, window: Duration) -> u32 {
+        let spent = self.spent.iter().filter(|t| now.since(**t) < window).count();
+        budget.saturating_sub(u32::try_from(spent).unwrap_or(u32::MAX))
+    }
+
+    /// When the budget next grows.
+    pub fn next_refill(&self, window: Duration) -> Option<Time> {
+        self.spent.front().map(|t| *t + window)
+    }
+
+    /// By how much the window before the next restart for `cause` is stretched: doubled by each try
+    /// that has not helped so far.
+    pub fn stretch(&self, cause: Cause) -> u32 {
+        1 << self.tries(cause).min(8)
+    }
+
+    /// Whether the cure for `cause` was tried often enough to know that it does not help.
+    pub fn given_up(&self, cause: Cause) -> bool {
+        self.tries(cause) >= if cause == Cause::NoExporter { 1 } else { GIVE_UP_AFTER }
+    }
+
+    /// Notes a restart for `cause`, ordered while the chains stood at `heights`.
+    pub fn order(
+        &mut self,
+        now: Time,
+        window: Duration,
+        cause: Cause,
+        chain: Option<Chain>,
+        heights: BTreeMap<Chain, (Option<u64>, Option<u64>)>,
+    ) {
+        self.spent.retain(|t| now.since(*t) < window);
+        self.spent.push_back(now);
+        let trial = self.open.entry(cause).or_insert(Trial {
+            tries: 0,
+            judged: false,
+            chain,
+            stuck_at: heights,
+        });
+        trial.tries += 1;
+        trial.judged = false;
+    }
+
+    /// Notes that `chain` stands at these heights; returns the causes whose cure has thereby helped.
+    pub fn moved(&mut self, chain: Chain, best: Option<u64>, finalized: Option<u64>) -> Vec<Cause> {
+        if self.open.is_empty() {
+            return Vec::new();
+        }
+        let beyond = |trial: &Trial| {
+            let (was_best, was_finalized) = trial.stuck_at.get(&chain).copied().unwrap_or_default();
+            trial.chain.is_none_or(|c| c == chain)
+                && (best.is_some_and(|b| was_best.is_none_or(|w| b > w))
+                    || finalized.is_some_and(|f| was_finalized.is_none_or(|w| f > w)))
+        };
+        let helped: Vec<Cause> = self.open.iter().filter(|(_, t)| beyond(t)).map(|(c, _)| *c).collect();
+        self.open.retain(|c, _| !helped.contains(c));
+        helped
+    }
+
+    /// The exporters answer again after a restart because they never had: that was the whole trouble.
+    pub fn exporter_answers(&mut self) -> bool {
+        self.open.remove(&Cause::NoExporter).is_some()
+    }
+
+    /// Notes that the trouble is back although a restart was tried; true once a try.
+    pub fn is_back(&mut self, cause: Cause) -> bool {
+        self.open
+            .get_mut(&cause)
+            .is_some_and(|t| !std::mem::replace(&mut t.judged, true))
+    }
+
+    /// An operator says that things have changed: every cure may be tried again.
+    pub fn forgive(&mut self) {
+        self.open.clear();
+    }
+
+    fn tries(&self, cause: Cause) -> u32 {
+        self.open.get(&cause).map_or(0, |t| t.tries)
+    }
+}

@@ -1,0 +1,102 @@
+//! The numbers that the core judges by.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::event::Chain;
+use crate::sync::Windows;
+
+/// What the core takes from the configuration: windows, budgets and thresholds, nothing else.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// The chains that have an exporter.
+    pub chains: Vec<Chain>,
+    pub windows: Windows,
+    pub startup_grace: Duration,
+    pub frozen_after: Duration,
+    pub backoff_initial: Duration,
+    pub backoff_max: Duration,
+    pub backoff_reset: Duration,
+    pub start_timeout: Duration,
+    pub budget: u32,
+    pub budget_window: Duration,
+    pub disk_warn_percent: u8,
+    /// Bytes.
+    pub disk_floor: u64,
+    pub clock_warn: Duration,
+}
+
+impl From<&Config> for Policy {
+    fn from(config: &Config) -> Self {
+        let Config {
+            health,
+            restart,
+            host,
+            chains,
+            ..
+        } = config;
+        Self {
+            chains: chains.keys().copied().collect(),
+            windows: Windows {
+                lag_blocks: health.lag_blocks,
+                stall_after: health.stall_after,
+                isolated_after: health.isolated_after,
+                stale_after: health.scrape_interval * 3,
+                gap_after: (health.scrape_interval * 3).max(Duration::from_mins(1)),
+                activity_extension: health.activity_extension,
+                activity_bytes: health.activity_bytes,
+            },
+            startup_grace: health.startup_grace,
+            frozen_after: health.frozen_after,
+            backoff_initial: restart.backoff_initial,
+            backoff_max: restart.backoff_max,
+            backoff_reset: restart.backoff_reset,
+            start_timeout: restart.start_timeout,
+            budget: restart.budget,
+            budget_window: restart.budget_window,
+            disk_warn_percent: host.disk_warn_percent,
+            disk_floor: host.disk_floor,
+            clock_warn: host.clock_warn,
+        }
+    }
+}
+
+impl Policy {
+    /// One tracker for each chain that has an exporter.
+    pub(super) fn trackers(&self) -> BTreeMap<Chain, crate::sync::Tracker> {
+        self.chains
+            .iter()
+            .map(|c| (*c, crate::sync::Tracker::new(*c)))
+            .collect()
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        let (seconds, minutes) = (Duration::from_secs, Duration::from_mins);
+        Self {
+            chains: Chain::ALL.to_vec(),
+            windows: Windows {
+                lag_blocks: 10,
+                stall_after: minutes(5),
+                isolated_after: minutes(5),
+                stale_after: seconds(15),
+                gap_after: minutes(1),
+                activity_extension: 3,
+                activity_bytes: 32 << 10,
+            },
+            startup_grace: minutes(10),
+            frozen_after: minutes(2),
+            backoff_initial: seconds(1),
+            backoff_max: minutes(5),
+            backoff_reset: minutes(30),
+            start_timeout: seconds(30),
+            budget: 3,
+            budget_window: minutes(6 * 60),
+            disk_warn_percent: 10,
+            disk_floor: 2 << 30,
+            clock_warn: Duration::from_millis(500),
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! What is known, in the words of the contract: phase, health, problems, and what comes next.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Action, Cause, Desired, Machine, Seen};
+use crate::event::{Chain, Time};
+use crate::sync::Verdict;
+
+/// The one word that answers "what is it doing?".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    Pulling,
+    Starting,
+    Syncing,
+    Synced,
+    WaitingForRelay,
+    Quiet,
+    Isolated,
+    Stalled,
+    Frozen,
+    Restarting,
+    Backoff,
+    Holding,
+    Paused,
+    Stopped,
+    DockerUnreachable,
+}
+
+/// The one word that answers "is it fine?". Unknown is neither good nor bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    Ok,
+    Unknown,
+    Degraded,
+    Critical,
+}
+
+/// Something that is wrong now, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    pub cause: Cause,
+    pub health: Health,
+    pub text: String,
+}
+
+/// What the core will do if nothing changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Next {
+    /// `start`, `restart` or `resume`.
+    pub action: &'static str,
+    pub at: Time,
+    pub cause: Cause,
+}
+
+impl Machine {
+    pub fn phase(&self) -> Phase {
+        let state = &self.state;
+        if state.docker_down {
+            return Phase::DockerUnreachable;
+        }
+        match &state.in_flight {
+            Some(Action::Restart { .. }) => return Phase::Restarting,
+            Some(Action::Start { .. }) if matches!(state.seen, Seen::Missing) => return Phase::Pulling,
+            Some(Action::Start { .. }) if !state.seen.is_up() => return Phase::Starting,
+            _ => {}
+        }
+        if state.desired != Desired::Running {
+            return Phase::Stopped;
+        }
+        if state.pause.is_some() {
+            return Phase::Paused;
+        }
+        if state.hold.is_some() || state.seen == Seen::Foreign || state.disk_stop {
+            return Phase::Holding;
+        }
+        match state.seen {
+            Seen::Unknown => Phase::Starting,
+            Seen::Running | Seen::Paused => self.running_phase(),
+            _ if state.last_exit.is_none() && state.last_failure.is_none() => Phase::Starting,
+            _ => Phase::Backoff,
+        }
+    }
+
+    fn running_phase(&self) -> Phase {
+        let now = self.state.now;
+        if let Some((cause, ..)) = self.fault(now).filter(|(_, _, lasted, window)| lasted >= window) {
+            return match cause {
+                Cause::Isolated => Phase::Isolated,
+                Cause::Stalled => Phase::Stalled,
+                _ => Phase::Frozen,
+            };
+        }
+        let verdicts = || self.state.trackers.keys().map(|c| self.verdict(now, *c));
+        let order = [
+            (Verdict::Isolated, Phase::Isolated),
+            (Verdict::Stalled, Phase::Stalled),
+            (Verdict::WaitingForRelay, Phase::WaitingForRelay),
+            (Verdict::Quiet, Phase::Quiet),
+            (Verdict::Syncing, Phase::Syncing),
+            (Verdict::Synced, Phase::Synced),
+        ];
+        order
+            .into_iter()
+            .find(|(verdict, _)| verdicts().any(|v| v == *verdict))
+            .map_or(Phase::Starting, |(_, phase)| phase)
+    }
+
+    pub fn health(&self) -> Health {
+        if let Some(worst) = self.causes().into_iter().map(severity).max() {
+            return worst;
+        }
+        let now = self.state.now;
+        let known = |chain: &Chain| !matches!(self.verdict(now, *chain), Verdict::Unknown | Verdict::Starting);
+        if self.state.seen.is_up() && self.state.trackers.keys().any(known) {
+            Health::Ok
+        } else {
+            Health::Unknown
+        }
+    }
+
+    /// Everything that is wrong now, the worst first, each with its remedy.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems: Vec<Problem> = self
+            .causes()
+            .into_iter()
+            .map(|cause| Problem {
+                cause,
+                health: severity(cause),
+                text: self.explain(cause),
+            })
+            .collect();
+        problems.sort_by_key(|p| std::cmp::Reverse(p.health));
+        problems
+    }
+
+    /// What will be done next if nothing changes, and when.
+    pub fn next(&self) -> Option<Next> {
+        let state = &self.state;
+        if let Some(pause) = &state.pause {
+            return Some(Next {
+                action: "resume",
+                at: pause.until,
+                cause: Cause::Paused,
+            });
+        }
+        let idle = state.desired == Desired::Running && state.hold.is_none() && !state.disk_stop && !state.docker_down;
+        if !idle || state.in_flight.is_some() || state.seen == Seen::Foreign {
+            return None;
+        }
+        if !state.seen.is_up() {
+            let at = state.settle.map(|s| s.until).or(state.next_start)?;
+            return Some(Next {
+                action: "start",
+                at,
+                cause: if state.crash_loop {
+                    Cause::CrashLoop
+                } else {
+                    Cause::Exited
+                },
+            });
+        }
+        let (cause, _, lasted, window) = self.fault(state.now)?;
+        if state.cures.given_up(cause) {
+            return None;
+        }
+        let stretched = window.saturating_mul(state.cures.stretch(cause));
+        let mut at = state.now + stretched.saturating_sub(lasted);
+        if self.budget_left() == 0 {
+            at = at.max(state.cures.next_refill(self.policy.budget_window)?);
+        }
+        Some(Next {
+            action: "restart",
+            at,
+            cause,
+        })
+    }
+
+    /// Health restarts that may still be spent within the budget's window.
+    pub fn budget_left(&self) -> u32 {
+        self.state
+            .cures
+            .left(self.state.now, self.policy.budget, self.policy.budget_window)
+    }
+
+    pub(super) fn tell(&mut self, actions: &mut Vec<Action>) {
+        let causes = self.causes();
+        if causes == self.state.told {
+            return;
+        }
+        let over = self
+            .state
+            .told
+            .iter()
+            .filter(|c| !causes.contains(c))
+            .map(|c| (*c, true));
+        let new = causes
+            .iter()
+            .filter(|c| !self.state.told.contains(c))
+            .map(|c| (*c, false));
+        actions.extend(over.chain(new).map(|(cause, over)| Action::Notify { cause, over }));
+        self.state.told = causes;
+    }
+
+    /// What is wrong now, in no particular order.
+    pub(super) fn causes(&self) -> Vec<Cause> {
+        let Self { state, policy } = self;
+        let mut causes = Vec::new();
+        let mut add = |wrong: bool, cause: Cause| {
+            if wrong {
+                causes.push(cause);
+            }
+        };
+        let host = &state.host;
+        let percent_low =
+            |free: u64, total: u64| u128::from(free) * 100 < u128::from(total) * u128::from(policy.disk_warn_percent);
+        let disk_low = host
+            .disk_free_bytes
+            .zip(host.disk_total_bytes)
+            .is_some_and(|(f, t)| percent_low(f, t));
+        let clock_off = host
+            .clock_offset_ms
+            .is_some_and(|ms| ms.abs() > policy.clock_warn.as_secs_f64() * 1000.0);
+        add(state.docker_down, Cause::DockerUnreachable);
+        add(state.seen == Seen::Foreign, Cause::Foreign);
+        add(state.desired == Desired::StoppedByOperator, Cause::Operator);
+        add(state.desired == Desired::StoppedByPerson, Cause::StoppedByPerson);
+        add(state.pause.is_some(), Cause::Paused);
+        add(state.disk_stop, Cause::DiskFull);
+        add(disk_low && !state.disk_stop, Cause::DiskLow);
+        add(clock_off, Cause::ClockOff);
+        add(host.network_ok == Some(false), Cause::NetworkDown);
+        add(state.crash_loop, Cause::CrashLoop);
+        add(
+            state.last_failure.is_some() && state.hold.is_none() && state.seen != Seen::Foreign,
+            Cause::ActionFailed,
+        );
+        let down = matches!(state.seen, Seen::Exited | Seen::Restarting);
+        let wanted = state.desired == Desired::Running && state.hold.is_none() && !state.disk_stop;
+        add(
+            down && wanted && state.last_exit.is_some() && state.in_flight.is_none(),
+            Cause::Exited,
+        );
+        add(
+            state.last_exit.as_ref().is_some_and(|e| e.oom) && !self.ran_long(),
+            Cause::OutOfMemory,
+        );
+        if let Some(cause) = state.hold {
+            causes.push(cause);
+        }
+        if state.seen.is_up() && state.in_flight.is_none() {
+            self.running_causes(&mut causes);
+        }
+        causes
+    }
+
+    fn running_causes(&self, causes: &mut Vec<Cause>) {
+        let Self { state, .. } = self;
+        let now = state.now;
+        if let Some((cause, ..)) = self.fault(now).filter(|(_, _, lasted, window)| lasted >= window) {
+            let given_up = state.cures.given_up(cause);
+            match cause {
+                Cause::NoExporter if given_up => causes.push(Cause::Blind),
+                _ => causes.push(cause),
+            }
+            if given_up && cause != Cause::NoExporter {
+                causes.push(Cause::NotHelping);
+            } else if self.budget_left() == 0 {
+                causes.push(Cause::BudgetSpent);
+            }
+            return;
+        }
+        let mut quiet = false;
+        let mut falling = false;
+        let mut blind = false;
+        for (chain, tracker) in &state.trackers {
+            quiet |= self.verdict(now, *chain) == Verdict::Quiet;
+            falling |= tracker.falling_behind(now);
+            let stale = tracker
+                .sampled_at()
+                .is_some_and(|at| now.since(at) > self.policy.windows.stale_after);
+            let garbage = tracker.last_error().is_some_and(|e| !e.is_silence()) && tracker.sample().is_none();
+            blind |= tracker.last_error().is_some() && (stale || garbage);
+        }
+        let found = [
+            (quiet, Cause::Quiet),
+            (falling, Cause::FallingBehind),
+            (blind, Cause::Blind),
+        ];
+        causes.extend(found.into_iter().filter(|(wrong, _)| *wrong).map(|(_, cause)| cause));
+    }
+
+    fn ran_long(&self) -> bool {
+        self.state
+            .up_since
+            .is_some_and(|since| self.state.now.since(since) >= self.policy.backoff_reset)
+    }
+}
+
+/// How bad a cause is while it lasts.
+fn severity(cause: Cause) -> Health {
+    match cause {
+        Cause::Quiet
+        | Cause::FallingBehind
+        | Cause::ClockOff
+        | Cause::DiskLow
+        | Cause::DockerUnreachable
+        | Cause::Blind
+        | Cause::OutOfMemory
+        | Cause::Paused
+        | Cause::NetworkDown
+        | Cause::ActionFailed
+        | Cause::Exited
+        | Cause::NoExporter => Health::Degraded,
+        _ => Health::Critical,
+    }
+}

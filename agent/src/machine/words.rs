@@ -1,0 +1,124 @@
+//! Causes in words: what is wrong and what to do about it.
+
+use super::{Cause, Machine};
+use crate::event::Command;
+
+impl Machine {
+    /// One sentence on `cause` as it stands now, with the remedy.
+    pub fn explain(&self, cause: Cause) -> String {
+        let state = &self.state;
+        match cause {
+            Cause::ActionFailed => state
+                .last_failure
+                .as_ref()
+                .map_or_else(String::new, |(_, error)| error.clone()),
+            Cause::Paused => match &state.pause {
+                Some(pause) if !pause.reason.is_empty() => {
+                    format!(
+                        "automatic actions are paused ({}): t0rn-agent resume ends it",
+                        pause.reason
+                    )
+                }
+                _ => "automatic actions are paused: t0rn-agent resume ends it".to_owned(),
+            },
+            Cause::Exited => match &state.last_exit {
+                Some(exit) if exit.oom => "the collator was killed for using too much memory".to_owned(),
+                Some(exit) => {
+                    let code = exit
+                        .code
+                        .map_or_else(|| "an unknown code".to_owned(), |c| format!("code {c}"));
+                    format!("the collator exited with {code}; it is being started again")
+                }
+                None => "the collator is not running; it is being started".to_owned(),
+            },
+            Cause::ClockOff => {
+                let offset = state.host.clock_offset_ms.unwrap_or_default();
+                format!("the host's clock is off by {offset:.0} ms and collating needs exact time: check chrony")
+            }
+            Cause::Isolated if state.host.network_ok == Some(false) => {
+                "no peers, and the host's own network is down: no restart helps until it is back".to_owned()
+            }
+            _ => sentence(cause).to_owned(),
+        }
+    }
+
+    /// What an operator is told when a command is taken.
+    pub fn acknowledge(&self, command: &Command) -> String {
+        let state = &self.state;
+        match command {
+            Command::Restart { .. } if state.docker_down => {
+                "docker is unreachable: it starts when docker is back".to_owned()
+            }
+            Command::Restart { .. } if state.in_flight.is_some() => {
+                "another action is under way: nothing more to do".to_owned()
+            }
+            Command::Restart { .. } => "restarting the collator".to_owned(),
+            Command::Start if state.seen.is_up() => "the collator is running already".to_owned(),
+            Command::Start => "starting the collator".to_owned(),
+            Command::Stop => "stopping the collator; it stays stopped until t0rn-agent start".to_owned(),
+            Command::Pause { seconds, .. } => format!("automatic actions are paused for {seconds} s"),
+            Command::Resume if state.pause.is_none() => "automatic actions were not paused".to_owned(),
+            Command::Resume => "automatic actions go on".to_owned(),
+        }
+    }
+}
+
+fn sentence(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Frozen => "the container runs but none of its exporters answers",
+        Cause::Stalled => "behind its target without progress although it has peers",
+        Cause::Isolated => "no peers although the host's network works: check ports and bootnodes",
+        Cause::NoExporter => "no exporter has answered since the start: check ports and --prometheus-external",
+        Cause::Blind => {
+            "an exporter does not answer, so this chain cannot be judged: check its port and the node's log"
+        }
+        Cause::NotHelping => {
+            "restarting does not help: look at t0rn-agent logs; t0rn-agent resume lets it be tried again"
+        }
+        Cause::BudgetSpent => {
+            "the budget of health restarts is spent: look at t0rn-agent logs before restarting by hand"
+        }
+        Cause::Quiet => "the chain makes no blocks anywhere: nothing to do here, a restart would not help",
+        Cause::FallingBehind => "blocks arrive but the distance to the target grows: the host may be too slow",
+        Cause::CrashLoop => "it exits again and again, so starts are far apart now: look at t0rn-agent logs",
+        Cause::OutOfMemory => "the last run was killed for memory: raise collator.memory or use a larger instance",
+        Cause::Foreign => {
+            "a container of that name is not managed by this agent: rename or remove it (docker rename), then it goes on"
+        }
+        Cause::DatabaseCorrupted => {
+            "the database is damaged: restore the chain data from a snapshot, then t0rn-agent start"
+        }
+        Cause::DatabaseNewer => {
+            "the database was written by a newer node: use that image again or restore older data, then t0rn-agent start"
+        }
+        Cause::DatabaseForeign => {
+            "the data directory is damaged or another node's: check data.path or restore it, then t0rn-agent start"
+        }
+        Cause::DataInUse => "another process holds the database: find and stop it (fuser -v), then t0rn-agent start",
+        Cause::WrongChain => {
+            "the node is on another chain than its bootnodes: mend the chain spec, then t0rn-agent start"
+        }
+        Cause::NoNetworkKey => "a collator needs a node key: give --node-key-file, then t0rn-agent start",
+        Cause::BadArguments => "the node does not accept its arguments: mend collator.command, then restart the agent",
+        Cause::MissingExecutable => {
+            "the image has no such executable: mend collator.image or collator.command, then t0rn-agent start"
+        }
+        Cause::DiskFull => {
+            "the disk is nearly full, so the collator was stopped: free or add space and it starts again"
+        }
+        Cause::DiskFreed => "there is room on the disk again",
+        Cause::DiskLow => "the disk is filling up: add space",
+        Cause::NetworkDown => "the host has no default route or no resolver that answers",
+        Cause::DockerUnreachable => "docker does not answer, so nothing can be done: systemctl status docker",
+        Cause::Operator => "stopped by an operator: t0rn-agent start takes it up again",
+        Cause::StoppedByPerson => "stopped with docker stop: t0rn-agent start takes it up again",
+        Cause::Missing => "there was no container",
+        Cause::Exited => "the collator exited",
+        Cause::Killed => "the collator was killed from outside",
+        Cause::Removed => "the container was removed from outside",
+        Cause::SpecChanged => "the configuration changed",
+        Cause::ActionFailed => "an action failed",
+        Cause::ClockOff => "the host's clock is off",
+        Cause::Paused => "automatic actions are paused",
+    }
+}

@@ -1,0 +1,188 @@
+//! What the last log lines before an exit mean: one table, each row with its source and its remedy.
+
+use crate::event::Exit;
+use crate::machine::Cause;
+
+/// One line to recognise.
+struct Signature {
+    /// All of these stand in one line, in this order.
+    parts: &'static [&'static str],
+    /// What the container is held for.
+    cause: Cause,
+}
+
+/// Only lines after which a restart cannot help. Lines that are part of every shutdown
+/// (`Essential task … failed. Shutting down service.`) prove nothing and are not here.
+const SIGNATURES: &[Signature] = &[
+    // RocksDB's status word, after `DB corrupted: ` (kvdb-rocksdb) or `Backend error: ` (sc-client-db), and
+    // ParityDB's own wording (parity-db error.rs). Another start may "repair" data away.
+    Signature {
+        parts: &["Corruption:"],
+        cause: Cause::DatabaseCorrupted,
+    },
+    // sc-client-db upgrade.rs: the image was rolled back over a migrated database.
+    Signature {
+        parts: &["Database version comes from future version of the client"],
+        cause: Cause::DatabaseNewer,
+    },
+    // sc-client-db upgrade.rs: the directory is not (any more) this node's.
+    Signature {
+        parts: &["Database version cannot be read from existing db_version file"],
+        cause: Cause::DatabaseForeign,
+    },
+    // A second process on the same directory (ParityDB, then RocksDB).
+    Signature {
+        parts: &["Database file is in use."],
+        cause: Cause::DataInUse,
+    },
+    Signature {
+        parts: &["LOCK: Resource temporarily unavailable"],
+        cause: Cause::DataInUse,
+    },
+    // sc-storage-monitor, and the kernel's own words.
+    Signature {
+        parts: &["Available space", "dropped below threshold", "terminating"],
+        cause: Cause::DiskFull,
+    },
+    Signature {
+        parts: &["No space left on device"],
+        cause: Cause::DiskFull,
+    },
+    // sc-network: another genesis than the bootnodes'.
+    Signature {
+        parts: &["Bootnode with peer id", "is on a different chain"],
+        cause: Cause::WrongChain,
+    },
+    // sc-cli (the typo is the node's): a collator without a node key.
+    Signature {
+        parts: &["Starting an authorithy without network key"],
+        cause: Cause::NoNetworkKey,
+    },
+    Signature {
+        parts: &["Starting an authority without network key"],
+        cause: Cause::NoNetworkKey,
+    },
+];
+
+/// How many of the last lines are looked at: what is further back was survived.
+const LAST_LINES: usize = 60;
+
+/// Whether this exit shows a fault that no restart cures.
+///
+/// `asked` says that somebody asked it to stop: a clean answer to that is no fault, whatever the log says.
+pub fn fatal(exit: &Exit, asked: bool) -> Option<Cause> {
+    if exit.oom || (asked && matches!(exit.code, None | Some(0 | 137 | 143))) {
+        return None;
+    }
+    if let Some(126 | 127) = exit.code {
+        return Some(Cause::MissingExecutable);
+    }
+    let lines = &exit.log[exit.log.len().saturating_sub(LAST_LINES)..];
+    if let Some(row) = lines
+        .iter()
+        .rev()
+        .find_map(|line| SIGNATURES.iter().find(|s| s.matches(line)))
+    {
+        return Some(row.cause);
+    }
+    let usage = |l: &String| l.starts_with("error:") || l.contains("Usage:") || l.contains("try '--help'");
+    (exit.code == Some(2) && (lines.is_empty() || lines.iter().any(usage))).then_some(Cause::BadArguments)
+}
+
+impl Signature {
+    fn matches(&self, line: &str) -> bool {
+        self.parts
+            .iter()
+            .try_fold(line, |rest, part| rest.find(part).map(|at| &rest[at + part.len()..]))
+            .is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exit(code: i64, log: &[&str]) -> Exit {
+        Exit {
+            code: Some(code),
+            oom: false,
+            log: log.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    #[test]
+    fn every_known_line_is_recognised_with_its_cause() {
+        let rows = [
+            (
+                "2026-11-22 DB corrupted: Corruption: block checksum mismatch",
+                Cause::DatabaseCorrupted,
+            ),
+            (
+                "Error: Service(Client(Backend(\"Backend error: Corruption: x\")))",
+                Cause::DatabaseCorrupted,
+            ),
+            ("Error: Input(\"Corruption: Bad metadata\")", Cause::DatabaseCorrupted),
+            (
+                "Database version comes from future version of the client",
+                Cause::DatabaseNewer,
+            ),
+            (
+                "Database version cannot be read from existing db_version file",
+                Cause::DatabaseForeign,
+            ),
+            ("Error: Database file is in use.", Cause::DataInUse),
+            (
+                "IO error: While lock file: /d/LOCK: Resource temporarily unavailable",
+                Cause::DataInUse,
+            ),
+            (
+                "Available space 1000MB for path dropped below threshold: 1024MB , terminating...",
+                Cause::DiskFull,
+            ),
+            ("IO error: No space left on device", Cause::DiskFull),
+            (
+                "Bootnode with peer id `12D3` is on a different chain",
+                Cause::WrongChain,
+            ),
+            ("Starting an authorithy without network key", Cause::NoNetworkKey),
+        ];
+        for (line, cause) in rows {
+            assert_eq!(
+                fatal(&exit(1, &["earlier", line, "later"]), false),
+                Some(cause),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_line_of_every_shutdown_proves_nothing() {
+        let line = "Essential task `txpool-background` failed. Shutting down service.";
+        assert_eq!(fatal(&exit(1, &[line]), false), None);
+        assert_eq!(fatal(&exit(0, &[line]), true), None);
+        assert_eq!(fatal(&exit(1, &["Thread 'main' panicked at 'x'"]), false), None);
+    }
+
+    #[test]
+    fn a_kill_for_memory_is_never_taken_for_damage() {
+        let mut killed = exit(137, &["Backend error: Corruption: x"]);
+        killed.oom = true;
+        assert_eq!(fatal(&killed, false), None);
+    }
+
+    #[test]
+    fn exit_code_two_is_bad_arguments_only_with_the_words_of_the_command_line() {
+        assert_eq!(
+            fatal(&exit(2, &["error: unexpected argument '--x' found"]), false),
+            Some(Cause::BadArguments)
+        );
+        assert_eq!(fatal(&exit(2, &["Thread 'main' panicked"]), false), None);
+    }
+
+    #[test]
+    fn what_lies_far_back_in_the_log_was_survived() {
+        let mut log = vec!["Backend error: Corruption: old"];
+        log.resize(LAST_LINES + 1, "Idle");
+        assert_eq!(fatal(&exit(1, &log), false), None);
+    }
+}
