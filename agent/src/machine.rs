@@ -221,6 +221,10 @@ pub struct State {
     told: Vec<Cause>,
     /// An operator asked for a start: that also goes while automatic actions are paused.
     asked: bool,
+    /// A stop that a former life of the agent ordered may still be finishing.
+    echo: bool,
+    /// Docker's wall clock of the newest event heard, Unix milliseconds.
+    heard_at: Option<i64>,
 }
 
 /// The pure core.
@@ -265,6 +269,8 @@ impl Machine {
             health_restarts: 0,
             told: Vec::new(),
             asked: false,
+            echo: false,
+            heard_at: None,
         };
         Self { policy, state }
     }
@@ -285,6 +291,11 @@ impl Machine {
             }
         }
         state.trackers = trackers;
+        let stopping = state
+            .in_flight
+            .take()
+            .is_some_and(|a| !matches!(a, Action::Start { .. }));
+        state.echo |= stopping;
         state.observed = false;
         state.settle = None;
         state.signalled = None;
@@ -294,9 +305,14 @@ impl Machine {
         machine
     }
 
-    /// An action of ours that a former life of the agent began and did not see finished.
-    pub fn interrupted(&mut self) -> Option<Action> {
-        self.state.in_flight.take()
+    /// From when on Docker's events are still news, Unix milliseconds: `None` is from now.
+    pub fn watch_from(&self) -> Option<i64> {
+        self.state.heard_at.filter(|_| !self.state.echo)
+    }
+
+    /// When the running container was first seen running; `None` while it is not.
+    pub fn up_since(&self) -> Option<Time> {
+        self.state.up_since
     }
 }
 

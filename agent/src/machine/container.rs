@@ -21,7 +21,15 @@ impl Machine {
     pub(super) fn on_container(&mut self, now: Time, news: Container, ours: bool) {
         let first = !std::mem::replace(&mut self.state.observed, true);
         let by_hand = !first && !ours;
+        let ours = ours || self.state.echo;
         let outage = std::mem::take(&mut self.state.docker_down);
+        if let Container::Exited { at, .. }
+        | Container::Signalled { at, .. }
+        | Container::Stopped { at }
+        | Container::Removed { at } = news
+        {
+            self.state.heard_at = self.state.heard_at.max(at);
+        }
         match news {
             Container::Running {
                 started_at,
@@ -140,6 +148,7 @@ impl Machine {
             }
         } else {
             state.up_since = Some(now);
+            state.echo = false;
             state.signalled = None;
             state.trackers = self.policy.trackers();
             state.activity = None;
@@ -168,7 +177,7 @@ impl Machine {
 
     fn on_missing(&mut self, now: Time) {
         let known = !matches!(self.state.seen, Seen::Missing | Seen::Unknown | Seen::Foreign);
-        let theirs = known && self.state.in_flight.is_none();
+        let theirs = known && self.state.in_flight.is_none() && !self.state.echo;
         self.set_down(Seen::Missing);
         if theirs && self.state.desired == Desired::Running {
             self.state.settle = Some(Settle {
@@ -190,7 +199,7 @@ impl Machine {
 
     fn on_exit(&mut self, now: Time, exit: &Exit, spec_matches: bool, first: bool) {
         let was_up = self.state.seen.is_up();
-        let asked = self.is_ours_stop();
+        let asked = self.is_ours_stop() || self.state.echo;
         let signalled = self.state.signalled.take();
         self.state.spec_matches = spec_matches;
         if was_up || first || self.state.seen == Seen::Restarting {
