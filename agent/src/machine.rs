@@ -28,6 +28,7 @@ mod policy;
 mod report;
 #[cfg(test)]
 mod tests;
+mod view;
 mod words;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -308,11 +309,6 @@ impl Machine {
     /// From when on Docker's events are still news, Unix milliseconds: `None` is from now.
     pub fn watch_from(&self) -> Option<i64> {
         self.state.heard_at.filter(|_| !self.state.echo)
-    }
-
-    /// When the running container was first seen running; `None` while it is not.
-    pub fn up_since(&self) -> Option<Time> {
-        self.state.up_since
     }
 }
 

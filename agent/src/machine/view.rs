@@ -1,0 +1,76 @@
+//! What the core knows, for the status document and the shell: read-only.
+
+use super::{Action, Cause, LastExit, Machine};
+use crate::event::{Chain, HostFacts, Time};
+use crate::sync::Tracker;
+
+impl Machine {
+    /// The evidence about each chain that has an exporter.
+    pub fn trackers(&self) -> impl Iterator<Item = (Chain, &Tracker)> {
+        self.state.trackers.iter().map(|(chain, tracker)| (*chain, tracker))
+    }
+
+    /// The newest facts about the host.
+    pub fn host(&self) -> &HostFacts {
+        &self.state.host
+    }
+
+    /// How the last run of the container ended.
+    pub fn last_exit(&self) -> Option<&LastExit> {
+        self.state.last_exit.as_ref()
+    }
+
+    /// Until when automatic actions are suspended, and why.
+    pub fn pause(&self) -> Option<(Time, &str)> {
+        self.state.pause.as_ref().map(|p| (p.until, p.reason.as_str()))
+    }
+
+    /// Health restarts ordered so far.
+    pub fn health_restarts(&self) -> u64 {
+        self.state.health_restarts
+    }
+
+    /// Ends that nobody asked for, so far.
+    pub fn crash_restarts(&self) -> u64 {
+        self.state.crash_restarts
+    }
+
+    /// When the running container was first seen running; `None` while it is not.
+    pub fn up_since(&self) -> Option<Time> {
+        self.state.up_since
+    }
+
+    /// Whether it would help to know what the container uses: it runs and a chain does not move.
+    pub fn in_doubt(&self) -> bool {
+        let still = |t: &Tracker| !t.progressing(self.policy.windows.stall_after / 4);
+        self.state.seen.is_up() && self.state.trackers.values().any(still)
+    }
+}
+
+impl Action {
+    /// Why it is done.
+    pub fn cause(&self) -> Cause {
+        match self {
+            Self::Start { cause }
+            | Self::Restart { cause }
+            | Self::Stop { cause }
+            | Self::Hold { cause }
+            | Self::Backoff { cause, .. }
+            | Self::Notify { cause, .. }
+            | Self::Judged { cause, .. } => *cause,
+        }
+    }
+
+    /// The word used in traces and incidents.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Start { .. } => "start",
+            Self::Restart { .. } => "restart",
+            Self::Stop { .. } => "stop",
+            Self::Hold { .. } => "hold",
+            Self::Backoff { .. } => "backoff",
+            Self::Notify { .. } => "notify",
+            Self::Judged { .. } => "judged",
+        }
+    }
+}
