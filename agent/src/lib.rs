@@ -10,3 +10,4 @@ pub mod event;
 pub mod machine;
 pub mod signature;
 pub mod sync;
+pub mod trace;

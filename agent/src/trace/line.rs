@@ -1,0 +1,333 @@
+//! One line of a trace as it is written: one flat object, so that a million lines are read in a second.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::marker::PhantomData;
+
+use serde::de::{Deserializer, Error, Visitor};
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Chain, Failure, Time};
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Line {
+    /// Seconds.
+    pub(super) t: f64,
+    pub(super) event: Name,
+
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) chain: Option<Chain>,
+    #[serde(
+        default,
+        deserialize_with = "whole",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(super) best: Option<u64>,
+    #[serde(
+        default,
+        deserialize_with = "whole",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(super) finalized: Option<u64>,
+    #[serde(
+        default,
+        deserialize_with = "whole",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(super) target: Option<u64>,
+    #[serde(
+        default,
+        deserialize_with = "whole",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(super) peers: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) major_syncing: Option<bool>,
+    #[serde(
+        default,
+        deserialize_with = "whole",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(super) queued_blocks: Option<u64>,
+    #[serde(
+        default,
+        deserialize_with = "whole",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(super) imported_total: Option<u64>,
+    #[serde(
+        default,
+        deserialize_with = "whole",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(super) bytes_in: Option<u64>,
+    #[serde(
+        default,
+        deserialize_with = "whole",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(super) process_start: Option<u64>,
+
+    /// The word for why a scrape failed, or the text of a failed action.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<String>,
+
+    /// Of a container, or of Docker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) state: Option<StateName>,
+    #[serde(
+        default,
+        deserialize_with = "whole",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(super) started_at: Option<i64>,
+    #[serde(
+        default,
+        deserialize_with = "whole",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(super) at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) spec_matches: Option<bool>,
+    #[serde(
+        default,
+        deserialize_with = "whole",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(super) exit_code: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) oom: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) log: Option<Vec<String>>,
+    #[serde(
+        default,
+        deserialize_with = "whole",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(super) signal: Option<i64>,
+
+    #[serde(
+        default,
+        deserialize_with = "whole",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(super) disk_free_bytes: Option<u64>,
+    #[serde(
+        default,
+        deserialize_with = "whole",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(super) disk_total_bytes: Option<u64>,
+    #[serde(
+        default,
+        deserialize_with = "whole",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(super) memory_available_bytes: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) load1: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) network_ok: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) clock_offset_ms: Option<f64>,
+
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) cpu_percent: Option<f64>,
+    #[serde(
+        default,
+        deserialize_with = "whole",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(super) block_read_bytes: Option<u64>,
+
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) command: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) reason: Option<String>,
+    #[serde(
+        default,
+        deserialize_with = "whole",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(super) seconds: Option<u64>,
+
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) outcome: Option<OutcomeName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) kind: Option<Failure>,
+    /// Docker's wall clock when an action was done; `at` is the container's.
+    #[serde(
+        default,
+        deserialize_with = "whole",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(super) done_at: Option<i64>,
+
+    #[serde(
+        default,
+        deserialize_with = "whole",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(super) unix_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) action: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) cause: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Name {
+    Sample,
+    ScrapeFailed,
+    Container,
+    Host,
+    Activity,
+    Docker,
+    Gap,
+    Operator,
+    Finished,
+    Clock,
+    Action,
+}
+
+impl Name {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Sample => "sample",
+            Self::ScrapeFailed => "scrape_failed",
+            Self::Container => "container",
+            Self::Host => "host",
+            Self::Activity => "activity",
+            Self::Docker => "docker",
+            Self::Gap => "gap",
+            Self::Operator => "operator",
+            Self::Finished => "finished",
+            Self::Clock => "clock",
+            Self::Action => "action",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum StateName {
+    Missing,
+    Foreign,
+    Created,
+    Running,
+    Paused,
+    Restarting,
+    Exited,
+    Signalled,
+    Stopped,
+    Removed,
+    Reachable,
+    Unreachable,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum OutcomeName {
+    Done,
+    Failed,
+}
+
+impl Line {
+    /// A line that says nothing but when and what kind.
+    pub(super) fn new(time: Time, event: Name) -> Self {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "exact to the millisecond for 140,000 years"
+        )]
+        let t = time.0 as f64 / 1000.0;
+        Self {
+            t,
+            event,
+            chain: None,
+            best: None,
+            finalized: None,
+            target: None,
+            peers: None,
+            major_syncing: None,
+            queued_blocks: None,
+            imported_total: None,
+            bytes_in: None,
+            process_start: None,
+            error: None,
+            state: None,
+            started_at: None,
+            at: None,
+            spec_matches: None,
+            exit_code: None,
+            oom: None,
+            log: None,
+            signal: None,
+            disk_free_bytes: None,
+            disk_total_bytes: None,
+            memory_available_bytes: None,
+            load1: None,
+            network_ok: None,
+            clock_offset_ms: None,
+            cpu_percent: None,
+            block_read_bytes: None,
+            command: None,
+            reason: None,
+            seconds: None,
+            outcome: None,
+            kind: None,
+            done_at: None,
+            unix_ms: None,
+            action: None,
+            cause: None,
+        }
+    }
+
+    pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        serde_json::to_writer(&mut *out, self)?;
+        out.write_all(b"\n")
+    }
+}
+
+/// An integer, also where another tool wrote it as a float (`1e6`, `12.0`, an average of `12.5`).
+fn whole<'de, D: Deserializer<'de>, T: TryFrom<i128>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    deserializer.deserialize_any(Whole(PhantomData))
+}
+
+struct Whole<T>(PhantomData<T>);
+
+impl<T: TryFrom<i128>> Visitor<'_> for Whole<T> {
+    type Value = Option<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a whole number or null")
+    }
+
+    fn visit_u64<E: Error>(self, v: u64) -> Result<Self::Value, E> {
+        fit(i128::from(v))
+    }
+
+    fn visit_i64<E: Error>(self, v: i64) -> Result<Self::Value, E> {
+        fit(i128::from(v))
+    }
+
+    fn visit_f64<E: Error>(self, v: f64) -> Result<Self::Value, E> {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "saturates, and what does not fit is refused next"
+        )]
+        fit(v as i128)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+}
+
+fn fit<T: TryFrom<i128>, E: Error>(v: i128) -> Result<Option<T>, E> {
+    T::try_from(v)
+        .map(Some)
+        .map_err(|_| E::custom(format_args!("{v} is out of range")))
+}
