@@ -8,6 +8,7 @@
 pub mod config;
 pub mod event;
 pub mod machine;
+pub mod replay;
 pub mod signature;
 pub mod sync;
 pub mod trace;
