@@ -10,5 +10,6 @@ pub mod event;
 pub mod machine;
 pub mod replay;
 pub mod signature;
+pub mod status;
 pub mod sync;
 pub mod trace;

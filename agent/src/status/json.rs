@@ -1,0 +1,148 @@
+//! The status as one line of JSON that always fits.
+
+use jiff::Timestamp;
+
+use super::human::{clean, shorten};
+use super::{Agent, Collator, MAX_CHARS, Status};
+
+/// What is given up for length, in this order, until the document fits: prose first, then names, then the
+/// details that matter least to somebody who decides what to do.
+const STEPS: &[fn(&mut Status)] = &[
+    |s| s.prose(300),
+    |s| s.prose(160),
+    |s| s.reasons.truncate(5),
+    |s| s.prose(100),
+    |s| s.names(120),
+    |s| s.reasons.truncate(3),
+    |s| s.names(72),
+    |s| s.bake = None,
+    |s| s.collation = None,
+    |s| {
+        s.agent = Agent {
+            version: s.agent.version.take(),
+            ..Agent::default()
+        }
+    },
+    |s| s.names(40),
+    |s| s.prose(60),
+    |s| s.host.load1 = None,
+    |s| s.ec2 = None,
+    |s| s.last_incident = None,
+    |s| s.maintenance.iter_mut().for_each(|m| m.reason = None),
+    |s| s.names(20),
+    |s| s.next = None,
+    |s| {
+        s.collator = Collator {
+            state: s.collator.state.take(),
+            ..Collator::default()
+        }
+    },
+    |s| s.prose(30),
+    |s| s.chains.clear(),
+];
+
+impl Status {
+    /// The status for programs: one line, `schema` 1, at most [`MAX_CHARS`] characters.
+    ///
+    /// Strings carry no control characters. When the document would be longer, strings end in `…`, then
+    /// detail is left out in a fixed order; `shortened` says so.
+    pub fn to_json(&self) -> String {
+        let mut short = self.clone();
+        short.edit_strings(&mut |text, _| *text = clean(text));
+        short.round();
+        let mut json = serialize(&short);
+        for step in STEPS {
+            if json.chars().count() <= MAX_CHARS {
+                break;
+            }
+            step(&mut short);
+            short.shortened = true;
+            json = serialize(&short);
+        }
+        json
+    }
+
+    fn prose(&mut self, max: usize) {
+        self.edit_strings(&mut |text, prose| {
+            if prose {
+                *text = shorten(text, max);
+            }
+        });
+    }
+
+    fn names(&mut self, max: usize) {
+        self.edit_strings(&mut |text, prose| {
+            if !prose {
+                *text = shorten(text, max);
+            }
+        });
+    }
+
+    /// Shows every string to `edit`, and whether it is prose rather than a name.
+    fn edit_strings(&mut self, edit: &mut dyn FnMut(&mut String, bool)) {
+        let prose = [
+            Some(&mut self.summary),
+            self.next.as_mut().and_then(|n| n.why.as_mut()),
+            self.maintenance.as_mut().and_then(|m| m.reason.as_mut()),
+            self.ec2.as_mut().and_then(|e| e.notice.as_mut()),
+        ];
+        prose
+            .into_iter()
+            .flatten()
+            .chain(&mut self.reasons)
+            .for_each(|text| edit(text, true));
+        let incident = self.last_incident.as_mut();
+        let (id, cause) = incident.map_or((None, None), |i| (i.id.as_mut(), i.cause.as_mut()));
+        let names = [
+            self.collator.container.as_mut(),
+            self.collator.image.as_mut(),
+            self.collator.digest.as_mut(),
+            self.collator.id.as_mut(),
+            self.collator.state.as_mut(),
+            self.next.as_mut().map(|n| &mut n.action),
+            self.ec2.as_mut().and_then(|e| e.instance_id.as_mut()),
+            self.agent.version.as_mut(),
+            id,
+            cause,
+        ];
+        let chains = self.chains.values_mut().filter_map(|c| c.id.as_mut());
+        names
+            .into_iter()
+            .flatten()
+            .chain(chains)
+            .for_each(|text| edit(text, false));
+    }
+
+    /// Whole seconds and three decimals: what is beyond was never measured.
+    fn round(&mut self) {
+        let second = |t: &mut Timestamp| *t = Timestamp::from_second(t.as_second()).unwrap_or(*t);
+        let times = [
+            Some(&mut self.time),
+            self.collator.started_at.as_mut(),
+            self.collator.last_exit.as_mut().and_then(|e| e.at.as_mut()),
+            self.bake.as_mut().and_then(|b| b.at.as_mut()),
+            self.maintenance.as_mut().and_then(|m| m.until.as_mut()),
+            self.last_incident.as_mut().and_then(|i| i.at.as_mut()),
+        ];
+        times.into_iter().flatten().for_each(second);
+        let host = [self.host.clock_offset_ms.as_mut(), self.host.load1.as_mut()];
+        let rates = self
+            .chains
+            .values_mut()
+            .filter_map(|c| c.blocks_per_second.as_mut());
+        for number in host
+            .into_iter()
+            .flatten()
+            .chain(rates)
+            .filter(|n| n.abs() < 1e12)
+        {
+            *number = (*number * 1e3).round() / 1e3;
+        }
+    }
+}
+
+/// The types hold nothing that JSON cannot express; should that change, the answer is still JSON.
+fn serialize(status: &Status) -> String {
+    serde_json::to_string(status)
+        .unwrap_or_else(|error| serde_json::json!({"schema": status.schema, "health": "unknown", "summary": error.to_string()}).to_string())
+}

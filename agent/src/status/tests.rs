@@ -1,0 +1,485 @@
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod bounds;
+
+use super::human::width;
+use super::*;
+
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "all times of a status are optional"
+)]
+fn at(text: &str) -> Option<Timestamp> {
+    Some(text.parse().unwrap())
+}
+
+/// A collator in the middle of its first sync, everything known.
+fn syncing() -> Status {
+    let parachain = ChainStatus {
+        id: Some("t0rn_testnet".into()),
+        verdict: Verdict::Syncing,
+        best: Some(95_000),
+        finalized: Some(94_000),
+        target: Some(100_000),
+        behind: Some(5_000),
+        peers: Some(12),
+        blocks_per_second: Some(12.345_678),
+        eta_seconds: Some(406),
+        progress_seconds_ago: Some(2),
+        scrape: Some(Scrape::Ok),
+        sample_seconds_ago: Some(2),
+    };
+    let relaychain = ChainStatus {
+        id: Some("rococo".into()),
+        verdict: Verdict::Synced,
+        best: Some(18_234_567),
+        finalized: Some(18_234_565),
+        target: Some(18_234_567),
+        behind: Some(0),
+        peers: Some(25),
+        blocks_per_second: Some(0.166_7),
+        eta_seconds: None,
+        ..parachain.clone()
+    };
+    Status {
+        time: "2026-11-22T22:50:00.123456789Z".parse().unwrap(),
+        health: Health::Ok,
+        phase: Some(Phase::Syncing),
+        summary: "parachain 95.0 % synced, 12.3 blocks/s, about 6m 46s left".into(),
+        collator: Collator {
+            container: Some("t0rn-collator".into()),
+            image: Some("3h4xx/t0rn-collator:v1.2.0-rc.4".into()),
+            digest: Some(format!("sha256:{}", "0123456789abcdef".repeat(4))),
+            id: Some("ab12cd34ef56".into()),
+            state: Some("running".into()),
+            started_at: at("2026-11-22T19:38:00Z"),
+            restarts: Restarts {
+                health: Some(0),
+                crash: Some(1),
+                budget_left: Some(3),
+                budget: Some(3),
+                budget_window_seconds: Some(21_600),
+            },
+            last_exit: Some(LastExit {
+                code: Some(137),
+                oom: Some(false),
+                at: at("2026-11-22T19:37:58Z"),
+            }),
+        },
+        chains: [
+            (Chain::Parachain, parachain),
+            (Chain::Relaychain, relaychain),
+        ]
+        .into(),
+        host: Host {
+            disk_free_bytes: Some(128_849_018_880),
+            disk_total_bytes: Some(214_748_364_800),
+            disk_full_in_seconds: None,
+            memory_available_bytes: Some(1_288_490_188),
+            clock_offset_ms: Some(1.2),
+            load1: Some(0.42),
+            network_ok: Some(true),
+        },
+        agent: Agent {
+            version: Some("0.1.0".into()),
+            pid: Some(812),
+            uptime_seconds: Some(11_530),
+            rss_bytes: Some(6_396_313),
+        },
+        ..Status::default()
+    }
+}
+
+fn state(status: &mut Status, state: &str) {
+    status.collator.state = Some(state.into());
+    status.collator.started_at = None;
+    for chain in status.chains.values_mut() {
+        *chain = ChainStatus {
+            scrape: Some(Scrape::Refused),
+            sample_seconds_ago: Some(71),
+            ..ChainStatus::default()
+        };
+    }
+}
+
+fn next(status: &mut Status, action: &str, in_seconds: u64, why: &str) {
+    status.next = Some(Next {
+        action: action.into(),
+        in_seconds: Some(in_seconds),
+        why: Some(why.into()),
+    });
+}
+
+fn incident(status: &mut Status, cause: &str, helped: Option<bool>) {
+    status.last_incident = Some(LastIncident {
+        id: Some(format!("20261122-223911-{cause}")),
+        cause: Some(cause.into()),
+        at: at("2026-11-22T22:39:11Z"),
+        helped,
+    });
+}
+
+fn stuck(status: &mut Status, verdict: Verdict) {
+    let chain = status.chains.get_mut(&Chain::Parachain).unwrap();
+    chain.verdict = verdict;
+    chain.blocks_per_second = Some(0.0);
+    chain.eta_seconds = None;
+    chain.progress_seconds_ago = Some(312);
+}
+
+type Case = (
+    Phase,
+    Health,
+    &'static str,
+    &'static [&'static str],
+    fn(&mut Status),
+);
+
+/// Every phase with each health that it can have.
+const CASES: &[Case] = &[
+    (
+        Phase::Pulling,
+        Health::Ok,
+        "layer 3 of 8, 41 % of 312 MiB",
+        &[],
+        |s| {
+            s.chains.clear();
+            s.collator = Collator {
+                state: Some("missing".into()),
+                image: s.collator.image.take(),
+                container: s.collator.container.take(),
+                ..Collator::default()
+            };
+        },
+    ),
+    (
+        Phase::Pulling,
+        Health::Degraded,
+        "the registry does not answer",
+        &[
+            "registry.example: connection timed out after 30s, 4 attempts; check the name, the network and registry_auth",
+        ],
+        |s| {
+            s.chains.clear();
+            state(s, "exited");
+            next(s, "pull", 42, "attempt 5");
+        },
+    ),
+    (
+        Phase::Starting,
+        Health::Ok,
+        "waiting for the exporters, 9m 42s of grace left",
+        &[],
+        |s| {
+            state(s, "running");
+            s.collator.started_at = at("2026-11-22T22:49:42Z");
+        },
+    ),
+    (
+        Phase::Starting,
+        Health::Degraded,
+        "blind: no exporter answers",
+        &[
+            "no exporter answered since the start 31m 2s ago and a restart did not help; check that the node listens \
+           with --prometheus-external and that its ports are published",
+        ],
+        |s| state(s, "running"),
+    ),
+    (
+        Phase::Syncing,
+        Health::Ok,
+        "parachain 95.0 % synced, 12.3 blocks/s, about 6m 46s left",
+        &[],
+        |_| {},
+    ),
+    (
+        Phase::Syncing,
+        Health::Degraded,
+        "falling behind: 5,000 blocks and more every minute",
+        &[
+            "the distance grew for 10m while blocks were imported",
+            "disk: 8 % free, below 10 %",
+        ],
+        |s| s.host.disk_full_in_seconds = Some(273_600),
+    ),
+    (
+        Phase::Synced,
+        Health::Ok,
+        "both chains at their heads",
+        &[],
+        |s| {
+            let chain = s.chains.get_mut(&Chain::Parachain).unwrap();
+            chain.verdict = Verdict::Synced;
+            (chain.best, chain.behind, chain.eta_seconds) = (Some(100_000), Some(0), None);
+            s.collation = Some(Collation {
+                built: Some(12),
+                sent: Some(11),
+                last_built_seconds_ago: Some(6),
+            });
+            s.ec2 = Some(Ec2 {
+                instance_id: Some("i-0123456789abcdef0".into()),
+                notice: None,
+            });
+            s.bake = Some(Bake {
+                block: Some(90_000),
+                at: at("2026-11-01T00:00:00Z"),
+            });
+            incident(s, "stalled", Some(true));
+        },
+    ),
+    (
+        Phase::Synced,
+        Health::Degraded,
+        "the clock is off",
+        &["clock: off by 812.0 ms, above 500 ms"],
+        |s| {
+            s.host.clock_offset_ms = Some(812.0);
+        },
+    ),
+    (
+        Phase::WaitingForRelay,
+        Health::Ok,
+        "relay chain 41.2 % synced",
+        &[],
+        |s| {
+            stuck(s, Verdict::WaitingForRelay);
+            s.chains.get_mut(&Chain::Relaychain).unwrap().verdict = Verdict::Syncing;
+        },
+    ),
+    (
+        Phase::Quiet,
+        Health::Degraded,
+        "the parachain makes no blocks",
+        &["parachain: nobody makes blocks; a restart here cannot change that"],
+        |s| {
+            stuck(s, Verdict::Quiet);
+            let chain = s.chains.get_mut(&Chain::Parachain).unwrap();
+            (chain.target, chain.behind) = (chain.best, Some(0));
+        },
+    ),
+    (
+        Phase::Isolated,
+        Health::Degraded,
+        "no peers, and the host has no network",
+        &["parachain: no peers for 6m 2s", "host: no default route"],
+        |s| {
+            stuck(s, Verdict::Isolated);
+            s.chains.get_mut(&Chain::Parachain).unwrap().peers = Some(0);
+            s.host.network_ok = Some(false);
+        },
+    ),
+    (
+        Phase::Stalled,
+        Health::Critical,
+        "restarting does not help",
+        &["two restarts in a row did not help"],
+        |s| {
+            stuck(s, Verdict::Stalled);
+            s.collator.restarts.budget_left = Some(1);
+            incident(s, "stalled", Some(false));
+        },
+    ),
+    (
+        Phase::Frozen,
+        Health::Critical,
+        "no exporter answers, Docker does",
+        &["both exporters time out for 2m 1s"],
+        |s| {
+            for chain in s.chains.values_mut() {
+                (chain.verdict, chain.scrape, chain.sample_seconds_ago) =
+                    (Verdict::Unknown, Some(Scrape::Timeout), Some(121));
+            }
+            next(s, "restart", 0, "frozen");
+        },
+    ),
+    (
+        Phase::Restarting,
+        Health::Degraded,
+        "stopping the collator, up to 5m",
+        &["stalled: no progress for 5m 12s"],
+        |s| {
+            stuck(s, Verdict::Stalled);
+            incident(s, "stalled", None);
+        },
+    ),
+    (
+        Phase::Backoff,
+        Health::Degraded,
+        "the collator exited, starting again in 16s",
+        &["exit code 1"],
+        |s| {
+            state(s, "exited");
+            next(s, "start", 16, "backoff after 5 exits in 10m");
+        },
+    ),
+    (
+        Phase::Backoff,
+        Health::Critical,
+        "crash loop",
+        &["5 exits in 10m, the last with code 1"],
+        |s| {
+            state(s, "exited");
+            next(s, "start", 300, "backoff at its cap");
+        },
+    ),
+    (
+        Phase::Holding,
+        Health::Critical,
+        "the database is damaged, restarting would make it worse",
+        &[
+            "the collator's last words: \"DB corrupted: Corruption: block checksum mismatch\". Nothing starts it \
+           again. Cure: move /var/lib/t0rn-collator aside, restore a snapshot or sync anew, then: t0rn-agent start",
+        ],
+        |s| state(s, "exited"),
+    ),
+    (
+        Phase::Paused,
+        Health::Degraded,
+        "automatic actions are suspended",
+        &["paused by the operator"],
+        |s| {
+            s.maintenance = Some(Maintenance {
+                reason: Some("moving the volume".into()),
+                until: at("2026-11-23T00:50:00Z"),
+            });
+        },
+    ),
+    (
+        Phase::Stopped,
+        Health::Critical,
+        "stopped by the operator",
+        &["start it again with: t0rn-agent start"],
+        |s| {
+            state(s, "exited");
+        },
+    ),
+    (
+        Phase::DockerUnreachable,
+        Health::Degraded,
+        "Docker does not answer for 1m 2s",
+        &["/run/docker.sock: connection refused; check: systemctl status docker"],
+        |s| {
+            s.collator.state = None;
+            next(s, "ask Docker again", 4, "attempt 12");
+        },
+    ),
+    (
+        Phase::Starting,
+        Health::Unknown,
+        "nothing observed yet",
+        &[],
+        |s| {
+            *s = Status {
+                time: s.time,
+                health: s.health,
+                phase: s.phase,
+                summary: s.summary.clone(),
+                ..Status::default()
+            };
+        },
+    ),
+];
+
+#[test]
+fn every_phase_reads_well_and_fits() {
+    for (phase, health, summary, reasons, change) in CASES {
+        let mut status = syncing();
+        (status.phase, status.health, status.summary) = (Some(*phase), *health, (*summary).into());
+        status.reasons = reasons.iter().map(|r| (*r).into()).collect();
+        change(&mut status);
+        let text = status.render(false);
+        assert_bounds(&status);
+        insta::assert_snapshot!(format!("{}_{}", phase.name(), health.name()), text);
+    }
+    for phase in Phase::ALL {
+        assert!(
+            CASES.iter().any(|case| case.0 == *phase),
+            "{phase:?} has no case"
+        );
+    }
+}
+
+#[test]
+fn json_has_every_field_of_the_contract() {
+    let mut status = syncing();
+    (CASES[6].4)(&mut status);
+    status.maintenance = Some(Maintenance::default());
+    next(&mut status, "restart", 60, "stalled");
+    let value: serde_json::Value = serde_json::from_str(&status.to_json()).unwrap();
+    insta::assert_snapshot!(serde_json::to_string_pretty(&value).unwrap());
+}
+
+#[test]
+fn json_of_nothing_known_is_null_all_over() {
+    let json = Status::default().to_json();
+    assert!(!json.contains("shortened"));
+    insta::assert_snapshot!(json);
+}
+
+#[test]
+fn a_status_of_another_version_is_still_read() {
+    let status: Status = serde_json::from_str(
+        r#"{"schema": 1, "health": "ok", "phase": "synced", "invented": {"later": 1}}"#,
+    )
+    .unwrap();
+    assert_eq!(
+        (status.health, status.phase),
+        (Health::Ok, Some(Phase::Synced))
+    );
+}
+
+#[test]
+fn the_exit_codes_are_those_of_nagios() {
+    assert_eq!(
+        Health::ALL
+            .iter()
+            .map(|h| h.exit_code())
+            .collect::<Vec<_>>(),
+        [0, 1, 2, 3]
+    );
+}
+
+#[test]
+fn colour_adds_nothing_but_colour() {
+    let status = syncing();
+    let painted = status.render(true);
+    assert!(painted.starts_with("\x1b[32mOK\x1b[0m: syncing"));
+    assert_eq!(human::clean(&painted), human::clean(&status.render(false)));
+}
+
+#[test]
+fn a_cut_is_marked_in_the_json() {
+    let mut status = syncing();
+    status.reasons = vec!["\"long\" ".repeat(1_000); 9];
+    assert_bounds(&status);
+    let back: Status = serde_json::from_str(&status.to_json()).unwrap();
+    assert!(back.shortened);
+    assert_eq!((back.reasons.len(), back.chains.len()), (5, 2));
+    assert_eq!(back.collator.digest, status.collator.digest);
+}
+
+fn assert_bounds(status: &Status) {
+    for colour in [false, true] {
+        let text = status.render(colour);
+        assert!(
+            text.chars().count() <= MAX_CHARS,
+            "{} characters",
+            text.chars().count()
+        );
+        let plain = text.replace("\x1b[0m", "");
+        let plain = ["31", "32", "33", "35"]
+            .iter()
+            .fold(plain, |t, c| t.replace(&format!("\x1b[{c}m"), ""));
+        assert!(!plain.chars().any(|c| c.is_control() && c != '\n'));
+        assert!(plain.lines().all(|line| width(line) <= 100), "{plain}");
+    }
+    let json = status.to_json();
+    assert!(
+        json.chars().count() <= MAX_CHARS,
+        "{} characters",
+        json.chars().count()
+    );
+    assert!(!json.chars().any(char::is_control));
+    let back: Status = serde_json::from_str(&json).unwrap();
+    assert_eq!((back.health, back.phase), (status.health, status.phase));
+}

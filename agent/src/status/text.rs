@@ -1,0 +1,386 @@
+//! The status as text: at most 24 lines of at most 100 columns, the answer first.
+
+use super::human::{between, bytes, clean, count, duration, moment, shorten, width, wrap};
+use super::{
+    Agent, ChainStatus, Collation, Collator, Health, Host, LastIncident, Maintenance, Next, Scrape,
+    Status, Verdict,
+};
+
+const COLUMNS: usize = 100;
+/// With [`COLUMNS`], line ends and the few colour codes this stays within [`super::MAX_CHARS`].
+const LINES: usize = 24;
+/// Column where the facts begin.
+const INDENT: usize = 12;
+
+impl Status {
+    /// The status for people, ending in a line end.
+    ///
+    /// The first line is the answer; then why, the facts, and what comes next. At most
+    /// [`MAX_CHARS`](super::MAX_CHARS) characters in lines of at most 100 columns; longer strings
+    /// end in `…`, control characters are left out. `colour` paints the answer and the verdicts.
+    pub fn render(&self, colour: bool) -> String {
+        let mut facts = self.chain_lines();
+        facts.extend(self.collator_lines());
+        facts.push(row("host", &host_cells(&self.host)));
+        facts.extend(
+            self.collation
+                .as_ref()
+                .map(|c| row("collation", &collation_cells(c))),
+        );
+        if let Some(ec2) = &self.ec2 {
+            let notice = ec2
+                .notice
+                .as_deref()
+                .map(|n| format!("notice: {}", clean(n)));
+            let notice = notice.unwrap_or_else(|| "no notice".to_owned());
+            facts.push(row("ec2", &[text(ec2.instance_id.as_deref()), notice]));
+        }
+        if let Some(bake) = &self.bake {
+            let at = known(bake.at, |at| format!("{} ago", between(at, self.time)));
+            facts.push(row(
+                "bake",
+                &[format!("block {}", known(bake.block, count)), at],
+            ));
+        }
+        facts.extend(
+            self.maintenance
+                .as_ref()
+                .map(|m| row("maintenance", &[self.paused_text(m)])),
+        );
+        facts.extend(
+            self.last_incident
+                .as_ref()
+                .map(|i| row("incident", &self.incident_cells(i))),
+        );
+        facts.extend(self.next.as_ref().map(|n| row("next", &[next_text(n)])));
+        facts.push(row("agent", &self.agent_cells(&self.agent)));
+
+        let mut lines = vec![self.answer()];
+        lines.extend(self.reason_lines(LINES.saturating_sub(facts.len() + 1)));
+        lines.append(&mut facts);
+        if colour {
+            paint(&mut lines, self);
+        }
+        lines.join("\n") + "\n"
+    }
+
+    /// `OK: syncing - parachain 95.0 % synced, about 1h 29m left`.
+    fn answer(&self) -> String {
+        let word = self.health.name().to_uppercase();
+        let phase = self.phase.map(|p| p.name().replace('_', " "));
+        let summary = clean(&self.summary);
+        let rest = match (phase, summary.is_empty()) {
+            (Some(phase), false) => format!("{phase} - {summary}"),
+            (Some(phase), true) => phase,
+            (None, false) => summary,
+            (None, true) => "nothing is known".to_owned(),
+        };
+        shorten(&format!("{word}: {rest}"), COLUMNS)
+    }
+
+    /// Each reason on as many lines as `room` allows, so that a cure can be read to its end.
+    fn reason_lines(&self, room: usize) -> Vec<String> {
+        let hidden = match self.reasons.len() {
+            n if n > room => n - room.saturating_sub(1),
+            _ => 0,
+        };
+        let shown = self.reasons.len() - hidden;
+        let mut lines = Vec::new();
+        for (i, reason) in self.reasons.iter().take(shown).enumerate() {
+            let kept_for_others = shown - i - 1 + usize::from(hidden > 0);
+            let share = room.saturating_sub(lines.len() + kept_for_others).max(1);
+            for (j, line) in wrap(&clean(reason), COLUMNS - 4, share)
+                .into_iter()
+                .enumerate()
+            {
+                lines.push(format!("{}{line}", if j == 0 { "  - " } else { "    " }));
+            }
+        }
+        if hidden > 0 && room > 0 {
+            lines.push(format!("  … and {hidden} more"));
+        }
+        lines
+    }
+
+    /// Two lines a chain with their cells aligned, and a third when its exporter is not to be
+    /// relied on.
+    fn chain_lines(&self) -> Vec<String> {
+        let all: Vec<_> = self.chains.values().map(chain_cells).collect();
+        let widest = |i: usize| {
+            all.iter()
+                .flatten()
+                .map(|row| width(&row[i]))
+                .max()
+                .unwrap_or(0)
+        };
+        let widths = [widest(0), widest(1), widest(2)];
+        let mut lines = Vec::new();
+        for ((chain, status), rows) in self.chains.iter().zip(&all) {
+            for (label, cells) in [chain.name(), ""].into_iter().zip(rows) {
+                let mut line = pad(label, INDENT);
+                for (cell, width) in cells.iter().zip(widths) {
+                    line += &pad(cell, width + 2);
+                }
+                line += &cells[3];
+                lines.push(shorten(&line, COLUMNS));
+            }
+            if let Some(scrape) = status.scrape.filter(|s| *s != Scrape::Ok) {
+                let age = status
+                    .sample_seconds_ago
+                    .map(|s| format!("{} old", duration(s)));
+                let age = age.unwrap_or_else(|| "none".to_owned());
+                let exporter = format!("exporter {}", scrape_text(scrape));
+                lines.push(row("", &[exporter, format!("newest sample: {age}")]));
+            }
+        }
+        lines
+    }
+
+    fn collator_lines(&self) -> [String; 3] {
+        let c = &self.collator;
+        let running = c.state.as_deref() == Some("running");
+        let since = c
+            .started_at
+            .filter(|_| running)
+            .map(|at| between(at, self.time));
+        let since = since.map(|time| format!(" for {time}")).unwrap_or_default();
+        let state = format!("{}{since}", text(c.state.as_deref()));
+        let id: String = text(c.id.as_deref()).chars().take(12).collect();
+        let mut image = vec![format!("image {}", text(c.image.as_deref()))];
+        let digits = "sha256:".len() + 12;
+        image.extend(
+            c.digest
+                .as_deref()
+                .map(|d| clean(d).chars().take(digits).collect()),
+        );
+        [
+            row(
+                "collator",
+                &[state, text(c.container.as_deref()), format!("id {id}")],
+            ),
+            row("", &image),
+            row("", &self.restart_cells(c)),
+        ]
+    }
+
+    fn restart_cells(&self, c: &Collator) -> [String; 3] {
+        let r = &c.restarts;
+        let of = r
+            .budget
+            .map(|n| format!(" of {}", count(n)))
+            .unwrap_or_default();
+        let per = r
+            .budget_window_seconds
+            .map(|s| format!(" per {}", duration(s)));
+        let per = per.unwrap_or_default();
+        let exit = c.last_exit.as_ref().map(|exit| {
+            let signal = match exit.code {
+                _ if exit.oom == Some(true) => " (out of memory)",
+                Some(134) => " (SIGABRT)",
+                Some(137) => " (SIGKILL)",
+                Some(139) => " (SIGSEGV)",
+                Some(143) => " (SIGTERM)",
+                _ => "",
+            };
+            let at = exit.at.map(|at| format!(" {} ago", between(at, self.time)));
+            let code = known(exit.code, |code| code.to_string());
+            format!("last exit {code}{signal}{}", at.unwrap_or_default())
+        });
+        [
+            format!(
+                "restarts {} health, {} crash",
+                known(r.health, count),
+                known(r.crash, count)
+            ),
+            format!("budget {}{of}{per}", known(r.budget_left, count)),
+            exit.unwrap_or_else(|| "no exit seen".to_owned()),
+        ]
+    }
+
+    fn paused_text(&self, m: &Maintenance) -> String {
+        let until = known(m.until, |at| {
+            format!("{} ({})", moment(at), between(self.time, at))
+        });
+        format!(
+            "automatic actions suspended until {until}: {}",
+            text(m.reason.as_deref())
+        )
+    }
+
+    fn incident_cells(&self, i: &LastIncident) -> [String; 3] {
+        let at = known(i.at, |at| format!("{} ago", between(at, self.time)));
+        let helped = match i.helped {
+            Some(true) => "the action helped",
+            Some(false) => "the action did not help",
+            None => "not known yet whether the action helped",
+        };
+        [
+            format!("{} {at}", text(i.cause.as_deref())),
+            helped.to_owned(),
+            text(i.id.as_deref()),
+        ]
+    }
+
+    fn agent_cells(&self, a: &Agent) -> [String; 5] {
+        [
+            text(a.version.as_deref()),
+            format!("pid {}", known(a.pid, |pid| pid.to_string())),
+            format!("up {}", known(a.uptime_seconds, duration)),
+            format!("{} resident", known(a.rss_bytes, bytes)),
+            format!("as of {}", self.time.strftime("%Y-%m-%d %H:%M:%S UTC")),
+        ]
+    }
+}
+
+fn chain_cells(c: &ChainStatus) -> [[String; 4]; 2] {
+    let left = match (c.eta_seconds, c.verdict) {
+        (_, Verdict::Synced | Verdict::Quiet) => "caught up".to_owned(),
+        (Some(eta), _) => format!("about {} left", duration(eta)),
+        (None, _) => "time left ?".to_owned(),
+    };
+    let progress = known(c.progress_seconds_ago, |s| format!("{} ago", duration(s)));
+    [
+        [
+            c.verdict.name().replace('_', " "),
+            format!("best {}", known(c.best, count)),
+            format!("finalized {}", known(c.finalized, count)),
+            format!("target {}", known(c.target, count)),
+        ],
+        [
+            format!("behind {}", known(c.behind, count)),
+            format!(
+                "{} blocks/s",
+                known(c.blocks_per_second.filter(|r| r.is_finite()), speed)
+            ),
+            left,
+            format!("{} peers, progress {progress}", known(c.peers, count)),
+        ],
+    ]
+}
+
+/// Two decimals below 1, where a block every twelve seconds would read as 0.1.
+fn speed(rate: f64) -> String {
+    match rate.abs() {
+        r if r >= 1e9 => format!("{rate:.1e}"),
+        r if r >= 1.0 => format!("{rate:.1}"),
+        _ => format!("{rate:.2}"),
+    }
+}
+
+fn host_cells(h: &Host) -> Vec<String> {
+    let full = h
+        .disk_full_in_seconds
+        .map(|s| format!(", full in {}", duration(s)));
+    let (free, total) = (
+        known(h.disk_free_bytes, bytes),
+        known(h.disk_total_bytes, bytes),
+    );
+    let clock = match h.clock_offset_ms {
+        None => "clock ?".to_owned(),
+        Some(ms) if ms.abs() >= 1e9 => "clock off by days".to_owned(),
+        Some(ms) => format!("clock {ms:+.1} ms"),
+    };
+    let mut cells = vec![
+        format!("disk {free} of {total} free{}", full.unwrap_or_default()),
+        format!("memory {} free", known(h.memory_available_bytes, bytes)),
+        clock,
+    ];
+    match h.network_ok {
+        None => cells.push("network ?".to_owned()),
+        Some(false) => cells.push("network down".to_owned()),
+        Some(true) => {}
+    }
+    cells
+}
+
+fn collation_cells(c: &Collation) -> [String; 3] {
+    let last = known(c.last_built_seconds_ago, |s| format!("{} ago", duration(s)));
+    [
+        format!("{} built", known(c.built, count)),
+        format!("{} sent", known(c.sent, count)),
+        format!("last built {last}"),
+    ]
+}
+
+fn next_text(n: &Next) -> String {
+    let time = n
+        .in_seconds
+        .map(|s| format!(" in {}", duration(s)))
+        .unwrap_or_default();
+    let why = n
+        .why
+        .as_deref()
+        .map(|why| format!(": {}", clean(why)))
+        .unwrap_or_default();
+    format!("{}{time}{why}", text(Some(&n.action)))
+}
+
+fn scrape_text(scrape: Scrape) -> &'static str {
+    match scrape {
+        Scrape::Ok => "answers",
+        Scrape::Refused => "refuses the connection",
+        Scrape::Timeout => "does not answer in time",
+        Scrape::Unreachable => "cannot be reached",
+        Scrape::HttpStatus => "answers with an HTTP error",
+        Scrape::TooLarge => "sends too large a page",
+        Scrape::Unparsable => "sends no metrics",
+        Scrape::MetricMissing => "sends no block height",
+    }
+}
+
+/// What is known, shown; `?` for what is not.
+fn known<T>(value: Option<T>, show: impl FnOnce(T) -> String) -> String {
+    value.map_or_else(|| "?".to_owned(), show)
+}
+
+/// A string from outside, safe to print.
+fn text(value: Option<&str>) -> String {
+    known(value.map(clean).filter(|v| !v.is_empty()), |v| v)
+}
+
+/// One line of cells behind its label. When they do not fit, the longest give way, and only as
+/// far as needed.
+fn row(label: &str, cells: &[String]) -> String {
+    let room = COLUMNS - INDENT - 3 * cells.len().saturating_sub(1);
+    let fits = |cap: &usize| cells.iter().map(|c| width(c).min(*cap)).sum::<usize>() <= room;
+    let cap = (0..=room).rev().find(fits).unwrap_or(0);
+    let cells: Vec<_> = cells.iter().map(|c| shorten(c, cap)).collect();
+    format!("{}{}", pad(label, INDENT), cells.join("   "))
+}
+
+fn pad(text: &str, to: usize) -> String {
+    format!("{text}{}", " ".repeat(to.saturating_sub(width(text))))
+}
+
+/// Colours by code: the health word, and each verdict behind its chain.
+fn paint(lines: &mut [String], status: &Status) {
+    let painted = |word: &str, code: &str| format!("\x1b[{code}m{word}\x1b[0m");
+    let health = match status.health {
+        Health::Ok => "32",
+        Health::Degraded => "33",
+        Health::Critical => "31",
+        Health::Unknown => "35",
+    };
+    if let Some(answer) = lines.first_mut()
+        && let Some((word, rest)) = answer.split_once(':')
+    {
+        *answer = format!("{}:{rest}", painted(word, health));
+    }
+    for (chain, c) in &status.chains {
+        let code = match c.verdict {
+            Verdict::Synced | Verdict::Syncing => "32",
+            Verdict::Stalled | Verdict::Isolated => "31",
+            Verdict::Quiet => "33",
+            Verdict::Unknown | Verdict::Starting | Verdict::WaitingForRelay => continue,
+        };
+        let (label, word) = (
+            pad(chain.name(), INDENT),
+            c.verdict.name().replace('_', " "),
+        );
+        for line in lines.iter_mut() {
+            if let Some(rest) = line.strip_prefix(&format!("{label}{word}")) {
+                *line = format!("{label}{}{rest}", painted(&word, code));
+            }
+        }
+    }
+}
