@@ -8,6 +8,25 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+/// An enum whose names are part of the contract: one list for JSON, text and metric labels.
+macro_rules! named {
+    ($(#[$meta:meta])* $type:ident { $($(#[$doc:meta])* $variant:ident = $name:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum $type { $($(#[$doc])* #[serde(rename = $name)] $variant,)+ }
+
+        impl $type {
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The name in JSON, metrics and traces.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+        }
+    };
+}
+pub(crate) use named;
+
 /// A point on the agent's own clock, in milliseconds since that clock began.
 ///
 /// The clock is monotonic: it goes on over an agent restart (from the state file) and never steps.

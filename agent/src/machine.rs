@@ -36,7 +36,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Activity, Chain, Command, Event, Failure, HostFacts, Sample, Time};
+use crate::event::{Activity, Chain, Command, Event, Failure, HostFacts, Sample, Time, named};
 use crate::sync::{Context, Tracker, Verdict};
 pub use cure::Cures;
 pub use policy::Policy;
@@ -62,61 +62,53 @@ pub enum Action {
     Judged { cause: Cause, helped: bool },
 }
 
-/// Why something is wrong or something is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Cause {
-    // health restarts
-    Frozen,
-    Stalled,
-    Isolated,
-    NoExporter,
-    // what happened to the container
-    Missing,
-    Exited,
-    Killed,
-    Removed,
-    SpecChanged,
-    CrashLoop,
-    OutOfMemory,
-    Foreign,
-    ActionFailed,
-    // holds
-    DatabaseCorrupted,
-    DatabaseNewer,
-    DatabaseForeign,
-    DataInUse,
-    WrongChain,
-    NoNetworkKey,
-    BadArguments,
-    MissingExecutable,
-    // conditions
-    DiskFull,
-    DiskFreed,
-    DiskLow,
-    ClockOff,
-    NetworkDown,
-    DockerUnreachable,
-    Quiet,
-    FallingBehind,
-    Blind,
-    NotHelping,
-    BudgetSpent,
-    // people
-    Operator,
-    StoppedByPerson,
-    Paused,
+named! {
+    /// Why something is wrong or something is done.
+    Cause {
+        // health restarts
+        Frozen = "frozen",
+        Stalled = "stalled",
+        Isolated = "isolated",
+        NoExporter = "no_exporter",
+        // what happened to the container
+        Missing = "missing",
+        Exited = "exited",
+        Killed = "killed",
+        Removed = "removed",
+        SpecChanged = "spec_changed",
+        CrashLoop = "crash_loop",
+        OutOfMemory = "out_of_memory",
+        Foreign = "foreign",
+        ActionFailed = "action_failed",
+        // holds
+        DatabaseCorrupted = "database_corrupted",
+        DatabaseNewer = "database_newer",
+        DatabaseForeign = "database_foreign",
+        DataInUse = "data_in_use",
+        WrongChain = "wrong_chain",
+        NoNetworkKey = "no_network_key",
+        BadArguments = "bad_arguments",
+        MissingExecutable = "missing_executable",
+        // conditions
+        DiskFull = "disk_full",
+        DiskFreed = "disk_freed",
+        DiskLow = "disk_low",
+        ClockOff = "clock_off",
+        NetworkDown = "network_down",
+        DockerUnreachable = "docker_unreachable",
+        Quiet = "quiet",
+        FallingBehind = "falling_behind",
+        Blind = "blind",
+        NotHelping = "not_helping",
+        BudgetSpent = "budget_spent",
+        // people
+        Operator = "operator",
+        StoppedByPerson = "stopped_by_person",
+        Paused = "paused",
+    }
 }
 
 impl Cause {
-    /// The word used in traces, status and metrics.
-    pub fn name(self) -> String {
-        serde_json::to_value(self)
-            .ok()
-            .and_then(|v| v.as_str().map(str::to_owned))
-            .unwrap_or_default()
-    }
-
     /// The causes that a health restart is spent on.
     pub const HEALTH: [Self; 4] = [Self::Frozen, Self::Isolated, Self::Stalled, Self::NoExporter];
 }

@@ -48,12 +48,7 @@ const PROBLEMS_SHOWN: usize = 5;
 /// told on standard error with place and reason.
 ///
 /// Fails when the trace cannot be opened, holds no usable line at all, or `out` cannot be written.
-pub fn run(
-    trace: &Path,
-    config: Option<&Config>,
-    json: bool,
-    out: &mut dyn Write,
-) -> anyhow::Result<Summary> {
+pub fn run(trace: &Path, config: Option<&Config>, json: bool, out: &mut dyn Write) -> anyhow::Result<Summary> {
     let lines = Lines::open(trace)?;
     let summary = match play(lines, config, json, out) {
         Ok(summary) => summary,
@@ -67,11 +62,7 @@ pub fn run(
         let _ = writeln!(stderr, "{problem}");
     }
     if summary.skipped > 0 {
-        let _ = writeln!(
-            stderr,
-            "{} of {} lines skipped",
-            summary.skipped, summary.lines
-        );
+        let _ = writeln!(stderr, "{} of {} lines skipped", summary.skipped, summary.lines);
     }
     if summary.span.is_none() {
         bail!(
@@ -82,12 +73,7 @@ pub fn run(
     Ok(summary)
 }
 
-fn play(
-    mut lines: Lines,
-    config: Option<&Config>,
-    json: bool,
-    out: &mut dyn Write,
-) -> io::Result<Summary> {
+fn play(mut lines: Lines, config: Option<&Config>, json: bool, out: &mut dyn Write) -> io::Result<Summary> {
     let mut summary = Summary::default();
     let mut timeline = Some(Timeline::new(out, json));
     let mut player: Option<Player> = None;
@@ -116,9 +102,7 @@ fn play(
         if let Some(reason) = problem {
             summary.skipped += 1;
             if summary.problems.len() < PROBLEMS_SHOWN {
-                summary
-                    .problems
-                    .push(format!("{}: {reason}", lines.place()));
+                summary.problems.push(format!("{}: {reason}", lines.place()));
             }
         }
     }

@@ -16,7 +16,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Chain, ScrapeError};
+use crate::event::{Chain, ScrapeError, named};
+pub use crate::machine::{Health, Phase};
+pub use crate::sync::Verdict;
 
 /// Longest text or JSON form of a status, characters.
 pub const MAX_CHARS: usize = 2_500;
@@ -81,34 +83,6 @@ impl Default for Status {
     }
 }
 
-/// An enum whose names are part of the contract: one list for JSON, text and metric labels.
-macro_rules! named {
-    ($(#[$meta:meta])* $type:ident { $($(#[$doc:meta])* $variant:ident = $name:literal,)+ }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub enum $type { $($(#[$doc])* #[serde(rename = $name)] $variant,)+ }
-
-        impl $type {
-            pub const ALL: &[Self] = &[$(Self::$variant),+];
-
-            /// The name in JSON, metrics and traces.
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)+ }
-            }
-        }
-    };
-}
-
-named! {
-    /// The answer in one word.
-    Health {
-        Ok = "ok",
-        Degraded = "degraded",
-        Critical = "critical",
-        Unknown = "unknown",
-    }
-}
-
 impl Health {
     /// Exit code of `status`, as Nagios plugins use them: 0 ok, 1 degraded, 2 critical, 3 unknown.
     pub fn exit_code(self) -> u8 {
@@ -118,41 +92,6 @@ impl Health {
             Self::Critical => 2,
             Self::Unknown => 3,
         }
-    }
-}
-
-named! {
-    /// What is going on.
-    Phase {
-        Pulling = "pulling",
-        Starting = "starting",
-        Syncing = "syncing",
-        Synced = "synced",
-        WaitingForRelay = "waiting_for_relay",
-        Quiet = "quiet",
-        Isolated = "isolated",
-        Stalled = "stalled",
-        Frozen = "frozen",
-        Restarting = "restarting",
-        Backoff = "backoff",
-        Holding = "holding",
-        Paused = "paused",
-        Stopped = "stopped",
-        DockerUnreachable = "docker_unreachable",
-    }
-}
-
-named! {
-    /// Judgement on one chain.
-    Verdict {
-        Unknown = "unknown",
-        Starting = "starting",
-        Syncing = "syncing",
-        Synced = "synced",
-        WaitingForRelay = "waiting_for_relay",
-        Quiet = "quiet",
-        Isolated = "isolated",
-        Stalled = "stalled",
     }
 }
 

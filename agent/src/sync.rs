@@ -8,28 +8,28 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Chain, Sample, ScrapeError, Time};
+use crate::event::{Chain, Sample, ScrapeError, Time, named};
 
-/// What the evidence says about one chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// No usable sample, or the newest is too old.
-    Unknown,
-    /// The container is young and the exporter has not answered since it started.
-    Starting,
-    /// Behind its target and progressing.
-    Syncing,
-    /// At its target, with peers, and progressing.
-    Synced,
-    /// The parachain stands still while the relay chain is syncing.
-    WaitingForRelay,
-    /// At its target with peers, and nobody makes blocks.
-    Quiet,
-    /// No peers for the whole window.
-    Isolated,
-    /// Behind its target (or a relay chain with peers) and no progress for the whole window.
-    Stalled,
+named! {
+    /// What the evidence says about one chain.
+    Verdict {
+        /// No usable sample, or the newest is too old.
+        Unknown = "unknown",
+        /// The container is young and the exporter has not answered since it started.
+        Starting = "starting",
+        /// Behind its target and progressing.
+        Syncing = "syncing",
+        /// At its target, with peers, and progressing.
+        Synced = "synced",
+        /// The parachain stands still while the relay chain is syncing.
+        WaitingForRelay = "waiting_for_relay",
+        /// At its target with peers, and nobody makes blocks.
+        Quiet = "quiet",
+        /// No peers for the whole window.
+        Isolated = "isolated",
+        /// Behind its target (or a relay chain with peers) and no progress for the whole window.
+        Stalled = "stalled",
+    }
 }
 
 /// The windows of one judgement.

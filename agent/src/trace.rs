@@ -11,10 +11,7 @@ use std::io::{self, Write};
 
 use line::{Line, Name, OutcomeName, StateName};
 
-use crate::event::{
-    Activity, Command, Container, Event, Exit, Failure, HostFacts, Outcome, Sample, ScrapeError,
-    Time,
-};
+use crate::event::{Activity, Command, Container, Event, Exit, Failure, HostFacts, Outcome, Sample, ScrapeError, Time};
 
 /// What one line holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,10 +33,7 @@ pub enum TraceError {
     #[error("`t` is {0}, expected seconds from 0 to 100000000000")]
     Time(f64),
     #[error("a {event} event needs {what}")]
-    Missing {
-        event: &'static str,
-        what: &'static str,
-    },
+    Missing { event: &'static str, what: &'static str },
 }
 
 /// The largest `t` taken: 3,170 years of seconds. What lies beyond is in another unit.
@@ -239,10 +233,7 @@ fn container(line: Line) -> Result<Container, TraceError> {
     let spec_matches = line.spec_matches.unwrap_or(true);
     let (at, started_at) = (line.at, line.started_at);
     Ok(
-        match line.state.ok_or(TraceError::Missing {
-            event,
-            what: "`state`",
-        })? {
+        match line.state.ok_or(TraceError::Missing { event, what: "`state`" })? {
             StateName::Missing => Container::Missing,
             StateName::Foreign => Container::Foreign,
             StateName::Created => Container::Created { spec_matches },
@@ -304,11 +295,7 @@ fn container_line(time: Time, container: &Container) -> Line {
             (StateName::Paused, Some(*spec_matches))
         }
         Container::Restarting => (StateName::Restarting, None),
-        Container::Exited {
-            at,
-            exit,
-            spec_matches,
-        } => {
+        Container::Exited { at, exit, spec_matches } => {
             line.at = *at;
             line.exit_code = exit.code;
             line.oom = Some(exit.oom);

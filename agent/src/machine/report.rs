@@ -3,38 +3,38 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Cause, Desired, Machine, Seen};
-use crate::event::{Chain, Time};
+use crate::event::{Chain, Time, named};
 use crate::sync::Verdict;
 
-/// The one word that answers "what is it doing?".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Phase {
-    Pulling,
-    Starting,
-    Syncing,
-    Synced,
-    WaitingForRelay,
-    Quiet,
-    Isolated,
-    Stalled,
-    Frozen,
-    Restarting,
-    Backoff,
-    Holding,
-    Paused,
-    Stopped,
-    DockerUnreachable,
+named! {
+    /// The one word that answers "what is it doing?".
+    Phase {
+        Pulling = "pulling",
+        Starting = "starting",
+        Syncing = "syncing",
+        Synced = "synced",
+        WaitingForRelay = "waiting_for_relay",
+        Quiet = "quiet",
+        Isolated = "isolated",
+        Stalled = "stalled",
+        Frozen = "frozen",
+        Restarting = "restarting",
+        Backoff = "backoff",
+        Holding = "holding",
+        Paused = "paused",
+        Stopped = "stopped",
+        DockerUnreachable = "docker_unreachable",
+    }
 }
 
-/// The one word that answers "is it fine?". Unknown is neither good nor bad.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Health {
-    Ok,
-    Unknown,
-    Degraded,
-    Critical,
+named! {
+    /// The one word that answers "is it fine?". Unknown is neither good nor bad.
+    Health {
+        Ok = "ok",
+        Degraded = "degraded",
+        Critical = "critical",
+        Unknown = "unknown",
+    }
 }
 
 /// Something that is wrong now, and what to do about it.

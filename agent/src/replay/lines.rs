@@ -34,22 +34,15 @@ impl Lines {
     /// Opens a file, a folder of `.jsonl` and `.jsonl.gz` files, or standard input (`-`).
     pub(super) fn open(trace: &Path) -> anyhow::Result<Self> {
         let name = trace.display().to_string();
-        let mut lines = Self::from_reader(
-            name,
-            Box::new(BufReader::with_capacity(BUFFER, io::empty())),
-        );
+        let mut lines = Self::from_reader(name, Box::new(BufReader::with_capacity(BUFFER, io::empty())));
         if trace.as_os_str() == "-" {
             "standard input".clone_into(&mut lines.name);
             lines.reader = Some(unpack(Box::new(io::stdin().lock())));
         } else if trace.is_dir() {
             lines.reader = None;
             let mut files = Vec::new();
-            for entry in
-                fs::read_dir(trace).with_context(|| format!("failed to list {}", lines.name))?
-            {
-                let path = entry
-                    .with_context(|| format!("failed to list {}", lines.name))?
-                    .path();
+            for entry in fs::read_dir(trace).with_context(|| format!("failed to list {}", lines.name))? {
+                let path = entry.with_context(|| format!("failed to list {}", lines.name))?.path();
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
                 if name.ends_with(".jsonl") || name.ends_with(".jsonl.gz") {
                     files.push(path);
@@ -63,8 +56,7 @@ impl Lines {
             files.sort();
             lines.waiting = files.into();
         } else {
-            let file = File::open(trace)
-                .with_context(|| format!("failed to open the trace {}", lines.name))?;
+            let file = File::open(trace).with_context(|| format!("failed to open the trace {}", lines.name))?;
             lines.reader = Some(unpack(Box::new(BufReader::with_capacity(BUFFER, file))));
         }
         Ok(lines)
@@ -95,8 +87,7 @@ impl Lines {
                 self.number = 0;
                 match File::open(&path) {
                     Ok(file) => {
-                        self.reader =
-                            Some(unpack(Box::new(BufReader::with_capacity(BUFFER, file))));
+                        self.reader = Some(unpack(Box::new(BufReader::with_capacity(BUFFER, file))));
                     }
                     Err(e) => return Next::Unreadable(format!("failed to open: {e}")),
                 }
@@ -104,10 +95,7 @@ impl Lines {
             };
             self.line.clear();
             self.number += 1;
-            match reader
-                .take(LINE_MAX as u64 + 1)
-                .read_until(b'\n', &mut self.line)
-            {
+            match reader.take(LINE_MAX as u64 + 1).read_until(b'\n', &mut self.line) {
                 Ok(0) => self.reader = None,
                 Ok(length) if length > LINE_MAX => {
                     if self.line.last() != Some(&b'\n') && reader.skip_until(b'\n').is_err() {
@@ -116,17 +104,8 @@ impl Lines {
                     return Next::Unreadable(format!("longer than {LINE_MAX} bytes"));
                 }
                 Ok(_) => {
-                    let bom: &[u8] = if self.number == 1 {
-                        b"\xef\xbb\xbf"
-                    } else {
-                        b""
-                    };
-                    return Next::Line(
-                        self.line
-                            .strip_prefix(bom)
-                            .unwrap_or(&self.line)
-                            .trim_ascii(),
-                    );
+                    let bom: &[u8] = if self.number == 1 { b"\xef\xbb\xbf" } else { b"" };
+                    return Next::Line(self.line.strip_prefix(bom).unwrap_or(&self.line).trim_ascii());
                 }
                 Err(e) => {
                     self.reader = None;
@@ -257,11 +236,7 @@ mod tests {
             seen.push(matches!(next, Next::Line(_)));
         }
         assert_eq!(seen, [true, false, true]);
-        assert!(
-            lines.line.capacity() <= 2 * LINE_MAX + 2,
-            "{}",
-            lines.line.capacity()
-        );
+        assert!(lines.line.capacity() <= 2 * LINE_MAX + 2, "{}", lines.line.capacity());
     }
 
     #[test]

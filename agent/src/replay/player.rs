@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use std::io;
 
 use super::Summary;
-use super::timeline::{Moment, Timeline, describe};
+use super::timeline::{Moment, Timeline};
 use crate::event::{Container, Event, Exit, Outcome, Sample, Time};
-use crate::machine::Machine;
+use crate::machine::{Action, Machine};
 use crate::trace::Record;
 
 /// How far back a line may lie without being out of order, ms: observations are made at the same time and
@@ -77,13 +77,9 @@ impl<'a> Player<'a> {
         let mut time = Time(at.0.saturating_add(self.offset));
         if time.0 + JITTER < self.now.0 {
             self.backwards += 1;
-            let began_anew =
-                self.backwards > BACKWARDS_MAX || matches!(record, Record::Clock { .. });
+            let began_anew = self.backwards > BACKWARDS_MAX || matches!(record, Record::Clock { .. });
             if !began_anew {
-                let (t, now) = (
-                    at.since(Time(0)),
-                    Time(self.now.0 - self.offset).since(Time(0)),
-                );
+                let (t, now) = (at.since(Time(0)), Time(self.now.0 - self.offset).since(Time(0)));
                 return Ok(Some(format!(
                     "time runs backwards: {:.3} s after {:.3} s",
                     t.as_secs_f64(),
@@ -100,15 +96,13 @@ impl<'a> Player<'a> {
 
         match record {
             Record::Clock { unix_ms } => {
-                self.wall = i64::try_from(time.0)
-                    .ok()
-                    .map(|ms| unix_ms.saturating_sub(ms));
+                self.wall = i64::try_from(time.0).ok().map(|ms| unix_ms.saturating_sub(ms));
             }
             Record::Action { action, .. } => {
                 self.pass(time, true)?;
                 match &self.awaited {
                     Awaited::Either(kind, _) if *kind == action => self.awaited = Awaited::Recorded,
-                    _ if matches!(action.as_str(), "start" | "restart" | "stop") => {
+                    _ if matches!(action.as_str(), "start" | "restart" | "stop" | "hold" | "backoff") => {
                         self.hidden = Hidden::UntilFinished;
                     }
                     _ => {}
@@ -130,13 +124,7 @@ impl<'a> Player<'a> {
                         spec_matches: true,
                     };
                     self.awaited = Awaited::Nothing;
-                    self.step(
-                        self.now,
-                        Event::Finished(Outcome::Done {
-                            container,
-                            at: None,
-                        }),
-                    )?;
+                    self.step(self.now, Event::Finished(Outcome::Done { container, at: None }))?;
                     self.settle()?;
                 }
                 self.hidden = Hidden::Nothing;
@@ -180,9 +168,7 @@ impl<'a> Player<'a> {
                 | Container::Stopped { at }
                 | Container::Removed { at },
             ) => at.is_some_and(|at| at <= *done),
-            (Hidden::Before(done), Container::Running { started_at, .. }) => {
-                started_at.is_some_and(|at| at <= *done)
-            }
+            (Hidden::Before(done), Container::Running { started_at, .. }) => started_at.is_some_and(|at| at <= *done),
             (Hidden::Nothing | Hidden::Before(_), _) => false,
         }
     }
@@ -213,13 +199,7 @@ impl<'a> Player<'a> {
         for _ in 0..STILL_MAX {
             match std::mem::replace(&mut self.awaited, Awaited::Nothing) {
                 Awaited::Either(_, container) => {
-                    self.step(
-                        self.now,
-                        Event::Finished(Outcome::Done {
-                            container,
-                            at: None,
-                        }),
-                    )?;
+                    self.step(self.now, Event::Finished(Outcome::Done { container, at: None }))?;
                 }
                 other => {
                     self.awaited = other;
@@ -234,41 +214,34 @@ impl<'a> Player<'a> {
         self.now = time;
         let actions = self.machine.step(time, event);
         let at = self.moment();
-        self.timeline.state(
-            at,
-            self.machine.phase(),
-            self.machine.health(),
-            &self.evidence,
-        )?;
+        self.timeline
+            .state(at, self.machine.phase(), self.machine.health(), &self.evidence)?;
         for action in &actions {
-            let Some((name, cause, text)) = describe(action) else {
-                continue;
-            };
-            *self.actions.entry(name).or_default() += 1;
-            self.timeline.action(at, name, &cause, text)?;
-            let after = match name {
-                "start" | "restart" => Container::Running {
+            let name = action.kind();
+            let after = match action {
+                Action::Notify { over: true, .. } | Action::Judged { .. } => continue,
+                Action::Notify { .. } => None,
+                Action::Start { .. } | Action::Restart { .. } => Some(Container::Running {
                     started_at: None,
                     spec_matches: true,
-                },
-                "stop" => Container::Exited {
+                }),
+                Action::Stop { .. } | Action::Hold { .. } | Action::Backoff { .. } => Some(Container::Exited {
                     at: None,
                     exit: Exit::default(),
                     spec_matches: true,
-                },
-                _ => continue,
+                }),
             };
+            *self.actions.entry(name).or_default() += 1;
+            let text = self.machine.explain(action.cause());
+            self.timeline.action(at, name, action.cause().name(), Some(&text))?;
+            let Some(after) = after else { continue };
             self.awaited = Awaited::Either(name, after);
         }
         Ok(())
     }
 
     fn moment(&self) -> Moment {
-        let wall = |base: i64| {
-            i64::try_from(self.now.0)
-                .ok()
-                .and_then(|ms| base.checked_add(ms))
-        };
+        let wall = |base: i64| i64::try_from(self.now.0).ok().and_then(|ms| base.checked_add(ms));
         Moment {
             trace_ms: self.now.0.saturating_sub(self.offset),
             unix_ms: self.wall.and_then(wall),

@@ -8,18 +8,13 @@ use super::*;
 /// What the replay prints as JSON, and what it says about the lines.
 fn replay(trace: impl Into<Vec<u8>>) -> (String, Summary) {
     let mut out = Vec::new();
-    let lines = Lines::from_reader(
-        "trace".into(),
-        Box::new(BufReader::new(Cursor::new(trace.into()))),
-    );
+    let lines = Lines::from_reader("trace".into(), Box::new(BufReader::new(Cursor::new(trace.into()))));
     let summary = play(lines, None, true, &mut out).unwrap();
     (String::from_utf8(out).unwrap(), summary)
 }
 
 fn sample(t: u64, best: u64) -> String {
-    format!(
-        r#"{{"t":{t},"event":"sample","chain":"parachain","best":{best},"target":9000,"peers":3}}"#
-    ) + "\n"
+    format!(r#"{{"t":{t},"event":"sample","chain":"parachain","best":{best},"target":9000,"peers":3}}"#) + "\n"
 }
 
 #[test]
@@ -74,9 +69,7 @@ fn a_clock_that_began_anew_is_a_gap_and_times_stay_the_traces_own() {
     assert_eq!(summary.span, Some((Time(5_000_000), Time(5_020_000))));
 
     // The recorder writes a clock line whenever the agent begins, so nothing is lost.
-    let mut trace = sample(5000, 1)
-        + "{\"t\":0,\"event\":\"clock\",\"unix_ms\":1795388136000}\n"
-        + &sample(1, 1);
+    let mut trace = sample(5000, 1) + "{\"t\":0,\"event\":\"clock\",\"unix_ms\":1795388136000}\n" + &sample(1, 1);
     trace += "{\"t\":2,\"event\":\"container\",\"state\":\"exited\",\"exit_code\":1}\n";
     let (out, summary) = replay(trace);
     assert_eq!(summary.skipped, 0);
@@ -86,10 +79,7 @@ fn a_clock_that_began_anew_is_a_gap_and_times_stay_the_traces_own() {
 #[test]
 fn hundreds_of_deadlines_between_two_lines_fall_due_in_their_order() {
     let (out, _) = replay(sample(0, 1) + &sample(1000, 1));
-    let restarts: Vec<&str> = out
-        .lines()
-        .filter(|l| l.contains(r#""action":"restart""#))
-        .collect();
+    let restarts: Vec<&str> = out.lines().filter(|l| l.contains(r#""action":"restart""#)).collect();
     assert_eq!(
         restarts.len(),
         3,

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::event::{Chain, Sample};
-use crate::machine::{Action, Health, Phase};
+use crate::machine::{Health, Phase};
 
 /// The moment of a line: the trace's own `t` in milliseconds, and the wall clock where the trace told it.
 #[derive(Debug, Clone, Copy)]
@@ -39,11 +39,7 @@ struct Deed<'a> {
 
 impl<'a> Timeline<'a> {
     pub(super) fn new(out: &'a mut dyn Write, json: bool) -> Self {
-        Self {
-            out,
-            json,
-            shown: None,
-        }
+        Self { out, json, shown: None }
     }
 
     /// Prints phase and health when either differs from what was printed last.
@@ -64,22 +60,17 @@ impl<'a> Timeline<'a> {
                 health,
             });
         }
-        let (phase, health) = (word(&phase), word(&health));
         let row = format!(
-            "{}  {phase:<18} {health:<9} {}",
+            "{}  {:<18} {:<9} {}",
             at.clock(),
+            phase.name(),
+            health.name(),
             facts(evidence)
         );
         writeln!(self.out, "{}", row.trim_end())
     }
 
-    pub(super) fn action(
-        &mut self,
-        at: Moment,
-        action: &str,
-        cause: &str,
-        text: Option<&str>,
-    ) -> io::Result<()> {
+    pub(super) fn action(&mut self, at: Moment, action: &str, cause: &str, text: Option<&str>) -> io::Result<()> {
         if self.json {
             return self.line(&Deed {
                 t: at.seconds(),
@@ -108,10 +99,7 @@ impl<'a> Timeline<'a> {
 
 impl Moment {
     fn seconds(self) -> f64 {
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "exact to the millisecond for 140,000 years"
-        )]
+        #[expect(clippy::cast_precision_loss, reason = "exact to the millisecond for 140,000 years")]
         let seconds = self.trace_ms as f64 / 1000.0;
         seconds
     }
@@ -119,41 +107,14 @@ impl Moment {
     /// Wall clock where known, else hours, minutes and seconds of the trace.
     fn clock(self) -> String {
         // A trace that counts in Unix seconds tells the wall clock by itself; 10^9 s are the year 2001.
-        let unix = self.unix_ms.or_else(|| {
-            i64::try_from(self.trace_ms)
-                .ok()
-                .filter(|ms| *ms >= 1_000_000_000_000)
-        });
+        let unix = self
+            .unix_ms
+            .or_else(|| i64::try_from(self.trace_ms).ok().filter(|ms| *ms >= 1_000_000_000_000));
         if let Some(at) = unix.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok()) {
             return at.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
         }
         let seconds = self.trace_ms / 1000;
-        format!(
-            "{:>4}:{:02}:{:02}",
-            seconds / 3600,
-            seconds / 60 % 60,
-            seconds % 60
-        )
-    }
-}
-
-/// The word a value is known by in JSON, metrics and traces.
-pub(super) fn word(value: &impl Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(word)) => word,
-        other => other.map(|v| v.to_string()).unwrap_or_default(),
-    }
-}
-
-/// Name, cause and text of an action that a trace can show; `None` for the core's housekeeping.
-pub(super) fn describe(action: &Action) -> Option<(&'static str, String, Option<&str>)> {
-    match action {
-        Action::Start { cause } => Some(("start", word(cause), None)),
-        Action::Restart { cause } => Some(("restart", word(cause), None)),
-        Action::Stop { cause } => Some(("stop", word(cause), None)),
-        Action::Hold { cause } => Some(("hold", word(cause), None)),
-        Action::Notify { cause, text } => Some(("notify", word(cause), Some(text))),
-        _ => None,
+        format!("{:>4}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
     }
 }
 
@@ -164,17 +125,9 @@ fn facts(evidence: &[Option<Sample>; 2]) -> String {
         let Some(sample) = sample else { continue };
         let number = |n: Option<u64>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
         let separator = if text.is_empty() { "" } else { "; " };
-        let (best, target, peers) = (
-            number(sample.best),
-            number(sample.target),
-            number(sample.peers),
-        );
+        let (best, target, peers) = (number(sample.best), number(sample.target), number(sample.peers));
         // Writing to a String cannot fail.
-        let _ = write!(
-            text,
-            "{separator}{} {best} of {target}, {peers} peers",
-            chain.name()
-        );
+        let _ = write!(text, "{separator}{} {best} of {target}, {peers} peers", chain.name());
     }
     text
 }

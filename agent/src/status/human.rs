@@ -19,10 +19,7 @@ pub(super) fn clean(text: &str) -> String {
                     out.push(' ');
                 }
             }
-            '\u{200b}'..='\u{200f}'
-            | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' => {}
+            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {}
             c if c.is_control() => {}
             c => out.push(c),
         }
@@ -84,10 +81,7 @@ pub(super) fn wrap(text: &str, max: usize, lines: usize) -> Vec<String> {
         let end = if rest[fits..].starts_with(' ') {
             fits
         } else {
-            rest[..fits]
-                .rfind(' ')
-                .filter(|end| *end > 0)
-                .unwrap_or(fits)
+            rest[..fits].rfind(' ').filter(|end| *end > 0).unwrap_or(fits)
         };
         if end == 0 {
             break;
@@ -109,10 +103,7 @@ pub(super) fn duration(seconds: u64) -> String {
         (seconds / 60 % 60, "m"),
         (seconds % 60, "s"),
     ];
-    let first = units
-        .iter()
-        .position(|(n, _)| *n > 0)
-        .unwrap_or(units.len() - 1);
+    let first = units.iter().position(|(n, _)| *n > 0).unwrap_or(units.len() - 1);
     let (n, unit) = units[first];
     match units.get(first + 1) {
         Some((minor, name)) if *minor > 0 && n < 100 => format!("{n}{unit} {minor}{name}"),
@@ -173,10 +164,7 @@ mod tests {
     #[test]
     fn durations_carry_two_units() {
         let seen = [0, 42, 406, 5_340, 21_600, 273_600, 34_565_000].map(duration);
-        assert_eq!(
-            seen,
-            ["0s", "42s", "6m 46s", "1h 29m", "6h", "3d 4h", "400d"]
-        );
+        assert_eq!(seen, ["0s", "42s", "6m 46s", "1h 29m", "6h", "3d 4h", "400d"]);
     }
 
     #[test]
@@ -221,9 +209,6 @@ mod tests {
     #[test]
     fn a_clock_step_is_no_negative_time() {
         let [a, b] = [10, 70].map(|s| Timestamp::from_second(s).unwrap_or_default());
-        assert_eq!(
-            (between(a, b), between(b, a)),
-            ("1m".to_owned(), "0s".to_owned())
-        );
+        assert_eq!((between(a, b), between(b, a)), ("1m".to_owned(), "0s".to_owned()));
     }
 }

@@ -126,16 +126,8 @@ impl Status {
         ];
         times.into_iter().flatten().for_each(second);
         let host = [self.host.clock_offset_ms.as_mut(), self.host.load1.as_mut()];
-        let rates = self
-            .chains
-            .values_mut()
-            .filter_map(|c| c.blocks_per_second.as_mut());
-        for number in host
-            .into_iter()
-            .flatten()
-            .chain(rates)
-            .filter(|n| n.abs() < 1e12)
-        {
+        let rates = self.chains.values_mut().filter_map(|c| c.blocks_per_second.as_mut());
+        for number in host.into_iter().flatten().chain(rates).filter(|n| n.abs() < 1e12) {
             *number = (*number * 1e3).round() / 1e3;
         }
     }
@@ -143,6 +135,7 @@ impl Status {
 
 /// The types hold nothing that JSON cannot express; should that change, the answer is still JSON.
 fn serialize(status: &Status) -> String {
-    serde_json::to_string(status)
-        .unwrap_or_else(|error| serde_json::json!({"schema": status.schema, "health": "unknown", "summary": error.to_string()}).to_string())
+    serde_json::to_string(status).unwrap_or_else(|error| {
+        serde_json::json!({"schema": status.schema, "health": "unknown", "summary": error.to_string()}).to_string()
+    })
 }

@@ -5,10 +5,7 @@ mod bounds;
 use super::human::width;
 use super::*;
 
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "all times of a status are optional"
-)]
+#[expect(clippy::unnecessary_wraps, reason = "all times of a status are optional")]
 fn at(text: &str) -> Option<Timestamp> {
     Some(text.parse().unwrap())
 }
@@ -66,11 +63,7 @@ fn syncing() -> Status {
                 at: at("2026-11-22T19:37:58Z"),
             }),
         },
-        chains: [
-            (Chain::Parachain, parachain),
-            (Chain::Relaychain, relaychain),
-        ]
-        .into(),
+        chains: [(Chain::Parachain, parachain), (Chain::Relaychain, relaychain)].into(),
         host: Host {
             disk_free_bytes: Some(128_849_018_880),
             disk_total_bytes: Some(214_748_364_800),
@@ -127,31 +120,19 @@ fn stuck(status: &mut Status, verdict: Verdict) {
     chain.progress_seconds_ago = Some(312);
 }
 
-type Case = (
-    Phase,
-    Health,
-    &'static str,
-    &'static [&'static str],
-    fn(&mut Status),
-);
+type Case = (Phase, Health, &'static str, &'static [&'static str], fn(&mut Status));
 
 /// Every phase with each health that it can have.
 const CASES: &[Case] = &[
-    (
-        Phase::Pulling,
-        Health::Ok,
-        "layer 3 of 8, 41 % of 312 MiB",
-        &[],
-        |s| {
-            s.chains.clear();
-            s.collator = Collator {
-                state: Some("missing".into()),
-                image: s.collator.image.take(),
-                container: s.collator.container.take(),
-                ..Collator::default()
-            };
-        },
-    ),
+    (Phase::Pulling, Health::Ok, "layer 3 of 8, 41 % of 312 MiB", &[], |s| {
+        s.chains.clear();
+        s.collator = Collator {
+            state: Some("missing".into()),
+            image: s.collator.image.take(),
+            container: s.collator.container.take(),
+            ..Collator::default()
+        };
+    }),
     (
         Phase::Pulling,
         Health::Degraded,
@@ -202,31 +183,25 @@ const CASES: &[Case] = &[
         ],
         |s| s.host.disk_full_in_seconds = Some(273_600),
     ),
-    (
-        Phase::Synced,
-        Health::Ok,
-        "both chains at their heads",
-        &[],
-        |s| {
-            let chain = s.chains.get_mut(&Chain::Parachain).unwrap();
-            chain.verdict = Verdict::Synced;
-            (chain.best, chain.behind, chain.eta_seconds) = (Some(100_000), Some(0), None);
-            s.collation = Some(Collation {
-                built: Some(12),
-                sent: Some(11),
-                last_built_seconds_ago: Some(6),
-            });
-            s.ec2 = Some(Ec2 {
-                instance_id: Some("i-0123456789abcdef0".into()),
-                notice: None,
-            });
-            s.bake = Some(Bake {
-                block: Some(90_000),
-                at: at("2026-11-01T00:00:00Z"),
-            });
-            incident(s, "stalled", Some(true));
-        },
-    ),
+    (Phase::Synced, Health::Ok, "both chains at their heads", &[], |s| {
+        let chain = s.chains.get_mut(&Chain::Parachain).unwrap();
+        chain.verdict = Verdict::Synced;
+        (chain.best, chain.behind, chain.eta_seconds) = (Some(100_000), Some(0), None);
+        s.collation = Some(Collation {
+            built: Some(12),
+            sent: Some(11),
+            last_built_seconds_ago: Some(6),
+        });
+        s.ec2 = Some(Ec2 {
+            instance_id: Some("i-0123456789abcdef0".into()),
+            notice: None,
+        });
+        s.bake = Some(Bake {
+            block: Some(90_000),
+            at: at("2026-11-01T00:00:00Z"),
+        });
+        incident(s, "stalled", Some(true));
+    }),
     (
         Phase::Synced,
         Health::Degraded,
@@ -363,21 +338,15 @@ const CASES: &[Case] = &[
             next(s, "ask Docker again", 4, "attempt 12");
         },
     ),
-    (
-        Phase::Starting,
-        Health::Unknown,
-        "nothing observed yet",
-        &[],
-        |s| {
-            *s = Status {
-                time: s.time,
-                health: s.health,
-                phase: s.phase,
-                summary: s.summary.clone(),
-                ..Status::default()
-            };
-        },
-    ),
+    (Phase::Starting, Health::Unknown, "nothing observed yet", &[], |s| {
+        *s = Status {
+            time: s.time,
+            health: s.health,
+            phase: s.phase,
+            summary: s.summary.clone(),
+            ..Status::default()
+        };
+    }),
 ];
 
 #[test]
@@ -392,10 +361,7 @@ fn every_phase_reads_well_and_fits() {
         insta::assert_snapshot!(format!("{}_{}", phase.name(), health.name()), text);
     }
     for phase in Phase::ALL {
-        assert!(
-            CASES.iter().any(|case| case.0 == *phase),
-            "{phase:?} has no case"
-        );
+        assert!(CASES.iter().any(|case| case.0 == *phase), "{phase:?} has no case");
     }
 }
 
@@ -418,23 +384,15 @@ fn json_of_nothing_known_is_null_all_over() {
 
 #[test]
 fn a_status_of_another_version_is_still_read() {
-    let status: Status = serde_json::from_str(
-        r#"{"schema": 1, "health": "ok", "phase": "synced", "invented": {"later": 1}}"#,
-    )
-    .unwrap();
-    assert_eq!(
-        (status.health, status.phase),
-        (Health::Ok, Some(Phase::Synced))
-    );
+    let status: Status =
+        serde_json::from_str(r#"{"schema": 1, "health": "ok", "phase": "synced", "invented": {"later": 1}}"#).unwrap();
+    assert_eq!((status.health, status.phase), (Health::Ok, Some(Phase::Synced)));
 }
 
 #[test]
 fn the_exit_codes_are_those_of_nagios() {
     assert_eq!(
-        Health::ALL
-            .iter()
-            .map(|h| h.exit_code())
-            .collect::<Vec<_>>(),
+        Health::ALL.iter().map(|h| h.exit_code()).collect::<Vec<_>>(),
         [0, 1, 2, 3]
     );
 }
@@ -461,11 +419,7 @@ fn a_cut_is_marked_in_the_json() {
 fn assert_bounds(status: &Status) {
     for colour in [false, true] {
         let text = status.render(colour);
-        assert!(
-            text.chars().count() <= MAX_CHARS,
-            "{} characters",
-            text.chars().count()
-        );
+        assert!(text.chars().count() <= MAX_CHARS, "{} characters", text.chars().count());
         let plain = text.replace("\x1b[0m", "");
         let plain = ["31", "32", "33", "35"]
             .iter()
@@ -474,11 +428,7 @@ fn assert_bounds(status: &Status) {
         assert!(plain.lines().all(|line| width(line) <= 100), "{plain}");
     }
     let json = status.to_json();
-    assert!(
-        json.chars().count() <= MAX_CHARS,
-        "{} characters",
-        json.chars().count()
-    );
+    assert!(json.chars().count() <= MAX_CHARS, "{} characters", json.chars().count());
     assert!(!json.chars().any(char::is_control));
     let back: Status = serde_json::from_str(&json).unwrap();
     assert_eq!((back.health, back.phase), (status.health, status.phase));

@@ -2,8 +2,7 @@
 
 use super::human::{between, bytes, clean, count, duration, moment, shorten, width, wrap};
 use super::{
-    Agent, ChainStatus, Collation, Collator, Health, Host, LastIncident, Maintenance, Next, Scrape,
-    Status, Verdict,
+    Agent, ChainStatus, Collation, Collator, Health, Host, LastIncident, Maintenance, Next, Scrape, Status, Verdict,
 };
 
 const COLUMNS: usize = 100;
@@ -22,25 +21,15 @@ impl Status {
         let mut facts = self.chain_lines();
         facts.extend(self.collator_lines());
         facts.push(row("host", &host_cells(&self.host)));
-        facts.extend(
-            self.collation
-                .as_ref()
-                .map(|c| row("collation", &collation_cells(c))),
-        );
+        facts.extend(self.collation.as_ref().map(|c| row("collation", &collation_cells(c))));
         if let Some(ec2) = &self.ec2 {
-            let notice = ec2
-                .notice
-                .as_deref()
-                .map(|n| format!("notice: {}", clean(n)));
+            let notice = ec2.notice.as_deref().map(|n| format!("notice: {}", clean(n)));
             let notice = notice.unwrap_or_else(|| "no notice".to_owned());
             facts.push(row("ec2", &[text(ec2.instance_id.as_deref()), notice]));
         }
         if let Some(bake) = &self.bake {
             let at = known(bake.at, |at| format!("{} ago", between(at, self.time)));
-            facts.push(row(
-                "bake",
-                &[format!("block {}", known(bake.block, count)), at],
-            ));
+            facts.push(row("bake", &[format!("block {}", known(bake.block, count)), at]));
         }
         facts.extend(
             self.maintenance
@@ -89,10 +78,7 @@ impl Status {
         for (i, reason) in self.reasons.iter().take(shown).enumerate() {
             let kept_for_others = shown - i - 1 + usize::from(hidden > 0);
             let share = room.saturating_sub(lines.len() + kept_for_others).max(1);
-            for (j, line) in wrap(&clean(reason), COLUMNS - 4, share)
-                .into_iter()
-                .enumerate()
-            {
+            for (j, line) in wrap(&clean(reason), COLUMNS - 4, share).into_iter().enumerate() {
                 lines.push(format!("{}{line}", if j == 0 { "  - " } else { "    " }));
             }
         }
@@ -106,13 +92,7 @@ impl Status {
     /// relied on.
     fn chain_lines(&self) -> Vec<String> {
         let all: Vec<_> = self.chains.values().map(chain_cells).collect();
-        let widest = |i: usize| {
-            all.iter()
-                .flatten()
-                .map(|row| width(&row[i]))
-                .max()
-                .unwrap_or(0)
-        };
+        let widest = |i: usize| all.iter().flatten().map(|row| width(&row[i])).max().unwrap_or(0);
         let widths = [widest(0), widest(1), widest(2)];
         let mut lines = Vec::new();
         for ((chain, status), rows) in self.chains.iter().zip(&all) {
@@ -125,9 +105,7 @@ impl Status {
                 lines.push(shorten(&line, COLUMNS));
             }
             if let Some(scrape) = status.scrape.filter(|s| *s != Scrape::Ok) {
-                let age = status
-                    .sample_seconds_ago
-                    .map(|s| format!("{} old", duration(s)));
+                let age = status.sample_seconds_ago.map(|s| format!("{} old", duration(s)));
                 let age = age.unwrap_or_else(|| "none".to_owned());
                 let exporter = format!("exporter {}", scrape_text(scrape));
                 lines.push(row("", &[exporter, format!("newest sample: {age}")]));
@@ -139,25 +117,15 @@ impl Status {
     fn collator_lines(&self) -> [String; 3] {
         let c = &self.collator;
         let running = c.state.as_deref() == Some("running");
-        let since = c
-            .started_at
-            .filter(|_| running)
-            .map(|at| between(at, self.time));
+        let since = c.started_at.filter(|_| running).map(|at| between(at, self.time));
         let since = since.map(|time| format!(" for {time}")).unwrap_or_default();
         let state = format!("{}{since}", text(c.state.as_deref()));
         let id: String = text(c.id.as_deref()).chars().take(12).collect();
         let mut image = vec![format!("image {}", text(c.image.as_deref()))];
         let digits = "sha256:".len() + 12;
-        image.extend(
-            c.digest
-                .as_deref()
-                .map(|d| clean(d).chars().take(digits).collect()),
-        );
+        image.extend(c.digest.as_deref().map(|d| clean(d).chars().take(digits).collect()));
         [
-            row(
-                "collator",
-                &[state, text(c.container.as_deref()), format!("id {id}")],
-            ),
+            row("collator", &[state, text(c.container.as_deref()), format!("id {id}")]),
             row("", &image),
             row("", &self.restart_cells(c)),
         ]
@@ -165,13 +133,8 @@ impl Status {
 
     fn restart_cells(&self, c: &Collator) -> [String; 3] {
         let r = &c.restarts;
-        let of = r
-            .budget
-            .map(|n| format!(" of {}", count(n)))
-            .unwrap_or_default();
-        let per = r
-            .budget_window_seconds
-            .map(|s| format!(" per {}", duration(s)));
+        let of = r.budget.map(|n| format!(" of {}", count(n))).unwrap_or_default();
+        let per = r.budget_window_seconds.map(|s| format!(" per {}", duration(s)));
         let per = per.unwrap_or_default();
         let exit = c.last_exit.as_ref().map(|exit| {
             let signal = match exit.code {
@@ -198,9 +161,7 @@ impl Status {
     }
 
     fn paused_text(&self, m: &Maintenance) -> String {
-        let until = known(m.until, |at| {
-            format!("{} ({})", moment(at), between(self.time, at))
-        });
+        let until = known(m.until, |at| format!("{} ({})", moment(at), between(self.time, at)));
         format!(
             "automatic actions suspended until {until}: {}",
             text(m.reason.as_deref())
@@ -268,13 +229,8 @@ fn speed(rate: f64) -> String {
 }
 
 fn host_cells(h: &Host) -> Vec<String> {
-    let full = h
-        .disk_full_in_seconds
-        .map(|s| format!(", full in {}", duration(s)));
-    let (free, total) = (
-        known(h.disk_free_bytes, bytes),
-        known(h.disk_total_bytes, bytes),
-    );
+    let full = h.disk_full_in_seconds.map(|s| format!(", full in {}", duration(s)));
+    let (free, total) = (known(h.disk_free_bytes, bytes), known(h.disk_total_bytes, bytes));
     let clock = match h.clock_offset_ms {
         None => "clock ?".to_owned(),
         Some(ms) if ms.abs() >= 1e9 => "clock off by days".to_owned(),
@@ -303,10 +259,7 @@ fn collation_cells(c: &Collation) -> [String; 3] {
 }
 
 fn next_text(n: &Next) -> String {
-    let time = n
-        .in_seconds
-        .map(|s| format!(" in {}", duration(s)))
-        .unwrap_or_default();
+    let time = n.in_seconds.map(|s| format!(" in {}", duration(s))).unwrap_or_default();
     let why = n
         .why
         .as_deref()
@@ -373,10 +326,7 @@ fn paint(lines: &mut [String], status: &Status) {
             Verdict::Quiet => "33",
             Verdict::Unknown | Verdict::Starting | Verdict::WaitingForRelay => continue,
         };
-        let (label, word) = (
-            pad(chain.name(), INDENT),
-            c.verdict.name().replace('_', " "),
-        );
+        let (label, word) = (pad(chain.name(), INDENT), c.verdict.name().replace('_', " "));
         for line in lines.iter_mut() {
             if let Some(rest) = line.strip_prefix(&format!("{label}{word}")) {
                 *line = format!("{label}{}{rest}", painted(&word, code));

@@ -17,55 +17,23 @@ pub(super) struct Line {
 
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) chain: Option<Chain>,
-    #[serde(
-        default,
-        deserialize_with = "whole",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) best: Option<u64>,
-    #[serde(
-        default,
-        deserialize_with = "whole",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) finalized: Option<u64>,
-    #[serde(
-        default,
-        deserialize_with = "whole",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) target: Option<u64>,
-    #[serde(
-        default,
-        deserialize_with = "whole",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) peers: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) major_syncing: Option<bool>,
-    #[serde(
-        default,
-        deserialize_with = "whole",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) queued_blocks: Option<u64>,
-    #[serde(
-        default,
-        deserialize_with = "whole",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) imported_total: Option<u64>,
-    #[serde(
-        default,
-        deserialize_with = "whole",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) bytes_in: Option<u64>,
-    #[serde(
-        default,
-        deserialize_with = "whole",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) process_start: Option<u64>,
 
     /// The word for why a scrape failed, or the text of a failed action.
@@ -75,54 +43,26 @@ pub(super) struct Line {
     /// Of a container, or of Docker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) state: Option<StateName>,
-    #[serde(
-        default,
-        deserialize_with = "whole",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) started_at: Option<i64>,
-    #[serde(
-        default,
-        deserialize_with = "whole",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) at: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) spec_matches: Option<bool>,
-    #[serde(
-        default,
-        deserialize_with = "whole",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) exit_code: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) oom: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) log: Option<Vec<String>>,
-    #[serde(
-        default,
-        deserialize_with = "whole",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) signal: Option<i64>,
 
-    #[serde(
-        default,
-        deserialize_with = "whole",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) disk_free_bytes: Option<u64>,
-    #[serde(
-        default,
-        deserialize_with = "whole",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) disk_total_bytes: Option<u64>,
-    #[serde(
-        default,
-        deserialize_with = "whole",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) memory_available_bytes: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) load1: Option<f64>,
@@ -133,22 +73,14 @@ pub(super) struct Line {
 
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) cpu_percent: Option<f64>,
-    #[serde(
-        default,
-        deserialize_with = "whole",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) block_read_bytes: Option<u64>,
 
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) command: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<String>,
-    #[serde(
-        default,
-        deserialize_with = "whole",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) seconds: Option<u64>,
 
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -156,18 +88,10 @@ pub(super) struct Line {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) kind: Option<Failure>,
     /// Docker's wall clock when an action was done; `at` is the container's.
-    #[serde(
-        default,
-        deserialize_with = "whole",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) done_at: Option<i64>,
 
-    #[serde(
-        default,
-        deserialize_with = "whole",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) unix_ms: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) action: Option<String>,
@@ -236,10 +160,7 @@ pub(super) enum OutcomeName {
 impl Line {
     /// A line that says nothing but when and what kind.
     pub(super) fn new(time: Time, event: Name) -> Self {
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "exact to the millisecond for 140,000 years"
-        )]
+        #[expect(clippy::cast_precision_loss, reason = "exact to the millisecond for 140,000 years")]
         let t = time.0 as f64 / 1000.0;
         Self {
             t,
@@ -290,9 +211,7 @@ impl Line {
 }
 
 /// An integer, also where another tool wrote it as a float (`1e6`, `12.0`, an average of `12.5`).
-fn whole<'de, D: Deserializer<'de>, T: TryFrom<i128>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
+fn whole<'de, D: Deserializer<'de>, T: TryFrom<i128>>(deserializer: D) -> Result<Option<T>, D::Error> {
     deserializer.deserialize_any(Whole(PhantomData))
 }
 

@@ -62,9 +62,7 @@ fn the_documented_lines_are_read() {
 
 #[test]
 fn time_is_taken_to_the_millisecond() {
-    let at = |t: &str| {
-        parse_line(format!(r#"{{"t": {t}, "event": "gap"}}"#).as_bytes()).map(|(time, _)| time.0)
-    };
+    let at = |t: &str| parse_line(format!(r#"{{"t": {t}, "event": "gap"}}"#).as_bytes()).map(|(time, _)| time.0);
     assert_eq!(at("3998.26").unwrap(), 3_998_260);
     assert_eq!(at("1795388136.0005").unwrap(), 1_795_388_136_001);
     assert_eq!(at("0").unwrap(), 0);
@@ -127,10 +125,7 @@ fn what_is_wrong_is_named() {
             r#"{"t":-1,"event":"gap"}"#,
             "`t` is -1, expected seconds from 0 to 100000000000",
         ),
-        (
-            r#"{"t":1,"event":"container"}"#,
-            "a container event needs `state`",
-        ),
+        (r#"{"t":1,"event":"container"}"#, "a container event needs `state`"),
         (
             r#"{"t":1,"event":"container","state":"unreachable"}"#,
             "a container event needs the `state` of a container, not of docker",
@@ -139,10 +134,7 @@ fn what_is_wrong_is_named() {
             r#"{"t":1,"event":"docker"}"#,
             "a docker event needs `state`: reachable or unreachable",
         ),
-        (
-            r#"{"t":1,"event":"sample","best":1}"#,
-            "a sample event needs `chain`",
-        ),
+        (r#"{"t":1,"event":"sample","best":1}"#, "a sample event needs `chain`"),
         (
             r#"{"t":1,"event":"sample","chain":"parachain","best":-1}"#,
             "-1 is out of range (column 53)",
@@ -169,10 +161,7 @@ fn what_is_wrong_is_named() {
 fn annotations_come_back_as_such_and_ticks_leave_no_line() {
     let mut out = Vec::new();
     write_clock(&mut out, Time(1500), 1_795_388_136_123).unwrap();
-    assert_eq!(
-        out,
-        b"{\"t\":1.5,\"event\":\"clock\",\"unix_ms\":1795388136123}\n"
-    );
+    assert_eq!(out, b"{\"t\":1.5,\"event\":\"clock\",\"unix_ms\":1795388136123}\n");
     assert_eq!(
         parse_line(&out).unwrap(),
         (
@@ -216,12 +205,11 @@ fn number() -> impl Strategy<Value = Option<f64>> {
 }
 
 fn container_event() -> impl Strategy<Value = Container> {
-    let exit = (
-        any::<Option<i64>>(),
-        any::<bool>(),
-        vec(any::<String>(), 0..3),
-    )
-        .prop_map(|(code, oom, log)| Exit { code, oom, log });
+    let exit = (any::<Option<i64>>(), any::<bool>(), vec(any::<String>(), 0..3)).prop_map(|(code, oom, log)| Exit {
+        code,
+        oom,
+        log,
+    });
     prop_oneof![
         Just(Container::Missing),
         Just(Container::Foreign),
@@ -235,13 +223,8 @@ fn container_event() -> impl Strategy<Value = Container> {
             started_at,
             spec_matches
         }),
-        (any::<Option<i64>>(), exit, any::<bool>()).prop_map(|(at, exit, spec_matches)| {
-            Container::Exited {
-                at,
-                exit,
-                spec_matches,
-            }
-        }),
+        (any::<Option<i64>>(), exit, any::<bool>())
+            .prop_map(|(at, exit, spec_matches)| { Container::Exited { at, exit, spec_matches } }),
         any::<(Option<i64>, i64)>().prop_map(|(at, signal)| Container::Signalled { at, signal }),
         any::<Option<i64>>().prop_map(|at| Container::Stopped { at }),
         any::<Option<i64>>().prop_map(|at| Container::Removed { at }),
@@ -251,13 +234,7 @@ fn container_event() -> impl Strategy<Value = Container> {
 fn event() -> impl Strategy<Value = Event> {
     let chain = || prop::sample::select(Chain::ALL.to_vec());
     let sample = (
-        any::<(
-            Option<u64>,
-            Option<u64>,
-            Option<u64>,
-            Option<u64>,
-            Option<bool>,
-        )>(),
+        any::<(Option<u64>, Option<u64>, Option<u64>, Option<u64>, Option<bool>)>(),
         any::<(Option<u64>, Option<u64>, Option<u64>, Option<u64>)>(),
     )
         .prop_map(
@@ -304,11 +281,7 @@ fn event() -> impl Strategy<Value = Event> {
             number()
         )
             .prop_map(
-                |(
-                    (disk_free_bytes, disk_total_bytes, memory_available_bytes, network_ok),
-                    load1,
-                    clock_offset_ms,
-                )| {
+                |((disk_free_bytes, disk_total_bytes, memory_available_bytes, network_ok), load1, clock_offset_ms)| {
                     let sizes = (disk_free_bytes, disk_total_bytes, memory_available_bytes);
                     let (disk_free_bytes, disk_total_bytes, memory_available_bytes) = sizes;
                     Event::Host(HostFacts {
@@ -330,14 +303,12 @@ fn event() -> impl Strategy<Value = Event> {
         any::<bool>().prop_map(|reachable| Event::Docker { reachable }),
         Just(Event::Gap),
         any::<String>().prop_map(|reason| Event::Operator(Command::Restart { reason })),
-        any::<(u64, String)>()
-            .prop_map(|(seconds, reason)| Event::Operator(Command::Pause { seconds, reason })),
+        any::<(u64, String)>().prop_map(|(seconds, reason)| Event::Operator(Command::Pause { seconds, reason })),
         Just(Event::Operator(Command::Stop)),
         Just(Event::Operator(Command::Start)),
         Just(Event::Operator(Command::Resume)),
         (container_event(), any::<Option<i64>>())
             .prop_map(|(container, at)| Event::Finished(Outcome::Done { container, at })),
-        (any::<String>(), kind)
-            .prop_map(|(error, kind)| Event::Finished(Outcome::Failed { error, kind })),
+        (any::<String>(), kind).prop_map(|(error, kind)| Event::Finished(Outcome::Failed { error, kind })),
     ]
 }

@@ -86,9 +86,7 @@ impl Args {
                 "--collator" | "--validator" => args.collator = true,
                 "--sim-relay-first" => args.relay_first = true,
                 "--name" | "--base-path" | "--prometheus-port" => {
-                    let value = inline
-                        .or_else(|| words.next())
-                        .ok_or_else(|| missing(&flag))?;
+                    let value = inline.or_else(|| words.next()).ok_or_else(|| missing(&flag))?;
                     match flag.as_str() {
                         "--name" => args.name = value,
                         "--base-path" if !relay_side => args.base_path = PathBuf::from(value),
@@ -99,9 +97,7 @@ impl Args {
                     }
                 }
                 _ if flag.starts_with("--sim-") => {
-                    let value = inline
-                        .or_else(|| words.next())
-                        .ok_or_else(|| missing(&flag))?;
+                    let value = inline.or_else(|| words.next()).ok_or_else(|| missing(&flag))?;
                     args.set(&flag, &value)?;
                 }
                 // A flag of the node: its value, if it has one, is skipped as a word of its own.
@@ -188,10 +184,6 @@ mod tests {
             parse("--sim-speed fast").unwrap_err(),
             "invalid value 'fast' for '--sim-speed'"
         );
-        assert!(
-            parse("--sim-fault explode")
-                .unwrap_err()
-                .starts_with("--sim-fault: ")
-        );
+        assert!(parse("--sim-fault explode").unwrap_err().starts_with("--sim-fault: "));
     }
 }

@@ -28,18 +28,12 @@ impl Order {
         } else {
             serde_json::json!({ "do": text })
         };
-        let mut take = |key: &str| {
-            value
-                .as_object_mut()
-                .and_then(|o| o.remove(key))
-                .unwrap_or(Value::Null)
-        };
+        let mut take = |key: &str| value.as_object_mut().and_then(|o| o.remove(key)).unwrap_or(Value::Null);
         let seconds = take("after_seconds").as_f64().unwrap_or(0.0);
         let once = take("once").as_bool().unwrap_or(false);
         Ok(Self {
             command: serde_json::from_value(value).map_err(|e| e.to_string())?,
-            after: Duration::try_from_secs_f64(seconds)
-                .map_err(|e| format!("after_seconds: {e}"))?,
+            after: Duration::try_from_secs_f64(seconds).map_err(|e| format!("after_seconds: {e}"))?,
             once,
         })
     }
@@ -254,10 +248,7 @@ mod tests {
     #[test]
     fn delay_and_once_are_taken_from_any_command() {
         let order = Order::parse(r#"{"do":"freeze","after_seconds":1.5,"once":true}"#).unwrap();
-        assert_eq!(
-            (order.after, order.once),
-            (Duration::from_millis(1500), true)
-        );
+        assert_eq!((order.after, order.once), (Duration::from_millis(1500), true));
     }
 
     #[test]

@@ -76,9 +76,7 @@ impl Data {
                     .create(true)
                     .append(true)
                     .open(base.join("sim/refused"));
-                let _ = refused.and_then(|mut f| {
-                    writeln!(f, "{} refused at {}", std::process::id(), unix_millis())
-                });
+                let _ = refused.and_then(|mut f| writeln!(f, "{} refused at {}", std::process::id(), unix_millis()));
                 Err("Error: Service(Client(Backend(\"Database file is in use.\")))".to_owned())
             }
             Err(TryLockError::Error(e)) => Err(input(e)),
@@ -128,10 +126,7 @@ impl Data {
 
     /// What was remembered; nothing when the file is missing or was damaged by hand.
     pub(super) fn remembered(&self) -> Remembered {
-        self.read("sim/faults.json")
-            .ok()
-            .flatten()
-            .unwrap_or_default()
+        self.read("sim/faults.json").ok().flatten().unwrap_or_default()
     }
 
     /// # Errors
@@ -142,9 +137,7 @@ impl Data {
 
     fn read<T: DeserializeOwned>(&self, file: &str) -> Result<Option<T>, String> {
         match fs::read(self.base.join(file)) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map(Some)
-                .map_err(|e| e.to_string()),
+            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|e| e.to_string()),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e.to_string()),
         }
@@ -159,19 +152,12 @@ impl Data {
             .map_err(io::Error::other)
             .and_then(|bytes| fs::write(&temporary, bytes))
             .and_then(|()| fs::rename(&temporary, &path))
-            .map_err(|e| {
-                format!(
-                    "Error: Service(Client(Backend(\"IO error: {}: {e}\")))",
-                    path.display()
-                )
-            })
+            .map_err(|e| format!("Error: Service(Client(Backend(\"IO error: {}: {e}\")))", path.display()))
     }
 }
 
 pub(super) fn unix_millis() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -191,12 +177,7 @@ fn height_file(chain: Chain) -> String {
 
 /// A peer identity of 32 random bytes, as the node makes one at its first start.
 fn node_key(path: &Path) -> io::Result<()> {
-    let mut file = match OpenOptions::new()
-        .create_new(true)
-        .write(true)
-        .mode(0o600)
-        .open(path)
-    {
+    let mut file = match OpenOptions::new().create_new(true).write(true).mode(0o600).open(path) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
         file => file?,
     };
@@ -214,11 +195,7 @@ mod tests {
     fn the_second_process_on_a_directory_is_refused_and_leaves_a_trace() {
         let dir = tempfile::tempdir().unwrap();
         let held = Data::open(dir.path()).unwrap();
-        assert!(
-            Data::open(dir.path())
-                .unwrap_err()
-                .contains("Database file is in use.")
-        );
+        assert!(Data::open(dir.path()).unwrap_err().contains("Database file is in use."));
         assert!(dir.path().join("sim/refused").exists());
         drop(held);
         Data::open(dir.path()).unwrap();
@@ -251,10 +228,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let data = Data::open(dir.path()).unwrap();
         fs::write(dir.path().join(height_file(Chain::Parachain)), b"\0\0").unwrap();
-        assert!(
-            data.heights()
-                .unwrap_err()
-                .contains("DB corrupted: Corruption:")
-        );
+        assert!(data.heights().unwrap_err().contains("DB corrupted: Corruption:"));
     }
 }

@@ -32,10 +32,7 @@ pub(super) fn serve(shared: &Arc<Shared>, chain: Chain, port: u16, page: Page) {
             Ok(listener) => listener,
             Err(e) if !announced => {
                 // The node runs on without metrics too.
-                log::line(&format!(
-                    "{} Error binding to '{address}': {e}",
-                    chain.tag()
-                ));
+                log::line(&format!("{} Error binding to '{address}': {e}", chain.tag()));
                 return;
             }
             Err(_) => {
@@ -136,14 +133,7 @@ fn wait(stream: &TcpStream, time: Duration) -> io::Result<()> {
             thread::sleep(time);
             Ok(())
         }
-        Err(e)
-            if matches!(
-                e.kind(),
-                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-            ) =>
-        {
-            Ok(())
-        }
+        Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => Ok(()),
         Err(e) => Err(e),
     }
 }

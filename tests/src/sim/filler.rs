@@ -36,10 +36,7 @@ const HISTOGRAMS: &[(Buckets, &str)] = &[
         "rpc_transaction_dropped_time rpc_transaction_error_time rpc_transaction_in_block_time \
          rpc_transaction_invalid_time",
     ),
-    (
-        Buckets::Linear(0.01, 40.0, 20),
-        "rpc_transaction_finalized_time",
-    ),
+    (Buckets::Linear(0.01, 40.0, 20), "rpc_transaction_finalized_time"),
     (
         Buckets::Exponential(0.01, 2.0, 16),
         "rpc_transaction_validation_time substrate_sub_txpool_timing_event_future \
@@ -73,10 +70,7 @@ const PARACHAIN_HISTOGRAMS: &[(Buckets, &str)] = &[
         "parachain_block_backed_duration substrate_block_verification_time \
          substrate_proposer_block_proposal_time substrate_proposer_create_inherents_time",
     ),
-    (
-        Buckets::Linear(0.0, 1.0, 25),
-        "parachain_unincluded_segment_size",
-    ),
+    (Buckets::Linear(0.0, 1.0, 25), "parachain_unincluded_segment_size"),
 ];
 
 const RELAYCHAIN_HISTOGRAMS: &[(Buckets, &str)] = &[
@@ -174,13 +168,10 @@ pub(super) fn families(chain: Chain) -> Vec<Family> {
         Chain::Parachain => (PARACHAIN_HISTOGRAMS, PARACHAIN_TASKS),
         Chain::Relaychain => (RELAYCHAIN_HISTOGRAMS, RELAYCHAIN_TASKS),
     };
-    let tasks = TASKS
-        .split_whitespace()
-        .chain(tasks.split_whitespace())
-        .map(|task| {
-            let (group, name) = task.split_once('/').unwrap_or((task, "dummy-subsystem"));
-            format!("kind=\"async\",task_group=\"{group}\",task_name=\"{name}\",")
-        });
+    let tasks = TASKS.split_whitespace().chain(tasks.split_whitespace()).map(|task| {
+        let (group, name) = task.split_once('/').unwrap_or((task, "dummy-subsystem"));
+        format!("kind=\"async\",task_group=\"{group}\",task_name=\"{name}\",")
+    });
     let tasks: Vec<String> = tasks.collect();
     let channels = labels("entity", CHANNELS);
     let caches = labels("cache_type", "state value");
@@ -188,49 +179,22 @@ pub(super) fn families(chain: Chain) -> Vec<Family> {
 
     let mut all = Vec::new();
     for (buckets, names) in HISTOGRAMS.iter().chain(histograms) {
-        all.extend(
-            names
-                .split_whitespace()
-                .map(|n| histogram(n, &none, *buckets, chain)),
-        );
+        all.extend(names.split_whitespace().map(|n| histogram(n, &none, *buckets, chain)));
     }
     for (names, kind, labels) in [
         (GAUGES, "gauge", &none[..]),
         (COUNTERS, "counter", &none[..]),
-        (
-            "substrate_tasks_polling_started_total",
-            "counter",
-            &tasks[..],
-        ),
+        ("substrate_tasks_polling_started_total", "counter", &tasks[..]),
         ("substrate_tasks_spawned_total", "counter", &tasks[..]),
         ("substrate_tasks_ended_total", "counter", &tasks[..]),
         ("substrate_unbounded_channel_size", "gauge", &channels[..]),
         ("trie_cache_shared_heap_size", "gauge", &caches[..]),
     ] {
-        all.extend(
-            names
-                .split_whitespace()
-                .map(|n| plain(n, kind, labels, chain)),
-        );
+        all.extend(names.split_whitespace().map(|n| plain(n, kind, labels, chain)));
     }
-    all.push(histogram(
-        "substrate_tasks_polling_duration",
-        &tasks,
-        POLL,
-        chain,
-    ));
-    all.push(histogram(
-        "trie_cache_local_cache_lengths",
-        &caches,
-        POLL,
-        chain,
-    ));
-    all.push(histogram(
-        "trie_cache_shared_update_duration",
-        &caches,
-        POLL,
-        chain,
-    ));
+    all.push(histogram("substrate_tasks_polling_duration", &tasks, POLL, chain));
+    all.push(histogram("trie_cache_local_cache_lengths", &caches, POLL, chain));
+    all.push(histogram("trie_cache_shared_update_duration", &caches, POLL, chain));
     if chain == Chain::Relaychain {
         let subsystems = labels("subsystem_name", SUBSYSTEMS);
         for name in ["bounded_tof", "unbounded_tof"] {
@@ -278,34 +242,21 @@ fn plain(name: &str, kind: &str, labels: &[String], chain: Chain) -> Family {
 fn histogram(name: &str, labels: &[String], buckets: Buckets, chain: Chain) -> Family {
     let chain = chain.id();
     let bounds: Vec<f64> = match buckets {
-        Buckets::Default => vec![
-            0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
-        ],
-        Buckets::Linear(start, step, count) => {
-            (0..count).map(|n| start + step * f64::from(n)).collect()
+        Buckets::Default => vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0],
+        Buckets::Linear(start, step, count) => (0..count).map(|n| start + step * f64::from(n)).collect(),
+        Buckets::Exponential(start, factor, count) => {
+            (0..count).map(|n| start * factor.powi(n.cast_signed())).collect()
         }
-        Buckets::Exponential(start, factor, count) => (0..count)
-            .map(|n| start * factor.powi(n.cast_signed()))
-            .collect(),
     };
     let mut text = header(name, "histogram");
     for labels in labels {
         for bound in &bounds {
             // Six decimals and no trailing zeros, as the Prometheus client prints its bounds.
             let bound = (bound * 1e6).round() / 1e6;
-            let _ = writeln!(
-                text,
-                "{name}_bucket{{{labels}chain=\"{chain}\",le=\"{bound}\"}} 40"
-            );
+            let _ = writeln!(text, "{name}_bucket{{{labels}chain=\"{chain}\",le=\"{bound}\"}} 40");
         }
-        let _ = writeln!(
-            text,
-            "{name}_bucket{{{labels}chain=\"{chain}\",le=\"+Inf\"}} 40"
-        );
-        let _ = writeln!(
-            text,
-            "{name}_sum{{{labels}chain=\"{chain}\"}} 0.30979437700000068"
-        );
+        let _ = writeln!(text, "{name}_bucket{{{labels}chain=\"{chain}\",le=\"+Inf\"}} 40");
+        let _ = writeln!(text, "{name}_sum{{{labels}chain=\"{chain}\"}} 0.30979437700000068");
         let _ = writeln!(text, "{name}_count{{{labels}chain=\"{chain}\"}} 40");
     }
     Family {

@@ -56,11 +56,7 @@ pub(super) fn read_request(stream: &mut TcpStream) -> io::Result<Option<Request>
 }
 
 /// Writes a status line, the content type of exposition text, and the length if it is announced.
-pub(super) fn write_head(
-    stream: &mut TcpStream,
-    status: u16,
-    length: Option<usize>,
-) -> io::Result<()> {
+pub(super) fn write_head(stream: &mut TcpStream, status: u16, length: Option<usize>) -> io::Result<()> {
     let reason = match status {
         200 => "OK",
         400 => "Bad Request",
@@ -73,9 +69,7 @@ pub(super) fn write_head(
         Some(n) => format!("content-length: {n}\r\n"),
         None => "connection: close\r\n".to_owned(),
     };
-    let head = format!(
-        "HTTP/1.1 {status} {reason}\r\ncontent-type: text/plain; version=0.0.4\r\n{length}\r\n"
-    );
+    let head = format!("HTTP/1.1 {status} {reason}\r\ncontent-type: text/plain; version=0.0.4\r\n{length}\r\n");
     stream.write_all(head.as_bytes())
 }
 

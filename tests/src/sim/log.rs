@@ -43,10 +43,7 @@ pub(super) fn banner(args: &Args, starts: u64) {
 }
 
 pub(super) fn exporter_started(chain: Chain, address: SocketAddr) {
-    line(&format!(
-        "{} 〽️ Prometheus exporter started at {address}",
-        chain.tag()
-    ));
+    line(&format!("{} 〽️ Prometheus exporter started at {address}", chain.tag()));
 }
 
 /// The line that tells where a chain stands; `rate` is in blocks per second, `down` and `up` in bytes per second.

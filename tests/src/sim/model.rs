@@ -88,12 +88,7 @@ pub struct Saved {
 
 impl Model {
     /// Two chains at their saved heights, or at zero. `away` is the time since they were saved.
-    pub fn new(
-        args: [ChainArgs; 2],
-        saved: [Option<Saved>; 2],
-        away: Duration,
-        now: Duration,
-    ) -> Self {
+    pub fn new(args: [ChainArgs; 2], saved: [Option<Saved>; 2], away: Duration, now: Duration) -> Self {
         let chain = |args: ChainArgs, saved: Option<Saved>| {
             let mut network = Network {
                 height: real(args.target),
@@ -143,8 +138,7 @@ impl Model {
         }
         let [parachain, relaychain] = &mut self.chains;
         relaychain.advance(now, step, false);
-        let wait = self.relay_first
-            && relaychain.network.at(now, relaychain.args) - relaychain.best > real(MAJOR_SYNC);
+        let wait = self.relay_first && relaychain.network.at(now, relaychain.args) - relaychain.best > real(MAJOR_SYNC);
         parachain.advance(now, step, wait);
     }
 
@@ -154,10 +148,7 @@ impl Model {
         let best = whole(own.best);
         let (peers, target) = match own.fault {
             Fault::None => (self.peers, whole(own.network.at(self.last, own.args))),
-            Fault::Stalled { .. } => (
-                self.peers.min(1),
-                whole(own.network.at(self.last, own.args)),
-            ),
+            Fault::Stalled { .. } => (self.peers.min(1), whole(own.network.at(self.last, own.args))),
             Fault::Isolated => (0, best),
         };
         // Without peers the node knows no target but its own height.
@@ -267,10 +258,7 @@ fn blocks(time: Duration, block_time: Duration) -> f64 {
     time.as_secs_f64() / block_time.as_secs_f64().max(0.001)
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "block heights stay far below 2^52"
-)]
+#[expect(clippy::cast_precision_loss, reason = "block heights stay far below 2^52")]
 fn real(height: u64) -> f64 {
     height as f64
 }
@@ -320,10 +308,7 @@ mod tests {
         );
         run(&mut model, 5_100, 30_000);
         let view = model.view(Chain::Parachain);
-        assert_eq!(
-            (view.best, view.target, view.major_syncing),
-            (1030, 1030, false)
-        );
+        assert_eq!((view.best, view.target, view.major_syncing), (1030, 1030, false));
         assert!(view.built > 0, "a synced collator builds blocks");
         assert_eq!(view.imported, 1030);
     }
@@ -339,10 +324,7 @@ mod tests {
         run(&mut model, 2_100, 12_000);
         let after = model.view(Chain::Parachain);
         assert_eq!((after.best, after.imported), (before.best, before.imported));
-        assert_eq!(
-            (after.target, after.peers, after.major_syncing),
-            (1012, 1, true)
-        );
+        assert_eq!((after.target, after.peers, after.major_syncing), (1012, 1, true));
         assert_eq!(after.bytes_in - before.bytes_in, 10_000);
     }
 
@@ -367,10 +349,7 @@ mod tests {
         run(&mut model, 20_100, 60_000);
         let view = model.view(Chain::Parachain);
         assert_eq!((view.best, view.target), (1020, 1020));
-        assert!(
-            model.view(Chain::Relaychain).best > 250,
-            "the relay chain goes on"
-        );
+        assert!(model.view(Chain::Relaychain).best > 250, "the relay chain goes on");
         model.chains[0].halt(false, 60_000 * MS);
         run(&mut model, 60_100, 70_000);
         assert_eq!(model.view(Chain::Parachain).best, 1030);

@@ -64,12 +64,7 @@ fn apply(shared: &Arc<Shared>, command: Command) -> Option<i32> {
             cure,
             bytes_per_second,
         } => {
-            set_fault(
-                &mut state,
-                &[chain],
-                Fault::Stalled { bytes_per_second },
-                cure,
-            );
+            set_fault(&mut state, &[chain], Fault::Stalled { bytes_per_second }, cure);
         }
         Command::Isolate { cure } => set_fault(&mut state, &Chain::BOTH, Fault::Isolated, cure),
         Command::Halt { chain } => state.model.chains[chain.index()].halt(true, now),
@@ -103,11 +98,7 @@ fn apply(shared: &Arc<Shared>, command: Command) -> Option<i32> {
         .filter(|c| state.answer(*c) == Answer::Refuse)
         .collect::<Vec<_>>();
     drop(state);
-    if let Err(line) = shared
-        .data
-        .remember(&remembered)
-        .and_then(|()| shared.save())
-    {
+    if let Err(line) = shared.data.remember(&remembered).and_then(|()| shared.save()) {
         log::line(&line);
         return Some(1);
     }

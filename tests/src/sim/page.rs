@@ -19,13 +19,7 @@ pub(super) struct Page {
 }
 
 impl Page {
-    pub(super) fn new(
-        chain: Chain,
-        prefix: &str,
-        name: &str,
-        collator: bool,
-        process_start: u64,
-    ) -> Self {
+    pub(super) fn new(chain: Chain, prefix: &str, name: &str, collator: bool, process_start: u64) -> Self {
         Self {
             chain,
             filler: filler::families(chain),
@@ -91,17 +85,9 @@ impl Page {
                 "Whether the node is performing a major sync or not.",
                 u64::from(view.major_syncing),
             ),
-            (
-                "sub_libp2p_peers_count",
-                "Number of connected peers",
-                view.peers,
-            ),
+            ("sub_libp2p_peers_count", "Number of connected peers", view.peers),
             ("sync_peers", "Number of peers we sync with", view.peers),
-            (
-                "sync_queued_blocks",
-                "Number of blocks in import queue",
-                view.queued,
-            ),
+            ("sync_queued_blocks", "Number of blocks in import queue", view.queued),
         ] {
             all.push(self.family(&format!("substrate_{name}"), "gauge", help, &[("", value)]));
         }
@@ -110,18 +96,10 @@ impl Page {
             ("result=\"success\",", view.imported),
             ("result=\"verification_failed\",", view.rejected),
         ];
-        let counted: Vec<_> = results
-            .into_iter()
-            .filter(|(_, count)| *count > 0)
-            .collect();
+        let counted: Vec<_> = results.into_iter().filter(|(_, count)| *count > 0).collect();
         if !counted.is_empty() {
             let name = "substrate_import_queue_processed_total";
-            all.push(self.family(
-                name,
-                "counter",
-                "Blocks processed by import queue",
-                &counted,
-            ));
+            all.push(self.family(name, "counter", "Blocks processed by import queue", &counted));
         }
         match self.chain {
             Chain::Parachain => all.push(self.constructed(view.built)),
@@ -132,25 +110,13 @@ impl Page {
 
     fn constructed(&self, built: u64) -> Family {
         let (name, chain) = ("substrate_proposer_block_constructed", self.chain.id());
-        let mut family = self.family(
-            name,
-            "histogram",
-            "Histogram of time taken to construct new block",
-            &[],
-        );
+        let mut family = self.family(name, "histogram", "Histogram of time taken to construct new block", &[]);
         for bound in [
             "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10", "+Inf",
         ] {
-            let _ = writeln!(
-                family.text,
-                "{name}_bucket{{chain=\"{chain}\",le=\"{bound}\"}} {built}"
-            );
+            let _ = writeln!(family.text, "{name}_bucket{{chain=\"{chain}\",le=\"{bound}\"}} {built}");
         }
-        let _ = writeln!(
-            family.text,
-            "{name}_sum{{chain=\"{chain}\"}} {}",
-            built / 100
-        );
+        let _ = writeln!(family.text, "{name}_sum{{chain=\"{chain}\"}} {}", built / 100);
         let _ = writeln!(family.text, "{name}_count{{chain=\"{chain}\"}} {built}");
         family
     }
@@ -181,12 +147,7 @@ impl Page {
         let mut all: Vec<_> = counters
             .into_iter()
             .map(|(name, help, value)| {
-                self.family(
-                    &format!("polkadot_parachain_{name}"),
-                    "counter",
-                    help,
-                    &[("", value)],
-                )
+                self.family(&format!("polkadot_parachain_{name}"), "counter", help, &[("", value)])
             })
             .collect();
         let round = ("", view.finalized / 2);
@@ -203,11 +164,7 @@ impl Page {
     fn family(&self, name: &str, kind: &str, help: &str, samples: &[(&str, u64)]) -> Family {
         let mut text = format!("# HELP {name} {help}\n# TYPE {name} {kind}\n");
         for (labels, value) in samples {
-            let _ = writeln!(
-                text,
-                "{name}{{{labels}chain=\"{}\"}} {value}",
-                self.chain.id()
-            );
+            let _ = writeln!(text, "{name}{{{labels}chain=\"{}\"}} {value}", self.chain.id());
         }
         Family {
             name: name.to_owned(),
@@ -278,10 +235,7 @@ mod tests {
             "polkadot_parachain_collations_sent_total{chain=\"ID\"} 7",
         ];
         let parachain = ["substrate_proposer_block_constructed_count{chain=\"ID\"} 7"];
-        for (chain, own) in [
-            (Chain::Parachain, &parachain[..]),
-            (Chain::Relaychain, &relay[..]),
-        ] {
+        for (chain, own) in [(Chain::Parachain, &parachain[..]), (Chain::Relaychain, &relay[..])] {
             let page = page(chain, "substrate");
             for wanted in both.iter().chain(own).map(|l| l.replace("ID", chain.id())) {
                 assert!(page.lines().any(|l| l == wanted), "{chain:?}: no {wanted}");

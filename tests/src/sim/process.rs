@@ -71,9 +71,7 @@ impl Shared {
     }
 
     pub(super) fn wait_while(&self, mut condition: impl FnMut(&State) -> bool) {
-        let state = self
-            .changed
-            .wait_while(self.state(), |state| condition(state));
+        let state = self.changed.wait_while(self.state(), |state| condition(state));
         drop(state.unwrap_or_else(PoisonError::into_inner));
     }
 
@@ -112,8 +110,7 @@ pub fn run(line: impl IntoIterator<Item = String>) -> ExitCode {
 fn start(args: &Args) -> Result<Arc<Shared>, (String, i32)> {
     let failed = |line| (line, 1);
     // Before anything else: a first process of a container ignores a signal without a handler.
-    let signals =
-        Signals::new([SIGTERM, SIGINT]).map_err(|e| failed(format!("Error: signals: {e}")))?;
+    let signals = Signals::new([SIGTERM, SIGINT]).map_err(|e| failed(format!("Error: signals: {e}")))?;
     let data = Data::open(&args.base_path).map_err(failed)?;
     let starts = data.count_start().map_err(failed)?;
     log::banner(args, starts);
@@ -160,13 +157,7 @@ fn start(args: &Args) -> Result<Arc<Shared>, (String, i32)> {
     }
     let process_start = unix_millis() / 1000;
     for (chain, port) in Chain::BOTH.into_iter().zip(args.ports) {
-        let page = Page::new(
-            chain,
-            &args.prefix,
-            &args.name,
-            args.collator,
-            process_start,
-        );
+        let page = Page::new(chain, &args.prefix, &args.name, args.collator, process_start);
         let delay = args.start_delay;
         spawn(&shared, move |shared| {
             thread::sleep(delay);
@@ -187,9 +178,7 @@ fn fail_start(data: &Data, remembered: &mut Remembered) -> Result<(), (String, i
     *count = count.map(|n| n - 1);
     let (last, before) = log
         .split_last()
-        .map_or(("Error: simulated failure to start", &[][..]), |(l, b)| {
-            (l.as_str(), b)
-        });
+        .map_or(("Error: simulated failure to start", &[][..]), |(l, b)| (l.as_str(), b));
     log::lines(before);
     let end = (last.to_owned(), *code);
     data.remember(remembered).map_err(|line| (line, 1))?;
@@ -231,14 +220,10 @@ fn tick(shared: &Arc<Shared>) -> ! {
             for chain in Chain::BOTH {
                 let view = shared.view(chain);
                 let rate = |new: u64, old: u64| {
-                    f64::from(u32::try_from(new.saturating_sub(old)).unwrap_or(u32::MAX))
-                        / since.as_secs_f64()
+                    f64::from(u32::try_from(new.saturating_sub(old)).unwrap_or(u32::MAX)) / since.as_secs_f64()
                 };
                 let old = before[chain.index()];
-                let (down, up) = (
-                    rate(view.bytes_in, old.bytes_in),
-                    rate(view.bytes_out, old.bytes_out),
-                );
+                let (down, up) = (rate(view.bytes_in, old.bytes_in), rate(view.bytes_out, old.bytes_out));
                 log::informant(chain, &view, rate(view.best, old.best), down, up);
                 before[chain.index()] = view;
             }

@@ -21,8 +21,7 @@ fn some<T: std::fmt::Debug>(inner: impl Strategy<Value = T>) -> impl Strategy<Va
 }
 
 fn time() -> impl Strategy<Value = Timestamp> {
-    (Timestamp::MIN.as_second()..=Timestamp::MAX.as_second())
-        .prop_map(|s| Timestamp::from_second(s).unwrap())
+    (Timestamp::MIN.as_second()..=Timestamp::MAX.as_second()).prop_map(|s| Timestamp::from_second(s).unwrap())
 }
 
 prop_compose! {
