@@ -1,0 +1,66 @@
+# What a person types here; `make` alone lists the targets.
+
+SHELL  := /bin/bash
+CACHE  := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/t0rn-agent
+OUT    := $(abspath $(or $(CARGO_TARGET_DIR),target))
+TRIPLE := x86_64-unknown-linux-gnu
+STATIC := $(OUT)/$(TRIPLE)/release
+# A folder with a real node to test against; tests of it are reported as skipped where it is empty.
+REAL   := $(abspath $(or $(T0RN_REAL_NODE),$(wildcard ../shared/real-node)))
+# Tools that tests/setup keeps outside the tree.
+export PATH := $(CACHE)/bin:$(PATH)
+# A test that cannot run on this machine writes one line, `SKIPPED: what: why`, into this file.
+export T0RN_SKIPPED := $(OUT)/skipped
+export CARGO_TERM_COLOR ?= auto
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check build bench clean fmt clippy unit engine deny shell docs
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: build ## watch a collator being pulled, run, lost and brought back (DEMO_KEEP=1: then stay up)
+	@tests/setup engine registry jq $(if $(T0RN_REAL_NODE),xz)
+	@tests/with-engine tests/demo $(STATIC)
+
+test: ## everything: format, lints, unit tests, a real engine, licences, shell, documents
+	@tests/setup engine registry shellcheck deny $(if $(REAL),xz)
+	@mkdir -p $(OUT) && : > $(T0RN_SKIPPED)
+	@status=0; $(MAKE) --no-print-directory --keep-going fmt clippy deny shell unit docs engine || status=$$?; \
+	 echo; sort -u $(T0RN_SKIPPED); exit $$status
+
+check: fmt clippy unit ## the quick loop: format, lints, unit tests
+
+build: ## the static release binary: target/release/t0rn-agent
+	RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --release --workspace --bins --target $(TRIPLE)
+	@mkdir -p $(OUT)/release && cp $(STATIC)/t0rn-agent $(OUT)/release/
+
+bench: build ## restart time against Docker's own policy, memory, CPU, size, replay (BENCH_MINUTES=60: the full hour)
+	@tests/setup engine
+	@tests/with-engine $(STATIC)/bench $(STATIC)
+
+clean: ## remove what was built here
+	cargo clean
+
+fmt:
+	cargo fmt --all --check
+
+clippy:
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+unit:
+	cargo test --locked -p t0rn-agent
+
+engine: build
+	T0RN_REAL_NODE='$(REAL)' tests/with-engine cargo test --locked -p t0rn-agent-tests
+
+deny:
+	cargo deny --log-level error check --hide-inclusion-graph licenses bans sources
+	@if timeout 120 cargo deny --log-level off fetch db; then cargo deny check --hide-inclusion-graph advisories; \
+	 else echo 'SKIPPED: advisories: the RustSec database cannot be fetched from here' | tee -a $(T0RN_SKIPPED); fi
+
+shell:
+	shellcheck -x $$(git ls-files | xargs grep -lIE '^#!.*(bash|/sh)$$')
+
+docs: build
+	tests/docs $(STATIC)/t0rn-agent
