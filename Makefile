@@ -21,7 +21,7 @@ help: ## list the targets
 
 demo: build ## watch a collator being pulled, run, lost and brought back (DEMO_KEEP=1: then stay up)
 	@tests/setup engine registry jq $(if $(T0RN_REAL_NODE),xz)
-	@tests/with-engine tests/demo $(STATIC)
+	@tests/with-engine.sh $(if $(DEMO_KEEP),--host-network) tests/demo $(STATIC)
 
 test: ## everything: format, lints, unit tests, a real engine, licences, shell, documents
 	@tests/setup engine registry shellcheck deny $(if $(REAL),xz)
@@ -37,7 +37,7 @@ build: ## the static release binary: target/release/t0rn-agent
 
 bench: build ## restart time against Docker's own policy, memory, CPU, size, replay (BENCH_MINUTES=60: the full hour)
 	@tests/setup engine
-	@tests/with-engine $(STATIC)/bench $(STATIC)
+	@tests/with-engine.sh $(STATIC)/bench $(STATIC)
 
 clean: ## remove what was built here
 	cargo clean
@@ -52,7 +52,7 @@ unit:
 	cargo test --locked -p t0rn-agent
 
 engine: build
-	T0RN_REAL_NODE='$(REAL)' tests/with-engine cargo test --locked -p t0rn-agent-tests
+	T0RN_REAL_NODE='$(REAL)' tests/with-engine.sh cargo test --locked -p t0rn-agent-tests
 
 deny:
 	cargo deny --log-level error check --hide-inclusion-graph licenses bans sources

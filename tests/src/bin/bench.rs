@@ -30,7 +30,10 @@ const DOCKER_FORGETS: Duration = Duration::from_secs(11);
 const REPLAYED: u32 = 1_000_000;
 
 fn main() -> Result<()> {
-    let binaries = env::args_os().nth(1).map(PathBuf::from).context("usage: bench DIRECTORY")?;
+    let binaries = env::args_os()
+        .nth(1)
+        .map(PathBuf::from)
+        .context("usage: bench DIRECTORY")?;
     let mut table = vec![size(&binaries)?];
     table.extend(replay(&binaries)?);
     let bench = Bench::start(&binaries)?;
@@ -41,8 +44,15 @@ fn main() -> Result<()> {
     println!("\n{:<60} {:>14}   goal", "figure", "measured");
     for line in &table {
         let measured = format!("{:.3} {}", line.measured, line.unit);
-        let goal = line.goal.map(|goal| format!("≤ {goal} {}", line.unit)).unwrap_or_default();
-        println!("{:<60} {measured:>14}   {goal}{}", line.figure, if line.missed() { "   MISSED" } else { "" });
+        let goal = line
+            .goal
+            .map(|goal| format!("≤ {goal} {}", line.unit))
+            .unwrap_or_default();
+        println!(
+            "{:<60} {measured:>14}   {goal}{}",
+            line.figure,
+            if line.missed() { "   MISSED" } else { "" }
+        );
     }
     ensure!(!table.iter().any(Line::missed), "a goal was missed");
     Ok(())
@@ -58,7 +68,12 @@ struct Line {
 
 impl Line {
     fn new(figure: impl Into<String>, measured: f64, unit: &'static str, goal: impl Into<Option<f64>>) -> Self {
-        Self { figure: figure.into(), measured, unit, goal: goal.into() }
+        Self {
+            figure: figure.into(),
+            measured,
+            unit,
+            goal: goal.into(),
+        }
     }
 
     fn missed(&self) -> bool {
@@ -67,7 +82,9 @@ impl Line {
 }
 
 fn size(binaries: &Path) -> Result<Line> {
-    let bytes = fs::metadata(binaries.join("t0rn-agent")).context("t0rn-agent; make build")?.len();
+    let bytes = fs::metadata(binaries.join("t0rn-agent"))
+        .context("t0rn-agent; make build")?
+        .len();
     Ok(Line::new("static binary", mib(bytes), "MiB", 10.0))
 }
 
@@ -92,7 +109,11 @@ fn replay(binaries: &Path) -> Result<[Line; 2]> {
     out.into_inner()?.sync_all()?;
 
     let began = Instant::now();
-    let mut replay = Command::new(binaries.join("t0rn-agent")).arg("replay").arg(&trace).stdout(Stdio::null()).spawn()?;
+    let mut replay = Command::new(binaries.join("t0rn-agent"))
+        .arg("replay")
+        .arg(&trace)
+        .stdout(Stdio::null())
+        .spawn()?;
     let mut peak = 0;
     let status = loop {
         // The high-water mark only rises, so the last look before the end has nearly all of it.
@@ -139,7 +160,18 @@ impl Bench {
         import_image(binaries, work.path())?;
         let [plain, supervised] = [free_ports()?, free_ports()?];
         let [para, relay] = plain.map(|(host, port)| format!("127.0.0.1:{host}:{port}"));
-        docker(&["create", "--name", PLAIN, "--restart", "unless-stopped", "-p", &para, "-p", &relay, IMAGE])?;
+        docker(&[
+            "create",
+            "--name",
+            PLAIN,
+            "--restart",
+            "unless-stopped",
+            "-p",
+            &para,
+            "-p",
+            &relay,
+            IMAGE,
+        ])?;
         docker(&["start", PLAIN])?;
 
         let config = work.path().join("agent.toml");
@@ -155,7 +187,12 @@ impl Bench {
             .stdin(Stdio::null())
             .stderr(log)
             .spawn()?;
-        let bench = Self { binary, daemon, work, interrupted };
+        let bench = Self {
+            binary,
+            daemon,
+            work,
+            interrupted,
+        };
         bench.until("the agent watches a syncing collator", || {
             let phase = bench.status()?["phase"].clone();
             Ok(phase == "syncing" || phase == "synced")
@@ -165,7 +202,10 @@ impl Bench {
 
     /// Kills each container in turn and takes Docker's own time stamps of its death and its next start.
     fn restarts(&self, rounds: u32) -> Result<[Line; 3]> {
-        println!("{rounds} deaths of each container, in turn, {} s apart", DOCKER_FORGETS.as_secs());
+        println!(
+            "{rounds} deaths of each container, in turn, {} s apart",
+            DOCKER_FORGETS.as_secs()
+        );
         let events = Events::follow()?;
         let mut took = [Vec::new(), Vec::new()];
         for _ in 0..rounds {
@@ -179,7 +219,12 @@ impl Bench {
         }
         let [plain, supervised] = took.map(median);
         Ok([
-            Line::new("death to running, Docker's unless-stopped alone (median)", plain, "s", None),
+            Line::new(
+                "death to running, Docker's unless-stopped alone (median)",
+                plain,
+                "s",
+                None,
+            ),
             Line::new("death to running, under the agent (median)", supervised, "s", None),
             Line::new("  ratio", supervised / plain, "x", 1.1),
         ])
@@ -195,7 +240,12 @@ impl Bench {
         let used = processor_seconds(pid)? - before;
         let share = 100.0 * used / began.elapsed().as_secs_f64();
         Ok([
-            Line::new(format!("resident memory after {} min", duration.as_secs() / 60), mib(memory(pid, "VmRSS")?), "MiB", 8.0),
+            Line::new(
+                format!("resident memory after {} min", duration.as_secs() / 60),
+                mib(memory(pid, "VmRSS")?),
+                "MiB",
+                8.0,
+            ),
             Line::new("  its peak", mib(memory(pid, "VmHWM")?), "MiB", None),
             Line::new("share of a core", share, "%", 0.05),
         ])
@@ -203,14 +253,22 @@ impl Bench {
 
     fn status(&self) -> Result<Value> {
         let socket = self.work.path().join("agent.sock");
-        let out = Command::new(&self.binary).arg("--socket").arg(socket).args(["status", "--json"]).output()?;
+        let out = Command::new(&self.binary)
+            .arg("--socket")
+            .arg(socket)
+            .args(["status", "--json"])
+            .output()?;
         Ok(serde_json::from_slice(&out.stdout).unwrap_or(Value::Null))
     }
 
     fn until(&self, promise: &str, mut kept: impl FnMut() -> Result<bool>) -> Result<()> {
         let began = Instant::now();
         while !kept()? {
-            ensure!(began.elapsed() < Duration::from_mins(1), "{promise}: not within 60 s; {}", self.last_words());
+            ensure!(
+                began.elapsed() < Duration::from_mins(1),
+                "{promise}: not within 60 s; {}",
+                self.last_words()
+            );
             self.sleep(Duration::from_millis(300))?;
         }
         Ok(())
@@ -309,9 +367,22 @@ listen = ""
 /// An image FROM scratch with the simulated collator in it.
 fn import_image(binaries: &Path, work: &Path) -> Result<()> {
     let archive = work.join("image.tar");
-    run(Command::new("tar").arg("-C").arg(binaries).arg("-cf").arg(&archive).arg("sim-collator"))?;
+    run(Command::new("tar")
+        .arg("-C")
+        .arg(binaries)
+        .arg("-cf")
+        .arg(&archive)
+        .arg("sim-collator"))?;
     let archive = archive.display().to_string();
-    docker(&["import", "-c", r#"ENTRYPOINT ["/sim-collator"]"#, "-c", "WORKDIR /node", &archive, IMAGE])?;
+    docker(&[
+        "import",
+        "-c",
+        r#"ENTRYPOINT ["/sim-collator"]"#,
+        "-c",
+        "WORKDIR /node",
+        &archive,
+        IMAGE,
+    ])?;
     Ok(())
 }
 
@@ -326,8 +397,15 @@ fn docker(args: &[&str]) -> Result<String> {
 
 /// Runs a command to its end and returns what it printed, without the last line break.
 fn run(command: &mut Command) -> Result<String> {
-    let out = command.stdin(Stdio::null()).output().with_context(|| format!("{command:?}"))?;
-    ensure!(out.status.success(), "{command:?}: {}", String::from_utf8_lossy(&out.stderr));
+    let out = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("{command:?}"))?;
+    ensure!(
+        out.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&out.stderr)
+    );
     Ok(String::from_utf8_lossy(&out.stdout).trim().to_owned())
 }
 
@@ -335,7 +413,10 @@ fn run(command: &mut Command) -> Result<String> {
 fn free_ports() -> Result<[(u16, u16); 2]> {
     // Held together, so that they differ.
     let held = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
-    Ok([(held[0].local_addr()?.port(), 7001), (held[1].local_addr()?.port(), 9616)])
+    Ok([
+        (held[0].local_addr()?.port(), 7001),
+        (held[1].local_addr()?.port(), 9616),
+    ])
 }
 
 /// A line of `/proc/PID/status` that is given in kB, in bytes.
@@ -351,18 +432,29 @@ fn processor_seconds(pid: u32) -> Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The second field, a name in brackets, may hold anything.
     let fields = stat.rsplit_once(") ").context("/proc/PID/stat: no name")?.1;
-    let ticks = fields.split(' ').skip(11).take(2).map(|f| Ok(f.parse::<u32>()?)).sum::<Result<u32>>()?;
+    let ticks = fields
+        .split(' ')
+        .skip(11)
+        .take(2)
+        .map(|f| Ok(f.parse::<u32>()?))
+        .sum::<Result<u32>>()?;
     Ok(f64::from(ticks) / 100.0)
 }
 
 fn setting(name: &str, default: u32) -> Result<u32> {
-    env::var(name).map_or(Ok(default), |text| text.parse().with_context(|| format!("{name}={text}: not a number")))
+    env::var(name).map_or(Ok(default), |text| {
+        text.parse().with_context(|| format!("{name}={text}: not a number"))
+    })
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
-    if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) }
+    if values.len() % 2 == 1 {
+        values[middle]
+    } else {
+        f64::midpoint(values[middle - 1], values[middle])
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "sizes here are far below 2^52 bytes")]
