@@ -1,3 +1,18 @@
 //! What the end-to-end tests of t0rn-agent stand on: a simulated collator, and a harness around real engines.
+//!
+//! Run them through `tests/with-engine.sh`, which gives them a Docker engine. Every test makes its own agent
+//! ([`agent::Agent`]), container, ports and folders, so that all may run at a time.
 
+pub mod agent;
+pub mod client;
+pub mod container;
+pub mod engine;
+pub mod fakes;
+pub mod image;
+pub mod ports;
+pub mod real_node;
+pub mod registry;
+mod setup;
 pub mod sim;
+pub mod skip;
+pub mod wait;

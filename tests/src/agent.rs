@@ -1,0 +1,407 @@
+//! The agent under test: its configuration, its process, its commands, and its collator.
+
+use std::env;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::client::SimClient;
+use crate::engine::Engine;
+use crate::fakes::Resolver;
+use crate::setup::Setup;
+use crate::{image, wait};
+
+/// Longest wait for a client command; the agent promises 10 s.
+const CLIENT_SECONDS: u32 = 30;
+
+/// An agent with a configuration, a state folder, a socket and a container name of its own. When dropped it is killed,
+/// and its container and every file go.
+#[derive(Debug)]
+pub struct Agent<'a> {
+    engine: &'a Engine,
+    setup: Setup,
+    dir: TempDir,
+    resolver: Resolver,
+    child: Option<Child>,
+}
+
+impl<'a> Agent<'a> {
+    /// An agent for a simulated collator with further flags. Nothing runs yet.
+    ///
+    /// # Errors
+    /// No image, no free port, or no room.
+    pub fn new(engine: &'a Engine, name: &str, sim: &[&str]) -> Result<Self> {
+        let image = image::sim(engine)?;
+        let mut command = vec![
+            "--collator",
+            "--base-path",
+            "/node/data",
+            "--prometheus-external",
+        ];
+        command.extend_from_slice(sim);
+        Self::with_image(
+            engine,
+            name,
+            &image,
+            command.into_iter().map(str::to_owned).collect(),
+        )
+    }
+
+    /// An agent for another image, whose exporters are on ports 7001 and 9616. Nothing runs yet.
+    ///
+    /// # Errors
+    /// No free port, or no room.
+    pub fn with_image(
+        engine: &'a Engine,
+        name: &str,
+        image: &str,
+        command: Vec<String>,
+    ) -> Result<Self> {
+        let dir = tempfile::Builder::new().prefix("agent").tempdir()?;
+        let setup = Setup::new(engine, name, dir.path(), image, command)?;
+        let agent = Self {
+            engine,
+            setup,
+            dir,
+            resolver: Resolver::start()?,
+            child: None,
+        };
+        agent.write_config()?;
+        Ok(agent)
+    }
+
+    /// Starts the daemon. It sees a name server of its own, so that what the host's does is no matter.
+    ///
+    /// # Errors
+    /// It runs already, or the binary is missing.
+    pub fn start(&mut self) -> Result<()> {
+        ensure!(self.child.is_none(), "the agent runs already");
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log_file())?;
+        let mut command = Command::new("unshare");
+        command
+            .args([
+                "--mount",
+                "sh",
+                "-c",
+                r#"mount --bind "$0" /etc/resolv.conf && exec "$@""#,
+            ])
+            .arg(self.resolver.resolv_conf())
+            .arg(binary()?)
+            .args(["run", "--config"])
+            .arg(self.config_file())
+            .env_clear()
+            .env("PATH", env::var_os("PATH").unwrap_or_default())
+            .env(
+                "RUST_LOG",
+                env::var_os("RUST_LOG").unwrap_or_else(|| "info".into()),
+            )
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        self.child = Some(command.spawn().context("failed to run unshare")?);
+        Ok(())
+    }
+
+    /// Kills the daemon so that it can do nothing more, and waits until it is gone.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn kill(&mut self) -> Result<()> {
+        let mut child = self.child.take().context("the agent does not run")?;
+        child.kill()?;
+        child.wait()?;
+        Ok(())
+    }
+
+    /// Sends the daemon a signal and waits until it ends. Returns its exit code.
+    ///
+    /// # Errors
+    /// It does not run, does not end within 20 seconds, or died of the signal.
+    pub fn end(&mut self, signal: Signal) -> Result<i32> {
+        let mut child = self.child.take().context("the agent does not run")?;
+        kill_process(Pid::from_child(&child), signal)?;
+        let status = wait::exit(&mut child, Duration::from_secs(20));
+        if status.is_err() {
+            self.child = Some(child);
+        }
+        status?.code().context("the agent died of the signal")
+    }
+
+    /// Waits until the daemon ends by itself. Returns its exit code.
+    ///
+    /// # Errors
+    /// It does not run, or not end within `timeout`.
+    pub fn wait_exit(&mut self, timeout: Duration) -> Result<i32> {
+        let mut child = self.child.take().context("the agent does not run")?;
+        let status = wait::exit(&mut child, timeout);
+        if status.is_err() {
+            self.child = Some(child);
+        }
+        status?.code().context("the agent died of a signal")
+    }
+
+    /// The daemon's process id.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn pid(&self) -> Result<u32> {
+        Ok(self.child.as_ref().context("the agent does not run")?.id())
+    }
+
+    /// Runs a client command against this agent's socket, without HOME or terminal.
+    ///
+    /// # Errors
+    /// The binary is missing.
+    pub fn cli<'s>(&self, args: impl IntoIterator<Item = &'s str>) -> Result<Output> {
+        let mut command = Command::new(binary()?);
+        command
+            .args(args)
+            .env_remove("HOME")
+            .env_remove("TERM")
+            .env("T0RN_AGENT_SOCKET", self.socket());
+        command.env("T0RN_AGENT_CONFIG", self.config_file());
+        wait::run(CLIENT_SECONDS, &mut command)
+    }
+
+    /// Runs a client command that has to succeed. Returns what it prints.
+    ///
+    /// # Errors
+    /// It ended with another code than 0.
+    pub fn ok<'s>(&self, args: impl IntoIterator<Item = &'s str>) -> Result<String> {
+        let args: Vec<_> = args.into_iter().collect();
+        let output = self.cli(args.iter().copied())?;
+        let (out, err) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
+        ensure!(
+            output.status.success(),
+            "t0rn-agent {} failed with {}: {out}{err}",
+            args.join(" "),
+            output.status
+        );
+        Ok(out.into_owned())
+    }
+
+    /// `status --json`.
+    ///
+    /// # Errors
+    /// The agent does not answer.
+    pub fn status(&self) -> Result<Value> {
+        let output = self.cli(["status", "--json"])?;
+        let code = output.status.code();
+        ensure!(
+            code.is_some_and(|c| c <= 2),
+            "status: {code:?} {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+        let status: Value = serde_json::from_slice(&output.stdout).context("status is not JSON")?;
+        let wanted = match status["health"].as_str() {
+            Some("ok") => 0,
+            Some("degraded") => 1,
+            Some("critical") => 2,
+            _ => bail!("status tells no health: {status}"),
+        };
+        ensure!(code == Some(wanted), "exit code {code:?} of {status}");
+        Ok(status)
+    }
+
+    /// Waits until the status is as wanted.
+    ///
+    /// # Errors
+    /// `timeout` passed; tells the last status.
+    pub fn wait_for(
+        &self,
+        what: &str,
+        timeout: Duration,
+        mut good: impl FnMut(&Value) -> bool,
+    ) -> Result<Value> {
+        wait::until(what, timeout, || {
+            let status = self.status()?;
+            if good(&status) {
+                Ok(status)
+            } else {
+                bail!("last status: {status}")
+            }
+        })
+    }
+
+    /// Waits for a phase.
+    ///
+    /// # Errors
+    /// As [`Self::wait_for`].
+    pub fn wait_phase(&self, phase: &str, timeout: Duration) -> Result<Value> {
+        self.wait_for(&format!("phase {phase}"), timeout, |status| {
+            status["phase"] == phase
+        })
+    }
+
+    /// What Docker says about the collator's container; `None` when there is none.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub fn inspect(&self) -> Result<Option<Value>> {
+        self.engine.inspect(&self.setup.container)
+    }
+
+    /// Id, process id and start of the running container: another value is another run.
+    ///
+    /// # Errors
+    /// There is none, or it does not run.
+    pub fn run_id(&self) -> Result<Run> {
+        let inspect = self.inspect()?.context("no container")?;
+        let state = &inspect["State"];
+        ensure!(
+            state["Running"] == true && state["Restarting"] != true,
+            "it does not run: {state}"
+        );
+        Ok(Run {
+            id: inspect["Id"].as_str().context("no id")?.to_owned(),
+            pid: i32::try_from(state["Pid"].as_i64().context("no pid")?)?,
+            started_at: state["StartedAt"].as_str().context("no start")?.to_owned(),
+        })
+    }
+
+    /// Waits until another run than `old` runs.
+    ///
+    /// # Errors
+    /// `timeout` passed.
+    pub fn wait_other_run(&self, old: &Run, timeout: Duration) -> Result<Run> {
+        wait::until_value(
+            "another run of the collator",
+            timeout,
+            || self.run_id(),
+            |run| run != old,
+        )
+    }
+
+    /// How often a simulated collator was started on this data, and that never two of them were at a time.
+    ///
+    /// # Errors
+    /// Two were, or the collator was never started.
+    pub fn starts(&self) -> Result<u64> {
+        let sim = self.setup.data.join("sim");
+        if let Ok(refused) = fs::read_to_string(sim.join("refused")) {
+            bail!("two collators on one data directory: {refused}");
+        }
+        let starts =
+            fs::read_to_string(sim.join("starts")).context("no collator was ever started")?;
+        Ok(starts.trim().parse()?)
+    }
+
+    /// The collator's control port.
+    pub fn sim(&self) -> SimClient {
+        SimClient::new(self.setup.ports[2].number())
+    }
+
+    /// The port of the agent's own exporter.
+    pub fn metrics_port(&self) -> u16 {
+        self.setup.ports[3].number()
+    }
+
+    pub fn engine(&self) -> &Engine {
+        self.engine
+    }
+
+    pub fn resolver(&self) -> &Resolver {
+        &self.resolver
+    }
+
+    pub fn container(&self) -> &str {
+        &self.setup.container
+    }
+
+    /// The chain data on the host.
+    pub fn data(&self) -> &Path {
+        &self.setup.data
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.dir.path().join("agent.sock")
+    }
+
+    pub fn config_file(&self) -> PathBuf {
+        self.dir.path().join("agent.toml")
+    }
+
+    /// What the daemon logged, all runs of it.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    /// Changes a key of the configuration, for the next start.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn set(&mut self, key: &str, value: impl Into<toml::Value>) -> Result<()> {
+        self.setup.put(key, value);
+        self.write_config()
+    }
+
+    fn write_config(&self) -> Result<()> {
+        fs::write(self.config_file(), self.setup.config.to_string())
+            .context("failed to write agent.toml")
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.dir.path().join("agent.log")
+    }
+}
+
+impl Drop for Agent<'_> {
+    #[expect(clippy::print_stderr, reason = "the reader of a failed test needs it")]
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        // Shown with the output of a test that fails, and only then.
+        let log = self.log();
+        let lines: Vec<_> = log.lines().collect();
+        eprintln!(
+            "--- end of the log of the agent of {}",
+            self.setup.container
+        );
+        for line in &lines[lines.len().saturating_sub(80)..] {
+            eprintln!("{line}");
+        }
+        let _ = self.engine.try_docker(["rm", "-fv", &self.setup.container]);
+    }
+}
+
+/// One run of a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    pub id: String,
+    /// Of its first process, on the host.
+    pub pid: i32,
+    pub started_at: String,
+}
+
+/// The agent's binary: `T0RN_AGENT_BIN`, else the newest one in the target folder.
+///
+/// # Errors
+/// There is none.
+pub fn binary() -> Result<PathBuf> {
+    if let Some(path) = env::var_os("T0RN_AGENT_BIN") {
+        return Ok(path.into());
+    }
+    let target = image::target_dir()?;
+    let built = ["release", "debug"].map(|profile| target.join(profile).join("t0rn-agent"));
+    let newest = built
+        .into_iter()
+        .filter_map(|path| Some((fs::metadata(&path).ok()?.modified().ok()?, path)))
+        .max();
+    Ok(newest
+        .context("no t0rn-agent in the target folder: run cargo build first")?
+        .1)
+}

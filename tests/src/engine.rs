@@ -1,0 +1,259 @@
+//! A Docker engine: the one that all tests share, or one that a test may stop and start.
+
+use std::env;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::wait;
+
+const START: Duration = Duration::from_mins(1);
+
+/// A running engine.
+#[derive(Debug)]
+pub struct Engine {
+    socket: PathBuf,
+    own: Option<Own>,
+}
+
+#[derive(Debug)]
+struct Own {
+    dir: TempDir,
+    child: Option<Child>,
+    bridge: String,
+    live_restore: bool,
+}
+
+impl Engine {
+    /// The engine that this run was given, see `tests/with-engine.sh`.
+    ///
+    /// # Errors
+    /// None answers.
+    pub fn shared() -> Result<Self> {
+        let host =
+            env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
+        let socket = host
+            .strip_prefix("unix://")
+            .context("DOCKER_HOST has to be a unix socket")?;
+        let engine = Self {
+            socket: socket.into(),
+            own: None,
+        };
+        engine
+            .docker(["version", "--format", "{{.Server.Version}}"])
+            .with_context(|| {
+                format!("no Docker engine at {host}: run the tests through tests/with-engine.sh")
+            })?;
+        Ok(engine)
+    }
+
+    /// An engine of its own, to be stopped and started at will; gone with the value. Its containers reach nothing but
+    /// the host. With `live_restore` they outlive the daemon.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub fn private(live_restore: bool) -> Result<Self> {
+        static NEXT: AtomicU8 = AtomicU8::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let bridge = format!("t0p{}x{number}", std::process::id());
+        let dir = tempfile::Builder::new().prefix("engine").tempdir()?;
+        let address = format!(
+            "10.214.{}.1/24",
+            std::process::id()
+                .wrapping_mul(8)
+                .wrapping_add(number.into())
+                % 256
+        );
+        ip(&["link", "add", &bridge, "type", "bridge"])?;
+        ip(&["address", "add", &address, "dev", &bridge])?;
+        let socket = dir.path().join("docker.sock");
+        let mut engine = Self {
+            socket,
+            own: Some(Own {
+                dir,
+                child: None,
+                bridge,
+                live_restore,
+            }),
+        };
+        engine.start()?;
+        Ok(engine)
+    }
+
+    /// The unix socket on which it answers.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Runs the Docker client, and gives what it prints.
+    ///
+    /// # Errors
+    /// The client failed: its standard error.
+    pub fn docker<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Result<String> {
+        let args: Vec<_> = args.into_iter().collect();
+        let output = self.try_docker(args.iter().copied())?;
+        ensure!(
+            output.status.success(),
+            "docker {} failed with {}: {}",
+            args.join(" "),
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim(),
+        );
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
+    /// Runs the Docker client, whatever comes of it, for at most two minutes.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn try_docker<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Result<Output> {
+        wait::run(120, self.command().args(args))
+    }
+
+    /// The Docker client for this engine.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new("docker");
+        command.env("DOCKER_HOST", format!("unix://{}", self.socket.display()));
+        command
+    }
+
+    /// What `docker inspect` says about a container, `None` when there is none of that name.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub fn inspect(&self, container: &str) -> Result<Option<Value>> {
+        let output = self.try_docker(["container", "inspect", container])?;
+        if !output.status.success() {
+            let error = String::from_utf8_lossy(&output.stderr);
+            ensure!(
+                error.contains("No such container"),
+                "docker inspect {container}: {error}"
+            );
+            return Ok(None);
+        }
+        let mut all: Vec<Value> = serde_json::from_slice(&output.stdout)?;
+        Ok(all.pop())
+    }
+
+    /// Starts a private engine again.
+    ///
+    /// # Errors
+    /// It does not come up within a minute.
+    pub fn start(&mut self) -> Result<()> {
+        let own = self
+            .own
+            .as_mut()
+            .context("the shared engine is not ours to start")?;
+        let dir = own.dir.path();
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(dir.join("dockerd.log"))?;
+        let mut command = Command::new("dockerd");
+        command
+            .arg("--data-root")
+            .arg(dir.join("data"))
+            .arg("--exec-root")
+            .arg(dir.join("exec"))
+            .arg("-p")
+            .arg(dir.join("dockerd.pid"))
+            .arg("-H")
+            .arg(format!("unix://{}", self.socket.display()))
+            .args(["--bridge", &own.bridge])
+            // Its rules would replace those of the engine next to it; published ports go through docker-proxy.
+            .args(["--iptables=false", "--ip-forward=false", "--ip-masq=false"])
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .stdin(Stdio::null());
+        if own.live_restore {
+            command.arg("--live-restore");
+        }
+        own.child = Some(command.spawn().context("failed to start dockerd")?);
+        wait::until("dockerd to answer", START, || {
+            self.docker(["version", "--format", "{{.Server.Version}}"])
+        })?;
+        Ok(())
+    }
+
+    /// Stops a private engine as an administrator does.
+    ///
+    /// # Errors
+    /// It does not end within a minute.
+    pub fn stop(&mut self) -> Result<()> {
+        self.end(Signal::TERM)
+    }
+
+    /// Kills a private engine's daemon; its containers run on.
+    ///
+    /// # Errors
+    /// It does not end within a minute.
+    pub fn kill(&mut self) -> Result<()> {
+        self.end(Signal::KILL)
+    }
+
+    fn end(&mut self, signal: Signal) -> Result<()> {
+        let own = self
+            .own
+            .as_mut()
+            .context("the shared engine is not ours to stop")?;
+        let Some(mut child) = own.child.take() else {
+            bail!("dockerd does not run")
+        };
+        kill_process(Pid::from_child(&child), signal)?;
+        wait::exit(&mut child, START)?;
+        Ok(())
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let Some(Own { child, .. }) = &self.own else {
+            return;
+        };
+        // Whatever fails here is reported by what stays behind; a drop has nobody to tell.
+        if child.is_none() {
+            let _ = self.start();
+        }
+        if let Ok(containers) = self.docker(["ps", "-aq"]) {
+            let _ = self.docker(
+                ["rm", "-fv"]
+                    .into_iter()
+                    .chain(containers.split_whitespace()),
+            );
+        }
+        let _ = self.stop();
+        let Some(own) = &mut self.own else { return };
+        if let Some(mut child) = own.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        // Without its parent, when that was killed.
+        let containerd = fs::read_to_string(own.dir.path().join("exec/containerd/containerd.pid"));
+        if let Some(pid) = containerd
+            .ok()
+            .and_then(|t| t.trim().parse().ok())
+            .and_then(Pid::from_raw)
+        {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        let _ = ip(&["link", "delete", &own.bridge]);
+    }
+}
+
+fn ip(args: &[&str]) -> Result<()> {
+    let output = wait::run(10, Command::new("ip").args(args))?;
+    ensure!(
+        output.status.success(),
+        "ip {}: {}",
+        args.join(" "),
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! The simulated collator as an image.
+
+use std::env;
+use std::fs;
+use std::hash::{DefaultHasher, Hasher as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::engine::Engine;
+use crate::wait;
+
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// The image's name on `engine`; built there if it is not yet. The tag is a hash of the binary.
+///
+/// # Errors
+/// The binary cannot be built, or not be imported.
+pub fn sim(engine: &Engine) -> Result<String> {
+    let binary = sim_binary()?;
+    let bytes =
+        fs::read(&binary).with_context(|| format!("failed to read {}", binary.display()))?;
+    let mut hasher = DefaultHasher::new();
+    hasher.write(&bytes);
+    let tag = format!("t0rn-sim-collator:{:016x}", hasher.finish());
+    if !engine
+        .try_docker(["image", "inspect", &tag])?
+        .status
+        .success()
+    {
+        import(engine, &tag, &bytes)?;
+    }
+    Ok(tag)
+}
+
+fn import(engine: &Engine, tag: &str, binary: &[u8]) -> Result<()> {
+    let root = tempfile::tempdir()?;
+    let path = root.path().join("usr/local/bin");
+    fs::create_dir_all(&path)?;
+    fs::create_dir_all(root.path().join("node/data"))?;
+    fs::create_dir_all(root.path().join("tmp"))?;
+    fs::write(path.join("sim-collator"), binary)?;
+    let mut tar = Command::new("tar")
+        .arg("-C")
+        .arg(root.path())
+        .args(["--owner=1000", "--group=1000", "--mode=a+rx", "-c", "."])
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("failed to run tar")?;
+    let stream = tar.stdout.take().context("tar has no output")?;
+    let output = engine
+        .command()
+        .args([
+            "import",
+            "-c",
+            "USER 1000:1000",
+            "-c",
+            "WORKDIR /node",
+            "-c",
+            "VOLUME /node/data",
+        ])
+        .args([
+            "-c",
+            r#"ENTRYPOINT ["/usr/local/bin/sim-collator"]"#,
+            "-",
+            tag,
+        ])
+        .stdin(stream)
+        .output()?;
+    ensure!(
+        output.status.success(),
+        "docker import: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    ensure!(tar.wait()?.success(), "tar failed");
+    Ok(())
+}
+
+/// The static binary: `T0RN_SIM_BIN`, else the one beside this program, built when it is not there.
+fn sim_binary() -> Result<PathBuf> {
+    if let Some(path) = env::var_os("T0RN_SIM_BIN") {
+        return Ok(path.into());
+    }
+    let target = target_dir()?;
+    let path = target.join(TARGET).join("debug/sim-collator");
+    if !path.exists() {
+        let mut build = Command::new(env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
+        build
+            .args([
+                "build",
+                "--quiet",
+                "--package",
+                "t0rn-agent-tests",
+                "--bin",
+                "sim-collator",
+            ])
+            .args(["--target", TARGET, "--target-dir"])
+            .arg(&target)
+            .arg("--manifest-path")
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"))
+            .env("RUSTFLAGS", "-C target-feature=+crt-static");
+        let output = wait::run(900, &mut build)?;
+        ensure!(
+            output.status.success(),
+            "{build:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(path)
+}
+
+/// The folder into which cargo builds, from where it put this test.
+pub(crate) fn target_dir() -> Result<PathBuf> {
+    let program = env::current_exe()?;
+    let profile = program
+        .ancestors()
+        .find(|p| p.ends_with("debug") || p.ends_with("release"));
+    let target = profile
+        .and_then(Path::parent)
+        .context("this program does not lie in a target folder")?;
+    Ok(target.to_owned())
+}

@@ -1,0 +1,179 @@
+//! The real node, where there is one.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::engine::Engine;
+use crate::wait;
+
+/// Node keys of this test alone, and the peer ids that belong to them.
+const PRODUCER_KEY: &str = "0000000000000000000000000000000000000000000000000000000000000001";
+const COLLATOR_KEY: &str = "0000000000000000000000000000000000000000000000000000000000000002";
+const PRODUCER_PEER: &str = "12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp";
+const COLLATOR_PEER: &str = "12D3KooWHdiAxVd8uMQR1hGWXccidmfCwLqcMpGwR6QcTP6QRMuD";
+
+/// A network with a node that makes blocks, for a collator that syncs from it. Removed with the value.
+#[derive(Debug)]
+pub struct RealNode<'a> {
+    engine: &'a Engine,
+    image: String,
+    network: String,
+    producer: String,
+}
+
+/// The folder with the real node: `T0RN_REAL_NODE`, else `../shared/real-node` beside the repository.
+///
+/// # Errors
+/// Why there is none; fit for [`skip!`](crate::skip!).
+pub fn folder() -> Result<PathBuf, String> {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or(Path::new("."));
+    let folder = env::var_os("T0RN_REAL_NODE")
+        .map_or_else(|| repository.join("../shared/real-node"), PathBuf::from);
+    if folder.join("build-image.sh").exists() {
+        Ok(folder)
+    } else {
+        Err(format!(
+            "no real node in {} (T0RN_REAL_NODE names its folder)",
+            folder.display()
+        ))
+    }
+}
+
+impl<'a> RealNode<'a> {
+    /// Builds the image from `folder` and starts the producer with a block every `block_time_ms`.
+    ///
+    /// # Errors
+    /// The image cannot be built, or the producer not be started.
+    pub fn start(engine: &'a Engine, folder: &Path, block_time_ms: u32) -> Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let unique = format!("t0rn-real-{}-{number}", std::process::id());
+        let image = "real-t0rn-collator:test".to_owned();
+        if !engine
+            .try_docker(["image", "inspect", &image])?
+            .status
+            .success()
+        {
+            let mut build = Command::new(folder.join("build-image.sh"));
+            let socket = format!("unix://{}", engine.socket().display());
+            let output = wait::run(120, build.arg(&image).env("DOCKER_HOST", socket))?;
+            ensure!(
+                output.status.success(),
+                "build-image.sh: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        let node = Self {
+            engine,
+            image,
+            network: unique.clone(),
+            producer: format!("{unique}-producer"),
+        };
+        engine.docker(["network", "create", &node.network])?;
+        let collator = format!("/ip4/127.0.0.1/tcp/1/p2p/{COLLATOR_PEER}");
+        engine.docker(
+            [
+                "run",
+                "-d",
+                "--name",
+                &node.producer,
+                "--network",
+                &node.network,
+                "--network-alias",
+                "producer",
+            ]
+            .into_iter()
+            .chain([
+                node.image.as_str(),
+                "--chain",
+                "/node/specs/t0rn.raw.json",
+                "--base-path",
+                "/node/data",
+            ])
+            .chain(["--dev-block-time", &block_time_ms.to_string()])
+            .chain([
+                "--listen-addr",
+                "/ip4/0.0.0.0/tcp/30333",
+                "--no-mdns",
+                "--allow-private-ip",
+            ])
+            .chain(["--node-key", PRODUCER_KEY, "--reserved-nodes", &collator]),
+        )?;
+        Ok(node)
+    }
+
+    pub fn image(&self) -> &str {
+        &self.image
+    }
+
+    /// The Docker network of the two.
+    pub fn network(&self) -> &str {
+        &self.network
+    }
+
+    /// The collator's command; its exporters are on ports 7001 and 9616.
+    pub fn collator_command() -> Vec<String> {
+        let producer = format!("/dns/producer/tcp/30333/p2p/{PRODUCER_PEER}");
+        let words = "--collator --name me --base-path /node/data --chain /node/specs/t0rn.raw.json --no-mdns \
+             --allow-private-ip --listen-addr /ip4/0.0.0.0/tcp/33333 --prometheus-port 7001 --prometheus-external";
+        words
+            .split_whitespace()
+            .chain(["--node-key", COLLATOR_KEY, "--reserved-nodes", &producer])
+            .chain([
+                "--",
+                "--chain",
+                "/node/specs/rococo.raw.json",
+                "--prometheus-external",
+            ])
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Takes the producer off the network, or puts it back.
+    ///
+    /// # Errors
+    /// Docker refused.
+    pub fn set_connected(&self, connected: bool) -> Result<()> {
+        if connected {
+            let args = [
+                "network",
+                "connect",
+                "--alias",
+                "producer",
+                &self.network,
+                &self.producer,
+            ];
+            self.engine
+                .docker(args)
+                .context("failed to connect the producer")?;
+        } else {
+            self.engine
+                .docker(["network", "disconnect", &self.network, &self.producer])?;
+        }
+        Ok(())
+    }
+
+    /// Freezes the producer, which then makes no blocks, or lets it go on.
+    ///
+    /// # Errors
+    /// Docker refused.
+    pub fn set_paused(&self, paused: bool) -> Result<()> {
+        self.engine
+            .docker([if paused { "pause" } else { "unpause" }, &self.producer])?;
+        Ok(())
+    }
+}
+
+impl Drop for RealNode<'_> {
+    fn drop(&mut self) {
+        // The collator's container is gone by now; should one be left, the network says so by staying.
+        let _ = self.engine.try_docker(["rm", "-fv", &self.producer]);
+        let _ = self.engine.try_docker(["network", "rm", &self.network]);
+    }
+}

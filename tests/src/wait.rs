@@ -1,0 +1,91 @@
+//! Waiting for what happens elsewhere, always with an end.
+
+use std::fmt::Debug;
+use std::process::{Child, Command, ExitStatus, Output};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Looks until `look` finds something.
+///
+/// # Errors
+/// `timeout` passed; tells the last reason that `look` gave.
+pub fn until<T>(what: &str, timeout: Duration, mut look: impl FnMut() -> Result<T>) -> Result<T> {
+    let end = Instant::now() + timeout;
+    loop {
+        match look() {
+            Ok(found) => return Ok(found),
+            Err(e) if Instant::now() >= end => {
+                return Err(e.context(format!("waited {timeout:?} for {what}")));
+            }
+            Err(_) => thread::sleep(LOOK),
+        }
+    }
+}
+
+/// As [`until`], for a value that has to satisfy a condition.
+///
+/// # Errors
+/// `timeout` passed; tells the last value.
+pub fn until_value<T: Debug>(
+    what: &str,
+    timeout: Duration,
+    mut value: impl FnMut() -> Result<T>,
+    mut good: impl FnMut(&T) -> bool,
+) -> Result<T> {
+    until(what, timeout, || {
+        let value = value()?;
+        if good(&value) {
+            Ok(value)
+        } else {
+            bail!("last seen: {value:?}")
+        }
+    })
+}
+
+/// Checks again and again that something stays true.
+///
+/// # Errors
+/// `check` failed within `time`.
+pub fn throughout(what: &str, time: Duration, mut check: impl FnMut() -> Result<()>) -> Result<()> {
+    let begin = Instant::now();
+    while begin.elapsed() < time {
+        check().with_context(|| format!("{what}, after {:?}", begin.elapsed()))?;
+        thread::sleep(LOOK);
+    }
+    Ok(())
+}
+
+/// Waits for the end of a process.
+///
+/// # Errors
+/// It still runs after `timeout`.
+pub fn exit(child: &mut Child, timeout: Duration) -> Result<ExitStatus> {
+    until("the end of a process", timeout, || {
+        child.try_wait()?.context("it still runs")
+    })
+}
+
+/// Runs a program to its end, at most `seconds`. A program that takes longer ends with code 124.
+///
+/// # Errors
+/// It cannot be started.
+pub fn run(seconds: u32, command: &mut Command) -> Result<Output> {
+    let mut limited = Command::new("timeout");
+    limited
+        .args(["--kill-after=5", &seconds.to_string()])
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (key, value) in command.get_envs() {
+        match value {
+            Some(value) => limited.env(key, value),
+            None => limited.env_remove(key),
+        };
+    }
+    limited
+        .output()
+        .with_context(|| format!("failed to run {limited:?}"))
+}
