@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -26,7 +27,7 @@ pub struct Engine {
 #[derive(Debug)]
 struct Own {
     dir: TempDir,
-    child: Option<Child>,
+    child: Mutex<Option<Child>>,
     bridge: String,
     live_restore: bool,
 }
@@ -74,11 +75,11 @@ impl Engine {
         ip(&["link", "add", &bridge, "type", "bridge"])?;
         ip(&["address", "add", &address, "dev", &bridge])?;
         let socket = dir.path().join("docker.sock");
-        let mut engine = Self {
+        let engine = Self {
             socket,
             own: Some(Own {
                 dir,
-                child: None,
+                child: Mutex::new(None),
                 bridge,
                 live_restore,
             }),
@@ -146,10 +147,10 @@ impl Engine {
     ///
     /// # Errors
     /// It does not come up within a minute.
-    pub fn start(&mut self) -> Result<()> {
+    pub fn start(&self) -> Result<()> {
         let own = self
             .own
-            .as_mut()
+            .as_ref()
             .context("the shared engine is not ours to start")?;
         let dir = own.dir.path();
         let log = File::options()
@@ -175,7 +176,7 @@ impl Engine {
         if own.live_restore {
             command.arg("--live-restore");
         }
-        own.child = Some(command.spawn().context("failed to start dockerd")?);
+        *own.child() = Some(command.spawn().context("failed to start dockerd")?);
         wait::until("dockerd to answer", START, || {
             self.docker(["version", "--format", "{{.Server.Version}}"])
         })?;
@@ -186,7 +187,7 @@ impl Engine {
     ///
     /// # Errors
     /// It does not end within a minute.
-    pub fn stop(&mut self) -> Result<()> {
+    pub fn stop(&self) -> Result<()> {
         self.end(Signal::TERM)
     }
 
@@ -194,16 +195,16 @@ impl Engine {
     ///
     /// # Errors
     /// It does not end within a minute.
-    pub fn kill(&mut self) -> Result<()> {
+    pub fn kill(&self) -> Result<()> {
         self.end(Signal::KILL)
     }
 
-    fn end(&mut self, signal: Signal) -> Result<()> {
+    fn end(&self, signal: Signal) -> Result<()> {
         let own = self
             .own
-            .as_mut()
+            .as_ref()
             .context("the shared engine is not ours to stop")?;
-        let Some(mut child) = own.child.take() else {
+        let Some(mut child) = own.child().take() else {
             bail!("dockerd does not run")
         };
         kill_process(Pid::from_child(&child), signal)?;
@@ -212,13 +213,19 @@ impl Engine {
     }
 }
 
+impl Own {
+    fn child(&self) -> MutexGuard<'_, Option<Child>> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Drop for Engine {
     fn drop(&mut self) {
-        let Some(Own { child, .. }) = &self.own else {
+        let Some(own) = &self.own else {
             return;
         };
         // Whatever fails here is reported by what stays behind; a drop has nobody to tell.
-        if child.is_none() {
+        if own.child().is_none() {
             let _ = self.start();
         }
         if let Ok(containers) = self.docker(["ps", "-aq"]) {
@@ -229,8 +236,7 @@ impl Drop for Engine {
             );
         }
         let _ = self.stop();
-        let Some(own) = &mut self.own else { return };
-        if let Some(mut child) = own.child.take() {
+        if let Some(mut child) = own.child().take() {
             let _ = child.kill();
             let _ = child.wait();
         }
