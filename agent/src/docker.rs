@@ -1,0 +1,249 @@
+//! The Docker adapter: one container, made what the configuration asks for, and news about it.
+//!
+//! Everything goes through the engine's socket; no other room knows how. The adapter decides nothing: it
+//! does one thing when asked (`ensure_running`, `stop`), once, and says what came of it. Each call to the
+//! engine has a time limit, each answer that could be large has a size limit.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bollard::errors::Error as EngineError;
+use bollard::{API_DEFAULT_VERSION, BollardRequest};
+
+use self::spec::Spec;
+use self::stats::Usage;
+use crate::config::Config;
+
+mod data;
+mod error;
+mod image;
+mod inspection;
+mod lifecycle;
+mod lines;
+mod spec;
+mod stats;
+mod watch;
+
+pub use self::error::{Error, ImageFault};
+pub use self::inspection::{Detail, Inspection};
+pub use self::watch::Notice;
+
+/// The oldest minor version of the engine's API (1.x) that has all we ask for: Docker 20.10.
+const API_OLDEST: usize = 41;
+/// In place of the HTTP client's own limit; every call has one of ours.
+const NO_LIMIT: Duration = Duration::from_hours(168);
+
+/// One container at one engine. Cheap to clone; clones share what they know.
+#[derive(Debug, Clone)]
+pub struct Docker {
+    shared: Arc<Shared>,
+    limits: Limits,
+}
+
+/// How long the engine may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// For questions.
+    pub call: Duration,
+    /// For creating, starting, removing: on a busy disk these take their time.
+    pub change: Duration,
+    /// For saying that it is there.
+    pub ping: Duration,
+    /// Between two pings while no events come.
+    pub ping_every: Duration,
+    /// For the next sign of life of a pull.
+    pub pull_silence: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            call: Duration::from_secs(10),
+            change: Duration::from_mins(1),
+            ping: Duration::from_secs(5),
+            ping_every: Duration::from_secs(15),
+            pull_silence: Duration::from_mins(1),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    socket: String,
+    spec: Spec,
+    /// Minor version of the API that was agreed on; 0 before.
+    api: AtomicUsize,
+    usage: Mutex<Option<Usage>>,
+}
+
+impl Docker {
+    /// Takes what it needs from the configuration. The engine need not be there yet: every call connects.
+    ///
+    /// Fails when a path that Docker must know is not UTF-8.
+    pub fn new(config: &Config) -> Result<Self, Error> {
+        let socket = config.agent.docker.to_str().ok_or_else(|| Error::Path {
+            path: config.agent.docker.clone(),
+            reason: "not UTF-8; correct agent.docker".to_owned(),
+        })?;
+        let shared = Shared {
+            socket: socket.trim_start_matches("unix://").to_owned(),
+            spec: Spec::new(config)?,
+            api: AtomicUsize::new(0),
+            usage: Mutex::new(None),
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+            limits: Limits::default(),
+        })
+    }
+
+    /// The same, with other time limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The hash of what the configuration asks for, as the container's label carries it.
+    pub fn spec_hash(&self) -> &str {
+        &self.shared.spec.hash
+    }
+
+    /// The version of the engine's API that is spoken with it, such as `1.41`: the newest that both know.
+    ///
+    /// Fails when the engine does not answer within 5 s, or is older than Docker 20.10.
+    pub async fn version(&self) -> Result<String, Error> {
+        let declined = |reason| Error::Api {
+            action: "agree on an API version",
+            status: None,
+            reason,
+        };
+        let answer = self.client()?;
+        let answer = self
+            .within("say its version", self.limits.ping, answer.version())
+            .await?;
+        let minor = |text: Option<String>| text?.strip_prefix("1.")?.parse::<usize>().ok();
+        let engine = answer.api_version.clone().unwrap_or_default();
+        let newest =
+            minor(answer.api_version).ok_or_else(|| declined(format!("it says {engine:?}")))?;
+        let known = API_DEFAULT_VERSION.minor_version;
+        if newest < API_OLDEST {
+            return Err(declined(format!(
+                "it speaks API {engine}, 1.{API_OLDEST} is needed; update Docker to 20.10"
+            )));
+        }
+        if let Some(oldest) = minor(answer.min_api_version).filter(|oldest| *oldest > known) {
+            return Err(declined(format!(
+                "it speaks API 1.{oldest} and up, 1.{known} is known; update t0rn-agent"
+            )));
+        }
+        let agreed = newest.min(known);
+        self.shared.api.store(agreed, Ordering::Relaxed);
+        Ok(format!("1.{agreed}"))
+    }
+
+    fn spec(&self) -> &Spec {
+        &self.shared.spec
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// A client that speaks the agreed version.
+    async fn engine(&self) -> Result<bollard::Docker, Error> {
+        if self.shared.api.load(Ordering::Relaxed) == 0 {
+            self.version().await?;
+        }
+        self.client()
+    }
+
+    fn client(&self) -> Result<bollard::Docker, Error> {
+        let client = bollard::Docker::connect_with_unix(
+            &self.shared.socket,
+            NO_LIMIT.as_secs(),
+            API_DEFAULT_VERSION,
+        );
+        let client = client.map_err(|error| self.error("connect", error))?;
+        let shared = Arc::clone(&self.shared);
+        Ok(client.with_request_modifier(move |request| {
+            mended(request, shared.api.load(Ordering::Relaxed))
+        }))
+    }
+
+    /// The answer to one call, if it comes in time.
+    async fn within<T>(
+        &self,
+        action: &'static str,
+        limit: Duration,
+        answer: impl Future<Output = Result<T, EngineError>>,
+    ) -> Result<T, Error> {
+        match tokio::time::timeout(limit, answer).await {
+            Ok(answer) => answer.map_err(|error| self.error(action, error)),
+            Err(_) => Err(self.silent(action, limit)),
+        }
+    }
+
+    fn error(&self, action: &'static str, error: EngineError) -> Error {
+        let error = Error::from_engine(&self.shared.socket, action, error);
+        if let Error::Api {
+            status: Some(400),
+            reason,
+            ..
+        } = &error
+            && reason.contains("client version")
+        {
+            // The engine was replaced by one that does not speak the agreed version: agree anew.
+            self.shared.api.store(0, Ordering::Relaxed);
+        }
+        error
+    }
+
+    fn silent(&self, action: &'static str, limit: Duration) -> Error {
+        Error::Unreachable {
+            socket: self.shared.socket.clone(),
+            reason: format!(
+                "asked to {action}, no answer in {} s; `systemctl status docker`",
+                limit.as_secs_f32()
+            ),
+        }
+    }
+
+    fn swap_usage(&self, usage: Option<Usage>) -> Option<Usage> {
+        let mut last = self
+            .shared
+            .usage
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *last, usage)
+    }
+}
+
+/// Mends two things the client gets wrong: it sends no API version, so that each engine answers in its
+/// newest, and it encodes credentials in plain base64 where the engine reads the URL-safe kind and takes
+/// what it cannot read for no credentials at all.
+fn mended(mut request: BollardRequest, api: usize) -> BollardRequest {
+    let uri = request.uri();
+    let versioned = (api > 0 && uri.path() != "/version" && uri.path() != "/_ping").then(|| {
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        let scheme = uri.scheme_str().unwrap_or_default();
+        let socket = uri.authority().map_or("", |authority| authority.as_str());
+        format!("{scheme}://{socket}/v1.{api}{path}").parse()
+    });
+    if let Some(Ok(versioned)) = versioned {
+        *request.uri_mut() = versioned;
+    }
+    if let Some(login) = request.headers_mut().get_mut("x-registry-auth") {
+        let safe = login
+            .to_str()
+            .ok()
+            .and_then(|text| text.replace('+', "-").replace('/', "_").parse().ok());
+        if let Some(mut safe) = safe {
+            std::mem::swap(login, &mut safe);
+            login.set_sensitive(true);
+        }
+    }
+    request
+}

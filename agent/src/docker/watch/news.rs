@@ -1,0 +1,190 @@
+//! One of Docker's events, in the vocabulary of the core.
+
+use std::collections::HashMap;
+
+use bollard::models::EventMessage;
+
+use crate::docker::inspection::is_ours;
+use crate::docker::spec::{SPEC, Spec};
+use crate::event::Container;
+
+/// What an event calls for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// It says everything.
+    Tell(Container),
+    /// The memory limit was hit; the death that follows says the rest.
+    Oom,
+    /// A run ended, and its log and circumstances are wanted.
+    Died(Death),
+    /// The container is another now; `started` when a run began, Unix milliseconds.
+    Look { started: Option<i64> },
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Death {
+    pub(super) id: String,
+    pub(super) at: Option<i64>,
+    pub(super) code: Option<i64>,
+    pub(super) spec_matches: bool,
+}
+
+/// What `event` means for the container of `spec`; `None` when it is about another container, or about
+/// nothing that matters. Docker repeats a container's labels in its events, so that one that is not ours
+/// is never taken for ours.
+pub(super) fn translate(spec: &Spec, event: EventMessage) -> Option<News> {
+    let actor = event.actor?;
+    let attributes = actor.attributes.unwrap_or_default();
+    let at = event.time_nano.map(|nanos| nanos.div_euclid(1_000_000));
+    let action = event.action?;
+    let named = attributes
+        .get("name")
+        .is_some_and(|name| name == spec.name());
+    if action == "rename" {
+        let was = attributes
+            .get("oldName")
+            .is_some_and(|name| name.trim_start_matches('/') == spec.name());
+        return (named || was).then_some(News::Look { started: None });
+    }
+    if !named {
+        return None;
+    }
+    let look = News::Look { started: None };
+    let number = |key| {
+        attributes
+            .get(key)
+            .and_then(|text: &String| text.parse::<i64>().ok())
+    };
+    Some(match (action.as_str(), is_ours(&attributes)) {
+        ("create" | "pause" | "unpause", _)
+        | ("start" | "kill" | "die" | "stop" | "destroy", false) => look,
+        ("start", true) => News::Look { started: at },
+        ("kill", true) => number("signal").map_or(look, |signal| {
+            News::Tell(Container::Signalled { at, signal })
+        }),
+        ("oom", true) => News::Oom,
+        ("die", true) => News::Died(Death {
+            id: actor.id.unwrap_or_default(),
+            at,
+            code: number("exitCode"),
+            spec_matches: matches(&attributes, spec),
+        }),
+        ("stop", true) => News::Tell(Container::Stopped { at }),
+        ("destroy", true) => News::Tell(Container::Removed { at }),
+        _ => return None,
+    })
+}
+
+fn matches(labels: &HashMap<String, String>, spec: &Spec) -> bool {
+    labels.get(SPEC) == Some(&spec.hash)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use crate::docker::spec::tests::config;
+
+    const AT: Option<i64> = Some(1_795_415_073_282);
+
+    /// An event as engine 20.10 sends it.
+    fn event(action: &str, labels: &str, more: &str) -> EventMessage {
+        serde_json::from_str(&format!(
+            r#"{{"status":"{action}","id":"ab","from":"i","Type":"container","Action":"{action}","Actor":{{"ID":"ab",
+                "Attributes":{{"image":"i","name":"collator"{labels}{more}}}}},"scope":"local","time":1795415073,
+                "timeNano":1795415073282175875}}"#
+        ))
+        .unwrap()
+    }
+
+    fn news(action: &str, more: &str) -> Option<News> {
+        let spec = Spec::new(&config()).unwrap();
+        let labels = format!(
+            r#","t0rn-agent.managed":"true","t0rn-agent.spec":"{}""#,
+            spec.hash
+        );
+        translate(&spec, event(action, &labels, more))
+    }
+
+    #[test]
+    fn each_event_of_ours_has_its_meaning() {
+        for (action, more, expected) in [
+            (
+                "kill",
+                r#","signal":"15""#,
+                News::Tell(Container::Signalled { at: AT, signal: 15 }),
+            ),
+            ("kill", "", News::Look { started: None }),
+            ("stop", "", News::Tell(Container::Stopped { at: AT })),
+            ("destroy", "", News::Tell(Container::Removed { at: AT })),
+            ("oom", "", News::Oom),
+            ("create", "", News::Look { started: None }),
+            ("pause", "", News::Look { started: None }),
+            ("unpause", "", News::Look { started: None }),
+            ("start", "", News::Look { started: AT }),
+            (
+                "rename",
+                r#","oldName":"/other""#,
+                News::Look { started: None },
+            ),
+            (
+                "die",
+                r#","exitCode":"137","execDuration":"4""#,
+                News::Died(Death {
+                    id: "ab".into(),
+                    at: AT,
+                    code: Some(137),
+                    spec_matches: true,
+                }),
+            ),
+        ] {
+            assert_eq!(news(action, more), Some(expected), "{action}");
+        }
+        assert_eq!(news("exec_start: sh", ""), None);
+    }
+
+    #[test]
+    fn a_container_that_is_not_ours_is_only_looked_at() {
+        let spec = Spec::new(&config()).unwrap();
+        for action in ["start", "kill", "die", "stop", "destroy", "create", "pause"] {
+            let found = translate(&spec, event(action, "", r#","signal":"9","exitCode":"1""#));
+            assert_eq!(found, Some(News::Look { started: None }), "{action}");
+        }
+        assert_eq!(translate(&spec, event("oom", "", "")), None);
+    }
+
+    #[test]
+    fn other_names_are_none_of_our_business_unless_it_was_ours_before() {
+        let spec = Spec::new(&config()).unwrap();
+        let mut other = event("die", r#","t0rn-agent.managed":"true""#, "");
+        let rename = |event: &mut EventMessage, name: &str| {
+            event
+                .actor
+                .as_mut()
+                .unwrap()
+                .attributes
+                .as_mut()
+                .unwrap()
+                .insert("name".into(), name.into());
+        };
+        // Docker's own filter would take this for ours: it matches beginnings.
+        rename(&mut other, "collator-old");
+        assert_eq!(translate(&spec, other), None);
+        let mut away = event("rename", "", r#","oldName":"/collator""#);
+        rename(&mut away, "elsewhere");
+        assert_eq!(translate(&spec, away), Some(News::Look { started: None }));
+    }
+
+    #[test]
+    fn an_event_without_its_parts_is_ignored() {
+        let spec = Spec::new(&config()).unwrap();
+        assert_eq!(translate(&spec, EventMessage::default()), None);
+        assert_eq!(
+            translate(
+                &spec,
+                serde_json::from_str(r#"{"Action":"die","Actor":{"ID":"ab"}}"#).unwrap()
+            ),
+            None
+        );
+    }
+}
