@@ -1,11 +1,38 @@
 //! The configuration: TOML text to validated types.
+//!
+//! Unknown keys are errors, every key but `collator.image` has a default, and all that is wrong with a file
+//! is told at once, each with its line, its key and its remedy. No error shows a secret.
+
+#[cfg(test)]
+mod broken;
+mod conflicts;
+mod document;
+mod net;
+mod problem;
+mod read;
+#[cfg(test)]
+mod tests;
+mod units;
+mod values;
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{ErrorKind, Read};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use net::parse_image;
+pub use problem::{ConfigError, Invalid, Problem};
+pub use units::{parse_duration, parse_size, show_duration, show_size};
+
 use crate::event::Chain;
+
+/// The commented default, as `config default` prints it. It names an image, since that has no default.
+pub const DEFAULT: &str = include_str!("config/default.toml");
+
+/// Size of the largest file that is read, bytes.
+const LARGEST: u64 = 1 << 20;
 
 /// A validated configuration: every value is usable as it stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -142,8 +169,9 @@ pub struct Metrics {
     pub listen: Option<SocketAddr>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Notify {
+    /// Its URL. A secret: `Debug` does not show it.
     pub webhook: Option<String>,
     pub format: NotifyFormat,
 }
@@ -161,4 +189,101 @@ pub struct Ec2 {
     /// `None` is `auto`.
     pub enabled: Option<bool>,
     pub imds: String,
+}
+
+impl Config {
+    /// Reads and validates a file of at most 1 MiB.
+    ///
+    /// The error has one problem for each thing to mend; a file that cannot be read is one problem
+    /// without a line.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let file = path.display().to_string();
+        let fail = |found: String, remedy: String| {
+            ConfigError::file(&file, None, Invalid { found, remedy })
+        };
+        let mut bytes = Vec::new();
+        let read =
+            std::fs::File::open(path).and_then(|f| f.take(LARGEST + 1).read_to_end(&mut bytes));
+        if let Err(error) = read {
+            return Err(match error.kind() {
+                ErrorKind::NotFound => fail(
+                    "there is no such file".to_owned(),
+                    "write one, beginning with `t0rn-agent config default`, or name another with --config".to_owned(),
+                ),
+                ErrorKind::IsADirectory => {
+                    fail("is a directory".to_owned(), format!("name the file in it, such as {}", path.join("agent.toml").display()))
+                }
+                ErrorKind::PermissionDenied => fail(
+                    "permission denied".to_owned(),
+                    "make it readable for the user that runs this command, or run it as root".to_owned(),
+                ),
+                _ => fail(format!("cannot be read: {error}"), "check the file and its disk".to_owned()),
+            });
+        }
+        if bytes.len() as u64 > LARGEST {
+            return Err(fail(
+                "is larger than 1 MiB".to_owned(),
+                "name a configuration file of the agent".to_owned(),
+            ));
+        }
+        if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+            return Err(fail(
+                "is UTF-16 text".to_owned(),
+                "save it as UTF-8".to_owned(),
+            ));
+        }
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => Self::parse(text, &file),
+            Err(error) => {
+                let good = &bytes[..error.valid_up_to()];
+                let line = good.split(|b| *b == b'\n').count();
+                let found = format!("byte 0x{:02x} is not UTF-8", bytes[error.valid_up_to()]);
+                Err(ConfigError::file(
+                    &file,
+                    Some(line),
+                    Invalid {
+                        found,
+                        remedy: "save the file as UTF-8".to_owned(),
+                    },
+                ))
+            }
+        }
+    }
+
+    /// Validates TOML text. `file` is what problems call it.
+    ///
+    /// Text that is no TOML gives the places where it is not; otherwise every unknown key, unusable value
+    /// and contradiction is a problem of its own.
+    pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        if text.trim().is_empty() {
+            let remedy = "write at least [collator] with its image: `t0rn-agent config default` shows every key";
+            return Err(ConfigError::file(
+                file,
+                None,
+                Invalid {
+                    found: "is empty".to_owned(),
+                    remedy: remedy.to_owned(),
+                },
+            ));
+        }
+        let (root, errors) = toml::de::DeTable::parse_recoverable(text);
+        if !errors.is_empty() {
+            // What was recovered is a guess: judging it too would blame the reader for our guesses.
+            return Err(ConfigError::syntax(text, file, &errors));
+        }
+        let mut document = document::Document::new(text, file, root.get_ref());
+        let config = read::config(&mut document);
+        document.finish(config)
+    }
+}
+
+impl fmt::Debug for Notify {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let webhook = self.webhook.as_ref().map(|_| "…");
+        f.debug_struct("Notify")
+            .field("webhook", &webhook)
+            .field("format", &self.format)
+            .finish()
+    }
 }

@@ -1,0 +1,169 @@
+//! Values that are good by themselves and do not go together.
+
+use std::collections::BTreeSet;
+
+use super::document::Document;
+use super::problem::Invalid;
+use super::units::show_duration;
+use super::{Config, Port};
+
+/// Leaves a problem in the document for each contradiction in `config`.
+pub(super) fn find(document: &mut Document, config: &Config) {
+    windows(document, config);
+    paths(document, config);
+    ports(document, config);
+    let mut urls = config.chains.values().map(|exporter| &exporter.metrics);
+    if let (Some(parachain), Some(relaychain)) = (urls.next(), urls.next())
+        && parachain == relaychain
+    {
+        let found = format!("both chains have the exporter {parachain}");
+        let keys = ["chains.parachain.metrics", "chains.relaychain.metrics"];
+        document.conflict(
+            &keys,
+            Invalid::new(found, "write each chain's own: the node has two exporters"),
+        );
+    }
+}
+
+fn windows(
+    document: &mut Document,
+    Config {
+        health, restart, ..
+    }: &Config,
+) {
+    let interval = show_duration(health.scrape_interval);
+    if health.scrape_timeout > health.scrape_interval {
+        let found = format!(
+            "{} is longer than scrape_interval, {interval}",
+            show_duration(health.scrape_timeout)
+        );
+        let keys = ["health.scrape_timeout", "health.scrape_interval"];
+        document.conflict(
+            &keys,
+            Invalid::new(found, "shorten the timeout: scrapes would pile up"),
+        );
+    }
+    for (key, window) in [
+        ("stall_after", health.stall_after),
+        ("isolated_after", health.isolated_after),
+        ("frozen_after", health.frozen_after),
+    ] {
+        if window < 2 * health.scrape_interval {
+            let found = format!(
+                "{key}, {}, is less than twice scrape_interval, {interval}",
+                show_duration(window)
+            );
+            let remedy = "lengthen the window: a single sample proves nothing";
+            document.conflict(
+                &[&format!("health.{key}"), "health.scrape_interval"],
+                Invalid::new(found, remedy),
+            );
+        }
+    }
+    if restart.backoff_initial > restart.backoff_max {
+        let (initial, max) = (
+            show_duration(restart.backoff_initial),
+            show_duration(restart.backoff_max),
+        );
+        let found = format!("backoff_initial, {initial}, is longer than backoff_max, {max}");
+        let keys = ["restart.backoff_initial", "restart.backoff_max"];
+        document.conflict(
+            &keys,
+            Invalid::new(found, "shorten the first or lengthen the second"),
+        );
+    }
+}
+
+fn paths(
+    document: &mut Document,
+    Config {
+        agent,
+        data,
+        mounts,
+        ..
+    }: &Config,
+) {
+    if agent.state_dir == data.path {
+        let found = format!(
+            "agent.state_dir and data.path are both \"{}\"",
+            data.path.display()
+        );
+        let remedy = "give the agent a directory of its own: the collator may write to its data";
+        document.conflict(
+            &["agent.state_dir", "data.path"],
+            Invalid::new(found, remedy),
+        );
+    }
+    if agent.socket == agent.docker {
+        let found = format!(
+            "agent.socket and agent.docker are both \"{}\"",
+            agent.docker.display()
+        );
+        let keys = ["agent.socket", "agent.docker"];
+        document.conflict(
+            &keys,
+            Invalid::new(found, "give the agent a socket of its own"),
+        );
+    }
+    let mut targets = BTreeSet::from([&data.target]);
+    for (i, mount) in mounts.iter().enumerate() {
+        if !targets.insert(&mount.target) {
+            let found = format!("\"{}\" is mounted twice", mount.target.display());
+            let key = format!("mounts[{i}].target");
+            document.conflict(
+                &[&key],
+                Invalid::new(found, "give every mount a target of its own"),
+            );
+        }
+    }
+}
+
+fn ports(
+    document: &mut Document,
+    Config {
+        collator, metrics, ..
+    }: &Config,
+) {
+    if collator.network == "host" && !collator.ports.is_empty() {
+        let keys = ["collator.network", "collator.ports"];
+        let found = "ports are published although network is \"host\"";
+        document.conflict(
+            &keys,
+            Invalid::new(
+                found,
+                "remove ports: on the host's network every port is the host's",
+            ),
+        );
+    }
+    for (i, port) in collator.ports.iter().enumerate() {
+        let key = format!("collator.ports[{i}]");
+        if collator.ports[..i].iter().any(|other| overlap(port, other)) {
+            let found = format!(
+                "host port {}/{} is published twice",
+                port.host, port.protocol
+            );
+            document.conflict(&[&key], Invalid::new(found, "publish it once"));
+        }
+        let own = metrics.listen.map(|a| Port {
+            address: Some(a.ip()),
+            host: a.port(),
+            container: 1,
+            protocol: "tcp",
+        });
+        if own.is_some_and(|own| overlap(port, &own)) {
+            let found = format!("host port {} is also metrics.listen", port.host);
+            document.conflict(
+                &[&key, "metrics.listen"],
+                Invalid::new(found, "give one of them another port"),
+            );
+        }
+    }
+}
+
+/// Whether two published ports want the same socket of the host.
+fn overlap(a: &Port, b: &Port) -> bool {
+    let everywhere = |port: &Port| port.address.is_none_or(|address| address.is_unspecified());
+    a.host == b.host
+        && a.protocol == b.protocol
+        && (everywhere(a) || everywhere(b) || a.address == b.address)
+}
