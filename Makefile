@@ -5,13 +5,10 @@ CACHE  := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/t0rn-agent
 OUT    := $(abspath $(or $(CARGO_TARGET_DIR),target))
 TRIPLE := x86_64-unknown-linux-gnu
 STATIC := $(OUT)/$(TRIPLE)/release
-# A folder with a real node to test against; tests of it are reported as skipped where it is empty.
-REAL   := $(abspath $(or $(T0RN_REAL_NODE),$(wildcard ../shared/real-node)))
 # Tools that tests/setup keeps outside the tree.
 export PATH := $(CACHE)/bin:$(PATH)
-# A test that cannot run on this machine writes one line, `SKIPPED: what: why`, into this file.
-export T0RN_SKIPPED := $(OUT)/skipped
-export CARGO_TERM_COLOR ?= auto
+# What cannot run on this machine writes one line here: `SKIPPED: what: why`.
+export T0RN_SKIP_FILE := $(OUT)/skipped
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check build bench clean fmt clippy unit engine deny shell docs
@@ -24,10 +21,10 @@ demo: build ## watch a collator being pulled, run, lost and brought back (DEMO_K
 	@tests/with-engine.sh $(if $(DEMO_KEEP),--host-network) tests/demo $(STATIC)
 
 test: ## everything: format, lints, unit tests, a real engine, licences, shell, documents
-	@tests/setup engine registry shellcheck deny $(if $(REAL),xz)
-	@mkdir -p $(OUT) && : > $(T0RN_SKIPPED)
+	@tests/setup engine registry xz shellcheck deny
+	@mkdir -p $(OUT) && : > $(T0RN_SKIP_FILE)
 	@status=0; $(MAKE) --no-print-directory --keep-going fmt clippy deny shell unit docs engine || status=$$?; \
-	 echo; sort -u $(T0RN_SKIPPED); exit $$status
+	 echo; sort -u $(T0RN_SKIP_FILE); exit $$status
 
 check: fmt clippy unit ## the quick loop: format, lints, unit tests
 
@@ -52,12 +49,13 @@ unit:
 	cargo test --locked -p t0rn-agent
 
 engine: build
-	T0RN_REAL_NODE='$(REAL)' tests/with-engine.sh cargo test --locked -p t0rn-agent-tests
+	T0RN_AGENT_BIN=$(STATIC)/t0rn-agent T0RN_SIM_BIN=$(STATIC)/sim-collator \
+	tests/with-engine.sh cargo test --locked -p t0rn-agent-tests
 
 deny:
 	cargo deny --log-level error check --hide-inclusion-graph licenses bans sources
 	@if timeout 120 cargo deny --log-level off fetch db; then cargo deny check --hide-inclusion-graph advisories; \
-	 else echo 'SKIPPED: advisories: the RustSec database cannot be fetched from here' | tee -a $(T0RN_SKIPPED); fi
+	 else echo 'SKIPPED: advisories: the RustSec database cannot be fetched from here' | tee -a $(T0RN_SKIP_FILE); fi
 
 shell:
 	shellcheck -x $$(git ls-files | xargs grep -lIE '^#!.*(bash|/sh)$$')
