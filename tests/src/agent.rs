@@ -38,31 +38,16 @@ impl<'a> Agent<'a> {
     /// No image, no free port, or no room.
     pub fn new(engine: &'a Engine, name: &str, sim: &[&str]) -> Result<Self> {
         let image = image::sim(engine)?;
-        let mut command = vec![
-            "--collator",
-            "--base-path",
-            "/node/data",
-            "--prometheus-external",
-        ];
+        let mut command = vec!["--collator", "--base-path", "/node/data", "--prometheus-external"];
         command.extend_from_slice(sim);
-        Self::with_image(
-            engine,
-            name,
-            &image,
-            command.into_iter().map(str::to_owned).collect(),
-        )
+        Self::with_image(engine, name, &image, command.into_iter().map(str::to_owned).collect())
     }
 
     /// An agent for another image, whose exporters are on ports 7001 and 9616. Nothing runs yet.
     ///
     /// # Errors
     /// No free port, or no room.
-    pub fn with_image(
-        engine: &'a Engine,
-        name: &str,
-        image: &str,
-        command: Vec<String>,
-    ) -> Result<Self> {
+    pub fn with_image(engine: &'a Engine, name: &str, image: &str, command: Vec<String>) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("agent").tempdir()?;
         let setup = Setup::new(engine, name, dir.path(), image, command)?;
         let agent = Self {
@@ -76,16 +61,24 @@ impl<'a> Agent<'a> {
         Ok(agent)
     }
 
+    /// As [`Self::new`], started, and with a collator that is watched.
+    ///
+    /// # Errors
+    /// As [`Self::new`], or it did not come up.
+    pub fn running(engine: &'a Engine, name: &str, sim: &[&str]) -> Result<Self> {
+        let mut agent = Self::new(engine, name, sim)?;
+        agent.start()?;
+        agent.wait_watched()?;
+        Ok(agent)
+    }
+
     /// Starts the daemon. It sees a name server of its own, so that what the host's does is no matter.
     ///
     /// # Errors
     /// It runs already, or the binary is missing.
     pub fn start(&mut self) -> Result<()> {
         ensure!(self.child.is_none(), "the agent runs already");
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(self.log_file())?;
+        let log = File::options().create(true).append(true).open(self.log_file())?;
         let mut command = Command::new("unshare");
         command
             .args([
@@ -100,10 +93,7 @@ impl<'a> Agent<'a> {
             .arg(self.config_file())
             .env_clear()
             .env("PATH", env::var_os("PATH").unwrap_or_default())
-            .env(
-                "RUST_LOG",
-                env::var_os("RUST_LOG").unwrap_or_else(|| "info".into()),
-            )
+            .env("RUST_LOG", env::var_os("RUST_LOG").unwrap_or_else(|| "info".into()))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);
@@ -172,6 +162,23 @@ impl<'a> Agent<'a> {
         wait::run(CLIENT_SECONDS, &mut command)
     }
 
+    /// Starts a client command and does not wait for it.
+    ///
+    /// # Errors
+    /// The binary is missing.
+    pub fn spawn_cli<'s>(&self, args: impl IntoIterator<Item = &'s str>) -> Result<Child> {
+        let mut command = Command::new(binary()?);
+        command
+            .args(args)
+            .env("T0RN_AGENT_SOCKET", self.socket())
+            .env("T0RN_AGENT_CONFIG", self.config_file());
+        Ok(command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?)
+    }
+
     /// Runs a client command that has to succeed. Returns what it prints.
     ///
     /// # Errors
@@ -219,12 +226,7 @@ impl<'a> Agent<'a> {
     ///
     /// # Errors
     /// `timeout` passed; tells the last status.
-    pub fn wait_for(
-        &self,
-        what: &str,
-        timeout: Duration,
-        mut good: impl FnMut(&Value) -> bool,
-    ) -> Result<Value> {
+    pub fn wait_for(&self, what: &str, timeout: Duration, mut good: impl FnMut(&Value) -> bool) -> Result<Value> {
         wait::until(what, timeout, || {
             let status = self.status()?;
             if good(&status) {
@@ -240,9 +242,65 @@ impl<'a> Agent<'a> {
     /// # Errors
     /// As [`Self::wait_for`].
     pub fn wait_phase(&self, phase: &str, timeout: Duration) -> Result<Value> {
-        self.wait_for(&format!("phase {phase}"), timeout, |status| {
-            status["phase"] == phase
+        self.wait_for(&format!("phase {phase}"), timeout, |status| status["phase"] == phase)
+    }
+
+    /// Waits until both chains are seen to sync or to be synced.
+    ///
+    /// # Errors
+    /// As [`Self::wait_for`].
+    pub fn wait_watched(&self) -> Result<Value> {
+        self.wait_for("a collator that is watched", Duration::from_secs(40), |status| {
+            status["phase"] == "syncing" || status["phase"] == "synced"
         })
+    }
+
+    /// Waits until the incident of a health restart for `cause` is closed. Returns the status.
+    ///
+    /// # Errors
+    /// As [`Self::wait_for`].
+    pub fn wait_cured(&self, cause: &str, timeout: Duration) -> Result<Value> {
+        self.wait_for(&format!("a cure of {cause}"), timeout, |status| {
+            status["last_incident"]["cause"] == cause && status["last_incident"]["helped"] == true
+        })
+    }
+
+    /// Checks for a while that the collator runs on untouched.
+    ///
+    /// # Errors
+    /// It was restarted, or ended.
+    pub fn stays(&self, run: &Run, time: Duration) -> Result<()> {
+        wait::throughout("the collator was to be left alone", time, || {
+            let now = self.run_id()?;
+            ensure!(now == *run, "it was restarted: {now:?}");
+            Ok(())
+        })
+    }
+
+    /// Containers that have this agent's chain data, running or not.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub fn containers_on_data(&self) -> Result<Vec<String>> {
+        let filter = format!("volume={}", self.data().display());
+        let names = self
+            .engine
+            .docker(["ps", "-a", "--filter", &filter, "--format", "{{.Names}}"])?;
+        Ok(names.lines().map(str::to_owned).collect())
+    }
+
+    /// Highest resident memory of the daemon so far, bytes.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn peak_memory(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()?))?;
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmHWM:"))
+            .context("no VmHWM")?;
+        let kib: u64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
+        Ok(kib * 1024)
     }
 
     /// What Docker says about the collator's container; `None` when there is none.
@@ -293,8 +351,7 @@ impl<'a> Agent<'a> {
         if let Ok(refused) = fs::read_to_string(sim.join("refused")) {
             bail!("two collators on one data directory: {refused}");
         }
-        let starts =
-            fs::read_to_string(sim.join("starts")).context("no collator was ever started")?;
+        let starts = fs::read_to_string(sim.join("starts")).context("no collator was ever started")?;
         Ok(starts.trim().parse()?)
     }
 
@@ -347,9 +404,17 @@ impl<'a> Agent<'a> {
         self.write_config()
     }
 
+    /// Takes a key or a table out of the configuration, for the next start.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn unset(&mut self, key: &str) -> Result<()> {
+        self.setup.remove(key);
+        self.write_config()
+    }
+
     fn write_config(&self) -> Result<()> {
-        fs::write(self.config_file(), self.setup.config.to_string())
-            .context("failed to write agent.toml")
+        fs::write(self.config_file(), self.setup.config.to_string()).context("failed to write agent.toml")
     }
 
     fn log_file(&self) -> PathBuf {
@@ -367,10 +432,7 @@ impl Drop for Agent<'_> {
         // Shown with the output of a test that fails, and only then.
         let log = self.log();
         let lines: Vec<_> = log.lines().collect();
-        eprintln!(
-            "--- end of the log of the agent of {}",
-            self.setup.container
-        );
+        eprintln!("--- end of the log of the agent of {}", self.setup.container);
         for line in &lines[lines.len().saturating_sub(80)..] {
             eprintln!("{line}");
         }

@@ -29,10 +29,9 @@ impl SimClient {
     /// It cannot be reached for ten seconds, or refuses the command.
     pub fn control(&self, command: &Command) -> Result<()> {
         let body = serde_json::to_string(command)?;
-        let (status, answer) =
-            wait::until("the simulated collator", Duration::from_secs(10), || {
-                request(self.port, "POST", "/control", &body)
-            })?;
+        let (status, answer) = wait::until("the simulated collator", Duration::from_secs(10), || {
+            request(self.port, "POST", "/control", &body)
+        })?;
         ensure!(status == 200, "control {body}: {status} {answer}");
         Ok(())
     }
@@ -66,8 +65,7 @@ pub fn get(port: u16, path: &str) -> Result<(u16, String)> {
 }
 
 fn request(port: u16, method: &str, path: &str, body: &str) -> Result<(u16, String)> {
-    let mut stream =
-        TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), TIMEOUT)?;
+    let mut stream = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     let length = body.len();
@@ -85,11 +83,7 @@ fn request(port: u16, method: &str, path: &str, body: &str) -> Result<(u16, Stri
         let n = stream
             .read(&mut chunk)
             .with_context(|| format!("no answer from port {port}"))?;
-        ensure!(
-            n > 0,
-            "port {port} closed the connection after {} bytes",
-            bytes.len()
-        );
+        ensure!(n > 0, "port {port} closed the connection after {} bytes", bytes.len());
         bytes.extend_from_slice(&chunk[..n]);
     }
 }

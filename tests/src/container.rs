@@ -74,11 +74,7 @@ impl<'a> SimContainer<'a> {
     /// # Errors
     /// The container is gone.
     pub fn state(&self) -> Result<Value> {
-        Ok(self
-            .engine
-            .inspect(&self.name)?
-            .context("the container is gone")?["State"]
-            .take())
+        Ok(self.engine.inspect(&self.name)?.context("the container is gone")?["State"].take())
     }
 
     /// Waits until it ends by itself. Returns `State`.

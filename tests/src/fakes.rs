@@ -46,13 +46,9 @@ impl Resolver {
         let [_, high, low, _] = std::process::id().to_be_bytes();
         let [.., own] = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
         let address = Ipv4Addr::new(127, high.wrapping_add(64), low, own);
-        let socket = UdpSocket::bind((address, 53))
-            .with_context(|| format!("failed to bind {address}:53"))?;
+        let socket = UdpSocket::bind((address, 53)).with_context(|| format!("failed to bind {address}:53"))?;
         let dir = tempfile::tempdir()?;
-        std::fs::write(
-            dir.path().join("resolv.conf"),
-            format!("nameserver {address}\n"),
-        )?;
+        std::fs::write(dir.path().join("resolv.conf"), format!("nameserver {address}\n"))?;
         let answers = Arc::new(AtomicBool::new(true));
         let answering = Arc::clone(&answers);
         thread::spawn(move || {

@@ -19,16 +19,11 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// The binary cannot be built, or not be imported.
 pub fn sim(engine: &Engine) -> Result<String> {
     let binary = sim_binary()?;
-    let bytes =
-        fs::read(&binary).with_context(|| format!("failed to read {}", binary.display()))?;
+    let bytes = fs::read(&binary).with_context(|| format!("failed to read {}", binary.display()))?;
     let mut hasher = DefaultHasher::new();
     hasher.write(&bytes);
     let tag = format!("t0rn-sim-collator:{:016x}", hasher.finish());
-    if !engine
-        .try_docker(["image", "inspect", &tag])?
-        .status
-        .success()
-    {
+    if !engine.try_docker(["image", "inspect", &tag])?.status.success() {
         import(engine, &tag, &bytes)?;
     }
     Ok(tag)
@@ -60,12 +55,7 @@ fn import(engine: &Engine, tag: &str, binary: &[u8]) -> Result<()> {
             "-c",
             "VOLUME /node/data",
         ])
-        .args([
-            "-c",
-            r#"ENTRYPOINT ["/usr/local/bin/sim-collator"]"#,
-            "-",
-            tag,
-        ])
+        .args(["-c", r#"ENTRYPOINT ["/usr/local/bin/sim-collator"]"#, "-", tag])
         .stdin(stream)
         .output()?;
     ensure!(

@@ -32,10 +32,7 @@ impl Port {
             let number = FIRST + offset;
             let lock = File::create(locks.join(number.to_string()))?;
             if lock.try_lock().is_ok() && TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok() {
-                return Ok(Self {
-                    number,
-                    _lock: lock,
-                });
+                return Ok(Self { number, _lock: lock });
             }
         }
         bail!("no port between {FIRST} and {} is free", FIRST + COUNT)

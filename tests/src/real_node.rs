@@ -30,11 +30,8 @@ pub struct RealNode<'a> {
 /// # Errors
 /// Why there is none; fit for [`skip!`](crate::skip!).
 pub fn folder() -> Result<PathBuf, String> {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap_or(Path::new("."));
-    let folder = env::var_os("T0RN_REAL_NODE")
-        .map_or_else(|| repository.join("../shared/real-node"), PathBuf::from);
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
+    let folder = env::var_os("T0RN_REAL_NODE").map_or_else(|| repository.join("../shared/real-node"), PathBuf::from);
     if folder.join("build-image.sh").exists() {
         Ok(folder)
     } else {
@@ -55,11 +52,7 @@ impl<'a> RealNode<'a> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let unique = format!("t0rn-real-{}-{number}", std::process::id());
         let image = "real-t0rn-collator:test".to_owned();
-        if !engine
-            .try_docker(["image", "inspect", &image])?
-            .status
-            .success()
-        {
+        if !engine.try_docker(["image", "inspect", &image])?.status.success() {
             let mut build = Command::new(folder.join("build-image.sh"));
             let socket = format!("unix://{}", engine.socket().display());
             let output = wait::run(120, build.arg(&image).env("DOCKER_HOST", socket))?;
@@ -125,12 +118,7 @@ impl<'a> RealNode<'a> {
         words
             .split_whitespace()
             .chain(["--node-key", COLLATOR_KEY, "--reserved-nodes", &producer])
-            .chain([
-                "--",
-                "--chain",
-                "/node/specs/rococo.raw.json",
-                "--prometheus-external",
-            ])
+            .chain(["--", "--chain", "/node/specs/rococo.raw.json", "--prometheus-external"])
             .map(str::to_owned)
             .collect()
     }
@@ -149,9 +137,7 @@ impl<'a> RealNode<'a> {
                 &self.network,
                 &self.producer,
             ];
-            self.engine
-                .docker(args)
-                .context("failed to connect the producer")?;
+            self.engine.docker(args).context("failed to connect the producer")?;
         } else {
             self.engine
                 .docker(["network", "disconnect", &self.network, &self.producer])?;

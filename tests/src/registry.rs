@@ -49,10 +49,7 @@ impl Registry {
             format!(r#"{{"username": "{USER}", "password": "{PASSWORD}"}}"#),
         )?;
         // The agent wants its file with credentials to be readable by its owner alone.
-        fs::set_permissions(
-            path("auth.json"),
-            std::os::unix::fs::PermissionsExt::from_mode(0o600),
-        )?;
+        fs::set_permissions(path("auth.json"), std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
         let mut config = File::create(path("config.yml"))?;
         writeln!(config, "version: 0.1\nlog: {{level: warn}}")?;
         writeln!(
@@ -77,10 +74,7 @@ impl Registry {
             .context("failed to start docker-registry: is the package installed?")?;
         let registry = Self { port, dir, child };
         wait::until("the registry", Duration::from_secs(20), || {
-            Ok(TcpStream::connect((
-                Ipv4Addr::LOCALHOST,
-                registry.port.number(),
-            ))?)
+            Ok(TcpStream::connect((Ipv4Addr::LOCALHOST, registry.port.number()))?)
         })?;
         Ok(registry)
     }
@@ -121,12 +115,8 @@ impl Registry {
         );
         // The engine must get it from the registry, not find it at home.
         engine.docker(["rmi", &reference])?;
-        let digest = text
-            .split_whitespace()
-            .find(|word| word.starts_with("sha256:"));
-        Ok(digest
-            .with_context(|| format!("no digest in {text}"))?
-            .to_owned())
+        let digest = text.split_whitespace().find(|word| word.starts_with("sha256:"));
+        Ok(digest.with_context(|| format!("no digest in {text}"))?.to_owned())
     }
 }
 

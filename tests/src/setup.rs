@@ -9,13 +9,12 @@ use toml::{Table, Value};
 use crate::engine::Engine;
 use crate::ports::Port;
 
-/// Everything short, so that a test takes seconds: a verdict after 4 s, frozen after 3 s.
+/// Everything short, so that a test takes seconds; and nothing of the host that a test does not make itself.
 const WINDOWS: &str = r#"
 [health]
-scrape_interval = "250ms"
-scrape_timeout = "1s"
-startup_grace = "8s"
-lag_blocks = 10
+scrape_interval = "500ms"
+scrape_timeout = "500ms"
+startup_grace = "10s"
 stall_after = "4s"
 isolated_after = "4s"
 frozen_after = "3s"
@@ -25,6 +24,11 @@ activity_extension = 2
 backoff_initial = "200ms"
 backoff_max = "5s"
 start_timeout = "5s"
+
+[host]
+disk_warn_percent = 0
+disk_floor = 0
+clock_warn = "1h"
 
 [ec2]
 enabled = "false"
@@ -42,13 +46,7 @@ pub(crate) struct Setup {
 
 impl Setup {
     /// For `image` with `command`, whose exporters are on ports 7001 and 9616, on the bridge network.
-    pub(crate) fn new(
-        engine: &Engine,
-        name: &str,
-        dir: &Path,
-        image: &str,
-        command: Vec<String>,
-    ) -> Result<Self> {
+    pub(crate) fn new(engine: &Engine, name: &str, dir: &Path, image: &str, command: Vec<String>) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let ports = [Port::free()?, Port::free()?, Port::free()?, Port::free()?];
@@ -91,13 +89,29 @@ impl Setup {
 
     /// Sets a key (`table.key`), making the tables that lead to it.
     pub(crate) fn put(&mut self, key: &str, value: impl Into<Value>) {
+        let (table, key) = self.table(key);
+        table.insert(key.to_owned(), value.into());
+    }
+
+    /// Takes a key or a table out.
+    pub(crate) fn remove(&mut self, key: &str) {
+        let (table, key) = self.table(key);
+        table.remove(key);
+    }
+
+    fn table<'k>(&mut self, key: &'k str) -> (&mut Table, &'k str) {
         let mut table = &mut self.config;
         let mut rest = key;
         while let Some((first, after)) = rest.split_once('.') {
             let entry = table.entry(first).or_insert_with(|| Table::new().into());
-            let Value::Table(inner) = entry else { return };
+            if !entry.is_table() {
+                *entry = Table::new().into();
+            }
+            let Value::Table(inner) = entry else {
+                unreachable!("made one just now")
+            };
             (table, rest) = (inner, after);
         }
-        table.insert(rest.to_owned(), value.into());
+        (table, rest)
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-const LOOK: Duration = Duration::from_millis(50);
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Looks until `look` finds something.
 ///
@@ -85,7 +85,5 @@ pub fn run(seconds: u32, command: &mut Command) -> Result<Output> {
             None => limited.env_remove(key),
         };
     }
-    limited
-        .output()
-        .with_context(|| format!("failed to run {limited:?}"))
+    limited.output().with_context(|| format!("failed to run {limited:?}"))
 }

@@ -26,17 +26,10 @@ fn it_refuses_strangers_and_serves_by_digest() -> Result<()> {
         )
     };
     let pulled = pull(&by_digest)?;
-    ensure!(
-        pulled.status.success(),
-        "{}",
-        String::from_utf8_lossy(&pulled.stderr)
-    );
+    ensure!(pulled.status.success(), "{}", String::from_utf8_lossy(&pulled.stderr));
     engine.docker(["rmi", &by_digest])?;
 
     let wrong = format!("{}/collator@sha256:{}", registry.host(), "0".repeat(64));
-    ensure!(
-        !pull(&wrong)?.status.success(),
-        "a digest that nobody pushed"
-    );
+    ensure!(!pull(&wrong)?.status.success(), "a digest that nobody pushed");
     Ok(())
 }

@@ -17,36 +17,21 @@ fn height(port: u16, status: &str) -> Result<u64> {
     let (code, page) = get(port, "/metrics")?;
     ensure!(code == 200, "status {code}");
     let series = format!("substrate_block_height{{status=\"{status}\"");
-    let line = page
-        .lines()
-        .find(|l| l.starts_with(&series))
-        .context("no height")?;
+    let line = page.lines().find(|l| l.starts_with(&series)).context("no height")?;
     Ok(line.rsplit(' ').next().unwrap_or_default().parse()?)
 }
 
 #[test]
 fn both_exporters_answer_and_both_chains_sync() -> Result<()> {
     let engine = Engine::shared()?;
-    let sim = SimContainer::run(
-        &engine,
-        &[],
-        &["--sim-target", "1000", "--sim-speed", "300"],
-    )?;
+    let sim = SimContainer::run(&engine, &[], &["--sim-target", "1000", "--sim-speed", "300"])?;
     for port in sim.exporters() {
         let first = until("the exporter", SOON, || height(port, "best"))?;
-        until_value(
-            "progress",
-            SOON,
-            || height(port, "best"),
-            |best| *best > first,
-        )?;
+        until_value("progress", SOON, || height(port, "best"), |best| *best > first)?;
     }
     let [parachain, _] = sim.exporters();
     until("the tip", SOON, || {
-        let (best, target) = (
-            height(parachain, "best")?,
-            height(parachain, "sync_target")?,
-        );
+        let (best, target) = (height(parachain, "best")?, height(parachain, "sync_target")?);
         ensure!(best >= 1000 && best == target, "best {best} of {target}");
         Ok(())
     })
@@ -55,17 +40,8 @@ fn both_exporters_answer_and_both_chains_sync() -> Result<()> {
 #[test]
 fn sigkill_loses_at_most_the_last_moment_and_a_restart_resumes() -> Result<()> {
     let engine = Engine::shared()?;
-    let sim = SimContainer::run(
-        &engine,
-        &[],
-        &["--sim-target", "100000", "--sim-speed", "500"],
-    )?;
-    let before = until_value(
-        "some blocks",
-        SOON,
-        || sim.sim().best(),
-        |best| *best > 2_000,
-    )?;
+    let sim = SimContainer::run(&engine, &[], &["--sim-target", "100000", "--sim-speed", "500"])?;
+    let before = until_value("some blocks", SOON, || sim.sim().best(), |best| *best > 2_000)?;
     engine.docker(["kill", "-s", "KILL", sim.name()])?;
     ensure!(sim.wait_exit(SOON)?["ExitCode"] == 137);
     engine.docker(["start", sim.name()])?;
@@ -119,10 +95,7 @@ fn it_eats_memory_until_the_kernel_kills_it() -> Result<()> {
         bytes_per_second: 200_000_000,
     })?;
     let state = sim.wait_exit(SOON)?;
-    ensure!(
-        state["OOMKilled"] == true && state["ExitCode"] == 137,
-        "{state}"
-    );
+    ensure!(state["OOMKilled"] == true && state["ExitCode"] == 137, "{state}");
     Ok(())
 }
 
@@ -144,8 +117,7 @@ fn it_crashes_with_the_code_and_the_lines_that_were_asked_for() -> Result<()> {
 fn failing_starts_are_counted_across_restarts() -> Result<()> {
     let engine = Engine::shared()?;
     let sim = SimContainer::run(&engine, &["--restart", "unless-stopped"], &[])?;
-    let log =
-        vec!["Error: Service(Client(Backend(\"DB corrupted: Corruption: simulated\")))".to_owned()];
+    let log = vec!["Error: Service(Client(Backend(\"DB corrupted: Corruption: simulated\")))".to_owned()];
     let fail = FailStarts {
         count: Some(2),
         code: 1,
@@ -170,11 +142,7 @@ fn failing_starts_are_counted_across_restarts() -> Result<()> {
 #[test]
 fn a_stall_is_cured_by_a_restart_or_persists_as_told() -> Result<()> {
     let engine = Engine::shared()?;
-    let sim = SimContainer::run(
-        &engine,
-        &[],
-        &["--sim-target", "100000", "--sim-block-time", "100"],
-    )?;
+    let sim = SimContainer::run(&engine, &[], &["--sim-target", "100000", "--sim-block-time", "100"])?;
     for (cure, cured) in [(Cure::Restart, true), (Cure::Never, false)] {
         sim.sim().control(&Command::Stall {
             chain: Chain::Parachain,

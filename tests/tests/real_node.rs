@@ -1,0 +1,113 @@
+//! The real node, where it is: its own faults, and what the agent makes of them.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use t0rn_agent_tests::agent::Agent;
+use t0rn_agent_tests::engine::Engine;
+use t0rn_agent_tests::real_node::{RealNode, folder};
+use t0rn_agent_tests::skip;
+
+const START: Duration = Duration::from_mins(3);
+
+/// An agent whose collator syncs from `node`. The relay chain has no peers there and is not looked at.
+fn agent<'a>(engine: &'a Engine, node: &RealNode, name: &str, accept: bool) -> Result<Agent<'a>> {
+    let mut agent = Agent::with_image(engine, name, node.image(), RealNode::collator_command())?;
+    agent.set("collator.network", node.network())?;
+    agent.set("collator.stop_timeout", "60s")?;
+    if accept {
+        agent.set("collator.env.ACCEPT_UNSEALED", "1")?;
+    }
+    agent.unset("chains.relaychain")?;
+    for (key, value) in [
+        ("scrape_interval", "1s"),
+        ("scrape_timeout", "1s"),
+        ("startup_grace", "3m"),
+        ("stall_after", "15s"),
+        ("isolated_after", "15s"),
+        ("frozen_after", "15s"),
+    ] {
+        agent.set(&format!("health.{key}"), value)?;
+    }
+    Ok(agent)
+}
+
+fn best(status: &serde_json::Value) -> u64 {
+    status["chains"]["parachain"]["best"].as_u64().unwrap_or(0)
+}
+
+#[test]
+fn cut_off_for_a_minute_it_stalls_for_good_and_is_cured_by_a_restart() -> Result<()> {
+    let folder = match folder() {
+        Ok(folder) => folder,
+        Err(reason) => skip!(reason),
+    };
+    let engine = Engine::shared()?;
+    let node = RealNode::start(&engine, &folder, 100)?;
+    let mut agent = agent(&engine, &node, "cut", true)?;
+    // The cut itself is not to be the reason: only what follows it.
+    agent.set("health.stall_after", "75s")?;
+    agent.start()?;
+    agent.wait_for("some blocks", START, |s| best(s) > 100)?;
+    let run = agent.run_id()?;
+    node.set_connected(false)?;
+    agent
+        .stays(&run, Duration::from_mins(1))
+        .context("restarted before the stall")?;
+    node.set_connected(true)?;
+    agent
+        .wait_other_run(&run, Duration::from_mins(6))
+        .context("the stall")?;
+    let status = agent.wait_for("a cure", START, |s| s["last_incident"]["helped"] == true)?;
+    let height = best(&status);
+    agent.wait_for("the sync to go on", START, |s| {
+        best(s) > height + 100 && s["health"] == "ok"
+    })?;
+    Ok(())
+}
+
+#[test]
+fn a_chain_wide_halt_a_freeze_and_a_kill() -> Result<()> {
+    let folder = match folder() {
+        Ok(folder) => folder,
+        Err(reason) => skip!(reason),
+    };
+    let engine = Engine::shared()?;
+    let node = RealNode::start(&engine, &folder, 500)?;
+    let mut agent = agent(&engine, &node, "faults", true)?;
+    agent.start()?;
+    agent.wait_for("some blocks", START, |s| best(s) > 20 && s["phase"] == "synced")?;
+    let run = agent.run_id()?;
+
+    node.set_paused(true)?;
+    agent
+        .stays(&run, Duration::from_secs(40))
+        .context("a halt of the whole chain")?;
+    node.set_paused(false)?;
+
+    engine.docker(["pause", agent.container()])?;
+    let run = agent.wait_other_run(&run, START).context("the frozen collator")?;
+    let height = best(&agent.wait_for("progress", START, |s| best(s) > 0 && s["health"] == "ok")?);
+
+    engine.docker(["kill", "-s", "KILL", agent.container()])?;
+    agent.wait_other_run(&run, START).context("the killed collator")?;
+    agent.wait_for("the sync to go on", START, |s| best(s) > height && s["health"] == "ok")?;
+    Ok(())
+}
+
+#[test]
+fn a_node_that_rejects_every_block_is_given_up_after_two_restarts() -> Result<()> {
+    let folder = match folder() {
+        Ok(folder) => folder,
+        Err(reason) => skip!(reason),
+    };
+    let engine = Engine::shared()?;
+    let node = RealNode::start(&engine, &folder, 100)?;
+    let mut agent = agent(&engine, &node, "rejects", false)?;
+    agent.start()?;
+    let status = agent.wait_for("the end of trying", Duration::from_mins(10), |s| {
+        s["health"] == "critical" && s["reasons"].to_string().contains("restarting does not help")
+    })?;
+    ensure!(status["collator"]["restarts"]["health"] == 2, "{status}");
+    agent.stays(&agent.run_id()?, Duration::from_mins(1))
+}
