@@ -1,5 +1,7 @@
 //! The agent under test: its configuration, its process, its commands, and its collator.
 
+mod collator;
+
 use std::env;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -11,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+pub use self::collator::Run;
 use crate::client::SimClient;
 use crate::engine::Engine;
 use crate::fakes::Resolver;
@@ -265,30 +268,6 @@ impl<'a> Agent<'a> {
         })
     }
 
-    /// Checks for a while that the collator runs on untouched.
-    ///
-    /// # Errors
-    /// It was restarted, or ended.
-    pub fn stays(&self, run: &Run, time: Duration) -> Result<()> {
-        wait::throughout("the collator was to be left alone", time, || {
-            let now = self.run_id()?;
-            ensure!(now == *run, "it was restarted: {now:?}");
-            Ok(())
-        })
-    }
-
-    /// Containers that have this agent's chain data, running or not.
-    ///
-    /// # Errors
-    /// The engine does not answer.
-    pub fn containers_on_data(&self) -> Result<Vec<String>> {
-        let filter = format!("volume={}", self.data().display());
-        let names = self
-            .engine
-            .docker(["ps", "-a", "--filter", &filter, "--format", "{{.Names}}"])?;
-        Ok(names.lines().map(str::to_owned).collect())
-    }
-
     /// Highest resident memory of the daemon so far, bytes.
     ///
     /// # Errors
@@ -301,58 +280,6 @@ impl<'a> Agent<'a> {
             .context("no VmHWM")?;
         let kib: u64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
         Ok(kib * 1024)
-    }
-
-    /// What Docker says about the collator's container; `None` when there is none.
-    ///
-    /// # Errors
-    /// The engine does not answer.
-    pub fn inspect(&self) -> Result<Option<Value>> {
-        self.engine.inspect(&self.setup.container)
-    }
-
-    /// Id, process id and start of the running container: another value is another run.
-    ///
-    /// # Errors
-    /// There is none, or it does not run.
-    pub fn run_id(&self) -> Result<Run> {
-        let inspect = self.inspect()?.context("no container")?;
-        let state = &inspect["State"];
-        ensure!(
-            state["Running"] == true && state["Restarting"] != true,
-            "it does not run: {state}"
-        );
-        Ok(Run {
-            id: inspect["Id"].as_str().context("no id")?.to_owned(),
-            pid: i32::try_from(state["Pid"].as_i64().context("no pid")?)?,
-            started_at: state["StartedAt"].as_str().context("no start")?.to_owned(),
-        })
-    }
-
-    /// Waits until another run than `old` runs.
-    ///
-    /// # Errors
-    /// `timeout` passed.
-    pub fn wait_other_run(&self, old: &Run, timeout: Duration) -> Result<Run> {
-        wait::until_value(
-            "another run of the collator",
-            timeout,
-            || self.run_id(),
-            |run| run != old,
-        )
-    }
-
-    /// How often a simulated collator was started on this data, and that never two of them were at a time.
-    ///
-    /// # Errors
-    /// Two were, or the collator was never started.
-    pub fn starts(&self) -> Result<u64> {
-        let sim = self.setup.data.join("sim");
-        if let Ok(refused) = fs::read_to_string(sim.join("refused")) {
-            bail!("two collators on one data directory: {refused}");
-        }
-        let starts = fs::read_to_string(sim.join("starts")).context("no collator was ever started")?;
-        Ok(starts.trim().parse()?)
     }
 
     /// The collator's control port.
@@ -438,15 +365,6 @@ impl Drop for Agent<'_> {
         }
         let _ = self.engine.try_docker(["rm", "-fv", &self.setup.container]);
     }
-}
-
-/// One run of a container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Run {
-    pub id: String,
-    /// Of its first process, on the host.
-    pub pid: i32,
-    pub started_at: String,
 }
 
 /// The agent's binary: `T0RN_AGENT_BIN`, else the newest one in the target folder.
