@@ -8,6 +8,7 @@
 pub mod config;
 pub mod docker;
 pub mod event;
+pub mod exporter;
 pub mod machine;
 pub mod replay;
 pub mod signature;

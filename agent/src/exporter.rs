@@ -1,0 +1,261 @@
+//! Scrapes one chain's Prometheus exporter into a [`Sample`].
+//!
+//! The page is read as it arrives: only the lines that are needed are kept, so that memory is bounded by
+//! the cap on lines and not by what a broken or hostile exporter sends.
+
+mod page;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write as _;
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
+
+use crate::config;
+use crate::event::{Chain, Sample, ScrapeError};
+
+/// Size of the largest page that is read, bytes. A full page of a node has 120 to 270 kB.
+const LARGEST: usize = 1 << 20;
+
+/// One chain's exporter.
+#[derive(Debug)]
+pub struct Exporter {
+    chain: Chain,
+    url: String,
+    prefix: String,
+    timeout: Duration,
+    client: reqwest::Client,
+}
+
+/// What one scrape told.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Page {
+    pub sample: Sample,
+    /// Id of the chain specification that the node runs: label `chain` of `block_height`.
+    pub chain_id: Option<String>,
+    pub collation: Collation,
+    /// The node's own name: label `name` of `build_info`. Quotes, braces, commas, equals signs and
+    /// backslashes in it read as `_`.
+    pub node_name: Option<String>,
+    /// Version of the node's program: label `version` of `build_info`.
+    pub node_version: Option<String>,
+    /// `node_roles`: 1 is a full node, 4 an authority.
+    pub node_roles: Option<u64>,
+    /// Size of the page.
+    pub bytes: usize,
+    /// From the request to the end of the page.
+    pub elapsed: Duration,
+}
+
+/// Whether this collator's work reaches validators; totals since the process started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Collation {
+    /// Parachain exporter, `proposer_block_constructed_count`: blocks built here, included or not.
+    pub built: Option<u64>,
+    /// Relay exporter, `collations_generated_total`.
+    pub generated: Option<u64>,
+    /// Relay exporter, `collation_advertisements_made_total`.
+    pub advertised: Option<u64>,
+    /// Relay exporter, `collations_sent_requested_total`.
+    pub requested: Option<u64>,
+    /// Relay exporter, `collations_sent_total`.
+    pub sent: Option<u64>,
+}
+
+/// A scrape that gave no page. Its text names the exporter, what happened and what to look at.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct Failure {
+    pub error: ScrapeError,
+    pub detail: String,
+}
+
+/// The HTTP client could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the HTTP client for {url} cannot be set up: {reason}; this is a fault of the agent, please report it"
+)]
+pub struct Unusable {
+    url: String,
+    reason: String,
+}
+
+impl Exporter {
+    /// An exporter as configured. `timeout` is for one scrape as a whole, from connecting to the last byte.
+    pub fn new(
+        chain: Chain,
+        config: &config::Exporter,
+        timeout: Duration,
+    ) -> Result<Self, Unusable> {
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("t0rn-agent/", env!("CARGO_PKG_VERSION")))
+            // Exporters are reached directly and speak plain HTTP. Without certificates there is nothing to
+            // load from the host, which may have none.
+            .no_proxy()
+            .tls_certs_only([])
+            .redirect(reqwest::redirect::Policy::none())
+            .http1_only()
+            .pool_max_idle_per_host(1)
+            .build()
+            .map_err(|e| Unusable {
+                url: config.metrics.clone(),
+                reason: e.to_string(),
+            })?;
+        let (url, prefix) = (config.metrics.clone(), config.prefix.clone());
+        Ok(Self {
+            chain,
+            url,
+            prefix,
+            timeout,
+            client,
+        })
+    }
+
+    pub fn chain(&self) -> Chain {
+        self.chain
+    }
+
+    /// Reads the page once. Ends within the timeout.
+    pub async fn scrape(&self) -> Result<Page, Failure> {
+        let started = Instant::now();
+        let mut response = self.get().await?;
+        if response
+            .content_length()
+            .is_some_and(|length| length > LARGEST as u64)
+        {
+            return Err(self.too_large());
+        }
+        let mut reader = page::Reader::new(&self.prefix);
+        while let Some(chunk) = response.chunk().await.map_err(|e| self.broken(&e))? {
+            reader.feed(&chunk);
+            if reader.bytes() > LARGEST {
+                return Err(self.too_large());
+            }
+        }
+        let page = reader
+            .finish()
+            .map_err(|(error, detail)| self.fail(error, &detail))?;
+        Ok(Page {
+            elapsed: started.elapsed(),
+            ..page
+        })
+    }
+
+    /// The page as text, for a person to read: at most its first `cap` bytes, whole lines, with a comment at
+    /// the end when there was more. Ends within the timeout.
+    pub async fn raw_page(&self, cap: usize) -> Result<String, Failure> {
+        let mut response = self.get().await?;
+        let mut bytes = Vec::new();
+        let mut cut = false;
+        while let Some(chunk) = response.chunk().await.map_err(|e| self.broken(&e))? {
+            let room = cap.saturating_sub(bytes.len());
+            bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            cut = chunk.len() > room;
+            if cut {
+                let whole = bytes
+                    .iter()
+                    .rposition(|b| *b == b'\n')
+                    .map_or(0, |end| end + 1);
+                bytes.truncate(whole);
+                break;
+            }
+        }
+        let mut text = String::from_utf8(bytes)
+            .unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned());
+        if cut {
+            let _ = writeln!(text, "# cut here: the page is larger than {cap} bytes");
+        }
+        Ok(text)
+    }
+
+    async fn get(&self) -> Result<reqwest::Response, Failure> {
+        let sent = self
+            .client
+            .get(&self.url)
+            .timeout(self.timeout)
+            .send()
+            .await;
+        let response = sent.map_err(|e| self.unanswered(&e))?;
+        let status = response.status();
+        if status != reqwest::StatusCode::OK {
+            let detail = format!(
+                "answered {status}: check chains.{}.metrics",
+                self.chain.name()
+            );
+            return Err(self.fail(ScrapeError::HttpStatus, &detail));
+        }
+        if let Some(encoding) = response.headers().get(reqwest::header::CONTENT_ENCODING) {
+            let detail = format!("answered in the encoding {encoding:?}, which nobody asked for");
+            return Err(self.fail(ScrapeError::Unparsable, &detail));
+        }
+        Ok(response)
+    }
+
+    /// No answer at all, or none that is HTTP.
+    fn unanswered(&self, error: &reqwest::Error) -> Failure {
+        if error.is_timeout() {
+            return self.timed_out();
+        }
+        let mut innermost: &dyn std::error::Error = error;
+        let mut kind = ScrapeError::Unreachable;
+        while let Some(source) = innermost.source() {
+            innermost = source;
+            let io = source.downcast_ref::<std::io::Error>();
+            if io.is_some_and(|e| e.kind() == ErrorKind::ConnectionRefused) {
+                kind = ScrapeError::Refused;
+            } else if source
+                .downcast_ref::<hyper::Error>()
+                .is_some_and(hyper::Error::is_parse)
+            {
+                // Garbage is still an answer.
+                kind = ScrapeError::Unparsable;
+            }
+        }
+        let detail = match kind {
+            ScrapeError::Refused => "connection refused: nothing listens there".to_owned(),
+            ScrapeError::Unparsable => {
+                format!("the answer is no HTTP ({innermost}): another program has that port")
+            }
+            _ => format!("no connection: {innermost}"),
+        };
+        self.fail(kind, &detail)
+    }
+
+    /// An answer that began well and did not end.
+    fn broken(&self, error: &reqwest::Error) -> Failure {
+        if error.is_timeout() {
+            return self.timed_out();
+        }
+        let mut innermost: &dyn std::error::Error = error;
+        while let Some(source) = innermost.source() {
+            innermost = source;
+        }
+        self.fail(
+            ScrapeError::Unparsable,
+            &format!("the page broke off: {innermost}"),
+        )
+    }
+
+    fn timed_out(&self) -> Failure {
+        let limit = config::show_duration(self.timeout);
+        self.fail(
+            ScrapeError::Timeout,
+            &format!("no complete answer within {limit} (health.scrape_timeout)"),
+        )
+    }
+
+    fn too_large(&self) -> Failure {
+        let limit = config::show_size(LARGEST as u64);
+        self.fail(
+            ScrapeError::TooLarge,
+            &format!("the page is larger than {limit}: no exporter of a node has so much to say"),
+        )
+    }
+
+    fn fail(&self, error: ScrapeError, detail: &str) -> Failure {
+        Failure {
+            error,
+            detail: format!("{}: {detail}", self.url),
+        }
+    }
+}
