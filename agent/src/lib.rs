@@ -5,6 +5,7 @@
 //! drives ([`docker`], [`exporter`], [`host`]), what it leaves behind ([`state`], [`recorder`]), and the
 //! edges ([`config`], [`api`], [`status`], [`cli`], [`replay`], [`trace`]).
 
+pub mod api;
 pub mod config;
 pub mod docker;
 pub mod event;

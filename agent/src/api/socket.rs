@@ -1,0 +1,160 @@
+//! The socket file: who may use it, and whether somebody already does.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use tokio::net::UnixListener;
+use tracing::{debug, warn};
+
+/// Why the agent cannot listen.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// A process answers there.
+    #[error("another agent listens on {}; see: t0rn-agent status", .0.display())]
+    Live(PathBuf),
+    /// Something that is no socket has that name; it is left alone.
+    #[error("{} is no socket; move it away, or set agent.socket to another path", .0.display())]
+    NotASocket(PathBuf),
+    /// The directory or the socket cannot be made.
+    #[error("cannot listen on {}: {error}; check agent.socket and the rights on its directory", path.display())]
+    Io {
+        path: PathBuf,
+        #[source]
+        error: io::Error,
+    },
+}
+
+/// Listens on `path`, mode 0660, owned by `group` when this host has that group.
+///
+/// Makes the directory when it is missing and removes a socket that nobody listens on any more.
+/// Must be called within a tokio runtime.
+pub fn bind(path: &Path, group: &str) -> Result<UnixListener, BindError> {
+    let io = |error| BindError::Io {
+        path: path.to_owned(),
+        error,
+    };
+    if let Some(directory) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(directory)
+            .map_err(io)?;
+    }
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(io(error)),
+        Ok(meta) if !meta.file_type().is_socket() => {
+            return Err(BindError::NotASocket(path.to_owned()));
+        }
+        Ok(_) if is_live(path).map_err(io)? => return Err(BindError::Live(path.to_owned())),
+        Ok(_) => {
+            debug!(socket = %path.display(), "removing a leftover socket");
+            fs::remove_file(path).map_err(io)?;
+        }
+    }
+    let listener = UnixListener::bind(path).map_err(io)?;
+    match group_id(group) {
+        None => debug!(group, "no such group: the socket is for its owner's group"),
+        Some(gid) => {
+            if let Err(error) = chown(path, None, Some(gid)) {
+                warn!(%error, group, socket = %path.display(), "cannot give the socket to the group: its members cannot use it");
+            }
+        }
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(0o660)).map_err(io)?;
+    Ok(listener)
+}
+
+/// Whether a process listens there. Never waits: a full backlog is a listener too.
+fn is_live(path: &Path) -> io::Result<bool> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    match connect(&socket, &SocketAddrUnix::new(path)?) {
+        Ok(()) | Err(Errno::AGAIN) => Ok(true),
+        Err(Errno::CONNREFUSED | Errno::NOENT) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The id of a group of this host's own list.
+fn group_id(name: &str) -> Option<u32> {
+    let groups = fs::read_to_string("/etc/group").ok()?;
+    groups.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next() == Some(name))
+            .then(|| fields.nth(1)?.parse().ok())
+            .flatten()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_is_made_with_its_directory_for_owner_and_group_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("run/agent.sock");
+        let _listener = bind(&path, "no-such-group").unwrap();
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o660
+        );
+    }
+
+    #[tokio::test]
+    async fn a_leftover_is_replaced_and_a_live_socket_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("agent.sock");
+        drop(bind(&path, "root").unwrap());
+        let _live = bind(&path, "root").unwrap();
+        assert!(matches!(bind(&path, "root"), Err(BindError::Live(_))));
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_accepts_nobody_is_live_all_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("agent.sock");
+        let deaf = socket_with(
+            AddressFamily::UNIX,
+            SocketType::STREAM,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .unwrap();
+        let address = SocketAddrUnix::new(&path).unwrap();
+        rustix::net::bind(&deaf, &address).unwrap();
+        rustix::net::listen(&deaf, 0).unwrap();
+        for _ in 0..3 {
+            assert!(is_live(&path).unwrap());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_socket_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("agent.sock");
+        fs::write(&path, "precious").unwrap();
+        assert!(matches!(bind(&path, "root"), Err(BindError::NotASocket(_))));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+    }
+
+    #[tokio::test]
+    async fn a_path_too_long_for_a_socket_names_the_setting() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = bind(&dir.path().join("x".repeat(120)), "root").unwrap_err();
+        assert!(error.to_string().contains("check agent.socket"), "{error}");
+    }
+
+    #[test]
+    fn groups_are_found_by_name() {
+        assert_eq!(group_id("root"), Some(0));
+        assert_eq!(group_id("no-such-group"), None);
+    }
+}
