@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use flate2::bufread::GzDecoder;
 
-/// The longest line taken, bytes. The recorder's own stay below 64 KiB.
+/// The longest line taken, bytes; the recorder's own are far shorter.
 pub(super) const LINE_MAX: usize = 1024 * 1024;
 
 const BUFFER: usize = 64 * 1024;
