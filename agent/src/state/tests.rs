@@ -1,0 +1,144 @@
+#![expect(clippy::unwrap_used, reason = "a failed test may panic")]
+
+use proptest::prelude::*;
+use tempfile::tempdir;
+
+use super::*;
+
+fn aside(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(dir)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.retain(|name| name.contains("damaged"));
+    names.sort();
+    names
+}
+
+#[test]
+fn what_was_saved_last_is_loaded() {
+    let dir = tempdir().unwrap();
+    let dir = dir.path().join("deep/down");
+    assert_eq!(load::<String>(&dir).unwrap(), None);
+    save(&dir, Time(1), &"first").unwrap();
+    save(&dir, Time(42), &"second").unwrap();
+    let loaded = load::<String>(&dir).unwrap().unwrap();
+    assert_eq!((loaded.value.as_str(), loaded.clock), ("second", Time(42)));
+    assert!(loaded.saved_unix_ms > 1_700_000_000_000);
+    assert_eq!(
+        fs::read_dir(&dir).unwrap().count(),
+        1,
+        "nothing else is left behind"
+    );
+}
+
+#[test]
+fn an_unfinished_write_leaves_what_was_saved_before() {
+    let dir = tempdir().unwrap();
+    save(dir.path(), Time(1), &1_u8).unwrap();
+    fs::write(dir.path().join("state.json.tmp"), "{\"schema\":1,\"sav").unwrap();
+    assert_eq!(load::<u8>(dir.path()).unwrap().unwrap().value, 1);
+    save(dir.path(), Time(2), &2_u8).unwrap();
+    assert_eq!(load::<u8>(dir.path()).unwrap().unwrap().value, 2);
+}
+
+#[test]
+fn what_cannot_be_used_is_set_aside_and_never_more_than_five() {
+    let dir = tempdir().unwrap();
+    let texts: [&[u8]; 7] = [
+        b"",
+        b"\0\0\0\0",
+        b"{\"schema\":1,\"saved_unix_ms\":1,\"clock\":1,\"state\":3",
+        b"{\"schema\":1,\"saved_unix_ms\":1,\"clock\":1,\"state\":\"text\"}",
+        b"{\"schema\":2,\"kept\":\"by a newer agent\"}",
+        b"[]",
+        b"\xff\xfe",
+    ];
+    for text in texts {
+        fs::write(dir.path().join(FILE), text).unwrap();
+        assert_eq!(load::<u8>(dir.path()).unwrap(), None, "{text:?}");
+        assert!(!dir.path().join(FILE).exists());
+    }
+    assert_eq!(
+        aside(dir.path()),
+        (3..=7)
+            .map(|n| format!("state.json.damaged-{n}"))
+            .collect::<Vec<_>>()
+    );
+    assert_eq!(
+        fs::read(dir.path().join("state.json.damaged-5")).unwrap(),
+        texts[4],
+        "kept as it was"
+    );
+    save(dir.path(), Time(0), &9_u8).unwrap();
+    assert_eq!(load::<u8>(dir.path()).unwrap().unwrap().value, 9);
+}
+
+#[test]
+fn a_folder_or_an_endless_file_in_its_place_is_set_aside() {
+    let dir = tempdir().unwrap();
+    fs::create_dir(dir.path().join(FILE)).unwrap();
+    assert_eq!(load::<u8>(dir.path()).unwrap(), None);
+    File::create(dir.path().join(FILE))
+        .unwrap()
+        .set_len(SIZE_MAX + 1)
+        .unwrap();
+    assert_eq!(load::<u8>(dir.path()).unwrap(), None);
+    assert_eq!(aside(dir.path()).len(), 2);
+}
+
+#[test]
+fn where_nothing_can_be_written_the_folder_is_named() {
+    let dir = tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    let error = save(&file, Time(0), &1_u8).unwrap_err().to_string();
+    assert!(
+        error.contains("file/state.json") && error.contains("agent.state_dir"),
+        "{error}"
+    );
+    assert!(matches!(lock(&file), Err(LockError::State(_))));
+}
+
+#[test]
+fn a_second_agent_is_refused_and_told_who_holds_it() {
+    let dir = tempdir().unwrap();
+    let held = lock(dir.path()).unwrap();
+    let Err(LockError::Held { pid, .. }) = lock(dir.path()) else {
+        panic!("locked twice")
+    };
+    assert_eq!(pid, Some(std::process::id()));
+    let message = lock(dir.path()).unwrap_err().to_string();
+    assert!(
+        message.contains(&format!("(pid {})", std::process::id())),
+        "{message}"
+    );
+    drop(held);
+    lock(dir.path()).unwrap();
+}
+
+#[test]
+fn a_pid_left_by_a_dead_agent_is_no_lock() {
+    let dir = tempdir().unwrap();
+    fs::write(dir.path().join(LOCK), "4194304000\n").unwrap();
+    let _held = lock(dir.path()).unwrap();
+    assert_eq!(
+        fs::read_to_string(dir.path().join(LOCK)).unwrap(),
+        format!("{}\n", std::process::id())
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_bytes_make_it_fail_or_panic(bytes in prop::collection::vec(any::<u8>(), 0..100), cut in 0..200_usize) {
+        let dir = tempdir().unwrap();
+        fs::write(dir.path().join(FILE), &bytes).unwrap();
+        prop_assert_eq!(load::<Vec<u64>>(dir.path()).unwrap(), None);
+        save(dir.path(), Time(7), &vec![1_u64, 2, 3]).unwrap();
+        let whole = fs::read(dir.path().join(FILE)).unwrap();
+        fs::write(dir.path().join(FILE), &whole[..cut.min(whole.len())]).unwrap();
+        prop_assert_eq!(load::<Vec<u64>>(dir.path()).unwrap().is_some(), cut >= whole.len());
+    }
+}
