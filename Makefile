@@ -17,11 +17,11 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: build ## watch a collator being pulled, run, lost and brought back (DEMO_KEEP=1: then stay up)
-	@tests/setup engine registry jq $(if $(T0RN_REAL_NODE),xz)
+	@tests/setup jq
 	@tests/with-engine.sh $(if $(DEMO_KEEP),--host-network) tests/demo $(STATIC)
 
 test: ## everything: format, lints, unit tests, a real engine, licences, shell, documents
-	@tests/setup engine registry xz shellcheck deny
+	@tests/setup shellcheck deny
 	@mkdir -p $(OUT) && : > $(T0RN_SKIP_FILE)
 	@status=0; $(MAKE) --no-print-directory --keep-going fmt clippy deny shell unit docs engine || status=$$?; \
 	 echo; sort -u $(T0RN_SKIP_FILE); exit $$status
@@ -33,7 +33,6 @@ build: ## the static release binary: target/release/t0rn-agent
 	@mkdir -p $(OUT)/release && cp $(STATIC)/t0rn-agent $(OUT)/release/
 
 bench: build ## restart time against Docker's own policy, memory, CPU, size, replay (BENCH_MINUTES=60: the full hour)
-	@tests/setup engine
 	@tests/with-engine.sh $(STATIC)/bench $(STATIC)
 
 clean: ## remove what was built here

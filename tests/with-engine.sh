@@ -15,22 +15,6 @@ note() { echo "with-engine: $*" >&2; }
 
 answers() { timeout 10 docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
 
-install_missing() {
-    missing=
-    for pair in dockerd:docker.io docker-registry:docker-registry iptables:iptables ip:iproute2 xz:xz-utils; do
-        command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
-    done
-    [ -n "$missing" ] || return 0
-    [ "$(id -u)" = 0 ] || { note "not root, and these packages are missing:$missing"; exit 1; }
-    note "installing$missing"
-    export DEBIAN_FRONTEND=noninteractive
-    # shellcheck disable=SC2086
-    apt-get -qq install -y --no-install-recommends ca-certificates $missing >/dev/null 2>&1 || {
-        apt-get -qq update >/dev/null
-        apt-get -qq install -y --no-install-recommends ca-certificates $missing >/dev/null
-    }
-}
-
 # start_engine DIR FLAG...: returns when it answers.
 start_engine() {
     dir=$1
@@ -89,16 +73,17 @@ if [ "${1:-}" = --host-network ]; then
 fi
 [ $# -gt 0 ] || { sed -n 's/^# \{0,1\}//p' "$0" | sed -n '2,12p' >&2; exit 2; }
 
+"$(dirname "$0")/setup" engine registry xz
+PATH="${XDG_CACHE_HOME:-$HOME/.cache}/t0rn-agent/bin:$PATH"
+
 if [ -n "${DOCKER_HOST:-}" ] || [ -S /var/run/docker.sock ]; then
     export DOCKER_HOST="${DOCKER_HOST:-unix:///var/run/docker.sock}"
     if answers; then
-        install_missing
         export T0RN_TEST_ENGINE=running
         exec "$@"
     fi
     note "no engine answers at $DOCKER_HOST, starting one"
 fi
-install_missing
 
 T0RN_TEST_ENGINE_DIR=$(mktemp -d "${TMPDIR:-/tmp}/t0rn-engine.XXXXXX")
 mkdir "$T0RN_TEST_ENGINE_DIR/tmp"
@@ -123,6 +108,7 @@ fi
 bridge=t0rn$$
 ip link add "$bridge" type bridge
 ip address add 10.212.0.1/24 dev "$bridge"
+# shellcheck disable=SC2329  # the trap runs it
 cleanup() {
     trap - EXIT
     stop_engine
