@@ -101,12 +101,7 @@ impl Default for Limits {
     }
 }
 
-async fn serve_within(
-    limits: Limits,
-    listener: UnixListener,
-    handle: Handle,
-    shutdown: impl Future<Output = ()>,
-) {
+async fn serve_within(limits: Limits, listener: UnixListener, handle: Handle, shutdown: impl Future<Output = ()>) {
     let app = App {
         handle,
         limits,
@@ -129,20 +124,13 @@ async fn serve_within(
             },
         }
     }
-    if let Some(path) = listener
-        .local_addr()
-        .ok()
-        .as_ref()
-        .and_then(|a| a.as_pathname())
+    if let Some(path) = listener.local_addr().ok().as_ref().and_then(|a| a.as_pathname())
         && let Err(error) = std::fs::remove_file(path)
     {
         debug!(%error, socket = %path.display(), "cannot remove the socket");
     }
     drop(listener);
-    let _ = timeout(limits.drain, async {
-        while open.join_next().await.is_some() {}
-    })
-    .await;
+    let _ = timeout(limits.drain, async { while open.join_next().await.is_some() {} }).await;
 }
 
 #[derive(Debug, Clone)]
@@ -190,16 +178,11 @@ async fn connection(stream: UnixStream, app: App) {
     }
 }
 
-async fn in_time(
-    State(app): State<App>,
-    request: axum::extract::Request,
-    next: axum::middleware::Next,
-) -> Response {
+async fn in_time(State(app): State<App>, request: axum::extract::Request, next: axum::middleware::Next) -> Response {
     let limit = app.limits.request;
     timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
         let seconds = limit.as_secs_f32();
-        let words =
-            format!("not done within {seconds} s, and it may still be: see t0rn-agent status\n");
+        let words = format!("not done within {seconds} s, and it may still be: see t0rn-agent status\n");
         (StatusCode::GATEWAY_TIMEOUT, words).into_response()
     })
 }
@@ -220,9 +203,7 @@ async fn command(State(app): State<App>, body: Bytes) -> Result<String, (StatusC
         .commands
         .try_send(Request { command, reply })
         .map_err(|e| match e {
-            TrySendError::Full(_) => {
-                unavailable("the agent is busy with earlier commands; try again")
-            }
+            TrySendError::Full(_) => unavailable("the agent is busy with earlier commands; try again"),
             TrySendError::Closed(_) => unavailable("the agent is shutting down"),
         })?;
     match answer.await {
@@ -244,9 +225,7 @@ fn within_bounds(command: Command) -> Result<Command, String> {
         Command::Stop | Command::Start | Command::Resume => return Ok(command),
     };
     match reason.chars().count() {
-        n if n > REASON_MAX => Err(format!(
-            "the reason has {n} characters, at most {REASON_MAX} are kept"
-        )),
+        n if n > REASON_MAX => Err(format!("the reason has {n} characters, at most {REASON_MAX} are kept")),
         _ => Ok(command),
     }
 }

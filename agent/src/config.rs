@@ -198,26 +198,27 @@ impl Config {
     /// without a line.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let file = path.display().to_string();
-        let fail = |found: String, remedy: String| {
-            ConfigError::file(&file, None, Invalid { found, remedy })
-        };
+        let fail = |found: String, remedy: String| ConfigError::file(&file, None, Invalid { found, remedy });
         let mut bytes = Vec::new();
-        let read =
-            std::fs::File::open(path).and_then(|f| f.take(LARGEST + 1).read_to_end(&mut bytes));
+        let read = std::fs::File::open(path).and_then(|f| f.take(LARGEST + 1).read_to_end(&mut bytes));
         if let Err(error) = read {
             return Err(match error.kind() {
                 ErrorKind::NotFound => fail(
                     "there is no such file".to_owned(),
                     "write one, beginning with `t0rn-agent config default`, or name another with --config".to_owned(),
                 ),
-                ErrorKind::IsADirectory => {
-                    fail("is a directory".to_owned(), format!("name the file in it, such as {}", path.join("agent.toml").display()))
-                }
+                ErrorKind::IsADirectory => fail(
+                    "is a directory".to_owned(),
+                    format!("name the file in it, such as {}", path.join("agent.toml").display()),
+                ),
                 ErrorKind::PermissionDenied => fail(
                     "permission denied".to_owned(),
                     "make it readable for the user that runs this command, or run it as root".to_owned(),
                 ),
-                _ => fail(format!("cannot be read: {error}"), "check the file and its disk".to_owned()),
+                _ => fail(
+                    format!("cannot be read: {error}"),
+                    "check the file and its disk".to_owned(),
+                ),
             });
         }
         if bytes.len() as u64 > LARGEST {
@@ -227,10 +228,7 @@ impl Config {
             ));
         }
         if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-            return Err(fail(
-                "is UTF-16 text".to_owned(),
-                "save it as UTF-8".to_owned(),
-            ));
+            return Err(fail("is UTF-16 text".to_owned(), "save it as UTF-8".to_owned()));
         }
         match std::str::from_utf8(&bytes) {
             Ok(text) => Self::parse(text, &file),

@@ -5,7 +5,7 @@
 //! engine has a time limit, each answer that could be large has a size limit.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -75,6 +75,8 @@ struct Shared {
     spec: Spec,
     /// Minor version of the API that was agreed on; 0 before.
     api: AtomicUsize,
+    /// The engine may not give the container as many file descriptors as configured.
+    nofile_refused: AtomicBool,
     usage: Mutex<Option<Usage>>,
 }
 
@@ -91,6 +93,7 @@ impl Docker {
             socket: socket.trim_start_matches("unix://").to_owned(),
             spec: Spec::new(config)?,
             api: AtomicUsize::new(0),
+            nofile_refused: AtomicBool::new(false),
             usage: Mutex::new(None),
         };
         Ok(Self {
@@ -126,8 +129,7 @@ impl Docker {
             .await?;
         let minor = |text: Option<String>| text?.strip_prefix("1.")?.parse::<usize>().ok();
         let engine = answer.api_version.clone().unwrap_or_default();
-        let newest =
-            minor(answer.api_version).ok_or_else(|| declined(format!("it says {engine:?}")))?;
+        let newest = minor(answer.api_version).ok_or_else(|| declined(format!("it says {engine:?}")))?;
         let known = API_DEFAULT_VERSION.minor_version;
         if newest < API_OLDEST {
             return Err(declined(format!(
@@ -161,16 +163,10 @@ impl Docker {
     }
 
     fn client(&self) -> Result<bollard::Docker, Error> {
-        let client = bollard::Docker::connect_with_unix(
-            &self.shared.socket,
-            NO_LIMIT.as_secs(),
-            API_DEFAULT_VERSION,
-        );
+        let client = bollard::Docker::connect_with_unix(&self.shared.socket, NO_LIMIT.as_secs(), API_DEFAULT_VERSION);
         let client = client.map_err(|error| self.error("connect", error))?;
         let shared = Arc::clone(&self.shared);
-        Ok(client.with_request_modifier(move |request| {
-            mended(request, shared.api.load(Ordering::Relaxed))
-        }))
+        Ok(client.with_request_modifier(move |request| mended(request, shared.api.load(Ordering::Relaxed))))
     }
 
     /// The answer to one call, if it comes in time.
@@ -212,11 +208,7 @@ impl Docker {
     }
 
     fn swap_usage(&self, usage: Option<Usage>) -> Option<Usage> {
-        let mut last = self
-            .shared
-            .usage
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.shared.usage.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *last, usage)
     }
 }

@@ -72,9 +72,7 @@ pub struct Failure {
 
 /// The HTTP client could not be set up.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "the HTTP client for {url} cannot be set up: {reason}; this is a fault of the agent, please report it"
-)]
+#[error("the HTTP client for {url} cannot be set up: {reason}; this is a fault of the agent, please report it")]
 pub struct Unusable {
     url: String,
     reason: String,
@@ -82,11 +80,7 @@ pub struct Unusable {
 
 impl Exporter {
     /// An exporter as configured. `timeout` is for one scrape as a whole, from connecting to the last byte.
-    pub fn new(
-        chain: Chain,
-        config: &config::Exporter,
-        timeout: Duration,
-    ) -> Result<Self, Unusable> {
+    pub fn new(chain: Chain, config: &config::Exporter, timeout: Duration) -> Result<Self, Unusable> {
         let client = reqwest::Client::builder()
             .user_agent(concat!("t0rn-agent/", env!("CARGO_PKG_VERSION")))
             // Exporters are reached directly and speak plain HTTP. Without certificates there is nothing to
@@ -119,10 +113,7 @@ impl Exporter {
     pub async fn scrape(&self) -> Result<Page, Failure> {
         let started = Instant::now();
         let mut response = self.get().await?;
-        if response
-            .content_length()
-            .is_some_and(|length| length > LARGEST as u64)
-        {
+        if response.content_length().is_some_and(|length| length > LARGEST as u64) {
             return Err(self.too_large());
         }
         let mut reader = page::Reader::new(&self.prefix);
@@ -132,9 +123,7 @@ impl Exporter {
                 return Err(self.too_large());
             }
         }
-        let page = reader
-            .finish()
-            .map_err(|(error, detail)| self.fail(error, &detail))?;
+        let page = reader.finish().map_err(|(error, detail)| self.fail(error, &detail))?;
         Ok(Page {
             elapsed: started.elapsed(),
             ..page
@@ -152,16 +141,12 @@ impl Exporter {
             bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
             cut = chunk.len() > room;
             if cut {
-                let whole = bytes
-                    .iter()
-                    .rposition(|b| *b == b'\n')
-                    .map_or(0, |end| end + 1);
+                let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
                 bytes.truncate(whole);
                 break;
             }
         }
-        let mut text = String::from_utf8(bytes)
-            .unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned());
+        let mut text = String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned());
         if cut {
             let _ = writeln!(text, "# cut here: the page is larger than {cap} bytes");
         }
@@ -169,19 +154,11 @@ impl Exporter {
     }
 
     async fn get(&self) -> Result<reqwest::Response, Failure> {
-        let sent = self
-            .client
-            .get(&self.url)
-            .timeout(self.timeout)
-            .send()
-            .await;
+        let sent = self.client.get(&self.url).timeout(self.timeout).send().await;
         let response = sent.map_err(|e| self.unanswered(&e))?;
         let status = response.status();
         if status != reqwest::StatusCode::OK {
-            let detail = format!(
-                "answered {status}: check chains.{}.metrics",
-                self.chain.name()
-            );
+            let detail = format!("answered {status}: check chains.{}.metrics", self.chain.name());
             return Err(self.fail(ScrapeError::HttpStatus, &detail));
         }
         if let Some(encoding) = response.headers().get(reqwest::header::CONTENT_ENCODING) {
@@ -230,10 +207,7 @@ impl Exporter {
         while let Some(source) = innermost.source() {
             innermost = source;
         }
-        self.fail(
-            ScrapeError::Unparsable,
-            &format!("the page broke off: {innermost}"),
-        )
+        self.fail(ScrapeError::Unparsable, &format!("the page broke off: {innermost}"))
     }
 
     fn timed_out(&self) -> Failure {

@@ -94,11 +94,7 @@ impl Recorder {
                 let overrun = Arc::clone(&overrun);
                 move || write(writer, &messages, &overrun)
             })?;
-        Ok(Self {
-            queue,
-            overrun,
-            lost,
-        })
+        Ok(Self { queue, overrun, lost })
     }
 
     /// Records one event; a tick leaves no line.
@@ -106,9 +102,7 @@ impl Recorder {
         let mut text = Vec::with_capacity(256);
         let shortened = shorten(event);
         // Writing to memory fails for no event.
-        if trace::write_line(&mut text, time, shortened.as_ref().unwrap_or(event)).is_ok()
-            && !text.is_empty()
-        {
+        if trace::write_line(&mut text, time, shortened.as_ref().unwrap_or(event)).is_ok() && !text.is_empty() {
             self.send(Line {
                 time,
                 text,

@@ -61,17 +61,16 @@ pub fn load<T: DeserializeOwned>(dir: &Path) -> Result<Option<Loaded<T>>, StateE
         source,
     };
     let mut text = Vec::new();
-    let reason =
-        match File::open(&path).and_then(|file| file.take(SIZE_MAX + 1).read_to_end(&mut text)) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(e) if e.kind() != io::ErrorKind::IsADirectory => return Err(failed(e)),
-            Err(e) => e.to_string(),
-            Ok(_) if text.len() as u64 > SIZE_MAX => format!("larger than {SIZE_MAX} bytes"),
-            Ok(_) => match parse(&text) {
-                Ok(loaded) => return Ok(Some(loaded)),
-                Err(reason) => reason,
-            },
-        };
+    let reason = match File::open(&path).and_then(|file| file.take(SIZE_MAX + 1).read_to_end(&mut text)) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) if e.kind() != io::ErrorKind::IsADirectory => return Err(failed(e)),
+        Err(e) => e.to_string(),
+        Ok(_) if text.len() as u64 > SIZE_MAX => format!("larger than {SIZE_MAX} bytes"),
+        Ok(_) => match parse(&text) {
+            Ok(loaded) => return Ok(Some(loaded)),
+            Err(reason) => reason,
+        },
+    };
     let aside = set_aside(dir, &path).map_err(|source| StateError {
         action: "set aside",
         path: path.clone(),
@@ -227,10 +226,7 @@ fn set_aside(dir: &Path, path: &Path) -> io::Result<PathBuf> {
         );
     }
     numbers.sort_unstable();
-    let aside = dir.join(format!(
-        "{prefix}{}",
-        numbers.last().map_or(1, |n| n.saturating_add(1))
-    ));
+    let aside = dir.join(format!("{prefix}{}", numbers.last().map_or(1, |n| n.saturating_add(1))));
     fs::rename(path, &aside)?;
     for number in &numbers[..(numbers.len() + 1).saturating_sub(DAMAGED_MAX)] {
         let old = dir.join(format!("{prefix}{number}"));

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::human::duration;
 use crate::event::{Chain, ScrapeError, named};
 pub use crate::machine::{Health, Phase};
 pub use crate::sync::Verdict;

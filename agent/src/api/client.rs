@@ -56,9 +56,7 @@ impl ClientError {
 
 impl Client {
     pub fn new(socket: impl Into<PathBuf>) -> Self {
-        Self {
-            socket: socket.into(),
-        }
+        Self { socket: socket.into() }
     }
 
     pub fn socket(&self) -> &Path {
@@ -67,9 +65,7 @@ impl Client {
 
     /// What the agent knows, within `limit`.
     pub async fn status(&self, limit: Duration) -> Result<Status, ClientError> {
-        let body = self
-            .exchange(Method::GET, "/v1/status", String::new(), limit)
-            .await?;
+        let body = self.exchange(Method::GET, "/v1/status", String::new(), limit).await?;
         match serde_json::from_slice::<Status>(&body) {
             Ok(status) if status.schema == SCHEMA => Ok(status),
             Ok(status) => Err(self.broken(format!(
@@ -83,9 +79,7 @@ impl Client {
     /// Hands a command to the agent; returns what the agent says it does about it. At most 9 s.
     pub async fn command(&self, command: &Command) -> Result<String, ClientError> {
         let command = serde_json::to_string(command).map_err(|e| self.broken(e.to_string()))?;
-        let body = self
-            .exchange(Method::POST, "/v1/command", command, PATIENCE)
-            .await?;
+        let body = self.exchange(Method::POST, "/v1/command", command, PATIENCE).await?;
         Ok(String::from_utf8_lossy(&body).into_owned())
     }
 
@@ -97,9 +91,7 @@ impl Client {
         follow: bool,
     ) -> Result<impl Stream<Item = Result<Vec<u8>, ClientError>> + use<>, ClientError> {
         let path = format!("/v1/logs?tail={tail}&follow={follow}");
-        let answer = self
-            .send(Method::GET, &path, String::new(), PATIENCE)
-            .await?;
+        let answer = self.send(Method::GET, &path, String::new(), PATIENCE).await?;
         let client = self.clone();
         let chunks = Body::new(answer.into_body()).into_data_stream();
         Ok(chunks
@@ -107,13 +99,7 @@ impl Client {
             .map_err(move |e| client.broken(reason(&e))))
     }
 
-    async fn exchange(
-        &self,
-        method: Method,
-        path: &str,
-        body: String,
-        limit: Duration,
-    ) -> Result<Bytes, ClientError> {
+    async fn exchange(&self, method: Method, path: &str, body: String, limit: Duration) -> Result<Bytes, ClientError> {
         let exchange = async {
             let answer = self.send(method, path, body, limit).await?;
             to_bytes(Body::new(answer.into_body()), ANSWER_MAX)
@@ -157,9 +143,7 @@ impl Client {
             let words = to_bytes(Body::new(answer.into_body()), ANSWER_MAX)
                 .await
                 .map_err(|e| self.broken(reason(&e)))?;
-            Err(ClientError::Refused(
-                String::from_utf8_lossy(&words).trim().to_owned(),
-            ))
+            Err(ClientError::Refused(String::from_utf8_lossy(&words).trim().to_owned()))
         };
         timeout_at(deadline, answer)
             .await

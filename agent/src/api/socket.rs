@@ -102,10 +102,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("run/agent.sock");
         let _listener = bind(&path, "no-such-group").unwrap();
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o660
-        );
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
     }
 
     #[tokio::test]
@@ -121,13 +118,7 @@ mod tests {
     async fn a_listener_that_accepts_nobody_is_live_all_the_same() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("agent.sock");
-        let deaf = socket_with(
-            AddressFamily::UNIX,
-            SocketType::STREAM,
-            SocketFlags::CLOEXEC,
-            None,
-        )
-        .unwrap();
+        let deaf = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
         let address = SocketAddrUnix::new(&path).unwrap();
         rustix::net::bind(&deaf, &address).unwrap();
         rustix::net::listen(&deaf, 0).unwrap();

@@ -69,10 +69,7 @@ impl Agent {
 
     /// Waits until nobody reads Docker's log any more.
     async fn log_has_ended(&mut self) {
-        timeout(LONG, self.engine.ended.recv())
-            .await
-            .unwrap()
-            .unwrap();
+        timeout(LONG, self.engine.ended.recv()).await.unwrap().unwrap();
     }
 
     /// Sends `request` and leaves the connection open.
@@ -92,9 +89,7 @@ impl Agent {
     }
 }
 
-async fn text(
-    log: impl Stream<Item = Result<Vec<u8>, ClientError>>,
-) -> Result<String, ClientError> {
+async fn text(log: impl Stream<Item = Result<Vec<u8>, ClientError>>) -> Result<String, ClientError> {
     let chunks: Vec<_> = log.try_collect().await?;
     Ok(String::from_utf8(chunks.concat()).unwrap())
 }
@@ -117,10 +112,7 @@ async fn a_command_reaches_who_decides_and_the_words_come_back() {
         seconds: 60,
         reason: "a \"test\"".into(),
     };
-    for (reply, expected) in [
-        (Ok("paused".to_owned()), true),
-        (Err("on hold".to_owned()), false),
-    ] {
+    for (reply, expected) in [(Ok("paused".to_owned()), true), (Err("on hold".to_owned()), false)] {
         let (answer, ()) = tokio::join!(agent.client.command(&given), async {
             let request = agent.commands.recv().await.unwrap();
             assert_eq!(request.command, given);
@@ -143,10 +135,7 @@ async fn a_command_nobody_answers_is_told_so_in_time() {
     };
     let mut agent = agent(Log::Short, limits);
     let error = agent.client.command(&Command::Stop).await.unwrap_err();
-    assert!(
-        error.to_string().starts_with("not done within 0.05 s"),
-        "{error}"
-    );
+    assert!(error.to_string().starts_with("not done within 0.05 s"), "{error}");
     let request = agent.commands.recv().await.unwrap();
     assert_eq!(request.command, Command::Stop);
     drop(request);
@@ -165,10 +154,7 @@ async fn commands_beyond_the_queue_are_declined() {
         })
         .unwrap();
     let error = agent.client.command(&Command::Start).await.unwrap_err();
-    assert!(
-        error.to_string().contains("busy with earlier commands"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("busy with earlier commands"), "{error}");
 }
 
 #[tokio::test]
@@ -188,10 +174,7 @@ async fn what_is_no_command_is_refused_with_the_reason() {
             body.len()
         )
     };
-    let long = format!(
-        r#"{{"command": "restart", "reason": "{}"}}"#,
-        "x".repeat(301)
-    );
+    let long = format!(r#"{{"command": "restart", "reason": "{}"}}"#, "x".repeat(301));
     for (body, words) in [
         ("", "EOF while parsing"),
         ("\u{1}\u{2}", "expected value"),
@@ -207,14 +190,9 @@ async fn what_is_no_command_is_refused_with_the_reason() {
         (&long, "301 characters"),
     ] {
         let answer = agent.raw_answer(&post(body)).await;
-        assert!(
-            answer.starts_with("HTTP/1.1 400") && answer.contains(words),
-            "{answer}"
-        );
+        assert!(answer.starts_with("HTTP/1.1 400") && answer.contains(words), "{answer}");
     }
-    let answer = agent
-        .raw_answer("GET /v2 HTTP/1.1\r\nhost: a\r\n\r\n")
-        .await;
+    let answer = agent.raw_answer("GET /v2 HTTP/1.1\r\nhost: a\r\n\r\n").await;
     assert!(
         answer.starts_with("HTTP/1.1 404") && answer.contains("/v1/status"),
         "{answer}"
@@ -312,10 +290,7 @@ async fn without_a_container_the_log_is_an_error_in_words() {
     let agent = agent(Log::Missing, Limits::default());
     let error = agent.client.logs(10, true).await.err().unwrap();
     assert!(!error.is_unreachable());
-    assert!(
-        error.to_string().starts_with("there is no container yet"),
-        "{error}"
-    );
+    assert!(error.to_string().starts_with("there is no container yet"), "{error}");
 }
 
 #[tokio::test]
@@ -331,9 +306,7 @@ async fn a_follower_that_leaves_frees_its_place_and_dockers() {
     assert_eq!(log.try_next().await.unwrap().unwrap(), b"line 0\n");
     let error = agent.client.logs(10, true).await.err().unwrap();
     assert!(
-        error
-            .to_string()
-            .starts_with("1 clients follow the log already"),
+        error.to_string().starts_with("1 clients follow the log already"),
         "{error}"
     );
     drop(log);
@@ -357,10 +330,7 @@ async fn a_follower_outlasts_the_limit_of_other_connections() {
     let mut idle = agent.raw("").await;
     assert_eq!(idle.read(&mut [0]).await.unwrap(), 0);
     assert_eq!(log.try_next().await.unwrap().unwrap(), b"line 0\n");
-    assert!(
-        timeout(short, log.try_next()).await.is_err(),
-        "the log ended"
-    );
+    assert!(timeout(short, log.try_next()).await.is_err(), "the log ended");
 }
 
 #[tokio::test]
@@ -385,9 +355,7 @@ async fn a_slow_reader_of_anything_else_is_dropped_too() {
         ..Limits::default()
     };
     let mut agent = agent(Log::Endless, limits);
-    let _stuck = agent
-        .raw("GET /v1/logs?tail=1 HTTP/1.1\r\nhost: a\r\n\r\n")
-        .await;
+    let _stuck = agent.raw("GET /v1/logs?tail=1 HTTP/1.1\r\nhost: a\r\n\r\n").await;
     agent.log_has_ended().await;
     agent.is_fine().await;
 }
@@ -417,10 +385,7 @@ async fn a_socket_nobody_listens_on_is_told_from_a_missing_one() {
     drop(bind(&socket, "root").unwrap());
     let error = Client::new(&socket).status(LONG).await.unwrap_err();
     assert!(matches!(error, ClientError::Dead(_)));
-    assert!(
-        error.to_string().contains("systemctl status t0rn-agent"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("systemctl status t0rn-agent"), "{error}");
 }
 
 #[tokio::test]

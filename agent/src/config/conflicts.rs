@@ -25,12 +25,7 @@ pub(super) fn find(document: &mut Document, config: &Config) {
     }
 }
 
-fn windows(
-    document: &mut Document,
-    Config {
-        health, restart, ..
-    }: &Config,
-) {
+fn windows(document: &mut Document, Config { health, restart, .. }: &Config) {
     let interval = show_duration(health.scrape_interval);
     if health.scrape_timeout > health.scrape_interval {
         let found = format!(
@@ -38,10 +33,7 @@ fn windows(
             show_duration(health.scrape_timeout)
         );
         let keys = ["health.scrape_timeout", "health.scrape_interval"];
-        document.conflict(
-            &keys,
-            Invalid::new(found, "shorten the timeout: scrapes would pile up"),
-        );
+        document.conflict(&keys, Invalid::new(found, "shorten the timeout: scrapes would pile up"));
     }
     for (key, window) in [
         ("stall_after", health.stall_after),
@@ -67,81 +59,49 @@ fn windows(
         );
         let found = format!("backoff_initial, {initial}, is longer than backoff_max, {max}");
         let keys = ["restart.backoff_initial", "restart.backoff_max"];
-        document.conflict(
-            &keys,
-            Invalid::new(found, "shorten the first or lengthen the second"),
-        );
+        document.conflict(&keys, Invalid::new(found, "shorten the first or lengthen the second"));
     }
 }
 
 fn paths(
     document: &mut Document,
     Config {
-        agent,
-        data,
-        mounts,
-        ..
+        agent, data, mounts, ..
     }: &Config,
 ) {
     if agent.state_dir == data.path {
-        let found = format!(
-            "agent.state_dir and data.path are both \"{}\"",
-            data.path.display()
-        );
+        let found = format!("agent.state_dir and data.path are both \"{}\"", data.path.display());
         let remedy = "give the agent a directory of its own: the collator may write to its data";
-        document.conflict(
-            &["agent.state_dir", "data.path"],
-            Invalid::new(found, remedy),
-        );
+        document.conflict(&["agent.state_dir", "data.path"], Invalid::new(found, remedy));
     }
     if agent.socket == agent.docker {
-        let found = format!(
-            "agent.socket and agent.docker are both \"{}\"",
-            agent.docker.display()
-        );
+        let found = format!("agent.socket and agent.docker are both \"{}\"", agent.docker.display());
         let keys = ["agent.socket", "agent.docker"];
-        document.conflict(
-            &keys,
-            Invalid::new(found, "give the agent a socket of its own"),
-        );
+        document.conflict(&keys, Invalid::new(found, "give the agent a socket of its own"));
     }
     let mut targets = BTreeSet::from([&data.target]);
     for (i, mount) in mounts.iter().enumerate() {
         if !targets.insert(&mount.target) {
             let found = format!("\"{}\" is mounted twice", mount.target.display());
             let key = format!("mounts[{i}].target");
-            document.conflict(
-                &[&key],
-                Invalid::new(found, "give every mount a target of its own"),
-            );
+            document.conflict(&[&key], Invalid::new(found, "give every mount a target of its own"));
         }
     }
 }
 
-fn ports(
-    document: &mut Document,
-    Config {
-        collator, metrics, ..
-    }: &Config,
-) {
+fn ports(document: &mut Document, Config { collator, metrics, .. }: &Config) {
     if collator.network == "host" && !collator.ports.is_empty() {
         let keys = ["collator.network", "collator.ports"];
         let found = "ports are published although network is \"host\"";
         document.conflict(
             &keys,
-            Invalid::new(
-                found,
-                "remove ports: on the host's network every port is the host's",
-            ),
+            Invalid::new(found, "remove ports: on the host's network every port is the host's"),
         );
     }
     for (i, port) in collator.ports.iter().enumerate() {
         let key = format!("collator.ports[{i}]");
         if collator.ports[..i].iter().any(|other| overlap(port, other)) {
-            let found = format!(
-                "host port {}/{} is published twice",
-                port.host, port.protocol
-            );
+            let found = format!("host port {}/{} is published twice", port.host, port.protocol);
             document.conflict(&[&key], Invalid::new(found, "publish it once"));
         }
         let own = metrics.listen.map(|a| Port {
@@ -163,7 +123,5 @@ fn ports(
 /// Whether two published ports want the same socket of the host.
 fn overlap(a: &Port, b: &Port) -> bool {
     let everywhere = |port: &Port| port.address.is_none_or(|address| address.is_unspecified());
-    a.host == b.host
-        && a.protocol == b.protocol
-        && (everywhere(a) || everywhere(b) || a.address == b.address)
+    a.host == b.host && a.protocol == b.protocol && (everywhere(a) || everywhere(b) || a.address == b.address)
 }

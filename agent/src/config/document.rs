@@ -51,11 +51,7 @@ impl<'a> Document<'a> {
     }
 
     /// The tables of that name at the top level: `[[name]]`.
-    pub(super) fn sections<T>(
-        &mut self,
-        name: &str,
-        mut read: impl FnMut(Section<'_, 'a>) -> Option<T>,
-    ) -> Vec<T> {
+    pub(super) fn sections<T>(&mut self, name: &str, mut read: impl FnMut(Section<'_, 'a>) -> Option<T>) -> Vec<T> {
         let mut top = Section {
             path: String::new(),
             table: Some(self.root),
@@ -75,8 +71,7 @@ impl<'a> Document<'a> {
         let mut all = Vec::new();
         for (i, item) in items.iter().enumerate() {
             let path = format!("{name}[{i}]");
-            self.lines
-                .insert(path.clone(), self.line_of(item.span().start));
+            self.lines.insert(path.clone(), self.line_of(item.span().start));
             match item.get_ref() {
                 DeValue::Table(table) => {
                     all.extend(read(Section {
@@ -194,17 +189,10 @@ impl<'a> Document<'a> {
             .filter(|(d, k)| *d <= 1 + k.len() / 4)
             .min_by_key(|(d, _)| *d);
         if let Some((_, near)) = near {
-            return Invalid::new(
-                format!("unknown key (did you mean `{near}`?)"),
-                "correct or remove it",
-            );
+            return Invalid::new(format!("unknown key (did you mean `{near}`?)"), "correct or remove it");
         }
         let suffix = format!(".{name}");
-        if let Some(other) = self
-            .known
-            .iter()
-            .find(|k| k.ends_with(&suffix) && !k.contains('['))
-        {
+        if let Some(other) = self.known.iter().find(|k| k.ends_with(&suffix) && !k.contains('[')) {
             return Invalid::new(
                 format!("unknown key here (did you mean `{other}`?)"),
                 "move or remove it",
@@ -245,10 +233,8 @@ impl<'a> Section<'_, 'a> {
             Some(DeValue::Table(table)) => Some(table),
             Some(other) => {
                 let found = format!("{} is no table", show(other));
-                self.document.problem(
-                    &path,
-                    Invalid::new(found, format!("write `[{path}]` above its keys")),
-                );
+                self.document
+                    .problem(&path, Invalid::new(found, format!("write `[{path}]` above its keys")));
                 None
             }
             None => None,
@@ -261,11 +247,7 @@ impl<'a> Section<'_, 'a> {
     }
 
     /// The value of `key` as `parse` reads it. `None` when it is not there or not usable.
-    pub(super) fn read<T>(
-        &mut self,
-        key: &str,
-        parse: impl FnOnce(&DeValue<'a>) -> Result<T, Invalid>,
-    ) -> Option<T> {
+    pub(super) fn read<T>(&mut self, key: &str, parse: impl FnOnce(&DeValue<'a>) -> Result<T, Invalid>) -> Option<T> {
         match parse(self.value(key)?) {
             Ok(value) => Some(value),
             Err(invalid) => {
@@ -286,35 +268,24 @@ impl<'a> Section<'_, 'a> {
         let full = self.full(key);
         let value = self.read(key, parse);
         if !self.document.lines.contains_key(&full) {
-            self.document
-                .problem(&full, Invalid::new("missing", remedy));
+            self.document.problem(&full, Invalid::new("missing", remedy));
         }
         value
     }
 
     /// The list at `key`, each element as `parse` reads it; unusable elements are left out.
-    pub(super) fn list<T>(
-        &mut self,
-        key: &str,
-        parse: impl Fn(&DeValue<'a>) -> Result<T, Invalid>,
-    ) -> Option<Vec<T>> {
+    pub(super) fn list<T>(&mut self, key: &str, parse: impl Fn(&DeValue<'a>) -> Result<T, Invalid>) -> Option<Vec<T>> {
         let full = self.full(key);
         let value = self.value(key)?;
         let DeValue::Array(items) = value else {
-            let invalid = Invalid::new(
-                format!("{} is no list", show(value)),
-                "write it as [\"…\", \"…\"]",
-            );
+            let invalid = Invalid::new(format!("{} is no list", show(value)), "write it as [\"…\", \"…\"]");
             self.document.problem(&full, invalid);
             return None;
         };
         let mut all = Vec::with_capacity(items.len());
         for (i, item) in items.iter().enumerate() {
             // Its own line: lists are long, one element to a line.
-            let (path, line) = (
-                format!("{full}[{i}]"),
-                self.document.line_of(item.span().start),
-            );
+            let (path, line) = (format!("{full}[{i}]"), self.document.line_of(item.span().start));
             self.document.lines.insert(path.clone(), line);
             match parse(item.get_ref()) {
                 Ok(value) => all.push(value),
@@ -348,11 +319,8 @@ impl<'a> Section<'_, 'a> {
                 }
                 Err(invalid) => {
                     let line = self.document.line_of(name.span().start);
-                    self.document.problem_at(
-                        line,
-                        &format!("{full}.{}", excerpt(name.get_ref())),
-                        invalid,
-                    );
+                    self.document
+                        .problem_at(line, &format!("{full}.{}", excerpt(name.get_ref())), invalid);
                 }
             }
         }

@@ -6,8 +6,7 @@ use super::problem::Invalid;
 use super::values::quoted;
 use super::{Port, User};
 
-const PORT: &str =
-    "write \"HOST:CONTAINER\" or \"ADDRESS:HOST:CONTAINER\", with /tcp or /udp at will";
+const PORT: &str = "write \"HOST:CONTAINER\" or \"ADDRESS:HOST:CONTAINER\", with /tcp or /udp at will";
 const IMAGE: &str = "write NAME:TAG or NAME@sha256:…";
 
 /// Reads an image reference: `name:tag`, `registry:5000/name:tag`, `name@sha256:…`.
@@ -15,8 +14,7 @@ const IMAGE: &str = "write NAME:TAG or NAME@sha256:…";
 /// A reference with neither tag nor digest gets `:latest`, as in Docker's own commands. Errors name what
 /// was found and how to write it.
 pub fn parse_image(text: &str) -> Result<String, Invalid> {
-    let invalid =
-        |what: &str, remedy: &str| Err(Invalid::new(format!("{} {what}", quoted(text)), remedy));
+    let invalid = |what: &str, remedy: &str| Err(Invalid::new(format!("{} {what}", quoted(text)), remedy));
     if text.is_empty() {
         return invalid("is no image", IMAGE);
     }
@@ -47,8 +45,7 @@ pub fn parse_image(text: &str) -> Result<String, Invalid> {
     };
     if let Some(tag) = tag {
         let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-        let fits = tag.bytes().next().is_some_and(word)
-            && tag.bytes().all(|b| word(b) || b == b'.' || b == b'-');
+        let fits = tag.bytes().next().is_some_and(word) && tag.bytes().all(|b| word(b) || b == b'.' || b == b'-');
         if !fits || tag.len() > 128 {
             return invalid(
                 "has no valid tag",
@@ -57,25 +54,18 @@ pub fn parse_image(text: &str) -> Result<String, Invalid> {
         }
     }
     let (registry, repository) = match name.split_once('/') {
-        Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => {
-            (Some(first), rest)
-        }
+        Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (Some(first), rest),
         _ => (None, name),
     };
     if repository.contains(|c: char| c.is_ascii_uppercase()) {
-        return invalid(
-            "has capital letters in the repository's name",
-            "write them small",
-        );
+        return invalid("has capital letters in the repository's name", "write them small");
     }
     if !repository.split('/').all(is_component) || repository.len() > 255 {
         return invalid("is no image reference", IMAGE);
     }
     if let Some(registry) = registry {
         let (host, port) = match registry.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => {
-                (host, port.parse::<u16>().ok().filter(|p| *p > 0))
-            }
+            Some((host, port)) if !port.ends_with(']') => (host, port.parse::<u16>().ok().filter(|p| *p > 0)),
             _ => (registry, Some(443)),
         };
         let ipv6 = host
@@ -83,10 +73,7 @@ pub fn parse_image(text: &str) -> Result<String, Invalid> {
             .and_then(|h| h.strip_suffix(']'))
             .is_some_and(is_ipv6);
         if port.is_none() || !(ipv6 || is_host(host)) {
-            return invalid(
-                "names no valid registry",
-                "write HOST/NAME:TAG or HOST:PORT/NAME:TAG",
-            );
+            return invalid("names no valid registry", "write HOST/NAME:TAG or HOST:PORT/NAME:TAG");
         }
     }
     match (tag, digest) {
@@ -103,23 +90,15 @@ pub(super) fn port(text: &str) -> Result<Port, Invalid> {
         Some((ends, "udp")) => (ends, "udp"),
         Some(_) => return Err(invalid("names a protocol that is neither tcp nor udp")),
     };
-    let (rest, container) = ends
-        .rsplit_once(':')
-        .ok_or_else(|| invalid("names one port only"))?;
+    let (rest, container) = ends.rsplit_once(':').ok_or_else(|| invalid("names one port only"))?;
     let (address, host) = match rest.rsplit_once(':') {
         Some((address, host)) => {
             let bare = address
                 .strip_prefix('[')
                 .and_then(|a| a.strip_suffix(']'))
                 .unwrap_or(address);
-            let parsed = bare
-                .parse::<IpAddr>()
-                .ok()
-                .filter(|a| a.is_ipv4() == (bare == address));
-            (
-                Some(parsed.ok_or_else(|| invalid("names no valid address"))?),
-                host,
-            )
+            let parsed = bare.parse::<IpAddr>().ok().filter(|a| a.is_ipv4() == (bare == address));
+            (Some(parsed.ok_or_else(|| invalid("names no valid address"))?), host)
         }
         None => (None, rest),
     };
@@ -149,18 +128,14 @@ pub(super) fn user(text: &str) -> Result<User, Invalid> {
         })
     });
     ids.ok_or_else(|| {
-        let remedy =
-            "write UID:GID in numbers, such as \"1000:1000\", or \"\" for the image's own user";
+        let remedy = "write UID:GID in numbers, such as \"1000:1000\", or \"\" for the image's own user";
         Invalid::new(format!("{} is no user", quoted(text)), remedy)
     })
 }
 
 /// A container's or a network's name.
 pub(super) fn name(text: &str) -> Result<String, Invalid> {
-    let first = text
-        .bytes()
-        .next()
-        .is_some_and(|b| b.is_ascii_alphanumeric());
+    let first = text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
     let rest = text
         .bytes()
         .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
@@ -185,8 +160,7 @@ pub(super) fn network(text: &str) -> Result<String, Invalid> {
 /// Prefix of metric names.
 pub(super) fn prefix(text: &str) -> Result<String, Invalid> {
     let first = text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic());
-    let fits =
-        first && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let fits = first && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     if fits && !text.ends_with('_') {
         return Ok(text.to_owned());
     }
@@ -201,8 +175,7 @@ pub(super) fn listen(text: &str) -> Result<Option<SocketAddr>, Invalid> {
     match text {
         "" => Ok(None),
         _ => text.parse().map(Some).map_err(|_| {
-            let remedy =
-                "write ADDRESS:PORT in numbers, such as \"127.0.0.1:9733\", or \"\" to turn it off";
+            let remedy = "write ADDRESS:PORT in numbers, such as \"127.0.0.1:9733\", or \"\" to turn it off";
             Invalid::new(format!("{} is no address", quoted(text)), remedy)
         }),
     }
@@ -210,8 +183,7 @@ pub(super) fn listen(text: &str) -> Result<Option<SocketAddr>, Invalid> {
 
 /// A URL of a service on this host: `http://` only.
 pub(super) fn http(text: &str) -> Result<String, Invalid> {
-    let invalid =
-        |what: &str, remedy: &str| Err(Invalid::new(format!("{} {what}", quoted(text)), remedy));
+    let invalid = |what: &str, remedy: &str| Err(Invalid::new(format!("{} {what}", quoted(text)), remedy));
     let Ok(url) = reqwest::Url::parse(text) else {
         return invalid("is no URL", "write http://HOST:PORT/PATH");
     };
@@ -221,18 +193,14 @@ pub(super) fn http(text: &str) -> Result<String, Invalid> {
     if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
         // It may be a password: it is not shown.
         let remedy = "write http://HOST:PORT/PATH alone";
-        return Err(Invalid::new(
-            "a URL with a user, a password or a fragment",
-            remedy,
-        ));
+        return Err(Invalid::new("a URL with a user, a password or a fragment", remedy));
     }
     Ok(text.to_owned())
 }
 
 /// The URL of a webhook: a secret, so that no error shows it.
 pub(super) fn webhook(text: &str) -> Result<String, Invalid> {
-    let usable =
-        reqwest::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http"));
+    let usable = reqwest::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http"));
     if usable {
         return Ok(text.to_owned());
     }
@@ -247,10 +215,7 @@ pub(super) fn variable(text: &str) -> Result<(), Invalid> {
     if !text.is_empty() && !text.contains(['=', '\0']) {
         return Ok(());
     }
-    Err(Invalid::new(
-        "no name of a variable",
-        "write one without = in it",
-    ))
+    Err(Invalid::new("no name of a variable", "write one without = in it"))
 }
 
 fn id(digits: &str) -> Option<u32> {
@@ -265,9 +230,7 @@ fn id(digits: &str) -> Option<u32> {
 fn is_component(part: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let ends = part.bytes().next().is_some_and(plain) && part.bytes().last().is_some_and(plain);
-    let inside = part
-        .bytes()
-        .all(|b| plain(b) || matches!(b, b'.' | b'_' | b'-'));
+    let inside = part.bytes().all(|b| plain(b) || matches!(b, b'.' | b'_' | b'-'));
     let joints = part
         .split(|c: char| c.is_ascii_alphanumeric())
         .filter(|joint| !joint.is_empty());

@@ -72,15 +72,9 @@ impl ConfigError {
             if problems.iter().any(|p| p.line == line) {
                 continue;
             }
-            let twice = (error.message() == "duplicate key")
-                .then(|| error.span())
-                .flatten();
+            let twice = (error.message() == "duplicate key").then(|| error.span()).flatten();
             let (key, found, remedy) = match twice.and_then(|span| text.get(span)) {
-                Some(key) => (
-                    Some(excerpt(key)),
-                    "written twice".to_owned(),
-                    "remove one of them",
-                ),
+                Some(key) => (Some(excerpt(key)), "written twice".to_owned(), "remove one of them"),
                 None => (
                     None,
                     format!("not valid TOML: {}", error.message()),

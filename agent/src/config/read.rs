@@ -5,12 +5,10 @@ use std::time::Duration;
 
 use super::document::{Document, Section};
 use super::problem::Invalid;
-use super::values::{
-    argument, bind, boolean, choice, duration, integer, optional, path, size, socket, string,
-};
+use super::values::{argument, bind, boolean, choice, duration, integer, optional, path, size, socket, string};
 use super::{
-    Agent, Collator, Config, Data, Ec2, Exporter, Health, Host, Metrics, Mount, Notify,
-    NotifyFormat, Port, Pull, Restart, User, conflicts, net,
+    Agent, Collator, Config, Data, Ec2, Exporter, Health, Host, Metrics, Mount, Notify, NotifyFormat, Port, Pull,
+    Restart, User, conflicts, net,
 };
 use crate::event::Chain;
 
@@ -35,9 +33,7 @@ pub(super) fn config(document: &mut Document) -> Option<Config> {
     let host = host(document.section("host"));
     let metrics = Metrics {
         listen: {
-            let listen = document
-                .section("metrics")
-                .read("listen", string(net::listen));
+            let listen = document.section("metrics").read("listen", string(net::listen));
             listen.unwrap_or_else(|| Some(([127, 0, 0, 1], 9733).into()))
         },
     };
@@ -118,38 +114,23 @@ fn collator(mut section: Section) -> Option<Collator> {
         container: section
             .read("container", string(net::name))
             .unwrap_or_else(|| "t0rn-collator".to_owned()),
-        command: section
-            .list("command", string(argument))
-            .unwrap_or_default(),
+        command: section.list("command", string(argument)).unwrap_or_default(),
         pull: section.read("pull", choice(&pull)).unwrap_or(Pull::Missing),
         env: section.entries("env", variable).unwrap_or_default(),
-        ports: section
-            .list("ports", string(net::port))
-            .unwrap_or_else(published),
+        ports: section.list("ports", string(net::port)).unwrap_or_else(published),
         network,
         user: section
             .read("user", optional(string(net::user)))
-            .unwrap_or(Some(User {
-                uid: 1000,
-                gid: 1000,
-            })),
+            .unwrap_or(Some(User { uid: 1000, gid: 1000 })),
         stop_timeout: section
             .read("stop_timeout", duration(SECOND, HOUR))
             .unwrap_or(5 * MINUTE),
         // Docker refuses a limit below 6 MiB.
-        memory: section
-            .read("memory", optional(size(6 * MIB, PIB)))
-            .flatten(),
-        nofile: section
-            .read("nofile", integer(1024, 1_073_741_816))
-            .unwrap_or(65536),
-        log_max_size: section
-            .read("log_max_size", size(64 << 10, PIB))
-            .unwrap_or(50 * MIB),
+        memory: section.read("memory", optional(size(6 * MIB, PIB))).flatten(),
+        nofile: section.read("nofile", integer(1024, 1_073_741_816)).unwrap_or(65536),
+        log_max_size: section.read("log_max_size", size(64 << 10, PIB)).unwrap_or(50 * MIB),
         log_max_files: section.read("log_max_files", integer(1, 1000)).unwrap_or(3),
-        registry_auth: section
-            .read("registry_auth", optional(string(path)))
-            .flatten(),
+        registry_auth: section.read("registry_auth", optional(string(path))).flatten(),
     };
     Some(Collator {
         image: image?,
@@ -202,8 +183,7 @@ fn chains(document: &mut Document) -> BTreeMap<Chain, Exporter> {
         }
     }
     if chains.is_empty() {
-        let remedy =
-            "write [chains.parachain] or [chains.relaychain], or leave [chains] out for both";
+        let remedy = "write [chains.parachain] or [chains.relaychain], or leave [chains] out for both";
         document.conflict(&["chains"], Invalid::new("names no chain", remedy));
     }
     chains
@@ -222,20 +202,12 @@ fn health(mut section: Section) -> Health {
         startup_grace: section
             .read("startup_grace", duration(SECOND, 7 * DAY))
             .unwrap_or(10 * MINUTE),
-        lag_blocks: section
-            .read("lag_blocks", integer(0, 1_000_000))
-            .unwrap_or(10),
+        lag_blocks: section.read("lag_blocks", integer(0, 1_000_000)).unwrap_or(10),
         stall_after: section.read("stall_after", window()).unwrap_or(5 * MINUTE),
-        isolated_after: section
-            .read("isolated_after", window())
-            .unwrap_or(5 * MINUTE),
+        isolated_after: section.read("isolated_after", window()).unwrap_or(5 * MINUTE),
         frozen_after: section.read("frozen_after", window()).unwrap_or(2 * MINUTE),
-        activity_extension: section
-            .read("activity_extension", integer(1, 100))
-            .unwrap_or(3),
-        activity_bytes: section
-            .read("activity_bytes", size(1, 1 << 40))
-            .unwrap_or(32 << 10),
+        activity_extension: section.read("activity_extension", integer(1, 100)).unwrap_or(3),
+        activity_bytes: section.read("activity_bytes", size(1, 1 << 40)).unwrap_or(32 << 10),
     }
 }
 
@@ -262,9 +234,7 @@ fn restart(mut section: Section) -> Restart {
 
 fn host(mut section: Section) -> Host {
     Host {
-        disk_warn_percent: section
-            .read("disk_warn_percent", integer(0, 99))
-            .unwrap_or(10),
+        disk_warn_percent: section.read("disk_warn_percent", integer(0, 99)).unwrap_or(10),
         disk_floor: section.read("disk_floor", size(0, PIB)).unwrap_or(2 << 30),
         clock_warn: section
             .read("clock_warn", duration(MILLISECOND, HOUR))
@@ -280,12 +250,8 @@ fn notify(mut section: Section) -> Notify {
         ("telegram", NotifyFormat::Telegram),
     ];
     Notify {
-        webhook: section
-            .read("webhook", optional(string(net::webhook)))
-            .flatten(),
-        format: section
-            .read("format", choice(&formats))
-            .unwrap_or(NotifyFormat::Json),
+        webhook: section.read("webhook", optional(string(net::webhook))).flatten(),
+        format: section.read("format", choice(&formats)).unwrap_or(NotifyFormat::Json),
     }
 }
 

@@ -15,11 +15,7 @@ fn parse(text: &str) -> Result<Config, ConfigError> {
 #[test]
 fn the_printed_default_is_the_default_of_every_key() {
     let default = parse(DEFAULT).unwrap();
-    let minimal = parse(&format!(
-        "[collator]\nimage = \"{}\"\n",
-        default.collator.image
-    ))
-    .unwrap();
+    let minimal = parse(&format!("[collator]\nimage = \"{}\"\n", default.collator.image)).unwrap();
     assert_eq!(default, minimal);
 }
 
@@ -30,10 +26,7 @@ fn the_printed_default_names_every_key_that_is_read() {
     let mut document = document::Document::new(&text, "agent.toml", root.get_ref());
     read::config(&mut document);
     for key in document.known().clone() {
-        assert!(
-            document.has(&key),
-            "{key} is read, but not in the printed default"
-        );
+        assert!(document.has(&key), "{key} is read, but not in the printed default");
     }
     document.finish(Some(())).unwrap();
 }
@@ -76,34 +69,22 @@ fn the_shipped_profiles_are_valid_and_reach_both_exporters() {
                 .filter(|a| *a == "--prometheus-external")
                 .count();
             assert_eq!(external, 2, "{file}");
-            let base = config
-                .collator
-                .command
-                .iter()
-                .position(|a| a == "--base-path")
-                .unwrap();
+            let base = config.collator.command.iter().position(|a| a == "--base-path").unwrap();
             assert_eq!(
                 PathBuf::from(&config.collator.command[base + 1]),
                 config.data.target,
                 "{file}"
             );
             for exporter in config.chains.values() {
-                let port = reqwest::Url::parse(&exporter.metrics)
-                    .unwrap()
-                    .port()
-                    .unwrap();
+                let port = reqwest::Url::parse(&exporter.metrics).unwrap().port().unwrap();
                 let loopback = Some([127, 0, 0, 1].into());
-                let reached =
-                    |p: &Port| p.address == loopback && p.host == port && p.container == port;
+                let reached = |p: &Port| p.address == loopback && p.host == port && p.container == port;
                 assert!(
                     config.collator.ports.iter().any(reached),
                     "{file}: {}",
                     exporter.metrics
                 );
-                assert!(
-                    config.collator.command.contains(&port.to_string()),
-                    "{file}: {port}"
-                );
+                assert!(config.collator.command.contains(&port.to_string()), "{file}: {port}");
             }
         }
     }
@@ -155,33 +136,22 @@ fn values_become_what_they_say() {
         BTreeMap::from([("RUST_LOG".to_owned(), "info".to_owned())])
     );
     assert_eq!(
-        (
-            config.collator.user,
-            config.collator.memory,
-            config.collator.pull
-        ),
+        (config.collator.user, config.collator.memory, config.collator.pull),
         (None, Some(3 << 30), Pull::Never)
     );
     assert_eq!(config.collator.ports, []);
     assert_eq!(config.data.path.as_os_str(), "/var/lib/x");
     assert!(config.mounts[0].read_only);
-    assert_eq!(
-        config.chains.keys().collect::<Vec<_>>(),
-        [&Chain::Relaychain]
-    );
+    assert_eq!(config.chains.keys().collect::<Vec<_>>(), [&Chain::Relaychain]);
     assert_eq!(config.chains[&Chain::Relaychain].prefix, "polkadot");
     assert_eq!(config.health.scrape_timeout, Duration::from_millis(600));
     assert_eq!(config.host.disk_floor, 1024);
-    assert_eq!(
-        (config.metrics.listen, config.ec2.enabled),
-        (None, Some(false))
-    );
+    assert_eq!((config.metrics.listen, config.ec2.enabled), (None, Some(false)));
 }
 
 #[test]
 fn every_problem_is_told_at_once_in_the_order_of_lines() {
-    let error = parse("[collator]\nimag = 1\n\n[health]\nstall_after = 5\n[data]\npath = \"x\"\n")
-        .unwrap_err();
+    let error = parse("[collator]\nimag = 1\n\n[health]\nstall_after = 5\n[data]\npath = \"x\"\n").unwrap_err();
     assert_eq!(
         error.to_string(),
         "agent.toml:1: key `collator.image`: missing; write the image to run, as NAME:TAG or NAME@sha256:…\n\
@@ -208,10 +178,7 @@ proptest! {
 
 #[test]
 fn no_secret_appears_in_errors_or_debug_output() {
-    let config = parse(&format!(
-        "{MINIMAL}[notify]\nwebhook = \"https://h/s3cr3t\"\n"
-    ))
-    .unwrap();
+    let config = parse(&format!("{MINIMAL}[notify]\nwebhook = \"https://h/s3cr3t\"\n")).unwrap();
     assert!(!format!("{config:?}").contains("s3cr3t"));
     for broken in [
         "[notify]\nwebhook = \"s3cr3t\"",
@@ -274,8 +241,7 @@ fn files_that_cannot_be_read_say_why() {
     if !rustix::process::geteuid().is_root() {
         assert_eq!(
             Config::load(&file).unwrap_err().to_string(),
-            start
-                + "permission denied; make it readable for the user that runs this command, or run it as root"
+            start + "permission denied; make it readable for the user that runs this command, or run it as root"
         );
     }
 }

@@ -47,18 +47,11 @@ pub fn parse_duration(text: &str) -> Result<Duration, Invalid> {
         return Err(invalid());
     }
     while !rest.is_empty() {
-        let digits = rest
-            .find(|c: char| !c.is_ascii_digit())
-            .ok_or_else(invalid)?;
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(invalid)?;
         let (number, tail) = rest.split_at(digits);
-        let letters = tail
-            .find(|c: char| !c.is_ascii_alphabetic())
-            .unwrap_or(tail.len());
+        let letters = tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(letters);
-        let (_, each) = UNITS
-            .iter()
-            .find(|(name, _)| *name == unit)
-            .ok_or_else(invalid)?;
+        let (_, each) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(invalid)?;
         // Digits alone fail to parse only when there are none or too many.
         if number.is_empty() {
             return Err(invalid());
@@ -92,9 +85,7 @@ pub fn parse_size(text: &str) -> Result<u64, Invalid> {
     }
     let invalid = || Invalid::new(format!("{} is no size", quoted(text)), SIZE);
     let trimmed = text.trim();
-    let digits = trimmed
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(trimmed.len());
+    let digits = trimmed.find(|c: char| !c.is_ascii_digit()).unwrap_or(trimmed.len());
     let (number, unit) = trimmed.split_at(digits);
     if number.is_empty() {
         return Err(invalid());
@@ -102,13 +93,7 @@ pub fn parse_size(text: &str) -> Result<u64, Invalid> {
     let unit = unit.trim_start();
     let each = match unit {
         "" => 1,
-        _ => {
-            SIZES
-                .iter()
-                .find(|(name, _)| *name == unit)
-                .ok_or_else(invalid)?
-                .1
-        }
+        _ => SIZES.iter().find(|(name, _)| *name == unit).ok_or_else(invalid)?.1,
     };
     let bytes = number.parse().ok().and_then(|n: u64| n.checked_mul(each));
     bytes.ok_or_else(|| {
@@ -138,9 +123,7 @@ pub fn show_duration(d: Duration) -> String {
 
 /// A size as it would be written in the configuration.
 pub fn show_size(bytes: u64) -> String {
-    let whole = |(name, each): &&(&str, u64)| {
-        name.contains('i') && bytes >= *each && bytes.is_multiple_of(*each)
-    };
+    let whole = |(name, each): &&(&str, u64)| name.contains('i') && bytes >= *each && bytes.is_multiple_of(*each);
     match SIZES.iter().find(whole) {
         Some((unit, each)) => format!("{}{unit}", bytes / each),
         None => format!("{bytes}"),
@@ -166,11 +149,7 @@ mod tests {
             ("7d", 604_800_000),
             ("0s", 0),
         ] {
-            assert_eq!(
-                parse_duration(text),
-                Ok(Duration::from_millis(millis)),
-                "{text}"
-            );
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
     }
 
@@ -210,16 +189,7 @@ mod tests {
 
     #[test]
     fn what_is_no_size_is_refused() {
-        for text in [
-            "",
-            "GiB",
-            "2G",
-            "2gib",
-            "1.5GiB",
-            "-1",
-            "99999999TiB",
-            "2GiB2",
-        ] {
+        for text in ["", "GiB", "2G", "2gib", "1.5GiB", "-1", "99999999TiB", "2GiB2"] {
             assert!(parse_size(text).is_err(), "{text}");
         }
     }

@@ -9,29 +9,17 @@ use super::problem::Invalid;
 use super::units::{parse_duration, parse_size, show_duration, show_size};
 
 /// A duration from `min` to `max`.
-pub(super) fn duration(
-    min: Duration,
-    max: Duration,
-) -> impl Fn(&DeValue) -> Result<Duration, Invalid> {
+pub(super) fn duration(min: Duration, max: Duration) -> impl Fn(&DeValue) -> Result<Duration, Invalid> {
     move |value| {
         let DeValue::String(text) = value else {
             let remedy = "write a number and a unit in quotes, such as \"30s\"";
-            return Err(Invalid::new(
-                format!("{} is no duration", show(value)),
-                remedy,
-            ));
+            return Err(Invalid::new(format!("{} is no duration", show(value)), remedy));
         };
         let d = parse_duration(text)?;
         let range = || format!("write {} to {}", show_duration(min), show_duration(max));
         match d {
-            d if d < min => Err(Invalid::new(
-                format!("{} is too short", show(value)),
-                range(),
-            )),
-            d if d > max => Err(Invalid::new(
-                format!("{} is too long", show(value)),
-                range(),
-            )),
+            d if d < min => Err(Invalid::new(format!("{} is too short", show(value)), range())),
+            d if d > max => Err(Invalid::new(format!("{} is too long", show(value)), range())),
             d => Ok(d),
         }
     }
@@ -50,14 +38,8 @@ pub(super) fn size(min: u64, max: u64) -> impl Fn(&DeValue) -> Result<u64, Inval
         };
         let range = || format!("write {} to {}", show_size(min), show_size(max));
         match bytes {
-            b if b < min => Err(Invalid::new(
-                format!("{} is too small", show(value)),
-                range(),
-            )),
-            b if b > max => Err(Invalid::new(
-                format!("{} is too large", show(value)),
-                range(),
-            )),
+            b if b < min => Err(Invalid::new(format!("{} is too small", show(value)), range())),
+            b if b > max => Err(Invalid::new(format!("{} is too large", show(value)), range())),
             b => Ok(b),
         }
     }
@@ -71,10 +53,7 @@ where
     move |value| {
         let remedy = format!("write a whole number from {min} to {max}");
         let DeValue::Integer(digits) = value else {
-            return Err(Invalid::new(
-                format!("{} is no whole number", show(value)),
-                remedy,
-            ));
+            return Err(Invalid::new(format!("{} is no whole number", show(value)), remedy));
         };
         let number = i128::from_str_radix(digits.as_str(), digits.radix()).ok();
         let number = number
@@ -85,18 +64,13 @@ where
 }
 
 pub(super) fn boolean(value: &DeValue) -> Result<bool, Invalid> {
-    value.as_bool().ok_or_else(|| {
-        Invalid::new(
-            format!("{} is no boolean", show(value)),
-            "write true or false",
-        )
-    })
+    value
+        .as_bool()
+        .ok_or_else(|| Invalid::new(format!("{} is no boolean", show(value)), "write true or false"))
 }
 
 /// A string as `parse` reads it.
-pub(super) fn string<T>(
-    parse: impl Fn(&str) -> Result<T, Invalid>,
-) -> impl Fn(&DeValue) -> Result<T, Invalid> {
+pub(super) fn string<T>(parse: impl Fn(&str) -> Result<T, Invalid>) -> impl Fn(&DeValue) -> Result<T, Invalid> {
     move |value| match value {
         DeValue::String(text) => parse(text),
         other => Err(Invalid::new(
@@ -119,14 +93,9 @@ pub(super) fn optional<T>(
 /// One of the words of `choices`.
 pub(super) fn choice<T: Copy>(choices: &[(&str, T)]) -> impl Fn(&DeValue) -> Result<T, Invalid> {
     move |value| {
-        let found = choices
-            .iter()
-            .find(|(word, _)| value.as_str() == Some(word));
+        let found = choices.iter().find(|(word, _)| value.as_str() == Some(word));
         found.map(|(_, choice)| *choice).ok_or_else(|| {
-            let words: Vec<_> = choices
-                .iter()
-                .map(|(word, _)| format!("\"{word}\""))
-                .collect();
+            let words: Vec<_> = choices.iter().map(|(word, _)| format!("\"{word}\"")).collect();
             Invalid::new(
                 format!("{} is not among the choices", show(value)),
                 format!("write {}", words.join(" or ")),
@@ -138,27 +107,20 @@ pub(super) fn choice<T: Copy>(choices: &[(&str, T)]) -> impl Fn(&DeValue) -> Res
 /// A string that can be handed to a process: an argument, or the value of an environment variable.
 pub(super) fn argument(text: &str) -> Result<String, Invalid> {
     if text.contains('\0') {
-        return Err(Invalid::new(
-            "a zero byte inside a string",
-            "remove the \\u0000",
-        ));
+        return Err(Invalid::new("a zero byte inside a string", "remove the \\u0000"));
     }
     Ok(text.to_owned())
 }
 
 /// An absolute path, without `..`, cleaned of doubled and trailing slashes.
 pub(super) fn path(text: &str) -> Result<PathBuf, Invalid> {
-    let invalid =
-        |what: &str, remedy: &str| Err(Invalid::new(format!("{} {what}", quoted(text)), remedy));
+    let invalid = |what: &str, remedy: &str| Err(Invalid::new(format!("{} {what}", quoted(text)), remedy));
     let path = Path::new(text);
     if text.is_empty() {
         return invalid("is no path", "write an absolute path");
     }
     if !path.is_absolute() {
-        return invalid(
-            "is a relative path",
-            "write it from the root, beginning with /",
-        );
+        return invalid("is a relative path", "write it from the root, beginning with /");
     }
     if path.components().any(|c| c == Component::ParentDir) {
         return invalid("contains ..", "write the path without it");
@@ -180,10 +142,7 @@ pub(super) fn path(text: &str) -> Result<PathBuf, Invalid> {
 pub(super) fn bind(text: &str) -> Result<PathBuf, Invalid> {
     if text.contains(':') {
         let remedy = "use a path without one: Docker separates the two sides of a mount with it";
-        return Err(Invalid::new(
-            format!("{} contains a colon", quoted(text)),
-            remedy,
-        ));
+        return Err(Invalid::new(format!("{} contains a colon", quoted(text)), remedy));
     }
     path(text)
 }
@@ -222,17 +181,10 @@ pub(super) fn quoted(text: &str) -> String {
 /// `text`, short enough for one line and without control characters.
 pub(super) fn excerpt(text: &str) -> String {
     const LONGEST: usize = 80;
-    let mut short: String = text
-        .chars()
-        .take(LONGEST)
-        .flat_map(char::escape_debug)
-        .collect();
+    let mut short: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
     if text.chars().nth(LONGEST).is_some() {
         short.push('…');
     }
     // Only what would break the line is worth escaping.
-    short
-        .replace("\\\"", "\"")
-        .replace("\\'", "'")
-        .replace("\\\\", "\\")
+    short.replace("\\\"", "\"").replace("\\'", "'").replace("\\\\", "\\")
 }

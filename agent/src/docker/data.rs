@@ -16,11 +16,7 @@ impl Docker {
     pub(super) async fn prepare_paths(&self) -> Result<(), Error> {
         let spec = self.spec();
         let (data, user) = (spec.data.path.clone(), spec.collator.user);
-        let sources: Vec<PathBuf> = spec
-            .mounts
-            .iter()
-            .map(|mount| mount.source.clone())
-            .collect();
+        let sources: Vec<PathBuf> = spec.mounts.iter().map(|mount| mount.source.clone()).collect();
         // A path on a device that hangs must hang a thread of its own, not the agent.
         let work = tokio::task::spawn_blocking(move || {
             prepare(&data, user)?;
@@ -65,10 +61,7 @@ fn prepare(data: &Path, user: Option<User>) -> Result<(), Error> {
     };
     let draft = parent.join(format!(".{}.t0rn-agent", name.to_string_lossy()));
     let make = || -> io::Result<()> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o755)
-            .create(parent)?;
+        DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
         match DirBuilder::new().mode(0o700).create(&draft) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
@@ -118,10 +111,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let is_root = me(root.path()).uid == 0;
         let user = if is_root {
-            User {
-                uid: 1000,
-                gid: 1001,
-            }
+            User { uid: 1000, gid: 1001 }
         } else {
             me(root.path())
         };
@@ -144,14 +134,7 @@ mod tests {
         fs::write(data.join("db"), "chain").unwrap();
         fs::set_permissions(&data, Permissions::from_mode(0o700)).unwrap();
         let before = me(&data);
-        prepare(
-            &data,
-            Some(User {
-                uid: 4242,
-                gid: 4242,
-            }),
-        )
-        .unwrap();
+        prepare(&data, Some(User { uid: 4242, gid: 4242 })).unwrap();
         assert_eq!(
             (me(&data), fs::metadata(&data).unwrap().mode() & 0o7777),
             (before, 0o700)
@@ -181,12 +164,7 @@ mod tests {
         );
         let link = root.path().join("link");
         std::os::unix::fs::symlink("/nowhere/at/all", &link).unwrap();
-        assert!(
-            prepare(&link, None)
-                .unwrap_err()
-                .to_string()
-                .contains("leads nowhere")
-        );
+        assert!(prepare(&link, None).unwrap_err().to_string().contains("leads nowhere"));
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     }
 

@@ -30,19 +30,13 @@ pub enum Error {
     #[error("image {image}: {fault}")]
     Image { image: String, fault: ImageFault },
     /// The container's first process is not in the image or cannot be executed.
-    #[error(
-        "image {image} cannot be started: {reason}; check collator.command and the image's entrypoint"
-    )]
+    #[error("image {image} cannot be started: {reason}; check collator.command and the image's entrypoint")]
     Executable { image: String, reason: String },
     /// The network that the configuration names does not exist.
-    #[error(
-        "network {name} does not exist; `docker network create {name}`, or correct collator.network"
-    )]
+    #[error("network {name} does not exist; `docker network create {name}`, or correct collator.network")]
     Network { name: String },
     /// Something else listens on a port that the collator publishes.
-    #[error(
-        "a published port is taken: {reason}; find its owner with `ss -lntup`, or change collator.ports"
-    )]
+    #[error("a published port is taken: {reason}; find its owner with `ss -lntup`, or change collator.ports")]
     PortTaken { reason: String },
     /// A directory on the host that the container needs cannot be used.
     #[error("{}: {reason}", path.display())]
@@ -60,13 +54,9 @@ pub enum Error {
 /// Why an image could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageFault {
-    #[error(
-        "the registry refused the login ({0}); check the username and password in collator.registry_auth"
-    )]
+    #[error("the registry refused the login ({0}); check the username and password in collator.registry_auth")]
     Unauthorized(String),
-    #[error(
-        "the registry does not know it ({0}); check collator.image, and collator.registry_auth if it is private"
-    )]
+    #[error("the registry does not know it ({0}); check collator.image, and collator.registry_auth if it is private")]
     NotFound(String),
     #[error(
         "the registry sent nothing for {} s; check the network and the registry, the next attempt goes on \
@@ -74,18 +64,14 @@ pub enum ImageFault {
         .0.as_secs_f32()
     )]
     Timeout(Duration),
-    #[error(
-        "the registry cannot be reached ({0}); check the network, or load the image with `docker load`"
-    )]
+    #[error("the registry cannot be reached ({0}); check the network, or load the image with `docker load`")]
     Registry(String),
     #[error(
         "what came does not have the pinned digest ({0}); do not run it: check the digest in collator.image \
          and who pushed it"
     )]
     Digest(String),
-    #[error(
-        "not on this host, and collator.pull is \"never\"; `docker pull` or `docker load` it first"
-    )]
+    #[error("not on this host, and collator.pull is \"never\"; `docker pull` or `docker load` it first")]
     Absent,
     #[error("{}: {reason}", path.display())]
     Credentials { path: PathBuf, reason: String },
@@ -101,10 +87,7 @@ impl Error {
             Self::Foreign { .. } | Self::Occupied { .. } => Failure::Foreign,
             Self::Image { .. } => Failure::Image,
             Self::Executable { .. } => Failure::Executable,
-            Self::Network { .. }
-            | Self::PortTaken { .. }
-            | Self::Path { .. }
-            | Self::Api { .. } => Failure::Other,
+            Self::Network { .. } | Self::PortTaken { .. } | Self::Path { .. } | Self::Api { .. } => Failure::Other,
         }
     }
 
@@ -118,10 +101,7 @@ impl Error {
 
     pub(super) fn from_engine(socket: &str, action: &'static str, error: EngineError) -> Self {
         match error {
-            EngineError::DockerResponseServerError {
-                status_code,
-                message,
-            } => Self::Api {
+            EngineError::DockerResponseServerError { status_code, message } => Self::Api {
                 action,
                 status: Some(status_code),
                 reason: message.trim().to_owned(),
@@ -142,8 +122,7 @@ impl Error {
             },
             EngineError::SocketNotFoundError(_) => Self::Unreachable {
                 socket: socket.to_owned(),
-                reason: "no such socket; `systemctl start docker`, or correct agent.docker"
-                    .to_owned(),
+                reason: "no such socket; `systemctl start docker`, or correct agent.docker".to_owned(),
             },
             other => Self::Unreachable {
                 socket: socket.to_owned(),
@@ -166,9 +145,7 @@ fn connection_reason(error: &EngineError) -> String {
         Some(io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
             "; `systemctl start docker`, or correct agent.docker"
         }
-        Some(io::ErrorKind::PermissionDenied) => {
-            "; run the agent as root or add its user to group docker"
-        }
+        Some(io::ErrorKind::PermissionDenied) => "; run the agent as root or add its user to group docker",
         _ => "",
     };
     format!("{cause}{remedy}")
@@ -200,10 +177,7 @@ mod tests {
         };
         let error = Error::from_engine("/s", "create the container", error);
         assert_eq!(error.status(), Some(409));
-        assert_eq!(
-            error.to_string(),
-            "docker could not create the container: in use"
-        );
+        assert_eq!(error.to_string(), "docker could not create the container: in use");
         assert_eq!(error.failure(), Failure::Other);
     }
 

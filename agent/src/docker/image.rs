@@ -62,11 +62,7 @@ impl Docker {
         let engine = self.engine().await?;
         let name = reference.name();
         match self
-            .within(
-                "inspect the image",
-                self.limits().call,
-                engine.inspect_image(&name),
-            )
+            .within("inspect the image", self.limits().call, engine.inspect_image(&name))
             .await
         {
             Ok(image) => pin(reference, &image)
@@ -103,9 +99,7 @@ impl Docker {
     async fn pull_once(&self, reference: &Reference) -> Result<(), Error> {
         let collator = &self.spec().collator;
         let credentials = match &collator.registry_auth {
-            Some(path) => Some(
-                auth::read(path, reference.registry()).map_err(|fault| self.image_error(fault))?,
-            ),
+            Some(path) => Some(auth::read(path, reference.registry()).map_err(|fault| self.image_error(fault))?),
             None => None,
         };
         let options = CreateImageOptionsBuilder::default()
@@ -214,12 +208,10 @@ fn is_reset(reason: &str) -> bool {
 fn pin(reference: &Reference, image: &ImageInspect) -> Result<String, ImageFault> {
     let digests = image.repo_digests.as_deref().unwrap_or_default();
     if let Some(wanted) = &reference.digest {
-        let pinned = digests
-            .iter()
-            .find(|digest| digest.ends_with(&format!("@{wanted}")));
-        return pinned.cloned().ok_or_else(|| {
-            ImageFault::Digest(format!("wanted {wanted}, got {}", digests.join(", ")))
-        });
+        let pinned = digests.iter().find(|digest| digest.ends_with(&format!("@{wanted}")));
+        return pinned
+            .cloned()
+            .ok_or_else(|| ImageFault::Digest(format!("wanted {wanted}, got {}", digests.join(", "))));
     }
     let own = digests.iter().find(|digest| {
         digest
@@ -248,9 +240,7 @@ impl Progress {
             return;
         };
         // The line about the tag carries an id too.
-        if status.starts_with("Pulling from")
-            || (self.0.len() >= LAYERS && !self.0.contains_key(&id))
-        {
+        if status.starts_with("Pulling from") || (self.0.len() >= LAYERS && !self.0.contains_key(&id)) {
             return;
         }
         let layer = self.0.entry(id).or_default();
@@ -269,12 +259,7 @@ impl Progress {
     fn totals(&self) -> (usize, usize, i64, i64) {
         let sum = |of: fn(&Layer) -> i64| self.0.values().map(of).fold(0, i64::saturating_add);
         let done = self.0.values().filter(|layer| layer.done).count();
-        (
-            done,
-            self.0.len(),
-            sum(|layer| layer.bytes),
-            sum(|layer| layer.total),
-        )
+        (done, self.0.len(), sum(|layer| layer.bytes), sum(|layer| layer.total))
     }
 }
 

@@ -77,24 +77,27 @@ impl Docker {
         }
     }
 
+    /// All that Docker tells about the container, as JSON; environment and arguments may hold secrets.
+    ///
+    /// Fails when the engine does not answer or there is no container.
+    pub async fn inspect_json(&self) -> Result<String, Error> {
+        let engine = self.engine().await?;
+        let answer = engine.inspect_container(self.spec().name(), None);
+        let answer = self.within("inspect the container", self.limits().call, answer).await?;
+        serde_json::to_string_pretty(&answer).map_err(|error| Error::Api {
+            action: "inspect the container",
+            status: None,
+            reason: error.to_string(),
+        })
+    }
+
     pub(super) async fn find(&self) -> Result<Option<Found>, Error> {
         let engine = self.engine().await?;
         let name = self.spec().name();
         let answer = engine.inspect_container(name, None);
-        match self
-            .within("inspect the container", self.limits().call, answer)
-            .await
-        {
+        match self.within("inspect the container", self.limits().call, answer).await {
             // Docker also takes a name for the beginning of an id.
-            Ok(answer)
-                if answer
-                    .name
-                    .as_deref()
-                    .map(|found| found.trim_start_matches('/'))
-                    != Some(name) =>
-            {
-                Ok(None)
-            }
+            Ok(answer) if answer.name.as_deref().map(|found| found.trim_start_matches('/')) != Some(name) => Ok(None),
             Ok(answer) => Ok(Some(Found::new(answer, &self.spec().hash))),
             Err(error) if error.status() == Some(404) => Ok(None),
             Err(error) => Err(error),
@@ -121,10 +124,7 @@ impl Docker {
 
 impl Found {
     fn new(answer: ContainerInspectResponse, hash: &str) -> Self {
-        let (state, config) = (
-            answer.state.unwrap_or_default(),
-            answer.config.unwrap_or_default(),
-        );
+        let (state, config) = (answer.state.unwrap_or_default(), answer.config.unwrap_or_default());
         let labels = config.labels.unwrap_or_default();
         let status = state.status.unwrap_or(Status::EMPTY);
         let ended = matches!(
@@ -150,11 +150,7 @@ impl Found {
             oom,
             detail: Detail {
                 id: id.chars().take(12).collect(),
-                name: answer
-                    .name
-                    .unwrap_or_default()
-                    .trim_start_matches('/')
-                    .to_owned(),
+                name: answer.name.unwrap_or_default().trim_start_matches('/').to_owned(),
                 image: labels.get(IMAGE).cloned().unwrap_or(image),
                 digest,
                 spec: labels.get(SPEC).cloned(),
@@ -172,17 +168,11 @@ impl Found {
 
     /// Whether its last run is over and Docker's policy does not mean to start another.
     fn has_ended(&self) -> bool {
-        matches!(
-            self.status,
-            Status::EXITED | Status::DEAD | Status::REMOVING
-        )
+        matches!(self.status, Status::EXITED | Status::DEAD | Status::REMOVING)
     }
 
     pub(super) fn is_running(&self) -> bool {
-        matches!(
-            self.status,
-            Status::RUNNING | Status::PAUSED | Status::STOPPING
-        )
+        matches!(self.status, Status::RUNNING | Status::PAUSED | Status::STOPPING)
     }
 
     fn container(&self, log: Vec<String>) -> Container {
@@ -221,10 +211,7 @@ pub(super) fn is_ours(labels: &HashMap<String, String>) -> bool {
 
 /// Docker writes the year 1 for "never".
 fn time(text: Option<String>) -> Option<Timestamp> {
-    text?
-        .parse::<Timestamp>()
-        .ok()
-        .filter(|at| at.as_second() > 0)
+    text?.parse::<Timestamp>().ok().filter(|at| at.as_second() > 0)
 }
 
 #[cfg(test)]
@@ -242,8 +229,7 @@ mod tests {
         Found::new(serde_json::from_str(&json).unwrap(), "abcd")
     }
 
-    const OURS: &str =
-        r#""t0rn-agent.managed":"true","t0rn-agent.spec":"abcd","t0rn-agent.image":"org/node:v1""#;
+    const OURS: &str = r#""t0rn-agent.managed":"true","t0rn-agent.spec":"abcd","t0rn-agent.image":"org/node:v1""#;
 
     #[test]
     fn every_word_of_docker_has_its_meaning() {
@@ -285,14 +271,8 @@ mod tests {
     #[test]
     fn without_our_label_it_is_foreign_whatever_else_it_carries() {
         let labels = r#""t0rn-agent.managed":"false","t0rn-agent.spec":"abcd""#;
-        assert_eq!(
-            found("running", labels).container(Vec::new()),
-            Container::Foreign
-        );
-        assert_eq!(
-            found("running", "").container(Vec::new()),
-            Container::Foreign
-        );
+        assert_eq!(found("running", labels).container(Vec::new()), Container::Foreign);
+        assert_eq!(found("running", "").container(Vec::new()), Container::Foreign);
     }
 
     #[test]
@@ -300,27 +280,19 @@ mod tests {
         let labels = r#""t0rn-agent.managed":"true","t0rn-agent.spec":"other""#;
         assert_eq!(
             found("created", labels).container(Vec::new()),
-            Container::Created {
-                spec_matches: false
-            }
+            Container::Created { spec_matches: false }
         );
     }
 
     #[test]
     fn details_tell_what_was_asked_for_and_what_it_resolved_to() {
         let detail = found("exited", OURS).detail;
-        assert_eq!(
-            (detail.id.as_str(), detail.name.as_str()),
-            ("0123456789ab", "node")
-        );
+        assert_eq!((detail.id.as_str(), detail.name.as_str()), ("0123456789ab", "node"));
         assert_eq!(
             (detail.image.as_str(), detail.digest.as_deref()),
             ("org/node:v1", Some("sha256:2222"))
         );
-        assert_eq!(
-            (detail.finished_at, detail.pid, detail.restart_count),
-            (None, None, 2)
-        );
+        assert_eq!((detail.finished_at, detail.pid, detail.restart_count), (None, None, 2));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! is only ever one name, and a container is started only when no other has the data directory:
 //! stop the old one, remove it, create, look for others, start.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bollard::models::ContainerStateStatusEnum as Status;
@@ -32,6 +33,8 @@ const BUILT_IN: [&str; 4] = ["bridge", "default", "host", "none"];
 enum StartFault {
     Executable,
     PortTaken,
+    /// The engine's own limit of file descriptors lies below `collator.nofile`.
+    FileLimit,
     /// The container refers to something that is gone; a new one may not.
     Broken,
 }
@@ -93,8 +96,7 @@ impl Docker {
                     self.evict_others().await?;
                     match self.start(&found.id).await {
                         Ok(()) => return self.inspect().await,
-                        Err(error)
-                            if error.status() == Some(404) && self.find().await?.is_none() => {}
+                        Err(error) if error.status() == Some(404) && self.find().await?.is_none() => {}
                         Err(error) => self.after_failed_start(&found, error, created).await?,
                     }
                 }
@@ -150,24 +152,23 @@ impl Docker {
             )
             .await
         {
-            Err(error) if error.status() == Some(404) => Err(Error::Network {
-                name: name.to_owned(),
-            }),
+            Err(error) if error.status() == Some(404) => Err(Error::Network { name: name.to_owned() }),
             answer => answer.map(drop),
         }
     }
 
     async fn create(&self, image: &str) -> Result<(), Error> {
         let spec = self.spec();
-        let options = CreateContainerOptionsBuilder::default()
-            .name(spec.name())
-            .build();
+        let options = CreateContainerOptionsBuilder::default().name(spec.name()).build();
         let engine = self.engine().await?;
-        let answer = engine.create_container(Some(options), spec.body(image)?);
-        match self
-            .within("create the container", self.limits().change, answer)
-            .await
+        let mut body = spec.body(image)?;
+        if self.shared.nofile_refused.load(Ordering::Relaxed)
+            && let Some(host) = &mut body.host_config
         {
+            host.ulimits = None;
+        }
+        let answer = engine.create_container(Some(options), body);
+        match self.within("create the container", self.limits().change, answer).await {
             Ok(created) => {
                 for warning in created.warnings {
                     warn!(container = spec.name(), warning, "docker warns");
@@ -198,12 +199,7 @@ impl Docker {
 
     /// Removes a container that cannot start because of what it refers to; a fresh one that cannot start
     /// either is not to blame.
-    async fn after_failed_start(
-        &self,
-        found: &Found,
-        error: Error,
-        fresh: bool,
-    ) -> Result<(), Error> {
+    async fn after_failed_start(&self, found: &Found, error: Error, fresh: bool) -> Result<(), Error> {
         let Error::Api { reason, .. } = &error else {
             return Err(error);
         };
@@ -212,9 +208,18 @@ impl Docker {
                 image: self.spec().collator.image.clone(),
                 reason: reason.clone(),
             }),
-            StartFault::PortTaken => Err(Error::PortTaken {
-                reason: reason.clone(),
-            }),
+            StartFault::PortTaken => Err(Error::PortTaken { reason: reason.clone() }),
+            StartFault::FileLimit if !self.shared.nofile_refused.swap(true, Ordering::Relaxed) => {
+                warn!(
+                    container = self.spec().name(),
+                    nofile = self.spec().collator.nofile,
+                    reason,
+                    "docker may not give that many file descriptors, going on with its own limit: lower \
+                     collator.nofile or raise LimitNOFILE of docker.service"
+                );
+                self.remove(&found.id, true).await
+            }
+            StartFault::FileLimit => Err(error),
             StartFault::Broken if fresh => Err(error),
             StartFault::Broken => {
                 self.requirements().await?;
@@ -255,10 +260,7 @@ impl Docker {
 
     /// Removes a container. Anonymous volumes stay: they are data.
     async fn remove(&self, id: &str, force: bool) -> Result<(), Error> {
-        let options = RemoveContainerOptionsBuilder::default()
-            .v(false)
-            .force(force)
-            .build();
+        let options = RemoveContainerOptionsBuilder::default().v(false).force(force).build();
         let engine = self.engine().await?;
         match self
             .within(
@@ -289,13 +291,13 @@ fn classify(reason: &str) -> StartFault {
     if says("port is already allocated") || says("address already in use") {
         return StartFault::PortTaken;
     }
+    if says("rlimit type 7") || says("RLIMIT_NOFILE") {
+        return StartFault::FileLimit;
+    }
     let at_exec = says("exec: \"") || says("exec /") || says("exec user process");
     let executable = says("executable file not found")
         || says("exec format error")
-        || (at_exec
-            && (says("permission denied")
-                || says("no such file or directory")
-                || says("is a directory")));
+        || (at_exec && (says("permission denied") || says("no such file or directory") || says("is a directory")));
     if executable {
         StartFault::Executable
     } else {
@@ -320,6 +322,8 @@ mod tests {
              StartFault::PortTaken),
             ("failed to listen on TCP socket: listen tcp4 0.0.0.0:80: bind: address already in use".into(),
              StartFault::PortTaken),
+            (format!("{runc}error during container init: error setting rlimit type 7: operation not permitted: unknown"),
+             StartFault::FileLimit),
             ("network 0f3c not found".into(), StartFault::Broken),
             ("error creating overlay mount to /x/merged: no such file or directory".into(), StartFault::Broken),
         ] {

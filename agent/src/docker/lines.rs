@@ -23,21 +23,12 @@ impl Docker {
     ///
     /// `until_unix_ms` leaves out what was written later. Lines are cut at 4 KiB, and the oldest are left
     /// out when all together exceed 256 KiB. Fails when the engine does not answer.
-    pub async fn last_lines(
-        &self,
-        n: usize,
-        until_unix_ms: Option<i64>,
-    ) -> Result<Vec<String>, Error> {
+    pub async fn last_lines(&self, n: usize, until_unix_ms: Option<i64>) -> Result<Vec<String>, Error> {
         self.lines(n, None, until_unix_ms).await
     }
 
     /// As [`Self::last_lines`], without what was written before `since` (Unix milliseconds).
-    pub(super) async fn lines(
-        &self,
-        n: usize,
-        since: Option<i64>,
-        until: Option<i64>,
-    ) -> Result<Vec<String>, Error> {
+    pub(super) async fn lines(&self, n: usize, since: Option<i64>, until: Option<i64>) -> Result<Vec<String>, Error> {
         let mut records = n.min(RECORDS);
         loop {
             let read = self.read_lines(n, records, since, until);
@@ -48,11 +39,7 @@ impl Docker {
             };
             // Docker counts back from the end of the log; a run that began meanwhile may have filled the
             // count already, and what was asked for lies further back.
-            if read.later == 0
-                || read.lines.len() >= n
-                || read.records < records
-                || records == RECORDS
-            {
+            if read.later == 0 || read.lines.len() >= n || read.records < records || records == RECORDS {
                 return Ok(read.lines);
             }
             records = (records * 8).min(RECORDS);
@@ -93,11 +80,7 @@ impl Docker {
 
     /// The log as the container wrote it, stdout and stderr in one, beginning `tail` records before the
     /// end; with `follow` it goes on until the container is removed.
-    pub fn logs(
-        &self,
-        tail: u32,
-        follow: bool,
-    ) -> impl Stream<Item = Result<Vec<u8>, Error>> + Send + 'static + use<> {
+    pub fn logs(&self, tail: u32, follow: bool) -> impl Stream<Item = Result<Vec<u8>, Error>> + Send + 'static + use<> {
         let docker = self.clone();
         let options = LogsOptionsBuilder::default()
             .stdout(true)
@@ -108,10 +91,7 @@ impl Docker {
         stream::once(async move {
             // Nothing tells a log that is silent from an engine that hangs, so the engine is asked first.
             docker.version().await?;
-            let frames = docker
-                .engine()
-                .await?
-                .logs(docker.spec().name(), Some(options));
+            let frames = docker.engine().await?.logs(docker.spec().name(), Some(options));
             let frames = frames.map_ok(|frame| frame.into_bytes().to_vec());
             Ok::<_, Error>(frames.map_err(move |error| docker.error("read the log", error)))
         })
@@ -190,12 +170,7 @@ impl Lines {
         let mut line = String::from_utf8_lossy(&line).into_owned();
         if line.len() > LINE {
             let room = LINE - '…'.len_utf8();
-            line.truncate(
-                (0..=room)
-                    .rev()
-                    .find(|end| line.is_char_boundary(*end))
-                    .unwrap_or(0),
-            );
+            line.truncate((0..=room).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0));
             line.push('…');
         }
         self.bytes += line.len();

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use bollard::models::{
-    ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount as EngineMount, MountType,
-    PortBinding, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
+    ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount as EngineMount, MountType, PortBinding,
+    ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
 };
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -33,11 +33,7 @@ pub(super) struct Spec {
 impl Spec {
     /// Fails when a path cannot be told to Docker because it is not UTF-8.
     pub(super) fn new(config: &Config) -> Result<Self, Error> {
-        let (collator, data, mounts) = (
-            config.collator.clone(),
-            config.data.clone(),
-            config.mounts.clone(),
-        );
+        let (collator, data, mounts) = (config.collator.clone(), config.data.clone(), config.mounts.clone());
         let hash = hash(&collator, &data, &mounts)?;
         Ok(Self {
             collator,
@@ -65,9 +61,7 @@ impl Spec {
             mounts.push(bind(&mount.source, &mount.target, mount.read_only)?);
         }
         let nofile = i64::try_from(collator.nofile).unwrap_or(i64::MAX);
-        let memory = collator
-            .memory
-            .map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
+        let memory = collator.memory.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
         let host = HostConfig {
             restart_policy: Some(RestartPolicy {
                 name: Some(RestartPolicyNameEnum::UNLESS_STOPPED),
@@ -103,13 +97,9 @@ impl Spec {
                     .map(|(key, value)| format!("{key}={value}"))
                     .collect(),
             ),
-            user: collator
-                .user
-                .map(|user| format!("{}:{}", user.uid, user.gid)),
+            user: collator.user.map(|user| format!("{}:{}", user.uid, user.gid)),
             stop_timeout: Some(i64::from(self.stop_seconds())),
-            exposed_ports: self
-                .publishes()
-                .then(|| collator.ports.iter().map(port_key).collect()),
+            exposed_ports: self.publishes().then(|| collator.ports.iter().map(port_key).collect()),
             labels: Some(HashMap::from([
                 (MANAGED.to_owned(), "true".to_owned()),
                 (SPEC.to_owned(), self.hash.clone()),
@@ -123,8 +113,7 @@ impl Spec {
 
     /// Directories that no second container may write to: the chain data and every keystore.
     pub(super) fn exclusive(&self) -> impl Iterator<Item = &Path> {
-        let is_keystore =
-            |path: &Path| path.components().any(|part| part.as_os_str() == "keystore");
+        let is_keystore = |path: &Path| path.components().any(|part| part.as_os_str() == "keystore");
         let keystores = self
             .mounts
             .iter()
@@ -227,10 +216,7 @@ fn port_key(port: &Port) -> String {
 }
 
 fn port_line(port: &Port) -> String {
-    let address = port
-        .address
-        .map(|address| address.to_string())
-        .unwrap_or_default();
+    let address = port.address.map(|address| address.to_string()).unwrap_or_default();
     format!("{address}:{}:{}", port.host, port_key(port))
 }
 

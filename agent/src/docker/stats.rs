@@ -24,10 +24,7 @@ impl Docker {
     /// Each is `None` when unknown: no container, none running, first call, or a kernel that does not count.
     /// Fails when the engine does not answer.
     pub async fn activity(&self) -> Result<Activity, Error> {
-        let options = StatsOptionsBuilder::default()
-            .stream(false)
-            .one_shot(true)
-            .build();
+        let options = StatsOptionsBuilder::default().stream(false).one_shot(true).build();
         let engine = self.engine().await?;
         let mut answers = pin!(engine.stats(self.spec().name(), Some(options)));
         let answer = async { answers.next().await.transpose() };
@@ -51,11 +48,7 @@ impl Docker {
 }
 
 fn usage(stats: ContainerStatsResponse, at: Instant) -> Option<Usage> {
-    let cpu_nanos = stats
-        .cpu_stats?
-        .cpu_usage?
-        .total_usage
-        .filter(|nanos| *nanos > 0)?;
+    let cpu_nanos = stats.cpu_stats?.cpu_usage?.total_usage.filter(|nanos| *nanos > 0)?;
     Some(Usage {
         id: stats.id?,
         cpu_nanos,
@@ -77,22 +70,10 @@ fn cpu_percent(before: Option<&Usage>, now: Option<&Usage>) -> Option<f64> {
 
 /// Both cgroup versions tell reads apart, in their own spelling; without block accounting the list is empty.
 fn block_reads(stats: &ContainerStatsResponse) -> Option<u64> {
-    let entries = stats
-        .blkio_stats
-        .as_ref()?
-        .io_service_bytes_recursive
-        .as_ref()?;
-    let is_read = |entry: &&ContainerBlkioStatEntry| {
-        entry
-            .op
-            .as_deref()
-            .is_some_and(|op| op.eq_ignore_ascii_case("read"))
-    };
-    let reads: Vec<u64> = entries
-        .iter()
-        .filter(is_read)
-        .filter_map(|entry| entry.value)
-        .collect();
+    let entries = stats.blkio_stats.as_ref()?.io_service_bytes_recursive.as_ref()?;
+    let is_read =
+        |entry: &&ContainerBlkioStatEntry| entry.op.as_deref().is_some_and(|op| op.eq_ignore_ascii_case("read"));
+    let reads: Vec<u64> = entries.iter().filter(is_read).filter_map(|entry| entry.value).collect();
     (!reads.is_empty()).then(|| reads.into_iter().fold(0, u64::saturating_add))
 }
 
@@ -133,17 +114,9 @@ mod tests {
         let percent = |before: &Usage, now: &Usage| cpu_percent(Some(before), Some(now));
         let first = at("a", 1_000_000_000, 0);
         assert_eq!(percent(&first, &at("a", 6_000_000_000, 10)), Some(50.0));
-        assert_eq!(
-            percent(&first, &at("b", 6_000_000_000, 10)),
-            None,
-            "another container"
-        );
+        assert_eq!(percent(&first, &at("b", 6_000_000_000, 10)), None, "another container");
         assert_eq!(percent(&first, &at("a", 500, 10)), None, "another run");
-        assert_eq!(
-            percent(&first, &at("a", 6_000_000_000, 0)),
-            None,
-            "no time passed"
-        );
+        assert_eq!(percent(&first, &at("a", 6_000_000_000, 0)), None, "no time passed");
         assert_eq!(cpu_percent(None, Some(&first)), None);
     }
 

@@ -67,9 +67,7 @@ impl Docker {
             connected: Instant::now(),
             run: Run::default(),
         };
-        stream::unfold(watch, |mut watch| async move {
-            Some((watch.next().await, watch))
-        })
+        stream::unfold(watch, |mut watch| async move { Some((watch.next().await, watch)) })
     }
 }
 
@@ -140,10 +138,7 @@ impl Watch {
                 let limits = *self.docker.limits();
                 self.ping = Instant::now() + limits.ping_every;
                 let engine = self.docker.engine().await?;
-                self.docker
-                    .within("ping", limits.ping, engine.ping())
-                    .await
-                    .map(drop)
+                self.docker.within("ping", limits.ping, engine.ping()).await.map(drop)
             }
         }
     }
@@ -244,9 +239,7 @@ impl Watch {
             .zip(at)
             .is_some_and(|(end, at)| (0..DEATH_EVENT_DELAY).contains(&(at - end)));
         let oom = self.run.oom || same.as_ref().is_some_and(|found| found.oom);
-        let started_at = same
-            .as_ref()
-            .map_or(self.run.started_at, |found| found.started_at);
+        let started_at = same.as_ref().map_or(self.run.started_at, |found| found.started_at);
         let begin = self
             .run
             .previous_end
@@ -261,11 +254,7 @@ impl Watch {
         }
         // The log of a run that is the last needs no end, and its last lines may be stamped late.
         let end = at.filter(|_| same.is_none());
-        let log = self
-            .docker
-            .lines(EXIT_LINES, begin, end)
-            .await
-            .unwrap_or_default();
+        let log = self.docker.lines(EXIT_LINES, begin, end).await.unwrap_or_default();
         let code = code.or(same.and_then(|found| found.exit_code));
         Some(Container::Exited {
             at,
@@ -277,11 +266,7 @@ impl Watch {
 
 /// Whether the container has not been started again since a death at `at`.
 fn is_of_run(found: &Found, at: Option<i64>) -> bool {
-    !found.is_running()
-        && found
-            .started_at
-            .zip(at)
-            .is_none_or(|(started, at)| started <= at)
+    !found.is_running() && found.started_at.zip(at).is_none_or(|(started, at)| started <= at)
 }
 
 /// Between half of `wait` and all of it, so that many agents do not come back in step.

@@ -108,10 +108,7 @@ impl<'a> Reader<'a> {
         } = self;
         if !partial.is_empty() || too_long {
             // A number cut short is another number.
-            return Err((
-                ScrapeError::Unparsable,
-                "the page ends within a line".to_owned(),
-            ));
+            return Err((ScrapeError::Unparsable, "the page ends within a line".to_owned()));
         }
         if lines.len() > MOST {
             let detail = format!("the page has its metrics more than {MOST} times");
@@ -121,20 +118,14 @@ impl<'a> Reader<'a> {
         match (read(prefix, lines), other) {
             (Some(page), _) => Ok(Page { bytes, ..page }),
             (None, Some(other)) => {
-                let detail = format!(
-                    "no {prefix}_block_height but {other}_block_height: set prefix = \"{other}\""
-                );
+                let detail = format!("no {prefix}_block_height but {other}_block_height: set prefix = \"{other}\"");
                 Err((ScrapeError::MetricMissing, detail))
             }
             (None, None) if looks_right => {
-                let detail =
-                    format!("no {prefix}_block_height on the page: another program's exporter?");
+                let detail = format!("no {prefix}_block_height on the page: another program's exporter?");
                 Err((ScrapeError::MetricMissing, detail))
             }
-            (None, None) => Err((
-                ScrapeError::Unparsable,
-                "the answer is no exposition text".to_owned(),
-            )),
+            (None, None) => Err((ScrapeError::Unparsable, "the answer is no exposition text".to_owned())),
         }
     }
 
@@ -157,21 +148,15 @@ impl<'a> Reader<'a> {
             self.first = Some(plain(&line[..line.len().min(LONGEST)]));
         }
         let end = memchr::memchr2(b'{', b' ', line);
-        let Some(name) = end
-            .map(|end| &line[..end])
-            .filter(|_| line.len() <= LONGEST)
-        else {
+        let Some(name) = end.map(|end| &line[..end]).filter(|_| line.len() <= LONGEST) else {
             return;
         };
-        let is_among =
-            |suffix: &[u8], names: &[&str]| names.iter().any(|name| name.as_bytes() == suffix);
+        let is_among = |suffix: &[u8], names: &[&str]| names.iter().any(|name| name.as_bytes() == suffix);
         let node = name
             .strip_prefix(self.prefix.as_bytes())
             .and_then(|name| name.strip_prefix(b"_"));
         let collation = name.strip_prefix(COLLATION_PREFIX.as_bytes());
-        if node.is_some_and(|n| is_among(n, &NODE))
-            || collation.is_some_and(|n| is_among(n, &COLLATION))
-        {
+        if node.is_some_and(|n| is_among(n, &NODE)) || collation.is_some_and(|n| is_among(n, &COLLATION)) {
             // One more than can be used, so that the excess is seen.
             if self.lines.len() <= MOST {
                 self.lines.push(plain(line));
@@ -223,19 +208,14 @@ fn parse(lines: Vec<String>) -> Vec<(String, Labels, f64)> {
 
 /// The needed lines as a page; `None` when there is no block height among them.
 fn read(prefix: &str, lines: Vec<String>) -> Option<Page> {
-    let (mut sample, mut collation, mut page) =
-        (Sample::default(), Collation::default(), Page::default());
+    let (mut sample, mut collation, mut page) = (Sample::default(), Collation::default(), Page::default());
     let (mut peers_count, mut sync_peers) = (None, None);
     let mut has_height = false;
     for (metric, labels, value) in parse(lines) {
         let label = |name: &str| labels.get(name).map(str::to_owned);
         // First, since the node's own prefix may be `polkadot` too.
         let collation_name = metric.strip_prefix(COLLATION_PREFIX);
-        let node_name = || {
-            metric
-                .strip_prefix(prefix)
-                .and_then(|name| name.strip_prefix('_'))
-        };
+        let node_name = || metric.strip_prefix(prefix).and_then(|name| name.strip_prefix('_'));
         let slot = match collation_name.or_else(node_name).unwrap_or_default() {
             "block_height" => {
                 has_height = true;
@@ -260,12 +240,8 @@ fn read(prefix: &str, lines: Vec<String>) -> Option<Page> {
                 });
                 continue;
             }
-            "import_queue_processed_total" if labels.get("result") == Some("success") => {
-                &mut sample.imported_total
-            }
-            "sub_libp2p_network_bytes_total" if labels.get("direction") == Some("in") => {
-                &mut sample.bytes_in
-            }
+            "import_queue_processed_total" if labels.get("result") == Some("success") => &mut sample.imported_total,
+            "sub_libp2p_network_bytes_total" if labels.get("direction") == Some("in") => &mut sample.bytes_in,
             "node_roles" => &mut page.node_roles,
             "process_start_time_seconds" => &mut sample.process_start,
             "proposer_block_constructed_count" => &mut collation.built,
@@ -310,10 +286,7 @@ mod tests {
 
     /// Any text as an exporter writes it into a label.
     fn escaped(value: &str) -> String {
-        value
-            .replace('\\', "\\\\")
-            .replace('"', "\\\"")
-            .replace('\n', "\\n")
+        value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
     }
 
     fn read_in_chunks(text: &[u8], size: usize) -> Result<Page, (ScrapeError, String)> {
@@ -391,10 +364,7 @@ mod tests {
         for value in ["NaN", "+Inf", "-Inf", "-1", "1e300", "9007199254740994"] {
             assert_eq!(best(value), None, "{value}");
         }
-        assert_eq!(
-            (best("0"), best("1.5e3"), best("7.9")),
-            (Some(0), Some(1500), Some(7))
-        );
+        assert_eq!((best("0"), best("1.5e3"), best("7.9")), (Some(0), Some(1500), Some(7)));
     }
 
     #[test]
@@ -416,11 +386,9 @@ mod tests {
 
     #[test]
     fn connected_peers_come_before_sync_peers() {
-        let text = "substrate_block_height{status=\"best\"} 1\nsubstrate_sync_peers 9\nsubstrate_sub_libp2p_peers_count 5\n";
-        assert_eq!(
-            read_in_chunks(text.as_bytes(), 4096).unwrap().sample.peers,
-            Some(5)
-        );
+        let text =
+            "substrate_block_height{status=\"best\"} 1\nsubstrate_sync_peers 9\nsubstrate_sub_libp2p_peers_count 5\n";
+        assert_eq!(read_in_chunks(text.as_bytes(), 4096).unwrap().sample.peers, Some(5));
     }
 
     #[test]
@@ -429,10 +397,7 @@ mod tests {
                     substrate_import_queue_processed_total{result=\"bad_block\"} 70\n\
                     substrate_import_queue_processed_total{result=\"success\"} 7\n";
         assert_eq!(
-            read_in_chunks(text.as_bytes(), 4096)
-                .unwrap()
-                .sample
-                .imported_total,
+            read_in_chunks(text.as_bytes(), 4096).unwrap().sample.imported_total,
             Some(7)
         );
     }

@@ -74,9 +74,7 @@ async fn failure(response: Vec<u8>) -> (ScrapeError, String) {
 
 fn page(gz: &[u8]) -> Vec<u8> {
     let mut text = Vec::new();
-    flate2::read::GzDecoder::new(gz)
-        .read_to_end(&mut text)
-        .unwrap();
+    flate2::read::GzDecoder::new(gz).read_to_end(&mut text).unwrap();
     text
 }
 
@@ -113,11 +111,9 @@ async fn a_real_parachain_page_reads_in_full() {
 
 #[tokio::test]
 async fn a_real_relay_chain_page_tells_what_became_of_collations() {
-    let page = scrape(ok(&page(include_bytes!(
-        "pages/rococo-relaychain-isolated.prom.gz"
-    ))))
-    .await
-    .unwrap();
+    let page = scrape(ok(&page(include_bytes!("pages/rococo-relaychain-isolated.prom.gz"))))
+        .await
+        .unwrap();
     let zero = Some(0);
     let none_yet = Collation {
         built: None,
@@ -128,10 +124,7 @@ async fn a_real_relay_chain_page_tells_what_became_of_collations() {
     };
     assert_eq!(page.collation, none_yet);
     assert_eq!(page.chain_id.as_deref(), Some("rococo_v2_2"));
-    assert_eq!(
-        (page.sample.peers, page.sample.imported_total),
-        (zero, None)
-    );
+    assert_eq!((page.sample.peers, page.sample.imported_total), (zero, None));
 }
 
 #[tokio::test]
@@ -149,10 +142,7 @@ async fn a_closed_port_is_refused() {
 
 #[tokio::test]
 async fn a_name_that_does_not_exist_is_unreachable() {
-    let failure = exporter("exporter.invalid", LONG)
-        .scrape()
-        .await
-        .unwrap_err();
+    let failure = exporter("exporter.invalid", LONG).scrape().await.unwrap_err();
     assert_eq!(failure.error, ScrapeError::Unreachable);
 }
 
@@ -163,10 +153,7 @@ async fn silence_after_accepting_times_out() {
         drop(stream);
     })
     .await;
-    let failure = exporter(address, Duration::from_millis(50))
-        .scrape()
-        .await
-        .unwrap_err();
+    let failure = exporter(address, Duration::from_millis(50)).scrape().await.unwrap_err();
     assert_eq!(failure.error, ScrapeError::Timeout);
     assert!(
         failure
@@ -217,12 +204,8 @@ async fn a_redirect_is_not_followed() {
         async {}
     })
     .await;
-    let redirect =
-        format!("HTTP/1.1 302 Found\r\nlocation: http://{target}/\r\ncontent-length: 0\r\n\r\n");
-    assert_eq!(
-        failure(redirect.into_bytes()).await.0,
-        ScrapeError::HttpStatus
-    );
+    let redirect = format!("HTTP/1.1 302 Found\r\nlocation: http://{target}/\r\ncontent-length: 0\r\n\r\n");
+    assert_eq!(failure(redirect.into_bytes()).await.0, ScrapeError::HttpStatus);
     assert_eq!(visited.load(Ordering::SeqCst), 0);
 }
 
@@ -243,12 +226,7 @@ async fn bodies_that_are_no_page_are_unparsable() {
         b"no end of line",
     ] {
         let (error, _) = failure(ok(body)).await;
-        assert_eq!(
-            error,
-            ScrapeError::Unparsable,
-            "{}",
-            String::from_utf8_lossy(body)
-        );
+        assert_eq!(error, ScrapeError::Unparsable, "{}", String::from_utf8_lossy(body));
     }
 }
 
@@ -261,10 +239,7 @@ async fn a_compressed_page_is_unparsable() {
     );
     let (error, detail) = failure([head.as_bytes(), gz].concat()).await;
     assert_eq!(error, ScrapeError::Unparsable);
-    assert_eq!(
-        detail,
-        "answered in the encoding \"gzip\", which nobody asked for"
-    );
+    assert_eq!(detail, "answered in the encoding \"gzip\", which nobody asked for");
     assert_eq!(failure(ok(gz)).await.0, ScrapeError::Unparsable);
 }
 
@@ -285,10 +260,7 @@ async fn a_truncated_page_is_unparsable() {
 async fn a_page_without_block_height_says_what_is_missing() {
     let missing = ScrapeError::MetricMissing;
     for (body, said) in [
-        (
-            "",
-            "no substrate_block_height on the page: another program's exporter?",
-        ),
+        ("", "no substrate_block_height on the page: another program's exporter?"),
         (
             "go_goroutines 7\n",
             "no substrate_block_height on the page: another program's exporter?",
@@ -298,10 +270,7 @@ async fn a_page_without_block_height_says_what_is_missing() {
             "no substrate_block_height but moonbeam_block_height: set prefix = \"moonbeam\"",
         ),
     ] {
-        assert_eq!(
-            failure(ok(body.as_bytes())).await,
-            (missing, said.to_owned())
-        );
+        assert_eq!(failure(ok(body.as_bytes())).await, (missing, said.to_owned()));
     }
 }
 
@@ -314,19 +283,13 @@ async fn a_page_of_100_mb_is_left_at_the_cap() {
             let counter = counter.clone();
             async move {
                 request(&mut stream).await;
-                let length = if announced {
-                    "content-length: 104857600\r\n"
-                } else {
-                    ""
-                };
+                let length = if announced { "content-length: 104857600\r\n" } else { "" };
                 stream
                     .write_all(format!("HTTP/1.1 200 OK\r\n{length}\r\n{SMALL}").as_bytes())
                     .await
                     .unwrap();
                 let lines = "substrate_x 1\n".repeat(1000);
-                while counter.load(Ordering::SeqCst) < 100 << 20
-                    && stream.write_all(lines.as_bytes()).await.is_ok()
-                {
+                while counter.load(Ordering::SeqCst) < 100 << 20 && stream.write_all(lines.as_bytes()).await.is_ok() {
                     counter.fetch_add(lines.len(), Ordering::SeqCst);
                 }
             }

@@ -108,11 +108,7 @@ pub(super) fn tidy(dir: &Path, current: u64, keep: u64) -> io::Result<()> {
         failed = pack(&file.path).err().or(failed);
     }
     let mut kept = 0;
-    for file in list(dir)?
-        .into_iter()
-        .rev()
-        .filter(|file| file.number != current)
-    {
+    for file in list(dir)?.into_iter().rev().filter(|file| file.number != current) {
         kept += file.bytes;
         if kept > keep {
             fs::remove_file(&file.path)?;

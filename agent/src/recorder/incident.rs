@@ -100,29 +100,18 @@ pub fn list(dir: &Path) -> Vec<Incident> {
 
 fn load(dir: &Path, id: &str) -> Result<Incident, IncidentError> {
     // An id comes from the command line, and no path may come with it.
-    if id.is_empty()
-        || !id
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-    {
+    if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
         return Err(IncidentError::NotFound(id.to_owned()));
     }
     let failed = |e: io::Error| match e.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-            IncidentError::NotFound(id.to_owned())
-        }
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => IncidentError::NotFound(id.to_owned()),
         _ => IncidentError::Io("read", id.to_owned(), e),
     };
     let text = fs::read(dir.join(id).join("incident.json")).map_err(failed)?;
     serde_json::from_slice(&text).map_err(|e| failed(e.into()))
 }
 
-fn write_bounded(
-    dir: &Path,
-    capsule: &Capsule,
-    count: usize,
-    total: u64,
-) -> Result<String, IncidentError> {
+fn write_bounded(dir: &Path, capsule: &Capsule, count: usize, total: u64) -> Result<String, IncidentError> {
     let at = Timestamp::from_millisecond(capsule.unix_ms).unwrap_or_default();
     let cause: String = capsule
         .cause
@@ -184,30 +173,18 @@ fn files(incident: &Incident, capsule: &Capsule) -> Vec<(&'static str, Vec<u8>)>
     }
     let flight = redact::json_lines(&String::from_utf8_lossy(newest(&capsule.flight)), known);
     let page = |page: &Option<Vec<u8>>| page.as_ref().map(|page| clean(oldest(page)));
-    let inspect = capsule
-        .inspect
-        .as_ref()
-        .map(|text| match serde_json::from_str(text) {
-            Ok(value) => document(value),
-            Err(_) => clean(oldest(text.as_bytes())),
-        });
+    let inspect = capsule.inspect.as_ref().map(|text| match serde_json::from_str(text) {
+        Ok(value) => document(value),
+        Err(_) => clean(oldest(text.as_bytes())),
+    });
     let mut files = vec![
         ("incident.json", pretty(incident)),
         ("container.log", clean(log.as_bytes())),
         ("flight.jsonl", flight.into_bytes()),
         ("inspect.json", inspect.unwrap_or_default()),
-        (
-            "parachain.prom",
-            page(&capsule.parachain).unwrap_or_default(),
-        ),
-        (
-            "relaychain.prom",
-            page(&capsule.relaychain).unwrap_or_default(),
-        ),
-        (
-            "host.json",
-            capsule.host.clone().map(document).unwrap_or_default(),
-        ),
+        ("parachain.prom", page(&capsule.parachain).unwrap_or_default()),
+        ("relaychain.prom", page(&capsule.relaychain).unwrap_or_default()),
+        ("host.json", capsule.host.clone().map(document).unwrap_or_default()),
     ];
     // What is put in the place of a secret may be longer than it.
     for (_, text) in &mut files {
@@ -236,21 +213,14 @@ fn oldest(text: &[u8]) -> &[u8] {
     if head.len() == text.len() {
         return text;
     }
-    &head[..head
-        .iter()
-        .rposition(|b| *b == b'\n')
-        .map_or(0, |newline| newline + 1)]
+    &head[..head.iter().rposition(|b| *b == b'\n').map_or(0, |newline| newline + 1)]
 }
 
 /// Removes half-written incidents, and the oldest until `count` of `bytes` remain at most.
 fn make_room(dir: &Path, count: usize, bytes: u64) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
-        if entry
-            .file_name()
-            .to_str()
-            .is_some_and(|name| name.starts_with(HALF))
-        {
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with(HALF)) {
             fs::remove_dir_all(entry.path())?;
         }
     }

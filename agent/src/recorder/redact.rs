@@ -158,9 +158,7 @@ fn seeds(line: &str) -> String {
     let mut rest = line;
     while let Some(at) = rest.find("0x") {
         let (before, digits) = rest.split_at(at + 2);
-        let end = digits
-            .find(|c: char| !c.is_ascii_hexdigit())
-            .unwrap_or(digits.len());
+        let end = digits.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(digits.len());
         out.push_str(before);
         out.push_str(if end >= 64 { GONE } else { &digits[..end] });
         rest = &digits[end..];
@@ -175,9 +173,7 @@ fn assignments(line: &str) -> String {
     let mut rest = line;
     let in_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     while let Some(start) = rest.find(in_name) {
-        let length = rest[start..]
-            .find(|c| !in_name(c))
-            .unwrap_or(rest.len() - start);
+        let length = rest[start..].find(|c| !in_name(c)).unwrap_or(rest.len() - start);
         let (before, after) = rest.split_at(start + length);
         let name = &before[start..];
         out.push_str(before);
@@ -186,9 +182,7 @@ fn assignments(line: &str) -> String {
             continue;
         }
         let is_quote = |c: char| c == '"' || c == '\'' || c == '\\';
-        let separator = after
-            .trim_start_matches(is_quote)
-            .trim_start_matches([' ', '\t']);
+        let separator = after.trim_start_matches(is_quote).trim_start_matches([' ', '\t']);
         let value = match separator.chars().next() {
             Some('=' | ':') => separator[1..].trim_start_matches([' ', '\t']),
             // In a list of arguments the value is the next one.
@@ -198,10 +192,7 @@ fn assignments(line: &str) -> String {
         };
         let unquoted = value.trim_start_matches(is_quote);
         let quoted = unquoted.len() < value.len();
-        let spaced = quoted
-            || SPACED
-                .iter()
-                .any(|word| name.to_ascii_lowercase().contains(word));
+        let spaced = quoted || SPACED.iter().any(|word| name.to_ascii_lowercase().contains(word));
         let end = if unquoted.starts_with(GONE) {
             Some(GONE.len())
         } else {
@@ -249,10 +240,7 @@ mod tests {
                 "https://api.telegram.org/bot1:AA/sendMessage",
                 "https://api.telegram.org/[redacted]",
             ),
-            (
-                "Authorization: Bearer abc.def ghi\n",
-                "Authorization: [redacted]\n",
-            ),
+            ("Authorization: Bearer abc.def ghi\n", "Authorization: [redacted]\n"),
             (
                 "-H 'authorization: Basic am9l' http://x/y",
                 "-H 'authorization: [redacted]' http://x/y",

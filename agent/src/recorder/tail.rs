@@ -33,10 +33,7 @@ pub fn tail(dir: &Path, since: Time) -> io::Result<Vec<u8>> {
             let Ok((time, _)) = parse_line(line) else {
                 continue;
             };
-            if time < since
-                || time.0 > newest.0.saturating_add(JITTER)
-                || size + line.len() > TAIL_MAX
-            {
+            if time < since || time.0 > newest.0.saturating_add(JITTER) || size + line.len() > TAIL_MAX {
                 more = false;
                 break;
             }
@@ -56,21 +53,16 @@ pub fn tail(dir: &Path, since: Time) -> io::Result<Vec<u8>> {
 /// As much of a file as can be read; a file may be packed or go at any time.
 fn read(file: &FlightFile) -> Vec<u8> {
     let mut text = Vec::new();
-    let unpack =
-        |file, text: &mut Vec<u8>| MultiGzDecoder::new(file).take(FILE_MAX).read_to_end(text);
+    let unpack = |file, text: &mut Vec<u8>| MultiGzDecoder::new(file).take(FILE_MAX).read_to_end(text);
     let read = match (File::open(&file.path), file.packed) {
         (Ok(file), false) => file.take(FILE_MAX).read_to_end(&mut text),
         (Ok(file), true) => unpack(file, &mut text),
         // Packed since it was listed.
-        (Err(_), false) => File::open(file.path.with_extension("jsonl.gz"))
-            .and_then(|file| unpack(file, &mut text)),
+        (Err(_), false) => File::open(file.path.with_extension("jsonl.gz")).and_then(|file| unpack(file, &mut text)),
         (Err(e), true) => Err(e),
     };
     if read.is_err() || text.last() != Some(&b'\n') {
-        let whole = text
-            .iter()
-            .rposition(|b| *b == b'\n')
-            .map_or(0, |newline| newline + 1);
+        let whole = text.iter().rposition(|b| *b == b'\n').map_or(0, |newline| newline + 1);
         text.truncate(whole);
     }
     text

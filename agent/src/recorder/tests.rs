@@ -50,9 +50,7 @@ fn recorded(dir: &Path) -> String {
     for file in files::list(dir).unwrap() {
         let bytes = fs::read(&file.path).unwrap();
         if file.packed {
-            GzDecoder::new(bytes.as_slice())
-                .read_to_string(&mut all)
-                .unwrap();
+            GzDecoder::new(bytes.as_slice()).read_to_string(&mut all).unwrap();
         } else {
             all.push_str(std::str::from_utf8(&bytes).unwrap());
         }
@@ -61,9 +59,7 @@ fn recorded(dir: &Path) -> String {
 }
 
 fn events(text: &str) -> Vec<(Time, Event)> {
-    let parsed = text
-        .lines()
-        .map(|line| parse_line(line.as_bytes()).unwrap());
+    let parsed = text.lines().map(|line| parse_line(line.as_bytes()).unwrap());
     parsed
         .filter_map(|(time, record)| {
             if let Record::Event(event) = record {
@@ -101,9 +97,7 @@ fn every_event_and_action_is_kept_in_order_with_the_wall_clock() {
         text.starts_with("{\"t\":0.0,\"event\":\"clock\",\"unix_ms\":"),
         "{text}"
     );
-    assert!(text.ends_with(
-        "{\"t\":500.0,\"event\":\"action\",\"action\":\"restart\",\"cause\":\"stalled\"}\n"
-    ));
+    assert!(text.ends_with("{\"t\":500.0,\"event\":\"action\",\"action\":\"restart\",\"cause\":\"stalled\"}\n"));
     assert_eq!(recorder.lost(), 0);
 }
 
@@ -117,17 +111,9 @@ fn a_new_agent_goes_on_where_the_last_one_stopped() {
     let text = recorded(dir.path());
     assert_eq!(
         events(&text),
-        [
-            (Time(0), Event::Gap),
-            (Time(1), Event::Gap),
-            (Time(2), Event::Gap)
-        ]
+        [(Time(0), Event::Gap), (Time(1), Event::Gap), (Time(2), Event::Gap)]
     );
-    assert_eq!(
-        text.matches("clock").count(),
-        3,
-        "each begins with the wall clock"
-    );
+    assert_eq!(text.matches("clock").count(), 3, "each begins with the wall clock");
     assert_eq!(files::list(dir.path()).unwrap().len(), 1);
 }
 
@@ -163,10 +149,7 @@ fn what_is_kept_never_passes_the_bound_and_is_the_newest() {
     assert!(recorder.flush(WAIT));
     assert_eq!(recorder.lost(), 0);
     assert!((20_000..=40_000).contains(&most), "{most}");
-    let times: Vec<Time> = events(&recorded(dir.path()))
-        .iter()
-        .map(|(time, _)| *time)
-        .collect();
+    let times: Vec<Time> = events(&recorded(dir.path())).iter().map(|(time, _)| *time).collect();
     assert!(times.len() > 200, "{}", times.len());
     assert_eq!(times.last(), Some(&Time(3999 * 5000)));
     assert!(
@@ -211,11 +194,7 @@ fn a_full_disk_stops_it_without_growing_and_it_goes_on_with_a_gap() {
     }
     assert!(recorder.flush(WAIT));
     assert_eq!(recorder.lost(), 10);
-    assert_eq!(
-        files::list(dir.path()).unwrap().len(),
-        1,
-        "no other file is begun"
-    );
+    assert_eq!(files::list(dir.path()).unwrap().len(), 1, "no other file is begun");
     fs::remove_file(&first).unwrap();
     recorder.event(Time(10), &sample(Chain::Parachain, 10));
     recorder.event(Time(11), &sample(Chain::Parachain, 11));
@@ -249,11 +228,7 @@ fn between_two_tries_the_disk_is_left_alone() {
     assert!(!blocked.exists());
     writer.write(now + Duration::from_mins(1), &line);
     assert_eq!(lost.load(Ordering::Relaxed), 2);
-    assert_eq!(
-        events(&recorded(&blocked)).len(),
-        2,
-        "one of them stands for the gap"
-    );
+    assert_eq!(events(&recorded(&blocked)).len(), 2, "one of them stands for the gap");
 }
 
 #[test]
@@ -270,10 +245,7 @@ fn no_line_waits_for_the_disk_longer_than_a_minute() {
     writer.write(now, &line);
     writer.write(now + Duration::from_secs(20), &line);
     let due = writer.sync_in(now + Duration::from_secs(20)).unwrap();
-    assert!(
-        due <= Duration::from_secs(40),
-        "counted from the oldest line: {due:?}"
-    );
+    assert!(due <= Duration::from_secs(40), "counted from the oldest line: {due:?}");
     writer.sync(now + Duration::from_secs(30));
     assert_eq!(writer.sync_in(now), None);
 }
@@ -282,11 +254,7 @@ fn no_line_waits_for_the_disk_longer_than_a_minute() {
 fn a_week_of_two_chains_at_5_s_fits_many_times() {
     let dir = tempdir().unwrap();
     let lost = Arc::<AtomicU64>::default();
-    let mut writer = Writer::new(
-        dir.path().to_owned(),
-        limits(64 << 20, 1 << 18),
-        Arc::clone(&lost),
-    );
+    let mut writer = Writer::new(dir.path().to_owned(), limits(64 << 20, 1 << 18), Arc::clone(&lost));
     let six_hours = 6 * 3600 / 5;
     for n in 0..six_hours {
         let time = Time(n * 5000);
@@ -351,11 +319,7 @@ fn the_tail_spans_files_and_stops_at_its_time() {
 fn the_tail_leaves_out_damage_and_times_of_an_earlier_clock() {
     let dir = tempdir().unwrap();
     let gap = |t: u64| format!("{{\"t\":{t},\"event\":\"gap\"}}\n");
-    fs::write(
-        dir.path().join("flight-00000001.jsonl.gz"),
-        b"\x1f\x8b broken",
-    )
-    .unwrap();
+    fs::write(dir.path().join("flight-00000001.jsonl.gz"), b"\x1f\x8b broken").unwrap();
     fs::write(files::path(dir.path(), 2), gap(5000) + &gap(6000)).unwrap();
     fs::write(
         files::path(dir.path(), 3),
@@ -375,10 +339,7 @@ fn the_last_words_of_a_container_fit_into_a_line() {
     let exited = |log: Vec<String>| {
         Event::Container(Container::Exited {
             at: None,
-            exit: Exit {
-                log,
-                ..Exit::default()
-            },
+            exit: Exit { log, ..Exit::default() },
             spec_matches: true,
         })
     };

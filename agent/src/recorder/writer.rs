@@ -92,10 +92,7 @@ impl Writer {
     }
 
     fn append(&mut self, now: Instant, line: &Line) -> io::Result<()> {
-        let full = self
-            .open
-            .as_ref()
-            .is_some_and(|open| open.bytes >= self.limits.file);
+        let full = self.open.as_ref().is_some_and(|open| open.bytes >= self.limits.file);
         if full || self.open.is_none() {
             self.next_file(full)?;
         }

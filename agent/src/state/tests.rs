@@ -25,11 +25,7 @@ fn what_was_saved_last_is_loaded() {
     let loaded = load::<String>(&dir).unwrap().unwrap();
     assert_eq!((loaded.value.as_str(), loaded.clock), ("second", Time(42)));
     assert!(loaded.saved_unix_ms > 1_700_000_000_000);
-    assert_eq!(
-        fs::read_dir(&dir).unwrap().count(),
-        1,
-        "nothing else is left behind"
-    );
+    assert_eq!(fs::read_dir(&dir).unwrap().count(), 1, "nothing else is left behind");
 }
 
 #[test]
@@ -61,9 +57,7 @@ fn what_cannot_be_used_is_set_aside_and_never_more_than_five() {
     }
     assert_eq!(
         aside(dir.path()),
-        (3..=7)
-            .map(|n| format!("state.json.damaged-{n}"))
-            .collect::<Vec<_>>()
+        (3..=7).map(|n| format!("state.json.damaged-{n}")).collect::<Vec<_>>()
     );
     assert_eq!(
         fs::read(dir.path().join("state.json.damaged-5")).unwrap(),
@@ -109,10 +103,7 @@ fn a_second_agent_is_refused_and_told_who_holds_it() {
     };
     assert_eq!(pid, Some(std::process::id()));
     let message = lock(dir.path()).unwrap_err().to_string();
-    assert!(
-        message.contains(&format!("(pid {})", std::process::id())),
-        "{message}"
-    );
+    assert!(message.contains(&format!("(pid {})", std::process::id())), "{message}");
     drop(held);
     lock(dir.path()).unwrap();
 }

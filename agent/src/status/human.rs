@@ -96,7 +96,7 @@ pub(super) fn wrap(text: &str, max: usize, lines: usize) -> Vec<String> {
 }
 
 /// `42s`, `6m 46s`, `1h 29m`, `3d 4h`, `400d`; a second unit of zero is left out.
-pub(super) fn duration(seconds: u64) -> String {
+pub(crate) fn duration(seconds: u64) -> String {
     let units = [
         (seconds / 86_400, "d"),
         (seconds / 3_600 % 24, "h"),

@@ -49,13 +49,10 @@ impl Engine {
         let dir = tempfile::tempdir().unwrap();
         let socket: PathBuf = dir.path().join("docker.sock");
         let (tell, ended) = mpsc::unbounded_channel();
-        let router = Router::new()
-            .fallback(answer)
-            .with_state(Answers { log, ended: tell });
+        let router = Router::new().fallback(answer).with_state(Answers { log, ended: tell });
         let listener = UnixListener::bind(&socket).unwrap();
         tokio::spawn(async move { axum::serve(listener, router).await });
-        let text =
-            format!("[agent]\ndocker = {socket:?}\n[collator]\nimage = \"example/collator:1\"\n");
+        let text = format!("[agent]\ndocker = {socket:?}\n[collator]\nimage = \"example/collator:1\"\n");
         let config = Config::parse(&text, "test").unwrap();
         Self {
             docker: Docker::new(&config).unwrap(),

@@ -27,12 +27,9 @@ pub(super) fn read(path: &Path, registry: &str) -> Result<DockerCredentials, Ima
         reason,
     };
     // Looked at before it is opened: to open a named pipe is to wait for its writer.
-    let meta = fs::metadata(path)
-        .map_err(|error| fault(format!("{error}; check collator.registry_auth")))?;
+    let meta = fs::metadata(path).map_err(|error| fault(format!("{error}; check collator.registry_auth")))?;
     if !meta.is_file() {
-        return Err(fault(
-            "is not a file; correct collator.registry_auth".to_owned(),
-        ));
+        return Err(fault("is not a file; correct collator.registry_auth".to_owned()));
     }
     let mode = meta.permissions().mode() & 0o7777;
     if mode & 0o077 != 0 {
@@ -45,9 +42,7 @@ pub(super) fn read(path: &Path, registry: &str) -> Result<DockerCredentials, Ima
     let read = File::open(path).and_then(|file| file.take(SIZE + 1).read_to_string(&mut text));
     read.map_err(|error| fault(format!("{error}; check collator.registry_auth")))?;
     if text.len() as u64 > SIZE {
-        return Err(fault(format!(
-            "larger than {SIZE} bytes; that is no credentials file"
-        )));
+        return Err(fault(format!("larger than {SIZE} bytes; that is no credentials file")));
     }
     // serde_json quotes values of the wrong type in its message, and a value may be the password.
     let login: Login = serde_json::from_str(&text).map_err(|error| {
@@ -108,14 +103,8 @@ mod tests {
             r#"{"password": "hunter2"}"#,
         ] {
             let error = attempt(text, 0o600).unwrap_err();
-            assert!(
-                error.contains("line 1") || error.contains("line 0"),
-                "{error}"
-            );
-            assert!(
-                !error.contains("5551234") && !error.contains("hunter2"),
-                "{error}"
-            );
+            assert!(error.contains("line 1") || error.contains("line 0"), "{error}");
+            assert!(!error.contains("5551234") && !error.contains("hunter2"), "{error}");
         }
     }
 
@@ -132,8 +121,7 @@ mod tests {
             .unwrap()
             .to_string();
         assert!(
-            fault.contains("/nonexistent/registry.json")
-                && fault.contains("collator.registry_auth"),
+            fault.contains("/nonexistent/registry.json") && fault.contains("collator.registry_auth"),
             "{fault}"
         );
     }

@@ -34,10 +34,7 @@ impl Reference {
     /// What decides which image it is: the digest, else the tag. Without either Docker would pull every
     /// tag of the repository.
     pub(super) fn version(&self) -> &str {
-        self.digest
-            .as_deref()
-            .or(self.tag.as_deref())
-            .unwrap_or("latest")
+        self.digest.as_deref().or(self.tag.as_deref()).unwrap_or("latest")
     }
 
     /// The name to look it up by on this host.
@@ -120,17 +117,8 @@ mod tests {
 
     #[test]
     fn dockers_own_registry_goes_unsaid_as_docker_prints_it() {
-        assert_eq!(
-            Reference::parse("docker.io/org/node:v1").familiar(),
-            "org/node"
-        );
-        assert_eq!(
-            Reference::parse("docker.io/library/node").familiar(),
-            "node"
-        );
-        assert_eq!(
-            Reference::parse("host:5000/node").familiar(),
-            "host:5000/node"
-        );
+        assert_eq!(Reference::parse("docker.io/org/node:v1").familiar(), "org/node");
+        assert_eq!(Reference::parse("docker.io/library/node").familiar(), "node");
+        assert_eq!(Reference::parse("host:5000/node").familiar(), "host:5000/node");
     }
 }

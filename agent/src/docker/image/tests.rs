@@ -48,16 +48,8 @@ fn what_the_registry_says_decides_the_remedy() {
             None,
             "network",
         ),
-        (
-            "manifest verification failed for digest sha256:ab",
-            Some(500),
-            "digest",
-        ),
-        (
-            "write /var/lib/docker/tmp/x: no space left on device",
-            None,
-            "other",
-        ),
+        ("manifest verification failed for digest sha256:ab", Some(500), "digest"),
+        ("write /var/lib/docker/tmp/x: no space left on device", None, "other"),
     ] {
         assert_eq!(kind(text, status), expected, "{text}");
     }
@@ -78,10 +70,7 @@ fn an_image_is_pinned_to_its_own_repositorys_digest_or_else_to_its_id() {
         pin(&Reference::parse("docker.io/org/node:v1"), &both).unwrap(),
         "org/node@sha256:bb"
     );
-    assert_eq!(
-        pin(&Reference::parse("built/here:1"), &both).unwrap(),
-        "sha256:id"
-    );
+    assert_eq!(pin(&Reference::parse("built/here:1"), &both).unwrap(), "sha256:id");
 }
 
 #[test]

@@ -63,35 +63,23 @@ impl Docker {
     /// Where the links lead that other containers' directories and ours are named by. What cannot be told
     /// in time is left out: somebody else's dead network mount must not keep the collator down.
     async fn real_paths(&self, others: &[ContainerSummary]) -> HashMap<PathBuf, PathBuf> {
-        let sources = others
-            .iter()
-            .filter_map(|other| other.mounts.as_deref())
-            .flatten();
-        let sources = sources
-            .filter_map(|mount| mount.source.as_deref())
-            .map(PathBuf::from);
-        let paths: Vec<PathBuf> = sources
-            .chain(self.spec().exclusive().map(PathBuf::from))
-            .collect();
+        let sources = others.iter().filter_map(|other| other.mounts.as_deref()).flatten();
+        let sources = sources.filter_map(|mount| mount.source.as_deref()).map(PathBuf::from);
+        let paths: Vec<PathBuf> = sources.chain(self.spec().exclusive().map(PathBuf::from)).collect();
         let resolve = move || {
             paths
                 .into_iter()
                 .filter_map(|path| Some((path.clone(), path.canonicalize().ok()?)))
                 .collect()
         };
-        let resolved =
-            tokio::time::timeout(self.limits().call, tokio::task::spawn_blocking(resolve)).await;
+        let resolved = tokio::time::timeout(self.limits().call, tokio::task::spawn_blocking(resolve)).await;
         resolved.ok().and_then(Result::ok).unwrap_or_default()
     }
 }
 
 /// Whether one of `mounts` can write to `path`, by any of its names.
 fn shares(mounts: &[MountPoint], path: &Path, real: &HashMap<PathBuf, PathBuf>) -> bool {
-    let real = |path: &Path| {
-        real.get(path)
-            .cloned()
-            .unwrap_or_else(|| PathBuf::from(path))
-    };
+    let real = |path: &Path| real.get(path).cloned().unwrap_or_else(|| PathBuf::from(path));
     mounts
         .iter()
         .filter(|mount| mount.rw != Some(false))

@@ -35,10 +35,7 @@ pub(in crate::docker) fn config() -> Config {
                     protocol: "tcp",
                 },
             ],
-            user: Some(User {
-                uid: 1000,
-                gid: 1000,
-            }),
+            user: Some(User { uid: 1000, gid: 1000 }),
             stop_timeout: Duration::from_mins(5),
             memory: Some(3 << 30),
             nofile: 65_536,
@@ -164,10 +161,7 @@ fn what_makes_no_other_container_leaves_the_hash_alone() {
 
 #[test]
 fn the_container_gets_everything_that_was_asked_for() {
-    let body = Spec::new(&config())
-        .unwrap()
-        .body("org/node@sha256:ab")
-        .unwrap();
+    let body = Spec::new(&config()).unwrap().body("org/node@sha256:ab").unwrap();
     assert_eq!(body.image.as_deref(), Some("org/node@sha256:ab"));
     assert_eq!(body.cmd.unwrap(), ["--collator", "--", "--chain"]);
     assert_eq!(body.env.unwrap(), ["RUST_LOG=info"]);
@@ -183,10 +177,7 @@ fn the_container_gets_everything_that_was_asked_for() {
         host.restart_policy.unwrap().name,
         Some(RestartPolicyNameEnum::UNLESS_STOPPED)
     );
-    assert_eq!(
-        (host.memory, host.memory_swap),
-        (Some(3 << 30), Some(3 << 30))
-    );
+    assert_eq!((host.memory, host.memory_swap), (Some(3 << 30), Some(3 << 30)));
     let log = host.log_config.unwrap();
     assert_eq!(log.typ.as_deref(), Some("json-file"));
     assert_eq!(
@@ -199,16 +190,8 @@ fn the_container_gets_everything_that_was_asked_for() {
 
 #[test]
 fn mounts_are_binds_that_fail_when_their_source_is_missing() {
-    let host = Spec::new(&config())
-        .unwrap()
-        .body("i")
-        .unwrap()
-        .host_config
-        .unwrap();
-    assert!(
-        host.binds.is_none(),
-        "`Binds` would make a missing source as root"
-    );
+    let host = Spec::new(&config()).unwrap().body("i").unwrap().host_config.unwrap();
+    assert!(host.binds.is_none(), "`Binds` would make a missing source as root");
     let mounts: Vec<_> = host
         .mounts
         .unwrap()
@@ -264,10 +247,7 @@ fn ports_are_published_where_they_were_asked_for() {
     let at = |ip: &str, port: &str| (Some(ip.to_owned()), Some(port.to_owned()));
     assert_eq!(of("33333/tcp"), [(None, Some("33333".to_owned()))]);
     assert_eq!(of("33333/udp"), [(None, Some("30333".to_owned()))]);
-    assert_eq!(
-        of("7001/tcp"),
-        [at("127.0.0.1", "7001"), at("10.0.0.1", "7002")]
-    );
+    assert_eq!(of("7001/tcp"), [at("127.0.0.1", "7001"), at("10.0.0.1", "7002")]);
 }
 
 #[test]
@@ -289,13 +269,7 @@ fn a_stop_timeout_below_a_second_still_asks_before_it_kills() {
 fn the_chain_and_the_keystore_are_for_one_container_only() {
     let spec = Spec::new(&config()).unwrap();
     let paths: Vec<_> = spec.exclusive().collect();
-    assert_eq!(
-        paths,
-        [
-            Path::new("/var/lib/t0rn-collator"),
-            Path::new("/id/keystore")
-        ]
-    );
+    assert_eq!(paths, [Path::new("/var/lib/t0rn-collator"), Path::new("/id/keystore")]);
 }
 
 #[test]

@@ -37,9 +37,7 @@ pub(super) fn translate(spec: &Spec, event: EventMessage) -> Option<News> {
     let attributes = actor.attributes.unwrap_or_default();
     let at = event.time_nano.map(|nanos| nanos.div_euclid(1_000_000));
     let action = event.action?;
-    let named = attributes
-        .get("name")
-        .is_some_and(|name| name == spec.name());
+    let named = attributes.get("name").is_some_and(|name| name == spec.name());
     if action == "rename" {
         let was = attributes
             .get("oldName")
@@ -50,18 +48,11 @@ pub(super) fn translate(spec: &Spec, event: EventMessage) -> Option<News> {
         return None;
     }
     let look = News::Look { started: None };
-    let number = |key| {
-        attributes
-            .get(key)
-            .and_then(|text: &String| text.parse::<i64>().ok())
-    };
+    let number = |key| attributes.get(key).and_then(|text: &String| text.parse::<i64>().ok());
     Some(match (action.as_str(), is_ours(&attributes)) {
-        ("create" | "pause" | "unpause", _)
-        | ("start" | "kill" | "die" | "stop" | "destroy", false) => look,
+        ("create" | "pause" | "unpause", _) | ("start" | "kill" | "die" | "stop" | "destroy", false) => look,
         ("start", true) => News::Look { started: at },
-        ("kill", true) => number("signal").map_or(look, |signal| {
-            News::Tell(Container::Signalled { at, signal })
-        }),
+        ("kill", true) => number("signal").map_or(look, |signal| News::Tell(Container::Signalled { at, signal })),
         ("oom", true) => News::Oom,
         ("die", true) => News::Died(Death {
             id: actor.id.unwrap_or_default(),
@@ -99,10 +90,7 @@ mod tests {
 
     fn news(action: &str, more: &str) -> Option<News> {
         let spec = Spec::new(&config()).unwrap();
-        let labels = format!(
-            r#","t0rn-agent.managed":"true","t0rn-agent.spec":"{}""#,
-            spec.hash
-        );
+        let labels = format!(r#","t0rn-agent.managed":"true","t0rn-agent.spec":"{}""#, spec.hash);
         translate(&spec, event(action, &labels, more))
     }
 
@@ -122,11 +110,7 @@ mod tests {
             ("pause", "", News::Look { started: None }),
             ("unpause", "", News::Look { started: None }),
             ("start", "", News::Look { started: AT }),
-            (
-                "rename",
-                r#","oldName":"/other""#,
-                News::Look { started: None },
-            ),
+            ("rename", r#","oldName":"/other""#, News::Look { started: None }),
             (
                 "die",
                 r#","exitCode":"137","execDuration":"4""#,

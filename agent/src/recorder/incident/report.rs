@@ -67,9 +67,7 @@ fn end_of(path: &Path, bytes: u64) -> String {
     };
     let size = file.metadata().map_or(0, |m| m.len());
     let start = size.saturating_sub(bytes);
-    if file.seek(SeekFrom::Start(start)).is_err()
-        || file.take(bytes).read_to_end(&mut text).is_err()
-    {
+    if file.seek(SeekFrom::Start(start)).is_err() || file.take(bytes).read_to_end(&mut text).is_err() {
         return String::new();
     }
     let text = String::from_utf8_lossy(&text);

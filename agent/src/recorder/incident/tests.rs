@@ -14,19 +14,13 @@ fn capsule(unix_ms: i64) -> Capsule {
         action: "restart".into(),
         evidence: vec!["parachain best 1000 for 5m, target 2000".into()],
         flight: b"{\"t\":1.0,\"event\":\"gap\"}\n".to_vec(),
-        log: vec![
-            "Idle (0 peers)".into(),
-            "telemetry https://joe:hunter22@host/x".into(),
-        ],
+        log: vec!["Idle (0 peers)".into(), "telemetry https://joe:hunter22@host/x".into()],
         inspect: Some(
-            json!({"Config": {"Env": ["DB_PASSWORD=hunter22"], "Cmd": ["--node-key", "hunter22"]}})
-                .to_string(),
+            json!({"Config": {"Env": ["DB_PASSWORD=hunter22"], "Cmd": ["--node-key", "hunter22"]}}).to_string(),
         ),
         parachain: Some(b"substrate_block_height{status=\"best\"} 1000\n".to_vec()),
         relaychain: None,
-        host: Some(
-            json!({"disk_free_bytes": 5, "note": "calls https://example.org/in with open-sesame"}),
-        ),
+        host: Some(json!({"disk_free_bytes": 5, "note": "calls https://example.org/in with open-sesame"})),
         secrets: vec!["open-sesame".into()],
     }
 }
@@ -58,14 +52,8 @@ fn a_capsule_holds_what_it_was_given_under_an_id_that_sorts_by_time() {
         capsule(AT).flight
     );
 
-    assert_eq!(
-        write(&dir, &capsule(AT)).unwrap(),
-        "20261122T225000Z-stalled-2"
-    );
-    assert_eq!(
-        write(&dir, &capsule(AT + 60_000)).unwrap(),
-        "20261122T225100Z-stalled"
-    );
+    assert_eq!(write(&dir, &capsule(AT)).unwrap(), "20261122T225000Z-stalled-2");
+    assert_eq!(write(&dir, &capsule(AT + 60_000)).unwrap(), "20261122T225100Z-stalled");
     let listed: Vec<_> = list(&dir).into_iter().map(|incident| incident.id).collect();
     assert_eq!(
         listed,
@@ -76,10 +64,7 @@ fn a_capsule_holds_what_it_was_given_under_an_id_that_sorts_by_time() {
         ]
     );
     let incident = list(&dir).remove(0);
-    assert_eq!(
-        (incident.at.as_str(), incident.helped),
-        ("2026-11-22T22:51:00Z", None)
-    );
+    assert_eq!((incident.at.as_str(), incident.helped), ("2026-11-22T22:51:00Z", None));
 }
 
 #[test]
@@ -106,11 +91,7 @@ fn no_secret_is_written() {
             path.display()
         );
     }
-    assert!(
-        show(dir.path(), &id)
-            .unwrap()
-            .contains("https://[redacted]@host/x")
-    );
+    assert!(show(dir.path(), &id).unwrap().contains("https://[redacted]@host/x"));
 }
 
 #[test]
@@ -161,16 +142,9 @@ fn log_keeps_the_last_five_hundred_lines() {
     chatty.log = (0..2000).map(|n| format!("line {n}")).collect();
     let id = write(dir.path(), &chatty).unwrap();
     let log = fs::read_to_string(dir.path().join(&id).join("container.log")).unwrap();
-    assert_eq!(
-        (log.lines().next(), log.lines().count()),
-        (Some("line 1500"), 500)
-    );
+    assert_eq!((log.lines().next(), log.lines().count()), (Some("line 1500"), 500));
     let report = show(dir.path(), &id).unwrap();
-    assert!(
-        report.ends_with("line 1999\n")
-            && report.contains("line 1940\n")
-            && !report.contains("line 1939\n")
-    );
+    assert!(report.ends_with("line 1999\n") && report.contains("line 1940\n") && !report.contains("line 1939\n"));
 }
 
 #[test]
@@ -225,15 +199,9 @@ fn an_id_is_no_path_and_an_unknown_one_is_named() {
         "20991122T225000Z-frozen",
         "x\0",
     ] {
+        assert!(matches!(show(&inner, id), Err(IncidentError::NotFound(_))), "{id:?}");
         assert!(
-            matches!(show(&inner, id), Err(IncidentError::NotFound(_))),
-            "{id:?}"
-        );
-        assert!(
-            matches!(
-                set_helped(&inner, id, true),
-                Err(IncidentError::NotFound(_))
-            ),
+            matches!(set_helped(&inner, id, true), Err(IncidentError::NotFound(_))),
             "{id:?}"
         );
     }
@@ -246,20 +214,10 @@ fn half_written_and_damaged_incidents_harm_nothing() {
     let half = dir.path().join(".half-20261122T000000Z-stalled");
     fs::create_dir(&half).unwrap();
     fs::create_dir(dir.path().join("20261122T000000Z-frozen")).unwrap();
-    fs::write(
-        dir.path().join("20261122T000000Z-frozen/incident.json"),
-        "{\"id\":",
-    )
-    .unwrap();
+    fs::write(dir.path().join("20261122T000000Z-frozen/incident.json"), "{\"id\":").unwrap();
     let id = write(dir.path(), &capsule(AT)).unwrap();
     assert!(!half.exists());
-    assert_eq!(
-        list(dir.path())
-            .iter()
-            .map(|i| i.id.as_str())
-            .collect::<Vec<_>>(),
-        [id]
-    );
+    assert_eq!(list(dir.path()).iter().map(|i| i.id.as_str()).collect::<Vec<_>>(), [id]);
     assert!(matches!(
         show(dir.path(), "20261122T000000Z-frozen"),
         Err(IncidentError::Io("read", ..))

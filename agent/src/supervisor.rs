@@ -1,0 +1,397 @@
+//! The loop: the only place where what the core decides is done.
+//!
+//! Every arm of the select only builds an [`Event`]; [`Machine::step`] decides; [`actions`] executes, one
+//! action at a time, beside the loop, and what became of it comes back as an event.
+
+mod actions;
+mod clock;
+mod snapshot;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use futures_util::StreamExt as _;
+use jiff::Timestamp;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
+use tracing::{info, warn};
+
+use crate::api;
+use crate::config::Config;
+use crate::docker::{Detail, Docker, Inspection, Notice};
+use crate::event::{Activity, Chain, Command, Container, Event, HostFacts, Outcome, Time};
+use crate::exporter::{self, Exporter, Page};
+use crate::host::Host;
+use crate::machine::{Action, Machine, Phase, Policy};
+use crate::recorder::{self, Recorder};
+use crate::state::{self, Lock};
+use crate::status::Status;
+use actions::{Evidence, Executor, Finished};
+use clock::Clock;
+use snapshot::Facts;
+
+/// Its members may talk to the agent.
+const SOCKET_GROUP: &str = "t0rn-agent";
+/// Between two looks at the host.
+const HOST_INTERVAL: Duration = Duration::from_mins(1);
+/// Between two looks at what the container uses, while its chains do not move.
+const ACTIVITY_INTERVAL: Duration = Duration::from_secs(30);
+/// The state is saved at least this often, so that windows and history survive a power cut.
+const SAVE_INTERVAL: Duration = Duration::from_mins(1);
+
+/// Runs the agent until SIGTERM or SIGINT; the collator goes on running.
+///
+/// Fails when another agent holds the state directory, or when the state directory or the socket cannot be
+/// used.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let lock = state::lock(&config.agent.state_dir)?;
+    let listener = api::bind(&config.agent.socket, SOCKET_GROUP)
+        .with_context(|| format!("failed to listen on {}", config.agent.socket.display()))?;
+    let docker = Docker::new(&config).context("failed to set up the docker client")?;
+    let (mut supervisor, mut looks) = Supervisor::new(config, docker.clone(), lock)?;
+    let (commands, mut requests) = mpsc::channel(16);
+    let (stop_serving, stopped) = tokio::sync::oneshot::channel::<()>();
+    let handle = api::Handle {
+        status: supervisor.published.subscribe(),
+        commands,
+        docker: docker.clone(),
+    };
+    let server = tokio::spawn(api::serve(listener, handle, async {
+        // Also over when the sender is gone.
+        let _ = stopped.await;
+    }));
+
+    let mut notices = Box::pin(docker.watch(supervisor.machine.watch_from()));
+    let mut save = tokio::time::interval(SAVE_INTERVAL);
+    save.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        container = supervisor.config.collator.container,
+        "agent started"
+    );
+    loop {
+        let deadline = supervisor.machine.next_deadline().map(|t| supervisor.clock.instant(t));
+        let event = tokio::select! {
+            biased;
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            Some(notice) = notices.next() => Some(supervisor.on_notice(notice)),
+            finished = supervisor.executor.finished() => Some(supervisor.on_finished(finished)),
+            Some(request) = requests.recv() => Some(supervisor.on_request(request)),
+            Some(found) = looks.recv() => supervisor.on_look(found),
+            () = sleep_until(deadline) => Some(Event::Tick),
+            _ = save.tick() => { supervisor.save().await; None }
+        };
+        if let Some(event) = event {
+            supervisor.handle(event).await;
+        }
+    }
+    info!("agent stops; the collator goes on running");
+    supervisor.save().await;
+    drop(stop_serving);
+    drop(notices);
+    // The server removes its socket; a client that hangs must not keep the agent.
+    let _ = tokio::time::timeout(Duration::from_secs(2), server).await;
+    Ok(())
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What the adapters' own rounds found.
+enum Look {
+    Page {
+        chain: Chain,
+        began: Time,
+        result: Result<Page, exporter::Failure>,
+    },
+    Host(HostFacts),
+    Activity(Activity),
+    Detail(Option<Detail>),
+}
+
+struct Supervisor {
+    config: Arc<Config>,
+    clock: Clock,
+    started: Instant,
+    machine: Machine,
+    facts: Facts,
+    executor: Executor,
+    recorder: Arc<Recorder>,
+    docker: Docker,
+    published: watch::Sender<Arc<Status>>,
+    looks: mpsc::Sender<Look>,
+    phase: Phase,
+    rounds: Vec<JoinHandle<()>>,
+    active_since: Instant,
+    /// Held for as long as the agent lives.
+    _lock: Lock,
+}
+
+impl Supervisor {
+    fn new(config: Config, docker: Docker, lock: Lock) -> anyhow::Result<(Self, mpsc::Receiver<Look>)> {
+        let config = Arc::new(config);
+        let policy = Policy::from(&*config);
+        let dir = &config.agent.state_dir;
+        let (clock, machine) = if let Some(loaded) = state::load::<crate::machine::State>(dir)? {
+            let away = Timestamp::now().as_millisecond().saturating_sub(loaded.saved_unix_ms);
+            let away = Duration::from_millis(u64::try_from(away).unwrap_or_default());
+            let clock = Clock::starting_at(loaded.clock + away);
+            (clock, Machine::resume(policy, loaded.value, clock.now()))
+        } else {
+            let clock = Clock::starting_at(Time(0));
+            (clock, Machine::new(policy, clock.now()))
+        };
+        let recorder = Arc::new(Recorder::open(&dir.join("flight"), recorder::Limits::default())?);
+        let (looks, receiver) = mpsc::channel(32);
+        let executor = Executor::new(docker.clone(), Arc::clone(&config), Arc::clone(&recorder));
+        let mut supervisor = Self {
+            clock,
+            started: Instant::now(),
+            phase: machine.phase(),
+            machine,
+            facts: Facts::default(),
+            executor,
+            recorder,
+            docker,
+            published: watch::Sender::new(Arc::new(Status::default())),
+            looks,
+            rounds: Vec::new(),
+            active_since: Instant::now(),
+            config,
+            _lock: lock,
+        };
+        supervisor.facts.last_incident = actions::last_incident(&supervisor.config.agent.state_dir);
+        supervisor.publish();
+        supervisor.start_rounds()?;
+        Ok((supervisor, receiver))
+    }
+
+    /// One task an exporter and one for the host, each at its own interval.
+    fn start_rounds(&mut self) -> anyhow::Result<()> {
+        let health = &self.config.health;
+        for (chain, exporter) in &self.config.chains {
+            let (chain, looks, clock) = (*chain, self.looks.clone(), self.clock);
+            let exporter = Exporter::new(chain, exporter, health.scrape_timeout)?;
+            let mut interval = tokio::time::interval(health.scrape_interval);
+            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            self.rounds.push(tokio::spawn(async move {
+                loop {
+                    interval.tick().await;
+                    let began = clock.now();
+                    let result = exporter.scrape().await;
+                    if looks.send(Look::Page { chain, began, result }).await.is_err() {
+                        return;
+                    }
+                }
+            }));
+        }
+        let (looks, mut host) = (self.looks.clone(), Host::new(&self.config));
+        let mut interval = tokio::time::interval(HOST_INTERVAL);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.rounds.push(tokio::spawn(async move {
+            loop {
+                interval.tick().await;
+                if looks.send(Look::Host(host.look().await)).await.is_err() {
+                    return;
+                }
+            }
+        }));
+        Ok(())
+    }
+
+    fn on_notice(&mut self, notice: Notice) -> Event {
+        match notice {
+            Notice::Reachable { api } => {
+                info!(api, "docker answers");
+                Event::Docker { reachable: true }
+            }
+            Notice::Unreachable { error } => {
+                warn!(error, "docker does not answer");
+                Event::Docker { reachable: false }
+            }
+            Notice::Container(container) => {
+                match &container {
+                    Container::Exited { exit, .. } => info!(code = exit.code, oom = exit.oom, "container exited"),
+                    container => info!(?container, "docker"),
+                }
+                self.look_at_container();
+                Event::Container(container)
+            }
+        }
+    }
+
+    fn on_finished(&mut self, finished: Finished) -> Event {
+        self.facts.last_incident = actions::last_incident(&self.config.agent.state_dir);
+        let outcome = match finished.result {
+            Ok(Inspection { container, detail }) => {
+                info!(
+                    action = finished.action.kind(),
+                    cause = finished.action.cause().name(),
+                    "done"
+                );
+                self.facts.detail = detail;
+                Outcome::Done {
+                    container,
+                    at: Some(Timestamp::now().as_millisecond()),
+                }
+            }
+            Err((error, kind)) => {
+                warn!(
+                    action = finished.action.kind(),
+                    cause = finished.action.cause().name(),
+                    error,
+                    "failed"
+                );
+                Outcome::Failed { error, kind }
+            }
+        };
+        Event::Finished(outcome)
+    }
+
+    fn on_request(&mut self, request: api::Request) -> Event {
+        let answer = self.machine.acknowledge(&request.command);
+        info!(command = ?request.command, answer, "operator");
+        // A client that has gone away does not take its command with it.
+        let _ = request.reply.send(Ok(answer));
+        if request.command == Command::Stop {
+            self.executor.cancel_start();
+        }
+        Event::Operator(request.command)
+    }
+
+    fn on_look(&mut self, look: Look) -> Option<Event> {
+        match look {
+            Look::Page { chain, began, result } => {
+                self.look_at_activity();
+                // A page of before this run says nothing about this run.
+                if self.machine.up_since().is_some_and(|up| began < up) {
+                    return None;
+                }
+                match result {
+                    Ok(page) => {
+                        self.facts.note_page(self.clock.now(), chain, &page);
+                        Some(Event::Sample {
+                            chain,
+                            sample: page.sample,
+                        })
+                    }
+                    Err(failure) => Some(Event::ScrapeFailed {
+                        chain,
+                        error: failure.error,
+                    }),
+                }
+            }
+            Look::Host(facts) => Some(Event::Host(facts)),
+            Look::Activity(activity) => Some(Event::Activity(activity)),
+            Look::Detail(detail) => {
+                self.facts.detail = detail;
+                self.publish();
+                None
+            }
+        }
+    }
+
+    /// One event through the core, and what follows from it.
+    async fn handle(&mut self, event: Event) {
+        let now = self.clock.now();
+        self.recorder.event(now, &event);
+        let operator = matches!(event, Event::Operator(_));
+        let actions = self.machine.step(now, event);
+        if operator || !actions.is_empty() {
+            // Budgets and wishes are on disk before anything is done about them.
+            self.save().await;
+        }
+        for action in actions {
+            self.recorder.action(now, action.kind(), action.cause().name());
+            self.take(action);
+        }
+        let phase = self.machine.phase();
+        if phase != std::mem::replace(&mut self.phase, phase) {
+            info!(phase = phase.name(), health = self.machine.health().name(), "phase");
+        }
+        self.publish();
+    }
+
+    fn take(&mut self, action: Action) {
+        match action {
+            Action::Notify { cause, over: true } => info!(cause = cause.name(), "over"),
+            Action::Notify { cause, over: false } => warn!(cause = cause.name(), "{}", self.machine.explain(cause)),
+            Action::Judged { cause, helped } => {
+                info!(cause = cause.name(), helped, "the restart was judged");
+                actions::judge(&self.config.agent.state_dir, cause, helped);
+                self.facts.last_incident = actions::last_incident(&self.config.agent.state_dir);
+            }
+            action => {
+                let why = self.machine.explain(action.cause());
+                info!(action = action.kind(), cause = action.cause().name(), why, "acting");
+                let mut facts = vec![why];
+                facts.extend(
+                    self.machine
+                        .trackers()
+                        .map(|(chain, tracker)| snapshot::evidence(chain, tracker)),
+                );
+                let evidence = Evidence {
+                    now: self.clock.now(),
+                    facts,
+                    host: self.machine.host().clone(),
+                };
+                self.executor.execute(action, evidence);
+            }
+        }
+    }
+
+    fn publish(&mut self) {
+        let status = snapshot::status(&self.machine, &self.facts, &self.config, &self.clock, self.started);
+        self.published.send_replace(Arc::new(status));
+    }
+
+    async fn save(&mut self) {
+        let now = self.clock.now();
+        let (dir, state) = (self.config.agent.state_dir.clone(), self.machine.state().clone());
+        let saved = tokio::task::spawn_blocking(move || state::save(&dir, now, &state)).await;
+        if let Ok(Err(error)) = saved {
+            warn!(%error, "failed to save the state");
+        }
+    }
+
+    /// Refreshes the details of the container for status; decisions do not wait for them.
+    fn look_at_container(&self) {
+        let (docker, looks) = (self.docker.clone(), self.looks.clone());
+        tokio::spawn(async move {
+            if let Ok(inspection) = docker.inspect().await {
+                // Nobody to tell when the agent stops.
+                let _ = looks.send(Look::Detail(inspection.detail)).await;
+            }
+        });
+    }
+
+    /// Looks at what the container uses, only while its chains do not move.
+    fn look_at_activity(&mut self) {
+        if self.active_since.elapsed() < ACTIVITY_INTERVAL || !self.machine.in_doubt() {
+            return;
+        }
+        self.active_since = Instant::now();
+        let (docker, looks) = (self.docker.clone(), self.looks.clone());
+        tokio::spawn(async move {
+            if let Ok(activity) = docker.activity().await {
+                // Nobody to tell when the agent stops.
+                let _ = looks.send(Look::Activity(activity)).await;
+            }
+        });
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        self.rounds.iter().for_each(JoinHandle::abort);
+    }
+}

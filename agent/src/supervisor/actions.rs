@@ -1,0 +1,211 @@
+//! Executes what the core decided: one action at a time, beside the loop, with a capsule around it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+
+use crate::config::Config;
+use crate::docker::{Docker, Inspection};
+use crate::event::{Chain, Failure, HostFacts, Time};
+use crate::exporter::Exporter;
+use crate::machine::{Action, Cause};
+use crate::recorder::incident::{self, Capsule};
+use crate::recorder::{self, Recorder};
+use crate::status;
+
+/// A capsule never delays the cure by more than this.
+const CAPSULE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Log lines of the container kept in a capsule.
+const CAPSULE_LINES: usize = 500;
+/// How far back a capsule's flight record reaches.
+const FLIGHT: Duration = Duration::from_mins(30);
+/// The most of an exporter page that a capsule keeps, bytes.
+const PAGE_CAP: usize = 1 << 20;
+
+/// What the core knew when it decided.
+#[derive(Debug)]
+pub(super) struct Evidence {
+    pub(super) now: Time,
+    pub(super) facts: Vec<String>,
+    pub(super) host: HostFacts,
+}
+
+/// An action that ended.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) action: Action,
+    pub(super) result: Result<Inspection, (String, Failure)>,
+}
+
+/// Runs actions against Docker and keeps their incidents.
+#[derive(Debug)]
+pub(super) struct Executor {
+    docker: Docker,
+    config: Arc<Config>,
+    recorder: Arc<Recorder>,
+    running: Option<(Action, JoinHandle<Finished>)>,
+}
+
+impl Executor {
+    pub(super) fn new(docker: Docker, config: Arc<Config>, recorder: Arc<Recorder>) -> Self {
+        Self {
+            docker,
+            config,
+            recorder,
+            running: None,
+        }
+    }
+
+    /// Begins `action`: first the capsule where it answers a fault, then the deed.
+    pub(super) fn execute(&mut self, action: Action, evidence: Evidence) {
+        let (docker, config, recorder) = (
+            self.docker.clone(),
+            Arc::clone(&self.config),
+            Arc::clone(&self.recorder),
+        );
+        let doing = action.clone();
+        let task = tokio::spawn(async move {
+            if is_incident(&doing) {
+                let capsule = keep(&docker, &config, recorder, &doing, evidence);
+                match tokio::time::timeout(CAPSULE_TIMEOUT, capsule).await {
+                    Ok(Ok(id)) => info!(id, "incident kept"),
+                    Ok(Err(error)) => warn!(%error, "failed to keep the incident"),
+                    Err(_) => warn!(limit = ?CAPSULE_TIMEOUT, "failed to keep the incident in time"),
+                }
+            }
+            let result = match &doing {
+                Action::Restart { .. } => docker.restart().await,
+                Action::Start { .. } => docker.ensure_running().await,
+                _ => docker.stop().await,
+            };
+            Finished {
+                action: doing,
+                result: result.map_err(|e| (chain(&e), e.failure())),
+            }
+        });
+        self.running = Some((action, task));
+    }
+
+    /// The action that ended; pending for ever while none runs.
+    pub(super) async fn finished(&mut self) -> Finished {
+        let Some((action, task)) = &mut self.running else {
+            return std::future::pending().await;
+        };
+        let ended = task.await;
+        let finished = ended.unwrap_or_else(|error| {
+            let error = if error.is_cancelled() {
+                "cancelled by an operator".to_owned()
+            } else {
+                error.to_string()
+            };
+            Finished {
+                action: action.clone(),
+                result: Err((error, Failure::Other)),
+            }
+        });
+        self.running = None;
+        finished
+    }
+
+    /// A start that is under way (a long pull) gives way to `stop`.
+    pub(super) fn cancel_start(&self) {
+        if let Some((Action::Start { .. }, task)) = &self.running {
+            task.abort();
+        }
+    }
+}
+
+/// Notes on the newest open incident for `cause` whether its action helped.
+pub(super) fn judge(state_dir: &Path, cause: Cause, helped: bool) {
+    let dir = incidents(state_dir);
+    let open = incident::list(&dir)
+        .into_iter()
+        .find(|i| i.cause == cause.name() && i.helped.is_none());
+    let noted = open.map(|incident| incident::set_helped(&dir, &incident.id, helped));
+    if let Some(Err(error)) = noted {
+        warn!(%error, "failed to note whether it helped");
+    }
+}
+
+/// The newest incident, as status shows it.
+pub(super) fn last_incident(state_dir: &Path) -> Option<status::LastIncident> {
+    let incident = incident::list(&incidents(state_dir)).into_iter().next()?;
+    Some(status::LastIncident {
+        at: incident.at.parse().ok(),
+        id: Some(incident.id),
+        cause: Some(incident.cause),
+        helped: incident.helped,
+    })
+}
+
+/// Where incidents are kept.
+pub(crate) fn incidents(state_dir: &Path) -> PathBuf {
+    state_dir.join("incidents")
+}
+
+/// Whether an action answers a fault; what people and configuration ask for does not.
+fn is_incident(action: &Action) -> bool {
+    !matches!(
+        action.cause(),
+        Cause::Operator | Cause::SpecChanged | Cause::Missing | Cause::DiskFreed
+    )
+}
+
+async fn keep(
+    docker: &Docker,
+    config: &Config,
+    recorder: Arc<Recorder>,
+    action: &Action,
+    evidence: Evidence,
+) -> anyhow::Result<String> {
+    let page = async |chain: Chain| {
+        let exporter = Exporter::new(chain, config.chains.get(&chain)?, config.health.scrape_timeout).ok()?;
+        let page = exporter.raw_page(PAGE_CAP).await;
+        Some(page.unwrap_or_else(|failure| format!("# {failure}\n")).into_bytes())
+    };
+    let (log, inspect, parachain, relaychain) = tokio::join!(
+        docker.last_lines(CAPSULE_LINES, None),
+        docker.inspect_json(),
+        page(Chain::Parachain),
+        page(Chain::Relaychain)
+    );
+    let mut capsule = Capsule {
+        unix_ms: Timestamp::now().as_millisecond(),
+        cause: action.cause().name().to_owned(),
+        action: action.kind().to_owned(),
+        evidence: evidence.facts,
+        flight: Vec::new(),
+        log: log.unwrap_or_else(|error| vec![format!("no log: {error}")]),
+        inspect: inspect.ok(),
+        parachain,
+        relaychain,
+        host: serde_json::to_value(&evidence.host).ok(),
+        secrets: config.notify.webhook.iter().cloned().collect(),
+    };
+    let state_dir = config.agent.state_dir.clone();
+    let since = evidence.now - FLIGHT;
+    let written = tokio::task::spawn_blocking(move || {
+        recorder.flush(Duration::from_secs(1));
+        capsule.flight = recorder::tail(&state_dir.join("flight"), since).unwrap_or_default();
+        incident::write(&incidents(&state_dir), &capsule)
+    });
+    Ok(written.await??)
+}
+
+/// An error with its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        source = cause.source();
+    }
+    text
+}
