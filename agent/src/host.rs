@@ -1,0 +1,146 @@
+//! Facts about the host: disk of the chain's data, memory, load, and whether its own network works.
+//!
+//! Each is looked at alone and is `None` when it cannot be told: a missing file is no sign of health, and
+//! none of trouble.
+
+mod network;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sysinfo::{MemoryRefreshKind, System};
+use tokio::task::JoinHandle;
+
+use crate::config::Config;
+use crate::event::HostFacts;
+use network::Network;
+
+/// How long one look at the disk may take: a volume that was torn off can hold the call for ever.
+const DISK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What is looked at.
+#[derive(Debug)]
+pub struct Host {
+    data: PathBuf,
+    network: Network,
+    disk_timeout: Duration,
+    /// A look at the disk that has not come back.
+    disk: Option<JoinHandle<Option<Disk>>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Disk {
+    free: u64,
+    total: u64,
+}
+
+impl Host {
+    pub fn new(config: &Config) -> Self {
+        Self::with(config.data.path.clone(), Network::default())
+    }
+
+    fn with(data: PathBuf, network: Network) -> Self {
+        Self {
+            data,
+            network,
+            disk_timeout: DISK_TIMEOUT,
+            disk: None,
+        }
+    }
+
+    /// Looks at everything once. Takes as long as the resolver's answer, and two seconds at most.
+    ///
+    /// `clock_offset_ms` stays unknown: nothing on the host tells it for certain.
+    pub async fn look(&mut self) -> HostFacts {
+        // A new one each time: an old one keeps its numbers when the kernel's can no longer be read.
+        let memory_available_bytes = System::new().ok().and_then(|mut system| {
+            system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+            (system.total_memory() > 0).then(|| system.available_memory())
+        });
+        let load1 = System::load_average()
+            .ok()
+            .map(|load| load.one)
+            .filter(|load| load.is_finite());
+        let disk = async {
+            let data = &self.data;
+            // Never more than one at a time: each that hangs holds a thread.
+            let look = self.disk.get_or_insert_with(|| {
+                let data = data.clone();
+                tokio::task::spawn_blocking(move || disk(&data))
+            });
+            let done = tokio::time::timeout(self.disk_timeout, look).await.ok()?;
+            self.disk = None;
+            done.ok().flatten()
+        };
+        let (disk, network_ok) = tokio::join!(disk, self.network.works());
+        HostFacts {
+            disk_free_bytes: disk.map(|disk| disk.free),
+            disk_total_bytes: disk.map(|disk| disk.total),
+            memory_available_bytes,
+            load1,
+            network_ok,
+            clock_offset_ms: None,
+        }
+    }
+}
+
+/// The file system that holds `path`, or will: that of its nearest ancestor which exists.
+fn disk(path: &Path) -> Option<Disk> {
+    for path in path.ancestors() {
+        match rustix::fs::statvfs(path) {
+            Ok(fs) => {
+                // As many as an unprivileged user may fill: the collator is one.
+                let free = fs.f_bavail.saturating_mul(fs.f_frsize);
+                let total = fs.f_blocks.saturating_mul(fs.f_frsize);
+                return (total > 0).then_some(Disk { free, total });
+            }
+            Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => {}
+            Err(_) => return None,
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed test should panic")]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_look_tells_disk_memory_and_load() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut host = Host::with(dir.path().to_owned(), Network::unknown(dir.path()));
+        let facts = host.look().await;
+        assert!(facts.disk_free_bytes.unwrap() <= facts.disk_total_bytes.unwrap());
+        assert!(facts.memory_available_bytes.unwrap() > 1 << 20);
+        assert!(facts.load1.unwrap() >= 0.0);
+        assert_eq!((facts.network_ok, facts.clock_offset_ms), (None, None));
+    }
+
+    #[test]
+    fn a_directory_that_is_yet_to_be_made_has_the_disk_of_its_parent() {
+        let dir = tempfile::tempdir().unwrap();
+        let total = |path: &Path| disk(path).map(|disk| disk.total);
+        assert_eq!(total(&dir.path().join("a/b/c")), total(dir.path()));
+        assert!(total(dir.path()).is_some());
+    }
+
+    #[test]
+    fn a_file_system_without_blocks_is_unknown() {
+        assert_eq!(disk(Path::new("/proc/self")), None);
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_is_unknown_and_asked_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut host = Host::with(dir.path().to_owned(), Network::unknown(dir.path()));
+        host.disk_timeout = Duration::from_millis(10);
+        host.disk = Some(tokio::spawn(std::future::pending()));
+        let hanging = host.disk.as_ref().unwrap().id();
+        for _ in 0..2 {
+            assert_eq!(host.look().await.disk_free_bytes, None);
+            assert_eq!(host.disk.as_ref().unwrap().id(), hanging);
+        }
+    }
+}
