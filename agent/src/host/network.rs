@@ -56,10 +56,7 @@ impl Network {
         if servers.is_empty() {
             return None;
         }
-        let mut asked: FuturesUnordered<_> = servers
-            .into_iter()
-            .map(|server| self.answers(server))
-            .collect();
+        let mut asked: FuturesUnordered<_> = servers.into_iter().map(|server| self.answers(server)).collect();
         while let Some(answered) = asked.next().await {
             if answered {
                 return Some(true);
@@ -80,8 +77,7 @@ impl Network {
 
     fn resolvers(&self) -> Vec<IpAddr> {
         let servers = nameservers(&read(&self.resolv_conf).unwrap_or_default());
-        let is_stub =
-            |server: &IpAddr| matches!(server, IpAddr::V4(v4) if v4.octets() == [127, 0, 0, 53]);
+        let is_stub = |server: &IpAddr| matches!(server, IpAddr::V4(v4) if v4.octets() == [127, 0, 0, 53]);
         if servers.iter().all(is_stub) {
             let behind = nameservers(&read(&self.behind_stub).unwrap_or_default());
             if !behind.is_empty() {
@@ -112,15 +108,12 @@ impl Network {
                     let (server_failure, refused) = (2, 5);
                     let code = packet[3] & 0xf;
                     // A resolver on this host says so by itself when it is cut off from the others.
-                    return Ok(
-                        !(server.is_loopback() && (code == server_failure || code == refused))
-                    );
+                    return Ok(!(server.is_loopback() && (code == server_failure || code == refused)));
                 }
             }
         };
         for _ in 0..2 {
-            let answered: Result<std::io::Result<bool>, _> =
-                tokio::time::timeout(self.timeout / 2, ask()).await;
+            let answered: Result<std::io::Result<bool>, _> = tokio::time::timeout(self.timeout / 2, ask()).await;
             if matches!(answered, Ok(Ok(true))) {
                 return true;
             }
@@ -145,11 +138,7 @@ impl Network {
 /// The file's text, as far as it is read; `None` when it cannot be.
 fn read(path: &Path) -> Option<String> {
     let mut bytes = Vec::new();
-    File::open(path)
-        .ok()?
-        .take(LARGEST)
-        .read_to_end(&mut bytes)
-        .ok()?;
+    File::open(path).ok()?.take(LARGEST).read_to_end(&mut bytes).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -220,10 +209,7 @@ mod tests {
             loop {
                 let mut packet = [0; 512];
                 let (length, asker) = resolver.recv_from(&mut packet).await.unwrap();
-                assert_eq!(
-                    packet[2..length],
-                    [1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1]
-                );
+                assert_eq!(packet[2..length], [1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1]);
                 // An answer to another question comes first.
                 let foreign = [packet[0] ^ 1, packet[1], 0x81, 0x80, 0, 0, 0, 0, 0, 0, 0, 0];
                 resolver.send_to(&foreign, asker).await.unwrap();
@@ -237,11 +223,7 @@ mod tests {
     }
 
     async fn works(route: &str, resolv_conf: &str, code: Option<u8>) -> Option<bool> {
-        setting(route, resolv_conf, code)
-            .await
-            .network
-            .works()
-            .await
+        setting(route, resolv_conf, code).await.network.works().await
     }
 
     #[tokio::test]
@@ -259,10 +241,7 @@ mod tests {
     async fn without_a_default_route_there_is_no_network() {
         let rejecting = DEFAULT.replace("0003", "0203");
         for route in [ROUTE.to_owned(), format!("{ROUTE}{rejecting}")] {
-            assert_eq!(
-                works(&route, "nameserver 127.0.0.1\n", Some(0)).await,
-                Some(false)
-            );
+            assert_eq!(works(&route, "nameserver 127.0.0.1\n", Some(0)).await, Some(false));
         }
     }
 
@@ -276,10 +255,7 @@ mod tests {
     #[tokio::test]
     async fn a_resolver_of_this_host_that_is_cut_off_is_no_network() {
         for code in [2, 5] {
-            assert_eq!(
-                works(DEFAULT, "nameserver 127.0.0.1\n", Some(code)).await,
-                Some(false)
-            );
+            assert_eq!(works(DEFAULT, "nameserver 127.0.0.1\n", Some(code)).await, Some(false));
         }
     }
 
@@ -287,22 +263,14 @@ mod tests {
     async fn one_resolver_that_answers_is_enough() {
         // Nothing listens on the second address: the kernel says so at once.
         assert_eq!(
-            works(
-                DEFAULT,
-                "nameserver 127.0.0.2\nnameserver 127.0.0.1\n",
-                Some(0)
-            )
-            .await,
+            works(DEFAULT, "nameserver 127.0.0.2\nnameserver 127.0.0.1\n", Some(0)).await,
             Some(true)
         );
     }
 
     #[tokio::test]
     async fn without_resolvers_or_routes_the_network_is_unknown() {
-        for resolv_conf in [
-            "",
-            "# nameserver 127.0.0.1\nnameserver\nnameserver fe80::1%eth0\n",
-        ] {
+        for resolv_conf in ["", "# nameserver 127.0.0.1\nnameserver\nnameserver fe80::1%eth0\n"] {
             assert_eq!(works(DEFAULT, resolv_conf, Some(0)).await, None);
         }
         let dir = tempfile::tempdir().unwrap();
@@ -329,10 +297,7 @@ mod tests {
         for (lines, works) in [
             (line("00200200", "lo"), Some(false)),
             (line("00000203", "eth0"), Some(false)),
-            (
-                line("00200200", "lo") + &line("00000003", "eth0"),
-                Some(true),
-            ),
+            (line("00200200", "lo") + &line("00000003", "eth0"), Some(true)),
         ] {
             std::fs::write(&network.route6, lines).unwrap();
             assert_eq!(network.works().await, works);
@@ -342,12 +307,7 @@ mod tests {
     #[tokio::test]
     async fn binary_garbage_in_the_files_is_no_network_and_no_panic() {
         assert_eq!(
-            works(
-                "\u{0}\u{1}x y z\n00000000 00 00\n",
-                "\u{0}nameserver\n",
-                Some(0)
-            )
-            .await,
+            works("\u{0}\u{1}x y z\n00000000 00 00\n", "\u{0}nameserver\n", Some(0)).await,
             Some(false)
         );
     }
