@@ -24,8 +24,11 @@
 mod container;
 mod cure;
 mod decide;
+mod evidence;
+mod outcome;
 mod policy;
 mod report;
+mod step;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -36,8 +39,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Activity, Chain, Command, Event, Failure, HostFacts, Sample, Time, named};
-use crate::sync::{Context, Tracker, Verdict};
+use crate::event::{Activity, Chain, Failure, HostFacts, Time, named};
+use crate::sync::Tracker;
 pub use cure::Cures;
 pub use policy::Policy;
 pub use report::{Health, Next, Phase, Problem};
@@ -185,20 +188,28 @@ pub struct State {
     up_since: Option<Time>,
     spec_matches: bool,
     docker_down: bool,
+    /// When Docker last became reachable again.
+    docker_back: Option<Time>,
     in_flight: Option<Action>,
     /// News from Docker up to this wall time (Unix milliseconds) is about our own doing.
     ours_until: Option<i64>,
     /// A signal was sent to this run through Docker by somebody else.
     signalled: Option<i64>,
     settle: Option<Settle>,
+    /// What ended the last run, while it is down.
+    down_by: Option<Cause>,
+    /// The run (by its start time) that is known to have ended.
+    ended: Option<i64>,
+    /// A stop of ours is complete: Docker's policy will not start it, only a person can.
+    parked: bool,
     hold: Option<Cause>,
     disk_stop: bool,
     pause: Option<Pause>,
     trackers: BTreeMap<Chain, Tracker>,
     host: HostFacts,
     activity: Option<(Time, Activity)>,
-    /// Bytes a second read from block devices.
-    block_rate: Option<u64>,
+    /// The newest look at the container's activity found it clearly above idle.
+    busy: bool,
     /// Ends that nobody asked for, within the last ten minutes.
     crashes: VecDeque<Time>,
     crash_loop: bool,
@@ -240,17 +251,21 @@ impl Machine {
             up_since: None,
             spec_matches: true,
             docker_down: false,
+            docker_back: None,
             in_flight: None,
             ours_until: None,
             signalled: None,
             settle: None,
+            down_by: None,
+            ended: None,
+            parked: false,
             hold: None,
             disk_stop: false,
             pause: None,
             trackers,
             host: HostFacts::default(),
             activity: None,
-            block_rate: None,
+            busy: false,
             crashes: VecDeque::new(),
             crash_loop: false,
             attempts: 0,

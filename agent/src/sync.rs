@@ -3,12 +3,18 @@
 //! Pure: no clock, no I/O. Time is *observed* time: it passes only between two looks at the exporter that
 //! lie close enough together, so a suspended host or a stopped agent never looks like a stall.
 
-use std::collections::VecDeque;
+mod lasting;
+mod pace;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Chain, Sample, ScrapeError, Time, named};
+pub use lasting::Lasting;
+use pace::Pace;
 
 named! {
     /// What the evidence says about one chain.
@@ -38,42 +44,32 @@ pub struct Windows {
     pub lag_blocks: u64,
     pub stall_after: Duration,
     pub isolated_after: Duration,
-    /// A sample older than this says nothing about now.
+    /// A sample older than this says nothing about now, unless looks are rarer than a third of it.
     pub stale_after: Duration,
     /// Two looks further apart than this were not an observation of the time between them.
     pub gap_after: Duration,
-    /// How many times `stall_after` weak evidence can postpone a stall.
+    /// How many times its window weak evidence can postpone a verdict.
     pub activity_extension: u32,
     /// Inbound traffic of a major-syncing node that counts as activity, bytes per second.
     pub activity_bytes: u64,
 }
 
-/// What the other parts of the evidence say while one sample is counted.
+/// What the other parts of the evidence say while one look is counted.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Context {
     /// The relay chain is syncing and moving: the parachain has to wait for it.
-    pub excused: bool,
-    /// The host's own network is known to be down: being alone says nothing about the node.
+    pub relay_syncing: bool,
+    /// The relay chain is known to stand still: a parachain without blocks is then no wonder.
+    pub relay_still: bool,
+    /// The host's own network is known to be down: neither being alone nor standing still says anything
+    /// about the node.
     pub network_down: bool,
-    /// Weak evidence that the node is at work (its container is busy), or that nobody can know better
-    /// (the relay chain's exporter is silent): it postpones a stall, never for ever.
-    pub doubt: bool,
+    /// The container is at work: weak evidence, it postpones a verdict, never for ever.
+    pub busy: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Point {
-    at: Time,
-    best: Option<u64>,
-    target: Option<u64>,
-    bytes_in: Option<u64>,
-}
-
-/// How many points of the recent past are kept, evenly spread over `stall_after`.
-const POINTS: u32 = 30;
-/// Speed is averaged over this much of the recent past.
-const SPEED_OVER: Duration = Duration::from_mins(1);
 /// A best this far below the highest is another database, not a reorganisation.
-const NEW_DATABASE: u64 = 256;
+const NEW_DATABASE: u64 = 64;
 /// How long a chain has to be near its target before it counts as having caught up.
 const NEAR_FOR: Duration = Duration::from_mins(1);
 /// Distance that grows for this long although blocks arrive is falling behind.
@@ -85,11 +81,19 @@ pub struct Tracker {
     chain: Chain,
     sample: Option<Sample>,
     sampled_at: Option<Time>,
+    /// The last look, answered or not, and how long after the one before.
+    looked_at: Option<Time>,
+    spacing: Duration,
+    /// Observed time since the newest sample.
+    unanswered: Duration,
     /// The exporter answered since the container started.
     answered: bool,
-    /// First of an unbroken row of looks that met silence.
-    silent_since: Option<Time>,
     last_error: Option<ScrapeError>,
+    /// Unbroken row of looks that met silence.
+    silent: Option<Lasting>,
+    /// The newest value of each that was told: a page may lack them at times.
+    process_start: Option<u64>,
+    imported: Option<u64>,
     best_high: Option<u64>,
     finalized_high: Option<u64>,
     progressed_at: Option<Time>,
@@ -98,12 +102,12 @@ pub struct Tracker {
     /// Observed time without progress.
     still: Duration,
     /// Observed time without progress while behind (a relay chain: while it had peers), not excused.
-    stuck: Duration,
+    stuck: Lasting,
     /// Observed time near the target since it was last behind.
     near: Duration,
     /// Observed time with no peers.
     alone: Duration,
-    points: VecDeque<Point>,
+    pace: Pace,
     was_synced: bool,
     /// Since when, and from which distance, a chain that was synced is getting further behind.
     falling: Option<(Time, u64)>,
@@ -115,18 +119,23 @@ impl Tracker {
             chain,
             sample: None,
             sampled_at: None,
+            looked_at: None,
+            spacing: Duration::ZERO,
+            unanswered: Duration::ZERO,
             answered: false,
-            silent_since: None,
             last_error: None,
+            silent: None,
+            process_start: None,
+            imported: None,
             best_high: None,
             finalized_high: None,
             progressed_at: None,
             moved: false,
             still: Duration::ZERO,
-            stuck: Duration::ZERO,
+            stuck: Lasting::default(),
             near: Duration::ZERO,
             alone: Duration::ZERO,
-            points: VecDeque::new(),
+            pace: Pace::default(),
             was_synced: false,
             falling: None,
         }
@@ -134,135 +143,116 @@ impl Tracker {
 
     /// Counts one sample; returns whether it shows progress.
     pub fn observe(&mut self, now: Time, sample: Sample, windows: &Windows, context: Context) -> bool {
-        let process_changed = matches!(
-            (self.sample.as_ref().and_then(|s| s.process_start), sample.process_start),
-            (Some(before), Some(after)) if before != after
-        );
-        if process_changed {
+        if matches!((self.process_start, sample.process_start), (Some(before), Some(after)) if before != after) {
             *self = Self {
                 was_synced: self.was_synced,
                 ..Self::new(self.chain)
             };
         }
-        let passed = self
-            .sampled_at
-            .map(|at| now.since(at))
-            .filter(|d| *d <= windows.gap_after)
-            .unwrap_or_default();
-        let first = self.sample.is_none();
-        let progress = self.take_heights(&sample) && !first;
+        let looked = self.look(now, windows);
+        let passed = match self.sampled_at {
+            // Failed looks in between were watching too, but what they saw is little.
+            Some(_) => (self.unanswered + looked).min(windows.gap_after),
+            None => Duration::ZERO,
+        };
+        let progress = self.take_heights(&sample);
+        let distance = distance(&sample);
         if progress {
-            (self.still, self.stuck, self.alone) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
+            (self.still, self.alone) = (Duration::ZERO, Duration::ZERO);
+            self.stuck = Lasting::default();
             self.progressed_at = Some(now);
             self.moved = true;
-        } else {
+        } else if sample.best.is_some() {
             self.still += passed;
         }
-        let distance = distance(&sample);
         let behind = distance.map(|d| d > windows.lag_blocks);
-        let has_peers = sample.peers.map(|p| p > 0);
-        self.near = if behind == Some(false) {
-            self.near + passed
-        } else {
-            Duration::ZERO
+        self.near = match behind {
+            Some(false) => self.near + passed,
+            _ => Duration::ZERO,
         };
+        self.pace.note(now, &sample, windows);
         if !progress {
-            self.count_alone(passed, has_peers, context);
-            self.count_stuck(passed, has_peers, behind, context);
+            let excused = context.busy || self.pace.is_active(&sample, self.progressed_at, windows);
+            self.count(passed, &sample, behind, excused, windows, context);
         }
         self.follow_distance(now, distance, windows.lag_blocks, progress);
-        if self
-            .points
-            .back()
-            .is_none_or(|p| now.since(p.at) >= windows.stall_after / POINTS)
-        {
-            if self.points.len() > POINTS as usize {
-                self.points.pop_front();
-            }
-            let Sample {
-                best, target, bytes_in, ..
-            } = sample;
-            self.points.push_back(Point {
-                at: now,
-                best,
-                target,
-                bytes_in,
-            });
-        }
+        self.unanswered = Duration::ZERO;
         self.answered = true;
-        self.silent_since = None;
+        self.silent = None;
         self.last_error = None;
+        self.process_start = sample.process_start.or(self.process_start);
+        self.imported = sample.imported_total.or(self.imported);
         self.sample = Some(sample);
         self.sampled_at = Some(now);
         progress
     }
 
     /// Counts a scrape that gave no sample.
-    pub fn miss(&mut self, now: Time, error: ScrapeError) {
+    pub fn miss(&mut self, now: Time, error: ScrapeError, windows: &Windows, busy: bool) {
+        let looked = self.look(now, windows);
+        self.unanswered += looked;
         self.last_error = Some(error);
         if error.is_silence() {
-            self.silent_since.get_or_insert(now);
+            match &mut self.silent {
+                Some(silent) => silent.count(looked, busy),
+                None => self.silent = Some(Lasting::default()),
+            }
         } else {
             self.answered = true;
-            self.silent_since = None;
+            self.silent = None;
         }
     }
 
     /// Nobody watched until now: every window starts anew.
     pub fn forget_windows(&mut self) {
-        (self.still, self.stuck) = (Duration::ZERO, Duration::ZERO);
-        (self.near, self.alone) = (Duration::ZERO, Duration::ZERO);
+        (self.still, self.near, self.alone) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
+        self.stuck = Lasting::default();
+        self.unanswered = Duration::ZERO;
         self.moved = false;
-        self.silent_since = None;
+        self.silent = None;
         self.sampled_at = None;
+        self.looked_at = None;
         self.falling = None;
-        self.points.clear();
+        self.pace = Pace::default();
+    }
+
+    /// Silence so far proves nothing: Docker itself did not answer either.
+    pub fn forget_silence(&mut self) {
+        self.silent = None;
     }
 
     /// What the evidence says at `now`.
     pub fn verdict(&self, now: Time, windows: &Windows, context: Context) -> Verdict {
-        let fresh = self.sampled_at.is_some_and(|at| now.since(at) <= windows.stale_after);
-        let Some(sample) = self.sample.as_ref().filter(|s| fresh && s.best.is_some()) else {
+        let recent = windows.stale_after.max((self.spacing * 3).min(windows.gap_after));
+        let fresh = self.sampled_at.is_some_and(|at| now.since(at) <= recent);
+        let Some(sample) = self.sample.as_ref().filter(|_| fresh) else {
             return Verdict::Unknown;
         };
         if self.alone >= windows.isolated_after {
             return Verdict::Isolated;
         }
-        if self.stuck >= self.patience(windows, context.doubt) {
+        if self.stuck.fills(windows.stall_after, windows.activity_extension) {
             return Verdict::Stalled;
         }
+        if sample.best.is_none() {
+            return Verdict::Unknown;
+        }
         let moving = self.progressing(windows.stall_after);
-        let behind = distance(sample).map(|d| d > windows.lag_blocks);
+        let behind = match distance(sample) {
+            Some(distance) => Some(distance > windows.lag_blocks),
+            // Without a target the node's own word has to do; with 0 peers that is worth nothing.
+            None if sample.peers != Some(0) => sample.major_syncing,
+            None => None,
+        };
         match (behind, sample.peers) {
-            (_, Some(0)) if !moving => Verdict::Unknown,
-            _ if !moving && context.excused => Verdict::WaitingForRelay,
-            (Some(true), _) | (None, Some(0)) => Verdict::Syncing,
-            (Some(false), Some(1..)) if moving => Verdict::Synced,
-            (Some(false), Some(1..)) if self.still >= windows.stall_after => Verdict::Quiet,
+            (_, Some(0)) if moving => Verdict::Syncing,
+            (_, Some(0)) => Verdict::Unknown,
+            _ if !moving && context.relay_syncing => Verdict::WaitingForRelay,
+            (Some(true), _) => Verdict::Syncing,
+            (Some(false), Some(_)) if moving => Verdict::Synced,
+            (Some(false), Some(_)) if self.still >= windows.stall_after && !context.relay_still => Verdict::Quiet,
             _ => Verdict::Unknown,
         }
-    }
-
-    /// How long this chain may be stuck before that is a stall.
-    pub fn patience(&self, windows: &Windows, doubt: bool) -> Duration {
-        if doubt || self.is_active(windows) {
-            windows.stall_after * windows.activity_extension.max(1)
-        } else {
-            windows.stall_after
-        }
-    }
-
-    /// Whether traffic suggests that the node is at work although its heights stand still: weak evidence.
-    fn is_active(&self, windows: &Windows) -> bool {
-        let Some(sample) = self.sample.as_ref().filter(|s| s.major_syncing != Some(false)) else {
-            return false;
-        };
-        let (Some(first), Some(at), Some(bytes)) = (self.points.front(), self.sampled_at, sample.bytes_in) else {
-            return false;
-        };
-        let seconds = at.since(first.at).as_secs();
-        let received = first.bytes_in.map(|b| bytes.saturating_sub(b)).unwrap_or_default();
-        seconds >= 30 && received / seconds >= windows.activity_bytes
     }
 
     /// Whether blocks arrived within the last `window` of observed time.
@@ -270,8 +260,8 @@ impl Tracker {
         self.moved && self.still < window
     }
 
-    /// Observed time that the chain has been stuck: without progress although it should make some.
-    pub fn stuck(&self) -> Duration {
+    /// Observed time without progress although there should be some.
+    pub fn stuck(&self) -> Lasting {
         self.stuck
     }
 
@@ -280,9 +270,14 @@ impl Tracker {
         self.alone
     }
 
-    /// How long an exporter that had answered has met us with silence.
-    pub fn silent(&self, now: Time) -> Option<Duration> {
-        self.silent_since.map(|since| now.since(since))
+    /// Observed time that the exporter has met us with silence; `None` when it has not.
+    pub fn silent(&self) -> Option<Lasting> {
+        self.silent
+    }
+
+    /// Observed time since the newest sample, over looks that gave none.
+    pub fn unanswered(&self) -> Duration {
+        self.unanswered
     }
 
     /// Whether the exporter answered since the container started.
@@ -335,37 +330,30 @@ impl Tracker {
 
     /// Blocks a second over the last minute, and seconds until the target is met at that speed.
     pub fn speed(&self) -> (Option<f64>, Option<u64>) {
-        let (Some(sample), Some(now)) = (&self.sample, self.sampled_at) else {
-            return (None, None);
-        };
-        let Some(then) = self.points.iter().find(|p| now.since(p.at) <= SPEED_OVER) else {
-            return (None, None);
-        };
-        let seconds = now.since(then.at).as_secs_f64();
-        let (Some(best), Some(best_then)) = (sample.best, then.best) else {
-            return (None, None);
-        };
-        if seconds < 1.0 {
-            return (None, None);
+        match (&self.sample, self.sampled_at) {
+            (Some(sample), Some(at)) => self.pace.speed(at, sample, distance(sample)),
+            _ => (None, None),
         }
-        let per_second = |a: u64, b: u64| precise(a.saturating_sub(b)) / seconds;
-        let rate = per_second(best, best_then);
-        let target_rate = match (sample.target, then.target) {
-            (Some(target), Some(target_then)) => per_second(target, target_then),
-            _ => 0.0,
-        };
-        let closing = rate - target_rate;
-        let eta = distance(sample)
-            .filter(|_| closing > 0.001)
-            .and_then(|d| Duration::try_from_secs_f64(precise(d) / closing).ok())
-            .map(|d| d.as_secs());
-        (Some(rate), eta)
+    }
+
+    /// Observed time since the look before this one.
+    fn look(&mut self, now: Time, windows: &Windows) -> Duration {
+        let passed = self.looked_at.map(|at| now.since(at)).unwrap_or_default();
+        if passed > windows.gap_after {
+            self.forget_windows();
+        }
+        let watched = self.looked_at.replace(now).is_some();
+        if watched {
+            self.spacing = passed;
+            passed
+        } else {
+            Duration::ZERO
+        }
     }
 
     /// Notes the sample's heights; returns whether any of them rose above what was known.
     fn take_heights(&mut self, sample: &Sample) -> bool {
-        let imported_before = self.sample.as_ref().and_then(|s| s.imported_total);
-        let imported = matches!((imported_before, sample.imported_total), (Some(b), Some(n)) if n > b);
+        let imported = matches!((self.imported, sample.imported_total), (Some(before), Some(now)) if now > before);
         let rose = |high: &mut Option<u64>, height: Option<u64>| match (*high, height) {
             (_, None) => false,
             (Some(before), Some(now)) if now <= before => {
@@ -384,24 +372,45 @@ impl Tracker {
         imported || best || finalized
     }
 
-    fn count_alone(&mut self, passed: Duration, has_peers: Option<bool>, context: Context) {
-        self.alone = match has_peers {
-            Some(false) if !context.network_down => self.alone + passed,
-            _ => Duration::ZERO,
-        };
-    }
-
-    /// With no peers nothing is known about the distance: that time neither counts nor clears.
-    fn count_stuck(&mut self, passed: Duration, has_peers: Option<bool>, behind: Option<bool>, context: Context) {
-        if context.excused {
-            self.stuck = Duration::ZERO;
-        } else if has_peers != Some(false) {
-            let relay_with_peers = self.chain == Chain::Relaychain && has_peers == Some(true);
-            if behind == Some(true) || relay_with_peers {
-                self.stuck += passed;
-            } else if self.near >= NEAR_FOR {
-                self.stuck = Duration::ZERO;
+    /// Counts time without progress towards being alone and being stuck.
+    fn count(
+        &mut self,
+        passed: Duration,
+        sample: &Sample,
+        behind: Option<bool>,
+        excused: bool,
+        windows: &Windows,
+        context: Context,
+    ) {
+        if context.network_down {
+            (self.alone, self.stuck) = (Duration::ZERO, Lasting::default());
+            return;
+        }
+        let mut passed = passed;
+        match sample.peers {
+            // The distance is unknown now: for being stuck this time neither counts nor clears.
+            Some(0) => {
+                self.alone += passed;
+                return;
             }
+            // A blink without peers was part of the time.
+            Some(_) => {
+                let alone = std::mem::take(&mut self.alone);
+                passed += if alone <= windows.stall_after / 5 {
+                    alone
+                } else {
+                    Duration::ZERO
+                };
+            }
+            None => {}
+        }
+        let relay_with_peers = self.chain == Chain::Relaychain && sample.peers.is_some() && sample.best.is_some();
+        if context.relay_syncing {
+            self.stuck = Lasting::default();
+        } else if behind == Some(true) || relay_with_peers {
+            self.stuck.count(passed, excused);
+        } else if self.near >= NEAR_FOR {
+            self.stuck = Lasting::default();
         }
     }
 
@@ -426,9 +435,4 @@ fn distance(sample: &Sample) -> Option<u64> {
         (Some(best), Some(target), _) => Some(target.saturating_sub(best)),
         _ => None,
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "heights stay far below 2^52")]
-fn precise(blocks: u64) -> f64 {
-    blocks as f64
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::{Action, Cause, Desired, LastExit, Machine, Seen, Settle};
-use crate::event::{Container, Exit, Failure, Outcome, Time};
+use crate::event::{Container, Exit, Time};
 use crate::signature;
+use crate::sync::Tracker;
 
 /// `docker stop` and `docker restart` say so only after the container's end.
 const STOP_SETTLES: Duration = Duration::from_secs(2);
@@ -22,7 +23,7 @@ impl Machine {
         let first = !std::mem::replace(&mut self.state.observed, true);
         let by_hand = !first && !ours;
         let ours = ours || self.state.echo;
-        let outage = std::mem::take(&mut self.state.docker_down);
+        self.on_docker_back(now);
         if let Container::Exited { at, .. }
         | Container::Signalled { at, .. }
         | Container::Stopped { at }
@@ -43,32 +44,26 @@ impl Machine {
             } => {
                 self.on_up(now, Seen::Paused, started_at, spec_matches, by_hand);
             }
-            Container::Foreign => self.state.seen = Seen::Foreign,
+            Container::Foreign => self.set_down(Seen::Foreign),
             Container::Missing => self.on_missing(now),
             Container::Removed { at } if self.is_news(at) => self.on_missing(now),
             Container::Created { spec_matches } => {
-                self.state.seen = Seen::Created;
+                self.set_down(Seen::Created);
                 self.state.spec_matches = spec_matches;
             }
             Container::Restarting => self.on_restarting(now),
             Container::Exited { at, exit, spec_matches } if self.is_news(at) => {
-                self.on_exit(now, &exit, spec_matches, first);
-                if outage && self.state.settle.is_some() {
-                    // An engine that comes back starts its containers itself; that was no crash.
-                    self.state.settle = Some(Settle {
-                        until: now + self.policy.start_timeout,
-                        cause: Cause::Exited,
-                    });
+                if at.is_some_and(|at| self.state.started_at.is_some_and(|started| at >= started)) {
+                    self.state.ended = self.state.started_at;
                 }
+                self.state.spec_matches = spec_matches;
+                self.on_exit(now, &exit, ours, first);
             }
             Container::Signalled { at, signal } if self.is_news(at) && !ours && !HARMLESS.contains(&signal) => {
                 self.state.signalled.get_or_insert(signal);
             }
             Container::Stopped { at } if self.is_news(at) && !ours => {
-                self.state.settle = Some(Settle {
-                    until: now + STOP_SETTLES,
-                    cause: Cause::StoppedByPerson,
-                });
+                self.settle(now, STOP_SETTLES, Cause::StoppedByPerson)
             }
             // News of an earlier run, or the echo of our own action.
             Container::Removed { .. }
@@ -78,140 +73,92 @@ impl Machine {
         }
     }
 
-    /// An action of ours ended.
-    pub(super) fn on_finished(&mut self, now: Time, outcome: Outcome) {
-        let Some(action) = self.state.in_flight.take() else {
-            return;
-        };
-        match outcome {
-            Outcome::Done { container, at } => {
-                self.state.ours_until = self.state.ours_until.max(at);
-                self.state.last_failure = None;
-                self.state.settle = None;
-                self.state.observed = true;
-                match container {
-                    Container::Exited { exit, .. }
-                        if matches!(action, Action::Start { .. } | Action::Restart { .. }) =>
-                    {
-                        self.state.seen = Seen::Running;
-                        self.on_exit(now, &exit, true, false);
-                    }
-                    Container::Exited { .. } => self.set_down(Seen::Exited),
-                    Container::Missing => self.set_down(Seen::Missing),
-                    other => {
-                        if matches!(action, Action::Restart { .. })
-                            && matches!(other, Container::Running { started_at: None, .. })
-                        {
-                            self.set_down(Seen::Exited);
-                        }
-                        self.on_container(now, other, true);
-                    }
-                }
-            }
-            Outcome::Failed { error, kind } => self.on_failed(now, &action, error, kind),
-        }
-    }
-
-    fn on_failed(&mut self, now: Time, action: &Action, error: String, kind: Failure) {
-        match kind {
-            Failure::DockerUnreachable => self.state.docker_down = true,
-            Failure::Foreign => self.state.seen = Seen::Foreign,
-            Failure::Executable if !matches!(action, Action::Stop { .. }) => {
-                self.state.hold = Some(Cause::MissingExecutable)
-            }
-            Failure::Executable | Failure::Image | Failure::Other => {}
-        }
-        self.state.last_failure = Some((kind, error));
-        if !matches!(action, Action::Start { .. }) {
-            self.state.attempts = self.state.attempts.saturating_add(1);
-        }
-        self.state.next_start = Some(now + self.backoff());
-    }
-
     fn on_up(&mut self, now: Time, seen: Seen, started_at: Option<i64>, spec_matches: bool, by_hand: bool) {
         let state = &mut self.state;
+        // Docker may tell late of a run that is already over.
+        let over = started_at.is_some() && started_at == state.ended;
+        if over || matches!((state.started_at, started_at), (Some(known), Some(told)) if told < known) {
+            return;
+        }
         let same_run = match (state.started_at, started_at) {
             (Some(known), Some(told)) => known == told,
             _ => state.seen.is_up(),
         };
-        // Docker may tell late of a run that is already over.
-        if matches!((state.started_at, started_at), (Some(known), Some(told)) if told < known) {
-            return;
-        }
-        state.spec_matches = spec_matches;
-        if same_run {
+        if same_run && state.seen.is_up() {
             if state.seen != seen {
-                state
-                    .trackers
-                    .values_mut()
-                    .for_each(crate::sync::Tracker::forget_windows);
+                state.trackers.values_mut().for_each(Tracker::forget_windows);
             }
         } else {
+            state.next_start = None;
+            state.last_failure = None;
+        }
+        if !same_run {
             state.up_since = Some(now);
             state.echo = false;
             state.signalled = None;
             state.trackers = self.policy.trackers();
             state.activity = None;
-            state.block_rate = None;
-            // Somebody started by hand what was stopped or held: that is as good as `start`.
-            let by_hand = by_hand && state.seen == Seen::Exited;
-            if by_hand && state.desired != Desired::Running {
+            // Only a person starts what we have stopped: that is as good as `start`.
+            if by_hand && state.parked {
                 state.desired = Desired::Running;
-            }
-            if by_hand && state.hold.take().is_some() {
-                self.state.cures.forgive();
+                if state.hold.take().is_some() {
+                    state.cures.forgive();
+                }
             }
         }
-        let state = &mut self.state;
         if state.desired == Desired::StoppedByPerson {
             state.desired = Desired::Running;
         }
         state.seen = seen;
+        state.spec_matches = spec_matches;
         state.started_at = started_at.or(state.started_at.filter(|_| same_run));
         state.up_since.get_or_insert(now);
         state.settle = None;
-        state.next_start = None;
-        state.last_failure = None;
+        state.down_by = None;
+        state.parked = false;
         state.asked = false;
     }
 
     fn on_missing(&mut self, now: Time) {
         let known = !matches!(self.state.seen, Seen::Missing | Seen::Unknown | Seen::Foreign);
         let theirs = known && self.state.in_flight.is_none() && !self.state.echo;
+        let stopped = self.state.settle.is_some_and(|s| s.cause == Cause::StoppedByPerson);
         self.set_down(Seen::Missing);
-        if theirs && self.state.desired == Desired::Running {
-            self.state.settle = Some(Settle {
-                until: now + KILL_SETTLES,
-                cause: Cause::Removed,
-            });
+        if !theirs || self.state.desired != Desired::Running {
+            return;
+        }
+        if stopped {
+            // First stopped, then tidied away: it is not wanted.
+            self.state.settle = None;
+            self.state.desired = Desired::StoppedByPerson;
+        } else {
+            self.settle(now, KILL_SETTLES, Cause::Removed);
         }
     }
 
     fn on_restarting(&mut self, now: Time) {
         if self.state.seen.is_up() || self.state.seen == Seen::Unknown {
             self.set_down(Seen::Restarting);
-            self.state.settle = Some(Settle {
-                until: now + self.policy.start_timeout,
-                cause: Cause::Exited,
-            });
+            self.settle(now, self.policy.start_timeout, Cause::Exited);
         }
     }
 
-    fn on_exit(&mut self, now: Time, exit: &Exit, spec_matches: bool, first: bool) {
-        let was_up = self.state.seen.is_up();
-        let asked = self.is_ours_stop() || self.state.echo;
+    /// `ours` says that we asked for this end; `first` that it may lie far back.
+    pub(super) fn on_exit(&mut self, now: Time, exit: &Exit, ours: bool, first: bool) {
+        let before = self.state.seen;
         let signalled = self.state.signalled.take();
-        self.state.spec_matches = spec_matches;
-        if was_up || first || self.state.seen == Seen::Restarting {
+        if before.is_up() || first || before == Seen::Restarting {
             self.state.last_exit = Some(LastExit {
                 at: now,
                 code: exit.code,
                 oom: exit.oom,
             });
         }
-        let down_before = matches!(self.state.seen, Seen::Exited);
         self.set_down(Seen::Exited);
-        if asked || self.state.desired != Desired::Running || self.state.hold.is_some() || (down_before && !first) {
+        let state = &self.state;
+        let known = before == Seen::Exited && !first;
+        let unwanted = state.desired != Desired::Running || state.hold.is_some() || state.parked;
+        if known || unwanted || (ours && !self.is_starting()) {
             return;
         }
         if let Some(cause) = signature::fatal(exit, signalled.is_some()) {
@@ -221,55 +168,49 @@ impl Machine {
         }
         if first {
             // News of how it ended may still be on its way.
-            self.state.settle = Some(Settle {
-                until: now + KILL_SETTLES,
-                cause: Cause::Exited,
-            });
+            self.settle(now, KILL_SETTLES, Cause::Exited);
             return;
         }
-        let stopped = self.state.settle.is_some_and(|s| s.cause == Cause::StoppedByPerson);
+        let back = self.state.docker_back;
+        if signalled.is_none() && back.is_some_and(|back| now.since(back) < self.policy.start_timeout) {
+            // An engine that comes back starts its containers itself; that was no crash.
+            self.settle(now, self.policy.start_timeout, Cause::Exited);
+            return;
+        }
+        self.state.crash_restarts += 1;
         match signalled {
-            _ if stopped => {}
-            Some(SIGKILL) => {
-                self.state.settle = Some(Settle {
-                    until: now + KILL_SETTLES,
-                    cause: Cause::Killed,
-                })
-            }
-            Some(_) => {
-                self.state.settle = Some(Settle {
-                    until: now + STOP_SETTLES,
-                    cause: Cause::Killed,
-                })
-            }
+            _ if self.state.settle.is_some_and(|s| s.cause == Cause::StoppedByPerson) => {}
+            Some(SIGKILL) => self.settle(now, KILL_SETTLES, Cause::Killed),
+            Some(_) => self.settle(now, STOP_SETTLES, Cause::Killed),
             None => {
                 self.count_crash(now);
-                self.state.settle = Some(Settle {
-                    until: now + self.policy.start_timeout,
-                    cause: Cause::Exited,
-                });
+                let cause = if exit.oom { Cause::OutOfMemory } else { Cause::Exited };
+                self.settle(now, self.policy.start_timeout, cause);
             }
+        }
+    }
+
+    /// Waits for what else is told about an end, and for Docker's own policy to mend it.
+    fn settle(&mut self, now: Time, wait: Duration, cause: Cause) {
+        let until = now + wait;
+        self.state.settle = Some(Settle { until, cause });
+        if !self.state.seen.is_up() {
+            self.state.down_by = Some(cause);
         }
     }
 
     fn count_crash(&mut self, now: Time) {
         let state = &mut self.state;
-        state.crash_restarts += 1;
         state.crashes.push_back(now);
-        while state.crashes.front().is_some_and(|t| now.since(*t) > CRASH_WINDOW) {
-            state.crashes.pop_front();
-        }
-        state.crashes.truncate(CRASH_LOOP);
+        state.crashes.retain(|t| now.since(*t) <= CRASH_WINDOW);
         state.crash_loop |= state.crashes.len() >= CRASH_LOOP;
+        state.crashes.truncate(CRASH_LOOP);
     }
 
-    fn set_down(&mut self, seen: Seen) {
+    pub(super) fn set_down(&mut self, seen: Seen) {
         self.state.seen = seen;
         self.state.up_since = None;
-        self.state
-            .trackers
-            .values_mut()
-            .for_each(crate::sync::Tracker::forget_windows);
+        self.forget_windows();
     }
 
     /// Whether news from Docker's `at` is about this run and not about an action of ours that is over.
@@ -279,20 +220,7 @@ impl Machine {
         !before_this_run && self.state.ours_until.is_none_or(|until| at > until)
     }
 
-    fn is_ours_stop(&self) -> bool {
-        matches!(self.state.in_flight, Some(ref a) if !matches!(a, Action::Start { .. }))
-    }
-
-    /// The wait before the next start of ours: nothing at first, then doubling up to the cap.
-    pub(super) fn backoff(&self) -> Duration {
-        let doublings = self.state.attempts.saturating_sub(1).min(30);
-        match self.state.attempts {
-            0 => Duration::ZERO,
-            _ => self
-                .policy
-                .backoff_initial
-                .saturating_mul(1 << doublings)
-                .min(self.policy.backoff_max),
-        }
+    fn is_starting(&self) -> bool {
+        matches!(self.state.in_flight, Some(Action::Start { .. }))
     }
 }

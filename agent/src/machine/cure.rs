@@ -75,6 +75,18 @@ impl Cures {
         trial.judged = false;
     }
 
+    /// Takes back the last order for `cause`: it was not carried out. False when there was none.
+    pub fn take_back(&mut self, cause: Cause) -> bool {
+        let Some(trial) = self.open.get_mut(&cause) else {
+            return false;
+        };
+        trial.tries -= 1;
+        if trial.tries == 0 {
+            self.open.remove(&cause);
+        }
+        self.spent.pop_back().is_some()
+    }
+
     /// Notes that `chain` stands at these heights; returns the causes whose cure has thereby helped.
     pub fn moved(&mut self, chain: Chain, best: Option<u64>, finalized: Option<u64>) -> Vec<Cause> {
         if self.open.is_empty() {

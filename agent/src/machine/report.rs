@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::evidence::Fault;
 use super::{Action, Cause, Desired, Machine, Seen};
 use crate::event::{Chain, Time, named};
 use crate::sync::Verdict;
@@ -85,14 +86,17 @@ impl Machine {
 
     fn running_phase(&self) -> Phase {
         let now = self.state.now;
-        if let Some((cause, ..)) = self.fault(now).filter(|(_, _, lasted, window)| lasted >= window) {
-            return match cause {
+        if let Some(fault) = self.fault(now).filter(Fault::is_due) {
+            return match fault.cause {
                 Cause::Isolated => Phase::Isolated,
                 Cause::Stalled => Phase::Stalled,
                 _ => Phase::Frozen,
             };
         }
-        let verdicts = || self.state.trackers.keys().map(|c| self.verdict(now, *c));
+        let verdicts = || {
+            let chains = self.state.trackers.keys().map(|c| (*c, self.verdict(now, *c)));
+            chains.filter(|(chain, verdict)| *verdict != Verdict::Isolated || !self.blocks_arrive_beside(*chain))
+        };
         let order = [
             (Verdict::Isolated, Phase::Isolated),
             (Verdict::Stalled, Phase::Stalled),
@@ -103,12 +107,12 @@ impl Machine {
         ];
         order
             .into_iter()
-            .find(|(verdict, _)| verdicts().any(|v| v == *verdict))
+            .find(|(verdict, _)| verdicts().any(|(_, v)| v == *verdict))
             .map_or(Phase::Starting, |(_, phase)| phase)
     }
 
     pub fn health(&self) -> Health {
-        if let Some(worst) = self.causes().into_iter().map(severity).max() {
+        if let Some(worst) = self.causes().into_iter().map(|c| self.severity(c)).max() {
             return worst;
         }
         let now = self.state.now;
@@ -127,7 +131,7 @@ impl Machine {
             .into_iter()
             .map(|cause| Problem {
                 cause,
-                health: severity(cause),
+                health: self.severity(cause),
                 text: self.explain(cause),
             })
             .collect();
@@ -161,7 +165,9 @@ impl Machine {
                 },
             });
         }
-        let (cause, _, lasted, window) = self.fault(state.now)?;
+        let Fault {
+            cause, lasted, window, ..
+        } = self.fault(state.now)?;
         if state.cures.given_up(cause) {
             return None;
         }
@@ -236,16 +242,15 @@ impl Machine {
             state.last_failure.is_some() && state.hold.is_none() && state.seen != Seen::Foreign,
             Cause::ActionFailed,
         );
-        let down = matches!(state.seen, Seen::Exited | Seen::Restarting);
         let wanted = state.desired == Desired::Running && state.hold.is_none() && !state.disk_stop;
-        add(
-            down && wanted && state.last_exit.is_some() && state.in_flight.is_none(),
-            Cause::Exited,
-        );
-        add(
-            state.last_exit.as_ref().is_some_and(|e| e.oom) && !self.ran_long(),
-            Cause::OutOfMemory,
-        );
+        if let Some(cause) = state
+            .down_by
+            .filter(|_| wanted && !state.crash_loop && state.in_flight.is_none())
+        {
+            add(!matches!(cause, Cause::DiskFreed | Cause::OutOfMemory), cause);
+        }
+        let oom = state.last_exit.as_ref().is_some_and(|e| e.oom);
+        add(oom && !self.ran_long(), Cause::OutOfMemory);
         if let Some(cause) = state.hold {
             causes.push(cause);
         }
@@ -256,9 +261,9 @@ impl Machine {
     }
 
     fn running_causes(&self, causes: &mut Vec<Cause>) {
-        let Self { state, .. } = self;
+        let Self { state, policy } = self;
         let now = state.now;
-        if let Some((cause, ..)) = self.fault(now).filter(|(_, _, lasted, window)| lasted >= window) {
+        if let Some(Fault { cause, .. }) = self.fault(now).filter(Fault::is_due) {
             let given_up = state.cures.given_up(cause);
             match cause {
                 Cause::NoExporter if given_up => causes.push(Cause::Blind),
@@ -271,24 +276,26 @@ impl Machine {
             }
             return;
         }
-        let mut quiet = false;
-        let mut falling = false;
-        let mut blind = false;
         for (chain, tracker) in &state.trackers {
-            quiet |= self.verdict(now, *chain) == Verdict::Quiet;
-            falling |= tracker.falling_behind(now);
-            let stale = tracker
-                .sampled_at()
-                .is_some_and(|at| now.since(at) > self.policy.windows.stale_after);
-            let garbage = tracker.last_error().is_some_and(|e| !e.is_silence()) && tracker.sample().is_none();
-            blind |= tracker.last_error().is_some() && (stale || garbage);
+            let verdict = self.verdict(now, *chain);
+            // With `--sync warp` the parachain's exporter comes up only after the relay chain has synced.
+            let may_be_late = !tracker.answered() && (self.is_young(now) || self.relay_is_syncing(now));
+            let silent = tracker.unanswered() >= policy.frozen_after;
+            let found = [
+                (verdict == Verdict::Isolated, Cause::Isolated),
+                (verdict == Verdict::Quiet, Cause::Quiet),
+                (tracker.falling_behind(now), Cause::FallingBehind),
+                (silent && !may_be_late, Cause::Blind),
+            ];
+            let found = found.into_iter().filter(|(wrong, _)| *wrong).map(|(_, cause)| cause);
+            causes.extend(found);
         }
-        let found = [
-            (quiet, Cause::Quiet),
-            (falling, Cause::FallingBehind),
-            (blind, Cause::Blind),
-        ];
-        causes.extend(found.into_iter().filter(|(wrong, _)| *wrong).map(|(_, cause)| cause));
+        causes.sort_unstable();
+        causes.dedup();
+    }
+
+    fn relay_is_syncing(&self, now: Time) -> bool {
+        self.verdict(now, Chain::Relaychain) == Verdict::Syncing
     }
 
     fn ran_long(&self) -> bool {
@@ -296,23 +303,27 @@ impl Machine {
             .up_since
             .is_some_and(|since| self.state.now.since(since) >= self.policy.backoff_reset)
     }
-}
 
-/// How bad a cause is while it lasts.
-fn severity(cause: Cause) -> Health {
-    match cause {
-        Cause::Quiet
-        | Cause::FallingBehind
-        | Cause::ClockOff
-        | Cause::DiskLow
-        | Cause::DockerUnreachable
-        | Cause::Blind
-        | Cause::OutOfMemory
-        | Cause::Paused
-        | Cause::NetworkDown
-        | Cause::ActionFailed
-        | Cause::Exited
-        | Cause::NoExporter => Health::Degraded,
-        _ => Health::Critical,
+    /// How bad a cause is while it lasts.
+    fn severity(&self, cause: Cause) -> Health {
+        match cause {
+            // Not, or not yet, a fault: the parachain's blocks arrive, or the network is in doubt.
+            Cause::Isolated if self.fault(self.state.now).is_none_or(|f| !f.is_due()) => Health::Degraded,
+            Cause::Quiet
+            | Cause::FallingBehind
+            | Cause::ClockOff
+            | Cause::DiskLow
+            | Cause::DockerUnreachable
+            | Cause::Blind
+            | Cause::OutOfMemory
+            | Cause::Paused
+            | Cause::NetworkDown
+            | Cause::ActionFailed
+            | Cause::Exited
+            | Cause::Killed
+            | Cause::Removed
+            | Cause::NoExporter => Health::Degraded,
+            _ => Health::Critical,
+        }
     }
 }

@@ -35,9 +35,6 @@ impl Machine {
                 let offset = state.host.clock_offset_ms.unwrap_or_default();
                 format!("the host's clock is off by {offset:.0} ms and collating needs exact time: check chrony")
             }
-            Cause::Isolated if state.host.network_ok == Some(false) => {
-                "no peers, and the host's own network is down: no restart helps until it is back".to_owned()
-            }
             _ => sentence(cause).to_owned(),
         }
     }

@@ -216,7 +216,7 @@ pub(super) fn evidence(chain: Chain, tracker: &Tracker) -> String {
         number(sample.and_then(|s| s.best)),
         number(sample.and_then(|s| s.target)),
         number(sample.and_then(|s| s.peers)),
-        tracker.stuck().as_secs(),
+        tracker.stuck().total().as_secs(),
         tracker.alone().as_secs(),
         tracker.last_error().map_or("ok", |e| status::Scrape::from(e).name()),
     )

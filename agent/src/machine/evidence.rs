@@ -1,0 +1,221 @@
+//! What is known about the two chains, the container's work and the host, and the fault that follows.
+
+use std::time::Duration;
+
+use super::{Action, Cause, Machine, Seen};
+use crate::event::{Activity, Chain, HostFacts, Sample, ScrapeError, Time};
+use crate::sync::{Context, Tracker, Verdict};
+
+/// CPU clearly above idle, percent of one core.
+const BUSY_CPU: f64 = 50.0;
+/// Block reads clearly above idle, bytes per second.
+const BUSY_READS: u64 = 1 << 20;
+/// A look at the container's activity says nothing about a later time than this.
+const ACTIVITY_HOLDS: Duration = Duration::from_mins(2);
+
+/// A fault that a restart might cure, due or still growing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) cause: Cause,
+    /// The chain that has it; `None` is the whole node.
+    pub(super) chain: Option<Chain>,
+    pub(super) lasted: Duration,
+    /// How long it has to last before it is believed.
+    pub(super) window: Duration,
+}
+
+impl Fault {
+    pub(super) fn is_due(&self) -> bool {
+        self.lasted >= self.window
+    }
+}
+
+impl Machine {
+    pub(super) fn on_sample(&mut self, now: Time, chain: Chain, sample: Sample, actions: &mut Vec<Action>) {
+        if self.state.seen == Seen::Unknown {
+            // A trace may begin with samples: something runs.
+            self.state.seen = Seen::Running;
+            self.state.up_since = Some(now);
+        }
+        let context = self.context(now, chain);
+        let windows = self.policy.windows;
+        let Some(tracker) = self.state.trackers.get_mut(&chain) else {
+            return;
+        };
+        let progress = tracker.observe(now, sample, &windows, context);
+        let (best, finalized) = (tracker.best_high(), tracker.finalized_high());
+        if self.state.cures.exporter_answers() {
+            actions.push(Action::Judged {
+                cause: Cause::NoExporter,
+                helped: true,
+            });
+        }
+        if progress {
+            for cause in self.state.cures.moved(chain, best, finalized) {
+                actions.push(Action::Judged { cause, helped: true });
+            }
+        }
+    }
+
+    pub(super) fn on_miss(&mut self, now: Time, chain: Chain, error: ScrapeError) {
+        let busy = self.is_busy(now);
+        if let Some(tracker) = self.state.trackers.get_mut(&chain) {
+            tracker.miss(now, error, &self.policy.windows, busy);
+        }
+    }
+
+    pub(super) fn on_host(&mut self, facts: HostFacts) {
+        let floor = self.policy.disk_floor;
+        match facts.disk_free_bytes {
+            Some(free) if free < floor => self.state.disk_stop = true,
+            // Half the floor more than the floor: no start that is stopped at once.
+            Some(free) if free >= floor.saturating_add(floor / 2) => self.on_room(),
+            _ => {}
+        }
+        self.state.host = facts;
+    }
+
+    /// There is room on the disk (again).
+    fn on_room(&mut self) {
+        let state = &mut self.state;
+        if !std::mem::replace(&mut state.disk_stop, false) {
+            return;
+        }
+        if state.hold == Some(Cause::DiskFull) {
+            state.hold = None;
+        }
+        if !state.seen.is_up() {
+            state.down_by = Some(Cause::DiskFreed);
+        }
+    }
+
+    pub(super) fn on_activity(&mut self, now: Time, activity: Activity) {
+        let before = self.state.activity.replace((now, activity));
+        let reads = before.and_then(|(at, old)| {
+            let read = activity.block_read_bytes?.checked_sub(old.block_read_bytes?)?;
+            read.checked_div(now.since(at).as_secs())
+        });
+        self.state.busy =
+            activity.cpu_percent.is_some_and(|cpu| cpu >= BUSY_CPU) || reads.is_some_and(|rate| rate >= BUSY_READS);
+    }
+
+    /// The gravest fault that there are signs of.
+    pub(super) fn fault(&self, now: Time) -> Option<Fault> {
+        let Self { policy, state } = self;
+        let windows = &policy.windows;
+        let extension = windows.activity_extension;
+        let answered = state.trackers.values().any(Tracker::answered);
+        // An exporter that nobody has looked at yet, or that had never answered while another did, says nothing.
+        let asked = state.trackers.values().filter(|t| {
+            if answered {
+                t.answered()
+            } else {
+                t.last_error().is_some()
+            }
+        });
+        let silence: Option<Vec<_>> = asked.map(Tracker::silent).collect();
+        let shortest = silence.and_then(|all| all.into_iter().min_by_key(|silent| silent.total()));
+        if let Some(silent) = shortest {
+            let (cause, (lasted, window)) = if answered {
+                (Cause::Frozen, (silent.total(), policy.frozen_after))
+            } else {
+                (Cause::NoExporter, silent.against(policy.startup_grace, extension))
+            };
+            return Some(Fault {
+                cause,
+                chain: None,
+                lasted,
+                window,
+            });
+        }
+        self.isolated(now).or_else(|| self.stalled(now))
+    }
+
+    fn isolated(&self, now: Time) -> Option<Fault> {
+        let Self { policy, state } = self;
+        let windows = &policy.windows;
+        let network_in_doubt = match state.host.network_ok {
+            Some(true) => false,
+            Some(false) => return None,
+            // With no news of the host at all there is no witness that could be in doubt.
+            None => state.host != HostFacts::default(),
+        };
+        let is_fault =
+            |chain: &Chain| self.verdict(now, *chain) == Verdict::Isolated && !self.blocks_arrive_beside(*chain);
+        let (chain, tracker) = state.trackers.iter().find(|(chain, _)| is_fault(chain))?;
+        let doubt = if network_in_doubt {
+            windows.activity_extension.max(1)
+        } else {
+            1
+        };
+        Some(Fault {
+            cause: Cause::Isolated,
+            chain: Some(*chain),
+            lasted: tracker.alone(),
+            window: windows.isolated_after * doubt,
+        })
+    }
+
+    /// Whether a relay chain without peers does no harm yet: the parachain's blocks still arrive.
+    pub(super) fn blocks_arrive_beside(&self, chain: Chain) -> bool {
+        let parachain = self.state.trackers.get(&Chain::Parachain);
+        chain == Chain::Relaychain && parachain.is_some_and(|t| t.progressing(self.policy.windows.isolated_after))
+    }
+
+    fn stalled(&self, now: Time) -> Option<Fault> {
+        let windows = &self.policy.windows;
+        let is_stalled = |chain: &Chain| self.verdict(now, *chain) == Verdict::Stalled;
+        let (chain, tracker) = self.state.trackers.iter().find(|(chain, _)| is_stalled(chain))?;
+        let (lasted, window) = tracker.stuck().against(windows.stall_after, windows.activity_extension);
+        Some(Fault {
+            cause: Cause::Stalled,
+            chain: Some(*chain),
+            lasted,
+            window,
+        })
+    }
+
+    /// What the evidence says about one chain, the other chain and the host considered.
+    pub fn verdict(&self, now: Time, chain: Chain) -> Verdict {
+        let Some(tracker) = self.state.trackers.get(&chain) else {
+            return Verdict::Unknown;
+        };
+        if self.is_young(now) && !tracker.answered() {
+            return Verdict::Starting;
+        }
+        tracker.verdict(now, &self.policy.windows, self.context(now, chain))
+    }
+
+    pub(super) fn is_young(&self, now: Time) -> bool {
+        let up = self.state.up_since.filter(|_| self.state.seen.is_up());
+        up.is_some_and(|since| now.since(since) < self.policy.startup_grace)
+    }
+
+    fn context(&self, now: Time, chain: Chain) -> Context {
+        let windows = &self.policy.windows;
+        let relay = self.state.trackers.get(&Chain::Relaychain);
+        let relay = relay.filter(|_| chain == Chain::Parachain).map(|t| {
+            let verdict = t.verdict(now, windows, self.context(now, Chain::Relaychain));
+            let known = !matches!(verdict, Verdict::Unknown);
+            (
+                verdict == Verdict::Syncing,
+                known && !t.progressing(windows.stall_after / 2),
+            )
+        });
+        let (relay_syncing, relay_still) = relay.unwrap_or_default();
+        Context {
+            relay_syncing,
+            relay_still,
+            network_down: self.state.host.network_ok == Some(false),
+            busy: self.is_busy(now),
+        }
+    }
+
+    fn is_busy(&self, now: Time) -> bool {
+        let fresh = self
+            .state
+            .activity
+            .is_some_and(|(at, _)| now.since(at) <= ACTIVITY_HOLDS);
+        fresh && self.state.busy
+    }
+}

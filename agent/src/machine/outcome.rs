@@ -1,0 +1,112 @@
+//! How an action of ours ended, and Docker going and coming back.
+
+use std::time::Duration;
+
+use super::{Action, Cause, Machine, Seen};
+use crate::event::{Container, Failure, Outcome, Time};
+use crate::sync::Tracker;
+
+impl Machine {
+    /// An action of ours ended.
+    pub(super) fn on_finished(&mut self, now: Time, outcome: Outcome) {
+        // Not ours, or of a former life: the container's own news tell what came of it.
+        let Some(action) = self.state.in_flight.take() else {
+            return;
+        };
+        match outcome {
+            Outcome::Done { container, at } => self.on_done(now, &action, container, at),
+            Outcome::Failed { error, kind } => self.on_failed(now, &action, error, kind),
+        }
+    }
+
+    fn on_done(&mut self, now: Time, action: &Action, container: Container, at: Option<i64>) {
+        let state = &mut self.state;
+        // Docker's clock may have been set back: what it says now is what later news compare with.
+        state.ours_until = at.or(state.ours_until);
+        state.last_failure = None;
+        state.settle = None;
+        state.observed = true;
+        state.docker_down = false;
+        let starts = matches!(action, Action::Start { .. } | Action::Restart { .. });
+        state.parked &= !starts;
+        match container {
+            // It started and ended again before anybody could look.
+            Container::Exited { exit, .. } if starts => {
+                state.seen = Seen::Running;
+                self.on_exit(now, &exit, false, false);
+                self.state.spec_matches = true;
+            }
+            Container::Exited { .. } | Container::Created { .. } | Container::Missing if !starts => {
+                let seen = if container == Container::Missing {
+                    Seen::Missing
+                } else {
+                    Seen::Exited
+                };
+                self.set_down(seen);
+                self.state.parked = true;
+            }
+            running => {
+                if starts {
+                    state.started_at = None;
+                    if matches!(action, Action::Restart { .. }) {
+                        self.set_down(Seen::Exited);
+                    }
+                }
+                self.on_container(now, running, true);
+                // What was just made is what was asked for.
+                self.state.spec_matches |= starts;
+            }
+        }
+    }
+
+    fn on_failed(&mut self, now: Time, action: &Action, error: String, kind: Failure) {
+        match kind {
+            Failure::DockerUnreachable => self.on_docker_gone(),
+            Failure::Foreign => self.set_down(Seen::Foreign),
+            Failure::Executable if !matches!(action, Action::Stop { .. }) => {
+                self.state.hold = Some(Cause::MissingExecutable);
+            }
+            Failure::Executable | Failure::Image | Failure::Other => {}
+        }
+        if let (Action::Restart { cause }, Failure::DockerUnreachable, true) = (action, kind, self.state.seen.is_up()) {
+            // Nothing was done, so nothing was tried.
+            if self.state.cures.take_back(*cause) {
+                self.state.health_restarts -= 1;
+            }
+        }
+        self.state.last_failure = Some((kind, error));
+        if !matches!(action, Action::Start { .. }) {
+            self.state.attempts = self.state.attempts.saturating_add(1);
+        }
+        self.state.next_start = Some(now + self.backoff());
+    }
+
+    pub(super) fn on_docker_gone(&mut self) {
+        self.state.docker_down = true;
+        if self.state.settle.is_some_and(|s| s.cause == Cause::StoppedByPerson) {
+            // The engine is going down and takes its containers along: that was no person.
+            self.state.settle = None;
+            self.state.down_by = Some(Cause::Exited);
+        }
+    }
+
+    pub(super) fn on_docker_back(&mut self, now: Time) {
+        if std::mem::replace(&mut self.state.docker_down, false) {
+            self.state.docker_back = Some(now);
+            self.state.trackers.values_mut().for_each(Tracker::forget_silence);
+        }
+    }
+
+    /// The wait before the next start of ours: nothing at first, then doubling up to the cap.
+    pub(super) fn backoff(&self) -> Duration {
+        let doublings = self.state.attempts.saturating_sub(1).min(30);
+        match self.state.attempts {
+            0 => Duration::ZERO,
+            _ => self
+                .policy
+                .backoff_initial
+                .saturating_mul(1 << doublings)
+                .min(self.policy.backoff_max),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! One event in, actions out; time passing; what operators ask for.
+
+use std::time::Duration;
+
+use super::{Action, Cause, Desired, Machine, Pause, State};
+use crate::event::{Command, Event, Time};
+use crate::sync::Tracker;
+
+impl Machine {
+    /// Takes in one event at `now` and returns what has to be done about it, in order.
+    ///
+    /// `now` never goes back; an earlier time counts as the latest one seen.
+    #[must_use]
+    pub fn step(&mut self, now: Time, event: Event) -> Vec<Action> {
+        let now = now.max(self.state.now);
+        let mut actions = Vec::new();
+        if now.since(self.state.now) > self.policy.windows.gap_after {
+            self.forget_windows();
+        }
+        self.state.now = now;
+        match event {
+            Event::Container(news) => {
+                let ours = self.state.in_flight.is_some();
+                self.on_container(now, news, ours);
+            }
+            Event::Sample { chain, sample } => self.on_sample(now, chain, sample, &mut actions),
+            Event::ScrapeFailed { chain, error } => self.on_miss(now, chain, error),
+            Event::Host(facts) => self.on_host(facts),
+            Event::Activity(activity) => self.on_activity(now, activity),
+            Event::Docker { reachable: true } => self.on_docker_back(now),
+            Event::Docker { reachable: false } => self.on_docker_gone(),
+            Event::Gap => self.forget_windows(),
+            Event::Tick => {}
+            Event::Operator(command) => self.on_command(now, command, &mut actions),
+            Event::Finished(outcome) => self.on_finished(now, outcome),
+        }
+        self.pass_deadlines(now);
+        if self.state.in_flight.is_none()
+            && let Some(action) = self.decide(now, &mut actions)
+        {
+            self.state.in_flight = Some(action.clone());
+            actions.push(action);
+        }
+        self.tell(&mut actions);
+        actions
+    }
+
+    /// When [`Machine::step`] has to be called with [`Event::Tick`] if nothing else happens.
+    pub fn next_deadline(&self) -> Option<Time> {
+        let State {
+            pause,
+            settle,
+            next_start,
+            now,
+            ..
+        } = &self.state;
+        let deadlines = [pause.as_ref().map(|p| p.until), settle.map(|s| s.until), *next_start];
+        deadlines.into_iter().flatten().filter(|t| t > now).min()
+    }
+
+    pub(super) fn forget_windows(&mut self) {
+        self.state.trackers.values_mut().for_each(Tracker::forget_windows);
+    }
+
+    fn on_command(&mut self, now: Time, command: Command, actions: &mut Vec<Action>) {
+        let state = &mut self.state;
+        match command {
+            Command::Stop => {
+                state.desired = Desired::StoppedByOperator;
+                state.settle = None;
+                state.next_start = None;
+                state.asked = false;
+            }
+            Command::Start => self.take_up(now),
+            Command::Restart { .. } => {
+                self.take_up(now);
+                let state = &mut self.state;
+                let possible =
+                    !state.docker_down && !state.disk_stop && state.seen.is_up() && state.in_flight.is_none();
+                if possible {
+                    let action = Action::Restart { cause: Cause::Operator };
+                    state.in_flight = Some(action.clone());
+                    actions.push(action);
+                }
+            }
+            Command::Pause { seconds, reason } => {
+                let until = now + Duration::from_secs(seconds);
+                state.pause = Some(Pause { until, reason });
+            }
+            Command::Resume => {
+                state.pause = None;
+                state.cures.forgive();
+                state.next_start = state.next_start.map(|_| now);
+            }
+        }
+    }
+
+    /// `start` or `restart`: whatever kept it down is over.
+    fn take_up(&mut self, now: Time) {
+        let state = &mut self.state;
+        let down = !state.seen.is_up();
+        state.desired = Desired::Running;
+        state.asked = down;
+        state.hold = None;
+        state.crash_loop = false;
+        state.crashes.clear();
+        state.attempts = 0;
+        state.settle = None;
+        state.next_start = down.then_some(now);
+        state.cures.forgive();
+    }
+
+    /// What a passed deadline turns into.
+    fn pass_deadlines(&mut self, now: Time) {
+        let state = &mut self.state;
+        if state.pause.as_ref().is_some_and(|p| p.until <= now) {
+            state.pause = None;
+        }
+        if let Some(settle) = state.settle.filter(|s| s.until <= now) {
+            state.settle = None;
+            if settle.cause == Cause::StoppedByPerson && !state.seen.is_up() {
+                state.desired = Desired::StoppedByPerson;
+            }
+        }
+        let up = state.up_since.map(|since| now.since(since));
+        if up.is_some_and(|up| up >= self.policy.backoff_reset) {
+            state.attempts = 0;
+            state.crashes.clear();
+            state.crash_loop = false;
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The recent past of one chain: its speed, and whether its traffic suggests that it is at work.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Windows;
+use crate::event::{Sample, Time};
+
+/// Speed is averaged over this much of the recent past.
+const SPEED_OVER: Duration = Duration::from_mins(1);
+/// Traffic is averaged over at least this much: a burst of blocks that are then rejected is no work.
+const TRAFFIC_OVER: Duration = Duration::from_secs(30);
+/// Points are this far apart at least.
+const APART: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Pace {
+    points: VecDeque<Point>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Point {
+    at: Time,
+    best: Option<u64>,
+    target: Option<u64>,
+    bytes_in: Option<u64>,
+}
+
+impl Pace {
+    pub(super) fn note(&mut self, now: Time, sample: &Sample, windows: &Windows) {
+        if self.points.back().is_some_and(|p| now.since(p.at) < APART) {
+            return;
+        }
+        // One point may lie further back, so that rare samples have one to compare with.
+        let keep = SPEED_OVER.max(windows.gap_after);
+        while self.points.len() > 1 && self.points.get(1).is_some_and(|p| now.since(p.at) >= keep) {
+            self.points.pop_front();
+        }
+        let Sample {
+            best, target, bytes_in, ..
+        } = *sample;
+        self.points.push_back(Point {
+            at: now,
+            best,
+            target,
+            bytes_in,
+        });
+    }
+
+    /// Whether the traffic of a node that calls itself major-syncing suggests work: weak evidence.
+    ///
+    /// What arrived before the last progress (at `progressed_at`) has borne its fruit.
+    pub(super) fn is_active(&self, sample: &Sample, progressed_at: Option<Time>, windows: &Windows) -> bool {
+        if sample.major_syncing == Some(false) {
+            return false;
+        }
+        let later = |p: &&Point| progressed_at.is_none_or(|t| p.at >= t);
+        let told = || {
+            self.points
+                .iter()
+                .rev()
+                .filter(later)
+                .filter_map(|p| Some((p.at, p.bytes_in?)))
+        };
+        let Some((at, bytes)) = told().next() else { return false };
+        let old_enough = |(then, _): &(Time, u64)| at.since(*then) >= TRAFFIC_OVER;
+        let then = told().find(old_enough).or_else(|| told().last());
+        let rate = then.and_then(|(then, bytes_then)| {
+            let received = bytes.checked_sub(bytes_then)?;
+            received.checked_div(at.since(then).as_secs())
+        });
+        rate.is_some_and(|rate| rate >= windows.activity_bytes)
+    }
+
+    /// Blocks a second, and seconds until `distance` is covered at the speed at which it shrinks.
+    pub(super) fn speed(&self, now: Time, sample: &Sample, distance: Option<u64>) -> (Option<f64>, Option<u64>) {
+        let Some(then) = self.points.iter().find(|p| now.since(p.at) <= SPEED_OVER) else {
+            return (None, None);
+        };
+        let seconds = now.since(then.at).as_secs_f64();
+        let (Some(best), Some(best_then)) = (sample.best, then.best) else {
+            return (None, None);
+        };
+        if seconds < 1.0 {
+            return (None, None);
+        }
+        let per_second = |a: u64, b: u64| precise(a.saturating_sub(b)) / seconds;
+        let rate = per_second(best, best_then);
+        let target_rate = match (sample.target, then.target) {
+            (Some(target), Some(target_then)) => per_second(target, target_then),
+            _ => 0.0,
+        };
+        let closing = rate - target_rate;
+        let eta = distance
+            .filter(|_| closing > 0.001)
+            .and_then(|d| Duration::try_from_secs_f64(precise(d) / closing).ok())
+            .map(|d| d.as_secs());
+        (Some(rate), eta)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "heights stay far below 2^52")]
+fn precise(blocks: u64) -> f64 {
+    blocks as f64
+}
