@@ -74,8 +74,8 @@ enum Message {
 struct Line {
     time: Time,
     text: Vec<u8>,
-    /// Whether the wall clock may have moved against the agent's own.
-    anchor: bool,
+    /// Whether it says itself that nobody watched until now.
+    gap: bool,
 }
 
 impl Recorder {
@@ -106,7 +106,7 @@ impl Recorder {
             self.send(Line {
                 time,
                 text,
-                anchor: matches!(event, Event::Gap),
+                gap: matches!(event, Event::Gap),
             });
         }
     }
@@ -115,11 +115,7 @@ impl Recorder {
     pub fn action(&self, time: Time, action: &str, cause: &str) {
         let mut text = Vec::new();
         if trace::write_action(&mut text, time, action, cause).is_ok() {
-            self.send(Line {
-                time,
-                text,
-                anchor: false,
-            });
+            self.send(Line { time, text, gap: false });
         }
     }
 

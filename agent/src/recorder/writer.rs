@@ -26,7 +26,9 @@ pub(super) struct Writer {
     /// When the wall clock was noted last in the open file.
     anchored: Option<Time>,
     lost: Arc<AtomicU64>,
-    /// Lines lost since the last line on disk: the next one comes after a gap.
+    /// No line yet: nobody recorded until now.
+    fresh: bool,
+    /// Lines lost since the last line on disk.
     missing: u64,
     /// Since the disk refused, and when it is asked again.
     retry_at: Option<Instant>,
@@ -47,6 +49,7 @@ impl Writer {
             open: None,
             anchored: None,
             lost,
+            fresh: true,
             missing: 0,
             retry_at: None,
         }
@@ -67,6 +70,7 @@ impl Writer {
                 );
             }
             self.missing = 0;
+            self.fresh = false;
         }
     }
 
@@ -100,7 +104,7 @@ impl Writer {
             return Ok(());
         };
         let mut text = Vec::with_capacity(line.text.len() + 128);
-        if line.anchor
+        if line.gap
             || self
                 .anchored
                 .is_none_or(|at| line.time.since(at) >= ANCHOR_EVERY || line.time < at)
@@ -108,7 +112,8 @@ impl Writer {
             write_clock(&mut text, line.time, Timestamp::now().as_millisecond())?;
             self.anchored = Some(line.time);
         }
-        if self.missing > 0 {
+        // A replay must not take what was not recorded for silence.
+        if (self.fresh || self.missing > 0) && !line.gap {
             write_line(&mut text, line.time, &Event::Gap)?;
         }
         text.extend_from_slice(&line.text);
