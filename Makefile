@@ -21,7 +21,6 @@ demo: build ## watch a collator being pulled, run, lost and brought back (DEMO_K
 	@tests/with-engine.sh $(if $(DEMO_KEEP),--host-network) tests/demo $(STATIC)
 
 test: ## everything: format, lints, unit tests, a real engine, licences, shell, documents
-	@tests/setup shellcheck deny
 	@mkdir -p $(OUT) && : > $(T0RN_SKIP_FILE)
 	@status=0; $(MAKE) --no-print-directory --keep-going fmt clippy deny shell unit docs engine || status=$$?; \
 	 echo; sort -u $(T0RN_SKIP_FILE); exit $$status
@@ -52,11 +51,13 @@ engine: build
 	tests/with-engine.sh cargo test --locked -p t0rn-agent-tests
 
 deny:
+	@tests/setup deny && mkdir -p $(OUT)
 	cargo deny --log-level error check --hide-inclusion-graph licenses bans sources
 	@if timeout 120 cargo deny --log-level off fetch db; then cargo deny check --hide-inclusion-graph advisories; \
 	 else echo 'SKIPPED: advisories: the RustSec database cannot be fetched from here' | tee -a $(T0RN_SKIP_FILE); fi
 
 shell:
+	@tests/setup shellcheck
 	shellcheck -x $$(git ls-files | xargs grep -lIE '^#!.*(bash|/sh)$$')
 
 docs: build
