@@ -7,6 +7,9 @@ TRIPLE := x86_64-unknown-linux-gnu
 STATIC := $(OUT)/$(TRIPLE)/release
 # Tools that tests/setup keeps outside the tree.
 export PATH := $(CACHE)/bin:$(PATH)
+# What the tests and the benchmark are about.
+export T0RN_AGENT_BIN := $(STATIC)/t0rn-agent
+export T0RN_SIM_BIN := $(STATIC)/sim-collator
 # What cannot run on this machine writes one line here: `SKIPPED: what: why`.
 export T0RN_SKIP_FILE := $(OUT)/skipped
 
@@ -32,7 +35,7 @@ build: ## the static release binary: target/release/t0rn-agent
 	@mkdir -p $(OUT)/release && cp $(STATIC)/t0rn-agent $(OUT)/release/
 
 bench: build ## restart time against Docker's own policy, memory, CPU, size, replay (BENCH_MINUTES=60: the full hour)
-	@tests/with-engine.sh $(STATIC)/bench $(STATIC)
+	@tests/with-engine.sh $(STATIC)/bench
 
 clean: ## remove what was built here
 	cargo clean
@@ -47,7 +50,6 @@ unit:
 	cargo test --locked -p t0rn-agent
 
 engine: build
-	T0RN_AGENT_BIN=$(STATIC)/t0rn-agent T0RN_SIM_BIN=$(STATIC)/sim-collator \
 	tests/with-engine.sh cargo test --locked -p t0rn-agent-tests
 
 deny:

@@ -1,16 +1,13 @@
 //! Measures what the agent promises in figures, prints each beside its goal, and fails when one is missed.
 //!
-//! usage: `bench DIRECTORY`, the directory of the static binaries `t0rn-agent` and `sim-collator`.
-//! `BENCH_ROUNDS`: deaths of each container (20). `BENCH_MINUTES`: how long to watch the agent (3).
-//! Needs a Docker engine.
+//! `BENCH_ROUNDS`: deaths of each container (20). `BENCH_MINUTES`: how long to watch the agent (3). Run it through
+//! `tests/with-engine.sh`; `T0RN_AGENT_BIN` and `T0RN_SIM_BIN` name the static binaries.
 
 #![expect(clippy::print_stdout, reason = "its output is a table")]
 
 use std::env;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead, BufReader, BufWriter, Write};
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,40 +15,44 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
-use serde_json::{Value, json};
-use tempfile::TempDir;
+use anyhow::{Context as _, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+use t0rn_agent_tests::agent::{Agent, binary};
+use t0rn_agent_tests::container::SimContainer;
+use t0rn_agent_tests::engine::Engine;
 
-const IMAGE: &str = "t0rn-bench-collator";
-const PLAIN: &str = "t0rn-bench-plain";
-const SUPERVISED: &str = "t0rn-bench-supervised";
-/// Docker's pauses between its restarts grow until a container ran for ten seconds.
+/// Docker's pauses between its restarts grow until a container has run for ten seconds.
 const DOCKER_FORGETS: Duration = Duration::from_secs(11);
 const REPLAYED: u32 = 1_000_000;
 
 fn main() -> Result<()> {
-    let binaries = env::args_os()
-        .nth(1)
-        .map(PathBuf::from)
-        .context("usage: bench DIRECTORY")?;
-    let mut table = vec![size(&binaries)?];
-    table.extend(replay(&binaries)?);
-    let bench = Bench::start(&binaries)?;
-    table.extend(bench.restarts(setting("BENCH_ROUNDS", 20)?)?);
-    table.extend(bench.footprint(Duration::from_secs(60 * u64::from(setting("BENCH_MINUTES", 3)?)))?);
-    drop(bench);
+    let rounds = setting("BENCH_ROUNDS", 20)?;
+    let minutes = setting("BENCH_MINUTES", 3)?;
+    let pause = Pause::until_interrupted()?;
+    let mut table = vec![size()?];
+    table.extend(replay()?);
 
-    println!("\n{:<60} {:>14}   goal", "figure", "measured");
+    let engine = Engine::shared()?;
+    let plain = SimContainer::run(&engine, &["--restart", "unless-stopped"], &[])?;
+    let mut agent = Agent::new(&engine, "bench", &[])?;
+    // The windows of the tests are short; what is promised is promised for the defaults.
+    agent.unset("health")?;
+    agent.unset("restart")?;
+    agent.start()?;
+    agent.wait_watched()?;
+    table.extend(restarts(&engine, &plain, &agent, rounds, &pause)?);
+    table.extend(footprint(&agent, minutes, &pause)?);
+
+    println!("\n{:<58} {:>12}   goal", "figure", "measured");
     for line in &table {
         let measured = format!("{:.3} {}", line.measured, line.unit);
-        let goal = line
-            .goal
-            .map(|goal| format!("≤ {goal} {}", line.unit))
-            .unwrap_or_default();
+        let goal = line.goal.map(|goal| format!("≤ {goal} {}", line.unit));
+        let missed = if line.missed() { "   MISSED" } else { "" };
         println!(
-            "{:<60} {measured:>14}   {goal}{}",
+            "{:<58} {measured:>12}   {}{missed}",
             line.figure,
-            if line.missed() { "   MISSED" } else { "" }
+            goal.unwrap_or_default()
         );
     }
     ensure!(!table.iter().any(Line::missed), "a goal was missed");
@@ -81,42 +82,42 @@ impl Line {
     }
 }
 
-fn size(binaries: &Path) -> Result<Line> {
-    let bytes = fs::metadata(binaries.join("t0rn-agent"))
-        .context("t0rn-agent; make build")?
-        .len();
-    Ok(Line::new("static binary", mib(bytes), "MiB", 10.0))
+fn size() -> Result<Line> {
+    Ok(Line::new(
+        "static binary",
+        mib(fs::metadata(binary()?)?.len()),
+        "MiB",
+        10.0,
+    ))
 }
 
 /// A trace of [`REPLAYED`] samples through the pure core.
-fn replay(binaries: &Path) -> Result<[Line; 2]> {
+fn replay() -> Result<[Line; 2]> {
     println!("replaying {REPLAYED} samples");
-    let work = tempfile::tempdir()?;
-    let trace = work.path().join("trace.jsonl");
-    let mut out = BufWriter::new(File::create(&trace)?);
+    let trace = tempfile::NamedTempFile::new()?;
+    let mut out = BufWriter::new(trace.reopen()?);
     writeln!(out, "{}", json!({"t": 0, "event": "container", "state": "running"}))?;
     for n in 0..REPLAYED / 2 {
         for (chain, rate) in [("parachain", 3), ("relaychain", 5)] {
-            writeln!(
-                out,
-                "{}",
-                json!({"t": 1 + 5 * n, "event": "sample", "chain": chain, "best": rate * n, "finalized": rate * n,
-                    "target": rate * n + 100, "peers": 12, "major_syncing": true, "queued_blocks": 0,
-                    "imported_total": rate * n, "bytes_in": 100_000 * u64::from(n), "process_start": 1_795_388_136})
-            )?;
+            let sample = json!({
+                "t": 1 + 5 * n, "event": "sample", "chain": chain, "best": rate * n, "finalized": rate * n,
+                "target": rate * n + 100, "peers": 12, "major_syncing": true, "queued_blocks": 0,
+                "imported_total": rate * n, "bytes_in": 100_000 * u64::from(n), "process_start": 1_795_388_136,
+            });
+            writeln!(out, "{sample}")?;
         }
     }
-    out.into_inner()?.sync_all()?;
+    out.flush()?;
 
     let began = Instant::now();
-    let mut replay = Command::new(binaries.join("t0rn-agent"))
+    let mut replay = Command::new(binary()?)
         .arg("replay")
-        .arg(&trace)
+        .arg(trace.path())
         .stdout(Stdio::null())
         .spawn()?;
     let mut peak = 0;
     let status = loop {
-        // The high-water mark only rises, so the last look before the end has nearly all of it.
+        // The high-water mark only rises: the last look before the end has nearly all of it.
         peak = memory(replay.id(), "VmHWM").unwrap_or(peak);
         if let Some(status) = replay.try_wait()? {
             break status;
@@ -124,173 +125,68 @@ fn replay(binaries: &Path) -> Result<[Line; 2]> {
         thread::sleep(Duration::from_millis(5));
     };
     let took = began.elapsed();
-    ensure!(status.success(), "t0rn-agent replay failed: {status}");
+    ensure!(status.success(), "t0rn-agent replay: {status}");
     Ok([
         Line::new(format!("replay of {REPLAYED} samples"), took.as_secs_f64(), "s", 2.0),
         Line::new("  its peak resident memory", mib(peak), "MiB", None),
     ])
 }
 
-/// Two containers of one image, one of them under an agent. Everything goes when it goes.
-struct Bench {
-    binary: PathBuf,
-    daemon: Child,
-    work: TempDir,
-    interrupted: Arc<AtomicBool>,
+/// Kills both containers in turn and takes Docker's own time stamps of each death and the next start.
+fn restarts(engine: &Engine, plain: &SimContainer, agent: &Agent, rounds: u32, pause: &Pause) -> Result<[Line; 3]> {
+    println!(
+        "{rounds} deaths of each container, in turn, {} s apart",
+        DOCKER_FORGETS.as_secs()
+    );
+    let events = Events::follow(engine)?;
+    let mut took = [Vec::new(), Vec::new()];
+    for _ in 0..rounds {
+        pause.sleep(DOCKER_FORGETS)?;
+        for (container, took) in [plain.name(), agent.container()].into_iter().zip(&mut took) {
+            let inspect = engine.inspect(container)?.context("the container is gone")?;
+            let pid = inspect["State"]["Pid"].as_i64().context("no pid")?;
+            let pid = Pid::from_raw(i32::try_from(pid)?).context("it does not run")?;
+            kill_process(pid, Signal::KILL)?;
+            let died = events.next(container, "die")?;
+            took.push(events.next(container, "start")? - died);
+        }
+        // So many deaths in a row are a crash loop, which the agent slows down; an operator's start forgets them.
+        agent.ok(["start"])?;
+    }
+    let [plain, supervised] = took.map(median);
+    Ok([
+        Line::new(
+            "death to running, Docker's unless-stopped alone (median)",
+            plain,
+            "s",
+            None,
+        ),
+        Line::new("death to running, under the agent (median)", supervised, "s", None),
+        Line::new("  ratio", supervised / plain, "x", 1.1),
+    ])
 }
 
-impl Drop for Bench {
-    fn drop(&mut self) {
-        // The agent first: it would bring its container back.
-        let _ = self.daemon.kill();
-        let _ = self.daemon.wait();
-        remove_all();
-    }
+/// What the agent itself costs while it scrapes two full pages every 5 s.
+fn footprint(agent: &Agent, minutes: u32, pause: &Pause) -> Result<[Line; 3]> {
+    println!("watching the agent for {minutes} min");
+    let pid = agent.pid()?;
+    let before = processor_seconds(pid)?;
+    let began = Instant::now();
+    pause.sleep(Duration::from_mins(minutes.into()))?;
+    let share = 100.0 * (processor_seconds(pid)? - before) / began.elapsed().as_secs_f64();
+    Ok([
+        Line::new(
+            format!("resident memory after {minutes} min"),
+            mib(memory(pid, "VmRSS")?),
+            "MiB",
+            8.0,
+        ),
+        Line::new("  its peak", mib(memory(pid, "VmHWM")?), "MiB", None),
+        Line::new("share of a core", share, "%", 0.05),
+    ])
 }
 
-impl Bench {
-    fn start(binaries: &Path) -> Result<Self> {
-        let interrupted = Arc::new(AtomicBool::new(false));
-        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-            signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
-        }
-        // Left behind where an earlier run was killed.
-        remove_all();
-        let work = tempfile::tempdir()?;
-        import_image(binaries, work.path())?;
-        let [plain, supervised] = [free_ports()?, free_ports()?];
-        let [para, relay] = plain.map(|(host, port)| format!("127.0.0.1:{host}:{port}"));
-        docker(&[
-            "create",
-            "--name",
-            PLAIN,
-            "--restart",
-            "unless-stopped",
-            "-p",
-            &para,
-            "-p",
-            &relay,
-            IMAGE,
-        ])?;
-        docker(&["start", PLAIN])?;
-
-        let config = work.path().join("agent.toml");
-        fs::write(&config, configuration(work.path(), supervised))?;
-        let log = File::create(work.path().join("agent.log"))?;
-        let binary = binaries.join("t0rn-agent");
-        let daemon = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL"])
-            .arg(&binary)
-            .arg("--config")
-            .args([&config])
-            .arg("run")
-            .stdin(Stdio::null())
-            .stderr(log)
-            .spawn()?;
-        let bench = Self {
-            binary,
-            daemon,
-            work,
-            interrupted,
-        };
-        bench.until("the agent watches a syncing collator", || {
-            let phase = bench.status()?["phase"].clone();
-            Ok(phase == "syncing" || phase == "synced")
-        })?;
-        Ok(bench)
-    }
-
-    /// Kills each container in turn and takes Docker's own time stamps of its death and its next start.
-    fn restarts(&self, rounds: u32) -> Result<[Line; 3]> {
-        println!(
-            "{rounds} deaths of each container, in turn, {} s apart",
-            DOCKER_FORGETS.as_secs()
-        );
-        let events = Events::follow()?;
-        let mut took = [Vec::new(), Vec::new()];
-        for _ in 0..rounds {
-            self.sleep(DOCKER_FORGETS)?;
-            for (container, took) in [PLAIN, SUPERVISED].into_iter().zip(&mut took) {
-                let pid = docker(&["inspect", "-f", "{{.State.Pid}}", container])?;
-                run(Command::new("kill").args(["-9", &pid]))?;
-                let died = events.next(container, "die")?;
-                took.push(events.next(container, "start")? - died);
-            }
-        }
-        let [plain, supervised] = took.map(median);
-        Ok([
-            Line::new(
-                "death to running, Docker's unless-stopped alone (median)",
-                plain,
-                "s",
-                None,
-            ),
-            Line::new("death to running, under the agent (median)", supervised, "s", None),
-            Line::new("  ratio", supervised / plain, "x", 1.1),
-        ])
-    }
-
-    /// What the agent itself costs while it scrapes two full pages every 5 s.
-    fn footprint(&self, duration: Duration) -> Result<[Line; 3]> {
-        println!("watching the agent for {} min", duration.as_secs() / 60);
-        let pid = self.daemon.id();
-        let before = processor_seconds(pid)?;
-        let began = Instant::now();
-        self.sleep(duration)?;
-        let used = processor_seconds(pid)? - before;
-        let share = 100.0 * used / began.elapsed().as_secs_f64();
-        Ok([
-            Line::new(
-                format!("resident memory after {} min", duration.as_secs() / 60),
-                mib(memory(pid, "VmRSS")?),
-                "MiB",
-                8.0,
-            ),
-            Line::new("  its peak", mib(memory(pid, "VmHWM")?), "MiB", None),
-            Line::new("share of a core", share, "%", 0.05),
-        ])
-    }
-
-    fn status(&self) -> Result<Value> {
-        let socket = self.work.path().join("agent.sock");
-        let out = Command::new(&self.binary)
-            .arg("--socket")
-            .arg(socket)
-            .args(["status", "--json"])
-            .output()?;
-        Ok(serde_json::from_slice(&out.stdout).unwrap_or(Value::Null))
-    }
-
-    fn until(&self, promise: &str, mut kept: impl FnMut() -> Result<bool>) -> Result<()> {
-        let began = Instant::now();
-        while !kept()? {
-            ensure!(
-                began.elapsed() < Duration::from_mins(1),
-                "{promise}: not within 60 s; {}",
-                self.last_words()
-            );
-            self.sleep(Duration::from_millis(300))?;
-        }
-        Ok(())
-    }
-
-    fn last_words(&self) -> String {
-        let log = fs::read_to_string(self.work.path().join("agent.log")).unwrap_or_default();
-        let from = log.lines().count().saturating_sub(10);
-        log.lines().skip(from).collect::<Vec<_>>().join("\n")
-    }
-
-    fn sleep(&self, duration: Duration) -> Result<()> {
-        let began = Instant::now();
-        while began.elapsed() < duration {
-            ensure!(!self.interrupted.load(Ordering::Relaxed), "interrupted");
-            thread::sleep(Duration::from_millis(100).min(duration));
-        }
-        Ok(())
-    }
-}
-
-/// What Docker says happened to the two containers, with its own clock.
+/// What Docker says happens to its containers, with its own clock.
 struct Events {
     stream: Child,
     lines: Receiver<String>,
@@ -304,8 +200,9 @@ impl Drop for Events {
 }
 
 impl Events {
-    fn follow() -> Result<Self> {
-        let mut stream = Command::new("docker")
+    fn follow(engine: &Engine) -> Result<Self> {
+        let mut stream = engine
+            .command()
             .args(["events", "--filter", "event=die", "--filter", "event=start"])
             .args(["--format", "{{.Actor.Attributes.name}} {{.Action}} {{.TimeNano}}"])
             .stdout(Stdio::piped())
@@ -324,7 +221,7 @@ impl Events {
             let line = self
                 .lines
                 .recv_timeout(deadline.saturating_duration_since(Instant::now()))
-                .with_context(|| format!("{container}: no {action} within 60 s"))?;
+                .with_context(|| format!("{container}: no {action} within a minute"))?;
             if let Some(nanoseconds) = line.strip_prefix(&wanted) {
                 return Ok(Duration::from_nanos(nanoseconds.parse()?).as_secs_f64());
             }
@@ -332,91 +229,26 @@ impl Events {
     }
 }
 
-fn configuration(work: &Path, [parachain, relaychain]: [(u16, u16); 2]) -> String {
-    let docker = env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
-    let docker = docker.trim_start_matches("unix://");
-    let work = work.display();
-    format!(
-        r#"
-[agent]
-state_dir = "{work}/state"
-socket = "{work}/agent.sock"
-docker = "{docker}"
-[collator]
-image = "{IMAGE}"
-pull = "never"
-container = "{SUPERVISED}"
-command = ["--base-path", "/node/data"]
-ports = ["127.0.0.1:{}:{}/tcp", "127.0.0.1:{}:{}/tcp"]
-[data]
-path = "{work}/data"
-target = "/node/data"
-[chains.parachain]
-metrics = "http://127.0.0.1:{}/metrics"
-[chains.relaychain]
-metrics = "http://127.0.0.1:{}/metrics"
-[health]
-scrape_interval = "5s"
-[metrics]
-listen = ""
-"#,
-        parachain.0, parachain.1, relaychain.0, relaychain.1, parachain.0, relaychain.0
-    )
-}
+/// Sleeps that Ctrl-C ends as an error, so that everything is removed on the way out.
+struct Pause(Arc<AtomicBool>);
 
-/// An image FROM scratch with the simulated collator in it.
-fn import_image(binaries: &Path, work: &Path) -> Result<()> {
-    let archive = work.join("image.tar");
-    run(Command::new("tar")
-        .arg("-C")
-        .arg(binaries)
-        .arg("-cf")
-        .arg(&archive)
-        .arg("sim-collator"))?;
-    let archive = archive.display().to_string();
-    docker(&[
-        "import",
-        "-c",
-        r#"ENTRYPOINT ["/sim-collator"]"#,
-        "-c",
-        "WORKDIR /node",
-        &archive,
-        IMAGE,
-    ])?;
-    Ok(())
-}
+impl Pause {
+    fn until_interrupted() -> Result<Self> {
+        let interrupted = Arc::new(AtomicBool::new(false));
+        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+            signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
+        }
+        Ok(Self(interrupted))
+    }
 
-fn remove_all() {
-    let _ = docker(&["rm", "-fv", PLAIN, SUPERVISED]);
-    let _ = docker(&["image", "rm", "-f", IMAGE]);
-}
-
-fn docker(args: &[&str]) -> Result<String> {
-    run(Command::new("docker").args(args))
-}
-
-/// Runs a command to its end and returns what it printed, without the last line break.
-fn run(command: &mut Command) -> Result<String> {
-    let out = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("{command:?}"))?;
-    ensure!(
-        out.status.success(),
-        "{command:?}: {}",
-        String::from_utf8_lossy(&out.stderr)
-    );
-    Ok(String::from_utf8_lossy(&out.stdout).trim().to_owned())
-}
-
-/// A free host port for each of the two exporters' ports.
-fn free_ports() -> Result<[(u16, u16); 2]> {
-    // Held together, so that they differ.
-    let held = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
-    Ok([
-        (held[0].local_addr()?.port(), 7001),
-        (held[1].local_addr()?.port(), 9616),
-    ])
+    fn sleep(&self, duration: Duration) -> Result<()> {
+        let began = Instant::now();
+        while began.elapsed() < duration {
+            ensure!(!self.0.load(Ordering::Relaxed), "interrupted");
+            thread::sleep(Duration::from_millis(100));
+        }
+        Ok(())
+    }
 }
 
 /// A line of `/proc/PID/status` that is given in kB, in bytes.
