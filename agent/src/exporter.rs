@@ -83,10 +83,8 @@ impl Exporter {
     pub fn new(chain: Chain, config: &config::Exporter, timeout: Duration) -> Result<Self, Unusable> {
         let client = reqwest::Client::builder()
             .user_agent(concat!("t0rn-agent/", env!("CARGO_PKG_VERSION")))
-            // Exporters are reached directly and speak plain HTTP. Without certificates there is nothing to
-            // load from the host, which may have none.
+            // Exporters are reached directly and speak plain HTTP.
             .no_proxy()
-            .tls_certs_only([])
             .redirect(reqwest::redirect::Policy::none())
             .http1_only()
             .pool_max_idle_per_host(1)
