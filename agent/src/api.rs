@@ -8,7 +8,7 @@ mod client;
 mod patience;
 mod socket;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::pin::pin;
 use std::sync::Arc;

@@ -6,6 +6,7 @@
 //! edges ([`config`], [`api`], [`status`], [`cli`], [`replay`], [`trace`]).
 
 pub mod api;
+pub mod cli;
 pub mod config;
 pub mod docker;
 pub mod event;

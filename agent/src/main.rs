@@ -1,1 +1,63 @@
-fn main() {}
+//! The binary: parse, set up logging, do what was asked, tell what went wrong, exit code.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use t0rn_agent::cli::{Cli, exit_code};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nothing can be told to somebody who does not listen.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    log_to_stderr(if cli.is_agent() { "info" } else { "warn" });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let done = runtime.map_err(Into::into).and_then(|runtime| {
+        let done = runtime.block_on(cli.execute(&mut io::stdout().lock()));
+        // A thread that hangs in a system call must not hold up the end.
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        done
+    });
+    let code = done.unwrap_or_else(|error| {
+        let code = exit_code(&error);
+        let mut stderr = io::stderr().lock();
+        for line in format!("{error:#}").lines().filter(|_| code != 0) {
+            let _ = writeln!(stderr, "error: {line}");
+        }
+        code
+    });
+    ExitCode::from(code)
+}
+
+/// `T0RN_AGENT_LOG`, else `RUST_LOG`, else `default`. The journal has its own timestamps.
+fn log_to_stderr(default: &str) {
+    let filter = ["T0RN_AGENT_LOG", "RUST_LOG"].into_iter().find_map(|name| {
+        let value = std::env::var(name).ok().filter(|value| !value.is_empty())?;
+        Some((name, value))
+    });
+    let parsed = filter.as_ref().map(|(name, value)| (name, EnvFilter::try_new(value)));
+    let (filter, fault) = match parsed {
+        None => (EnvFilter::new(default), None),
+        Some((_, Ok(filter))) => (filter, None),
+        Some((name, Err(error))) => (EnvFilter::new(default), Some((name, error))),
+    };
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(false);
+    if std::env::var_os("JOURNAL_STREAM").is_some() {
+        log.without_time().init();
+    } else {
+        log.init();
+    }
+    if let Some((variable, error)) = fault {
+        tracing::warn!(variable, %error, using = default, "log level not understood, write for instance: debug");
+    }
+}

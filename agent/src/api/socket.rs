@@ -21,11 +21,7 @@ pub enum BindError {
     NotASocket(PathBuf),
     /// The directory or the socket cannot be made.
     #[error("cannot listen on {}: {error}; check agent.socket and the rights on its directory", path.display())]
-    Io {
-        path: PathBuf,
-        #[source]
-        error: io::Error,
-    },
+    Io { path: PathBuf, error: io::Error },
 }
 
 /// Listens on `path`, mode 0660, owned by `group` when this host has that group.

@@ -1,10 +1,10 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-mod engine;
+pub(crate) mod engine;
 
 use std::path::PathBuf;
 
-use futures_util::{Stream, TryStreamExt};
+use futures_util::TryStreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinHandle;
 
@@ -15,9 +15,9 @@ use crate::status::Phase;
 /// Far beyond what any of this takes; who waits that long hangs.
 const LONG: Duration = Duration::from_mins(1);
 
-struct Agent {
+pub(crate) struct Agent {
     client: Client,
-    socket: PathBuf,
+    pub(crate) socket: PathBuf,
     commands: mpsc::Receiver<Request>,
     queue: mpsc::Sender<Request>,
     stop: oneshot::Sender<()>,
@@ -63,6 +63,10 @@ fn agent(log: Log, limits: Limits) -> Agent {
 }
 
 impl Agent {
+    pub(crate) fn with_log(log: Log) -> Self {
+        agent(log, Limits::default())
+    }
+
     async fn is_fine(&self) {
         assert_eq!(self.client.status(LONG).await.unwrap().summary, "fine");
     }
@@ -87,11 +91,6 @@ impl Agent {
         let _ = stream.read_to_end(&mut answer).await;
         String::from_utf8(answer).unwrap()
     }
-}
-
-async fn text(log: impl Stream<Item = Result<Vec<u8>, ClientError>>) -> Result<String, ClientError> {
-    let chunks: Vec<_> = log.try_collect().await?;
-    Ok(String::from_utf8(chunks.concat()).unwrap())
 }
 
 #[tokio::test]
@@ -261,17 +260,17 @@ async fn no_more_connections_are_served_at_once_than_the_limit() {
 #[tokio::test]
 async fn the_log_arrives_whole() {
     let agent = agent(Log::Short, Limits::default());
-    for follow in [false, true] {
-        let log = agent.client.logs(10, follow).await.unwrap();
-        assert_eq!(text(log).await.unwrap(), "line 0\nline 1\nline 2\n");
-    }
+    let whole = "line 0\nline 1\nline 2\n";
+    assert_eq!(agent.client.log(10).await.unwrap(), whole.as_bytes());
+    let followed: Vec<_> = agent.client.follow_log(10).await.unwrap().try_collect().await.unwrap();
+    assert_eq!(followed.concat(), whole.as_bytes());
 }
 
 #[tokio::test]
 async fn half_a_log_is_an_error() {
     let agent = agent(Log::Broken, Limits::default());
-    let log = agent.client.logs(10, false).await.unwrap();
-    assert!(matches!(text(log).await, Err(ClientError::Broken { .. })));
+    let error = agent.client.log(10).await.unwrap_err();
+    assert!(matches!(error, ClientError::Broken { .. }));
 }
 
 #[tokio::test]
@@ -281,14 +280,14 @@ async fn a_log_that_does_not_end_in_time_is_an_error_unless_followed() {
         ..Limits::default()
     };
     let agent = agent(Log::Silent, limits);
-    let log = agent.client.logs(10, false).await.unwrap();
-    assert!(matches!(text(log).await, Err(ClientError::Broken { .. })));
+    let error = agent.client.log(10).await.unwrap_err();
+    assert!(matches!(error, ClientError::Broken { .. }));
 }
 
 #[tokio::test]
 async fn without_a_container_the_log_is_an_error_in_words() {
     let agent = agent(Log::Missing, Limits::default());
-    let error = agent.client.logs(10, true).await.err().unwrap();
+    let error = agent.client.follow_log(10).await.err().unwrap();
     assert!(!error.is_unreachable());
     assert!(error.to_string().starts_with("there is no container yet"), "{error}");
 }
@@ -302,16 +301,16 @@ async fn a_follower_that_leaves_frees_its_place_and_dockers() {
             ..Limits::default()
         },
     );
-    let mut log = Box::pin(agent.client.logs(10, true).await.unwrap());
+    let mut log = Box::pin(agent.client.follow_log(10).await.unwrap());
     assert_eq!(log.try_next().await.unwrap().unwrap(), b"line 0\n");
-    let error = agent.client.logs(10, true).await.err().unwrap();
+    let error = agent.client.follow_log(10).await.err().unwrap();
     assert!(
         error.to_string().starts_with("1 clients follow the log already"),
         "{error}"
     );
     drop(log);
     agent.log_has_ended().await;
-    assert!(agent.client.logs(10, true).await.is_ok());
+    assert!(agent.client.follow_log(10).await.is_ok());
 }
 
 #[tokio::test]
@@ -325,7 +324,7 @@ async fn a_follower_outlasts_the_limit_of_other_connections() {
             ..Limits::default()
         },
     );
-    let mut log = Box::pin(agent.client.logs(10, true).await.unwrap());
+    let mut log = Box::pin(agent.client.follow_log(10).await.unwrap());
     // This one is over when the limit has passed, and was opened after the follower.
     let mut idle = agent.raw("").await;
     assert_eq!(idle.read(&mut [0]).await.unwrap(), 0);
@@ -345,7 +344,7 @@ async fn a_follower_that_reads_nothing_is_dropped_and_others_are_answered() {
     let _stuck = agent.raw(follow).await;
     agent.is_fine().await;
     agent.log_has_ended().await;
-    assert!(agent.client.logs(10, true).await.is_ok());
+    assert!(agent.client.follow_log(10).await.is_ok());
 }
 
 #[tokio::test]
@@ -369,11 +368,12 @@ async fn shutting_down_ends_open_logs_and_removes_the_socket() {
             ..Limits::default()
         },
     );
-    let log = agent.client.logs(10, true).await.unwrap();
+    let log = agent.client.follow_log(10).await.unwrap();
     agent.stop.send(()).unwrap();
     agent.served.await.unwrap();
     assert!(!agent.socket.exists());
-    assert!(matches!(text(log).await, Err(ClientError::Broken { .. })));
+    let log: Result<Vec<_>, _> = log.try_collect().await;
+    assert!(matches!(log, Err(ClientError::Broken { .. })));
     let error = agent.client.status(LONG).await.unwrap_err();
     assert!(matches!(error, ClientError::Missing(_)) && error.is_unreachable());
 }

@@ -2,7 +2,8 @@
 
 use super::human::{between, bytes, clean, count, duration, moment, shorten, width, wrap};
 use super::{
-    Agent, ChainStatus, Collation, Collator, Health, Host, LastIncident, Maintenance, Next, Scrape, Status, Verdict,
+    Agent, ChainStatus, Collation, Collator, Health, Host, LastIncident, Maintenance, Next, Restarts, Scrape, Status,
+    Verdict,
 };
 
 const COLUMNS: usize = 100;
@@ -20,7 +21,9 @@ impl Status {
     pub fn render(&self, colour: bool) -> String {
         let mut facts = self.chain_lines();
         facts.extend(self.collator_lines());
-        facts.push(row("host", &host_cells(&self.host)));
+        if self.host != Host::default() {
+            facts.push(row("host", &host_cells(&self.host)));
+        }
         facts.extend(self.collation.as_ref().map(|c| row("collation", &collation_cells(c))));
         if let Some(ec2) = &self.ec2 {
             let notice = ec2.notice.as_deref().map(|n| format!("notice: {}", clean(n)));
@@ -114,21 +117,32 @@ impl Status {
         lines
     }
 
-    fn collator_lines(&self) -> [String; 3] {
+    /// What is running, from which image, and how often it ended; without the lines that would say
+    /// nothing.
+    fn collator_lines(&self) -> Vec<String> {
         let c = &self.collator;
+        if *c == Collator::default() {
+            return Vec::new();
+        }
         let running = c.state.as_deref() == Some("running");
         let since = c.started_at.filter(|_| running).map(|at| between(at, self.time));
         let since = since.map(|time| format!(" for {time}")).unwrap_or_default();
         let state = format!("{}{since}", text(c.state.as_deref()));
         let id: String = text(c.id.as_deref()).chars().take(12).collect();
-        let mut image = vec![format!("image {}", text(c.image.as_deref()))];
-        let digits = "sha256:".len() + 12;
-        image.extend(c.digest.as_deref().map(|d| clean(d).chars().take(digits).collect()));
-        [
-            row("collator", &[state, text(c.container.as_deref()), format!("id {id}")]),
-            row("", &image),
-            row("", &self.restart_cells(c)),
-        ]
+        let mut lines = vec![row(
+            "collator",
+            &[state, text(c.container.as_deref()), format!("id {id}")],
+        )];
+        if c.image.is_some() || c.digest.is_some() {
+            let mut image = vec![format!("image {}", text(c.image.as_deref()))];
+            let digits = "sha256:".len() + 12;
+            image.extend(c.digest.as_deref().map(|d| clean(d).chars().take(digits).collect()));
+            lines.push(row("", &image));
+        }
+        if c.restarts != Restarts::default() || c.last_exit.is_some() {
+            lines.push(row("", &self.restart_cells(c)));
+        }
+        lines
     }
 
     fn restart_cells(&self, c: &Collator) -> [String; 3] {
@@ -182,13 +196,17 @@ impl Status {
         ]
     }
 
-    fn agent_cells(&self, a: &Agent) -> [String; 5] {
-        [
+    fn agent_cells(&self, a: &Agent) -> Vec<String> {
+        let time = format!("as of {}", self.time.strftime("%Y-%m-%d %H:%M:%S UTC"));
+        if *a == Agent::default() {
+            return vec!["?".to_owned(), time];
+        }
+        vec![
             text(a.version.as_deref()),
             format!("pid {}", known(a.pid, |pid| pid.to_string())),
             format!("up {}", known(a.uptime_seconds, duration)),
             format!("{} resident", known(a.rss_bytes, bytes)),
-            format!("as of {}", self.time.strftime("%Y-%m-%d %H:%M:%S UTC")),
+            time,
         ]
     }
 }

@@ -17,7 +17,7 @@ use crate::docker::Docker;
 
 /// What the engine's log is like.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Log {
+pub(crate) enum Log {
     /// Three lines.
     Short,
     /// One line, then the connection breaks.
@@ -28,13 +28,16 @@ pub(super) enum Log {
     Silent,
     /// There is no container.
     Missing,
+    /// The container was killed.
+    Exited,
 }
 
 #[derive(Debug)]
-pub(super) struct Engine {
-    pub(super) docker: Docker,
+pub(crate) struct Engine {
+    pub(crate) config: Config,
+    pub(crate) docker: Docker,
     /// Gets a message when the reader of a log has gone.
-    pub(super) ended: mpsc::UnboundedReceiver<()>,
+    pub(crate) ended: mpsc::UnboundedReceiver<()>,
     _dir: tempfile::TempDir,
 }
 
@@ -45,7 +48,7 @@ struct Answers {
 }
 
 impl Engine {
-    pub(super) fn start(log: Log) -> Self {
+    pub(crate) fn start(log: Log) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let socket: PathBuf = dir.path().join("docker.sock");
         let (tell, ended) = mpsc::unbounded_channel();
@@ -56,6 +59,7 @@ impl Engine {
         let config = Config::parse(&text, "test").unwrap();
         Self {
             docker: Docker::new(&config).unwrap(),
+            config,
             ended,
             _dir: dir,
         }
@@ -76,21 +80,28 @@ async fn answer(State(answers): State<Answers>, uri: Uri) -> Response {
         return (StatusCode::NOT_FOUND, json(words)).into_response();
     }
     if path.ends_with("/json") {
-        return json(
-            r#"{"Id": "ab12cd34ef56ab12cd34ef56", "Name": "/t0rn-collator", "Image": "sha256:0123",
-                "RestartCount": 0, "Config": {"Image": "example/collator:1",
-                "Labels": {"t0rn-agent.managed": "true"}},
-                "State": {"Status": "running", "Running": true, "Pid": 7, "ExitCode": 0,
-                "StartedAt": "2026-11-22T19:38:00Z", "FinishedAt": "0001-01-01T00:00:00Z"}}"#
-                .to_owned(),
-        );
+        let state = match answers.log {
+            Log::Exited => {
+                r#""Status": "exited", "Running": false, "Pid": 0, "ExitCode": 137, "OOMKilled": true,
+                "StartedAt": "2026-11-22T19:38:00Z", "FinishedAt": "2026-11-22T22:40:00Z""#
+            }
+            _ => {
+                r#""Status": "running", "Running": true, "Pid": 7, "ExitCode": 0,
+                "StartedAt": "2026-11-22T19:38:00Z", "FinishedAt": "0001-01-01T00:00:00Z""#
+            }
+        };
+        return json(format!(
+            r#"{{"Id": "ab12cd34ef56ab12cd34ef56", "Name": "/t0rn-collator", "Image": "sha256:0123",
+                "RestartCount": 0, "Config": {{"Image": "example/collator:1",
+                "Labels": {{"t0rn-agent.managed": "true"}}}}, "State": {{{state}}}}}"#
+        ));
     }
     if path.ends_with("/logs") {
         let ended = Arc::new(Mutex::new(Ended(answers.ended)));
         let lines = (0..).map(|n| Ok::<_, std::io::Error>(frame(&format!("line {n}\n"))));
         let lines = stream::iter(lines);
         let lines = match answers.log {
-            Log::Short | Log::Missing => lines.take(3).boxed(),
+            Log::Short | Log::Missing | Log::Exited => lines.take(3).boxed(),
             Log::Broken => {
                 let broken = stream::once(async { Err(std::io::ErrorKind::BrokenPipe.into()) });
                 lines.take(1).chain(broken).boxed()
