@@ -46,7 +46,7 @@ fn what_cannot_be_used_is_set_aside_and_never_more_than_five() {
         b"\0\0\0\0",
         b"{\"schema\":1,\"saved_unix_ms\":1,\"clock\":1,\"state\":3",
         b"{\"schema\":1,\"saved_unix_ms\":1,\"clock\":1,\"state\":\"text\"}",
-        b"{\"schema\":2,\"kept\":\"by a newer agent\"}",
+        b"{\"schema\":2,\"saved_unix_ms\":1,\"clock\":1,\"state\":3}",
         b"[]",
         b"\xff\xfe",
     ];
