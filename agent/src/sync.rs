@@ -107,6 +107,8 @@ pub struct Tracker {
     near: Duration,
     /// Observed time with no peers.
     alone: Duration,
+    /// The host's network was down at the look before.
+    cut_off: bool,
     pace: Pace,
     was_synced: bool,
     /// Since when, and from which distance, a chain that was synced is getting further behind.
@@ -135,6 +137,7 @@ impl Tracker {
             stuck: Lasting::default(),
             near: Duration::ZERO,
             alone: Duration::ZERO,
+            cut_off: false,
             pace: Pace::default(),
             was_synced: false,
             falling: None,
@@ -151,8 +154,8 @@ impl Tracker {
         }
         let looked = self.look(now, windows);
         let passed = match self.sampled_at {
-            // Failed looks in between were watching too, but what they saw is little.
-            Some(_) => (self.unanswered + looked).min(windows.gap_after),
+            // Failed looks in between were watching too; yet one answer after a long silence proves little.
+            Some(_) => (self.unanswered + looked).min(windows.gap_after.max(windows.stall_after / 2)),
             None => Duration::ZERO,
         };
         let progress = self.take_heights(&sample);
@@ -382,7 +385,7 @@ impl Tracker {
         windows: &Windows,
         context: Context,
     ) {
-        if context.network_down {
+        if std::mem::replace(&mut self.cut_off, context.network_down) || context.network_down {
             (self.alone, self.stuck) = (Duration::ZERO, Lasting::default());
             return;
         }
