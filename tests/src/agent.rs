@@ -42,6 +42,8 @@ impl<'a> Agent<'a> {
     pub fn new(engine: &'a Engine, name: &str, sim: &[&str]) -> Result<Self> {
         let image = image::sim(engine)?;
         let mut command = vec!["--collator", "--base-path", "/node/data", "--prometheus-external"];
+        // Blocks come several times within every window of the tests, as they do in real life.
+        command.extend(["--sim-block-time", "500", "--sim-relay-block-time", "500"]);
         command.extend_from_slice(sim);
         Self::with_image(engine, name, &image, command.into_iter().map(str::to_owned).collect())
     }
@@ -248,13 +250,15 @@ impl<'a> Agent<'a> {
         self.wait_for(&format!("phase {phase}"), timeout, |status| status["phase"] == phase)
     }
 
-    /// Waits until both chains are seen to sync or to be synced.
+    /// Waits until the agent sees the run that Docker tells of sync, or be synced.
     ///
     /// # Errors
     /// As [`Self::wait_for`].
     pub fn wait_watched(&self) -> Result<Value> {
         self.wait_for("a collator that is watched", Duration::from_secs(40), |status| {
-            status["phase"] == "syncing" || status["phase"] == "synced"
+            let seen = status["collator"]["started_at"].as_str().and_then(|at| at.get(..19));
+            let this_run = self.run_id().is_ok_and(|run| run.started_at.get(..19) == seen);
+            this_run && (status["phase"] == "syncing" || status["phase"] == "synced")
         })
     }
 

@@ -66,6 +66,8 @@ impl Setup {
         setup.put("collator.command", command);
         setup.put("collator.stop_timeout", "10s");
         setup.put("collator.user", "1000:1000");
+        // Given everywhere: more may be refused by the machine, which costs every start a second attempt.
+        setup.put("collator.nofile", 1024);
         let published = [(parachain, 7001), (relaychain, 9616), (control, 7999)];
         setup.put(
             "collator.ports",

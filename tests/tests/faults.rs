@@ -195,6 +195,7 @@ fn what_no_restart_cures_is_held_until_a_person_says_start() -> Result<()> {
             status["reasons"].to_string().contains("t0rn-agent start"),
             "{line}: the cure is not told: {status}"
         );
+        agent.wait_down(SOON)?;
         let starts = agent.starts()?;
         wait::throughout(line, Duration::from_secs(4), || {
             ensure!(
@@ -242,6 +243,7 @@ fn a_crash_loop_is_slowed_down_and_critical() -> Result<()> {
         s["health"] == "critical" && s["phase"] == "backoff"
     })?;
     ensure!(status["reasons"].to_string().contains("again and again"), "{status}");
+    agent.wait_down(SOON)?;
     let starts = agent.starts()?;
     wait::throughout("nobody goes on looping", Duration::from_secs(10), || {
         ensure!(agent.starts()? == starts, "it was started");
@@ -265,7 +267,7 @@ fn before_the_disk_is_full_it_is_stopped_and_with_room_it_starts_again() -> Resu
         status["health"] == "critical" && status["reasons"].to_string().contains("disk"),
         "{status}"
     );
-    ensure!(status["collator"]["last_exit"]["code"] == 0, "a clean stop: {status}");
+    ensure!(agent.wait_down(SOON)? == 0, "it was not stopped cleanly");
     fs::remove_file(&filler)?;
     agent.wait_for("the start", Duration::from_mins(3), |s| s["phase"] == "synced")?;
     ensure!(agent.starts()? == 2);

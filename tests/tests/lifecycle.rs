@@ -23,6 +23,7 @@ fn a_collator_is_pulled_by_digest_with_a_password_and_synced() -> Result<()> {
     agent.set("collator.image", format!("{}/collator@{digest}", registry.host()))?;
     agent.set("collator.registry_auth", registry.auth_file())?;
     agent.set("collator.memory", "256MiB")?;
+    agent.unset("collator.nofile")?;
     agent.start()?;
 
     let status = agent.wait_phase("synced", SOON)?;
@@ -201,8 +202,8 @@ fn stop_means_stopped_across_agents_until_start() -> Result<()> {
     let engine = Engine::shared()?;
     let mut agent = Agent::running(&engine, "stop", &[])?;
     agent.ok(["stop"])?;
-    let stopped = agent.wait_phase("stopped", SOON)?;
-    ensure!(stopped["collator"]["last_exit"]["code"] == 0, "a clean stop: {stopped}");
+    agent.wait_phase("stopped", SOON)?;
+    ensure!(agent.wait_down(SOON)? == 0, "it was not stopped cleanly");
     agent.kill()?;
     agent.start()?;
     agent.wait_phase("stopped", SOON)?;

@@ -45,6 +45,18 @@ impl Agent<'_> {
         })
     }
 
+    /// Waits until the container is there, and neither runs nor is about to be started by Docker. Returns its exit code.
+    ///
+    /// # Errors
+    /// `timeout` passed.
+    pub fn wait_down(&self, timeout: Duration) -> Result<i64> {
+        wait::until("the container to be down", timeout, || {
+            let state = self.inspect()?.context("no container")?["State"].take();
+            ensure!(state["Status"] == "exited", "{state}");
+            state["ExitCode"].as_i64().context("no exit code")
+        })
+    }
+
     /// Waits until another run than `old` runs.
     ///
     /// # Errors
