@@ -101,6 +101,8 @@ pub struct Tracker {
     moved: bool,
     /// Observed time without progress.
     still: Duration,
+    /// Observed time since it last stood still for a whole window.
+    lively: Duration,
     /// Observed time without progress while behind (a relay chain: while it had peers), not excused.
     stuck: Lasting,
     /// Observed time near the target since it was last behind.
@@ -134,6 +136,7 @@ impl Tracker {
             progressed_at: None,
             moved: false,
             still: Duration::ZERO,
+            lively: Duration::ZERO,
             stuck: Lasting::default(),
             near: Duration::ZERO,
             alone: Duration::ZERO,
@@ -168,6 +171,11 @@ impl Tracker {
         } else if sample.best.is_some() {
             self.still += passed;
         }
+        self.lively = if self.still >= windows.stall_after {
+            Duration::ZERO
+        } else {
+            self.lively + passed
+        };
         let behind = distance.map(|d| d > windows.lag_blocks);
         self.near = match behind {
             Some(false) => self.near + passed,
@@ -178,7 +186,7 @@ impl Tracker {
             let excused = context.busy || self.pace.is_active(&sample, self.progressed_at, windows);
             self.count(passed, &sample, behind, excused, windows, context);
         }
-        self.follow_distance(now, distance, windows.lag_blocks, progress);
+        self.follow_distance(now, distance, windows);
         self.unanswered = Duration::ZERO;
         self.answered = true;
         self.silent = None;
@@ -263,6 +271,11 @@ impl Tracker {
         self.moved && self.still < window
     }
 
+    /// Observed time since it last stood still for a whole window.
+    pub fn lively(&self) -> Duration {
+        self.lively
+    }
+
     /// Observed time without progress although there should be some.
     pub fn stuck(&self) -> Lasting {
         self.stuck
@@ -325,10 +338,8 @@ impl Tracker {
 
     /// It was synced, and for ten minutes the distance grew although blocks arrived.
     pub fn falling_behind(&self, now: Time) -> bool {
-        let Some((since, from)) = self.falling else {
-            return false;
-        };
-        now.since(since) >= FALLING_AFTER && self.behind().is_some_and(|d| d > from)
+        let falls = |(since, from)| now.since(since) >= FALLING_AFTER && self.behind().is_some_and(|d| d > from);
+        self.falling.is_some_and(falls)
     }
 
     /// Blocks a second over the last minute, and seconds until the target is met at that speed.
@@ -417,16 +428,16 @@ impl Tracker {
         }
     }
 
-    fn follow_distance(&mut self, now: Time, distance: Option<u64>, lag: u64, progress: bool) {
+    fn follow_distance(&mut self, now: Time, distance: Option<u64>, windows: &Windows) {
         let Some(distance) = distance else { return };
-        if distance <= lag {
+        if distance <= windows.lag_blocks {
             self.was_synced |= self.progressed_at.is_some();
             self.falling = None;
-        } else if self.was_synced {
-            let closer = self.falling.is_some_and(|(_, from)| distance < from);
-            if self.falling.is_none() || (closer && progress) {
-                self.falling = Some((now, distance));
-            }
+        } else if !self.progressing(windows.stall_after) {
+            // It stands still, which is another matter.
+            self.falling = None;
+        } else if self.was_synced && self.falling.is_none_or(|(_, from)| distance < from) {
+            self.falling = Some((now, distance));
         }
     }
 }

@@ -25,7 +25,13 @@ pub struct Policy {
     /// Bytes.
     pub disk_floor: u64,
     pub clock_warn: Duration,
+    /// The container's memory limit, bytes.
+    pub memory: Option<u64>,
 }
+
+/// Looks further apart are no watch, however often the configuration lets us look. Traces from elsewhere
+/// may be as coarse as a sample a minute.
+const GAP_AFTER: Duration = Duration::from_secs(75);
 
 impl From<&Config> for Policy {
     fn from(config: &Config) -> Self {
@@ -34,6 +40,7 @@ impl From<&Config> for Policy {
             restart,
             host,
             chains,
+            collator,
             ..
         } = config;
         Self {
@@ -43,7 +50,7 @@ impl From<&Config> for Policy {
                 stall_after: health.stall_after,
                 isolated_after: health.isolated_after,
                 stale_after: health.scrape_interval * 3,
-                gap_after: (health.scrape_interval * 3).max(Duration::from_mins(1)),
+                gap_after: (health.scrape_interval * 3).max(GAP_AFTER),
                 activity_extension: health.activity_extension,
                 activity_bytes: health.activity_bytes,
             },
@@ -58,6 +65,7 @@ impl From<&Config> for Policy {
             disk_warn_percent: host.disk_warn_percent,
             disk_floor: host.disk_floor,
             clock_warn: host.clock_warn,
+            memory: collator.memory,
         }
     }
 }
@@ -82,7 +90,7 @@ impl Default for Policy {
                 stall_after: minutes(5),
                 isolated_after: minutes(5),
                 stale_after: seconds(15),
-                gap_after: minutes(1),
+                gap_after: GAP_AFTER,
                 activity_extension: 3,
                 activity_bytes: 32 << 10,
             },
@@ -97,6 +105,7 @@ impl Default for Policy {
             disk_warn_percent: 10,
             disk_floor: 2 << 30,
             clock_warn: Duration::from_millis(500),
+            memory: None,
         }
     }
 }

@@ -281,9 +281,13 @@ impl Machine {
             // With `--sync warp` the parachain's exporter comes up only after the relay chain has synced.
             let may_be_late = !tracker.answered() && (self.is_young(now) || self.relay_is_syncing(now));
             let silent = tracker.unanswered() >= policy.frozen_after;
+            // One block now and then is no end of the quiet: it would be told again and again.
+            let still_quiet = verdict == Verdict::Synced
+                && state.told.contains(&Cause::Quiet)
+                && tracker.lively() < policy.windows.stall_after * 2;
             let found = [
                 (verdict == Verdict::Isolated, Cause::Isolated),
-                (verdict == Verdict::Quiet, Cause::Quiet),
+                (verdict == Verdict::Quiet || still_quiet, Cause::Quiet),
                 (tracker.falling_behind(now), Cause::FallingBehind),
                 (silent && !may_be_late, Cause::Blind),
             ];

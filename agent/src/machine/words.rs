@@ -31,6 +31,15 @@ impl Machine {
                 }
                 None => "the collator is not running; it is being started".to_owned(),
             },
+            Cause::OutOfMemory => match self.policy.memory {
+                Some(limit) => format!(
+                    "the last run was killed for memory, it had {} MiB: raise collator.memory or use a larger instance",
+                    limit >> 20
+                ),
+                None => {
+                    "the last run was killed for memory, it had all of the host's: use a larger instance".to_owned()
+                }
+            },
             Cause::ClockOff => {
                 let offset = state.host.clock_offset_ms.unwrap_or_default();
                 format!("the host's clock is off by {offset:.0} ms and collating needs exact time: check chrony")
@@ -44,7 +53,10 @@ impl Machine {
         let state = &self.state;
         match command {
             Command::Restart { .. } if state.docker_down => {
-                "docker is unreachable: it starts when docker is back".to_owned()
+                "docker is unreachable, so nothing can be restarted: ask again when it is back".to_owned()
+            }
+            Command::Restart { .. } | Command::Start if state.disk_stop => {
+                "the disk is nearly full: free or add space and the collator starts again".to_owned()
             }
             Command::Restart { .. } if state.in_flight.is_some() => {
                 "another action is under way: nothing more to do".to_owned()
@@ -78,7 +90,7 @@ fn sentence(cause: Cause) -> &'static str {
         Cause::Quiet => "the chain makes no blocks anywhere: nothing to do here, a restart would not help",
         Cause::FallingBehind => "blocks arrive but the distance to the target grows: the host may be too slow",
         Cause::CrashLoop => "it exits again and again, so starts are far apart now: look at t0rn-agent logs",
-        Cause::OutOfMemory => "the last run was killed for memory: raise collator.memory or use a larger instance",
+        Cause::OutOfMemory => "the collator was killed for using too much memory",
         Cause::Foreign => {
             "a container of that name is not managed by this agent: rename or remove it (docker rename), then it goes on"
         }

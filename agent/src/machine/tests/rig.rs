@@ -1,0 +1,372 @@
+//! A node under the core's eyes.
+
+use crate::event::{Chain, Command, Container, Event, Exit, Failure, HostFacts, Outcome, Sample, ScrapeError, Time};
+use crate::machine::{Action, Cause, Health, Machine, Phase, Policy};
+
+/// One chain as its exporter tells it.
+#[derive(Debug, Clone)]
+pub(super) struct Node {
+    pub(super) best: u64,
+    /// Distance to the target; a halted chain keeps it.
+    pub(super) behind: u64,
+    pub(super) peers: Option<u64>,
+    /// Blocks are imported.
+    pub(super) moves: bool,
+    /// The rest of the network goes on, whether we follow or not.
+    pub(super) network_moves: bool,
+    pub(super) major_syncing: Option<bool>,
+    /// Bytes a second.
+    pub(super) traffic: u64,
+    bytes_in: u64,
+    pub(super) error: Option<ScrapeError>,
+    /// Nobody looks.
+    pub(super) unseen: bool,
+}
+
+impl Node {
+    fn at(best: u64) -> Self {
+        Self {
+            best,
+            behind: 0,
+            peers: Some(8),
+            moves: true,
+            network_moves: true,
+            major_syncing: Some(false),
+            traffic: 3 << 10,
+            bytes_in: 0,
+            error: None,
+            unseen: false,
+        }
+    }
+
+    fn pass(&mut self, seconds: u64) {
+        // One block every five seconds at the head, four while behind.
+        let blocks = seconds / 5;
+        self.bytes_in += self.traffic * seconds;
+        if self.moves {
+            let imported = if self.behind > 0 { 4 * blocks } else { blocks };
+            self.best += imported;
+            self.behind = (self.behind + if self.network_moves { blocks } else { 0 }).saturating_sub(imported);
+        } else if self.network_moves {
+            self.behind += blocks;
+        }
+    }
+
+    fn sample(&self) -> Sample {
+        let alone = self.peers == Some(0);
+        Sample {
+            best: Some(self.best),
+            finalized: Some(self.best.saturating_sub(3)),
+            // An exporter without peers tells its own best as the target.
+            target: Some(if alone { self.best } else { self.best + self.behind }),
+            peers: self.peers,
+            major_syncing: self.major_syncing.map(|_| self.behind > 5 && !alone),
+            queued_blocks: Some(0),
+            imported_total: Some(self.best),
+            bytes_in: Some(self.bytes_in),
+            process_start: None,
+        }
+    }
+}
+
+pub(super) struct Rig {
+    pub(super) machine: Machine,
+    pub(super) now: Time,
+    pub(super) para: Node,
+    pub(super) relay: Node,
+    pub(super) host: Option<HostFacts>,
+    /// Everything that the core decided, with its time in seconds.
+    pub(super) log: Vec<(u64, Action)>,
+    /// Actions are carried out at once; otherwise they stay in flight.
+    pub(super) obeys: bool,
+    /// Actions that are carried out fail in this way.
+    pub(super) failing: Option<Failure>,
+    /// Start time of the newest run, Unix ms.
+    pub(super) run: i64,
+    /// The container runs: exporters can answer.
+    pub(super) up: bool,
+}
+
+pub(super) const MINUTE: u64 = 60;
+pub(super) const HOUR: u64 = 60 * MINUTE;
+/// Unix ms at time zero of the core's clock.
+const WALL: i64 = 1_800_000_000_000;
+
+impl Rig {
+    /// A synced collator that the core has watched for two minutes.
+    pub(super) fn synced() -> Self {
+        let mut rig = Self::fresh();
+        rig.runs_anew();
+        rig.run(2 * MINUTE);
+        rig.log.clear();
+        rig
+    }
+
+    /// Nothing is known yet.
+    pub(super) fn fresh() -> Self {
+        Self::with(Policy::default())
+    }
+
+    pub(super) fn with(policy: Policy) -> Self {
+        Self {
+            machine: Machine::new(policy, Time(0)),
+            now: Time(0),
+            para: Node::at(1_000_000),
+            relay: Node::at(9_000_000),
+            host: Some(healthy_host()),
+            log: Vec::new(),
+            obeys: true,
+            failing: None,
+            run: 0,
+            up: false,
+        }
+    }
+
+    pub(super) fn seconds(&self) -> u64 {
+        self.now.0 / 1000
+    }
+
+    /// Docker's clock.
+    pub(super) fn wall(&self) -> i64 {
+        WALL + i64::try_from(self.now.0).unwrap()
+    }
+
+    pub(super) fn event(&mut self, event: Event) {
+        let actions = self.machine.step(self.now, event);
+        for action in actions {
+            self.log.push((self.now.0 / 1000, action.clone()));
+            if self.obeys {
+                self.carry_out(&action);
+            }
+        }
+    }
+
+    pub(super) fn container(&mut self, news: Container) {
+        match news {
+            Container::Running { .. } => self.up = true,
+            Container::Exited { .. } | Container::Removed { .. } | Container::Missing => self.up = false,
+            _ => {}
+        }
+        self.event(Event::Container(news));
+    }
+
+    pub(super) fn command(&mut self, command: Command) {
+        self.event(Event::Operator(command));
+    }
+
+    /// The container ends by itself.
+    pub(super) fn exits(&mut self, code: i64, log: &[&str]) {
+        let exit = Exit {
+            code: Some(code),
+            oom: false,
+            log: log.iter().map(ToString::to_string).collect(),
+        };
+        self.ends(exit);
+    }
+
+    pub(super) fn ends(&mut self, exit: Exit) {
+        let at = Some(self.wall());
+        self.container(Container::Exited {
+            at,
+            exit,
+            spec_matches: true,
+        });
+    }
+
+    /// It runs anew, by Docker's policy or by hand.
+    pub(super) fn runs_anew(&mut self) {
+        self.run = self.wall();
+        self.container(running(self.run));
+    }
+
+    pub(super) fn signalled(&mut self, signal: i64) {
+        let at = Some(self.wall());
+        self.container(Container::Signalled { at, signal });
+    }
+
+    pub(super) fn stopped(&mut self) {
+        let at = Some(self.wall());
+        self.container(Container::Stopped { at });
+    }
+
+    fn carry_out(&mut self, action: &Action) {
+        match (action, self.failing) {
+            (Action::Notify { .. } | Action::Judged { .. }, _) => {}
+            (_, Some(kind)) => self.fails(kind),
+            (_, None) => self.achieve(action),
+        }
+    }
+
+    fn achieve(&mut self, action: &Action) {
+        match action {
+            Action::Start { .. } | Action::Restart { .. } => {
+                self.run = self.wall();
+                self.up = true;
+                self.done(running(self.run));
+            }
+            Action::Stop { .. } | Action::Hold { .. } | Action::Backoff { .. } => {
+                self.up = false;
+                let at = Some(self.wall());
+                self.done(Container::Exited {
+                    at,
+                    exit: Exit::default(),
+                    spec_matches: true,
+                });
+            }
+            Action::Notify { .. } | Action::Judged { .. } => {}
+        }
+    }
+
+    pub(super) fn done(&mut self, container: Container) {
+        let at = Some(self.wall());
+        self.event(Event::Finished(Outcome::Done { container, at }));
+    }
+
+    pub(super) fn fails(&mut self, kind: Failure) {
+        let error = "it went wrong".to_owned();
+        self.event(Event::Finished(Outcome::Failed { error, kind }));
+    }
+
+    /// Lets time pass with a look at both exporters every five seconds and at the host every minute.
+    pub(super) fn run(&mut self, seconds: u64) {
+        self.run_with(seconds, |_| {});
+    }
+
+    /// As [`Rig::run`]; `change` is called before every look.
+    pub(super) fn run_with(&mut self, seconds: u64, mut change: impl FnMut(&mut Self)) {
+        let until = self.now.0 + seconds * 1000;
+        while self.now.0 < until {
+            self.pass_to(Time(self.now.0 + 5000));
+            if self.up {
+                self.para.pass(5);
+                self.relay.pass(5);
+            }
+            change(self);
+            if let Some(host) = self.host.clone().filter(|_| self.seconds().is_multiple_of(60)) {
+                self.event(Event::Host(host));
+            }
+            self.look(Chain::Parachain);
+            self.look(Chain::Relaychain);
+        }
+    }
+
+    pub(super) fn look(&mut self, chain: Chain) {
+        let node = match chain {
+            Chain::Parachain => &self.para,
+            Chain::Relaychain => &self.relay,
+        };
+        if node.unseen {
+            return;
+        }
+        let error = if self.up {
+            node.error
+        } else {
+            Some(ScrapeError::Refused)
+        };
+        let event = match error {
+            Some(error) => Event::ScrapeFailed { chain, error },
+            None => Event::Sample {
+                chain,
+                sample: node.sample(),
+            },
+        };
+        self.event(event);
+    }
+
+    /// Only the core's own deadlines fall due.
+    pub(super) fn pass_to(&mut self, until: Time) {
+        while let Some(due) = self.machine.next_deadline().filter(|due| *due <= until) {
+            assert!(due > self.now, "a deadline that does not move");
+            self.now = due;
+            self.event(Event::Tick);
+        }
+        self.now = until;
+    }
+
+    /// Nobody watches for so long; with the supervisor's word for it, or without.
+    pub(super) fn gap(&mut self, seconds: u64, told: bool) {
+        self.now = Time(self.now.0 + seconds * 1000);
+        if told {
+            self.event(Event::Gap);
+        }
+    }
+
+    /// The agent is killed and comes back after so long, with what it had written down.
+    pub(super) fn agent_dies(&mut self, seconds: u64) {
+        let state = serde_json::to_string(self.machine.state()).unwrap();
+        let policy = self.machine.policy.clone();
+        self.now = Time(self.now.0 + seconds * 1000);
+        self.machine = Machine::resume(policy, serde_json::from_str(&state).unwrap(), self.now);
+    }
+
+    /// What was done to the container, oldest first.
+    pub(super) fn deeds(&self) -> Vec<Action> {
+        let deeds = self.log.iter().map(|(_, a)| a.clone());
+        deeds
+            .filter(|a| !matches!(a, Action::Notify { .. } | Action::Judged { .. }))
+            .collect()
+    }
+
+    /// How many seconds after `since` each deed came.
+    pub(super) fn times(&self, since: u64) -> Vec<u64> {
+        let deeds = self.log.iter();
+        let deeds = deeds.filter(|(_, a)| !matches!(a, Action::Notify { .. } | Action::Judged { .. }));
+        deeds.filter(|(t, _)| *t >= since).map(|(t, _)| t - since).collect()
+    }
+
+    /// How often somebody was told that this is wrong.
+    pub(super) fn told(&self, cause: Cause) -> usize {
+        let notice = Action::Notify { cause, over: false };
+        self.log.iter().filter(|(_, a)| *a == notice).count()
+    }
+
+    pub(super) fn judged(&self) -> Vec<(Cause, bool)> {
+        let judged = self.log.iter().filter_map(|(_, a)| match a {
+            Action::Judged { cause, helped } => Some((*cause, *helped)),
+            _ => None,
+        });
+        judged.collect()
+    }
+
+    #[track_caller]
+    pub(super) fn expect(&self, phase: Phase, health: Health) {
+        assert_eq!((self.machine.phase(), self.machine.health()), (phase, health));
+    }
+
+    pub(super) fn wrong(&self) -> Vec<Cause> {
+        self.machine.problems().into_iter().map(|p| p.cause).collect()
+    }
+}
+
+pub(super) fn running(started_at: i64) -> Container {
+    Container::Running {
+        started_at: Some(started_at),
+        spec_matches: true,
+    }
+}
+
+pub(super) fn healthy_host() -> HostFacts {
+    HostFacts {
+        disk_free_bytes: Some(60 << 30),
+        disk_total_bytes: Some(100 << 30),
+        memory_available_bytes: Some(2 << 30),
+        load1: Some(0.5),
+        network_ok: Some(true),
+        clock_offset_ms: Some(0.4),
+    }
+}
+
+pub(super) fn restart(cause: Cause) -> Action {
+    Action::Restart { cause }
+}
+
+pub(super) fn start(cause: Cause) -> Action {
+    Action::Start { cause }
+}
+
+pub(super) fn pause(seconds: u64) -> Command {
+    Command::Pause {
+        seconds,
+        reason: "maintenance".to_owned(),
+    }
+}
