@@ -254,8 +254,11 @@ impl Machine {
         if let Some(cause) = state.hold {
             causes.push(cause);
         }
-        if state.seen.is_up() && state.in_flight.is_none() {
-            self.running_causes(&mut causes);
+        match &state.in_flight {
+            // Being cured is not being well.
+            Some(Action::Restart { cause }) if Cause::HEALTH.contains(cause) => causes.push(*cause),
+            None if state.seen.is_up() => self.running_causes(&mut causes),
+            _ => {}
         }
         causes
     }
