@@ -97,8 +97,15 @@ fn without_peers_and_without_the_host_s_network_a_restart_would_not_help() -> Re
         s["reasons"].to_string().contains("resolver")
     })?;
     agent.sim().control(&Command::Isolate { cure: Cure::Restart })?;
-    agent.wait_phase("isolated", SOON)?;
+    agent.wait_for("the peers to be missed", SOON, |s| {
+        s["chains"]["parachain"]["peers"] == 0
+    })?;
     agent.stays(&run, LONG)?;
+    let status = agent.status()?;
+    ensure!(
+        status["health"] == "degraded" && status["reasons"].to_string().contains("resolver"),
+        "{status}"
+    );
     agent.resolver().set_answers(true);
     agent.wait_other_run(&run, Duration::from_mins(3))?;
     agent.wait_cured("isolated", SOON)?;
