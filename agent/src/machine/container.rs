@@ -194,7 +194,7 @@ impl Machine {
     fn settle(&mut self, now: Time, wait: Duration, cause: Cause) {
         let until = now + wait;
         self.state.settle = Some(Settle { until, cause });
-        if !self.state.seen.is_up() {
+        if !self.state.seen.is_up() && cause != Cause::StoppedByPerson {
             self.state.down_by = Some(cause);
         }
     }

@@ -243,10 +243,11 @@ impl Machine {
             Cause::ActionFailed,
         );
         let wanted = state.desired == Desired::Running && state.hold.is_none() && !state.disk_stop;
-        if let Some(cause) = state
-            .down_by
-            .filter(|_| wanted && !state.crash_loop && state.in_flight.is_none())
-        {
+        // Whose doing an end was shows a moment later: until then nothing is said.
+        let clear = state
+            .settle
+            .is_none_or(|s| matches!(s.cause, Cause::Exited | Cause::OutOfMemory));
+        if let Some(cause) = state.down_by.filter(|_| wanted && clear && !state.crash_loop) {
             add(!matches!(cause, Cause::DiskFreed | Cause::OutOfMemory), cause);
         }
         let oom = state.last_exit.as_ref().is_some_and(|e| e.oom);
