@@ -1,1 +1,460 @@
+use super::*;
 
+const WINDOWS: Windows = Windows {
+    lag_blocks: 10,
+    stall_after: Duration::from_mins(5),
+    isolated_after: Duration::from_mins(5),
+    stale_after: Duration::from_secs(15),
+    gap_after: Duration::from_secs(75),
+    activity_extension: 3,
+    activity_bytes: 32 << 10,
+};
+
+/// A tracker that is looked at every `spacing` seconds.
+struct Look {
+    tracker: Tracker,
+    now: Time,
+    spacing: u64,
+    context: Context,
+}
+
+impl Look {
+    fn at(chain: Chain) -> Self {
+        Self {
+            tracker: Tracker::new(chain),
+            now: Time(0),
+            spacing: 5,
+            context: Context::default(),
+        }
+    }
+
+    fn pass(&mut self) {
+        self.now.0 += self.spacing * 1000;
+    }
+
+    fn see(&mut self, sample: Sample) -> bool {
+        self.pass();
+        self.tracker.observe(self.now, sample, &WINDOWS, self.context)
+    }
+
+    fn see_for(&mut self, seconds: u64, sample: &Sample) {
+        for _ in 0..seconds / self.spacing {
+            self.see(sample.clone());
+        }
+    }
+
+    fn miss(&mut self, error: ScrapeError) {
+        self.pass();
+        self.tracker.miss(self.now, error, &WINDOWS, self.context.busy);
+    }
+
+    fn verdict(&self) -> Verdict {
+        self.tracker.verdict(self.now, &WINDOWS, self.context)
+    }
+}
+
+fn at(best: u64, target: u64, peers: u64) -> Sample {
+    Sample {
+        best: Some(best),
+        target: Some(target),
+        peers: Some(peers),
+        ..Sample::default()
+    }
+}
+
+#[test]
+fn any_of_best_finalized_and_imported_is_progress() {
+    let base = Sample {
+        finalized: Some(5),
+        imported_total: Some(7),
+        ..at(10, 100, 3)
+    };
+    let rises: [fn(&mut Sample); 3] = [
+        |s| s.best = Some(11),
+        |s| s.finalized = Some(6),
+        |s| s.imported_total = Some(8),
+    ];
+    for rise in rises {
+        let mut look = Look::at(Chain::Parachain);
+        assert!(!look.see(base.clone()), "the first sample proves nothing");
+        assert!(!look.see(base.clone()));
+        let mut sample = base.clone();
+        rise(&mut sample);
+        assert!(look.see(sample));
+    }
+}
+
+#[test]
+fn a_reorganisation_is_no_progress_until_the_old_height_is_passed() {
+    let mut look = Look::at(Chain::Parachain);
+    look.see(at(1000, 2000, 3));
+    assert!(!look.see(at(997, 2000, 3)));
+    assert!(!look.see(at(1000, 2000, 3)));
+    assert!(look.see(at(1001, 2000, 3)));
+    assert_eq!(look.tracker.best_high(), Some(1001));
+}
+
+#[test]
+fn a_node_that_flaps_between_two_heights_is_stuck() {
+    let mut look = Look::at(Chain::Parachain);
+    for round in 0..60 {
+        look.see(at(1000 - round % 2, 2000, 3));
+    }
+    assert_eq!(look.verdict(), Verdict::Syncing);
+    look.see_for(10, &at(1000, 2000, 3));
+    assert_eq!(look.verdict(), Verdict::Stalled);
+}
+
+#[test]
+fn an_emptied_database_counts_from_where_it_is() {
+    let mut look = Look::at(Chain::Parachain);
+    look.see(at(1000, 2000, 3));
+    assert!(!look.see(at(0, 2000, 3)));
+    assert!(look.see(at(1, 2000, 3)));
+}
+
+#[test]
+fn counters_that_begin_anew_are_no_progress() {
+    let imported = |n| Sample {
+        imported_total: Some(n),
+        ..at(10, 100, 3)
+    };
+    let mut look = Look::at(Chain::Parachain);
+    look.see(imported(500));
+    assert!(!look.see(imported(0)));
+    assert!(look.see(imported(1)));
+}
+
+#[test]
+fn what_a_page_lacks_for_a_moment_is_not_forgotten() {
+    let mut look = Look::at(Chain::Parachain);
+    let full = Sample {
+        imported_total: Some(1),
+        process_start: Some(77),
+        ..at(10, 100, 3)
+    };
+    look.see(full.clone());
+    look.see(Sample::default());
+    assert!(look.see(Sample {
+        imported_total: Some(2),
+        ..full.clone()
+    }));
+    look.see_for(295, &at(10, 100, 3));
+    look.see(Sample::default());
+    look.see(Sample {
+        process_start: Some(78),
+        ..full
+    });
+    assert_eq!(look.tracker.stuck(), Lasting::default(), "another process");
+}
+
+#[test]
+fn another_process_starts_every_window_anew() {
+    let mut look = Look::at(Chain::Parachain);
+    let of = |process| Sample {
+        process_start: Some(process),
+        ..at(10, 100, 3)
+    };
+    look.see_for(290, &of(1));
+    look.see_for(290, &of(2));
+    assert_eq!(look.verdict(), Verdict::Syncing);
+    look.see_for(20, &of(2));
+    assert_eq!(look.verdict(), Verdict::Stalled);
+}
+
+#[test]
+fn a_stall_is_seen_at_any_spacing_of_the_looks() {
+    for spacing in [1, 5, 15, 30, 60, 75] {
+        let mut look = Look::at(Chain::Parachain);
+        look.spacing = spacing;
+        look.see(at(10, 100, 3));
+        let mut seconds = 0;
+        while look.verdict() != Verdict::Stalled {
+            look.see(at(10, 100, 3));
+            seconds += spacing;
+            assert!(seconds <= 300 + spacing, "every {spacing} s");
+        }
+        assert!(seconds >= 300, "every {spacing} s");
+    }
+}
+
+#[test]
+fn looks_too_far_apart_are_no_watch() {
+    let mut look = Look::at(Chain::Parachain);
+    look.spacing = 76;
+    look.see_for(76 * 1000, &at(10, 100, 3));
+    look.see_for(76 * 1000, &at(10, 10, 0));
+    assert_eq!(look.tracker.stuck(), Lasting::default());
+    assert_eq!(look.tracker.alone(), Duration::ZERO);
+}
+
+#[test]
+fn a_stall_is_seen_through_scrapes_that_mostly_fail() {
+    let mut look = Look::at(Chain::Parachain);
+    look.see(at(10, 100, 3));
+    let mut seconds = 0;
+    while look.verdict() != Verdict::Stalled {
+        for _ in 0..10 {
+            look.miss(ScrapeError::Timeout);
+        }
+        look.see(at(10, 100, 3));
+        seconds += 55;
+        assert!(seconds <= 355);
+    }
+    assert!(seconds >= 300);
+}
+
+#[test]
+fn one_answer_after_a_long_silence_proves_little() {
+    let mut look = Look::at(Chain::Parachain);
+    look.see(at(10, 100, 3));
+    for _ in 0..720 {
+        look.miss(ScrapeError::Refused);
+    }
+    look.see(at(10, 100, 3));
+    assert_eq!(look.tracker.stuck().total(), Duration::from_secs(150));
+}
+
+#[test]
+fn silence_is_counted_from_the_first_look_that_met_it() {
+    let mut look = Look::at(Chain::Parachain);
+    look.see(at(10, 10, 3));
+    for seconds in [0, 5, 10] {
+        look.miss(ScrapeError::Timeout);
+        assert_eq!(
+            look.tracker.silent().map(Lasting::total),
+            Some(Duration::from_secs(seconds))
+        );
+    }
+    look.miss(ScrapeError::HttpStatus);
+    assert_eq!(look.tracker.silent(), None);
+    assert_eq!(look.tracker.unanswered(), Duration::from_secs(20));
+    look.see(at(10, 10, 3));
+    assert_eq!(look.tracker.unanswered(), Duration::ZERO);
+}
+
+#[test]
+fn the_distance_must_be_exceeded_first() {
+    let mut look = Look::at(Chain::Parachain);
+    look.see_for(3600, &at(1000, 1010, 3));
+    assert_eq!(look.verdict(), Verdict::Quiet);
+    look.see(at(1000, 1200, 3));
+    look.see_for(290, &at(1000, 1200, 3));
+    assert_eq!(
+        look.verdict(),
+        Verdict::Syncing,
+        "a target that jumps after a halt is no stall yet"
+    );
+    look.see_for(10, &at(1000, 1200, 3));
+    assert_eq!(look.verdict(), Verdict::Stalled);
+}
+
+#[test]
+fn a_target_that_flaps_neither_hides_nor_makes_a_stall() {
+    let mut look = Look::at(Chain::Parachain);
+    for round in 0..80 {
+        look.see(at(1000, if round % 5 == 0 { 990 } else { 2000 }, 3));
+    }
+    assert_eq!(look.verdict(), Verdict::Stalled);
+    let mut look = Look::at(Chain::Parachain);
+    for round in 0..2000 {
+        look.see(at(1000, if round % 20 == 0 { 2000 } else { 990 }, 3));
+    }
+    assert_eq!(look.tracker.stuck(), Lasting::default());
+}
+
+#[test]
+fn a_blink_without_peers_is_part_of_the_time_and_a_long_absence_is_not() {
+    let mut look = Look::at(Chain::Parachain);
+    look.see(at(10, 100, 1));
+    for _ in 0..30 {
+        look.see(at(10, 10, 0));
+        look.see(at(10, 100, 1));
+    }
+    assert_eq!(look.verdict(), Verdict::Stalled);
+
+    let mut look = Look::at(Chain::Parachain);
+    look.see(at(10, 100, 1));
+    look.see_for(290, &at(10, 10, 0));
+    look.see(at(10, 100, 1));
+    assert_eq!(look.tracker.stuck().total(), Duration::from_secs(5));
+}
+
+#[test]
+fn no_peers_for_the_window_is_isolation() {
+    let mut look = Look::at(Chain::Parachain);
+    look.see(at(10, 100, 1));
+    look.see_for(295, &at(10, 10, 0));
+    assert_eq!(look.verdict(), Verdict::Unknown);
+    look.see(at(10, 10, 0));
+    assert_eq!(look.verdict(), Verdict::Isolated);
+    look.see(at(11, 11, 0));
+    assert_eq!(look.verdict(), Verdict::Syncing, "progress always wins");
+}
+
+#[test]
+fn an_unknown_number_of_peers_is_neither_none_nor_some() {
+    let mut look = Look::at(Chain::Parachain);
+    let unknown = Sample {
+        peers: None,
+        ..at(10, 10, 0)
+    };
+    for _ in 0..29 {
+        look.see_for(10, &at(10, 10, 0));
+        look.see_for(60, &unknown);
+    }
+    assert!(look.tracker.alone() < WINDOWS.isolated_after);
+    look.see_for(20, &at(10, 10, 0));
+    assert_eq!(look.verdict(), Verdict::Isolated);
+}
+
+#[test]
+fn with_the_network_down_nothing_counts_and_afterwards_all_starts_anew() {
+    let mut look = Look::at(Chain::Relaychain);
+    look.see_for(200, &at(10, 100, 3));
+    look.context.network_down = true;
+    look.see_for(3600, &at(10, 10, 0));
+    look.context.network_down = false;
+    look.see(at(10, 10, 0));
+    assert_eq!(look.tracker.alone(), Duration::ZERO);
+    look.see_for(295, &at(10, 10, 0));
+    assert_eq!(look.verdict(), Verdict::Unknown);
+}
+
+#[test]
+fn heights_that_are_not_told_prove_no_standstill() {
+    for chain in Chain::ALL {
+        let mut look = Look::at(chain);
+        let blank = Sample {
+            best: None,
+            ..at(0, 100, 3)
+        };
+        look.see_for(3600, &blank);
+        look.see(at(10, 100, 3));
+        assert_eq!(look.verdict(), Verdict::Syncing);
+        assert_eq!(look.tracker.still.as_secs(), 5);
+    }
+}
+
+#[test]
+fn without_a_target_there_is_no_stall_but_the_node_says_whether_it_syncs() {
+    let mut look = Look::at(Chain::Parachain);
+    let sample = Sample {
+        target: None,
+        major_syncing: Some(true),
+        ..at(10, 0, 3)
+    };
+    look.see_for(3600, &sample);
+    assert_eq!(look.verdict(), Verdict::Syncing);
+}
+
+#[test]
+fn traffic_before_the_last_progress_has_borne_its_fruit() {
+    let mut look = Look::at(Chain::Parachain);
+    let sample = |best, bytes_in| Sample {
+        major_syncing: Some(true),
+        bytes_in: Some(bytes_in),
+        ..at(best, 10_000, 3)
+    };
+    let mut bytes = 0;
+    for best in 0..100 {
+        bytes += 10 << 20;
+        look.see(sample(best, bytes));
+    }
+    let still = sample(99, bytes);
+    look.see_for(295, &still);
+    assert_eq!(look.verdict(), Verdict::Syncing);
+    look.see_for(5, &still);
+    assert_eq!(look.verdict(), Verdict::Stalled);
+}
+
+#[test]
+fn bursts_that_average_below_the_threshold_are_no_work() {
+    let mut look = Look::at(Chain::Parachain);
+    let mut bytes = 0;
+    for round in 0..70 {
+        // 65 KiB/s for ten of every thirty seconds.
+        bytes += if round % 6 < 2 { 5 * (65 << 10) } else { 5 * (3 << 10) };
+        look.see(Sample {
+            major_syncing: Some(true),
+            bytes_in: Some(bytes),
+            ..at(0, 10_000, 1)
+        });
+    }
+    assert_eq!(look.verdict(), Verdict::Stalled);
+}
+
+#[test]
+fn excused_time_counts_towards_the_longest_patience_only() {
+    let mut lasting = Lasting::default();
+    lasting.count(Duration::from_secs(899), true);
+    assert!(!lasting.fills(WINDOWS.stall_after, 3));
+    lasting.count(Duration::from_secs(1), true);
+    assert!(lasting.fills(WINDOWS.stall_after, 3));
+
+    let mut lasting = Lasting::default();
+    lasting.count(Duration::from_secs(500), true);
+    lasting.count(Duration::from_secs(299), false);
+    assert!(!lasting.fills(WINDOWS.stall_after, 3));
+    lasting.count(Duration::from_secs(1), false);
+    assert!(lasting.fills(WINDOWS.stall_after, 3));
+    assert_eq!(lasting.against(WINDOWS.stall_after, 3).1, WINDOWS.stall_after);
+}
+
+#[test]
+fn an_old_sample_says_nothing_about_now() {
+    let mut look = Look::at(Chain::Parachain);
+    look.see(at(10, 10, 3));
+    look.see(at(11, 11, 3));
+    assert_eq!(look.verdict(), Verdict::Synced);
+    look.now.0 += 15_001;
+    assert_eq!(look.verdict(), Verdict::Unknown);
+}
+
+#[test]
+fn rare_looks_do_not_make_a_sample_old() {
+    let mut look = Look::at(Chain::Parachain);
+    look.spacing = 25;
+    look.see(at(10, 10, 3));
+    look.see(at(11, 11, 3));
+    look.now.0 += 40_000;
+    assert_eq!(look.verdict(), Verdict::Synced);
+}
+
+#[test]
+fn speed_and_eta_come_from_the_last_minute() {
+    let mut look = Look::at(Chain::Parachain);
+    for step in 0..60 {
+        look.see(at(step * 50, 10_000 + step, 3));
+    }
+    let (rate, eta) = look.tracker.speed();
+    assert!(rate.is_some_and(|r| (9.9..=10.1).contains(&r)), "{rate:?}");
+    // 7,109 blocks at 10 - 0.2 a second.
+    assert_eq!(eta, Some(725));
+    look.see_for(120, &at(59 * 50, 10_059, 3));
+    assert_eq!(look.tracker.speed(), (Some(0.0), None));
+}
+
+#[test]
+fn falling_behind_needs_progress_a_growing_distance_and_ten_minutes() {
+    let mut look = Look::at(Chain::Parachain);
+    look.see(at(0, 0, 3));
+    look.see(at(1, 1, 3));
+    let mut at_distance = |look: &mut Look, seconds: u64, grow: u64| {
+        for step in 1..=seconds / 5 {
+            let best = look.tracker.best_high().unwrap_or_default() + 1;
+            let distance = 20 + step * grow / 10;
+            look.see(at(best, best + distance, 3));
+        }
+    };
+    at_distance(&mut look, 1200, 0);
+    assert!(
+        !look.tracker.falling_behind(look.now),
+        "behind, but not further and further"
+    );
+    at_distance(&mut look, 595, 5);
+    assert!(look.tracker.falling_behind(look.now));
+    // It closes in again.
+    at_distance(&mut look, 10, 0);
+    assert!(!look.tracker.falling_behind(look.now));
+}
