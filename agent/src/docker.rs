@@ -125,7 +125,7 @@ impl Docker {
         };
         let answer = self.client()?;
         let answer = self
-            .within("say its version", self.limits.ping, answer.version())
+            .in_time("say its version", self.limits.ping, answer.version())
             .await?;
         let minor = |text: Option<String>| text?.strip_prefix("1.")?.parse::<usize>().ok();
         let engine = answer.api_version.clone().unwrap_or_default();
@@ -169,17 +169,46 @@ impl Docker {
         Ok(client.with_request_modifier(move |request| mended(request, shared.api.load(Ordering::Relaxed))))
     }
 
-    /// The answer to one call, if it comes in time.
+    /// Asks the engine whether it is there.
+    async fn ping(&self) -> Result<(), Error> {
+        let client = self.client()?;
+        self.in_time("say that it is there", self.limits.ping, client.ping())
+            .await
+            .map(drop)
+    }
+
+    /// The answer to one call. When it takes too long, an engine that is busy with one thing is told from
+    /// one that hangs.
     async fn within<T>(
         &self,
         action: &'static str,
         limit: Duration,
         answer: impl Future<Output = Result<T, EngineError>>,
     ) -> Result<T, Error> {
-        match tokio::time::timeout(limit, answer).await {
-            Ok(answer) => answer.map_err(|error| self.error(action, error)),
-            Err(_) => Err(self.silent(action, limit)),
+        match self.in_time(action, limit, answer).await {
+            Err(Error::Unreachable { hangs: true, .. }) if self.ping().await.is_ok() => {
+                Err(Error::Busy { action, limit })
+            }
+            answer => answer,
         }
+    }
+
+    async fn in_time<T>(
+        &self,
+        action: &'static str,
+        limit: Duration,
+        answer: impl Future<Output = Result<T, EngineError>>,
+    ) -> Result<T, Error> {
+        let silent = |_| Error::Unreachable {
+            socket: self.shared.socket.clone(),
+            reason: format!(
+                "asked to {action}, no answer in {} s; `systemctl status docker`",
+                limit.as_secs_f32()
+            ),
+            hangs: true,
+        };
+        let answer = tokio::time::timeout(limit, answer).await.map_err(silent)?;
+        answer.map_err(|error| self.error(action, error))
     }
 
     fn error(&self, action: &'static str, error: EngineError) -> Error {
@@ -195,16 +224,6 @@ impl Docker {
             self.shared.api.store(0, Ordering::Relaxed);
         }
         error
-    }
-
-    fn silent(&self, action: &'static str, limit: Duration) -> Error {
-        Error::Unreachable {
-            socket: self.shared.socket.clone(),
-            reason: format!(
-                "asked to {action}, no answer in {} s; `systemctl status docker`",
-                limit.as_secs_f32()
-            ),
-        }
     }
 
     fn swap_usage(&self, usage: Option<Usage>) -> Option<Usage> {
@@ -238,4 +257,26 @@ fn mended(mut request: BollardRequest, api: usize) -> BollardRequest {
         }
     }
     request
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn every_call_can_be_spawned_and_dropped() {
+        fn is_task<T: Send>(_: &T) {}
+        let docker = Docker::new(&spec::tests::config()).unwrap();
+        is_task(&docker);
+        is_task(&docker.version());
+        is_task(&docker.inspect());
+        is_task(&docker.ensure_running());
+        is_task(&docker.stop());
+        is_task(&docker.restart());
+        is_task(&docker.activity());
+        is_task(&docker.last_lines(1, None));
+        is_task(&docker.watch(None));
+        is_task(&docker.logs(1, false));
+    }
 }

@@ -11,9 +11,21 @@ use crate::event::Failure;
 /// Why Docker did not do what was asked. Every message names the thing and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The engine gave no answer: its socket is missing or refuses, the connection broke, a call timed out.
+    /// The engine gave no answer: its socket is missing or refuses, the connection broke, it hangs.
     #[error("docker at {socket} does not answer: {reason}")]
-    Unreachable { socket: String, reason: String },
+    Unreachable {
+        socket: String,
+        reason: String,
+        /// Whether the connection held and no answer came in time.
+        hangs: bool,
+    },
+    /// The engine answers, but not to this: it locks a container while it works on it.
+    #[error(
+        "docker could not {action} within {} s, though it answers otherwise; it is busy with the container or \
+         its disk",
+        limit.as_secs_f32()
+    )]
+    Busy { action: &'static str, limit: Duration },
     /// A container of that name exists and is not ours.
     #[error(
         "container {name} was not created by t0rn-agent and is left alone; to hand over: \
@@ -73,6 +85,8 @@ pub enum ImageFault {
     Digest(String),
     #[error("not on this host, and collator.pull is \"never\"; `docker pull` or `docker load` it first")]
     Absent,
+    #[error("that is no image reference ({0}); correct collator.image")]
+    Invalid(String),
     #[error("{}: {reason}", path.display())]
     Credentials { path: PathBuf, reason: String },
     #[error("pull failed: {0}")]
@@ -87,7 +101,11 @@ impl Error {
             Self::Foreign { .. } | Self::Occupied { .. } => Failure::Foreign,
             Self::Image { .. } => Failure::Image,
             Self::Executable { .. } => Failure::Executable,
-            Self::Network { .. } | Self::PortTaken { .. } | Self::Path { .. } | Self::Api { .. } => Failure::Other,
+            Self::Busy { .. }
+            | Self::Network { .. }
+            | Self::PortTaken { .. }
+            | Self::Path { .. }
+            | Self::Api { .. } => Failure::Other,
         }
     }
 
@@ -123,10 +141,12 @@ impl Error {
             EngineError::SocketNotFoundError(_) => Self::Unreachable {
                 socket: socket.to_owned(),
                 reason: "no such socket; `systemctl start docker`, or correct agent.docker".to_owned(),
+                hangs: false,
             },
             other => Self::Unreachable {
                 socket: socket.to_owned(),
                 reason: connection_reason(&other),
+                hangs: false,
             },
         }
     }

@@ -69,6 +69,11 @@ impl Docker {
                 .map(Some)
                 .map_err(|fault| self.image_error(fault)),
             Err(error) if error.status() == Some(404) => Ok(None),
+            Err(Error::Api {
+                status: Some(400),
+                reason,
+                ..
+            }) => Err(self.image_error(ImageFault::Invalid(reason))),
             Err(error) => Err(error),
         }
     }
@@ -193,6 +198,8 @@ fn classify(reason: String, status: Option<u16>) -> ImageFault {
         ])
     {
         ImageFault::Registry(reason)
+    } else if says(&["invalid reference format"]) {
+        ImageFault::Invalid(reason)
     } else if status == Some(404) {
         ImageFault::NotFound(reason)
     } else {

@@ -5,15 +5,13 @@ use std::collections::HashMap;
 use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum as Status};
 use jiff::Timestamp;
 
+use super::lines::RUN_SLACK;
 use super::spec::{IMAGE, MANAGED, SPEC};
 use super::{Docker, Error};
 use crate::event::{Container, Exit};
 
 /// Log lines that go with an exit: enough for the cause, and what led to it.
 pub(super) const EXIT_LINES: usize = 200;
-/// A run's first lines may be older than its start: Docker takes the time of the start when the process
-/// already runs. Less than the 100 ms that Docker's policy waits before it starts a container again.
-pub(super) const START_SLACK: i64 = 90;
 
 /// The container as it is now.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,7 +104,7 @@ impl Docker {
 
     pub(super) async fn inspection(&self, found: Found) -> Result<Inspection, Error> {
         let log = if found.ours && found.has_ended() {
-            let since = found.started_at.map(|at| at - START_SLACK);
+            let since = found.started_at.map(|at| at - RUN_SLACK);
             match self.lines(EXIT_LINES, since, None).await {
                 // A log that cannot be read (removed by hand, say) must not hide how the run ended.
                 Err(Error::Api { reason, .. }) => vec![format!("(no log: {reason})")],

@@ -18,10 +18,16 @@ const TOTAL: usize = 256 * 1024;
 /// on what goes over the wire.
 const RECORDS: usize = 12_800;
 
+/// Milliseconds by which a run's lines may lie outside its start and end: Docker notes the start when the
+/// process already runs, and stamps a line when it reads it. Less than the 100 ms that its restart policy
+/// waits between two runs.
+pub(super) const RUN_SLACK: i64 = 90;
+
 impl Docker {
     /// The last `n` lines of stdout and stderr, oldest first; empty when there is no container.
     ///
-    /// `until_unix_ms` leaves out what was written later. Lines are cut at 4 KiB, and the oldest are left
+    /// `until_unix_ms`, the end of a run, leaves out what was written later (up to 90 ms later still counts:
+    /// Docker stamps a run's last words after its end). Lines are cut at 4 KiB, and the oldest are left
     /// out when all together exceed 256 KiB. Fails when the engine does not answer.
     pub async fn last_lines(&self, n: usize, until_unix_ms: Option<i64>) -> Result<Vec<String>, Error> {
         self.lines(n, None, until_unix_ms).await
@@ -29,13 +35,21 @@ impl Docker {
 
     /// As [`Self::last_lines`], without what was written before `since` (Unix milliseconds).
     pub(super) async fn lines(&self, n: usize, since: Option<i64>, until: Option<i64>) -> Result<Vec<String>, Error> {
+        let until = until.map(|until| until + RUN_SLACK);
+        let limit = self.limits().call;
         let mut records = n.min(RECORDS);
         loop {
-            let read = self.read_lines(n, records, since, until);
-            let read = match tokio::time::timeout(self.limits().call, read).await {
+            let read = tokio::time::timeout(limit, self.read_lines(n, records, since, until));
+            let read = match read.await {
                 Ok(Err(error)) if error.status() == Some(404) => return Ok(Vec::new()),
                 Ok(read) => read?,
-                Err(_) => return Err(self.silent("read the log", self.limits().call)),
+                Err(_) => {
+                    self.ping().await?;
+                    return Err(Error::Busy {
+                        action: "read the log",
+                        limit,
+                    });
+                }
             };
             // Docker counts back from the end of the log; a run that began meanwhile may have filled the
             // count already, and what was asked for lies further back.

@@ -17,23 +17,23 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use self::news::{Death, News, translate};
+use self::run::Run;
 use super::inspection::{EXIT_LINES, Found};
 use super::{Docker, Error};
 use crate::event::{Container, Exit};
 
 mod news;
+mod run;
 
 /// Docker's events that say something about the container.
 const EVENTS: [&str; 10] = [
     "create", "destroy", "die", "kill", "oom", "pause", "rename", "start", "stop", "unpause",
 ];
+/// Looks at a container that Docker keeps locked, each as long as a call may take.
+const LOOKS: u32 = 6;
 /// Waits between connections, doubling. A connection that held this long was a good one.
 const BACKOFF_FIRST: Duration = Duration::from_millis(250);
 const BACKOFF_CAP: Duration = Duration::from_secs(5);
-/// Longest time between the end of a run, as Docker notes it, and its event: Docker waits this long for
-/// the last output, and then some.
-const DEATH_EVENT_DELAY: i64 = 5_000;
-
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Notice {
@@ -64,7 +64,7 @@ impl Docker {
             wait: Duration::ZERO,
             outage: false,
             ping: Instant::now(),
-            connected: Instant::now(),
+            connected: None,
             run: Run::default(),
         };
         stream::unfold(watch, |mut watch| async move { Some((watch.next().await, watch)) })
@@ -85,20 +85,9 @@ struct Watch {
     outage: bool,
     /// When the engine is asked next whether it is there.
     ping: Instant,
-    connected: Instant,
+    /// Since when this connection, or the one before it, has held.
+    connected: Option<Instant>,
     run: Run,
-}
-
-/// What is known of the container's current run, all in Unix milliseconds.
-#[derive(Default)]
-struct Run {
-    started_at: Option<i64>,
-    /// The end of the run before: no later line is that run's.
-    previous_end: Option<i64>,
-    /// Whether Docker told of the memory limit.
-    oom: bool,
-    /// The end of this run, once a look at the container has told it.
-    told_end: Option<i64>,
 }
 
 impl Watch {
@@ -128,22 +117,21 @@ impl Watch {
             Ok(Some(Ok(event))) => self.take(event).await,
             // Told as an outage only if the next connection, at once, fails.
             Ok(Some(Err(_)) | None) => {
-                if self.connected.elapsed() > BACKOFF_CAP {
-                    self.wait = Duration::ZERO;
-                }
                 self.events = None;
                 Ok(())
             }
             Err(_) => {
-                let limits = *self.docker.limits();
-                self.ping = Instant::now() + limits.ping_every;
-                let engine = self.docker.engine().await?;
-                self.docker.within("ping", limits.ping, engine.ping()).await.map(drop)
+                self.ping = Instant::now() + self.docker.limits().ping_every;
+                self.docker.ping().await
             }
         }
     }
 
     async fn connect(&mut self) -> Result<(), Error> {
+        let held = self.connected.take().map(|since| since.elapsed());
+        if held.is_some_and(|held| held > BACKOFF_CAP) {
+            self.wait = Duration::ZERO;
+        }
         if !self.wait.is_zero() {
             tokio::time::sleep(jitter(self.wait)).await;
         }
@@ -170,7 +158,7 @@ impl Watch {
         let events = self.docker.engine().await?.events(Some(options));
         let look = self.look().await?;
         self.events = Some(Box::pin(events));
-        self.connected = Instant::now();
+        self.connected = Some(Instant::now());
         self.ping = Instant::now() + self.docker.limits().ping_every;
         self.outage = false;
         self.notices.push_back(Notice::Reachable { api });
@@ -180,14 +168,14 @@ impl Watch {
 
     /// The container as it is.
     async fn look(&mut self) -> Result<Notice, Error> {
-        let found = self.docker.inspect().await?.container;
-        match &found {
-            Container::Exited { at, .. } => self.run.told_end = *at,
-            Container::Running { started_at, .. } | Container::Paused { started_at, .. } => {
-                self.run.started_at = *started_at;
+        let mut busy = 0;
+        let found = loop {
+            match self.docker.inspect().await {
+                Err(Error::Busy { .. }) if busy < LOOKS => busy += 1,
+                found => break found?.container,
             }
-            _ => {}
-        }
+        };
+        self.run.seen(&found);
         Ok(Notice::Container(found))
     }
 
@@ -196,7 +184,7 @@ impl Watch {
         match translate(self.docker.spec(), event) {
             None => {}
             Some(News::Tell(container)) => self.notices.push_back(Notice::Container(container)),
-            Some(News::Oom) => self.run.oom = true,
+            Some(News::Oom { at }) => self.run.out_of_memory(at),
             Some(News::Died(death)) => {
                 if let Some(container) = self.mourn(death).await {
                     self.notices.push_back(Notice::Container(container));
@@ -204,11 +192,7 @@ impl Watch {
             }
             Some(News::Look { started: at }) => {
                 if at.is_some() {
-                    self.run = Run {
-                        started_at: at,
-                        previous_end: self.run.previous_end,
-                        ..Run::default()
-                    };
+                    self.run.started(at);
                 }
                 let look = self.look().await?;
                 self.notices.push_back(look);
@@ -233,28 +217,12 @@ impl Watch {
         } = death;
         let found = self.docker.find().await.ok().flatten();
         let same = found.filter(|found| found.id == id && is_of_run(found, at));
-        let told = self
-            .run
-            .told_end
-            .zip(at)
-            .is_some_and(|(end, at)| (0..DEATH_EVENT_DELAY).contains(&(at - end)));
-        let oom = self.run.oom || same.as_ref().is_some_and(|found| found.oom);
-        let started_at = same.as_ref().map_or(self.run.started_at, |found| found.started_at);
-        let begin = self
-            .run
-            .previous_end
-            .or(started_at.map(|started| started - super::inspection::START_SLACK));
-        self.run = Run {
-            previous_end: at,
-            told_end: self.run.told_end,
-            ..Run::default()
-        };
-        if told {
+        let ended = self.run.ended(at, same.as_ref().and_then(|found| found.started_at));
+        if ended.told {
             return None;
         }
-        // The log of a run that is the last needs no end, and its last lines may be stamped late.
-        let end = at.filter(|_| same.is_none());
-        let log = self.docker.lines(EXIT_LINES, begin, end).await.unwrap_or_default();
+        let oom = ended.oom || same.as_ref().is_some_and(|found| found.oom);
+        let log = self.docker.lines(EXIT_LINES, ended.since, at).await.unwrap_or_default();
         let code = code.or(same.and_then(|found| found.exit_code));
         Some(Container::Exited {
             at,

@@ -131,7 +131,11 @@ fn recorded(rising: bool) -> String {
 #[test]
 fn the_agents_own_recording_replays_as_it_was() {
     let (out, summary) = replay(recorded(false));
-    assert_eq!(summary.actions, BTreeMap::from([("notify", 1), ("restart", 1)]), "{out}");
+    assert_eq!(
+        summary.actions,
+        BTreeMap::from([("notify", 1), ("restart", 1)]),
+        "{out}"
+    );
     assert!(
         out.contains(r#"{"t":308.0,"phase":"starting""#),
         "the recorded outcome counts: {out}"

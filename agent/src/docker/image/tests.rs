@@ -9,6 +9,7 @@ fn what_the_registry_says_decides_the_remedy() {
         ImageFault::NotFound(_) => "reference",
         ImageFault::Registry(_) => "network",
         ImageFault::Digest(_) => "digest",
+        ImageFault::Invalid(_) => "grammar",
         _ => "other",
     };
     for (text, status, expected) in [
@@ -49,6 +50,11 @@ fn what_the_registry_says_decides_the_remedy() {
             "network",
         ),
         ("manifest verification failed for digest sha256:ab", Some(500), "digest"),
+        (
+            "invalid reference format: repository name must be lowercase",
+            Some(400),
+            "grammar",
+        ),
         ("write /var/lib/docker/tmp/x: no space left on device", None, "other"),
     ] {
         assert_eq!(kind(text, status), expected, "{text}");

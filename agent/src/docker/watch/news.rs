@@ -14,7 +14,7 @@ pub(super) enum News {
     /// It says everything.
     Tell(Container),
     /// The memory limit was hit; the death that follows says the rest.
-    Oom,
+    Oom { at: Option<i64> },
     /// A run ended, and its log and circumstances are wanted.
     Died(Death),
     /// The container is another now; `started` when a run began, Unix milliseconds.
@@ -53,7 +53,7 @@ pub(super) fn translate(spec: &Spec, event: EventMessage) -> Option<News> {
         ("create" | "pause" | "unpause", _) | ("start" | "kill" | "die" | "stop" | "destroy", false) => look,
         ("start", true) => News::Look { started: at },
         ("kill", true) => number("signal").map_or(look, |signal| News::Tell(Container::Signalled { at, signal })),
-        ("oom", true) => News::Oom,
+        ("oom", true) => News::Oom { at },
         ("die", true) => News::Died(Death {
             id: actor.id.unwrap_or_default(),
             at,
@@ -105,7 +105,7 @@ mod tests {
             ("kill", "", News::Look { started: None }),
             ("stop", "", News::Tell(Container::Stopped { at: AT })),
             ("destroy", "", News::Tell(Container::Removed { at: AT })),
-            ("oom", "", News::Oom),
+            ("oom", "", News::Oom { at: AT }),
             ("create", "", News::Look { started: None }),
             ("pause", "", News::Look { started: None }),
             ("unpause", "", News::Look { started: None }),

@@ -1,0 +1,13 @@
+//! The Docker adapter against a real engine: the one at `T0RN_TEST_DOCKER`, else at `/var/run/docker.sock`.
+//! Without an engine each test says so and passes.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod engine;
+mod fake;
+mod hanging;
+mod lifecycle;
+mod registry;
+mod restart;
+mod stopping;
+mod watch;
