@@ -54,6 +54,8 @@ inside() {
     ip link set uplink up
     ip link set nowhere up
     ip route add default via 198.51.100.1
+    # No resolver: the host's would not answer from here, and nobody could tell whether the network works.
+    mount --bind /dev/null /etc/resolv.conf 2>/dev/null || true
     start_engine "$T0RN_TEST_ENGINE_DIR" || exit 1
     code=0
     "$@" || code=$?
