@@ -13,6 +13,9 @@ use crate::event::{Container, Exit};
 /// Log lines that go with an exit: enough for the cause, and what led to it.
 pub(super) const EXIT_LINES: usize = 200;
 
+/// By how many milliseconds the start of a run may be noted late when the host is busy.
+const LATE_START: i64 = 2_000;
+
 /// The container as it is now.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Inspection {
@@ -104,8 +107,7 @@ impl Docker {
 
     pub(super) async fn inspection(&self, found: Found) -> Result<Inspection, Error> {
         let log = if found.ours && found.has_ended() {
-            let since = found.started_at.map(|at| at - RUN_SLACK);
-            match self.lines(EXIT_LINES, since, None).await {
+            match self.run_lines(found.started_at).await {
                 // A log that cannot be read (removed by hand, say) must not hide how the run ended.
                 Err(Error::Api { reason, .. }) => vec![format!("(no log: {reason})")],
                 log => log?,
@@ -117,6 +119,17 @@ impl Docker {
             container: found.container(log),
             detail: Some(found.detail),
         })
+    }
+
+    /// The last lines of the run that was started then.
+    async fn run_lines(&self, started_at: Option<i64>) -> Result<Vec<String>, Error> {
+        let since = |slack| started_at.map(|at| at - slack);
+        let lines = self.lines(EXIT_LINES, since(RUN_SLACK), None).await?;
+        if !lines.is_empty() {
+            return Ok(lines);
+        }
+        // On a busy host Docker notes the start of a short run after its end.
+        self.lines(EXIT_LINES, since(LATE_START), None).await
     }
 }
 
@@ -165,7 +178,7 @@ impl Found {
     }
 
     /// Whether its last run is over and Docker's policy does not mean to start another.
-    fn has_ended(&self) -> bool {
+    pub(super) fn has_ended(&self) -> bool {
         matches!(self.status, Status::EXITED | Status::DEAD | Status::REMOVING)
     }
 
@@ -213,7 +226,7 @@ fn time(text: Option<String>) -> Option<Timestamp> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
 
@@ -225,6 +238,15 @@ mod tests {
                 "Config":{{"Image":"org/node@sha256:2222","Labels":{{{labels}}}}}}}"#
         );
         Found::new(serde_json::from_str(&json).unwrap(), "abcd")
+    }
+
+    /// A container of ours in that state, with its last start and end in Unix milliseconds.
+    pub(in crate::docker) fn found_at(status: &str, started_at: Option<i64>, finished_at: Option<i64>) -> Found {
+        Found {
+            started_at,
+            finished_at,
+            ..found(status, OURS)
+        }
     }
 
     const OURS: &str = r#""t0rn-agent.managed":"true","t0rn-agent.spec":"abcd","t0rn-agent.image":"org/node:v1""#;

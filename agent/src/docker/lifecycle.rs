@@ -19,10 +19,10 @@ use super::{Docker, Error, ImageFault};
 
 mod others;
 
-/// Steps from any state to a running container: at most eight, the rest is for others interfering.
-const STEPS: usize = 16;
-/// Between two looks at a container that Docker itself is still removing.
-const REMOVING: Duration = Duration::from_secs(1);
+/// Steps to a running container: at most eight, the rest is for waiting, and for others interfering.
+const STEPS: usize = 240;
+/// After a step that changed nothing: Docker still works on what an earlier, dropped attempt asked for.
+const SETTLE: Duration = Duration::from_millis(250);
 /// What Docker needs beyond the container's own stop timeout to kill it and to clean up.
 const STOP_MARGIN: Duration = Duration::from_secs(30);
 /// Modes of network that are not the name of one.
@@ -52,8 +52,15 @@ impl Docker {
         let spec = self.spec();
         let mut image = None;
         let mut created = false;
+        let mut before = None;
         for _ in 0..STEPS {
-            let Some(found) = self.find().await? else {
+            let found = self.find().await?;
+            let now = Some(found.as_ref().map(|found| (found.id.clone(), found.status)));
+            if before == now {
+                tokio::time::sleep(SETTLE).await;
+            }
+            before = now;
+            let Some(found) = found else {
                 let image = match &image {
                     Some(image) => image,
                     None => image.insert(self.requirements().await?),
@@ -70,7 +77,7 @@ impl Docker {
                 image = Some(self.requirements().await?);
             }
             match found.status {
-                Status::REMOVING => tokio::time::sleep(REMOVING).await,
+                Status::REMOVING => {}
                 Status::DEAD => self.remove(&found.id, true).await?,
                 _ if !matches => {
                     info!(
@@ -176,7 +183,7 @@ impl Docker {
                 info!(container = spec.name(), image, spec = spec.hash, "created");
                 Ok(())
             }
-            // An earlier attempt whose answer was lost, or somebody else: the next look tells.
+            // The name is taken: by an earlier attempt, maybe not yet to be seen. The next look tells.
             Err(error) if error.status() == Some(409) => Ok(()),
             Err(Error::Api {
                 status: Some(404),

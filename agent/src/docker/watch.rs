@@ -16,7 +16,7 @@ use futures_util::{Stream, StreamExt, stream};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use self::news::{Death, News, translate};
+use self::news::{Change, Death, News, translate};
 use self::run::Run;
 use super::inspection::{EXIT_LINES, Found};
 use super::{Docker, Error};
@@ -156,6 +156,7 @@ impl Watch {
         // The subscription takes effect with the first poll, after the look; Docker sends what happened
         // since `from`, so nothing falls in between.
         let events = self.docker.engine().await?.events(Some(options));
+        self.run.interrupted();
         let look = self.look().await?;
         self.events = Some(Box::pin(events));
         self.connected = Some(Instant::now());
@@ -170,12 +171,16 @@ impl Watch {
     async fn look(&mut self) -> Result<Notice, Error> {
         let mut busy = 0;
         let found = loop {
-            match self.docker.inspect().await {
+            match self.docker.find().await {
                 Err(Error::Busy { .. }) if busy < LOOKS => busy += 1,
-                found => break found?.container,
+                found => break found?,
             }
         };
+        let Some(found) = found else {
+            return Ok(Notice::Container(Container::Missing));
+        };
         self.run.seen(&found);
+        let found = self.docker.inspection(found).await?.container;
         Ok(Notice::Container(found))
     }
 
@@ -190,9 +195,11 @@ impl Watch {
                     self.notices.push_back(Notice::Container(container));
                 }
             }
-            Some(News::Look { started: at }) => {
-                if at.is_some() {
-                    self.run.started(at);
+            Some(News::Look(change)) => {
+                match change {
+                    Change::Created => self.run.created(),
+                    Change::Started { at } => self.run.started(at),
+                    Change::Other => {}
                 }
                 let look = self.look().await?;
                 self.notices.push_back(look);

@@ -11,14 +11,14 @@ use std::time::Duration;
 
 use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::{
-    CreateImageOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptions,
+    CreateImageOptionsBuilder, ListContainersOptionsBuilder, ListImagesOptions, RemoveContainerOptionsBuilder,
     RemoveImageOptionsBuilder,
 };
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use t0rn_agent::config::{
     Agent, Collator, Config, Data, Ec2, Health, Host, Metrics, Notify, NotifyFormat, Pull, Restart,
 };
-use t0rn_agent::docker::{Docker, Notice};
+use t0rn_agent::docker::{Docker, Inspection, Notice};
 use t0rn_agent::event::Container;
 
 /// Longest wait for anything: generous, because a wait that ends here is a failed test.
@@ -56,14 +56,14 @@ impl World {
         )
         .unwrap();
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("t0rn-agent-test-{}-{number}", std::process::id());
+        let name = format!("t0rn-agent-test-{}-{number:03}", std::process::id());
         let options = CreateImageOptionsBuilder::default()
             .from_src("-")
             .repo(&name)
             .tag("1")
             .changes(vec!["ENTRYPOINT [\"/puppet\"]".to_owned()])
             .build();
-        let body = bollard::body_full(std::fs::read(puppet).unwrap().into());
+        let body = bollard::body_full(puppet.into());
         hands
             .create_image(Some(options), Some(body), None)
             .try_collect::<Vec<_>>()
@@ -102,6 +102,18 @@ impl World {
             .collect()
     }
 
+    /// Running, and past the first line of its program: a signal sent earlier would be lost on it.
+    pub(crate) async fn up(&self, docker: &Docker) -> Inspection {
+        let up = docker.ensure_running().await.unwrap();
+        let mut log = Box::pin(docker.logs(1, true));
+        tokio::time::timeout(PATIENCE, log.next())
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
+        up
+    }
+
     /// `docker rm -f` of our container.
     pub(crate) async fn remove(&self) {
         let force = RemoveContainerOptionsBuilder::default().force(true).build();
@@ -126,9 +138,16 @@ impl Drop for World {
                 let force = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
                 let _ = hands.remove_container(&one.id.unwrap_or_default(), Some(force)).await;
             }
-            let _ = hands
-                .remove_image(&format!("{name}:1"), None::<RemoveImageOptions>, None)
-                .await;
+            let images = hands.list_images(None::<ListImagesOptions>).await.unwrap_or_default();
+            for image in images.iter().filter(|one| {
+                one.repo_tags
+                    .iter()
+                    .chain(&one.repo_digests)
+                    .any(|tag| tag.contains(&name))
+            }) {
+                let force = RemoveImageOptionsBuilder::default().force(true).build();
+                let _ = hands.remove_image(&image.id, Some(force), None).await;
+            }
         };
         let block = || {
             tokio::runtime::Builder::new_current_thread()
@@ -208,11 +227,10 @@ pub(crate) fn skip(reason: &str) {
 }
 
 /// The image as a tar file: one static binary, compiled once.
-fn puppet() -> Option<&'static Path> {
-    static IMAGE: OnceLock<Option<PathBuf>> = OnceLock::new();
+fn puppet() -> Option<&'static [u8]> {
+    static IMAGE: OnceLock<Option<Vec<u8>>> = OnceLock::new();
     let build = || {
-        let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("puppet-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
+        let dir = tempfile::tempdir().unwrap();
         let cc = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
         let mut compiler = Command::new(cc)
             .args(["-static", "-Os", "-x", "c", "-", "-o", "puppet"])
@@ -223,11 +241,11 @@ fn puppet() -> Option<&'static Path> {
         compiler.stdin.take()?.write_all(include_bytes!("puppet.c")).ok()?;
         let built = compiler.wait().ok()?.success();
         let packed = Command::new("tar")
-            .args(["cf", "image.tar", "puppet"])
+            .args(["c", "puppet"])
             .current_dir(&dir)
-            .status()
+            .output()
             .ok()?;
-        (built && packed.success()).then(|| dir.join("image.tar"))
+        (built && packed.status.success()).then_some(packed.stdout)
     };
     IMAGE.get_or_init(build).as_deref()
 }

@@ -72,7 +72,7 @@ async fn a_changed_spec_stops_cleanly_and_replaces_the_container_on_the_same_dat
     let Some(mut world) = World::new().await else {
         return;
     };
-    let old = world.docker().ensure_running().await.unwrap().detail.unwrap();
+    let old = world.up(&world.docker()).await.detail.unwrap();
     fs::write(world.config.data.path.join("db"), "chain").unwrap();
     let mut watch = Watch::of(&world.docker());
     watch.running().await;

@@ -23,7 +23,7 @@ async fn a_running_container_is_asked_to_leave_and_starts_again_when_wanted() {
         return;
     };
     let docker = world.docker();
-    docker.ensure_running().await.unwrap();
+    world.up(&docker).await;
     let stopped = docker.stop().await.unwrap();
     let Container::Exited {
         exit,
@@ -50,7 +50,7 @@ async fn a_container_that_does_not_listen_is_killed() {
     world.acts(&["deaf"]);
     world.config.collator.stop_timeout = std::time::Duration::from_secs(1);
     let docker = world.docker();
-    docker.ensure_running().await.unwrap();
+    world.up(&docker).await;
     let stopped = docker.stop().await.unwrap();
     assert!(
         matches!(&stopped.container, Container::Exited { exit, .. } if exit.code == Some(137)),

@@ -65,7 +65,7 @@ async fn docker_kill_is_told_with_its_signal_and_the_last_words() {
         return;
     };
     let docker = world.docker();
-    docker.ensure_running().await.unwrap();
+    world.up(&docker).await;
     let mut watch = Watch::of(&docker);
     let started = watch.running().await;
     let term = KillContainerOptionsBuilder::default().signal("SIGTERM").build();
@@ -83,7 +83,7 @@ async fn docker_stop_is_told_from_docker_kill() {
         return;
     };
     let docker = world.docker();
-    docker.ensure_running().await.unwrap();
+    world.up(&docker).await;
     let mut watch = Watch::of(&docker);
     watch.running().await;
     let options = StopContainerOptionsBuilder::default().t(5).build();

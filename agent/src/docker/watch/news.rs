@@ -17,8 +17,19 @@ pub(super) enum News {
     Oom { at: Option<i64> },
     /// A run ended, and its log and circumstances are wanted.
     Died(Death),
-    /// The container is another now; `started` when a run began, Unix milliseconds.
-    Look { started: Option<i64> },
+    /// The container is another now.
+    Look(Change),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// It is new.
+    Created,
+    /// A run began, Unix milliseconds.
+    Started {
+        at: Option<i64>,
+    },
+    Other,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -42,16 +53,17 @@ pub(super) fn translate(spec: &Spec, event: EventMessage) -> Option<News> {
         let was = attributes
             .get("oldName")
             .is_some_and(|name| name.trim_start_matches('/') == spec.name());
-        return (named || was).then_some(News::Look { started: None });
+        return (named || was).then_some(News::Look(Change::Other));
     }
     if !named {
         return None;
     }
-    let look = News::Look { started: None };
+    let look = News::Look(Change::Other);
     let number = |key| attributes.get(key).and_then(|text: &String| text.parse::<i64>().ok());
     Some(match (action.as_str(), is_ours(&attributes)) {
-        ("create" | "pause" | "unpause", _) | ("start" | "kill" | "die" | "stop" | "destroy", false) => look,
-        ("start", true) => News::Look { started: at },
+        ("pause" | "unpause", _) | ("start" | "kill" | "die" | "stop" | "destroy", false) => look,
+        ("create", _) => News::Look(Change::Created),
+        ("start", true) => News::Look(Change::Started { at }),
         ("kill", true) => number("signal").map_or(look, |signal| News::Tell(Container::Signalled { at, signal })),
         ("oom", true) => News::Oom { at },
         ("die", true) => News::Died(Death {
@@ -102,15 +114,15 @@ mod tests {
                 r#","signal":"15""#,
                 News::Tell(Container::Signalled { at: AT, signal: 15 }),
             ),
-            ("kill", "", News::Look { started: None }),
+            ("kill", "", News::Look(Change::Other)),
             ("stop", "", News::Tell(Container::Stopped { at: AT })),
             ("destroy", "", News::Tell(Container::Removed { at: AT })),
             ("oom", "", News::Oom { at: AT }),
-            ("create", "", News::Look { started: None }),
-            ("pause", "", News::Look { started: None }),
-            ("unpause", "", News::Look { started: None }),
-            ("start", "", News::Look { started: AT }),
-            ("rename", r#","oldName":"/other""#, News::Look { started: None }),
+            ("create", "", News::Look(Change::Created)),
+            ("pause", "", News::Look(Change::Other)),
+            ("unpause", "", News::Look(Change::Other)),
+            ("start", "", News::Look(Change::Started { at: AT })),
+            ("rename", r#","oldName":"/other""#, News::Look(Change::Other)),
             (
                 "die",
                 r#","exitCode":"137","execDuration":"4""#,
@@ -130,9 +142,9 @@ mod tests {
     #[test]
     fn a_container_that_is_not_ours_is_only_looked_at() {
         let spec = Spec::new(&config()).unwrap();
-        for action in ["start", "kill", "die", "stop", "destroy", "create", "pause"] {
+        for action in ["start", "kill", "die", "stop", "destroy", "pause"] {
             let found = translate(&spec, event(action, "", r#","signal":"9","exitCode":"1""#));
-            assert_eq!(found, Some(News::Look { started: None }), "{action}");
+            assert_eq!(found, Some(News::Look(Change::Other)), "{action}");
         }
         assert_eq!(translate(&spec, event("oom", "", "")), None);
     }
@@ -156,7 +168,7 @@ mod tests {
         assert_eq!(translate(&spec, other), None);
         let mut away = event("rename", "", r#","oldName":"/collator""#);
         rename(&mut away, "elsewhere");
-        assert_eq!(translate(&spec, away), Some(News::Look { started: None }));
+        assert_eq!(translate(&spec, away), Some(News::Look(Change::Other)));
     }
 
     #[test]
