@@ -1,6 +1,7 @@
 //! The command line: what can be asked, and where the answers come from.
 
 mod files;
+mod history;
 mod live;
 mod status;
 #[cfg(test)]
@@ -160,21 +161,29 @@ Examples:
         #[command(subcommand)]
         what: ConfigWhat,
     },
-    /// Tell what the agent would have done over a recorded trace
+    /// Tell what the agent would have done over a recorded trace, or over what a Prometheus server has
     #[command(after_help = "\
 Without --config the default windows hold.
 
 Examples:
   t0rn-agent replay /var/lib/t0rn-agent/flight
   t0rn-agent replay trace.jsonl --config ./agent.toml --json
-  zcat trace.jsonl.gz | t0rn-agent replay -")]
+  zcat trace.jsonl.gz | t0rn-agent replay -
+  t0rn-agent replay --from-prometheus http://127.0.0.1:9090 --since 30d
+  t0rn-agent replay --from-prometheus http://127.0.0.1:9090 --instance collator-1")]
     Replay {
         /// A trace, plain or gzip; a folder of the flight recorder; or - for standard input
-        #[arg(value_name = "TRACE")]
-        trace: PathBuf,
+        #[arg(
+            value_name = "TRACE",
+            required_unless_present = "from_prometheus",
+            conflicts_with = "from_prometheus"
+        )]
+        trace: Option<PathBuf>,
         /// For programs: one JSON object a line
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        history: Box<history::History>,
     },
     /// Print the completion script for a shell
     #[command(after_help = "\
@@ -261,9 +270,15 @@ impl Cli {
             Subcommands::Config {
                 what: ConfigWhat::Default,
             } => print(out, config::DEFAULT)?,
-            Subcommands::Replay { trace, json } => {
+            Subcommands::Replay { trace, json, history } => {
                 let config = given(self.config.as_ref()).map(Config::load).transpose()?;
-                replay::run(trace, config.as_ref(), *json, out)?;
+                match (trace, history.source()) {
+                    (_, Some(source)) => replay::prometheus::run(&source, config.as_ref(), *json, out).await?,
+                    (trace, None) => {
+                        let trace = trace.as_deref().unwrap_or(Path::new("-"));
+                        replay::run(trace, config.as_ref(), *json, out)?
+                    }
+                };
             }
             Subcommands::Completions { shell } => {
                 let mut script = Vec::new();

@@ -7,6 +7,7 @@
 
 mod lines;
 mod player;
+pub mod prometheus;
 #[cfg(test)]
 mod tests;
 mod timeline;
