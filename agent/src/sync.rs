@@ -234,7 +234,9 @@ impl Tracker {
 
     /// What the evidence says at `now`.
     pub fn verdict(&self, now: Time, windows: &Windows, context: Context) -> Verdict {
-        let recent = windows.stale_after.max((self.spacing * 3).min(windows.gap_after));
+        let recent = windows
+            .stale_after
+            .max((self.spacing.saturating_mul(3)).min(windows.gap_after));
         let fresh = self.sampled_at.is_some_and(|at| now.since(at) <= recent);
         let Some(sample) = self.sample.as_ref().filter(|_| fresh) else {
             return Verdict::Unknown;
@@ -371,7 +373,7 @@ impl Tracker {
         let rose = |high: &mut Option<u64>, height: Option<u64>| match (*high, height) {
             (_, None) => false,
             (Some(before), Some(now)) if now <= before => {
-                if now + NEW_DATABASE < before {
+                if now.saturating_add(NEW_DATABASE) < before {
                     *high = Some(now);
                 }
                 false

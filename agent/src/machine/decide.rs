@@ -19,7 +19,8 @@ impl Machine {
             Desired::StoppedByPerson => return None,
             Desired::Running => {}
         }
-        if state.pause.is_some() && !state.asked {
+        let held_back = state.hold.is_some() || state.disk_stop || state.crash_loop;
+        if state.pause.is_some() && (!state.asked || held_back || state.seen.is_up()) {
             return None;
         }
         if let Some(cause) = state.hold {

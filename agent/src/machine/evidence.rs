@@ -152,7 +152,7 @@ impl Machine {
             cause: Cause::Isolated,
             chain: Some(*chain),
             lasted: tracker.alone(),
-            window: windows.isolated_after * doubt,
+            window: windows.isolated_after.saturating_mul(doubt),
         })
     }
 

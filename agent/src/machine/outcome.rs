@@ -29,6 +29,7 @@ impl Machine {
         state.docker_down = false;
         let starts = matches!(action, Action::Start { .. } | Action::Restart { .. });
         state.parked &= !starts;
+        state.asked &= !starts;
         match container {
             // It started and ended again before anybody could look.
             Container::Exited { exit, .. } if starts => {

@@ -288,7 +288,7 @@ impl Machine {
             // One block now and then is no end of the quiet: it would be told again and again.
             let still_quiet = verdict == Verdict::Synced
                 && state.told.contains(&Cause::Quiet)
-                && tracker.lively() < policy.windows.stall_after * 2;
+                && tracker.lively() < policy.windows.stall_after.saturating_mul(2);
             let found = [
                 (verdict == Verdict::Isolated, Cause::Isolated),
                 (verdict == Verdict::Quiet || still_quiet, Cause::Quiet),

@@ -5,6 +5,8 @@ mod cures;
 mod faults;
 mod hands;
 mod operator;
+mod properties;
 mod resume;
 mod rig;
 mod verdicts;
+mod witness;

@@ -23,10 +23,10 @@ impl Lasting {
     /// towards `window`, yet nothing is excused for longer than `extension` windows.
     pub fn against(self, window: Duration, extension: u32) -> (Duration, Duration) {
         let extension = extension.max(1);
-        if self.plain * extension >= self.total {
+        if self.plain.saturating_mul(extension) >= self.total {
             (self.plain, window)
         } else {
-            (self.total, window * extension)
+            (self.total, window.saturating_mul(extension))
         }
     }
 
