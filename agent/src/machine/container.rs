@@ -63,7 +63,7 @@ impl Machine {
                 self.state.signalled.get_or_insert(signal);
             }
             Container::Stopped { at } if self.is_news(at) && !ours => {
-                self.settle(now, STOP_SETTLES, Cause::StoppedByPerson)
+                self.settle(now, STOP_SETTLES, Cause::StoppedByPerson);
             }
             // News of an earlier run, or the echo of our own action.
             Container::Removed { .. }

@@ -66,7 +66,7 @@ impl Pace {
         };
         let Some((at, bytes)) = told().next() else { return false };
         let old_enough = |(then, _): &(Time, u64)| at.since(*then) >= TRAFFIC_OVER;
-        let then = told().find(old_enough).or_else(|| told().last());
+        let then = told().find(old_enough).or_else(|| told().next_back());
         let rate = then.and_then(|(then, bytes_then)| {
             let received = bytes.checked_sub(bytes_then)?;
             received.checked_div(at.since(then).as_secs())

@@ -440,7 +440,7 @@ fn falling_behind_needs_progress_a_growing_distance_and_ten_minutes() {
     let mut look = Look::at(Chain::Parachain);
     look.see(at(0, 0, 3));
     look.see(at(1, 1, 3));
-    let mut at_distance = |look: &mut Look, seconds: u64, grow: u64| {
+    let at_distance = |look: &mut Look, seconds: u64, grow: u64| {
         for step in 1..=seconds / 5 {
             let best = look.tracker.best_high().unwrap_or_default() + 1;
             let distance = 20 + step * grow / 10;
