@@ -195,17 +195,18 @@ impl<'a> Playing<'a> {
 
     fn close(self, notes: &mut dyn Write) -> anyhow::Result<Summary> {
         if self.gaps > 0 {
+            let unwatched = config::show_duration(Duration::from_secs(self.unwatched.as_secs()));
             let text = format!(
-                "{} times, {} in all, the server has no scrape: after each, every window began anew",
-                self.gaps,
-                config::show_duration(Duration::from_secs(self.unwatched.as_secs()))
+                "gaps without any scrape: {}, {unwatched} in all; after each, every window began anew",
+                self.gaps
             );
             note(notes, &text);
         }
         if self.rarest > self.gap_after {
+            let rarest = config::show_duration(self.rarest);
             let text = format!(
-                "at times scrapes were {} apart, which is too rare for what was read first: repeat with --step {0}",
-                config::show_duration(self.rarest)
+                "at times scrapes were {rarest} apart, too rare for windows that begin anew after {}: repeat with --step {rarest}",
+                config::show_duration(self.gap_after)
             );
             note(notes, &text);
         }
