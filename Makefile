@@ -47,10 +47,11 @@ clippy:
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
 unit:
-	cargo test --locked -p t0rn-agent
+	cargo test --locked -p t0rn-agent --lib --bins --test cli
 
 engine: build
-	tests/with-engine.sh cargo test --locked -p t0rn-agent-tests
+	tests/with-engine.sh cargo test --locked -p t0rn-agent --test docker
+	tests/with-engine.sh cargo test --locked -p t0rn-agent-tests --no-fail-fast
 
 deny:
 	@tests/setup deny && mkdir -p $(OUT)

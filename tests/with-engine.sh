@@ -7,7 +7,7 @@
 # can be left behind, and no other engine's firewall rules are touched. With --host-network it stays in the host's,
 # without firewall rules, so that what it publishes on 127.0.0.1 can be looked at from outside.
 #
-# CMD gets DOCKER_HOST and T0RN_TEST_ENGINE ("running" or "own"); with an engine of its own also T0RN_TEST_ENGINE_PID,
+# CMD gets DOCKER_HOST, T0RN_TEST_DOCKER (its socket) and T0RN_TEST_ENGINE ("running" or "own"); with an engine of its own also T0RN_TEST_ENGINE_PID,
 # T0RN_TEST_ENGINE_DIR (removed afterwards) and TMPDIR in there. The exit code is CMD's.
 set -eu
 
@@ -81,7 +81,7 @@ PATH="${XDG_CACHE_HOME:-$HOME/.cache}/t0rn-agent/bin:$PATH"
 if [ -n "${DOCKER_HOST:-}" ] || [ -S /var/run/docker.sock ]; then
     export DOCKER_HOST="${DOCKER_HOST:-unix:///var/run/docker.sock}"
     if answers; then
-        export T0RN_TEST_ENGINE=running
+        export T0RN_TEST_ENGINE=running T0RN_TEST_DOCKER="${DOCKER_HOST#unix://}"
         exec "$@"
     fi
     note "no engine answers at $DOCKER_HOST, starting one"
@@ -92,7 +92,8 @@ mkdir "$T0RN_TEST_ENGINE_DIR/tmp"
 DOCKER_SOCKET=$T0RN_TEST_ENGINE_DIR/docker.sock
 DOCKER_HOST=unix://$DOCKER_SOCKET
 TMPDIR=$T0RN_TEST_ENGINE_DIR/tmp
-export T0RN_TEST_ENGINE_DIR DOCKER_SOCKET DOCKER_HOST TMPDIR
+T0RN_TEST_DOCKER=$DOCKER_SOCKET
+export T0RN_TEST_ENGINE_DIR T0RN_TEST_DOCKER DOCKER_SOCKET DOCKER_HOST TMPDIR
 
 isolate="unshare --net --mount --pid --fork --kill-child --mount-proc"
 if [ -n "$own_network" ] && $isolate true 2>/dev/null; then
