@@ -304,10 +304,11 @@ impl Supervisor {
     async fn handle(&mut self, event: Event) {
         let now = self.clock.now();
         self.recorder.event(now, &event);
-        let operator = matches!(event, Event::Operator(_));
+        let turn = matches!(event, Event::Operator(_) | Event::Finished(_));
         let actions = self.machine.step(now, event);
-        if operator || !actions.is_empty() {
-            // Budgets and wishes are on disk before anything is done about them.
+        if turn || !actions.is_empty() {
+            // Budgets and wishes are on disk before anything is done about them; what was done is, before the
+            // next agent might do it again.
             self.save().await;
         }
         for action in actions {
