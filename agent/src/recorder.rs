@@ -16,6 +16,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
+pub use redact::named as secrets;
 pub use tail::tail;
 use tracing::warn;
 use writer::Writer;

@@ -101,6 +101,13 @@ impl Docker {
         })
     }
 
+    /// The registry's password, for whoever has to keep it out of what is told; `None` when there is none that a
+    /// pull would use.
+    pub fn registry_password(&self) -> Option<String> {
+        let path = self.spec().collator.registry_auth.as_deref()?;
+        auth::read(path, "").ok()?.password
+    }
+
     async fn pull_once(&self, reference: &Reference) -> Result<(), Error> {
         let collator = &self.spec().collator;
         let credentials = match &collator.registry_auth {

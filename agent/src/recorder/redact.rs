@@ -28,6 +28,31 @@ const SECRET: [&str; 16] = [
 /// Names whose value has spaces in it.
 const SPACED: [&str; 5] = ["phrase", "mnemonic", "authorization", "suri", "seed"];
 
+/// Shorter values are no secrets worth hiding wherever they stand: `true`, `info`, a port.
+const KNOWN_MIN: usize = 8;
+
+/// Values that are secret by the names they are given in a command line and in variables, to be taken out
+/// wherever else they stand: the node may log them.
+pub fn named<'a>(command: &'a [String], variables: impl IntoIterator<Item = (&'a String, &'a String)>) -> Vec<String> {
+    let variables = variables
+        .into_iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    let next = command.windows(2).map(|pair| (pair[0].as_str(), pair[1].as_str()));
+    let inline = command.iter().filter_map(|word| word.split_once('='));
+    let flags = next
+        .chain(inline)
+        .filter(|(name, _)| name.starts_with("--") && !name.contains('='));
+    let secret = |(name, value): &(&str, &str)| is_secret(name) && value.len() >= KNOWN_MIN;
+    let mut values: Vec<_> = variables
+        .chain(flags)
+        .filter(secret)
+        .map(|(_, v)| v.to_owned())
+        .collect();
+    // One may be part of another.
+    values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+    values
+}
+
 /// A text with its secrets taken out line by line; `known` are secrets that the caller knows by heart.
 pub(super) fn text(text: &str, known: &[String]) -> String {
     let mut text = text.to_owned();
@@ -296,6 +321,21 @@ mod tests {
         );
         let armour = "a\n-----BEGIN OPENSSH PRIVATE KEY-----\nb3Blbg\n-----END OPENSSH PRIVATE KEY-----\nb\n";
         assert_eq!(text(armour, &[]), "a\n[redacted]\nb\n");
+    }
+
+    #[test]
+    fn what_is_secret_by_its_name_is_known_wherever_else_it_stands() {
+        let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let command =
+            words("--chain spec.json --node-key 00aa11bb22 --password=correct-horse --token-file /x/y/z/token");
+        let variables = [("LOG", "information"), ("API_TOKEN", "abcdefgh"), ("NO_TOKEN", "true")];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let known = named(&command, variables.iter().map(|(name, value)| (name, value)));
+        assert_eq!(known, ["correct-horse", "00aa11bb22", "abcdefgh"]);
+        assert_eq!(
+            text("joe:correct-horse@db is down", &known),
+            "joe:[redacted]@db is down"
+        );
     }
 
     #[test]

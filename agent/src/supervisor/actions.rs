@@ -173,6 +173,9 @@ async fn keep(
         page(Chain::Parachain),
         page(Chain::Relaychain)
     );
+    let mut secrets = recorder::secrets(&config.collator.command, &config.collator.env);
+    secrets.extend(config.notify.webhook.clone());
+    secrets.extend(docker.registry_password());
     let mut capsule = Capsule {
         unix_ms: Timestamp::now().as_millisecond(),
         cause: action.cause().name().to_owned(),
@@ -184,7 +187,7 @@ async fn keep(
         parachain,
         relaychain,
         host: serde_json::to_value(&evidence.host).ok(),
-        secrets: config.notify.webhook.iter().cloned().collect(),
+        secrets,
     };
     let state_dir = config.agent.state_dir.clone();
     let since = evidence.now - FLIGHT;
