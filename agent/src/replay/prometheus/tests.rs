@@ -283,3 +283,17 @@ async fn people_see_the_wall_clock() {
     let out = String::from_utf8(out).unwrap();
     assert!(out.starts_with(&today) && out.contains("Z  syncing"), "{out}");
 }
+
+#[tokio::test]
+async fn exporters_that_share_their_target_labels_are_not_mixed_up() {
+    let one_name = |exporter| Exporter {
+        instance: "c",
+        ..exporter
+    };
+    let world = World {
+        exporters: vec![one_name(RELAYCHAIN), one_name(PARACHAIN)],
+        ..world(15, |since, is_first| Some(stalling(since, !is_first)))
+    };
+    let (out, notes, _) = replayed(&source(world.serve().await)).await.unwrap();
+    assert_eq!(actions(&out)[..1], restart("stalled"), "{out}{notes}");
+}
