@@ -56,7 +56,10 @@ pub struct Windows {
 
 /// What the other parts of the evidence say while one look is counted.
 #[derive(Debug, Clone, Copy, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts, each with a name of its own")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each with a name of its own"
+)]
 pub struct Context {
     /// The relay chain is syncing and moving: the parachain has to wait for it.
     pub relay_syncing: bool,
@@ -78,7 +81,10 @@ const FALLING_AFTER: Duration = Duration::from_mins(10);
 
 /// The evidence about one chain since its process started.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts, each with a name of its own")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each with a name of its own"
+)]
 pub struct Tracker {
     chain: Chain,
     sample: Option<Sample>,

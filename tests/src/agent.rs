@@ -326,6 +326,14 @@ impl<'a> Agent<'a> {
         fs::read_to_string(self.log_file()).unwrap_or_default()
     }
 
+    /// Empties the log, so that nobody has to read it.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn discard_log(&self) -> Result<()> {
+        Ok(fs::write(self.log_file(), "")?)
+    }
+
     /// Changes a key of the configuration, for the next start.
     ///
     /// # Errors
@@ -363,7 +371,9 @@ impl Drop for Agent<'_> {
         // Shown with the output of a test that fails, and only then.
         let log = self.log();
         let lines: Vec<_> = log.lines().collect();
-        eprintln!("--- end of the log of the agent of {}", self.setup.container);
+        if !lines.is_empty() {
+            eprintln!("--- end of the log of the agent of {}", self.setup.container);
+        }
         for line in &lines[lines.len().saturating_sub(80)..] {
             eprintln!("{line}");
         }
