@@ -33,12 +33,9 @@ impl Machine {
             return self.decide_running(now, actions);
         }
         if state.crash_loop && may_run {
-            let wait = self.policy.backoff_max;
-            self.state.settle = None;
-            self.state.next_start = Some(now + wait);
             return Some(Action::Backoff {
                 cause: Cause::CrashLoop,
-                wait,
+                wait: self.policy.backoff_max,
             });
         }
         if state.settle.is_some() {

@@ -45,6 +45,9 @@ impl Machine {
                 };
                 self.set_down(seen);
                 self.state.parked = true;
+                if let Action::Backoff { wait, .. } = action {
+                    self.state.next_start = Some(now + *wait);
+                }
             }
             running => {
                 if starts {

@@ -89,8 +89,8 @@ impl Machine {
             }
             Command::Resume => {
                 state.pause = None;
-                state.cures.forgive();
                 state.next_start = state.next_start.map(|_| now);
+                self.forgive();
             }
         }
     }
@@ -107,7 +107,13 @@ impl Machine {
         state.attempts = 0;
         state.settle = None;
         state.next_start = down.then_some(now);
-        state.cures.forgive();
+        self.forgive();
+    }
+
+    /// Somebody says that things have changed: every cure may be tried again, on new evidence.
+    pub(super) fn forgive(&mut self) {
+        self.state.cures.forgive();
+        self.forget_windows();
     }
 
     /// What a passed deadline turns into.

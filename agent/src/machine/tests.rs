@@ -1,6 +1,15 @@
 //! The core's promises. Each test drives a small [`rig::Rig`]: a node whose behaviour the test sets, looked
 //! at every five seconds, with every action of the core carried out at once.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::needless_pass_by_value,
+    clippy::struct_excessive_bools,
+    clippy::trivially_copy_pass_by_ref,
+    clippy::too_many_lines,
+    reason = "a rig and a world read best when told in one breath"
+)]
+
 mod cures;
 mod faults;
 mod hands;
@@ -8,5 +17,6 @@ mod operator;
 mod properties;
 mod resume;
 mod rig;
+mod simulation;
 mod verdicts;
 mod witness;

@@ -179,7 +179,7 @@ fn a_hold_that_was_cut_short_is_carried_out_again() {
     // Docker's policy started it again meanwhile, or did not.
     let mut rig = killed_during(corrupt);
     rig.runs_anew();
-    assert_eq!(rig.deeds(), [hold.clone()]);
+    assert_eq!(rig.deeds(), std::slice::from_ref(&hold));
     let mut rig = killed_during(corrupt);
     let now = rig.wall();
     rig.container(exited(now, 1));

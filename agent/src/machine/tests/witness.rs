@@ -158,7 +158,10 @@ impl Witness {
             self.run = *started_at;
             self.up_since = Some(now);
             self.chains.clear();
-            // Somebody may have started by hand what was stopped or held.
+            // Somebody may have started by hand what was stopped or held, which says that it is mended.
+            if self.held.is_some() {
+                self.tries.clear();
+            }
             (self.stopped, self.held) = (false, None);
         }
     }
@@ -168,7 +171,7 @@ impl Witness {
         match (outcome, action) {
             (Outcome::Done { container, .. }, Some(_)) => {
                 self.docker(now, true);
-                let (stopped, held) = (self.stopped, self.held);
+                let (stopped, held) = (self.stopped, self.held.take());
                 self.container(now, container);
                 (self.stopped, self.held) = (stopped, held);
                 if !matches!(container, Container::Running { .. }) {

@@ -187,7 +187,7 @@ fn selects(selector: &str, name: &str, exporter: &Exporter) -> bool {
         .split("__name__=~\"")
         .nth(1)
         .and_then(|rest| rest.split('"').next());
-    let named = match names {
+    let shown = match names {
         None => before == name,
         Some(".+_block_height") => name.ends_with("_block_height"),
         // The last part is `prefix_(a|b)`.
@@ -208,7 +208,7 @@ fn selects(selector: &str, name: &str, exporter: &Exporter) -> bool {
                 value == host || value.starts_with(&format!("{host}:"))
             })
     };
-    named
+    shown
         && fits("instance", exporter.instance)
         && fits("job", exporter.job)
         && (name == "up" || fits("chain", exporter.chain))
