@@ -63,7 +63,9 @@ fn resume_lets_a_cure_be_tried_again_and_so_do_start_and_restart() {
         rig.run(2 * HOUR);
         assert_eq!(rig.deeds().len(), 2);
         rig.command(command);
-        rig.run(5);
+        rig.run(4 * MINUTE);
+        assert_eq!(rig.deeds().len(), 2, "new evidence is wanted");
+        rig.run(2 * MINUTE);
         assert_eq!(rig.deeds().len(), 3);
         rig.run(48 * HOUR);
         assert_eq!(rig.deeds().len(), 4);
