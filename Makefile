@@ -50,6 +50,7 @@ unit:
 	cargo test --locked -p t0rn-agent --lib --bins --test cli
 
 engine: build
+	@tests/setup prometheus || true # without it, the tests that need it say that they are skipped
 	tests/with-engine.sh cargo test --locked -p t0rn-agent --test docker
 	tests/with-engine.sh cargo test --locked -p t0rn-agent-tests --no-fail-fast
 

@@ -68,7 +68,7 @@ fn import(engine: &Engine, tag: &str, binary: &[u8]) -> Result<()> {
 }
 
 /// The static binary: `T0RN_SIM_BIN`, else the one beside this program, built when it is not there.
-fn sim_binary() -> Result<PathBuf> {
+pub(crate) fn sim_binary() -> Result<PathBuf> {
     if let Some(path) = env::var_os("T0RN_SIM_BIN") {
         return Ok(path.into());
     }

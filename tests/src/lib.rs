@@ -10,6 +10,8 @@ pub mod engine;
 pub mod fakes;
 pub mod image;
 pub mod ports;
+pub mod process;
+pub mod prometheus;
 pub mod real_node;
 pub mod registry;
 mod setup;
