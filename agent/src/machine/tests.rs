@@ -5,8 +5,6 @@
 #![expect(
     clippy::needless_pass_by_value,
     clippy::struct_excessive_bools,
-    clippy::trivially_copy_pass_by_ref,
-    clippy::too_many_lines,
     reason = "a rig and a world read best when told in one breath"
 )]
 
@@ -17,6 +15,5 @@ mod operator;
 mod properties;
 mod resume;
 mod rig;
-mod simulation;
 mod verdicts;
 mod witness;

@@ -1,4 +1,10 @@
 #![expect(clippy::unwrap_used, reason = "a failed test may panic")]
+#![expect(
+    clippy::unnecessary_wraps,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a fake server's answers share one form, and its times are whole seconds"
+)]
 
 mod choice;
 mod fake;
@@ -262,7 +268,7 @@ async fn a_long_range_is_read_in_chunks_that_meet_without_overlap() {
 
 #[tokio::test]
 async fn scrapes_that_became_too_rare_are_told_with_the_remedy() {
-    let rarer = |since: u64, is_relay| (since < 3600 || since % 120 == 0).then(|| moving(since, is_relay));
+    let rarer = |since: u64, is_relay| (since < 3600 || since.is_multiple_of(120)).then(|| moving(since, is_relay));
     let source = Source {
         step: Duration::from_secs(1),
         ..source(world(10, rarer).serve().await)
