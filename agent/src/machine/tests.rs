@@ -11,6 +11,7 @@
 mod cures;
 mod faults;
 mod hands;
+mod holds;
 mod operator;
 mod properties;
 mod resume;
