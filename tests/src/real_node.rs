@@ -123,6 +123,17 @@ impl<'a> RealNode<'a> {
             .collect()
     }
 
+    /// The producer's best block.
+    ///
+    /// # Errors
+    /// It has not told one yet.
+    pub fn producer_best(&self) -> Result<u64> {
+        let output = self.engine.try_docker(["logs", "--tail", "50", &self.producer])?;
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
+        let (_, told) = log.rsplit_once("best: #").context("no best block in its log")?;
+        Ok(told.split(' ').next().unwrap_or_default().parse()?)
+    }
+
     /// Takes the producer off the network, or puts it back.
     ///
     /// # Errors
