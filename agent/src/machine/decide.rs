@@ -8,7 +8,8 @@ impl Machine {
     pub(super) fn decide(&mut self, now: Time, actions: &mut Vec<Action>) -> Option<Action> {
         let state = &self.state;
         let failed_just_now = state.last_failure.is_some() && state.next_start.is_some_and(|t| t > now);
-        if state.docker_down || matches!(state.seen, Seen::Unknown | Seen::Foreign) || failed_just_now {
+        let blind = state.docker_down || !state.observed || matches!(state.seen, Seen::Unknown | Seen::Foreign);
+        if blind || failed_just_now {
             return None;
         }
         // What has exited may be started by Docker's policy at any moment, unless we stopped it.

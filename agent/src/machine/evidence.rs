@@ -35,6 +35,7 @@ impl Machine {
         if self.state.seen == Seen::Unknown {
             // A trace may begin with samples: something runs.
             self.state.seen = Seen::Running;
+            self.state.observed = true;
             self.state.up_since = Some(now);
         }
         let context = self.context(now, chain);
@@ -165,7 +166,8 @@ impl Machine {
     fn stalled(&self, now: Time) -> Option<Fault> {
         let windows = &self.policy.windows;
         let is_stalled = |chain: &Chain| self.verdict(now, *chain) == Verdict::Stalled;
-        let (chain, tracker) = self.state.trackers.iter().find(|(chain, _)| is_stalled(chain))?;
+        // The relay chain first: while it stands still, the parachain's own standstill proves less.
+        let (chain, tracker) = self.state.trackers.iter().rev().find(|(chain, _)| is_stalled(chain))?;
         let (lasted, window) = tracker.stuck().against(windows.stall_after, windows.activity_extension);
         Some(Fault {
             cause: Cause::Stalled,

@@ -16,6 +16,20 @@ fn exited(at: i64, code: i64) -> Container {
 }
 
 #[test]
+fn nothing_is_done_before_the_container_was_looked_at() {
+    let mut rig = Rig::synced();
+    rig.exits(1, &[]);
+    rig.run(20);
+    rig.agent_dies(MINUTE);
+    rig.event(Event::Docker { reachable: true });
+    rig.run(MINUTE);
+    assert_eq!(rig.deeds(), []);
+    rig.runs_anew();
+    rig.run(HOUR);
+    assert_eq!(rig.deeds(), []);
+}
+
+#[test]
 fn a_healthy_collator_is_adopted_and_not_touched() {
     let mut rig = Rig::synced();
     let up_since = rig.machine.up_since();
