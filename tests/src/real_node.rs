@@ -25,20 +25,19 @@ pub struct RealNode<'a> {
     producer: String,
 }
 
-/// The folder with the real node: `T0RN_REAL_NODE`, else `../shared/real-node` beside the repository.
+/// The folder with the real node: what `T0RN_REAL_NODE` names.
 ///
 /// # Errors
 /// Why there is none; fit for [`skip!`](crate::skip!).
 pub fn folder() -> Result<PathBuf, String> {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
-    let folder = env::var_os("T0RN_REAL_NODE").map_or_else(|| repository.join("../shared/real-node"), PathBuf::from);
-    if folder.join("build-image.sh").exists() {
-        Ok(folder)
-    } else {
-        Err(format!(
-            "no real node in {} (T0RN_REAL_NODE names its folder)",
+    let folder = env::var_os("T0RN_REAL_NODE").map(PathBuf::from);
+    match folder.filter(|folder| !folder.as_os_str().is_empty()) {
+        None => Err("no real node: T0RN_REAL_NODE has to name its folder".to_owned()),
+        Some(folder) if folder.join("build-image.sh").exists() => Ok(folder),
+        Some(folder) => Err(format!(
+            "no real node in {} (T0RN_REAL_NODE names it)",
             folder.display()
-        ))
+        )),
     }
 }
 
