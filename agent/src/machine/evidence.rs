@@ -45,6 +45,10 @@ impl Machine {
         };
         let progress = tracker.observe(now, sample, &windows, context);
         let (best, finalized) = (tracker.best_high(), tracker.finalized_high());
+        // While a restart is under way, the old process may still be heard: that is no help of the new one.
+        if self.state.in_flight.is_some() {
+            return;
+        }
         if self.state.cures.exporter_answers() {
             actions.push(Action::Judged {
                 cause: Cause::NoExporter,
