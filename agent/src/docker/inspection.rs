@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum as Status};
+use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum as Status, EndpointSettings};
 use jiff::Timestamp;
 
 use super::lines::RUN_SLACK;
-use super::spec::{IMAGE, MANAGED, SPEC};
+use super::spec::{IMAGE, MANAGED, SPEC, Spec};
 use super::{Docker, Error};
 use crate::event::{Container, Exit};
 
@@ -99,7 +99,7 @@ impl Docker {
         match self.within("inspect the container", self.limits().call, answer).await {
             // Docker also takes a name for the beginning of an id.
             Ok(answer) if answer.name.as_deref().map(|found| found.trim_start_matches('/')) != Some(name) => Ok(None),
-            Ok(answer) => Ok(Some(Found::new(answer, &self.spec().hash))),
+            Ok(answer) => Ok(Some(Found::new(answer, self.spec()))),
             Err(error) if error.status() == Some(404) => Ok(None),
             Err(error) => Err(error),
         }
@@ -134,7 +134,7 @@ impl Docker {
 }
 
 impl Found {
-    fn new(answer: ContainerInspectResponse, hash: &str) -> Self {
+    fn new(answer: ContainerInspectResponse, spec: &Spec) -> Self {
         let (state, config) = (answer.state.unwrap_or_default(), answer.config.unwrap_or_default());
         let labels = config.labels.unwrap_or_default();
         let status = state.status.unwrap_or(Status::EMPTY);
@@ -151,9 +151,12 @@ impl Found {
             .or(answer.image);
         let exit_code = state.exit_code.filter(|_| ended);
         let oom = ended && state.oom_killed.unwrap_or(false);
+        let made_so = labels.get(SPEC) == Some(&spec.hash);
+        let networks = answer.network_settings.and_then(|settings| settings.networks);
+        let cut_off = status == Status::RUNNING && !is_attached(networks.unwrap_or_default(), spec);
         Self {
             ours: is_ours(&labels),
-            spec_matches: labels.get(SPEC).is_some_and(|spec| spec == hash),
+            spec_matches: made_so && !cut_off,
             status,
             started_at: started_at.map(Timestamp::as_millisecond),
             finished_at: finished_at.map(Timestamp::as_millisecond),
@@ -220,6 +223,14 @@ pub(super) fn is_ours(labels: &HashMap<String, String>) -> bool {
     labels.get(MANAGED).is_some_and(|value| value == "true")
 }
 
+/// Whether a running container still has the network it was given: one can be taken away by hand.
+fn is_attached(networks: HashMap<String, EndpointSettings>, spec: &Spec) -> bool {
+    spec.network().is_none_or(|wanted| {
+        let mut networks = networks.into_iter();
+        networks.any(|(name, endpoint)| name == wanted || endpoint.network_id.as_deref() == Some(wanted))
+    })
+}
+
 /// Docker writes the year 1 for "never".
 fn time(text: Option<String>) -> Option<Timestamp> {
     text?.parse::<Timestamp>().ok().filter(|at| at.as_second() > 0)
@@ -229,15 +240,25 @@ fn time(text: Option<String>) -> Option<Timestamp> {
 pub(super) mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
+    use crate::docker::spec::tests::config;
 
     fn found(status: &str, labels: &str) -> Found {
+        found_on(r#"{"chains":{}}"#, status, labels)
+    }
+
+    fn found_on(networks: &str, status: &str, labels: &str) -> Found {
         let json = format!(
             r#"{{"Id":"0123456789abcdef0123","Name":"/node","RestartCount":2,"Image":"sha256:1111",
                 "State":{{"Status":"{status}","OOMKilled":true,"ExitCode":137,"Pid":0,
                           "StartedAt":"2026-11-23T06:24:38.041705195Z","FinishedAt":"0001-01-01T00:00:00Z"}},
+                "NetworkSettings":{{"Networks":{networks}}},
                 "Config":{{"Image":"org/node@sha256:2222","Labels":{{{labels}}}}}}}"#
         );
-        Found::new(serde_json::from_str(&json).unwrap(), "abcd")
+        let mut config = config();
+        config.collator.network = "chains".to_owned();
+        let mut spec = Spec::new(&config).unwrap();
+        spec.hash = "abcd".to_owned();
+        Found::new(serde_json::from_str(&json).unwrap(), &spec)
     }
 
     /// A container of ours in that state, with its last start and end in Unix milliseconds.
@@ -302,6 +323,16 @@ pub(super) mod tests {
             found("created", labels).container(Vec::new()),
             Container::Created { spec_matches: false }
         );
+    }
+
+    #[test]
+    fn a_running_container_that_lost_its_network_is_not_what_was_asked_for() {
+        let matches = |networks: &str, status: &str| found_on(networks, status, OURS).spec_matches;
+        assert!(!matches("{}", "running"));
+        assert!(!matches(r#"{"bridge":{"NetworkID":"ab12"}}"#, "running"));
+        assert!(matches(r#"{"bridge":{},"chains":{}}"#, "running"));
+        assert!(matches(r#"{"other":{"NetworkID":"chains"}}"#, "running"), "by its id");
+        assert!(matches("{}", "exited"), "nothing to be cut off from");
     }
 
     #[test]

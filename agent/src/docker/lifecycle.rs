@@ -25,8 +25,6 @@ const STEPS: usize = 240;
 const SETTLE: Duration = Duration::from_millis(250);
 /// What Docker needs beyond the container's own stop timeout to kill it and to clean up.
 const STOP_MARGIN: Duration = Duration::from_secs(30);
-/// Modes of network that are not the name of one.
-const BUILT_IN: [&str; 4] = ["bridge", "default", "host", "none"];
 
 /// What a failed start calls for.
 #[derive(Debug, PartialEq, Eq)]
@@ -146,10 +144,9 @@ impl Docker {
     }
 
     async fn require_network(&self) -> Result<(), Error> {
-        let name = self.spec().collator.network.as_str();
-        if BUILT_IN.contains(&name) || name.starts_with("container:") {
+        let Some(name) = self.spec().network() else {
             return Ok(());
-        }
+        };
         let engine = self.engine().await?;
         match self
             .within(

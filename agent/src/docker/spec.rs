@@ -21,6 +21,9 @@ pub(super) const VERSION: &str = "t0rn-agent.version";
 /// The reference as given; the container itself is created from what it resolved to.
 pub(super) const IMAGE: &str = "t0rn-agent.image";
 
+/// Modes of network that are not the name of one.
+const BUILT_IN: [&str; 4] = ["bridge", "default", "host", "none"];
+
 /// The part of the configuration that a container is made from.
 pub(super) struct Spec {
     pub(super) collator: Collator,
@@ -46,6 +49,13 @@ impl Spec {
     /// The container's name.
     pub(super) fn name(&self) -> &str {
         &self.collator.container
+    }
+
+    /// The network that it is to be on, by name or id; `None` where Docker's own mode leaves no choice.
+    pub(super) fn network(&self) -> Option<&str> {
+        let name = self.collator.network.as_str();
+        let built_in = BUILT_IN.contains(&name) || name.starts_with("container:");
+        (!built_in).then_some(name)
     }
 
     /// Seconds from SIGTERM to SIGKILL, rounded up: Docker takes 0 for "kill at once".

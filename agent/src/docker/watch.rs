@@ -25,9 +25,19 @@ use crate::event::{Container, Exit};
 mod news;
 mod run;
 
-/// Docker's events that say something about the container.
-const EVENTS: [&str; 10] = [
-    "create", "destroy", "die", "kill", "oom", "pause", "rename", "start", "stop", "unpause",
+/// Docker's events that say something about the container, or about its network.
+const EVENTS: [&str; 11] = [
+    "create",
+    "destroy",
+    "die",
+    "disconnect",
+    "kill",
+    "oom",
+    "pause",
+    "rename",
+    "start",
+    "stop",
+    "unpause",
 ];
 /// Looks at a container that Docker keeps locked, each as long as a call may take.
 const LOOKS: u32 = 6;
@@ -142,7 +152,7 @@ impl Watch {
         let from = self.from.map_or(now, |from| from.min(now));
         self.from = Some(from);
         let filters = [
-            ("type".to_owned(), vec!["container".to_owned()]),
+            ("type".to_owned(), vec!["container".to_owned(), "network".to_owned()]),
             ("event".to_owned(), EVENTS.map(str::to_owned).to_vec()),
         ];
         let options = EventsOptionsBuilder::default()
@@ -193,6 +203,17 @@ impl Watch {
             Some(News::Died(death)) => {
                 if let Some(container) = self.mourn(death).await {
                     self.notices.push_back(Notice::Container(container));
+                }
+            }
+            Some(News::Disconnected) => {
+                if let Some(found) = self
+                    .docker
+                    .find()
+                    .await?
+                    .filter(|found| found.is_running() && !found.spec_matches)
+                {
+                    let found = self.docker.inspection(found).await?.container;
+                    self.notices.push_back(Notice::Container(found));
                 }
             }
             Some(News::Look(change)) => {

@@ -125,7 +125,7 @@ fn sentence(cause: Cause) -> &'static str {
         Cause::Exited => "the collator exited",
         Cause::Killed => "the collator was killed from outside",
         Cause::Removed => "the container was removed from outside",
-        Cause::SpecChanged => "the configuration changed",
+        Cause::SpecChanged => "the container is not what the configuration asks for",
         Cause::ActionFailed => "an action failed",
         Cause::ClockOff => "the host's clock is off",
         Cause::Paused => "automatic actions are paused",

@@ -78,8 +78,12 @@ impl Executor {
                 }
             }
             let result = match &doing {
+                // The old one runs on for as long as a new one cannot be had.
+                Action::Start { .. }
+                | Action::Restart {
+                    cause: Cause::SpecChanged,
+                } => docker.ensure_running().await,
                 Action::Restart { .. } => docker.restart().await,
-                Action::Start { .. } => docker.ensure_running().await,
                 _ => docker.stop().await,
             };
             Finished {

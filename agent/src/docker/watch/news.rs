@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use bollard::models::EventMessage;
+use bollard::models::{EventMessage, EventMessageTypeEnum};
 
 use crate::docker::inspection::is_ours;
 use crate::docker::spec::{SPEC, Spec};
@@ -17,6 +17,8 @@ pub(super) enum News {
     Oom { at: Option<i64> },
     /// A run ended, and its log and circumstances are wanted.
     Died(Death),
+    /// A container lost the network that ours is on: ours when it still runs, or one that stops.
+    Disconnected,
     /// The container is another now.
     Look(Change),
 }
@@ -48,6 +50,11 @@ pub(super) fn translate(spec: &Spec, event: EventMessage) -> Option<News> {
     let attributes = actor.attributes.unwrap_or_default();
     let at = event.time_nano.map(|nanos| nanos.div_euclid(1_000_000));
     let action = event.action?;
+    if event.typ == Some(EventMessageTypeEnum::NETWORK) {
+        let name = attributes.get("name").map(String::as_str);
+        let lost = action == "disconnect" && name.is_some() && name == spec.network();
+        return lost.then_some(News::Disconnected);
+    }
     let named = attributes.get("name").is_some_and(|name| name == spec.name());
     if action == "rename" {
         let was = attributes
@@ -86,6 +93,7 @@ fn matches(labels: &HashMap<String, String>, spec: &Spec) -> bool {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
+    use crate::config::Config;
     use crate::docker::spec::tests::config;
 
     const AT: Option<i64> = Some(1_795_415_073_282);
@@ -169,6 +177,23 @@ mod tests {
         let mut away = event("rename", "", r#","oldName":"/collator""#);
         rename(&mut away, "elsewhere");
         assert_eq!(translate(&spec, away), Some(News::Look(Change::Other)));
+    }
+
+    #[test]
+    fn only_the_loss_of_the_configured_network_is_news() {
+        let mut config = config();
+        let of = |config: &Config, network: &str, action: &str| {
+            let mut event = event(action, "", "");
+            event.typ = Some(EventMessageTypeEnum::NETWORK);
+            let attributes = event.actor.as_mut().unwrap().attributes.as_mut().unwrap();
+            attributes.insert("name".into(), network.into());
+            translate(&Spec::new(config).unwrap(), event)
+        };
+        assert_eq!(of(&config, "bridge", "disconnect"), None, "every stop does that");
+        config.collator.network = "chains".into();
+        assert_eq!(of(&config, "chains", "disconnect"), Some(News::Disconnected));
+        assert_eq!(of(&config, "chains", "connect"), None);
+        assert_eq!(of(&config, "others", "disconnect"), None);
     }
 
     #[test]
