@@ -72,9 +72,8 @@ fn a_wrong_password_is_said_and_the_right_one_is_taken_up() -> Result<()> {
     agent.set("collator.registry_auth", auth.display().to_string())?;
     agent.start()?;
     let status = agent.wait_for("the refusal", SOON, |s| {
-        s["reasons"].as_array().is_some_and(|r| !r.is_empty())
+        s["reasons"].to_string().contains(&registry.host())
     })?;
-    ensure!(status["reasons"].to_string().contains(&registry.host()), "{status}");
     ensure!(
         !agent.log().contains("forgotten") && !status.to_string().contains("forgotten"),
         "a secret was told"
