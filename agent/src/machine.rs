@@ -218,6 +218,8 @@ pub struct State {
     next_start: Option<Time>,
     last_failure: Option<(Failure, String)>,
     last_exit: Option<LastExit>,
+    /// When that was by Docker's clock, Unix milliseconds.
+    exited_at: Option<i64>,
     cures: Cures,
     crash_restarts: u64,
     health_restarts: u64,
@@ -272,6 +274,7 @@ impl Machine {
             next_start: None,
             last_failure: None,
             last_exit: None,
+            exited_at: None,
             cures: Cures::default(),
             crash_restarts: 0,
             health_restarts: 0,

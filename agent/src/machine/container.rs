@@ -57,7 +57,7 @@ impl Machine {
                     self.state.ended = self.state.started_at;
                 }
                 self.state.spec_matches = spec_matches;
-                self.on_exit(now, &exit, ours, first);
+                self.on_exit(now, at, &exit, ours, first);
             }
             Container::Signalled { at, signal } if self.is_news(at) && !ours && !HARMLESS.contains(&signal) => {
                 self.state.signalled.get_or_insert(signal);
@@ -75,9 +75,13 @@ impl Machine {
 
     fn on_up(&mut self, now: Time, seen: Seen, started_at: Option<i64>, spec_matches: bool, by_hand: bool) {
         let state = &mut self.state;
-        // Docker may tell late of a run that is already over.
+        // Docker may tell late of a run that is already over: we stopped it, or we know its end.
+        let before_our_stop = state.parked && started_at.zip(state.ours_until).is_some_and(|(run, stop)| run <= stop);
         let over = started_at.is_some() && started_at == state.ended;
-        if over || matches!((state.started_at, started_at), (Some(known), Some(told)) if told < known) {
+        if over
+            || before_our_stop
+            || matches!((state.started_at, started_at), (Some(known), Some(told)) if told < known)
+        {
             return;
         }
         let same_run = match (state.started_at, started_at) {
@@ -137,26 +141,29 @@ impl Machine {
     }
 
     fn on_restarting(&mut self, now: Time) {
-        if self.state.seen.is_up() || self.state.seen == Seen::Unknown {
-            self.set_down(Seen::Restarting);
-            self.settle(now, self.policy.start_timeout, Cause::Exited);
+        match self.state.seen {
+            Seen::Running | Seen::Paused | Seen::Unknown => {
+                self.set_down(Seen::Restarting);
+                self.settle(now, self.policy.start_timeout, Cause::Exited);
+            }
+            // Its next end is another one, even if nobody gets to see it running.
+            Seen::Exited if !self.state.parked => self.state.seen = Seen::Restarting,
+            _ => {}
         }
     }
 
     /// `ours` says that we asked for this end; `first` that it may lie far back.
-    pub(super) fn on_exit(&mut self, now: Time, exit: &Exit, ours: bool, first: bool) {
+    pub(super) fn on_exit(&mut self, now: Time, at: Option<i64>, exit: &Exit, ours: bool, first: bool) {
         let before = self.state.seen;
         let signalled = self.state.signalled.take();
-        if before.is_up() || first || before == Seen::Restarting {
-            self.state.last_exit = Some(LastExit {
-                at: now,
-                code: exit.code,
-                oom: exit.oom,
-            });
+        // Between two ends there may have been a run too short to be seen.
+        let later = at.zip(self.state.exited_at).is_some_and(|(at, known)| at > known);
+        let known = before == Seen::Exited && !first && !later;
+        if before.is_up() || before == Seen::Restarting || first || later {
+            self.note_exit(now, at, exit);
         }
         self.set_down(Seen::Exited);
         let state = &self.state;
-        let known = before == Seen::Exited && !first;
         let unwanted = state.desired != Desired::Running || state.hold.is_some() || state.parked;
         if known || unwanted || (ours && !self.is_starting()) {
             return;
@@ -188,6 +195,18 @@ impl Machine {
                 self.settle(now, self.policy.start_timeout, cause);
             }
         }
+    }
+
+    pub(super) fn note_exit(&mut self, now: Time, at: Option<i64>, exit: &Exit) {
+        if at.is_some() && at == self.state.exited_at {
+            return;
+        }
+        self.state.exited_at = at;
+        self.state.last_exit = Some(LastExit {
+            at: now,
+            code: exit.code,
+            oom: exit.oom,
+        });
     }
 
     /// Waits for what else is told about an end, and for Docker's own policy to mend it.

@@ -42,7 +42,8 @@ impl Machine {
         if state.settle.is_some() {
             return None;
         }
-        let due = *self.state.next_start.get_or_insert(now + self.backoff());
+        let wait = self.backoff(now);
+        let due = *self.state.next_start.get_or_insert(now + wait);
         (due <= now).then(|| {
             self.state.next_start = None;
             self.state.attempts = self.state.attempts.saturating_add(1);

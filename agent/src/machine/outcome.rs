@@ -32,12 +32,15 @@ impl Machine {
         state.asked &= !starts;
         match container {
             // It started and ended again before anybody could look.
-            Container::Exited { exit, .. } if starts => {
+            Container::Exited { at, exit, .. } if starts => {
                 state.seen = Seen::Running;
-                self.on_exit(now, &exit, false, false);
+                self.on_exit(now, at, &exit, false, false);
                 self.state.spec_matches = true;
             }
             Container::Exited { .. } | Container::Created { .. } | Container::Missing if !starts => {
+                if let Container::Exited { at, exit, .. } = &container {
+                    self.note_exit(now, *at, exit);
+                }
                 let seen = if container == Container::Missing {
                     Seen::Missing
                 } else {
@@ -82,7 +85,7 @@ impl Machine {
         if !matches!(action, Action::Start { .. }) {
             self.state.attempts = self.state.attempts.saturating_add(1);
         }
-        self.state.next_start = Some(now + self.backoff());
+        self.state.next_start = Some(now + self.backoff(now));
     }
 
     pub(super) fn on_docker_gone(&mut self) {
@@ -101,16 +104,20 @@ impl Machine {
         }
     }
 
-    /// The wait before the next start of ours: nothing at first, then doubling up to the cap.
-    pub(super) fn backoff(&self) -> Duration {
+    /// The wait before the next start of ours: nothing at first, then doubling up to the cap, less up to a
+    /// quarter of it, so that many agents do not ask one registry in step.
+    pub(super) fn backoff(&self, now: Time) -> Duration {
         let doublings = self.state.attempts.saturating_sub(1).min(30);
-        match self.state.attempts {
+        let wait = match self.state.attempts {
             0 => Duration::ZERO,
             _ => self
                 .policy
                 .backoff_initial
                 .saturating_mul(1 << doublings)
                 .min(self.policy.backoff_max),
-        }
+        };
+        // Drawn from the time itself: fed the same events, the core decides the same.
+        let drawn = u32::try_from(now.0.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 54).unwrap_or_default();
+        wait.saturating_sub(wait / 4 * drawn / 1024)
     }
 }

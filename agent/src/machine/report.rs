@@ -108,7 +108,17 @@ impl Machine {
         order
             .into_iter()
             .find(|(verdict, _)| verdicts().any(|(_, v)| v == *verdict))
-            .map_or(Phase::Starting, |(_, phase)| phase)
+            .map_or_else(|| self.silent_phase(now), |(_, phase)| phase)
+    }
+
+    /// Nothing is known: it has not come up yet, or it has fallen silent.
+    fn silent_phase(&self, now: Time) -> Phase {
+        match self.fault(now) {
+            Some(Fault {
+                cause: Cause::Frozen, ..
+            }) => Phase::Frozen,
+            _ => Phase::Starting,
+        }
     }
 
     pub fn health(&self) -> Health {

@@ -40,6 +40,9 @@ impl Machine {
                     "the last run was killed for memory, it had all of the host's: use a larger instance".to_owned()
                 }
             },
+            Cause::DiskFull if !state.disk_stop => "the node found no room to write although data.path has some: \
+                 look for another full disk or a quota (df -h, df -i), then t0rn-agent start"
+                .to_owned(),
             Cause::ClockOff => {
                 let offset = state.host.clock_offset_ms.unwrap_or_default();
                 format!("the host's clock is off by {offset:.0} ms and collating needs exact time: check chrony")

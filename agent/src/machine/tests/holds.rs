@@ -126,4 +126,6 @@ fn an_exit_for_want_of_room_that_the_host_does_not_see_stays_held() {
     rig.exits(1, &["IO error: No space left on device"]);
     rig.run(24 * HOUR);
     assert_eq!(rig.deeds(), [Action::Hold { cause: Cause::DiskFull }]);
+    let remedy = rig.machine.explain(Cause::DiskFull);
+    assert!(remedy.contains("then t0rn-agent start"), "{remedy}");
 }

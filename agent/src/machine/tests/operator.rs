@@ -123,6 +123,22 @@ fn stop_waits_for_the_action_under_way_and_then_wins() {
 }
 
 #[test]
+fn a_stop_of_ours_is_the_last_exit_however_its_news_come() {
+    for told in [true, false] {
+        let mut rig = Rig::synced();
+        if told {
+            rig.obeys = false;
+            rig.command(Command::Stop);
+            rig.exits(143, &[]);
+        } else {
+            rig.command(Command::Stop);
+        }
+        let exit = rig.machine.last_exit().unwrap();
+        assert_eq!(exit.at, rig.now);
+    }
+}
+
+#[test]
 fn stop_does_not_wait_for_the_backoff_of_a_failed_action() {
     let mut rig = Rig::synced();
     (rig.para.moves, rig.para.behind) = (false, 500);
