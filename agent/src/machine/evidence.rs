@@ -104,11 +104,20 @@ impl Machine {
             activity.cpu_percent.is_some_and(|cpu| cpu >= BUSY_CPU) || reads.is_some_and(|rate| rate >= BUSY_READS);
     }
 
-    /// The gravest fault that there are signs of.
+    /// The gravest fault that is due, else one that is growing.
     pub(super) fn fault(&self, now: Time) -> Option<Fault> {
+        let silent = self.silent();
+        if silent.as_ref().is_some_and(Fault::is_due) {
+            return silent;
+        }
+        let standing = self.isolated(now).or_else(|| self.stalled(now));
+        standing.or(silent)
+    }
+
+    /// No exporter answers.
+    fn silent(&self) -> Option<Fault> {
         let Self { policy, state } = self;
-        let windows = &policy.windows;
-        let extension = windows.activity_extension;
+        let extension = policy.windows.activity_extension;
         let answered = state.trackers.values().any(Tracker::answered);
         // An exporter that nobody has looked at yet, or that had never answered while another did, says nothing.
         let asked = state.trackers.values().filter(|t| {
@@ -120,20 +129,18 @@ impl Machine {
         });
         let silence: Option<Vec<_>> = asked.map(Tracker::silent).collect();
         let shortest = silence.and_then(|all| all.into_iter().min_by_key(|silent| silent.total()));
-        if let Some(silent) = shortest {
-            let (cause, (lasted, window)) = if answered {
-                (Cause::Frozen, (silent.total(), policy.frozen_after))
-            } else {
-                (Cause::NoExporter, silent.against(policy.startup_grace, extension))
-            };
-            return Some(Fault {
-                cause,
-                chain: None,
-                lasted,
-                window,
-            });
-        }
-        self.isolated(now).or_else(|| self.stalled(now))
+        let silent = shortest?;
+        let (cause, (lasted, window)) = if answered {
+            (Cause::Frozen, (silent.total(), policy.frozen_after))
+        } else {
+            (Cause::NoExporter, silent.against(policy.startup_grace, extension))
+        };
+        Some(Fault {
+            cause,
+            chain: None,
+            lasted,
+            window,
+        })
     }
 
     fn isolated(&self, now: Time) -> Option<Fault> {

@@ -70,6 +70,18 @@ fn a_frozen_node_is_restarted_after_two_minutes_of_silence_and_not_before() {
 }
 
 #[test]
+fn a_missed_scrape_does_not_hide_a_stall() {
+    let mut rig = Rig::synced();
+    rig.para.moves = false;
+    rig.machine.policy.budget = 0;
+    rig.run(10 * MINUTE);
+    rig.expect(Phase::Stalled, Health::Critical);
+    (rig.para.error, rig.relay.error) = (Some(ScrapeError::Timeout), Some(ScrapeError::Timeout));
+    rig.run(5);
+    rig.expect(Phase::Stalled, Health::Critical);
+}
+
+#[test]
 fn silence_that_ends_within_its_window_is_no_freeze() {
     let mut rig = Rig::synced();
     for _ in 0..20 {
