@@ -1,8 +1,9 @@
-//! Facts about the host: disk of the chain's data, memory, load, and whether its own network works.
+//! Facts about the host: disk of the chain's data, memory, load, clock, and whether its own network works.
 //!
 //! Each is looked at alone and is `None` when it cannot be told: a missing file is no sign of health, and
 //! none of trouble.
 
+mod clock;
 mod network;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 use crate::event::HostFacts;
+use clock::Clock;
 use network::Network;
 
 /// How long one look at the disk may take: a volume that was torn off can hold the call for ever.
@@ -23,6 +25,7 @@ const DISK_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Host {
     data: PathBuf,
     network: Network,
+    clock: Clock,
     disk_timeout: Duration,
     /// A look at the disk that has not come back.
     disk: Option<JoinHandle<Option<Disk>>>,
@@ -43,14 +46,13 @@ impl Host {
         Self {
             data,
             network,
+            clock: Clock::default(),
             disk_timeout: DISK_TIMEOUT,
             disk: None,
         }
     }
 
-    /// Looks at everything once. Takes as long as the resolver's answer, and two seconds at most.
-    ///
-    /// `clock_offset_ms` stays unknown: nothing on the host tells it for certain.
+    /// Looks at everything once. Takes as long as the slowest answer, and two seconds at most.
     pub async fn look(&mut self) -> HostFacts {
         // A new one each time: an old one keeps its numbers when the kernel's can no longer be read.
         let memory_available_bytes = System::new().ok().and_then(|mut system| {
@@ -72,14 +74,14 @@ impl Host {
             self.disk = None;
             done.ok().flatten()
         };
-        let (disk, network_ok) = tokio::join!(disk, self.network.works());
+        let (disk, network_ok, clock_offset_ms) = tokio::join!(disk, self.network.works(), self.clock.offset_ms());
         HostFacts {
             disk_free_bytes: disk.map(|disk| disk.free),
             disk_total_bytes: disk.map(|disk| disk.total),
             memory_available_bytes,
             load1,
             network_ok,
-            clock_offset_ms: None,
+            clock_offset_ms,
         }
     }
 }
@@ -111,6 +113,7 @@ mod tests {
     async fn a_look_tells_disk_memory_and_load() {
         let dir = tempfile::tempdir().unwrap();
         let mut host = Host::with(dir.path().to_owned(), Network::unknown(dir.path()));
+        host.clock = Clock::told_by(dir.path().join("none"));
         let facts = host.look().await;
         assert!(facts.disk_free_bytes.unwrap() <= facts.disk_total_bytes.unwrap());
         assert!(facts.memory_available_bytes.unwrap() > 1 << 20);

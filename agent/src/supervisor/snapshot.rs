@@ -176,8 +176,7 @@ fn summary(machine: &Machine, phase: Phase, now: Time) -> String {
             .problems()
             .into_iter()
             .next()
-            .map(|p| p.text)
-            .unwrap_or_default(),
+            .map_or_else(|| "no exporter answers at the moment".to_owned(), |p| p.text),
     }
 }
 

@@ -1,0 +1,95 @@
+//! How far the host's clock is off, as chrony estimates it: the time service of Debian's images for EC2.
+
+use std::ffi::OsString;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
+
+/// How long chrony may take to answer.
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// Fields of `chronyc -c tracking`, counted from 0.
+const OFFSET_SECONDS: usize = 4;
+const LEAP_STATUS: usize = 13;
+
+#[derive(Debug)]
+pub(super) struct Clock {
+    program: OsString,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self {
+            program: "chronyc".into(),
+        }
+    }
+}
+
+impl Clock {
+    #[cfg(test)]
+    pub(super) fn told_by(program: impl Into<OsString>) -> Self {
+        Self {
+            program: program.into(),
+        }
+    }
+
+    /// Milliseconds between the system clock and true time; `None` where no chrony runs, or while it has no
+    /// source of time that it trusts.
+    pub(super) async fn offset_ms(&self) -> Option<f64> {
+        let asked = Command::new(&self.program)
+            .args(["-n", "-c", "tracking"])
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .output();
+        let answer = tokio::time::timeout(TIMEOUT, asked).await.ok()?.ok()?;
+        parse(std::str::from_utf8(&answer.stdout).ok()?)
+    }
+}
+
+fn parse(tracking: &str) -> Option<f64> {
+    let fields: Vec<&str> = tracking.lines().next()?.split(',').collect();
+    if *fields.get(LEAP_STATUS)? == "Not synchronised" {
+        return None;
+    }
+    let seconds: f64 = fields.get(OFFSET_SECONDS)?.parse().ok()?;
+    seconds.is_finite().then_some(seconds * 1000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed test should panic")]
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    const TRACKING: &str = "A9FEA97B,169.254.169.123,4,1795427000.112233445,-0.731000000,0.000001139,0.000008152,-17.126,\
+                            0.000,0.021,0.000330000,0.000210000,16.2,Normal\n";
+
+    #[test]
+    fn the_offset_is_that_of_the_system_clock() {
+        assert_eq!(parse(TRACKING), Some(-731.0));
+    }
+
+    #[test]
+    fn a_clock_that_follows_nobody_is_unknown() {
+        assert_eq!(parse(&TRACKING.replace("Normal", "Not synchronised")), None);
+        for garbage in [
+            "",
+            "506 Cannot talk to daemon\n",
+            "a,b,c,d,NaN,f,g,h,i,j,k,l,m,Normal\n",
+        ] {
+            assert_eq!(parse(garbage), None, "{garbage}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_program_is_asked_and_may_be_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("chronyc");
+        assert_eq!(Clock::told_by(&program).offset_ms().await, None);
+        std::fs::write(&program, format!("#!/bin/sh\necho '{}'\n", TRACKING.trim())).unwrap();
+        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+        assert_eq!(Clock::told_by(&program).offset_ms().await, Some(-731.0));
+    }
+}
