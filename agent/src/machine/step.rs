@@ -106,6 +106,7 @@ impl Machine {
         state.crashes.clear();
         state.attempts = 0;
         state.settle = None;
+        state.down_by = None;
         state.next_start = down.then_some(now);
         self.forgive();
     }

@@ -1,6 +1,6 @@
 //! Causes in words: what is wrong and what to do about it.
 
-use super::{Cause, Machine};
+use super::{Cause, Desired, Machine};
 use crate::event::Command;
 
 impl Machine {
@@ -40,9 +40,10 @@ impl Machine {
                     "the last run was killed for memory, it had all of the host's: use a larger instance".to_owned()
                 }
             },
-            Cause::DiskFull if !state.disk_stop => "the node found no room to write although data.path has some: \
+            Cause::DiskFull if !state.disk_stop => "the node ran out of space although data.path has some: \
                  look for another full disk or a quota (df -h, df -i), then t0rn-agent start"
                 .to_owned(),
+            Cause::Operator if state.desired == Desired::Running => "an operator asked for it".to_owned(),
             Cause::ClockOff => {
                 let offset = state.host.clock_offset_ms.unwrap_or_default();
                 format!("the host's clock is off by {offset:.0} ms and collating needs exact time: check chrony")
