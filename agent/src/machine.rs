@@ -45,6 +45,9 @@ pub use cure::Cures;
 pub use policy::Policy;
 pub use report::{Health, Next, Phase, Problem};
 
+/// What Docker needs beyond the collator's own stop timeout to kill it and to clean up.
+const STOP_MARGIN: Duration = Duration::from_secs(30);
+
 /// What the supervisor has to execute.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -225,8 +228,8 @@ pub struct State {
     told: Vec<Cause>,
     /// An operator asked for a start: that also goes while automatic actions are paused.
     asked: bool,
-    /// A stop that a former life of the agent ordered may still be finishing.
-    echo: bool,
+    /// Until then, a stop that a former life of the agent ordered may still be finishing.
+    echo_until: Option<Time>,
     /// Docker's wall clock of the newest event heard, Unix milliseconds.
     heard_at: Option<i64>,
 }
@@ -277,7 +280,7 @@ impl Machine {
             health_restarts: 0,
             told: Vec::new(),
             asked: false,
-            echo: false,
+            echo_until: None,
             heard_at: None,
         };
         Self { policy, state }
@@ -303,11 +306,13 @@ impl Machine {
             .in_flight
             .take()
             .is_some_and(|a| !matches!(a, Action::Start { .. }));
-        state.echo |= stopping;
         state.observed = false;
         state.settle = None;
         state.signalled = None;
         state.now = state.now.max(now);
+        if stopping {
+            state.echo_until = Some(state.now + policy.stop_timeout + STOP_MARGIN);
+        }
         let mut machine = Self { policy, state };
         machine.forget_windows();
         machine
@@ -315,7 +320,7 @@ impl Machine {
 
     /// From when on Docker's events are still news, Unix milliseconds: `None` is from now.
     pub fn watch_from(&self) -> Option<i64> {
-        self.state.heard_at.filter(|_| !self.state.echo)
+        self.state.heard_at.filter(|_| !self.state.echoes(self.state.now))
     }
 }
 
@@ -323,5 +328,10 @@ impl State {
     /// The latest time that this state knows of.
     pub fn now(&self) -> Time {
         self.now
+    }
+
+    /// Whether news may still be about what a former life of the agent ordered.
+    fn echoes(&self, now: Time) -> bool {
+        self.echo_until.is_some_and(|until| now < until)
     }
 }

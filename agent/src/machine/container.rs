@@ -22,7 +22,7 @@ impl Machine {
     pub(super) fn on_container(&mut self, now: Time, news: Container, ours: bool) {
         let first = !std::mem::replace(&mut self.state.observed, true);
         let by_hand = !first && !ours;
-        let ours = ours || self.state.echo;
+        let ours = ours || self.state.echoes(now);
         self.on_docker_back(now);
         if let Container::Exited { at, .. }
         | Container::Signalled { at, .. }
@@ -94,7 +94,7 @@ impl Machine {
         }
         if !same_run {
             state.up_since = Some(now);
-            state.echo = false;
+            state.echo_until = None;
             state.signalled = None;
             state.trackers = self.policy.trackers();
             state.activity = None;
@@ -121,7 +121,7 @@ impl Machine {
 
     fn on_missing(&mut self, now: Time) {
         let known = !matches!(self.state.seen, Seen::Missing | Seen::Unknown | Seen::Foreign);
-        let theirs = known && self.state.in_flight.is_none() && !self.state.echo;
+        let theirs = known && self.state.in_flight.is_none() && !self.state.echoes(now);
         let stopped = self.state.settle.is_some_and(|s| s.cause == Cause::StoppedByPerson);
         self.set_down(Seen::Missing);
         if !theirs || self.state.desired != Desired::Running {

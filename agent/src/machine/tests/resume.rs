@@ -151,6 +151,20 @@ fn killed_before_a_restart_had_begun_the_container_is_adopted() {
 }
 
 #[test]
+fn a_stop_that_never_came_of_a_restart_is_not_waited_for_for_ever() {
+    let mut rig = killed_during(stall);
+    rig.container(running(rig.run));
+    rig.run(HOUR);
+    // A person's `docker stop` is a wish and no echo.
+    rig.signalled(15);
+    rig.exits(0, &[]);
+    rig.stopped();
+    rig.run(HOUR);
+    assert_eq!(rig.deeds(), []);
+    assert_eq!(rig.wrong(), [Cause::StoppedByPerson]);
+}
+
+#[test]
 fn killed_between_the_stop_and_the_start_of_a_restart_it_is_started() {
     let mut rig = killed_during(stall);
     let now = rig.wall();
