@@ -330,6 +330,13 @@ impl State {
         self.now
     }
 
+    /// Whose doing an end was shows a moment later: until then nothing is said, and nothing done that a
+    /// person's `docker stop` would be lost by.
+    fn is_author_clear(&self) -> bool {
+        self.settle
+            .is_none_or(|s| matches!(s.cause, Cause::Exited | Cause::OutOfMemory))
+    }
+
     /// Whether news may still be about what a former life of the agent ordered.
     fn echoes(&self, now: Time) -> bool {
         self.echo_until.is_some_and(|until| now < until)
