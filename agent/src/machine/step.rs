@@ -134,5 +134,11 @@ impl Machine {
             state.crashes.clear();
             state.crash_loop = false;
         }
+        let retry = state.next_start.filter(|_| state.seen.is_up());
+        if retry.is_some_and(|at| now.since(at) >= self.policy.backoff_reset) {
+            // What could not be done was not missed: it runs on.
+            state.last_failure = None;
+            state.next_start = None;
+        }
     }
 }
