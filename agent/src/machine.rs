@@ -320,7 +320,9 @@ impl Machine {
 
     /// From when on Docker's events are still news, Unix milliseconds: `None` is from now.
     pub fn watch_from(&self) -> Option<i64> {
-        self.state.heard_at.filter(|_| !self.state.echoes(self.state.now))
+        // What was said of earlier runs is no news of this one: a `docker restart` says that it stopped.
+        let known = self.state.heard_at.max(self.state.started_at);
+        known.filter(|_| !self.state.echoes(self.state.now))
     }
 }
 

@@ -107,6 +107,21 @@ fn what_was_removed_meanwhile_is_created_anew() {
 }
 
 #[test]
+fn what_is_told_again_begins_with_the_run_that_is_known() {
+    let mut rig = Rig::synced();
+    assert_eq!(rig.machine.watch_from(), Some(rig.run), "nothing was missed so far");
+    // A person's `docker restart`: its stop is of the run before.
+    rig.signalled(15);
+    rig.exits(0, &[]);
+    rig.stopped();
+    rig.now.0 += 1000;
+    rig.runs_anew();
+    rig.run(HOUR);
+    rig.agent_dies(MINUTE);
+    assert_eq!(rig.machine.watch_from(), Some(rig.run));
+}
+
+#[test]
 fn an_older_stop_of_ours_that_is_told_again_is_no_persons_wish() {
     let mut rig = Rig::synced();
     (rig.para.moves, rig.para.behind) = (false, 500);
