@@ -152,11 +152,14 @@ impl Seen {
     }
 }
 
-/// An end whose author is not known yet.
+/// An end that something may still follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Settle {
     until: Time,
     cause: Cause,
+    /// Nobody's doing: Docker's policy may mend it. Otherwise its author is not known yet.
+    #[serde(default)]
+    mendable: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -335,8 +338,7 @@ impl State {
     /// Whose doing an end was shows a moment later: until then nothing is said, and nothing done that a
     /// person's `docker stop` would be lost by.
     fn is_author_clear(&self) -> bool {
-        self.settle
-            .is_none_or(|s| matches!(s.cause, Cause::Exited | Cause::OutOfMemory))
+        self.settle.is_none_or(|s| s.mendable)
     }
 
     /// Whether news may still be about what a former life of the agent ordered.

@@ -139,7 +139,7 @@ impl Machine {
     fn on_restarting(&mut self, now: Time) {
         if self.state.seen.is_up() || self.state.seen == Seen::Unknown {
             self.set_down(Seen::Restarting);
-            self.settle(now, self.policy.start_timeout, Cause::Exited);
+            self.leave_to_policy(now, Cause::Exited);
         }
     }
 
@@ -174,7 +174,7 @@ impl Machine {
         let back = self.state.docker_back;
         if signalled.is_none() && back.is_some_and(|back| now.since(back) < self.policy.start_timeout) {
             // An engine that comes back starts its containers itself; that was no crash.
-            self.settle(now, self.policy.start_timeout, Cause::Exited);
+            self.leave_to_policy(now, Cause::Exited);
             return;
         }
         self.state.crash_restarts += 1;
@@ -185,15 +185,26 @@ impl Machine {
             None => {
                 self.count_crash(now);
                 let cause = if exit.oom { Cause::OutOfMemory } else { Cause::Exited };
-                self.settle(now, self.policy.start_timeout, cause);
+                self.leave_to_policy(now, cause);
             }
         }
     }
 
-    /// Waits for what else is told about an end, and for Docker's own policy to mend it.
+    /// Waits for Docker's own policy to mend an end.
+    fn leave_to_policy(&mut self, now: Time, cause: Cause) {
+        self.settle(now, self.policy.start_timeout, cause);
+        if let Some(settle) = &mut self.state.settle {
+            settle.mendable = true;
+        }
+    }
+
+    /// Waits for what else is told about an end.
     fn settle(&mut self, now: Time, wait: Duration, cause: Cause) {
-        let until = now + wait;
-        self.state.settle = Some(Settle { until, cause });
+        self.state.settle = Some(Settle {
+            until: now + wait,
+            cause,
+            mendable: false,
+        });
         if !self.state.seen.is_up() && cause != Cause::StoppedByPerson {
             self.state.down_by = Some(cause);
         }

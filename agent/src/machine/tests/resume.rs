@@ -98,6 +98,33 @@ fn what_a_person_stopped_meanwhile_stays_stopped() {
 }
 
 #[test]
+fn what_a_person_stopped_meanwhile_stays_stopped_after_a_crash_loop_too() {
+    let mut rig = Rig::synced();
+    for _ in 0..5 {
+        rig.exits(101, &[]);
+        rig.run(5);
+        if rig.deeds().is_empty() {
+            rig.runs_anew();
+            rig.run(MINUTE);
+        }
+    }
+    rig.run(15 * MINUTE);
+    rig.log.clear();
+    let at = rig.wall();
+    rig.agent_dies(MINUTE);
+    rig.container(exited(at, 0));
+    rig.event(Event::Container(Container::Signalled {
+        at: Some(at),
+        signal: 15,
+    }));
+    rig.event(Event::Container(exited(at, 0)));
+    rig.event(Event::Container(Container::Stopped { at: Some(at) }));
+    rig.run(HOUR);
+    assert_eq!(rig.deeds(), []);
+    assert!(rig.wrong().contains(&Cause::StoppedByPerson));
+}
+
+#[test]
 fn what_was_removed_meanwhile_is_created_anew() {
     let mut rig = Rig::synced();
     rig.agent_dies(HOUR);
