@@ -98,7 +98,7 @@ impl World {
             && self.run == Run::Up
             && self.in_flight.is_none()
             && self.now >= self.echo_until
-            && self.now >= self.exporters_from
+            && self.judge.has_seen_this_run()
             && self.ailment.is_none()
             && self.judge.is_wanted()
             && self.now >= self.judge.maintenance_until

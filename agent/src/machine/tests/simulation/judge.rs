@@ -95,6 +95,11 @@ impl Judge {
         self.was_synced |= self.moved && at_target;
     }
 
+    /// What nobody has seen well cannot be seen to fall ill.
+    pub(super) fn has_seen_this_run(&self) -> bool {
+        self.imported.is_some()
+    }
+
     pub(super) fn run_lasts(&self, now: u64) -> u64 {
         now - self.since
     }
