@@ -45,6 +45,9 @@ pub use cure::Cures;
 pub use policy::Policy;
 pub use report::{Health, Next, Phase, Problem};
 
+/// What Docker needs beyond the collator's own stop timeout to kill it and to clean up.
+const STOP_MARGIN: Duration = Duration::from_secs(30);
+
 /// What the supervisor has to execute.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -149,11 +152,14 @@ impl Seen {
     }
 }
 
-/// An end whose author is not known yet.
+/// An end that something may still follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Settle {
     until: Time,
     cause: Cause,
+    /// Nobody's doing: Docker's policy may mend it. Otherwise its author is not known yet.
+    #[serde(default)]
+    mendable: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -227,8 +233,8 @@ pub struct State {
     told: Vec<Cause>,
     /// An operator asked for a start: that also goes while automatic actions are paused.
     asked: bool,
-    /// A stop that a former life of the agent ordered may still be finishing.
-    echo: bool,
+    /// Until then, a stop that a former life of the agent ordered may still be finishing.
+    echo_until: Option<Time>,
     /// Docker's wall clock of the newest event heard, Unix milliseconds.
     heard_at: Option<i64>,
 }
@@ -280,7 +286,7 @@ impl Machine {
             health_restarts: 0,
             told: Vec::new(),
             asked: false,
-            echo: false,
+            echo_until: None,
             heard_at: None,
         };
         Self { policy, state }
@@ -306,11 +312,13 @@ impl Machine {
             .in_flight
             .take()
             .is_some_and(|a| !matches!(a, Action::Start { .. }));
-        state.echo |= stopping;
         state.observed = false;
         state.settle = None;
         state.signalled = None;
         state.now = state.now.max(now);
+        if stopping {
+            state.echo_until = Some(state.now + policy.stop_timeout + STOP_MARGIN);
+        }
         let mut machine = Self { policy, state };
         machine.forget_windows();
         machine
@@ -318,7 +326,9 @@ impl Machine {
 
     /// From when on Docker's events are still news, Unix milliseconds: `None` is from now.
     pub fn watch_from(&self) -> Option<i64> {
-        self.state.heard_at.filter(|_| !self.state.echo)
+        // What was said of earlier runs is no news of this one: a `docker restart` says that it stopped.
+        let known = self.state.heard_at.max(self.state.started_at);
+        known.filter(|_| !self.state.echoes(self.state.now))
     }
 }
 
@@ -326,5 +336,16 @@ impl State {
     /// The latest time that this state knows of.
     pub fn now(&self) -> Time {
         self.now
+    }
+
+    /// Whose doing an end was shows a moment later: until then nothing is said, and nothing done that a
+    /// person's `docker stop` would be lost by.
+    fn is_author_clear(&self) -> bool {
+        self.settle.is_none_or(|s| s.mendable)
+    }
+
+    /// Whether news may still be about what a former life of the agent ordered.
+    fn echoes(&self, now: Time) -> bool {
+        self.echo_until.is_some_and(|until| now < until)
     }
 }

@@ -22,7 +22,7 @@ impl Machine {
     pub(super) fn on_container(&mut self, now: Time, news: Container, ours: bool) {
         let first = !std::mem::replace(&mut self.state.observed, true);
         let by_hand = !first && !ours;
-        let ours = ours || self.state.echo;
+        let ours = ours || self.state.echoes(now);
         self.on_docker_back(now);
         if let Container::Exited { at, .. }
         | Container::Signalled { at, .. }
@@ -98,7 +98,7 @@ impl Machine {
         }
         if !same_run {
             state.up_since = Some(now);
-            state.echo = false;
+            state.echo_until = None;
             state.signalled = None;
             state.trackers = self.policy.trackers();
             state.activity = None;
@@ -125,7 +125,7 @@ impl Machine {
 
     fn on_missing(&mut self, now: Time) {
         let known = !matches!(self.state.seen, Seen::Missing | Seen::Unknown | Seen::Foreign);
-        let theirs = known && self.state.in_flight.is_none() && !self.state.echo;
+        let theirs = known && self.state.in_flight.is_none() && !self.state.echoes(now);
         let stopped = self.state.settle.is_some_and(|s| s.cause == Cause::StoppedByPerson);
         self.set_down(Seen::Missing);
         if !theirs || self.state.desired != Desired::Running {
@@ -144,7 +144,7 @@ impl Machine {
         match self.state.seen {
             Seen::Running | Seen::Paused | Seen::Unknown => {
                 self.set_down(Seen::Restarting);
-                self.settle(now, self.policy.start_timeout, Cause::Exited);
+                self.leave_to_policy(now, Cause::Exited);
             }
             // Its next end is another one, even if nobody gets to see it running.
             Seen::Exited if !self.state.parked => self.state.seen = Seen::Restarting,
@@ -181,7 +181,7 @@ impl Machine {
         let back = self.state.docker_back;
         if signalled.is_none() && back.is_some_and(|back| now.since(back) < self.policy.start_timeout) {
             // An engine that comes back starts its containers itself; that was no crash.
-            self.settle(now, self.policy.start_timeout, Cause::Exited);
+            self.leave_to_policy(now, Cause::Exited);
             return;
         }
         self.state.crash_restarts += 1;
@@ -192,7 +192,7 @@ impl Machine {
             None => {
                 self.count_crash(now);
                 let cause = if exit.oom { Cause::OutOfMemory } else { Cause::Exited };
-                self.settle(now, self.policy.start_timeout, cause);
+                self.leave_to_policy(now, cause);
             }
         }
     }
@@ -209,10 +209,21 @@ impl Machine {
         });
     }
 
-    /// Waits for what else is told about an end, and for Docker's own policy to mend it.
+    /// Waits for Docker's own policy to mend an end.
+    fn leave_to_policy(&mut self, now: Time, cause: Cause) {
+        self.settle(now, self.policy.start_timeout, cause);
+        if let Some(settle) = &mut self.state.settle {
+            settle.mendable = true;
+        }
+    }
+
+    /// Waits for what else is told about an end.
     fn settle(&mut self, now: Time, wait: Duration, cause: Cause) {
-        let until = now + wait;
-        self.state.settle = Some(Settle { until, cause });
+        self.state.settle = Some(Settle {
+            until: now + wait,
+            cause,
+            mendable: false,
+        });
         if !self.state.seen.is_up() && cause != Cause::StoppedByPerson {
             self.state.down_by = Some(cause);
         }

@@ -33,7 +33,7 @@ impl Machine {
         if state.seen.is_up() {
             return self.decide_running(now, actions);
         }
-        if state.crash_loop && may_run {
+        if state.crash_loop && may_run && state.is_author_clear() {
             return Some(Action::Backoff {
                 cause: Cause::CrashLoop,
                 wait: self.policy.backoff_max,

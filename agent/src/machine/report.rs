@@ -253,11 +253,8 @@ impl Machine {
             Cause::ActionFailed,
         );
         let wanted = state.desired == Desired::Running && state.hold.is_none() && !state.disk_stop;
-        // Whose doing an end was shows a moment later: until then nothing is said.
-        let clear = state
-            .settle
-            .is_none_or(|s| matches!(s.cause, Cause::Exited | Cause::OutOfMemory));
-        if let Some(cause) = state.down_by.filter(|_| wanted && clear && !state.crash_loop) {
+        let down_by = state.down_by.filter(|_| state.is_author_clear());
+        if let Some(cause) = down_by.filter(|_| wanted && !state.crash_loop) {
             add(!matches!(cause, Cause::DiskFreed | Cause::OutOfMemory), cause);
         }
         let oom = state.last_exit.as_ref().is_some_and(|e| e.oom);

@@ -69,6 +69,7 @@ impl Machine {
                 state.desired = Desired::StoppedByOperator;
                 state.settle = None;
                 state.next_start = None;
+                state.last_failure = None;
                 state.asked = false;
             }
             Command::Start => self.take_up(now),
@@ -134,6 +135,13 @@ impl Machine {
             state.attempts = 0;
             state.crashes.clear();
             state.crash_loop = false;
+        }
+        // What could not be done was not wanted again when it was due: it runs on, or it shall not run.
+        if state
+            .next_start
+            .is_some_and(|at| now.since(at) >= self.policy.backoff_reset)
+        {
+            state.last_failure = None;
         }
     }
 }

@@ -16,5 +16,6 @@ mod operator;
 mod properties;
 mod resume;
 mod rig;
+mod simulation;
 mod verdicts;
 mod witness;

@@ -154,6 +154,52 @@ fn a_restart_that_docker_could_not_be_asked_for_was_none() {
 }
 
 #[test]
+fn a_failure_is_over_when_the_collator_has_run_on_for_half_an_hour() {
+    // Docker's policy was faster than a start that failed, or an operator's restart was refused.
+    for exits in [true, false] {
+        let mut rig = Rig::synced();
+        rig.obeys = false;
+        if exits {
+            rig.exits(1, &[]);
+            rig.run(35);
+            rig.runs_anew();
+        } else {
+            let reason = String::new();
+            rig.command(Command::Restart { reason });
+        }
+        assert_eq!(rig.deeds().len(), 1);
+        rig.fails(Failure::Other);
+        rig.run(29 * MINUTE);
+        assert_eq!(rig.wrong(), [Cause::ActionFailed]);
+        rig.run(2 * MINUTE);
+        assert_eq!(rig.wrong(), []);
+        assert_eq!(rig.deeds().len(), 1);
+    }
+}
+
+#[test]
+fn a_failure_is_over_when_the_collator_is_not_wanted_any_more() {
+    let mut rig = Rig::synced();
+    rig.failing = Some(Failure::Other);
+    let reason = String::new();
+    rig.command(Command::Restart { reason });
+    rig.signalled(15);
+    rig.exits(0, &[]);
+    rig.stopped();
+    rig.run(HOUR);
+    assert_eq!(rig.wrong(), [Cause::StoppedByPerson]);
+
+    let mut rig = Rig::synced();
+    rig.failing = Some(Failure::Other);
+    rig.exits(1, &[]);
+    rig.run(HOUR);
+    rig.failing = None;
+    rig.command(Command::Stop);
+    rig.run(HOUR);
+    assert_eq!(rig.wrong(), [Cause::Operator]);
+}
+
+#[test]
 fn a_restart_that_keeps_failing_is_retried_with_backoff_and_costs_its_budget() {
     let mut rig = stalled();
     rig.failing = Some(Failure::Other);

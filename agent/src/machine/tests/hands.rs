@@ -163,6 +163,46 @@ fn the_time_a_container_was_paused_is_no_stall() {
     assert_eq!(rig.deeds(), []);
 }
 
+/// A crash loop that is over and not yet forgotten.
+fn after_a_crash_loop() -> Rig {
+    let mut rig = Rig::synced();
+    for _ in 0..5 {
+        rig.exits(101, &[]);
+        rig.run(5);
+        if rig.deeds().is_empty() {
+            rig.runs_anew();
+            rig.run(MINUTE);
+        }
+    }
+    rig.run(15 * MINUTE);
+    assert_eq!(rig.deeds().len(), 2);
+    assert_eq!(rig.wrong(), [Cause::CrashLoop]);
+    rig.log.clear();
+    rig
+}
+
+#[test]
+fn docker_stop_is_a_persons_wish_after_a_crash_loop_too() {
+    let mut rig = after_a_crash_loop();
+    rig.signalled(15);
+    rig.exits(0, &[]);
+    rig.stopped();
+    rig.run(HOUR);
+    assert_eq!(rig.deeds(), []);
+    assert!(rig.wrong().contains(&Cause::StoppedByPerson));
+}
+
+#[test]
+fn docker_kill_after_a_crash_loop_waits_like_a_crash() {
+    let mut rig = after_a_crash_loop();
+    rig.signalled(9);
+    rig.exits(137, &[]);
+    rig.run(4 * MINUTE);
+    assert!(matches!(rig.deeds()[..], [Action::Backoff { .. }]));
+    rig.run(2 * MINUTE);
+    assert_eq!(rig.deeds()[1..], [start(Cause::CrashLoop)]);
+}
+
 #[test]
 fn the_echo_of_our_own_restart_is_no_hand_from_outside() {
     let mut rig = Rig::synced();

@@ -98,12 +98,54 @@ fn what_a_person_stopped_meanwhile_stays_stopped() {
 }
 
 #[test]
+fn what_a_person_stopped_meanwhile_stays_stopped_after_a_crash_loop_too() {
+    let mut rig = Rig::synced();
+    for _ in 0..5 {
+        rig.exits(101, &[]);
+        rig.run(5);
+        if rig.deeds().is_empty() {
+            rig.runs_anew();
+            rig.run(MINUTE);
+        }
+    }
+    rig.run(15 * MINUTE);
+    rig.log.clear();
+    let at = rig.wall();
+    rig.agent_dies(MINUTE);
+    rig.container(exited(at, 0));
+    rig.event(Event::Container(Container::Signalled {
+        at: Some(at),
+        signal: 15,
+    }));
+    rig.event(Event::Container(exited(at, 0)));
+    rig.event(Event::Container(Container::Stopped { at: Some(at) }));
+    rig.run(HOUR);
+    assert_eq!(rig.deeds(), []);
+    assert!(rig.wrong().contains(&Cause::StoppedByPerson));
+}
+
+#[test]
 fn what_was_removed_meanwhile_is_created_anew() {
     let mut rig = Rig::synced();
     rig.agent_dies(HOUR);
     rig.container(Container::Missing);
     rig.run(5);
     assert_eq!(rig.deeds(), [start(Cause::Removed)]);
+}
+
+#[test]
+fn what_is_told_again_begins_with_the_run_that_is_known() {
+    let mut rig = Rig::synced();
+    assert_eq!(rig.machine.watch_from(), Some(rig.run), "nothing was missed so far");
+    // A person's `docker restart`: its stop is of the run before.
+    rig.signalled(15);
+    rig.exits(0, &[]);
+    rig.stopped();
+    rig.now.0 += 1000;
+    rig.runs_anew();
+    rig.run(HOUR);
+    rig.agent_dies(MINUTE);
+    assert_eq!(rig.machine.watch_from(), Some(rig.run));
 }
 
 #[test]
@@ -148,6 +190,20 @@ fn killed_before_a_restart_had_begun_the_container_is_adopted() {
     rig.container(running(rig.run));
     rig.run(HOUR);
     assert_eq!(rig.deeds(), []);
+}
+
+#[test]
+fn a_stop_that_never_came_of_a_restart_is_not_waited_for_for_ever() {
+    let mut rig = killed_during(stall);
+    rig.container(running(rig.run));
+    rig.run(HOUR);
+    // A person's `docker stop` is a wish and no echo.
+    rig.signalled(15);
+    rig.exits(0, &[]);
+    rig.stopped();
+    rig.run(HOUR);
+    assert_eq!(rig.deeds(), []);
+    assert_eq!(rig.wrong(), [Cause::StoppedByPerson]);
 }
 
 #[test]
