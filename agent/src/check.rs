@@ -121,7 +121,7 @@ impl Report {
 pub async fn run(config: &Config) -> Report {
     let (agent, docker, host, data) = tokio::join!(
         in_time("agent", agent(config)),
-        docker(config),
+        Box::pin(docker(config)),
         in_time("host", host::look(config)),
         in_time("data", data::look(config)),
     );

@@ -67,9 +67,7 @@ fn file_system(path: &Path) -> Finding {
         return Finding::skip("filesystem", format!("{} does not tell", there.display()));
     };
     // The kernel's numbers have 32 bits, whatever the width of the field.
-    let unfit = UNFIT
-        .iter()
-        .find(|(number, _)| i64::from(*number) == i64::from(found.f_type));
+    let unfit = UNFIT.iter().find(|(number, _)| i64::from(*number) == found.f_type);
     match unfit {
         Some((_, name)) => Finding::warn(
             "filesystem",
