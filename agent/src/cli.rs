@@ -18,7 +18,7 @@ use tracing::warn;
 use crate::api::{Client, ClientError, PAUSE_MAX, REASON_MAX, TAIL_MAX};
 use crate::config::{self, Config, ConfigError};
 use crate::event::Command;
-use crate::{replay, supervisor};
+use crate::{check, replay, supervisor};
 
 const CONFIG: &str = "/etc/t0rn-agent/agent.toml";
 const SOCKET: &str = "/run/t0rn-agent/agent.sock";
@@ -152,6 +152,20 @@ Examples:
         #[command(subcommand)]
         which: Option<Incidents>,
     },
+    /// Look at everything that makes a collator fail, before or while it runs
+    #[command(after_help = "\
+Docker, image, container, ports, exporters, data directory, disk, keystore, memory, clock, network: each says PASS, WARN,
+FAIL or SKIP (cannot be told here), and what to do. Changes nothing. Exit code 1 when something fails.
+
+Examples:
+  t0rn-agent check
+  t0rn-agent check --config ./agent.toml
+  t0rn-agent check --json | jq '.checks[] | select(.result != \"pass\")'")]
+    Check {
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
     /// Check a configuration, or print the commented default
     #[command(after_help = "\
 Examples:
@@ -256,6 +270,20 @@ impl Cli {
                 self.tell(command, out).await?;
             }
             Subcommands::Resume => self.tell(Command::Resume, out).await?,
+            Subcommands::Check { json } => {
+                let mut config = self.load()?;
+                if let Some(socket) = given(self.socket.as_ref()) {
+                    config.agent.socket = socket.to_owned();
+                }
+                let report = check::run(&config).await;
+                let text = if *json {
+                    serde_json::to_string(&report)? + "\n"
+                } else {
+                    report.render()
+                };
+                print(out, &text)?;
+                return Ok(report.exit_code());
+            }
             Subcommands::Incidents { json, which } => match which {
                 None | Some(Incidents::List) => self.list_incidents(*json, out)?,
                 Some(Incidents::Show { id }) => self.show_incident(id, *json, out)?,

@@ -27,6 +27,7 @@ mod stats;
 mod watch;
 
 pub use self::error::{Error, ImageFault};
+pub use self::image::ImageSource;
 pub use self::inspection::{Detail, Inspection};
 pub use self::watch::Notice;
 

@@ -28,13 +28,7 @@ pub struct Host {
     clock: Clock,
     disk_timeout: Duration,
     /// A look at the disk that has not come back.
-    disk: Option<JoinHandle<Option<Disk>>>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Disk {
-    free: u64,
-    total: u64,
+    disk: Option<JoinHandle<Option<(u64, u64)>>>,
 }
 
 impl Host {
@@ -52,13 +46,14 @@ impl Host {
         }
     }
 
+    /// All of the host's memory, bytes.
+    pub fn total_memory() -> Option<u64> {
+        memory().map(|(_, total)| total)
+    }
+
     /// Looks at everything once. Takes as long as the slowest answer, and two seconds at most.
     pub async fn look(&mut self) -> HostFacts {
-        // A new one each time: an old one keeps its numbers when the kernel's can no longer be read.
-        let memory_available_bytes = System::new().ok().and_then(|mut system| {
-            system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
-            (system.total_memory() > 0).then(|| system.available_memory())
-        });
+        let memory_available_bytes = memory().map(|(available, _)| available);
         let load1 = System::load_average()
             .ok()
             .map(|load| load.one)
@@ -76,8 +71,8 @@ impl Host {
         };
         let (disk, network_ok, clock_offset_ms) = tokio::join!(disk, self.network.works(), self.clock.offset_ms());
         HostFacts {
-            disk_free_bytes: disk.map(|disk| disk.free),
-            disk_total_bytes: disk.map(|disk| disk.total),
+            disk_free_bytes: disk.map(|(free, _)| free),
+            disk_total_bytes: disk.map(|(_, total)| total),
             memory_available_bytes,
             load1,
             network_ok,
@@ -86,15 +81,24 @@ impl Host {
     }
 }
 
-/// The file system that holds `path`, or will: that of its nearest ancestor which exists.
-fn disk(path: &Path) -> Option<Disk> {
+/// Available and total memory, bytes.
+fn memory() -> Option<(u64, u64)> {
+    // A new one each time: an old one keeps its numbers when the kernel's can no longer be read.
+    let mut system = System::new().ok()?;
+    system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+    (system.total_memory() > 0).then(|| (system.available_memory(), system.total_memory()))
+}
+
+/// Free and total bytes of the file system that holds `path`, or will: that of its nearest ancestor which
+/// exists. Free is what an unprivileged user may fill.
+pub(crate) fn disk(path: &Path) -> Option<(u64, u64)> {
     for path in path.ancestors() {
         match rustix::fs::statvfs(path) {
             Ok(fs) => {
                 // As many as an unprivileged user may fill: the collator is one.
                 let free = fs.f_bavail.saturating_mul(fs.f_frsize);
                 let total = fs.f_blocks.saturating_mul(fs.f_frsize);
-                return (total > 0).then_some(Disk { free, total });
+                return (total > 0).then_some((free, total));
             }
             Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => {}
             Err(_) => return None,
@@ -124,7 +128,7 @@ mod tests {
     #[test]
     fn a_directory_that_is_yet_to_be_made_has_the_disk_of_its_parent() {
         let dir = tempfile::tempdir().unwrap();
-        let total = |path: &Path| disk(path).map(|disk| disk.total);
+        let total = |path: &Path| disk(path).map(|(_, total)| total);
         assert_eq!(total(&dir.path().join("a/b/c")), total(dir.path()));
         assert!(total(dir.path()).is_some());
     }

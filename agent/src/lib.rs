@@ -3,9 +3,10 @@
 //! Modules in reading order: the vocabulary ([`event`]), the pure core ([`sync`], [`machine`],
 //! [`signature`]), the one loop that executes what the core decides ([`supervisor`]), the adapters it
 //! drives ([`docker`], [`exporter`], [`host`]), what it leaves behind ([`state`], [`recorder`]), and the
-//! edges ([`config`], [`api`], [`status`], [`cli`], [`replay`], [`trace`]).
+//! edges ([`config`], [`api`], [`status`], [`cli`], [`check`], [`replay`], [`trace`]).
 
 pub mod api;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod docker;

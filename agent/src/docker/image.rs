@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bollard::auth::DockerCredentials;
 use bollard::errors::Error as EngineError;
 use bollard::models::{CreateImageInfo, ImageInspect};
 use bollard::query_parameters::CreateImageOptionsBuilder;
@@ -22,7 +23,39 @@ const PROGRESS: Duration = Duration::from_secs(5);
 /// Layers that are counted; an image has at most 127.
 const LAYERS: usize = 512;
 
+/// Where an image can be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImageSource {
+    /// It is on this host already.
+    Host,
+    /// The registry has it and lets us in.
+    Registry,
+}
+
 impl Docker {
+    /// Where the image can be had, without pulling it.
+    ///
+    /// Fails with what a start would fail with: not here and not to be pulled, unknown to the registry, no
+    /// registry.
+    pub async fn image_source(&self) -> Result<ImageSource, Error> {
+        let collator = &self.spec().collator;
+        let reference = Reference::parse(&collator.image);
+        if self.local_image(&reference).await?.is_some() {
+            return Ok(ImageSource::Host);
+        }
+        if collator.pull == Pull::Never {
+            return Err(self.image_error(ImageFault::Absent));
+        }
+        let credentials = self.credentials(&reference)?;
+        let (engine, name) = (self.engine().await?, reference.name());
+        let asked = engine.inspect_registry_image(&name, credentials);
+        match tokio::time::timeout(self.limits().call, asked).await {
+            Ok(Ok(_)) => Ok(ImageSource::Registry),
+            Ok(Err(error)) => Err(self.pull_error(error)),
+            Err(_) => Err(self.image_error(ImageFault::Timeout(self.limits().call))),
+        }
+    }
+
     /// What to create the container from: the repository digest where the image has one, else its id.
     pub(super) async fn resolve_image(&self) -> Result<String, Error> {
         let collator = &self.spec().collator;
@@ -108,12 +141,16 @@ impl Docker {
         auth::read(path, "").ok()?.password
     }
 
+    fn credentials(&self, reference: &Reference) -> Result<Option<DockerCredentials>, Error> {
+        let path = self.spec().collator.registry_auth.as_deref();
+        path.map(|path| auth::read(path, reference.registry()))
+            .transpose()
+            .map_err(|fault| self.image_error(fault))
+    }
+
     async fn pull_once(&self, reference: &Reference) -> Result<(), Error> {
         let collator = &self.spec().collator;
-        let credentials = match &collator.registry_auth {
-            Some(path) => Some(auth::read(path, reference.registry()).map_err(|fault| self.image_error(fault))?),
-            None => None,
-        };
+        let credentials = self.credentials(reference)?;
         let options = CreateImageOptionsBuilder::default()
             .from_image(&reference.repository)
             .tag(reference.version())

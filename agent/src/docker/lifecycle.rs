@@ -280,7 +280,8 @@ impl Docker {
         }
     }
 
-    fn foreign(&self) -> Error {
+    /// What is said about a container of the configured name that is not ours.
+    pub(crate) fn foreign(&self) -> Error {
         let spec = self.spec();
         Error::Foreign {
             name: spec.name().to_owned(),
