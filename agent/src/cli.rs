@@ -154,8 +154,9 @@ Examples:
     },
     /// Look at everything that makes a collator fail, before or while it runs
     #[command(after_help = "\
-Docker, image, container, ports, exporters, data directory, disk, keystore, memory, clock, network: each says PASS, WARN,
-FAIL or SKIP (cannot be told here), and what to do. Changes nothing. Exit code 1 when something fails.
+Docker, image, container, ports, exporters, data directory, disk, keystore, memory, clock and
+network: each says PASS, WARN, FAIL or SKIP (cannot be told here), and what to do. Changes nothing.
+Exit code 1 when something fails.
 
 Examples:
   t0rn-agent check
