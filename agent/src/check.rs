@@ -15,6 +15,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::api::Client;
 use crate::config::Config;
@@ -119,11 +120,12 @@ impl Report {
 
 /// Looks at everything that `config` asks for. Ends within 8 s.
 pub async fn run(config: &Config) -> Report {
+    let end = Instant::now() + LIMIT;
     let (agent, docker, host, data) = tokio::join!(
-        in_time("agent", agent(config)),
-        Box::pin(docker(config)),
-        in_time("host", host::look(config)),
-        in_time("data", data::look(config)),
+        by(end, "agent", agent(config)),
+        Box::pin(docker(end, config)),
+        by(end, "host", host::look(config)),
+        by(end, "data", data::look(config)),
     );
     Report::of([agent, docker, data, host].concat())
 }
@@ -140,40 +142,30 @@ async fn agent(config: &Config) -> Vec<Finding> {
 }
 
 /// The engine and what only it can tell.
-async fn docker(config: &Config) -> Vec<Finding> {
+async fn docker(end: Instant, config: &Config) -> Vec<Finding> {
     let docker = match Docker::new(config) {
         Ok(docker) => docker,
         Err(error) => return vec![Finding::fail("docker", error.to_string())],
     };
-    let api = match tokio::time::timeout(LIMIT, docker.version()).await {
-        Ok(Ok(api)) => Finding::pass("docker", format!("answers, API {api}")),
-        Ok(Err(error)) => Finding::fail("docker", error.to_string()),
-        Err(_) => late("docker"),
+    let api = match docker.version().await {
+        Ok(api) => Finding::pass("docker", format!("answers, API {api}")),
+        Err(error) => {
+            let away = |check| Finding::skip(check, "docker does not answer");
+            let skipped = ["image", "container", "ports", "exporters"].map(away);
+            return [vec![Finding::fail("docker", error.to_string())], skipped.to_vec()].concat();
+        }
     };
-    if api.result != Grade::Pass {
-        let away = |check| Finding::skip(check, "docker does not answer");
-        return [
-            vec![api],
-            ["image", "container", "ports", "exporters"].map(away).to_vec(),
-        ]
-        .concat();
-    }
     let (image, container) = tokio::join!(
-        in_time("image", container::image(&docker, config)),
-        in_time("container", container::look(&docker, config)),
+        by(end, "image", container::image(&docker, config)),
+        by(end, "container", container::look(&docker, config)),
     );
     [vec![api], image, container].concat()
 }
 
-async fn in_time(check: &'static str, look: impl Future<Output = Vec<Finding>>) -> Vec<Finding> {
-    let found = tokio::time::timeout(LIMIT, look).await;
-    found.unwrap_or_else(|_| vec![late(check)])
-}
-
-fn late(check: &'static str) -> Finding {
-    let seconds = LIMIT.as_secs();
-    Finding::fail(
-        check,
-        format!("no answer within {seconds} s: look for a disk, an engine or a network that hangs"),
-    )
+async fn by(end: Instant, check: &'static str, look: impl Future<Output = Vec<Finding>>) -> Vec<Finding> {
+    let found = tokio::time::timeout_at(end, look).await;
+    found.unwrap_or_else(|_| {
+        let text = "no answer in time: look for a disk, an engine or a network that hangs";
+        vec![Finding::fail(check, text)]
+    })
 }

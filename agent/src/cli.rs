@@ -250,11 +250,7 @@ impl Cli {
     pub async fn execute(self, out: &mut dyn Write) -> anyhow::Result<u8> {
         match &self.command {
             Subcommands::Run => {
-                let mut config = self.load()?;
-                if let Some(socket) = given(self.socket.as_ref()) {
-                    config.agent.socket = socket.to_owned();
-                }
-                supervisor::run(config).await?;
+                supervisor::run(self.load_for_agent()?).await?;
             }
             Subcommands::Status { json, watch } => return self.status(*json, *watch, out).await,
             Subcommands::Logs { follow, lines } => self.logs(*follow, *lines, out).await?,
@@ -272,11 +268,7 @@ impl Cli {
             }
             Subcommands::Resume => self.tell(Command::Resume, out).await?,
             Subcommands::Check { json } => {
-                let mut config = self.load()?;
-                if let Some(socket) = given(self.socket.as_ref()) {
-                    config.agent.socket = socket.to_owned();
-                }
-                let report = check::run(&config).await;
+                let report = check::run(&self.load_for_agent()?).await;
                 let text = if *json {
                     serde_json::to_string(&report)? + "\n"
                 } else {
@@ -324,6 +316,15 @@ impl Cli {
 
     fn load(&self) -> Result<Config, ConfigError> {
         Config::load(self.config_path())
+    }
+
+    /// The configuration as the agent takes it: with the socket that was named.
+    fn load_for_agent(&self) -> Result<Config, ConfigError> {
+        let mut config = self.load()?;
+        if let Some(socket) = given(self.socket.as_ref()) {
+            socket.clone_into(&mut config.agent.socket);
+        }
+        Ok(config)
     }
 
     /// The client for the socket that was named, else for the configured one, else for the default one: a

@@ -20,6 +20,15 @@ use crate::fakes::Resolver;
 use crate::setup::Setup;
 use crate::{image, wait};
 
+/// Flags of a simulated collator that syncs for longer than any test.
+pub const SYNCING: [&str; 6] = [
+    "--sim-target",
+    "10000000",
+    "--sim-speed",
+    "50",
+    "--sim-block-time",
+    "200",
+];
 /// Longest wait for a client command; the agent promises 10 s.
 const CLIENT_SECONDS: u32 = 30;
 

@@ -7,6 +7,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
+/// For what the agent does at once, on a machine that is busy.
+pub const SOON: Duration = Duration::from_secs(40);
+/// For what the agent does after a window or two.
+pub const LATER: Duration = Duration::from_secs(90);
+/// Longer than any window of the tests with everything that may stretch it once.
+pub const LONG: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Looks until `look` finds something.

@@ -10,8 +10,8 @@ use t0rn_agent_tests::fakes::FakeDocker;
 use t0rn_agent_tests::registry::HangingRegistry;
 use t0rn_agent_tests::sim::Chain;
 use t0rn_agent_tests::sim::control::{Answer, Command};
+use t0rn_agent_tests::wait::SOON;
 
-const SOON: Duration = Duration::from_secs(40);
 /// What a client command may take.
 const PROMISE: Duration = Duration::from_secs(10);
 /// Far below what is thrown at it, above what it needs.

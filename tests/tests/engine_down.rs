@@ -5,9 +5,8 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use t0rn_agent_tests::agent::Agent;
 use t0rn_agent_tests::engine::Engine;
-use t0rn_agent_tests::wait::throughout;
+use t0rn_agent_tests::wait::{SOON, throughout};
 
-const SOON: Duration = Duration::from_secs(40);
 const MINUTE: Duration = Duration::from_mins(1);
 
 #[test]

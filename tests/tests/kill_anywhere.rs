@@ -10,10 +10,9 @@ use t0rn_agent_tests::agent::Agent;
 use t0rn_agent_tests::engine::Engine;
 use t0rn_agent_tests::image;
 use t0rn_agent_tests::registry::Registry;
-use t0rn_agent_tests::wait::until;
+use t0rn_agent_tests::wait::{SOON, until};
 
 const ROUNDS: u32 = 50;
-const SOON: Duration = Duration::from_secs(40);
 /// Longest time from the beginning of an operation until the kill.
 const WITHIN_MS: u64 = 1_800;
 /// Blocks per second, and the most that a kill of the collator may cost.

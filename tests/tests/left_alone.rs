@@ -3,23 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use t0rn_agent_tests::agent::Agent;
+use t0rn_agent_tests::agent::{Agent, SYNCING};
 use t0rn_agent_tests::engine::Engine;
 use t0rn_agent_tests::sim::Chain;
 use t0rn_agent_tests::sim::control::{Answer, Command, Cure};
-
-const SOON: Duration = Duration::from_secs(40);
-/// Longer than any window of the tests with everything that may stretch it once.
-const LONG: Duration = Duration::from_secs(20);
-
-const SYNCING: [&str; 6] = [
-    "--sim-target",
-    "10000000",
-    "--sim-speed",
-    "50",
-    "--sim-block-time",
-    "200",
-];
+use t0rn_agent_tests::wait::{LONG, SOON};
 
 #[test]
 fn a_chain_that_halts_everywhere_is_quiet() -> Result<()> {

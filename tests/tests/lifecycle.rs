@@ -10,9 +10,7 @@ use t0rn_agent_tests::agent::Agent;
 use t0rn_agent_tests::engine::Engine;
 use t0rn_agent_tests::image;
 use t0rn_agent_tests::registry::Registry;
-use t0rn_agent_tests::wait::{until, until_value};
-
-const SOON: Duration = Duration::from_secs(40);
+use t0rn_agent_tests::wait::{SOON, until, until_value};
 
 #[test]
 fn a_collator_is_pulled_by_digest_with_a_password_and_synced() -> Result<()> {

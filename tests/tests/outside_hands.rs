@@ -8,9 +8,7 @@ use t0rn_agent_tests::agent::Agent;
 use t0rn_agent_tests::engine::Engine;
 use t0rn_agent_tests::image;
 use t0rn_agent_tests::registry::Registry;
-use t0rn_agent_tests::wait::{throughout, until_value};
-
-const SOON: Duration = Duration::from_secs(40);
+use t0rn_agent_tests::wait::{SOON, throughout, until_value};
 
 #[test]
 fn killed_by_its_pid_it_comes_back() -> Result<()> {

@@ -151,12 +151,11 @@ impl Found {
             .or(answer.image);
         let exit_code = state.exit_code.filter(|_| ended);
         let oom = ended && state.oom_killed.unwrap_or(false);
-        let made_so = labels.get(SPEC) == Some(&spec.hash);
         let networks = answer.network_settings.and_then(|settings| settings.networks);
         let cut_off = status == Status::RUNNING && !is_attached(networks.unwrap_or_default(), spec);
         Self {
             ours: is_ours(&labels),
-            spec_matches: made_so && !cut_off,
+            spec_matches: spec.made(&labels) && !cut_off,
             status,
             started_at: started_at.map(Timestamp::as_millisecond),
             finished_at: finished_at.map(Timestamp::as_millisecond),

@@ -51,6 +51,11 @@ impl Spec {
         &self.collator.container
     }
 
+    /// Whether a container with these labels was made from this very spec.
+    pub(super) fn made(&self, labels: &HashMap<String, String>) -> bool {
+        labels.get(SPEC) == Some(&self.hash)
+    }
+
     /// The network that it is to be on, by name or id; `None` where Docker's own mode leaves no choice.
     pub(super) fn network(&self) -> Option<&str> {
         let name = self.collator.network.as_str();

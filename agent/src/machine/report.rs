@@ -86,7 +86,8 @@ impl Machine {
 
     fn running_phase(&self) -> Phase {
         let now = self.state.now;
-        if let Some(fault) = self.fault(now).filter(Fault::is_due) {
+        let fault = self.fault(now);
+        if let Some(fault) = fault.filter(Fault::is_due) {
             return match fault.cause {
                 Cause::Isolated => Phase::Isolated,
                 Cause::Stalled => Phase::Stalled,
@@ -105,20 +106,15 @@ impl Machine {
             (Verdict::Syncing, Phase::Syncing),
             (Verdict::Synced, Phase::Synced),
         ];
+        // Nothing is known: it has fallen silent, or it has not come up yet.
+        let unknown = match fault {
+            Some(fault) if fault.cause == Cause::Frozen => Phase::Frozen,
+            _ => Phase::Starting,
+        };
         order
             .into_iter()
             .find(|(verdict, _)| verdicts().any(|(_, v)| v == *verdict))
-            .map_or_else(|| self.silent_phase(now), |(_, phase)| phase)
-    }
-
-    /// Nothing is known: it has not come up yet, or it has fallen silent.
-    fn silent_phase(&self, now: Time) -> Phase {
-        match self.fault(now) {
-            Some(Fault {
-                cause: Cause::Frozen, ..
-            }) => Phase::Frozen,
-            _ => Phase::Starting,
-        }
+            .map_or(unknown, |(_, phase)| phase)
     }
 
     pub fn health(&self) -> Health {

@@ -15,24 +15,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
-use t0rn_agent_tests::agent::Agent;
+use t0rn_agent_tests::agent::{Agent, SYNCING};
 use t0rn_agent_tests::sim::Chain;
 use t0rn_agent_tests::sim::control::{Command, Cure};
-use t0rn_agent_tests::wait;
-
-const SOON: Duration = Duration::from_secs(40);
-const LATER: Duration = Duration::from_secs(90);
-/// Longer than any window of the tests with everything that may stretch it once.
-const LONG: Duration = Duration::from_secs(20);
-
-const SYNCING: [&str; 6] = [
-    "--sim-target",
-    "10000000",
-    "--sim-speed",
-    "50",
-    "--sim-block-time",
-    "200",
-];
+use t0rn_agent_tests::wait::{self, LATER, LONG, SOON};
 
 /// Something the agent did to the container.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,11 +1,9 @@
 //! One of Docker's events, in the vocabulary of the core.
 
-use std::collections::HashMap;
-
 use bollard::models::{EventMessage, EventMessageTypeEnum};
 
 use crate::docker::inspection::is_ours;
-use crate::docker::spec::{SPEC, Spec};
+use crate::docker::spec::Spec;
 use crate::event::Container;
 
 /// What an event calls for.
@@ -77,16 +75,12 @@ pub(super) fn translate(spec: &Spec, event: EventMessage) -> Option<News> {
             id: actor.id.unwrap_or_default(),
             at,
             code: number("exitCode"),
-            spec_matches: matches(&attributes, spec),
+            spec_matches: spec.made(&attributes),
         }),
         ("stop", true) => News::Tell(Container::Stopped { at }),
         ("destroy", true) => News::Tell(Container::Removed { at }),
         _ => return None,
     })
-}
-
-fn matches(labels: &HashMap<String, String>, spec: &Spec) -> bool {
-    labels.get(SPEC) == Some(&spec.hash)
 }
 
 #[cfg(test)]

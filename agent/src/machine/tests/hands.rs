@@ -163,27 +163,9 @@ fn the_time_a_container_was_paused_is_no_stall() {
     assert_eq!(rig.deeds(), []);
 }
 
-/// A crash loop that is over and not yet forgotten.
-fn after_a_crash_loop() -> Rig {
-    let mut rig = Rig::synced();
-    for _ in 0..5 {
-        rig.exits(101, &[]);
-        rig.run(5);
-        if rig.deeds().is_empty() {
-            rig.runs_anew();
-            rig.run(MINUTE);
-        }
-    }
-    rig.run(15 * MINUTE);
-    assert_eq!(rig.deeds().len(), 2);
-    assert_eq!(rig.wrong(), [Cause::CrashLoop]);
-    rig.log.clear();
-    rig
-}
-
 #[test]
 fn docker_stop_is_a_persons_wish_after_a_crash_loop_too() {
-    let mut rig = after_a_crash_loop();
+    let mut rig = Rig::after_a_crash_loop();
     rig.signalled(15);
     rig.exits(0, &[]);
     rig.stopped();
@@ -194,7 +176,7 @@ fn docker_stop_is_a_persons_wish_after_a_crash_loop_too() {
 
 #[test]
 fn docker_kill_after_a_crash_loop_waits_like_a_crash() {
-    let mut rig = after_a_crash_loop();
+    let mut rig = Rig::after_a_crash_loop();
     rig.signalled(9);
     rig.exits(137, &[]);
     rig.run(4 * MINUTE);

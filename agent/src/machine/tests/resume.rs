@@ -99,17 +99,7 @@ fn what_a_person_stopped_meanwhile_stays_stopped() {
 
 #[test]
 fn what_a_person_stopped_meanwhile_stays_stopped_after_a_crash_loop_too() {
-    let mut rig = Rig::synced();
-    for _ in 0..5 {
-        rig.exits(101, &[]);
-        rig.run(5);
-        if rig.deeds().is_empty() {
-            rig.runs_anew();
-            rig.run(MINUTE);
-        }
-    }
-    rig.run(15 * MINUTE);
-    rig.log.clear();
+    let mut rig = Rig::after_a_crash_loop();
     let at = rig.wall();
     rig.agent_dies(MINUTE);
     rig.container(exited(at, 0));

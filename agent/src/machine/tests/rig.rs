@@ -107,6 +107,24 @@ impl Rig {
         rig
     }
 
+    /// A crash loop that is over and not yet forgotten.
+    pub(super) fn after_a_crash_loop() -> Self {
+        let mut rig = Self::synced();
+        for _ in 0..5 {
+            rig.exits(101, &[]);
+            rig.run(5);
+            if rig.deeds().is_empty() {
+                rig.runs_anew();
+                rig.run(MINUTE);
+            }
+        }
+        rig.run(15 * MINUTE);
+        assert_eq!(rig.deeds().len(), 2);
+        assert_eq!(rig.wrong(), [Cause::CrashLoop]);
+        rig.log.clear();
+        rig
+    }
+
     /// Nothing is known yet.
     pub(super) fn fresh() -> Self {
         Self::with(Policy::default())
