@@ -69,7 +69,7 @@ impl Machine {
                 cause: Cause::SpecChanged,
             });
         }
-        let fault = self.fault(now).filter(Fault::is_due)?;
+        let fault = self.fault(self.verdicts(now)).filter(Fault::is_due)?;
         let (cause, policy, cures) = (fault.cause, &self.policy, &mut self.state.cures);
         if cures.is_back(cause) {
             actions.push(Action::Judged { cause, helped: false });
