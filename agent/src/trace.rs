@@ -169,7 +169,7 @@ fn record(line: Line) -> Result<Record, TraceError> {
         },
         Name::ScrapeFailed => Event::ScrapeFailed {
             chain: line.chain.ok_or(missing("`chain`"))?,
-            error: scrape_error(&line.error.ok_or(missing("`error`"))?),
+            error: scrape_error(line.error.as_deref().unwrap_or_default()),
         },
         Name::Container => Event::Container(container(line)?),
         Name::Host => Event::Host(HostFacts {
@@ -185,7 +185,7 @@ fn record(line: Line) -> Result<Record, TraceError> {
             block_read_bytes: line.block_read_bytes,
         }),
         Name::Docker => match line.state {
-            Some(StateName::Reachable) => Event::Docker { reachable: true },
+            Some(StateName::Reachable | StateName::Running) => Event::Docker { reachable: true },
             Some(StateName::Unreachable) => Event::Docker { reachable: false },
             _ => return Err(missing("`state`: reachable or unreachable")),
         },
@@ -337,20 +337,22 @@ fn operator_line(time: Time, command: &Command) -> Line {
     }
 }
 
-/// A word that we do not know still says that nothing could be read.
+/// The kind of failure behind a word, also another tool's. One that we do not know says that nothing could be read.
 fn scrape_error(word: &str) -> ScrapeError {
-    const KNOWN: [ScrapeError; 6] = [
-        ScrapeError::Refused,
-        ScrapeError::Timeout,
-        ScrapeError::HttpStatus,
-        ScrapeError::TooLarge,
-        ScrapeError::Unparsable,
-        ScrapeError::MetricMissing,
+    const WORDS: [(&str, ScrapeError); 9] = [
+        ("http", ScrapeError::HttpStatus),
+        ("status", ScrapeError::HttpStatus),
+        ("large", ScrapeError::TooLarge),
+        ("big", ScrapeError::TooLarge),
+        ("pars", ScrapeError::Unparsable),
+        ("garbage", ScrapeError::Unparsable),
+        ("missing", ScrapeError::MetricMissing),
+        ("refused", ScrapeError::Refused),
+        ("time", ScrapeError::Timeout),
     ];
-    KNOWN
-        .into_iter()
-        .find(|e| scrape_word(*e) == word)
-        .unwrap_or(ScrapeError::Unreachable)
+    let word = word.to_ascii_lowercase();
+    let known = WORDS.into_iter().find(|(part, _)| word.contains(part));
+    known.map_or(ScrapeError::Unreachable, |(_, error)| error)
 }
 
 fn scrape_word(error: ScrapeError) -> &'static str {

@@ -87,7 +87,8 @@ impl Machine {
 
     pub(super) fn on_host(&mut self, facts: HostFacts) {
         let floor = self.policy.disk_floor;
-        match facts.disk_free_bytes {
+        // A file system without a size is none: nothing is known of its room.
+        match facts.disk_free_bytes.filter(|_| facts.disk_total_bytes != Some(0)) {
             Some(free) if free < floor => self.state.disk_stop = true,
             // Half the floor more than the floor: no start that is stopped at once.
             Some(free) if free >= floor.saturating_add(floor / 2) => self.on_room(),
@@ -113,8 +114,11 @@ impl Machine {
     pub(super) fn on_activity(&mut self, now: Time, activity: Activity) {
         let before = self.state.activity.replace((now, activity));
         let reads = before.and_then(|(at, old)| {
-            let read = activity.block_read_bytes?.checked_sub(old.block_read_bytes?)?;
-            read.checked_div(now.since(at).as_secs())
+            let (read, before) = (activity.block_read_bytes?, old.block_read_bytes?);
+            // A counter that fell began anew.
+            read.checked_sub(before)
+                .unwrap_or(read)
+                .checked_div(now.since(at).as_secs())
         });
         self.state.busy =
             activity.cpu_percent.is_some_and(|cpu| cpu >= BUSY_CPU) || reads.is_some_and(|rate| rate >= BUSY_READS);
@@ -180,7 +184,7 @@ impl Machine {
         Some(Fault {
             cause: Cause::Isolated,
             chain: Some(chain),
-            lasted: tracker.alone(),
+            lasted: tracker.deserted(),
             window: windows.isolated_after.saturating_mul(doubt),
         })
     }

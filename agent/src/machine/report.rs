@@ -286,7 +286,8 @@ impl Machine {
         for (chain, tracker) in &state.trackers {
             let verdict = verdicts.of(*chain);
             // With `--sync warp` the parachain's exporter comes up only after the relay chain has synced.
-            let may_be_late = !tracker.answered() && (self.is_young(now) || verdicts.of(Chain::Relaychain) == Verdict::Syncing);
+            let may_be_late =
+                !tracker.answered() && (self.is_young(now) || verdicts.of(Chain::Relaychain) == Verdict::Syncing);
             let silent = tracker.unanswered() >= policy.frozen_after;
             // One block now and then is no end of the quiet: it would be told again and again.
             let still_quiet = verdict == Verdict::Synced
@@ -315,7 +316,9 @@ impl Machine {
     fn severity(&self, cause: Cause) -> Health {
         match cause {
             // Not, or not yet, a fault: the parachain's blocks arrive, or the network is in doubt.
-            Cause::Isolated if self.fault(self.verdicts(self.state.now)).is_none_or(|f| !f.is_due()) => Health::Degraded,
+            Cause::Isolated if self.fault(self.verdicts(self.state.now)).is_none_or(|f| !f.is_due()) => {
+                Health::Degraded
+            }
             Cause::Quiet
             | Cause::FallingBehind
             | Cause::ClockOff

@@ -89,6 +89,41 @@ fn floats_nulls_absent_and_unknown_fields_are_tolerated() {
 }
 
 #[test]
+fn other_tools_words_for_the_same_are_understood() {
+    let same = |words: &[&str], line: &str| {
+        let meanings: Vec<_> = words.iter().map(|word| parse(&line.replace('@', word))).collect();
+        assert!(
+            meanings.iter().all(|m| m.is_ok() && *m == meanings[0]),
+            "{words:?}: {meanings:?}"
+        );
+    };
+    same(
+        &["true", "1", "1.0"],
+        r#"{"t":1,"event":"sample","chain":"parachain","major_syncing":@}"#,
+    );
+    same(
+        &[r#"["a","b"]"#, r#""a\nb""#],
+        r#"{"t":1,"event":"container","state":"exited","log":@}"#,
+    );
+    same(
+        &["exited", "dead", "killed"],
+        r#"{"t":1,"event":"container","state":"@"}"#,
+    );
+    same(
+        &["reachable", "ok", "up", "running"],
+        r#"{"t":1,"event":"docker","state":"@"}"#,
+    );
+    same(
+        &["\"http_status\"", "\"HTTP 503\"", "\"status 500\""],
+        r#"{"t":1,"event":"scrape_failed","chain":"parachain","error":@}"#,
+    );
+    same(
+        &["\"unreachable\"", "\"no route to host\"", "null"],
+        r#"{"t":1,"event":"scrape_failed","chain":"parachain","error":@}"#,
+    );
+}
+
+#[test]
 fn an_unknown_scrape_error_is_unreachable() {
     let error = |word| {
         parse(&format!(
