@@ -2,7 +2,7 @@
 //!
 //! Modules in reading order: the vocabulary ([`event`]), the pure core ([`sync`], [`machine`],
 //! [`signature`]), the one loop that executes what the core decides ([`supervisor`]), the adapters it
-//! drives ([`docker`], [`exporter`], [`host`]), what it leaves behind ([`state`], [`recorder`]), and the
+//! drives ([`docker`], [`exporter`], [`host`]; [`forecast`]), what it leaves behind ([`state`], [`recorder`]), and the
 //! edges ([`config`], [`api`], [`status`], [`cli`], [`check`], [`replay`], [`trace`]).
 
 pub mod api;
@@ -12,6 +12,7 @@ pub mod config;
 pub mod docker;
 pub mod event;
 pub mod exporter;
+pub mod forecast;
 pub mod host;
 pub mod machine;
 pub mod recorder;

@@ -290,7 +290,12 @@ impl Supervisor {
                     }),
                 }
             }
-            Look::Host(facts) => Some(Event::Host(facts)),
+            Look::Host(facts) => {
+                if let Some(free) = facts.disk_free_bytes {
+                    self.facts.disk.note(self.clock.now(), free);
+                }
+                Some(Event::Host(facts))
+            }
             Look::Activity(activity) => Some(Event::Activity(activity)),
             Look::Detail(detail) => {
                 self.facts.detail = detail;
