@@ -15,10 +15,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Extension, Request};
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use hyper::body::Incoming;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -72,8 +74,8 @@ impl Listener for TcpListener {
     }
 }
 
-/// A connection's leave to outlast [`Limits::connection`], for answers that go on; an [`Extension`] of
-/// every request.
+/// A connection's leave to outlast [`Limits::connection`], for answers that go on; an
+/// [`Extension`](axum::Extension) of every request.
 #[derive(Debug, Clone)]
 pub(crate) struct Stay {
     places: Arc<Semaphore>,
@@ -125,15 +127,16 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let granted = Arc::clone(&stay.granted);
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(stay.clone());
+        TowerToHyperService::new(router.clone()).call(request)
+    });
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head)
         .keep_alive(false)
         .max_buf_size(REQUEST_MAX)
-        .serve_connection(
-            TokioIo::new(patience::Patient::new(stream, limits.stall)),
-            TowerToHyperService::new(router.layer(Extension(stay))),
-        );
+        .serve_connection(TokioIo::new(patience::Patient::new(stream, limits.stall)), service);
     let mut served = pin!(served);
     let ended = match timeout(limits.connection, &mut served).await {
         Ok(ended) => ended,

@@ -89,10 +89,10 @@ async fn listen(address: SocketAddr, first: Duration) -> TcpListener {
 
 fn limits() -> Limits {
     Limits {
-        connections: 64,
+        connections: 32,
         stays: 8,
         // Short, so that clients who only hold on to their connection do not keep Prometheus out for long.
-        head: Duration::from_secs(2),
+        head: Duration::from_secs(1),
         request: Duration::from_secs(5),
         connection: Duration::from_secs(10),
         stall: Duration::from_secs(10),
