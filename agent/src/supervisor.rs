@@ -6,6 +6,7 @@
 mod actions;
 mod clock;
 mod snapshot;
+mod tally;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
 
@@ -27,11 +28,14 @@ use crate::exporter::{self, Exporter, Page};
 use crate::host::Host;
 use crate::machine::{Action, Machine, Phase, Policy};
 use crate::recorder::{self, Recorder};
+use crate::snapshot::Snapshot;
 use crate::state::{self, Lock};
-use crate::status::Status;
+use crate::status::{Scrape, Status};
+use crate::web;
 use actions::{Evidence, Executor, Finished};
 use clock::Clock;
 use snapshot::Facts;
+use tally::Tally;
 
 /// Its members may talk to the agent.
 const SOCKET_GROUP: &str = "t0rn-agent";
@@ -53,16 +57,23 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let docker = Docker::new(&config).context("failed to set up the docker client")?;
     let (mut supervisor, mut looks) = Supervisor::new(config, docker.clone(), lock)?;
     let (commands, mut requests) = mpsc::channel(16);
-    let (stop_serving, stopped) = tokio::sync::oneshot::channel::<()>();
+    let (stop_serving, stopped) = watch::channel(());
+    let shutdown = || {
+        let mut stopped = stopped.clone();
+        // Over when the sender is gone.
+        async move { drop(stopped.changed().await) }
+    };
     let handle = api::Handle {
-        status: supervisor.published.subscribe(),
+        snapshot: supervisor.published.subscribe(),
         commands,
         docker: docker.clone(),
     };
-    let server = tokio::spawn(api::serve(listener, handle, async {
-        // Also over when the sender is gone.
-        let _ = stopped.await;
-    }));
+    let mut servers = JoinSet::new();
+    servers.spawn(api::serve(listener, handle, shutdown()));
+    if let Some(address) = supervisor.config.metrics.listen {
+        let app = web::App::new(&supervisor.config, supervisor.published.subscribe());
+        servers.spawn(web::run(address, app, shutdown()));
+    }
 
     let mut notices = Box::pin(docker.watch(supervisor.machine.watch_from()));
     let mut save = tokio::time::interval(SAVE_INTERVAL);
@@ -94,8 +105,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     supervisor.save().await;
     drop(stop_serving);
     drop(notices);
-    // The server removes its socket; a client that hangs must not keep the agent.
-    let _ = tokio::time::timeout(Duration::from_secs(2), server).await;
+    // The socket is removed; a client that hangs must not keep the agent.
+    let _ = tokio::time::timeout(Duration::from_secs(2), servers.join_all()).await;
     Ok(())
 }
 
@@ -121,13 +132,14 @@ enum Look {
 struct Supervisor {
     config: Arc<Config>,
     clock: Clock,
-    started: Instant,
+    started: (Instant, Timestamp),
     machine: Machine,
     facts: Facts,
+    tally: Tally,
     executor: Executor,
     recorder: Arc<Recorder>,
     docker: Docker,
-    published: watch::Sender<Arc<Status>>,
+    published: watch::Sender<Arc<Snapshot>>,
     looks: mpsc::Sender<Look>,
     phase: Phase,
     rounds: Vec<JoinHandle<()>>,
@@ -155,14 +167,15 @@ impl Supervisor {
         let executor = Executor::new(docker.clone(), Arc::clone(&config), Arc::clone(&recorder));
         let mut supervisor = Self {
             clock,
-            started: Instant::now(),
+            started: (Instant::now(), Timestamp::now()),
+            tally: Tally::new(config.chains.keys().copied()),
             phase: machine.phase(),
             machine,
             facts: Facts::default(),
             executor,
             recorder,
             docker,
-            published: watch::Sender::new(Arc::new(Status::default())),
+            published: watch::Sender::new(Arc::new(Snapshot::of(Status::default()))),
             looks,
             rounds: Vec::new(),
             active_since: Instant::now(),
@@ -271,6 +284,11 @@ impl Supervisor {
     fn on_look(&mut self, look: Look) -> Option<Event> {
         match look {
             Look::Page { chain, began, result } => {
+                let (ended, took) = match &result {
+                    Ok(page) => (Scrape::Ok, page.elapsed),
+                    Err(failure) => (failure.error.into(), self.clock.now().since(began)),
+                };
+                self.tally.scrape(chain, ended, took);
                 self.look_at_activity();
                 // A page of before this run says nothing about this run.
                 if self.machine.up_since().is_some_and(|up| began < up) {
@@ -309,8 +327,10 @@ impl Supervisor {
     async fn handle(&mut self, event: Event) {
         let now = self.clock.now();
         self.recorder.event(now, &event);
+        self.tally.event(&event);
         let turn = matches!(event, Event::Operator(_) | Event::Finished(_));
         let actions = self.machine.step(now, event);
+        self.tally.outcome(now, &self.machine);
         if turn || !actions.is_empty() {
             // Budgets and wishes are on disk before anything is done about them; what was done is, before the
             // next agent might do it again.
@@ -339,6 +359,9 @@ impl Supervisor {
             action => {
                 let why = self.machine.explain(action.cause());
                 info!(action = action.kind(), cause = action.cause().name(), why, "acting");
+                if actions::is_incident(&action) {
+                    self.tally.incident(action.cause());
+                }
                 let mut facts = vec![why];
                 facts.extend(
                     self.machine
@@ -356,8 +379,16 @@ impl Supervisor {
     }
 
     fn publish(&mut self) {
-        let status = snapshot::status(&self.machine, &self.facts, &self.config, &self.clock, self.started);
-        self.published.send_replace(Arc::new(status));
+        let (began, started) = self.started;
+        let snapshot = Snapshot {
+            status: snapshot::status(&self.machine, &self.facts, &self.config, &self.clock, began),
+            problems: self.machine.problems().iter().map(|p| (p.cause, p.health)).collect(),
+            running: self.machine.is_running(),
+            counters: self.tally.counters().clone(),
+            started,
+            at: Instant::now(),
+        };
+        self.published.send_replace(Arc::new(snapshot));
     }
 
     async fn save(&mut self) {

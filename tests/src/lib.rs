@@ -12,6 +12,7 @@ pub mod image;
 pub mod ports;
 pub mod process;
 pub mod prometheus;
+pub mod promql;
 pub mod real_node;
 pub mod registry;
 mod setup;
