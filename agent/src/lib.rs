@@ -12,6 +12,7 @@ pub mod config;
 pub mod docker;
 pub mod event;
 pub mod exporter;
+pub mod history;
 pub mod host;
 pub mod machine;
 pub mod recorder;

@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::docker::{Detail, Docker, Inspection, Notice};
 use crate::event::{Activity, Chain, Command, Container, Event, HostFacts, Outcome, Time};
 use crate::exporter::{self, Exporter, Page};
+use crate::history::Keeper;
 use crate::host::Host;
 use crate::machine::{Action, Machine, Phase, Policy};
 use crate::recorder::{self, Recorder};
@@ -126,6 +127,7 @@ struct Supervisor {
     facts: Facts,
     executor: Executor,
     recorder: Arc<Recorder>,
+    history: Keeper,
     docker: Docker,
     published: watch::Sender<Arc<Status>>,
     looks: mpsc::Sender<Look>,
@@ -161,6 +163,7 @@ impl Supervisor {
             facts: Facts::default(),
             executor,
             recorder,
+            history: Keeper::default(),
             docker,
             published: watch::Sender::new(Arc::new(Status::default())),
             looks,
@@ -304,6 +307,7 @@ impl Supervisor {
     async fn handle(&mut self, event: Event) {
         let now = self.clock.now();
         self.recorder.event(now, &event);
+        self.history.event(&event);
         let turn = matches!(event, Event::Operator(_) | Event::Finished(_));
         let actions = self.machine.step(now, event);
         if turn || !actions.is_empty() {
@@ -312,7 +316,8 @@ impl Supervisor {
             self.save().await;
         }
         for action in actions {
-            self.recorder.action(now, action.kind(), action.cause().name());
+            self.recorder.action(now, &action);
+            self.history.action(&action);
             self.take(action);
         }
         let phase = self.machine.phase();
