@@ -15,7 +15,7 @@ use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
 
@@ -28,8 +28,10 @@ use crate::history::Keeper;
 use crate::host::Host;
 use crate::machine::{Action, Machine, Phase, Policy};
 use crate::recorder::{self, Recorder};
+use crate::snapshot::Snapshot;
 use crate::state::{self, Lock};
 use crate::status::Status;
+use crate::web;
 use actions::{Evidence, Executor, Finished};
 use clock::Clock;
 use snapshot::Facts;
@@ -54,16 +56,23 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let docker = Docker::new(&config).context("failed to set up the docker client")?;
     let (mut supervisor, mut looks) = Supervisor::new(config, docker.clone(), lock)?;
     let (commands, mut requests) = mpsc::channel(16);
-    let (stop_serving, stopped) = tokio::sync::oneshot::channel::<()>();
+    let (stop_serving, stopped) = watch::channel(());
+    let shutdown = || {
+        let mut stopped = stopped.clone();
+        // Over when the sender is gone.
+        async move { drop(stopped.changed().await) }
+    };
     let handle = api::Handle {
-        status: supervisor.published.subscribe(),
+        snapshot: supervisor.published.subscribe(),
         commands,
         docker: docker.clone(),
     };
-    let server = tokio::spawn(api::serve(listener, handle, async {
-        // Also over when the sender is gone.
-        let _ = stopped.await;
-    }));
+    let mut servers = JoinSet::new();
+    servers.spawn(api::serve(listener, handle, shutdown()));
+    if let Some(address) = supervisor.config.metrics.listen {
+        let app = web::App::new(&supervisor.config, supervisor.published.subscribe());
+        servers.spawn(web::run(address, app, shutdown()));
+    }
 
     let mut notices = Box::pin(docker.watch(supervisor.machine.watch_from()));
     let mut save = tokio::time::interval(SAVE_INTERVAL);
@@ -95,8 +104,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     supervisor.save().await;
     drop(stop_serving);
     drop(notices);
-    // The server removes its socket; a client that hangs must not keep the agent.
-    let _ = tokio::time::timeout(Duration::from_secs(2), server).await;
+    // The socket is removed; a client that hangs must not keep the agent.
+    let _ = tokio::time::timeout(Duration::from_secs(2), servers.join_all()).await;
     Ok(())
 }
 
@@ -129,7 +138,7 @@ struct Supervisor {
     recorder: Arc<Recorder>,
     history: Keeper,
     docker: Docker,
-    published: watch::Sender<Arc<Status>>,
+    published: watch::Sender<Arc<Snapshot>>,
     looks: mpsc::Sender<Look>,
     phase: Phase,
     rounds: Vec<JoinHandle<()>>,
@@ -165,7 +174,7 @@ impl Supervisor {
             recorder,
             history: Keeper::default(),
             docker,
-            published: watch::Sender::new(Arc::new(Status::default())),
+            published: watch::Sender::new(Arc::new(Snapshot::of(Status::default()))),
             looks,
             rounds: Vec::new(),
             active_since: Instant::now(),
@@ -357,7 +366,11 @@ impl Supervisor {
 
     fn publish(&mut self) {
         let status = snapshot::status(&self.machine, &self.facts, &self.config, &self.clock, self.started);
-        self.published.send_replace(Arc::new(status));
+        let snapshot = Snapshot {
+            running: self.machine.is_running(),
+            ..Snapshot::of(status)
+        };
+        self.published.send_replace(Arc::new(snapshot));
     }
 
     async fn save(&mut self) {

@@ -1,6 +1,6 @@
 //! What the core knows, for the status document and the shell: read-only.
 
-use super::{Action, Cause, LastExit, Machine};
+use super::{Action, Cause, LastExit, Machine, Seen};
 use crate::event::{Chain, HostFacts, Time};
 use crate::sync::Tracker;
 
@@ -38,6 +38,12 @@ impl Machine {
     /// When the running container was first seen running; `None` while it is not.
     pub fn up_since(&self) -> Option<Time> {
         self.state.up_since
+    }
+
+    /// Whether the container runs; `None` while nobody knows.
+    pub fn is_running(&self) -> Option<bool> {
+        let known = !self.state.docker_down && self.state.observed && self.state.seen != Seen::Unknown;
+        known.then_some(self.state.seen == Seen::Running)
     }
 
     /// Whether it would help to know what the container uses: it runs and a chain does not move.
