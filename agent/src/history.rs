@@ -94,6 +94,7 @@ pub struct View {
     /// Beginning of the first slot, Unix seconds.
     pub from: i64,
     pub slot_seconds: i64,
+    pub slots: usize,
     /// Those chains of which anything was seen.
     pub chains: BTreeMap<Chain, Heights>,
     /// Oldest first.
@@ -197,6 +198,7 @@ impl History {
             schema: 1,
             from: first * SLOT_MS / 1000,
             slot_seconds: SLOT_MS / 1000,
+            slots: SLOTS,
             chains: Chain::ALL
                 .into_iter()
                 .filter(seen)

@@ -70,7 +70,14 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let mut servers = JoinSet::new();
     servers.spawn(api::serve(listener, handle, shutdown()));
     if let Some(address) = supervisor.config.metrics.listen {
-        let app = web::App::new(&supervisor.config, supervisor.published.subscribe());
+        let history = supervisor.history.clone();
+        supervisor.read_back();
+        let app = web::App::new(
+            &supervisor.config,
+            supervisor.published.subscribe(),
+            history,
+            stopped.clone(),
+        );
         servers.spawn(web::run(address, app, shutdown()));
     }
 
@@ -380,6 +387,13 @@ impl Supervisor {
         if let Ok(Err(error)) = saved {
             warn!(%error, "failed to save the state");
         }
+    }
+
+    /// Fills the history from the flight recorder, beside the loop.
+    fn read_back(&self) {
+        let (dir, history) = (self.config.agent.state_dir.join("flight"), self.history.clone());
+        let until = Timestamp::now().as_millisecond();
+        tokio::task::spawn_blocking(move || history.read_back(&dir, until));
     }
 
     /// Refreshes the details of the container for status; decisions do not wait for them.

@@ -8,7 +8,9 @@ const MARKS_SHOWN = 20;
 
 const view = {
   status: null, history: null,
-  source: null, heard: 0, since: Date.now(), full: false,
+  source: null, full: false,
+  // By this browser's steady clock, ms: when the agent was heard last, and since when a connection is waited for.
+  heard: performance.now(), asked: performance.now(),
   // The agent's clock minus this browser's steady one, ms.
   offset: null,
 };
@@ -46,8 +48,8 @@ function bytes(n) {
 }
 
 const clock = (ms) => new Date(ms).toISOString().slice(11, 19);
-const agentNow = () => (view.offset === null ? null : performance.now() + view.offset);
-const ago = (text) => known(text, (t) => `${duration((agentNow() - Date.parse(t)) / 1000)} ago`);
+// By the agent's clock where it is known, else by this browser's.
+const wall = (steady) => steady + (view.offset ?? Date.now() - performance.now());
 
 // ---- what is shown in words
 
@@ -205,12 +207,11 @@ function frame(name) {
   if (!card || !view.history) return null;
   const chart = card.querySelector(".chart");
   const { width, height } = chart.getBoundingClientRect();
-  const { from, slot_seconds: step } = view.history;
+  const { from, slots, slot_seconds: step } = view.history;
   const best = heights ? heights.best : [], target = heights ? heights.target : [];
   const all = [...best, ...target].filter((n) => n !== null);
   const low = all.length ? Math.min(...all) : 0;
   const high = all.length ? Math.max(...all) : 1;
-  const slots = heights ? best.length : 480;
   const x = (slot) => ((slot + 0.5) / slots) * width;
   return {
     card, chart, width, height, best, target, low, high, slots, x, from, step, any: all.length > 0,
@@ -301,7 +302,7 @@ function read(name, event) {
 function extend(status) {
   const h = view.history;
   if (!h) return;
-  const slots = 480;
+  const slots = h.slots;
   const ahead = Math.floor((Date.parse(status.time) / 1000 - h.from) / h.slot_seconds) - (slots - 1);
   if (ahead < 0 || ahead > slots) return;
   h.from += ahead * h.slot_seconds;
@@ -348,15 +349,8 @@ function show() {
   for (const name of Object.keys(status.chains)) draw(name);
 }
 
-function announce(text) {
-  if (by("said").dataset.text === text) return;
-  by("said").dataset.text = text;
-  say(by("said"), text);
-}
-
 function heard() {
-  view.heard = performance.now();
-  view.since = Date.now();
+  view.heard = view.asked = performance.now();
   view.full = false;
   document.body.dataset.link = "live";
   tick();
@@ -386,17 +380,18 @@ function connect() {
     }
     tick();
   };
-  view.heard = performance.now();
+  view.asked = performance.now();
 }
 
 // Once a second: how old is what is shown, and is anybody there?
 function tick() {
-  if (performance.now() - view.heard > QUIET_MS) {
+  const now = performance.now();
+  if (now - view.asked > QUIET_MS) {
     document.body.dataset.link = "lost";
     connect();
   }
   const link = document.body.dataset.link, status = view.status;
-  const age = status && view.offset !== null ? (agentNow() - Date.parse(status.time)) / 1000 : null;
+  const age = status && view.offset !== null ? (wall(now) - Date.parse(status.time)) / 1000 : null;
   const old = age === null ? "" : `, ${duration(age)} old`;
   say(by("link-text"), link === "live" ? `live${old}` : link === "lost" ? `not reachable${old}` : "connecting to the agent");
   const silent = link === "live" && age !== null && age > 90;
@@ -404,15 +399,16 @@ function tick() {
   if (link === "lost" && view.full) {
     say(by("lost"), "The agent follows no more pages. It is there, but as many pages as it serves at a time are open already: close one of them.");
   } else if (link === "lost") {
-    say(by("lost"), `The agent is not reachable since ${clock(view.since)} (${duration((Date.now() - view.since) / 1000)}). `
-      + `${status ? "What is shown is what it said then. " : ""}The collator runs on without it. Is the tunnel still open? On the host: systemctl status t0rn-agent. Trying again.`);
+    say(by("lost"), `The agent is not reachable since ${clock(wall(view.heard))} (${duration((now - view.heard) / 1000)}). `
+      + `${status ? "What is shown here is what it said then. " : ""}That alone does not stop the collator. `
+      + "Is the tunnel still open? On the host: systemctl status t0rn-agent. This page tries again by itself.");
   } else if (silent) {
     say(by("lost"), `The agent has said nothing new for ${duration(age)}. On the host: systemctl status t0rn-agent.`);
   }
-  const words1 = status ? `${status.health} ${known(status.phase, words)}` : "";
-  announce(link === "lost" ? "The agent is not reachable" : words1);
-  document.title = link === "lost" ? `? ${by("name").textContent}: not reachable`
-    : status ? `${status.health.toUpperCase()}: ${known(status.phase, words)} · ${by("name").textContent}` : "t0rn-agent";
+  const name = by("name").textContent;
+  const state = status ? `${status.health}: ${known(status.phase, words)}` : "";
+  say(by("said"), link === "lost" ? "The agent is not reachable" : state);
+  document.title = link === "lost" ? `? not reachable · ${name}` : status ? `${state} · ${name}` : name;
 }
 
 connect();
