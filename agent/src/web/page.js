@@ -2,12 +2,15 @@
 // Everything that comes from the agent is shown through textContent, and everything that is unknown as "?".
 
 const QUIET_MS = 25000; // the agent sends a sign of life every 10 s
+const SILENT_S = 90; // and looks at the host every minute
 const RETRY_MS = 3000;
 const HISTORY_MS = 300000;
 const MARKS_SHOWN = 20;
 
 const view = {
   status: null, history: null,
+  // Where a finger or a mouse is on a chain's chart, px.
+  pointed: {},
   source: null, full: false,
   // By this browser's steady clock, ms: when the agent was heard last, and since when a connection is waited for.
   heard: performance.now(), asked: performance.now(),
@@ -66,13 +69,12 @@ function showState(status) {
   document.body.dataset.health = health;
   by("sign").setAttribute("d", SIGNS[health]);
   by("sign").setAttribute("fill-rule", "evenodd");
-  say(by("health"), health);
   say(by("phase"), known(status.phase, words));
   say(by("answer"), status.summary || "nothing is known");
   rows(by("reasons"), status.reasons, (reason) => make("li", {}, reason));
   const next = status.next;
   const when = next && next.in_seconds !== null ? ` in ${duration(next.in_seconds)}` : "";
-  const why = next && next.why ? `: ${words(next.why)}` : "";
+  const why = next && next.why ? ` (${words(next.why)})` : "";
   say(by("next"), next ? `Next, if nothing changes: ${next.action}${when}${why}` : "");
   say(by("name"), status.collator.container || "t0rn-agent");
 }
@@ -106,8 +108,8 @@ function showChain(name, chain) {
     by("chains").append(card);
     const chart = card.querySelector(".chart");
     new ResizeObserver(() => draw(name)).observe(chart);
-    chart.addEventListener("pointermove", (event) => read(name, event));
-    chart.addEventListener("pointerleave", () => read(name, null));
+    chart.addEventListener("pointermove", (event) => point(name, event));
+    chart.addEventListener("pointerleave", () => point(name, null));
   }
   say(card.querySelector(".title"), name + (chain.id ? ` · ${chain.id}` : ""));
   const verdict = card.querySelector(".verdict");
@@ -132,12 +134,12 @@ function showChain(name, chain) {
 function showFacts(status) {
   const { collator: c, host: h, agent: a, collation, ec2, bake, maintenance: m } = status;
   const r = c.restarts;
-  const since = c.state === "running" && c.started_at ? `, since ${duration((Date.parse(status.time) - Date.parse(c.started_at)) / 1000)}` : "";
+  const since = c.state === "running" && c.started_at ? ` for ${duration((Date.parse(status.time) - Date.parse(c.started_at)) / 1000)}` : "";
   const facts = [["collator", `${known(c.state)}${since}, id ${known(c.id)}`], ["image", known(c.image)]];
   if (c.digest) facts.push(["digest", c.digest]);
-  const per = r.budget_window_seconds === null ? "" : ` per ${duration(r.budget_window_seconds)}`;
+  const within = r.budget_window_seconds === null ? "" : ` in ${duration(r.budget_window_seconds)}`;
   facts.push(["restarts", `${known(r.health)} for its health, ${known(r.crash)} after it ended`]);
-  facts.push(["budget", `${known(r.budget_left)} of ${known(r.budget)} left${per}`]);
+  facts.push(["budget", `${known(r.budget_left)} of ${known(r.budget)} restarts left${within}`]);
   const exit = c.last_exit;
   if (exit) facts.push(["last exit", `code ${known(exit.code)}${exit.oom ? ", out of memory" : ""}, ${known(exit.at, (t) => `${t.slice(0, 10)} ${t.slice(11, 19)}`)}`]);
   if (collation) facts.push(["collation", `${known(collation.built, count)} built, ${known(collation.sent, count)} sent`]);
@@ -269,9 +271,9 @@ function draw(name) {
   }
   if (f.any) {
     parts.push(make("text", { class: "halo", x: 2, y: TOP + 12 }, count(f.high)));
-    if (f.high > f.low) parts.push(make("text", { class: "halo", x: 2, y: bottom - 6 }, count(f.low)));
+    if (f.high > f.low) parts.push(make("text", { class: "halo", x: width - 2, y: bottom - 6, "text-anchor": "end" }, count(f.low)));
   } else {
-    parts.push(make("text", { x: width / 2, y: height / 2, "text-anchor": "middle" }, "nothing was seen of this chain yet"));
+    parts.push(make("text", { class: "halo", x: width / 2, y: height / 2, "text-anchor": "middle" }, "nothing was seen of this chain yet"));
   }
   parts.push(make("line", { class: "cursor", y1: TOP, y2: bottom, visibility: "hidden" }));
   chart.replaceChildren(...parts);
@@ -281,21 +283,27 @@ function draw(name) {
   chart.setAttribute("aria-label", f.any && ends.length
     ? `${name}, last 24 h: best from ${count(ends[0])} to ${count(ends[ends.length - 1])}${gaps}; ${view.history.marks.length} marks, listed below`
     : `${name}, last 24 h: nothing seen yet`);
+  read(name, f);
 }
 
 // What stood there at the time under the finger.
-function read(name, event) {
-  const f = frame(name);
-  if (!f) return;
+function read(name, f) {
   const reading = f.card.querySelector(".reading"), cursor = f.chart.querySelector(".cursor");
-  if (!event) {
+  const x = view.pointed[name];
+  if (x === undefined) {
     say(reading, "");
-    if (cursor) cursor.setAttribute("visibility", "hidden");
+    cursor.setAttribute("visibility", "hidden");
     return;
   }
-  const slot = Math.min(f.slots - 1, Math.max(0, Math.floor(((event.clientX - f.chart.getBoundingClientRect().left) / f.width) * f.slots)));
-  if (cursor) for (const [key, value] of [["x1", f.x(slot)], ["x2", f.x(slot)], ["visibility", "visible"]]) cursor.setAttribute(key, value);
+  const slot = Math.min(f.slots - 1, Math.max(0, Math.floor((x / f.width) * f.slots)));
+  for (const [key, value] of [["x1", f.x(slot)], ["x2", f.x(slot)], ["visibility", "visible"]]) cursor.setAttribute(key, value);
   say(reading, `${clock((f.from + slot * f.step) * 1000).slice(0, 5)}: best ${known(f.best[slot], count)}, target ${known(f.target[slot], count)}`);
+}
+
+function point(name, event) {
+  const f = frame(name);
+  view.pointed[name] = event ? event.clientX - event.currentTarget.getBoundingClientRect().left : undefined;
+  if (f && f.chart.childElementCount > 0) read(name, f);
 }
 
 // Puts the newest heights at the end of what was fetched, so that it need not be fetched again.
@@ -394,17 +402,23 @@ function tick() {
   const age = status && view.offset !== null ? (wall(now) - Date.parse(status.time)) / 1000 : null;
   const old = age === null ? "" : `, ${duration(age)} old`;
   say(by("link-text"), link === "live" ? `live${old}` : link === "lost" ? `not reachable${old}` : "connecting to the agent");
-  const silent = link === "live" && age !== null && age > 90;
+  const silent = link === "live" && age !== null && age > SILENT_S;
   by("lost").hidden = link !== "lost" && !silent;
-  if (link === "lost" && view.full) {
-    say(by("lost"), "The agent follows no more pages. It is there, but as many pages as it serves at a time are open already: close one of them.");
-  } else if (link === "lost") {
-    say(by("lost"), `The agent is not reachable since ${clock(wall(view.heard))} (${duration((now - view.heard) / 1000)}). `
-      + `${status ? "What is shown here is what it said then. " : ""}That alone does not stop the collator. `
-      + "Is the tunnel still open? On the host: systemctl status t0rn-agent. This page tries again by itself.");
-  } else if (silent) {
-    say(by("lost"), `The agent has said nothing new for ${duration(age)}. On the host: systemctl status t0rn-agent.`);
+  let what = "", then = "";
+  if (silent) {
+    what = `The agent has said nothing new for ${duration(age)}.`;
+    then = "On the host: systemctl status t0rn-agent";
+  } else if (view.full) {
+    what = "The agent is there, but follows no more pages.";
+    then = "As many as it serves at a time are open already: close one of them. This page tries again by itself.";
+  } else {
+    what = `The agent is not reachable since ${clock(wall(view.heard))} (${duration((now - view.heard) / 1000)}).`;
+    then = `${status ? "What is shown here is what it said then. " : ""}That alone does not stop the collator. `
+      + "Is the tunnel still open? On the host: systemctl status t0rn-agent. This page tries again by itself.";
   }
+  say(by("lost").firstElementChild, what);
+  say(by("lost").lastElementChild, then);
+  if (status) say(by("health"), link === "lost" ? `was ${status.health}` : status.health);
   const name = by("name").textContent;
   const state = status ? `${status.health}: ${known(status.phase, words)}` : "";
   say(by("said"), link === "lost" ? "The agent is not reachable" : state);
