@@ -6,6 +6,7 @@
 mod actions;
 mod clock;
 mod snapshot;
+mod tally;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,11 +31,12 @@ use crate::machine::{Action, Machine, Phase, Policy};
 use crate::recorder::{self, Recorder};
 use crate::snapshot::Snapshot;
 use crate::state::{self, Lock};
-use crate::status::Status;
+use crate::status::{Scrape, Status};
 use crate::web;
 use actions::{Evidence, Executor, Finished};
 use clock::Clock;
 use snapshot::Facts;
+use tally::Tally;
 
 /// Its members may talk to the agent.
 const SOCKET_GROUP: &str = "t0rn-agent";
@@ -138,9 +140,10 @@ enum Look {
 struct Supervisor {
     config: Arc<Config>,
     clock: Clock,
-    started: Instant,
+    started: (Instant, Timestamp),
     machine: Machine,
     facts: Facts,
+    tally: Tally,
     executor: Executor,
     recorder: Arc<Recorder>,
     history: Keeper,
@@ -173,7 +176,8 @@ impl Supervisor {
         let executor = Executor::new(docker.clone(), Arc::clone(&config), Arc::clone(&recorder));
         let mut supervisor = Self {
             clock,
-            started: Instant::now(),
+            started: (Instant::now(), Timestamp::now()),
+            tally: Tally::new(config.chains.keys().copied()),
             phase: machine.phase(),
             machine,
             facts: Facts::default(),
@@ -290,6 +294,11 @@ impl Supervisor {
     fn on_look(&mut self, look: Look) -> Option<Event> {
         match look {
             Look::Page { chain, began, result } => {
+                let (ended, took) = match &result {
+                    Ok(page) => (Scrape::Ok, page.elapsed),
+                    Err(failure) => (failure.error.into(), self.clock.now().since(began)),
+                };
+                self.tally.scrape(chain, ended, took);
                 self.look_at_activity();
                 // A page of before this run says nothing about this run.
                 if self.machine.up_since().is_some_and(|up| began < up) {
@@ -324,8 +333,10 @@ impl Supervisor {
         let now = self.clock.now();
         self.recorder.event(now, &event);
         self.history.event(&event);
+        self.tally.event(&event);
         let turn = matches!(event, Event::Operator(_) | Event::Finished(_));
         let actions = self.machine.step(now, event);
+        self.tally.outcome(now, &self.machine);
         if turn || !actions.is_empty() {
             // Budgets and wishes are on disk before anything is done about them; what was done is, before the
             // next agent might do it again.
@@ -355,6 +366,9 @@ impl Supervisor {
             action => {
                 let why = self.machine.explain(action.cause());
                 info!(action = action.kind(), cause = action.cause().name(), why, "acting");
+                if actions::is_incident(&action) {
+                    self.tally.incident(action.cause());
+                }
                 let mut facts = vec![why];
                 facts.extend(
                     self.machine
@@ -372,10 +386,14 @@ impl Supervisor {
     }
 
     fn publish(&mut self) {
-        let status = snapshot::status(&self.machine, &self.facts, &self.config, &self.clock, self.started);
+        let (began, started) = self.started;
         let snapshot = Snapshot {
+            status: snapshot::status(&self.machine, &self.facts, &self.config, &self.clock, began),
+            problems: self.machine.problems().iter().map(|p| (p.cause, p.health)).collect(),
             running: self.machine.is_running(),
-            ..Snapshot::of(status)
+            counters: self.tally.counters().clone(),
+            started,
+            at: Instant::now(),
         };
         self.published.send_replace(Arc::new(snapshot));
     }

@@ -9,7 +9,7 @@ mod page;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::State;
@@ -136,7 +136,7 @@ async fn exposition(State(app): State<App>) -> Response {
     let snapshot = Arc::clone(&app.snapshot.borrow());
     (
         [(header::CONTENT_TYPE, metrics::CONTENT_TYPE)],
-        metrics::render(&snapshot),
+        metrics::render(&snapshot, Instant::now()),
     )
         .into_response()
 }

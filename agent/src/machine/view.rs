@@ -1,6 +1,6 @@
 //! What the core knows, for the status document and the shell: read-only.
 
-use super::{Action, Cause, LastExit, Machine, Seen};
+use super::{Action, Cause, Desired, LastExit, Machine, Seen};
 use crate::event::{Chain, HostFacts, Time};
 use crate::sync::Tracker;
 
@@ -44,6 +44,27 @@ impl Machine {
     pub fn is_running(&self) -> Option<bool> {
         let known = !self.state.docker_down && self.state.observed && self.state.seen != Seen::Unknown;
         known.then_some(self.state.seen == Seen::Running)
+    }
+
+    /// The run that goes on, by its start on Docker's clock (Unix milliseconds).
+    pub fn run(&self) -> Option<i64> {
+        self.state.started_at.filter(|_| self.state.seen.is_up())
+    }
+
+    /// What the next run of the container would be owed to; `None` while it runs and is left alone.
+    pub fn down_by(&self) -> Option<Cause> {
+        let state = &self.state;
+        let action = state.in_flight.as_ref().map(Action::cause);
+        if state.seen.is_up() {
+            return action;
+        }
+        let wish = match state.desired {
+            Desired::Running => None,
+            Desired::StoppedByOperator => Some(Cause::Operator),
+            Desired::StoppedByPerson => Some(Cause::StoppedByPerson),
+        };
+        let end = state.settle.map(|s| s.cause).or(state.down_by);
+        action.or(wish).or(state.hold).or(end)
     }
 
     /// Whether it would help to know what the container uses: it runs and a chain does not move.
