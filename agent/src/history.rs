@@ -18,7 +18,7 @@ pub use keeper::Keeper;
 /// Length of a slot, ms. Each keeps the newest heights that were seen in it.
 const SLOT_MS: i64 = 3 * 60 * 1000;
 /// Slots kept: 24 h.
-const SLOTS: usize = 480;
+const SLOTS: u16 = 480;
 /// Marks kept; in a crash loop the oldest go first.
 const MARKS: usize = 128;
 
@@ -36,7 +36,7 @@ named! {
 }
 
 /// Something that happened to the collator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Mark {
     /// Unix milliseconds.
     pub at: i64,
@@ -79,7 +79,7 @@ pub struct History {
 impl Default for History {
     fn default() -> Self {
         Self {
-            slots: vec![Slot::default(); SLOTS].into(),
+            slots: vec![Slot::default(); usize::from(SLOTS)].into(),
             marks: VecDeque::new(),
             stopping: false,
             ours_until: None,
@@ -88,13 +88,13 @@ impl Default for History {
 }
 
 /// The history as a document: one line of JSON, whose size has a bound.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct View {
     pub schema: u32,
     /// Beginning of the first slot, Unix seconds.
     pub from: i64,
     pub slot_seconds: i64,
-    pub slots: usize,
+    pub slots: u16,
     /// Those chains of which anything was seen.
     pub chains: BTreeMap<Chain, Heights>,
     /// Oldest first.
@@ -102,7 +102,7 @@ pub struct View {
 }
 
 /// One height a slot, oldest first; `null` where nothing was seen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Heights {
     pub best: Vec<Option<u64>>,
     pub target: Vec<Option<u64>>,
@@ -185,7 +185,7 @@ impl History {
     /// The 24 h up to `now`, Unix milliseconds.
     pub fn view(&self, now: i64) -> View {
         let last = now.div_euclid(SLOT_MS);
-        let first = last - SLOTS as i64 + 1;
+        let first = last - i64::from(SLOTS) + 1;
         let points = |chain: Chain| {
             (first..=last).map(move |number| {
                 let slot = &self.slots[index(number)];
@@ -243,5 +243,5 @@ impl History {
 }
 
 fn index(number: i64) -> usize {
-    usize::try_from(number.rem_euclid(SLOTS as i64)).unwrap_or_default()
+    usize::try_from(number.rem_euclid(i64::from(SLOTS))).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! A real browser without a window, driven over its DevTools protocol.
+//! A real browser without a window, driven over its `DevTools` protocol.
 
 use std::env;
 use std::io::{BufRead as _, BufReader, Write as _};

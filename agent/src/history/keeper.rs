@@ -55,7 +55,7 @@ fn now() -> i64 {
 /// The day before `until`, one line after the other.
 fn earlier(dir: &Path, until: i64) -> History {
     let mut history = History::default();
-    let since = until - SLOTS as i64 * SLOT_MS;
+    let since = until - i64::from(SLOTS) * SLOT_MS;
     let mut lines = Lines::of(recorder::files_since(dir, since));
     // What the wall clock showed at which time of the agent's.
     let mut anchor: Option<(i64, Time)> = None;

@@ -12,6 +12,7 @@ use crate::trace::{write_action, write_clock, write_line};
 
 /// 2026-11-22T22:50:00Z, Unix milliseconds: the beginning of no slot.
 const NOW: i64 = 1_795_387_800_000;
+const N: usize = SLOTS as usize;
 const MINUTE: i64 = 60_000;
 const DAY: i64 = SLOTS as i64 * SLOT_MS;
 
@@ -53,7 +54,7 @@ fn done(at: i64) -> Event {
 fn bests(history: &History, now: i64, n: usize) -> Vec<Option<u64>> {
     let view = history.view(now);
     let best = view.chains.get(&Chain::Parachain).map(|h| h.best.clone());
-    best.unwrap_or_else(|| vec![None; SLOTS])
+    best.unwrap_or_else(|| vec![None; N])
         .into_iter()
         .rev()
         .take(n)
@@ -74,11 +75,11 @@ fn each_slot_keeps_the_newest_heights_of_both_chains() {
     history.event(NOW + 1, &sample(Chain::Relaychain, 7, 8));
     let view = history.view(NOW + 2);
     let [para, relay] = Chain::ALL.map(|chain| &view.chains[&chain]);
-    assert_eq!((para.best.len(), para.target.len()), (SLOTS, SLOTS));
-    assert_eq!(para.best[SLOTS - 2..], [Some(10), Some(12)]);
-    assert_eq!(para.target[SLOTS - 2..], [Some(99), Some(100)]);
-    assert_eq!(relay.best[SLOTS - 2..], [None, Some(7)]);
-    let last = view.from + (SLOTS as i64 - 1) * view.slot_seconds;
+    assert_eq!((para.best.len(), para.target.len()), (N, N));
+    assert_eq!(para.best[N - 2..], [Some(10), Some(12)]);
+    assert_eq!(para.target[N - 2..], [Some(99), Some(100)]);
+    assert_eq!(relay.best[N - 2..], [None, Some(7)]);
+    let last = view.from + (i64::from(SLOTS) - 1) * view.slot_seconds;
     assert!((last..last + view.slot_seconds).contains(&(NOW / 1000)));
 }
 
@@ -191,7 +192,7 @@ fn in_a_crash_loop_the_newest_marks_stay() {
 fn the_document_has_a_bound() {
     let mut history = History::default();
     for chain in Chain::ALL {
-        for n in 0..2 * SLOTS as i64 {
+        for n in 0..2 * i64::from(SLOTS) {
             history.event(NOW - n * SLOT_MS, &sample(chain, u64::MAX, u64::MAX));
         }
     }
@@ -242,7 +243,7 @@ fn what_an_earlier_life_of_the_agent_recorded_comes_back() {
     let best = &view.chains[&Chain::Parachain].best;
     let known: Vec<_> = best.iter().flatten().copied().collect();
     assert_eq!(known, [100, 300], "from a day ago up to the start of this life");
-    assert_eq!(best[SLOTS - 2], Some(300));
+    assert_eq!(best[N - 2], Some(300));
     assert_eq!(marks(&history), [(What::Restart, None, Some(true))]);
 }
 
@@ -294,6 +295,6 @@ proptest! {
         let view = history.view(now);
         prop_assert!(view.marks.len() <= MARKS);
         prop_assert!(view.marks.is_sorted_by_key(|mark| mark.at));
-        prop_assert!(view.chains.values().all(|h| h.best.len() == SLOTS && h.target.len() == SLOTS));
+        prop_assert!(view.chains.values().all(|h| h.best.len() == N && h.target.len() == N));
     }
 }

@@ -4,7 +4,7 @@
 const QUIET_MS = 25000; // the agent sends a sign of life every 10 s
 const SILENT_S = 90; // and looks at the host every minute
 const RETRY_MS = 3000;
-const HISTORY_MS = 300000;
+const HISTORY_MS = 60000;
 const MARKS_SHOWN = 20;
 
 const view = {
@@ -71,7 +71,7 @@ function showState(status) {
   by("sign").setAttribute("fill-rule", "evenodd");
   say(by("phase"), known(status.phase, words));
   say(by("answer"), status.summary || "nothing is known");
-  rows(by("reasons"), status.reasons, (reason) => make("li", {}, reason));
+  rows(by("reasons"), status.reasons.filter((reason) => reason !== status.summary), (reason) => make("li", {}, reason));
   const next = status.next;
   const when = next && next.in_seconds !== null ? ` in ${duration(next.in_seconds)}` : "";
   const why = next && next.why ? ` (${words(next.why)})` : "";
@@ -127,7 +127,7 @@ function showChain(name, chain) {
   ], pair);
   const exporter = card.querySelector(".exporter");
   exporter.hidden = !SCRAPES[chain.scrape];
-  const age = known(chain.sample_seconds_ago, (s) => `${duration(s)} old`);
+  const age = chain.sample_seconds_ago === null ? "none" : `${duration(chain.sample_seconds_ago)} old`;
   say(exporter, exporter.hidden ? "" : `The exporter ${SCRAPES[chain.scrape]}; newest sample: ${age}`);
 }
 
@@ -180,7 +180,7 @@ function told(mark) {
   if (mark.cause && !(mark.what === "exit" && mark.cause === "exited")) text += `: ${words(mark.cause)}`;
   if (mark.what === "exit") text += `, exit code ${known(mark.code)}`;
   if (mark.helped !== null) text += mark.helped ? ", and it helped" : ", and it did not help";
-  else if (mark.what === "restart" && HEALTH_CAUSES.includes(mark.cause)) text += ", not known yet whether it helped";
+  else if (mark.what === "restart" && HEALTH_CAUSES.includes(mark.cause)) text += ", not known whether it helped";
   return text;
 }
 
@@ -373,7 +373,10 @@ function connect() {
     heard();
   });
   source.addEventListener("status", (event) => {
+    const before = view.status;
     view.status = JSON.parse(event.data);
+    // Another agent has a page of its own.
+    if (before && before.agent.version !== view.status.agent.version) location.reload();
     heard();
     extend(view.status);
     show();

@@ -1,5 +1,8 @@
 //! The status page, as a browser's side of the wire sees it.
 
+use base64::Engine as _;
+use sha2::Digest as _;
+
 use super::*;
 use crate::event::{Chain, Event, Sample};
 use crate::machine::{Action, Cause};
@@ -90,8 +93,6 @@ async fn the_document_needs_nothing_else_and_allows_only_its_own_script_and_styl
         let (_, rest) = document.split_once(&format!("<{tag}>")).unwrap();
         let (text, rest) = rest.split_once(&format!("</{tag}>")).unwrap();
         assert!(text.len() > 1000 && !rest.contains(&format!("<{tag}")), "one {tag}");
-        use base64::Engine as _;
-        use sha2::Digest as _;
         let hash = base64::prelude::BASE64_STANDARD.encode(sha2::Sha256::digest(text));
         assert!(line.contains(&format!("{directive} 'sha256-{hash}';")), "{line}");
     }
