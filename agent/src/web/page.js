@@ -121,7 +121,7 @@ function showChain(name, chain) {
     ["best", known(chain.best, count)], ["target", known(chain.target, count)],
     ["behind", known(chain.behind, count)], ["finalized", known(chain.finalized, count)],
     ["blocks", known(chain.blocks_per_second, rate)],
-    ["left", caught ? "caught up" : known(chain.eta_seconds, (s) => `about ${duration(s)}`)],
+    caught ? ["left", "caught up"] : ["left, about", known(chain.eta_seconds, duration)],
     ["peers", known(chain.peers, count)],
     ["progress", known(chain.progress_seconds_ago, (s) => `${duration(s)} ago`)],
   ], pair);
@@ -136,7 +136,7 @@ function showFacts(status) {
   const r = c.restarts;
   const since = c.state === "running" && c.started_at ? ` for ${duration((Date.parse(status.time) - Date.parse(c.started_at)) / 1000)}` : "";
   const facts = [["collator", `${known(c.state)}${since}, id ${known(c.id)}`], ["image", known(c.image)]];
-  if (c.digest) facts.push(["digest", c.digest]);
+  if (c.digest) facts.push(["digest", c.digest.slice(0, 19)]);
   const within = r.budget_window_seconds === null ? "" : ` in ${duration(r.budget_window_seconds)}`;
   facts.push(["restarts", `${known(r.health)} for its health, ${known(r.crash)} after it ended`]);
   facts.push(["budget", `${known(r.budget_left)} of ${known(r.budget)} restarts left${within}`]);
@@ -164,6 +164,10 @@ const DEEDS = {
   start: "started", restart: "restarted", stop: "stopped", hold: "stopped and held",
   backoff: "taken over from a crash loop", exit: "ended",
 };
+const CAUSES = {
+  missing: "there was no container", exited: "it had ended", killed: "it was killed", removed: "it was removed",
+  spec_changed: "the configuration changed", operator: "an operator asked for it", disk_freed: "the disk has room again",
+};
 // A triangle for what brings it up, a square for what takes it down, a cross for what nobody asked for.
 const UP = "M8 1l7 14H1z", DOWN = "M2 2h12v12H2z", CROSS = "M2 0l6 6 6-6 2 2-6 6 6 6-2 2-6-6-6 6-2-2 6-6-6-6z";
 const shape = (mark) => (mark.what === "exit" ? CROSS : ["start", "restart"].includes(mark.what) ? UP : DOWN);
@@ -177,7 +181,7 @@ function tone(mark) {
 
 function told(mark) {
   let text = DEEDS[mark.what] || words(mark.what);
-  if (mark.cause && !(mark.what === "exit" && mark.cause === "exited")) text += `: ${words(mark.cause)}`;
+  if (mark.cause && !(mark.what === "exit" && mark.cause === "exited")) text += `: ${CAUSES[mark.cause] || words(mark.cause)}`;
   if (mark.what === "exit") text += `, exit code ${known(mark.code)}`;
   if (mark.helped !== null) text += mark.helped ? ", and it helped" : ", and it did not help";
   else if (mark.what === "restart" && HEALTH_CAUSES.includes(mark.cause)) text += ", not known whether it helped";
@@ -202,35 +206,42 @@ function showMarks() {
 
 // ---- the chart
 
-const TOP = 18, BOTTOM = 20;
+const TOP = 18, BOTTOM = 20, SIDE = 6;
+const SPAN_MIN = 3600; // seconds shown at least; more as soon as more was seen, up to the 24 h
+const TICKS = [[2, 0.25], [7, 1], [13, 2], [25, 6]]; // up to so many hours a tick every so many
 
 function frame(name) {
-  const card = by(`chain-${name}`), heights = view.history && view.history.chains[name];
-  if (!card || !view.history) return null;
+  const card = by(`chain-${name}`), h = view.history;
+  if (!card || !h) return null;
   const chart = card.querySelector(".chart");
   const { width, height } = chart.getBoundingClientRect();
-  const { from, slots, slot_seconds: step } = view.history;
-  const best = heights ? heights.best : [], target = heights ? heights.target : [];
+  const { from, slots, slot_seconds: step } = h;
+  const { best = [], target = [] } = h.chains[name] || {};
   const all = [...best, ...target].filter((n) => n !== null);
-  const low = all.length ? Math.min(...all) : 0;
-  const high = all.length ? Math.max(...all) : 1;
-  const x = (slot) => ((slot + 0.5) / slots) * width;
+  const low = Math.min(...all), high = Math.max(...all);
+  // All charts begin where anything was seen first.
+  const first = Object.values(h.chains).map((heights) => from + heights.best.findIndex((n) => n !== null) * step);
+  const end = from + slots * step;
+  const begin = Math.max(from, Math.min(end - SPAN_MIN, ...first, ...h.marks.map((mark) => mark.at / 1000)));
+  const x = (seconds) => SIDE + ((seconds - begin) / (end - begin)) * (width - 2 * SIDE);
   return {
-    card, chart, width, height, best, target, low, high, slots, x, from, step, any: all.length > 0,
+    card, chart, width, height, best, target, low, high, slots, from, step, begin, end, x, any: all.length > 0,
+    // Of the middle of a slot; of a height.
+    at: (slot) => x(from + (slot + 0.5) * step),
     y: (n) => TOP + (1 - (high > low ? (n - low) / (high - low) : 0.5)) * (height - TOP - BOTTOM - 4) + 2,
-    at: (ms) => ((ms / 1000 - from) / (slots * step)) * width,
+    slot: (px) => Math.floor((begin + ((px - SIDE) / (width - 2 * SIDE)) * (end - begin) - from) / step),
   };
 }
 
-// A line that breaks where nothing was seen; what stands alone is a dot.
+// A line that breaks where nothing was seen; what stands alone is as long as its slot.
 function path(f, values) {
-  let d = "", open = false;
+  let d = "";
   values.forEach((n, slot) => {
-    if (n !== null) {
-      const p = `${f.x(slot).toFixed(1)} ${f.y(n).toFixed(1)}`;
-      d += open ? `L${p}` : `M${p}h0`;
-    }
-    open = n !== null;
+    if (n === null) return;
+    const y = f.y(n).toFixed(1), at = (s) => f.at(s).toFixed(1);
+    const joined = slot > 0 && values[slot - 1] !== null;
+    const alone = !joined && (values[slot + 1] ?? null) === null;
+    d += alone ? `M${at(slot - 0.5)} ${y}H${at(slot + 0.5)}` : `${joined ? "L" : "M"}${at(slot)} ${y}`;
   });
   return d;
 }
@@ -245,25 +256,27 @@ function draw(name) {
   const first = f.best.findIndex((n) => n !== null);
   let missing = 0, begin = null;
   for (let slot = Math.max(0, first); first >= 0 && slot <= f.slots; slot += 1) {
-    const gap = slot < f.slots && f.best[slot] === null;
+    // The newest slot alone has only just begun.
+    const gap = slot < f.slots && f.best[slot] === null && (begin !== null || slot < f.slots - 1);
     if (gap && begin === null) begin = slot;
     if (gap) missing += 1;
     if (!gap && begin !== null) {
-      parts.push(make("rect", { class: "gaps", x: f.x(begin - 0.5), y: TOP, width: f.x(slot) - f.x(begin), height: bottom - TOP }));
+      parts.push(make("rect", { class: "gaps", x: f.at(begin - 0.5), y: TOP, width: f.at(slot) - f.at(begin), height: bottom - TOP }));
       begin = null;
     }
   }
-  for (let hour = Math.ceil(f.from / 21600) * 21600; hour < f.from + f.slots * f.step; hour += 21600) {
-    const x = f.at(hour * 1000);
+  const every = 3600 * TICKS.find(([hours]) => f.end - f.begin <= hours * 3600)[1];
+  for (let time = Math.ceil(f.begin / every) * every; time < f.end; time += every) {
+    const x = f.x(time);
     parts.push(make("line", { class: "grid", x1: x, x2: x, y1: TOP, y2: bottom }));
     const anchor = x < 20 ? "start" : x > width - 20 ? "end" : "middle";
-    parts.push(make("text", { x, y: height - 5, "text-anchor": anchor }, clock(hour * 1000).slice(0, 5)));
+    parts.push(make("text", { x, y: height - 5, "text-anchor": anchor }, clock(time * 1000).slice(0, 5)));
   }
   parts.push(make("line", { class: "grid", x1: 0, x2: width, y1: bottom, y2: bottom }));
   parts.push(make("path", { class: "line target", d: path(f, f.target) }));
   parts.push(make("path", { class: "line best", d: path(f, f.best) }));
   for (const mark of view.history.marks) {
-    const x = f.at(mark.at);
+    const x = f.x(mark.at / 1000);
     const g = make("g", { class: "mark", "data-tone": tone(mark) });
     const sign = make("path", { d: shape(mark), transform: `translate(${x - 5} 3) scale(0.625)`, "stroke-width": 0 });
     g.append(make("title", {}, `${clock(mark.at)} ${told(mark)}`), make("line", { x1: x, x2: x, y1: TOP - 4, y2: bottom }), sign);
@@ -281,8 +294,8 @@ function draw(name) {
   const ends = f.best.filter((n) => n !== null);
   const gaps = missing ? `; nothing seen for ${duration(missing * f.step)}` : "";
   chart.setAttribute("aria-label", f.any && ends.length
-    ? `${name}, last 24 h: best from ${count(ends[0])} to ${count(ends[ends.length - 1])}${gaps}; ${view.history.marks.length} marks, listed below`
-    : `${name}, last 24 h: nothing seen yet`);
+    ? `${name} since ${clock(f.begin * 1000).slice(0, 5)}: best from ${count(ends[0])} to ${count(ends[ends.length - 1])}${gaps}; ${view.history.marks.length} marks, listed below`
+    : `${name}: nothing seen yet`);
   read(name, f);
 }
 
@@ -295,8 +308,8 @@ function read(name, f) {
     cursor.setAttribute("visibility", "hidden");
     return;
   }
-  const slot = Math.min(f.slots - 1, Math.max(0, Math.floor((x / f.width) * f.slots)));
-  for (const [key, value] of [["x1", f.x(slot)], ["x2", f.x(slot)], ["visibility", "visible"]]) cursor.setAttribute(key, value);
+  const slot = Math.min(f.slots - 1, Math.max(0, f.slot(x)));
+  for (const [key, value] of [["x1", f.at(slot)], ["x2", f.at(slot)], ["visibility", "visible"]]) cursor.setAttribute(key, value);
   say(reading, `${clock((f.from + slot * f.step) * 1000).slice(0, 5)}: best ${known(f.best[slot], count)}, target ${known(f.target[slot], count)}`);
 }
 
@@ -350,6 +363,7 @@ async function history(status) {
 function show() {
   const status = view.status;
   if (!status) return;
+  document.querySelector("main").hidden = false;
   showState(status);
   for (const [name, chain] of Object.entries(status.chains)) showChain(name, chain);
   showFacts(status);
