@@ -15,6 +15,7 @@ pub mod docker;
 pub mod event;
 pub mod exporter;
 pub mod forecast;
+pub mod history;
 pub mod host;
 pub mod machine;
 pub mod metrics;

@@ -25,6 +25,7 @@ use crate::config::Config;
 use crate::docker::{Detail, Docker, Inspection, Notice};
 use crate::event::{Activity, Chain, Command, Container, Event, HostFacts, Outcome, Time};
 use crate::exporter::{self, Exporter, Page};
+use crate::history::Keeper;
 use crate::host::Host;
 use crate::machine::{Action, Machine, Phase, Policy};
 use crate::recorder::{self, Recorder};
@@ -71,7 +72,14 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let mut servers = JoinSet::new();
     servers.spawn(api::serve(listener, handle, shutdown()));
     if let Some(address) = supervisor.config.metrics.listen {
-        let app = web::App::new(&supervisor.config, supervisor.published.subscribe());
+        let history = supervisor.history.clone();
+        supervisor.read_back();
+        let app = web::App::new(
+            &supervisor.config,
+            supervisor.published.subscribe(),
+            history,
+            stopped.clone(),
+        );
         servers.spawn(web::run(address, app, shutdown()));
     }
 
@@ -138,6 +146,7 @@ struct Supervisor {
     tally: Tally,
     executor: Executor,
     recorder: Arc<Recorder>,
+    history: Keeper,
     docker: Docker,
     published: watch::Sender<Arc<Snapshot>>,
     looks: mpsc::Sender<Look>,
@@ -174,6 +183,7 @@ impl Supervisor {
             facts: Facts::default(),
             executor,
             recorder,
+            history: Keeper::default(),
             docker,
             published: watch::Sender::new(Arc::new(Snapshot::of(Status::default()))),
             looks,
@@ -327,6 +337,7 @@ impl Supervisor {
     async fn handle(&mut self, event: Event) {
         let now = self.clock.now();
         self.recorder.event(now, &event);
+        self.history.event(&event);
         self.tally.event(&event);
         let turn = matches!(event, Event::Operator(_) | Event::Finished(_));
         let actions = self.machine.step(now, event);
@@ -337,7 +348,8 @@ impl Supervisor {
             self.save().await;
         }
         for action in actions {
-            self.recorder.action(now, action.kind(), action.cause().name());
+            self.recorder.action(now, &action);
+            self.history.action(&action);
             self.take(action);
         }
         let phase = self.machine.phase();
@@ -398,6 +410,13 @@ impl Supervisor {
         if let Ok(Err(error)) = saved {
             warn!(%error, "failed to save the state");
         }
+    }
+
+    /// Fills the history from the flight recorder, beside the loop.
+    fn read_back(&self) {
+        let (dir, history) = (self.config.agent.state_dir.join("flight"), self.history.clone());
+        let until = Timestamp::now().as_millisecond();
+        tokio::task::spawn_blocking(move || history.read_back(&dir, until));
     }
 
     /// Refreshes the details of the container for status; decisions do not wait for them.

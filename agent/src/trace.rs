@@ -4,6 +4,7 @@
 //! records: fields may be null or absent, unknown fields are ignored, numbers may be written as floats.
 
 mod line;
+pub(crate) mod lines;
 #[cfg(test)]
 mod tests;
 
@@ -20,8 +21,12 @@ pub enum Record {
     Event(Event),
     /// The wall clock at that moment, Unix milliseconds: for display only.
     Clock { unix_ms: i64 },
-    /// What the agent that recorded this did then.
-    Action { action: String, cause: String },
+    /// What the agent that recorded this did then; `helped` where it judged what it had done before.
+    Action {
+        action: String,
+        cause: String,
+        helped: Option<bool>,
+    },
 }
 
 /// Why a line is no part of a trace.
@@ -139,11 +144,18 @@ pub fn write_clock(out: &mut impl Write, time: Time, unix_ms: i64) -> io::Result
     .write(out)
 }
 
-/// Writes what the agent did: `action` and `cause` as `replay` prints them.
-pub fn write_action(out: &mut impl Write, time: Time, action: &str, cause: &str) -> io::Result<()> {
+/// Writes what the agent did: `action` and `cause` as `replay` prints them; `helped` of an action that was judged.
+pub fn write_action(
+    out: &mut impl Write,
+    time: Time,
+    action: &str,
+    cause: &str,
+    helped: Option<bool>,
+) -> io::Result<()> {
     Line {
         action: Some(action.to_owned()),
         cause: Some(cause.to_owned()),
+        helped,
         ..Line::new(time, Name::Action)
     }
     .write(out)
@@ -222,6 +234,7 @@ fn record(line: Line) -> Result<Record, TraceError> {
             return Ok(Record::Action {
                 action: line.action.ok_or(missing("`action`"))?,
                 cause: line.cause.unwrap_or_default(),
+                helped: line.helped,
             });
         }
     }))

@@ -4,6 +4,8 @@
 //! Read-only: there is nothing here but GET (and HEAD), and nothing of what a client sends is looked at but
 //! its path. Supervision never waits for this: a port that is taken is a warning and a retry.
 
+mod page;
+
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,6 +23,7 @@ use tracing::{info, warn};
 
 use crate::backoff::jitter;
 use crate::config::Config;
+use crate::history::Keeper;
 use crate::metrics;
 use crate::server::{self, Limits};
 use crate::snapshot::Snapshot;
@@ -38,15 +41,25 @@ pub struct App {
     pub snapshot: watch::Receiver<Arc<Snapshot>>,
     /// A snapshot older than this is of a loop that hangs.
     pub late_after: Duration,
+    pub history: Keeper,
+    /// Changes, or is gone, when the agent ends: then open pages are left.
+    pub stopped: watch::Receiver<()>,
 }
 
 impl App {
     /// The pages of an agent that publishes to `snapshot`.
-    pub fn new(config: &Config, snapshot: watch::Receiver<Arc<Snapshot>>) -> Self {
+    pub fn new(
+        config: &Config,
+        snapshot: watch::Receiver<Arc<Snapshot>>,
+        history: Keeper,
+        stopped: watch::Receiver<()>,
+    ) -> Self {
         let round = config.health.scrape_interval + config.health.scrape_timeout;
         Self {
             snapshot,
             late_after: LATE.max(3 * round),
+            history,
+            stopped,
         }
     }
 }
@@ -104,7 +117,7 @@ async fn serve(limits: Limits, listener: TcpListener, app: App, shutdown: impl F
     let router = routes()
         .fallback((
             StatusCode::NOT_FOUND,
-            "the agent has /metrics, /healthz and /readyz here\n",
+            "the agent has its page at / here, and /metrics, /healthz and /readyz\n",
         ))
         .with_state(app);
     server::serve(limits, listener, router, shutdown).await;
@@ -116,6 +129,7 @@ fn routes() -> Router<App> {
         .route("/metrics", get(exposition))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
+        .merge(page::routes())
 }
 
 async fn exposition(State(app): State<App>) -> Response {

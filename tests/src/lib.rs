@@ -4,6 +4,7 @@
 //! ([`agent::Agent`]), container, ports and folders, so that all may run at a time.
 
 pub mod agent;
+pub mod browser;
 pub mod client;
 pub mod container;
 pub mod engine;

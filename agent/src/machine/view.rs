@@ -88,6 +88,14 @@ impl Action {
         }
     }
 
+    /// Of an action that was judged: whether it helped.
+    pub fn helped(&self) -> Option<bool> {
+        match self {
+            Self::Judged { helped, .. } => Some(*helped),
+            _ => None,
+        }
+    }
+
     /// The word used in traces and incidents.
     pub fn kind(&self) -> &'static str {
         match self {

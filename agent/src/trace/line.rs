@@ -97,6 +97,8 @@ pub(super) struct Line {
     pub(super) action: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) cause: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) helped: Option<bool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -206,6 +208,7 @@ impl Line {
             unix_ms: None,
             action: None,
             cause: None,
+            helped: None,
         }
     }
 

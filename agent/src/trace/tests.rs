@@ -153,7 +153,7 @@ fn what_is_wrong_is_named() {
         ("{", "EOF while parsing an object (column 1)"),
         (
             "[]",
-            "invalid length 0, expected struct Line with 38 elements (column 2)",
+            "invalid length 0, expected struct Line with 39 elements (column 2)",
         ),
         (r#"{"t":1}"#, "missing field `event` (column 7)"),
         (
@@ -207,12 +207,16 @@ fn annotations_come_back_as_such_and_ticks_leave_no_line() {
         )
     );
     out.clear();
-    write_action(&mut out, Time(2), "restart", "stalled").unwrap();
-    let action = Record::Action {
-        action: "restart".into(),
-        cause: "stalled".into(),
-    };
-    assert_eq!(parse_line(&out).unwrap(), (Time(2), action));
+    for (action, helped) in [("restart", None), ("judged", Some(true)), ("judged", Some(false))] {
+        write_action(&mut out, Time(2), action, "stalled", helped).unwrap();
+        let action = Record::Action {
+            action: action.into(),
+            cause: "stalled".into(),
+            helped,
+        };
+        assert_eq!(parse_line(&out).unwrap(), (Time(2), action));
+        out.clear();
+    }
     out.clear();
     write_line(&mut out, Time(2), &Event::Tick).unwrap();
     assert!(out.is_empty());

@@ -1,5 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod page;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -16,25 +18,34 @@ struct Web {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
     served: JoinHandle<()>,
-    _snapshot: watch::Sender<Arc<Snapshot>>,
+    snapshot: watch::Sender<Arc<Snapshot>>,
+    history: Keeper,
 }
 
 impl Web {
     async fn with(limits: Limits, snapshot: Snapshot) -> Self {
         let (sender, receiver) = watch::channel(Arc::new(snapshot));
+        let (stopping, stopped) = watch::channel(());
+        let history = Keeper::default();
         let app = App {
             snapshot: receiver,
             late_after: LONG,
+            history: history.clone(),
+            stopped,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let shutdown = async move { drop(stopped.await) };
+        let shutdown = async move {
+            drop(stopped.await);
+            drop(stopping);
+        };
         Self {
             address,
             stop,
             served: tokio::spawn(serve(limits, listener, app, shutdown)),
-            _snapshot: sender,
+            snapshot: sender,
+            history,
         }
     }
 
@@ -183,6 +194,8 @@ async fn an_end_does_not_wait_for_an_address_or_for_a_client() {
     let app = App {
         snapshot: receiver,
         late_after: LONG,
+        history: Keeper::default(),
+        stopped: watch::channel(()).1,
     };
     let never_bound = run(taken.local_addr().unwrap(), app, async {});
     timeout(LONG, never_bound).await.unwrap();
