@@ -46,6 +46,8 @@ const HOST_INTERVAL: Duration = Duration::from_mins(1);
 const ACTIVITY_INTERVAL: Duration = Duration::from_secs(30);
 /// The state is saved at least this often, so that windows and history survive a power cut.
 const SAVE_INTERVAL: Duration = Duration::from_mins(1);
+/// Something is published at least this often, also while nothing happens: who hears nothing knows that the loop hangs.
+const BEAT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Runs the agent until SIGTERM or SIGINT; the collator goes on running.
 ///
@@ -74,18 +76,15 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     if let Some(address) = supervisor.config.metrics.listen {
         let history = supervisor.history.clone();
         supervisor.read_back();
-        let app = web::App::new(
-            &supervisor.config,
-            supervisor.published.subscribe(),
-            history,
-            stopped.clone(),
-        );
+        let app = web::App::new(supervisor.published.subscribe(), history, stopped.clone());
         servers.spawn(web::run(address, app, shutdown()));
     }
 
     let mut notices = Box::pin(docker.watch(supervisor.machine.watch_from()));
     let mut save = tokio::time::interval(SAVE_INTERVAL);
     save.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut beat = tokio::time::interval(BEAT_INTERVAL);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -104,6 +103,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             Some(found) = looks.recv() => supervisor.on_look(found),
             () = sleep_until(deadline) => Some(Event::Tick),
             _ = save.tick() => { supervisor.save().await; None }
+            _ = beat.tick() => { supervisor.publish(); None }
         };
         if let Some(event) = event {
             supervisor.handle(event).await;
