@@ -362,6 +362,11 @@ format = "irc""#,
         r#"agent.toml:2: key `notify.format`: "irc" is not among the choices; write "json" or "slack" or "discord" or "telegram""#,
     ),
     (
+        r#"[notify]
+no_collation_after = "30d""#,
+        r#"agent.toml:2: key `notify.no_collation_after`: "30d" is too long; write 0s to 7d"#,
+    ),
+    (
         "[ec2]
 enabled = 1",
         r#"agent.toml:2: key `ec2.enabled`: 1 is not among the choices; write "auto" or "true" or "false""#,

@@ -255,6 +255,7 @@ impl Machine {
         }
         let oom = state.last_exit.as_ref().is_some_and(|e| e.oom);
         add(oom && !self.ran_long(), Cause::OutOfMemory);
+        add(state.collation.is_lacking(), Cause::NoCollation);
         if let Some(cause) = state.hold {
             causes.push(cause);
         }
@@ -326,6 +327,7 @@ impl Machine {
             | Cause::DiskLow
             | Cause::DockerUnreachable
             | Cause::Blind
+            | Cause::NoCollation
             | Cause::OutOfMemory
             | Cause::Paused
             | Cause::NetworkDown

@@ -115,6 +115,7 @@ impl World {
             Cause::NetworkDown => !self.network_up,
             Cause::ClockOff => self.clock_offset > 500.0,
             Cause::Quiet => self.para.halted,
+            Cause::NoCollation => false,
             Cause::Blind => self.ails(|a| one_gone(a) || no_exporter(a)),
             Cause::NoExporter => self.ails(no_exporter),
             Cause::FallingBehind => self.para.behind() > 10 && self.ails(|a| a == Ailment::Slow),
