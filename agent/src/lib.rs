@@ -13,6 +13,7 @@ pub mod docker;
 pub mod event;
 pub mod exporter;
 pub mod host;
+mod http;
 pub mod machine;
 pub mod recorder;
 pub mod replay;

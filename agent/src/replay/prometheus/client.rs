@@ -10,6 +10,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::http;
+
 const CONNECT: Duration = Duration::from_secs(5);
 /// One answer as a whole; a server gives up on a query after two minutes.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -91,11 +93,7 @@ pub(super) enum Fault {
 
 impl Client {
     pub(super) fn new(address: &Address) -> Result<Self, Fault> {
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("t0rn-agent/", env!("CARGO_PKG_VERSION")))
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .http1_only()
+        let http = http::plain()
             .connect_timeout(CONNECT)
             .build()
             .map_err(|e| Fault::Unreachable(format!("the HTTP client cannot be set up: {}", innermost(&e))))?;
