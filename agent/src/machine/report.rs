@@ -271,7 +271,10 @@ impl Machine {
     fn running_causes(&self, causes: &mut Vec<Cause>) {
         let Self { state, policy } = self;
         let now = state.now;
-        if let Some(Fault { cause, .. }) = self.fault(now).filter(Fault::is_due) {
+        let fault = self.fault(now);
+        // One falls silent a moment before the other: that is no trouble of its own.
+        let all_silent = fault.is_some_and(|fault| fault.cause == Cause::Frozen);
+        if let Some(Fault { cause, .. }) = fault.filter(Fault::is_due) {
             let given_up = state.cures.given_up(cause);
             match cause {
                 Cause::NoExporter if given_up => causes.push(Cause::Blind),
@@ -297,7 +300,7 @@ impl Machine {
                 (verdict == Verdict::Isolated, Cause::Isolated),
                 (verdict == Verdict::Quiet || still_quiet, Cause::Quiet),
                 (tracker.falling_behind(now), Cause::FallingBehind),
-                (silent && !may_be_late, Cause::Blind),
+                (silent && !may_be_late && !all_silent, Cause::Blind),
             ];
             let found = found.into_iter().filter(|(wrong, _)| *wrong).map(|(_, cause)| cause);
             causes.extend(found);
@@ -317,7 +320,7 @@ impl Machine {
     }
 
     /// How bad a cause is while it lasts.
-    fn severity(&self, cause: Cause) -> Health {
+    pub fn severity(&self, cause: Cause) -> Health {
         match cause {
             // Not, or not yet, a fault: the parachain's blocks arrive, or the network is in doubt.
             Cause::Isolated if self.fault(self.state.now).is_none_or(|f| !f.is_due()) => Health::Degraded,
