@@ -2,7 +2,7 @@
 //!
 //! Modules in reading order: the vocabulary ([`event`]), the pure core ([`sync`], [`machine`],
 //! [`signature`]), the one loop that executes what the core decides ([`supervisor`]), the adapters it
-//! drives ([`docker`], [`exporter`], [`host`]), what it leaves behind ([`state`], [`recorder`]), and the
+//! drives ([`docker`], [`exporter`], [`host`], [`notify`]), what it leaves behind ([`state`], [`recorder`]), and the
 //! edges ([`config`], [`api`], [`status`], [`cli`], [`check`], [`replay`], [`trace`]).
 
 pub mod api;
@@ -15,6 +15,7 @@ pub mod exporter;
 pub mod host;
 mod http;
 pub mod machine;
+pub mod notify;
 pub mod recorder;
 pub mod replay;
 pub mod signature;

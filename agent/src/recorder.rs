@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 
 pub use redact::named as secrets;
+pub(crate) use redact::text as redacted;
 pub use tail::tail;
 use tracing::warn;
 use writer::Writer;

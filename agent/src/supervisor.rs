@@ -5,6 +5,7 @@
 
 mod actions;
 mod clock;
+mod news;
 mod snapshot;
 
 use std::sync::Arc;
@@ -26,11 +27,13 @@ use crate::event::{Activity, Chain, Command, Container, Event, HostFacts, Outcom
 use crate::exporter::{self, Exporter, Page};
 use crate::host::Host;
 use crate::machine::{Action, Machine, Phase, Policy};
+use crate::notify::Message;
 use crate::recorder::{self, Recorder};
 use crate::state::{self, Lock};
 use crate::status::Status;
 use actions::{Evidence, Executor, Finished};
 use clock::Clock;
+use news::Newsroom;
 use snapshot::Facts;
 
 /// Its members may talk to the agent.
@@ -92,6 +95,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     }
     info!("agent stops; the collator goes on running");
     supervisor.save().await;
+    supervisor.news.finish().await;
     drop(stop_serving);
     drop(notices);
     // The server removes its socket; a client that hangs must not keep the agent.
@@ -126,6 +130,7 @@ struct Supervisor {
     facts: Facts,
     executor: Executor,
     recorder: Arc<Recorder>,
+    news: Newsroom,
     docker: Docker,
     published: watch::Sender<Arc<Status>>,
     looks: mpsc::Sender<Look>,
@@ -161,6 +166,7 @@ impl Supervisor {
             facts: Facts::default(),
             executor,
             recorder,
+            news: Newsroom::open(&config, &docker),
             docker,
             published: watch::Sender::new(Arc::new(Status::default())),
             looks,
@@ -311,10 +317,12 @@ impl Supervisor {
             // next agent might do it again.
             self.save().await;
         }
+        let mut news = self.news.about(&actions, &self.machine);
         for action in actions {
             self.recorder.action(now, action.kind(), action.cause().name());
-            self.take(action);
+            self.take(action, &mut news);
         }
+        self.news.send(news);
         let phase = self.machine.phase();
         if phase != std::mem::replace(&mut self.phase, phase) {
             info!(phase = phase.name(), health = self.machine.health().name(), "phase");
@@ -322,13 +330,14 @@ impl Supervisor {
         self.publish();
     }
 
-    fn take(&mut self, action: Action) {
+    fn take(&mut self, action: Action, news: &mut Vec<Message>) {
         match action {
             Action::Notify { cause, over: true } => info!(cause = cause.name(), "over"),
             Action::Notify { cause, over: false } => warn!(cause = cause.name(), "{}", self.machine.explain(cause)),
             Action::Judged { cause, helped } => {
                 info!(cause = cause.name(), helped, "the restart was judged");
-                actions::judge(&self.config.agent.state_dir, cause, helped);
+                let incident = actions::judge(&self.config.agent.state_dir, cause, helped);
+                news::note_incident(news, cause, incident);
                 self.facts.last_incident = actions::last_incident(&self.config.agent.state_dir);
             }
             action => {
@@ -345,7 +354,8 @@ impl Supervisor {
                     facts,
                     host: self.machine.host().clone(),
                 };
-                self.executor.execute(action, evidence);
+                let letter = self.news.letter(&action, news);
+                self.executor.execute(action, evidence, letter);
             }
         }
     }

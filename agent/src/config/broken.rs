@@ -363,6 +363,13 @@ format = "irc""#,
     ),
     (
         r#"[notify]
+webhook = "https://api.telegram.org/bot1:AA/sendMessage"
+format = "telegram""#,
+        "agent.toml:2: key `notify.webhook`: telegram's webhook names no chat_id; write \
+         https://api.telegram.org/bot<token>/sendMessage?chat_id=<id>",
+    ),
+    (
+        r#"[notify]
 no_collation_after = "30d""#,
         r#"agent.toml:2: key `notify.no_collation_after`: "30d" is too long; write 0s to 7d"#,
     ),

@@ -106,7 +106,7 @@ impl World {
         let one_gone = |a: Ailment| matches!(a, Ailment::OneExporterGone(_));
         match cause {
             _ if !self.docker_up => true,
-            Cause::DockerUnreachable => false,
+            Cause::DockerUnreachable | Cause::NoCollation => false,
             Cause::Operator => self.judge.operator_stopped,
             Cause::StoppedByPerson => self.judge.person_stopped,
             Cause::Paused => self.now < self.judge.maintenance_until,
@@ -115,7 +115,6 @@ impl World {
             Cause::NetworkDown => !self.network_up,
             Cause::ClockOff => self.clock_offset > 500.0,
             Cause::Quiet => self.para.halted,
-            Cause::NoCollation => false,
             Cause::Blind => self.ails(|a| one_gone(a) || no_exporter(a)),
             Cause::NoExporter => self.ails(no_exporter),
             Cause::FallingBehind => self.para.behind() > 10 && self.ails(|a| a == Ailment::Slow),
