@@ -11,8 +11,8 @@ use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
+use crate::config;
 use crate::event::{Chain, Sample, ScrapeError};
-use crate::{config, http};
 
 /// Size of the largest page that is read, bytes. A full page of a node has 120 to 270 kB.
 const LARGEST: usize = 1 << 20;
@@ -81,10 +81,18 @@ pub struct Unusable {
 impl Exporter {
     /// An exporter as configured. `timeout` is for one scrape as a whole, from connecting to the last byte.
     pub fn new(chain: Chain, config: &config::Exporter, timeout: Duration) -> Result<Self, Unusable> {
-        let client = http::plain().pool_max_idle_per_host(1).build().map_err(|e| Unusable {
-            url: config.metrics.clone(),
-            reason: e.to_string(),
-        })?;
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("t0rn-agent/", env!("CARGO_PKG_VERSION")))
+            // Exporters are reached directly and speak plain HTTP.
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .http1_only()
+            .pool_max_idle_per_host(1)
+            .build()
+            .map_err(|e| Unusable {
+                url: config.metrics.clone(),
+                reason: e.to_string(),
+            })?;
         let (url, prefix) = (config.metrics.clone(), config.prefix.clone());
         Ok(Self {
             chain,

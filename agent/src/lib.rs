@@ -13,7 +13,6 @@ pub mod docker;
 pub mod event;
 pub mod exporter;
 pub mod host;
-mod http;
 pub mod machine;
 pub mod notify;
 pub mod recorder;

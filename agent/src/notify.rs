@@ -11,6 +11,7 @@ mod payload;
 #[cfg(test)]
 mod tests;
 mod webhook;
+mod wire;
 
 pub use courier::{Mailbox, Notifier};
 pub use message::{Kind, Message};

@@ -363,6 +363,11 @@ format = "irc""#,
     ),
     (
         r#"[notify]
+webhook = "https://user:secret@example.org/hook""#,
+        r#"agent.toml:2: key `notify.webhook`: a webhook with a user or a password; write https://HOST/PATH, or "" for none"#,
+    ),
+    (
+        r#"[notify]
 webhook = "https://api.telegram.org/bot1:AA/sendMessage"
 format = "telegram""#,
         "agent.toml:2: key `notify.webhook`: telegram's webhook names no chat_id; write \

@@ -1,22 +1,22 @@
 //! One request to the webhook, with a bound on everything, and what its answer means.
 
 use std::fmt;
-use std::io::ErrorKind;
 use std::time::Duration;
 
+use axum::body::Body;
+use futures_util::StreamExt as _;
+use hyper::StatusCode;
+use hyper::header::{HeaderValue, LOCATION, RETRY_AFTER};
 use jiff::Timestamp;
-use reqwest::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use reqwest::redirect::{Attempt, Policy};
-use reqwest::{Client, StatusCode, Url};
 use serde_json::Value;
+use url::Url;
 
 use super::outbox::Letter;
 use super::payload;
+use super::wire::{Answer, Wire};
 use crate::config::{Notify, NotifyFormat, show_duration};
-use crate::http;
 
-const CONNECT: Duration = Duration::from_secs(5);
-/// One request as a whole, redirects and answer included.
+/// One request as a whole: names, connection, redirects and answer included.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Redirects that are followed, within the same server.
 const REDIRECTS: usize = 3;
@@ -37,9 +37,7 @@ pub(super) struct Webhook {
     /// Texts that nobody may see, longest first.
     secrets: Vec<String>,
     timeout: Duration,
-    /// A certificate to trust besides the host's.
-    #[cfg(test)]
-    pub(super) trusts: Option<reqwest::Certificate>,
+    pub(super) wire: Wire,
 }
 
 /// A message that was not taken. Its text names the reason and the remedy, and nothing of the URL.
@@ -76,8 +74,7 @@ impl Webhook {
             params,
             secrets,
             timeout: TIMEOUT,
-            #[cfg(test)]
-            trusts: None,
+            wire: Wire::default(),
         })
     }
 
@@ -87,66 +84,56 @@ impl Webhook {
         Self { timeout, ..self }
     }
 
-    /// Sends one message, once. `lost` counts messages before it that could not be delivered. Ends within
-    /// fifteen seconds.
+    /// Sends one message, once. `lost` counts messages before it that could not be delivered. Ends within the
+    /// timeout.
     pub(super) async fn post(&self, letter: &Letter, lost: u64) -> Result<(), Refusal> {
         let body = payload::body(self.format, &self.params, letter, lost);
-        let this = self.clone();
-        // Reads the host's certificate authorities; afterwards nothing of them stays in memory.
-        let client = tokio::task::spawn_blocking(move || this.client()).await;
-        let client = client.map_err(|e| refuse(Retry::Soon, format!("the HTTP client cannot be set up: {e}")))??;
-        let request = client.post(self.url.clone()).header(CONTENT_TYPE, "application/json");
-        let sent = request.body(body).timeout(self.timeout).send().await;
-        let mut response = sent.map_err(|e| self.unanswered(&e.without_url()))?;
-        let status = response.status();
+        let done = tokio::time::timeout(self.timeout, self.exchange(body)).await;
+        done.unwrap_or_else(|_| {
+            let limit = show_duration(self.timeout);
+            Err(refuse(Retry::Soon, format!("no answer within {limit}")))
+        })
+    }
+
+    async fn exchange(&self, body: String) -> Result<(), Refusal> {
+        let (mut url, mut redirects) = (self.url.clone(), 0);
+        loop {
+            let sent = self.wire.post(&url, body.clone()).await;
+            let answer = sent.map_err(|broken| refuse(Retry::Soon, self.clean(&broken.to_string())))?;
+            match self.redirected(&url, &answer) {
+                Some(next) if redirects < REDIRECTS => url = next,
+                _ => return self.judge(answer).await,
+            }
+            redirects += 1;
+        }
+    }
+
+    /// Where an answer leads to: within the same server, and with the request as it was. Other redirects turn a
+    /// POST into a GET, which delivers nothing.
+    fn redirected(&self, url: &Url, answer: &Answer) -> Option<Url> {
+        let kept = matches!(answer.status().as_u16(), 307 | 308);
+        let location = answer.headers().get(LOCATION).filter(|_| kept)?;
+        let next = url.join(location.to_str().ok()?).ok()?;
+        (next.origin() == self.url.origin()).then_some(next)
+    }
+
+    async fn judge(&self, answer: Answer) -> Result<(), Refusal> {
+        let status = answer.status();
         if status.is_success() {
             return Ok(());
         }
-        let header = response.headers().get(RETRY_AFTER).and_then(wait);
-        let mut answer = Vec::new();
+        let header = answer.headers().get(RETRY_AFTER).and_then(wait);
+        let mut chunks = Body::new(answer.into_body()).into_data_stream();
+        let mut text = Vec::new();
         // What an error is explained with may break off.
-        while let Ok(Some(chunk)) = response.chunk().await {
-            let room = ANSWER_MAX - answer.len();
-            answer.extend_from_slice(&chunk[..chunk.len().min(room)]);
-            if answer.len() == ANSWER_MAX {
+        while let Some(Ok(chunk)) = chunks.next().await {
+            let room = ANSWER_MAX - text.len();
+            text.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            if text.len() == ANSWER_MAX {
                 break;
             }
         }
-        Err(self.refused(status, header, &answer))
-    }
-
-    fn client(&self) -> Result<Client, Refusal> {
-        let origin = self.url.origin();
-        let same_server = move |attempt: Attempt| {
-            // Others turn a POST into a GET, which delivers nothing.
-            let kept = matches!(attempt.status().as_u16(), 307 | 308);
-            if kept && attempt.url().origin() == origin && attempt.previous().len() <= REDIRECTS {
-                attempt.follow()
-            } else {
-                attempt.stop()
-            }
-        };
-        let builder = match self.url.scheme() {
-            "https" => http::public(),
-            // There is nothing to vouch for.
-            _ => http::public().tls_certs_only([]),
-        };
-        #[cfg(test)]
-        let builder = match &self.trusts {
-            Some(certificate) => builder.tls_certs_only([certificate.clone()]),
-            None => builder,
-        };
-        let builder = builder
-            .redirect(Policy::custom(same_server))
-            .connect_timeout(CONNECT)
-            .pool_max_idle_per_host(0);
-        builder.build().map_err(|e| {
-            let reason = format!(
-                "no certificate authority of this host can be read ({}): apt-get install ca-certificates",
-                innermost(&e)
-            );
-            refuse(Retry::Soon, reason)
-        })
+        Err(self.refused(status, header, &text))
     }
 
     /// What an answer other than success means.
@@ -172,29 +159,6 @@ impl Webhook {
             retry,
             format!("it answered {status}{}{remedy}", said.unwrap_or_default()),
         )
-    }
-
-    /// No answer.
-    fn unanswered(&self, error: &reqwest::Error) -> Refusal {
-        let limit = show_duration(self.timeout);
-        if error.is_timeout() {
-            return refuse(Retry::Soon, format!("no answer within {limit}"));
-        }
-        let mut innermost: &dyn std::error::Error = error;
-        while let Some(source) = innermost.source() {
-            innermost = source;
-            let io = source.downcast_ref::<std::io::Error>();
-            if io.is_some_and(|e| e.kind() == ErrorKind::ConnectionRefused) {
-                return refuse(Retry::Soon, "connection refused: nothing listens there".to_owned());
-            }
-        }
-        let text = self.clean(&innermost.to_string());
-        let reason = if text.contains("certificate") {
-            format!("its certificate is not trusted ({text}): is it valid, and its authority known to this host?")
-        } else {
-            format!("no connection: {text}")
-        };
-        refuse(Retry::Soon, reason)
     }
 
     /// A text of others without what the URL consists of.
@@ -257,12 +221,4 @@ fn said(told: Option<&Value>, answer: &[u8]) -> Option<String> {
     };
     let fits = !text.is_empty() && !text.contains(|c: char| c == '<' || c.is_control());
     (fits && text.chars().count() <= SAID_MAX).then(|| text.to_owned())
-}
-
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }

@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
 /// What it does with a request.
 #[derive(Debug, Clone)]
@@ -29,6 +31,7 @@ pub(super) struct Fake {
     pub(super) address: SocketAddr,
     requests: Arc<Mutex<Vec<Request>>>,
     written: Arc<Mutex<usize>>,
+    left: Arc<Notify>,
 }
 
 pub(super) fn status(status: u16, headers: &str, body: &str) -> Answer {
@@ -46,8 +49,13 @@ impl Fake {
             address: listener.local_addr().unwrap(),
             requests: Arc::default(),
             written: Arc::default(),
+            left: Arc::default(),
         };
-        let (requests, written) = (Arc::clone(&fake.requests), Arc::clone(&fake.written));
+        let (requests, written, left) = (
+            Arc::clone(&fake.requests),
+            Arc::clone(&fake.written),
+            Arc::clone(&fake.left),
+        );
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let Some(request) = read(&mut stream).await else {
@@ -58,7 +66,7 @@ impl Fake {
                     requests.push(request);
                     requests.len() - 1
                 };
-                tokio::spawn(respond(stream, answer(number), Arc::clone(&written)));
+                tokio::spawn(respond(stream, answer(number), Arc::clone(&written), Arc::clone(&left)));
             }
         });
         fake
@@ -71,6 +79,12 @@ impl Fake {
 
     pub(super) fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
+    }
+
+    /// Waits until a client that got no answer has closed its connection.
+    pub(super) async fn is_left(&self) {
+        let left = tokio::time::timeout(Duration::from_secs(20), self.left.notified()).await;
+        left.unwrap_or_else(|_| panic!("the connection stays open"));
     }
 
     /// Bytes of the flood that were taken.
@@ -99,13 +113,14 @@ async fn read(stream: &mut TcpStream) -> Option<Request> {
     }
 }
 
-async fn respond(mut stream: TcpStream, answer: Answer, written: Arc<Mutex<usize>>) {
+async fn respond(mut stream: TcpStream, answer: Answer, written: Arc<Mutex<usize>>, left: Arc<Notify>) {
     match answer {
         Answer::Bytes(text) => {
             let _ = stream.write_all(text.as_bytes()).await;
         }
         Answer::Hang => {
             let _ = stream.read(&mut [0]).await;
+            left.notify_one();
         }
         Answer::Flood(status) => {
             let head = format!("HTTP/1.1 {status} x\r\ncontent-length: 104857600\r\n\r\n");

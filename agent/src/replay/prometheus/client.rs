@@ -10,8 +10,6 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::http;
-
 const CONNECT: Duration = Duration::from_secs(5);
 /// One answer as a whole; a server gives up on a query after two minutes.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -93,7 +91,11 @@ pub(super) enum Fault {
 
 impl Client {
     pub(super) fn new(address: &Address) -> Result<Self, Fault> {
-        let http = http::plain()
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("t0rn-agent/", env!("CARGO_PKG_VERSION")))
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .http1_only()
             .connect_timeout(CONNECT)
             .build()
             .map_err(|e| Fault::Unreachable(format!("the HTTP client cannot be set up: {}", innermost(&e))))?;
