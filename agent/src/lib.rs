@@ -2,7 +2,7 @@
 //!
 //! Modules in reading order: the vocabulary ([`event`]), the pure core ([`sync`], [`machine`],
 //! [`signature`]), the one loop that executes what the core decides ([`supervisor`]), the adapters it
-//! drives ([`docker`], [`exporter`], [`host`]; [`forecast`]), what it leaves behind ([`state`], [`recorder`]), and the
+//! drives ([`docker`], [`exporter`], [`host`], [`notify`]; [`forecast`]), what it leaves behind ([`state`], [`recorder`]), and the
 //! edges ([`config`], [`snapshot`], [`status`], [`api`], [`web`], [`metrics`], [`cli`], [`check`],
 //! [`replay`], [`trace`]).
 
@@ -19,6 +19,7 @@ pub mod history;
 pub mod host;
 pub mod machine;
 pub mod metrics;
+pub mod notify;
 pub mod recorder;
 pub mod replay;
 mod server;

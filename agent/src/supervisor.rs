@@ -5,6 +5,7 @@
 
 mod actions;
 mod clock;
+mod news;
 mod snapshot;
 mod tally;
 
@@ -28,6 +29,7 @@ use crate::exporter::{self, Exporter, Page};
 use crate::history::Keeper;
 use crate::host::Host;
 use crate::machine::{Action, Machine, Phase, Policy};
+use crate::notify::Message;
 use crate::recorder::{self, Recorder};
 use crate::snapshot::Snapshot;
 use crate::state::{self, Lock};
@@ -35,6 +37,7 @@ use crate::status::{Scrape, Status};
 use crate::web;
 use actions::{Evidence, Executor, Finished};
 use clock::Clock;
+use news::Newsroom;
 use snapshot::Facts;
 use tally::Tally;
 
@@ -111,6 +114,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     }
     info!("agent stops; the collator goes on running");
     supervisor.save().await;
+    supervisor.news.finish().await;
     drop(stop_serving);
     drop(notices);
     // The socket is removed; a client that hangs must not keep the agent.
@@ -147,6 +151,7 @@ struct Supervisor {
     executor: Executor,
     recorder: Arc<Recorder>,
     history: Keeper,
+    news: Newsroom,
     docker: Docker,
     published: watch::Sender<Arc<Snapshot>>,
     looks: mpsc::Sender<Look>,
@@ -184,6 +189,7 @@ impl Supervisor {
             executor,
             recorder,
             history: Keeper::default(),
+            news: Newsroom::open(&config, &docker),
             docker,
             published: watch::Sender::new(Arc::new(Snapshot::of(Status::default()))),
             looks,
@@ -347,11 +353,13 @@ impl Supervisor {
             // next agent might do it again.
             self.save().await;
         }
+        let mut news = self.news.about(&actions, &self.machine);
         for action in actions {
             self.recorder.action(now, &action);
             self.history.action(&action);
-            self.take(action);
+            self.take(action, &mut news);
         }
+        self.news.send(news);
         let phase = self.machine.phase();
         if phase != std::mem::replace(&mut self.phase, phase) {
             info!(phase = phase.name(), health = self.machine.health().name(), "phase");
@@ -359,13 +367,14 @@ impl Supervisor {
         self.publish();
     }
 
-    fn take(&mut self, action: Action) {
+    fn take(&mut self, action: Action, news: &mut Vec<Message>) {
         match action {
             Action::Notify { cause, over: true } => info!(cause = cause.name(), "over"),
             Action::Notify { cause, over: false } => warn!(cause = cause.name(), "{}", self.machine.explain(cause)),
             Action::Judged { cause, helped } => {
                 info!(cause = cause.name(), helped, "the restart was judged");
-                actions::judge(&self.config.agent.state_dir, cause, helped);
+                let incident = actions::judge(&self.config.agent.state_dir, cause, helped);
+                news::note_incident(news, cause, incident);
                 self.facts.last_incident = actions::last_incident(&self.config.agent.state_dir);
             }
             action => {
@@ -385,7 +394,8 @@ impl Supervisor {
                     facts,
                     host: self.machine.host().clone(),
                 };
-                self.executor.execute(action, evidence);
+                let letter = self.news.letter(&action, news);
+                self.executor.execute(action, evidence, letter);
             }
         }
     }
