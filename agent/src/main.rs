@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use clap::Parser;
 use t0rn_agent::cli::{Cli, exit_code};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -17,7 +20,11 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    log_to_stderr(if cli.is_agent() { "info" } else { "warn" });
+    log_to_stderr(if cli.is_agent() {
+        LevelFilter::INFO
+    } else {
+        LevelFilter::WARN
+    });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let done = runtime.map_err(Into::into).and_then(|runtime| {
         let done = runtime.block_on(cli.execute(&mut io::stdout().lock()));
@@ -37,27 +44,25 @@ fn main() -> ExitCode {
 }
 
 /// `T0RN_AGENT_LOG`, else `RUST_LOG`, else `default`. The journal has its own timestamps.
-fn log_to_stderr(default: &str) {
+fn log_to_stderr(default: LevelFilter) {
     let filter = ["T0RN_AGENT_LOG", "RUST_LOG"].into_iter().find_map(|name| {
         let value = std::env::var(name).ok().filter(|value| !value.is_empty())?;
         Some((name, value))
     });
-    let parsed = filter.as_ref().map(|(name, value)| (name, EnvFilter::try_new(value)));
-    let (filter, fault) = match parsed {
-        None => (EnvFilter::new(default), None),
+    let usual = || Targets::new().with_default(default);
+    let (filter, fault) = match filter.map(|(name, value)| (name, value.parse::<Targets>())) {
+        None => (usual(), None),
         Some((_, Ok(filter))) => (filter, None),
-        Some((name, Err(error))) => (EnvFilter::new(default), Some((name, error))),
+        Some((name, Err(error))) => (usual(), Some((name, error))),
     };
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(false);
+    let log = fmt::layer().with_writer(io::stderr).with_ansi(false);
+    let registry = tracing_subscriber::registry().with(filter);
     if std::env::var_os("JOURNAL_STREAM").is_some() {
-        log.without_time().init();
+        registry.with(log.without_time()).init();
     } else {
-        log.init();
+        registry.with(log).init();
     }
     if let Some((variable, error)) = fault {
-        tracing::warn!(variable, %error, using = default, "log level not understood, write for instance: debug");
+        tracing::warn!(variable, %error, using = %default, "log level not understood, write for instance: debug");
     }
 }
