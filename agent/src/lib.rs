@@ -2,7 +2,7 @@
 //!
 //! Modules in reading order: the vocabulary ([`event`]), the pure core ([`sync`], [`machine`],
 //! [`signature`]), the one loop that executes what the core decides ([`supervisor`]), the adapters it
-//! drives ([`docker`], [`exporter`], [`host`]), what it leaves behind ([`state`], [`recorder`]), and the
+//! drives ([`docker`], [`exporter`], [`host`], `systemd`), what it leaves behind ([`state`], [`recorder`]), and the
 //! edges ([`config`], [`api`], [`status`], [`cli`], [`check`], [`replay`], [`trace`]).
 
 pub mod api;
@@ -21,4 +21,5 @@ pub mod state;
 pub mod status;
 pub mod supervisor;
 pub mod sync;
+mod systemd;
 pub mod trace;

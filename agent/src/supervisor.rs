@@ -29,6 +29,7 @@ use crate::machine::{Action, Machine, Phase, Policy};
 use crate::recorder::{self, Recorder};
 use crate::state::{self, Lock};
 use crate::status::Status;
+use crate::systemd::Manager;
 use actions::{Evidence, Executor, Finished};
 use clock::Clock;
 use snapshot::Facts;
@@ -64,6 +65,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         let _ = stopped.await;
     }));
 
+    let mut manager = Manager::from_environment();
     let mut notices = Box::pin(docker.watch(supervisor.machine.watch_from()));
     let mut save = tokio::time::interval(SAVE_INTERVAL);
     save.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -79,6 +81,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             biased;
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
+            () = manager.due() => { manager.alive(supervisor.published.borrow().answer()); None }
             Some(notice) = notices.next() => Some(supervisor.on_notice(notice)),
             finished = supervisor.executor.finished() => Some(supervisor.on_finished(finished)),
             Some(request) = requests.recv() => Some(supervisor.on_request(request)),
@@ -87,9 +90,14 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             _ = save.tick() => { supervisor.save().await; None }
         };
         if let Some(event) = event {
+            let looked = matches!(event, Event::Docker { .. });
             supervisor.handle(event).await;
+            if looked {
+                manager.ready();
+            }
         }
     }
+    manager.stopping();
     info!("agent stops; the collator goes on running");
     supervisor.save().await;
     drop(stop_serving);
