@@ -9,6 +9,7 @@ pub mod container;
 pub mod engine;
 pub mod fakes;
 pub mod image;
+pub mod machine;
 pub mod ports;
 pub mod process;
 pub mod prometheus;
