@@ -80,7 +80,7 @@ fn prepare(data: &Path, user: Option<User>) -> Result<(), Error> {
             .map(|user| format!(" -o {} -g {}", user.uid, user.gid))
             .unwrap_or_default();
         failed(format!(
-            "cannot be made ({error}); `install -d -m 0750{owner} {}`",
+            "is missing and cannot be made from here ({error}); as root: `install -d -m 0750{owner} {}`",
             data.display()
         ))
     })

@@ -44,7 +44,8 @@ disk_floor = 0
 pub(crate) const INSTALL: &str = "DEBIAN_FRONTEND=noninteractive dpkg --force-confold --install";
 
 /// One run of the collator's container.
-pub(crate) const RUN: &str = "docker inspect --format '{{.Id}} {{.State.StartedAt}} {{.State.Running}}' t0rn-collator";
+pub(crate) const RUN: &str = "docker ps --all --quiet --no-trunc --filter label=t0rn-agent.managed=true \
+     | xargs docker inspect --format '{{.Id}} {{.State.StartedAt}} {{.State.Running}}'";
 
 /// The package that `make deb` built.
 pub(crate) fn package() -> Result<PathBuf> {
@@ -97,7 +98,11 @@ pub(crate) fn wait_watched(machine: &Machine) -> Result<String> {
     wait::until("a collator that is watched", wait::LATER, || {
         let status = machine.run("t0rn-agent status --json")?;
         let status = String::from_utf8_lossy(&status.stdout).into_owned();
-        ensure!(status.contains(r#""phase":"syncing""#), "last status: {status}");
+        let phase = [r#""phase":"syncing""#, r#""phase":"synced""#];
+        ensure!(
+            phase.iter().any(|phase| status.contains(phase)),
+            "last status: {status}"
+        );
         let run = machine.ok(RUN)?;
         ensure!(run.ends_with("true"), "{run}");
         Ok(run)

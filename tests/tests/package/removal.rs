@@ -43,11 +43,17 @@ fn an_upgrade_to_an_agent_that_refuses_the_configuration_leaves_the_former_one_a
 
 #[test]
 #[ignore = "boots a machine: make package"]
-fn a_purge_takes_the_agents_own_and_a_new_installation_takes_the_collator_over() -> Result<()> {
+fn removal_and_purge_leave_the_collator_and_a_new_installation_takes_it_over() -> Result<()> {
     machine_or_skip!();
     let machine = running()?;
     let run = machine.ok(RUN)?;
     machine.ok("install -m 600 /dev/null /etc/t0rn-agent/registry.json")?;
+    // Between removal and return, everything is kept.
+    machine.ok("dpkg --remove t0rn-agent && [ -e /var/lib/t0rn-agent/state.json ]")?;
+    machine.ok(&format!("{INSTALL} /root/agent.deb"))?;
+    ensure!(wait_watched(&machine)? == run, "the collator was touched");
+    ensure!(machine.ok("cat /etc/t0rn-agent/agent.toml")? == CONFIG.trim());
+
     let said = machine.ok("dpkg --purge t0rn-agent")?;
     ensure!(
         said.contains("the collator runs on") && said.contains("/var/lib/t0rn-collator"),
@@ -72,18 +78,5 @@ fn a_purge_takes_the_agents_own_and_a_new_installation_takes_the_collator_over()
         wait_watched(&machine)? == run,
         "the collator was not taken over as it was"
     );
-    Ok(())
-}
-
-#[test]
-#[ignore = "boots a machine: make package"]
-fn a_removal_keeps_configuration_and_history_for_a_return() -> Result<()> {
-    machine_or_skip!();
-    let machine = running()?;
-    let run = machine.ok(RUN)?;
-    machine.ok("dpkg --remove t0rn-agent && [ -e /var/lib/t0rn-agent/state.json ]")?;
-    machine.ok(&format!("{INSTALL} /root/agent.deb"))?;
-    ensure!(wait_watched(&machine)? == run, "the collator was touched");
-    ensure!(machine.ok("cat /etc/t0rn-agent/agent.toml")? == CONFIG.trim());
     Ok(())
 }
