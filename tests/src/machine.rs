@@ -116,10 +116,12 @@ impl Machine {
     /// # Errors
     /// It does not come up within two minutes.
     pub fn reboot(&self) -> Result<()> {
-        // Gone with the memory of the machine.
-        self.ok("touch /run/before && systemctl reboot")?;
+        let former = self.init()?;
+        self.ok("systemctl reboot")?;
+        // Watched from outside: whoever is inside while everything there is stopped hinders the end of it.
         wait::until("the end of the machine's former life", BOOT, || {
-            self.ok("[ ! -e /run/before ]")
+            ensure!(self.init()? != former, "it has not ended");
+            Ok(())
         })?;
         self.wait_up()
     }

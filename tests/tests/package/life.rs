@@ -10,7 +10,7 @@ use crate::machine_or_skip;
 
 #[test]
 #[ignore = "boots a machine: make package"]
-fn without_a_configuration_it_is_enabled_and_says_what_is_missing_once() -> Result<()> {
+fn without_a_configuration_it_is_enabled_and_fails_once_with_the_reason() -> Result<()> {
     machine_or_skip!();
     let machine = machine()?;
     let said = machine.ok(&format!("{INSTALL} /root/agent.deb"))?;
