@@ -97,7 +97,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             }
         }
     }
-    manager.stopping();
+    manager.stopping().await;
     info!("agent stops; the collator goes on running");
     supervisor.save().await;
     drop(stop_serving);

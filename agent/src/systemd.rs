@@ -14,6 +14,8 @@ use tracing::debug;
 const PERIOD: Duration = Duration::from_secs(10);
 /// Messages within one period of the watchdog: one that is late or lost does no harm.
 const BEATS: u32 = 3;
+/// How long the last message waits for the one before it.
+const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// The service manager that started this process.
 #[derive(Debug)]
@@ -68,8 +70,11 @@ impl Manager {
         });
     }
 
-    /// Says that the agent ends because it was asked to.
-    pub(crate) fn stopping(&mut self) {
+    /// Says that the agent ends because it was asked to. Takes a second at most.
+    pub(crate) async fn stopping(&mut self) {
+        if let Some(telling) = self.telling.take() {
+            let _ = tokio::time::timeout(LAST_WAIT, telling).await;
+        }
         self.tell(|| sd_notify::notify(&[NotifyState::Stopping]));
     }
 
