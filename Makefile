@@ -56,6 +56,7 @@ unit:
 
 engine: build
 	@tests/setup prometheus || true # without it, the tests that need it say that they are skipped
+	@tests/setup chromium || true # the same
 	tests/with-engine.sh cargo test --locked -p t0rn-agent --test docker
 	tests/with-engine.sh cargo test --locked -p t0rn-agent-tests --no-fail-fast
 

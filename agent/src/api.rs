@@ -1,45 +1,38 @@
 //! The agent's HTTP API on its unix socket: `GET /v1/status`, `POST /v1/command`, `GET /v1/logs`; and the
 //! [`Client`] for it.
 //!
-//! Everything a client can hold on to is bounded: connections, sizes, and the time for each step. One
-//! connection carries one request.
+//! Commands go to the loop, which decides; everything else is read from what it publishes last.
 
 mod client;
-mod patience;
 mod socket;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::pin::pin;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, Extension, Query, State};
+use axum::extract::{Extension, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures_util::{StreamExt, stream};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use serde::Deserialize;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixListener;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
-use tracing::{debug, warn};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, timeout_at};
+use tracing::debug;
 
 pub use self::client::{Client, ClientError};
 pub use self::socket::{BindError, bind};
 use crate::docker::Docker;
 use crate::event::{Command, Container};
-use crate::status::Status;
+use crate::server::{self, Limits, Stay};
+use crate::snapshot::Snapshot;
 
-/// Largest request, bytes.
-const REQUEST_MAX: usize = 64 * 1024;
 /// Longest reason given with a command, characters.
 pub const REASON_MAX: usize = 300;
 /// Longest pause: whoever forgets it must not lose the agent for ever.
@@ -50,7 +43,7 @@ pub const TAIL_MAX: u32 = 100_000;
 /// What the API needs from the rest of the agent.
 #[derive(Debug, Clone)]
 pub struct Handle {
-    pub status: watch::Receiver<Arc<Status>>,
+    pub snapshot: watch::Receiver<Arc<Snapshot>>,
     pub commands: mpsc::Sender<Request>,
     pub docker: Docker,
 }
@@ -66,86 +59,28 @@ pub struct Request {
 
 /// Answers clients until `shutdown`, then removes the socket and gives open answers a second to end.
 pub async fn serve(listener: UnixListener, handle: Handle, shutdown: impl Future<Output = ()>) {
-    serve_within(Limits::default(), listener, handle, shutdown).await;
+    serve_within(limits(), listener, handle, shutdown).await;
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Limits {
-    /// Open connections; more wait in the kernel's backlog.
-    connections: usize,
-    /// Clients that follow the log.
-    followers: usize,
-    /// From the first byte to the end of a request's head.
-    head: Duration,
-    /// From there to the head of the answer, and for a log that is not followed to its end.
-    request: Duration,
-    /// For a connection that does not follow the log.
-    connection: Duration,
-    /// For a client that follows the log and takes nothing.
-    stall: Duration,
-    drain: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: 64,
-            followers: 8,
-            head: Duration::from_secs(5),
-            request: Duration::from_secs(8),
-            connection: Duration::from_secs(20),
-            // As long as somebody might read one page of it.
-            stall: Duration::from_mins(5),
-            drain: Duration::from_secs(1),
-        }
+fn limits() -> Limits {
+    Limits {
+        connections: 64,
+        // Clients that follow the log.
+        stays: 8,
+        head: Duration::from_secs(5),
+        request: Duration::from_secs(8),
+        connection: Duration::from_secs(20),
+        // As long as somebody might read one page of the log.
+        stall: Duration::from_mins(5),
+        drain: Duration::from_secs(1),
     }
 }
 
 async fn serve_within(limits: Limits, listener: UnixListener, handle: Handle, shutdown: impl Future<Output = ()>) {
-    let app = App {
-        handle,
-        limits,
-        followers: Arc::new(Semaphore::new(limits.followers)),
-    };
-    let mut open = JoinSet::new();
-    let mut shutdown = pin!(shutdown);
-    loop {
-        tokio::select! {
-            () = &mut shutdown => break,
-            Some(_) = open.join_next() => {}
-            accepted = listener.accept(), if open.len() < limits.connections => match accepted {
-                Ok((stream, _)) => {
-                    open.spawn(connection(stream, app.clone()));
-                }
-                Err(error) => {
-                    warn!(%error, "cannot accept a client of the API: check the limit on open files");
-                    sleep(Duration::from_millis(200)).await;
-                }
-            },
-        }
-    }
-    if let Some(path) = listener.local_addr().ok().as_ref().and_then(|a| a.as_pathname())
-        && let Err(error) = std::fs::remove_file(path)
-    {
-        debug!(%error, socket = %path.display(), "cannot remove the socket");
-    }
-    drop(listener);
-    let _ = timeout(limits.drain, async { while open.join_next().await.is_some() {} }).await;
-}
-
-#[derive(Debug, Clone)]
-struct App {
-    handle: Handle,
-    limits: Limits,
-    followers: Arc<Semaphore>,
-}
-
-/// Whether this connection follows the log and so may stay.
-type Follows = Arc<AtomicBool>;
-
-async fn connection(stream: UnixStream, app: App) {
-    let limits = app.limits;
-    let follows = Follows::default();
+    let path = listener
+        .local_addr()
+        .ok()
+        .and_then(|a| a.as_pathname().map(Path::to_owned));
     let router = Router::new()
         .route("/v1/status", get(status))
         .route("/v1/command", post(command))
@@ -154,41 +89,26 @@ async fn connection(stream: UnixStream, app: App) {
             StatusCode::NOT_FOUND,
             "the agent has /v1/status, /v1/command and /v1/logs\n",
         ))
-        .layer(axum::middleware::from_fn_with_state(app.clone(), in_time))
-        .layer(DefaultBodyLimit::max(REQUEST_MAX))
-        .layer(Extension(follows.clone()))
-        .with_state(app);
-    let served = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head)
-        .keep_alive(false)
-        .max_buf_size(REQUEST_MAX)
-        .serve_connection(
-            TokioIo::new(patience::Patient::new(stream, limits.stall)),
-            TowerToHyperService::new(router),
-        );
-    let mut served = pin!(served);
-    let ended = match timeout(limits.connection, &mut served).await {
-        Ok(ended) => ended,
-        Err(_) if follows.load(Ordering::Relaxed) => served.await,
-        Err(_) => return debug!("a client of the API was too slow"),
+        .with_state(App { handle, limits });
+    let shutdown = async {
+        shutdown.await;
+        if let Some(path) = path
+            && let Err(error) = std::fs::remove_file(&path)
+        {
+            debug!(%error, socket = %path.display(), "cannot remove the socket");
+        }
     };
-    if let Err(error) = ended {
-        debug!(%error, "a client of the API went away");
-    }
+    server::serve(limits, listener, router, shutdown).await;
 }
 
-async fn in_time(State(app): State<App>, request: axum::extract::Request, next: axum::middleware::Next) -> Response {
-    let limit = app.limits.request;
-    timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
-        let seconds = limit.as_secs_f32();
-        let words = format!("not done within {seconds} s, and it may still be: see t0rn-agent status\n");
-        (StatusCode::GATEWAY_TIMEOUT, words).into_response()
-    })
+#[derive(Debug, Clone)]
+struct App {
+    handle: Handle,
+    limits: Limits,
 }
 
 async fn status(State(app): State<App>) -> Response {
-    let json = app.handle.status.borrow().to_json();
+    let json = app.handle.snapshot.borrow().status.to_json();
     ([(header::CONTENT_TYPE, "application/json")], json).into_response()
 }
 
@@ -240,19 +160,14 @@ struct LogQuery {
 
 async fn logs(
     State(app): State<App>,
-    Extension(follows): Extension<Follows>,
+    Extension(stay): Extension<Stay>,
     Query(LogQuery { tail, follow }): Query<LogQuery>,
 ) -> Result<Body, (StatusCode, String)> {
-    let slot = follow
-        .then(|| app.followers.clone().try_acquire_owned())
-        .transpose()
-        .map_err(|_| {
-            let words = format!(
-                "{} clients follow the log already; end one of them",
-                app.limits.followers
-            );
-            (StatusCode::SERVICE_UNAVAILABLE, words)
-        })?;
+    let place = if follow { stay.claim() } else { None };
+    if follow && place.is_none() {
+        let words = format!("{} clients follow the log already; end one of them", app.limits.stays);
+        return Err((StatusCode::SERVICE_UNAVAILABLE, words));
+    }
     // Asked first, so that a missing container or a silent Docker is an error and not an empty log.
     let found = app.handle.docker.inspect().await;
     let found = found.map_err(|e| (StatusCode::BAD_GATEWAY, e.to_string()))?;
@@ -262,11 +177,10 @@ async fn logs(
             "there is no container yet, so there is no log".to_owned(),
         ));
     }
-    follows.store(follow, Ordering::Relaxed);
     let end = (!follow).then(|| Instant::now() + app.limits.request);
     let log = Box::pin(app.handle.docker.logs(tail.min(TAIL_MAX), follow));
-    let chunks = stream::unfold(Some((log, slot)), move |state| async move {
-        let (mut log, slot) = state?;
+    let chunks = stream::unfold(Some((log, place)), move |state| async move {
+        let (mut log, place) = state?;
         let next = match end {
             Some(end) => timeout_at(end, log.next()).await,
             None => Ok(log.next().await),
@@ -274,7 +188,7 @@ async fn logs(
         // An error breaks the connection off: a client must not take half a log for a whole one.
         match next {
             Ok(None) => None,
-            Ok(Some(Ok(chunk))) => Some((Ok(chunk), Some((log, slot)))),
+            Ok(Some(Ok(chunk))) => Some((Ok(chunk), Some((log, place)))),
             Ok(Some(Err(error))) => Some((Err(axum::BoxError::from(error)), None)),
             Err(_) => Some((Err("docker takes too long to send the log".into()), None)),
         }

@@ -2,24 +2,32 @@
 //!
 //! Modules in reading order: the vocabulary ([`event`]), the pure core ([`sync`], [`machine`],
 //! [`signature`]), the one loop that executes what the core decides ([`supervisor`]), the adapters it
-//! drives ([`docker`], [`exporter`], [`host`], `systemd`), what it leaves behind ([`state`], [`recorder`]), and the
-//! edges ([`config`], [`api`], [`status`], [`cli`], [`check`], [`replay`], [`trace`]).
+//! drives ([`docker`], [`exporter`], [`host`], `systemd`; [`forecast`]), what it leaves behind ([`state`],
+//! [`recorder`]), and the edges ([`config`], [`snapshot`], [`status`], [`api`], [`web`], [`metrics`],
+//! [`cli`], [`check`], [`replay`], [`trace`]).
 
 pub mod api;
+mod backoff;
 pub mod check;
 pub mod cli;
 pub mod config;
 pub mod docker;
 pub mod event;
 pub mod exporter;
+pub mod forecast;
+pub mod history;
 pub mod host;
 pub mod machine;
+pub mod metrics;
 pub mod recorder;
 pub mod replay;
+mod server;
 pub mod signature;
+pub mod snapshot;
 pub mod state;
 pub mod status;
 pub mod supervisor;
 pub mod sync;
 mod systemd;
 pub mod trace;
+pub mod web;

@@ -162,6 +162,13 @@ struct Settle {
     mendable: bool,
 }
 
+/// A signal that ends processes, sent through Docker by somebody else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Signalled {
+    at: Time,
+    signal: i64,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Pause {
     pub(crate) until: Time,
@@ -200,7 +207,7 @@ pub struct State {
     /// News from Docker up to this wall time (Unix milliseconds) is about our own doing.
     ours_until: Option<i64>,
     /// A signal was sent to this run through Docker by somebody else.
-    signalled: Option<i64>,
+    signalled: Option<Signalled>,
     settle: Option<Settle>,
     /// What ended the last run, while it is down.
     down_by: Option<Cause>,

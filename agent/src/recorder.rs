@@ -16,12 +16,14 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
+pub use files::files_since;
 pub use redact::named as secrets;
 pub use tail::tail;
 use tracing::warn;
 use writer::Writer;
 
 use crate::event::{Container, Event, Outcome, Time};
+use crate::machine::Action;
 use crate::trace;
 
 /// How much is kept, and how long what is kept may be missing on disk.
@@ -113,9 +115,10 @@ impl Recorder {
     }
 
     /// Records what the agent did about it, by the names of `replay`'s output.
-    pub fn action(&self, time: Time, action: &str, cause: &str) {
+    pub fn action(&self, time: Time, action: &Action) {
         let mut text = Vec::new();
-        if trace::write_action(&mut text, time, action, cause).is_ok() {
+        let (kind, cause) = (action.kind(), action.cause().name());
+        if trace::write_action(&mut text, time, kind, cause, action.helped()).is_ok() {
             self.send(Line { time, text, gap: false });
         }
     }

@@ -5,7 +5,6 @@
 //! the replayed core does the same, it gets the recorded outcome; what the recorded agent did beyond that
 //! is kept from the core, which would otherwise take it for somebody else's hand on the container.
 
-mod lines;
 mod player;
 pub mod prometheus;
 #[cfg(test)]
@@ -17,13 +16,13 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use lines::{Lines, Next};
 use player::Player;
 use timeline::Timeline;
 
 use crate::config::Config;
 use crate::event::Time;
 use crate::machine::{Machine, Policy};
+use crate::trace::lines::{Lines, Next};
 use crate::trace::parse_line;
 
 /// What a replay read and what the core would have done.

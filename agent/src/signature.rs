@@ -64,26 +64,28 @@ const SIGNATURES: &[Signature] = &[
     },
 ];
 
-/// How many of the last lines are looked at: what is further back was survived.
-const LAST_LINES: usize = 60;
+/// How many of the last lines are looked at: what is further back was survived. A panic's backtrace may follow.
+const LAST_LINES: usize = 200;
 
 /// Whether this exit shows a fault that no restart cures.
 ///
-/// `asked` says that somebody asked it to stop: a clean answer to that is no fault, whatever the log says.
+/// A clean end is none, whatever the log says, and so is one by the signal when somebody asked it to stop (`asked`).
 pub fn fatal(exit: &Exit, asked: bool) -> Option<Cause> {
-    if exit.oom || (asked && matches!(exit.code, None | Some(0 | 137 | 143))) {
+    if exit.oom || exit.code == Some(0) || (asked && matches!(exit.code, None | Some(137 | 143))) {
         return None;
     }
     if let Some(126 | 127) = exit.code {
         return Some(Cause::MissingExecutable);
     }
     let lines = &exit.log[exit.log.len().saturating_sub(LAST_LINES)..];
-    if let Some(row) = lines
-        .iter()
-        .rev()
-        .find_map(|line| SIGNATURES.iter().find(|s| s.matches(line)))
-    {
-        return Some(row.cause);
+    let mut panicked = false;
+    for line in lines.iter().rev() {
+        match SIGNATURES.iter().find(|s| s.matches(line)) {
+            // A node lives with one bootnode of another chain: what it died of came later.
+            Some(row) if panicked && row.cause == Cause::WrongChain => {}
+            Some(row) => return Some(row.cause),
+            None => panicked |= line.contains("panicked at"),
+        }
     }
     let usage = |l: &String| l.starts_with("error:") || l.contains("Usage:") || l.contains("try '--help'");
     (exit.code == Some(2) && (lines.is_empty() || lines.iter().any(usage))).then_some(Cause::BadArguments)
@@ -177,6 +179,24 @@ mod tests {
             Some(Cause::BadArguments)
         );
         assert_eq!(fatal(&exit(2, &["Thread 'main' panicked"]), false), None);
+    }
+
+    #[test]
+    fn a_clean_end_is_no_fault_whatever_the_log_says() {
+        assert_eq!(fatal(&exit(0, &["Backend error: Corruption: x"]), false), None);
+    }
+
+    #[test]
+    fn a_panic_is_not_put_down_to_a_bootnode_of_another_chain() {
+        let bootnode = "Bootnode with peer id `12D3` is on a different chain";
+        let panic = "Thread 'tokio-runtime-worker' panicked at 'index out of bounds'";
+        assert_eq!(fatal(&exit(1, &[bootnode, panic]), false), None);
+        assert_eq!(fatal(&exit(1, &[panic, bootnode]), false), Some(Cause::WrongChain));
+        let damaged = "Backend error: Corruption: x";
+        assert_eq!(
+            fatal(&exit(1, &[damaged, panic]), false),
+            Some(Cause::DatabaseCorrupted)
+        );
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::human::duration;
+pub(crate) use self::human::{clean, duration};
 use crate::event::{Chain, ScrapeError, named};
 pub use crate::machine::{Health, Phase};
 pub use crate::sync::Verdict;

@@ -6,6 +6,7 @@
 mod actions;
 mod clock;
 mod snapshot;
+mod tally;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
 
@@ -24,15 +25,19 @@ use crate::config::Config;
 use crate::docker::{Detail, Docker, Inspection, Notice};
 use crate::event::{Activity, Chain, Command, Container, Event, HostFacts, Outcome, Time};
 use crate::exporter::{self, Exporter, Page};
+use crate::history::Keeper;
 use crate::host::Host;
 use crate::machine::{Action, Machine, Phase, Policy};
 use crate::recorder::{self, Recorder};
+use crate::snapshot::Snapshot;
 use crate::state::{self, Lock};
-use crate::status::Status;
+use crate::status::{Scrape, Status};
 use crate::systemd::Manager;
+use crate::web;
 use actions::{Evidence, Executor, Finished};
 use clock::Clock;
 use snapshot::Facts;
+use tally::Tally;
 
 /// Its members may talk to the agent.
 const SOCKET_GROUP: &str = "t0rn-agent";
@@ -54,16 +59,30 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let docker = Docker::new(&config).context("failed to set up the docker client")?;
     let (mut supervisor, mut looks) = Supervisor::new(config, docker.clone(), lock)?;
     let (commands, mut requests) = mpsc::channel(16);
-    let (stop_serving, stopped) = tokio::sync::oneshot::channel::<()>();
+    let (stop_serving, stopped) = watch::channel(());
+    let shutdown = || {
+        let mut stopped = stopped.clone();
+        // Over when the sender is gone.
+        async move { drop(stopped.changed().await) }
+    };
     let handle = api::Handle {
-        status: supervisor.published.subscribe(),
+        snapshot: supervisor.published.subscribe(),
         commands,
         docker: docker.clone(),
     };
-    let server = tokio::spawn(api::serve(listener, handle, async {
-        // Also over when the sender is gone.
-        let _ = stopped.await;
-    }));
+    let mut servers = JoinSet::new();
+    servers.spawn(api::serve(listener, handle, shutdown()));
+    if let Some(address) = supervisor.config.metrics.listen {
+        let history = supervisor.history.clone();
+        supervisor.read_back();
+        let app = web::App::new(
+            &supervisor.config,
+            supervisor.published.subscribe(),
+            history,
+            stopped.clone(),
+        );
+        servers.spawn(web::run(address, app, shutdown()));
+    }
 
     let mut manager = Manager::from_environment();
     let mut notices = Box::pin(docker.watch(supervisor.machine.watch_from()));
@@ -81,7 +100,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             biased;
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            () = manager.due() => { manager.alive(supervisor.published.borrow().answer()); None }
+            () = manager.due() => { manager.alive(supervisor.published.borrow().status.answer()); None }
             Some(notice) = notices.next() => Some(supervisor.on_notice(notice)),
             finished = supervisor.executor.finished() => Some(supervisor.on_finished(finished)),
             Some(request) = requests.recv() => Some(supervisor.on_request(request)),
@@ -102,8 +121,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     supervisor.save().await;
     drop(stop_serving);
     drop(notices);
-    // The server removes its socket; a client that hangs must not keep the agent.
-    let _ = tokio::time::timeout(Duration::from_secs(2), server).await;
+    // The socket is removed; a client that hangs must not keep the agent.
+    let _ = tokio::time::timeout(Duration::from_secs(2), servers.join_all()).await;
     Ok(())
 }
 
@@ -129,13 +148,15 @@ enum Look {
 struct Supervisor {
     config: Arc<Config>,
     clock: Clock,
-    started: Instant,
+    started: (Instant, Timestamp),
     machine: Machine,
     facts: Facts,
+    tally: Tally,
     executor: Executor,
     recorder: Arc<Recorder>,
+    history: Keeper,
     docker: Docker,
-    published: watch::Sender<Arc<Status>>,
+    published: watch::Sender<Arc<Snapshot>>,
     looks: mpsc::Sender<Look>,
     phase: Phase,
     rounds: Vec<JoinHandle<()>>,
@@ -163,14 +184,16 @@ impl Supervisor {
         let executor = Executor::new(docker.clone(), Arc::clone(&config), Arc::clone(&recorder));
         let mut supervisor = Self {
             clock,
-            started: Instant::now(),
+            started: (Instant::now(), Timestamp::now()),
+            tally: Tally::new(config.chains.keys().copied()),
             phase: machine.phase(),
             machine,
             facts: Facts::default(),
             executor,
             recorder,
+            history: Keeper::default(),
             docker,
-            published: watch::Sender::new(Arc::new(Status::default())),
+            published: watch::Sender::new(Arc::new(Snapshot::of(Status::default()))),
             looks,
             rounds: Vec::new(),
             active_since: Instant::now(),
@@ -279,6 +302,11 @@ impl Supervisor {
     fn on_look(&mut self, look: Look) -> Option<Event> {
         match look {
             Look::Page { chain, began, result } => {
+                let (ended, took) = match &result {
+                    Ok(page) => (Scrape::Ok, page.elapsed),
+                    Err(failure) => (failure.error.into(), self.clock.now().since(began)),
+                };
+                self.tally.scrape(chain, ended, took);
                 self.look_at_activity();
                 // A page of before this run says nothing about this run.
                 if self.machine.up_since().is_some_and(|up| began < up) {
@@ -298,7 +326,12 @@ impl Supervisor {
                     }),
                 }
             }
-            Look::Host(facts) => Some(Event::Host(facts)),
+            Look::Host(facts) => {
+                if let Some(free) = facts.disk_free_bytes {
+                    self.facts.disk.note(self.clock.now(), free);
+                }
+                Some(Event::Host(facts))
+            }
             Look::Activity(activity) => Some(Event::Activity(activity)),
             Look::Detail(detail) => {
                 self.facts.detail = detail;
@@ -312,15 +345,19 @@ impl Supervisor {
     async fn handle(&mut self, event: Event) {
         let now = self.clock.now();
         self.recorder.event(now, &event);
+        self.history.event(&event);
+        self.tally.event(&event);
         let turn = matches!(event, Event::Operator(_) | Event::Finished(_));
         let actions = self.machine.step(now, event);
+        self.tally.outcome(now, &self.machine);
         if turn || !actions.is_empty() {
             // Budgets and wishes are on disk before anything is done about them; what was done is, before the
             // next agent might do it again.
             self.save().await;
         }
         for action in actions {
-            self.recorder.action(now, action.kind(), action.cause().name());
+            self.recorder.action(now, &action);
+            self.history.action(&action);
             self.take(action);
         }
         let phase = self.machine.phase();
@@ -342,6 +379,9 @@ impl Supervisor {
             action => {
                 let why = self.machine.explain(action.cause());
                 info!(action = action.kind(), cause = action.cause().name(), why, "acting");
+                if actions::is_incident(&action) {
+                    self.tally.incident(action.cause());
+                }
                 let mut facts = vec![why];
                 facts.extend(
                     self.machine
@@ -359,8 +399,16 @@ impl Supervisor {
     }
 
     fn publish(&mut self) {
-        let status = snapshot::status(&self.machine, &self.facts, &self.config, &self.clock, self.started);
-        self.published.send_replace(Arc::new(status));
+        let (began, started) = self.started;
+        let snapshot = Snapshot {
+            status: snapshot::status(&self.machine, &self.facts, &self.config, &self.clock, began),
+            problems: self.machine.problems().iter().map(|p| (p.cause, p.health)).collect(),
+            running: self.machine.is_running(),
+            counters: self.tally.counters().clone(),
+            started,
+            at: Instant::now(),
+        };
+        self.published.send_replace(Arc::new(snapshot));
     }
 
     async fn save(&mut self) {
@@ -370,6 +418,13 @@ impl Supervisor {
         if let Ok(Err(error)) = saved {
             warn!(%error, "failed to save the state");
         }
+    }
+
+    /// Fills the history from the flight recorder, beside the loop.
+    fn read_back(&self) {
+        let (dir, history) = (self.config.agent.state_dir.join("flight"), self.history.clone());
+        let until = Timestamp::now().as_millisecond();
+        tokio::task::spawn_blocking(move || history.read_back(&dir, until));
     }
 
     /// Refreshes the details of the container for status; decisions do not wait for them.

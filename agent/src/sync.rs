@@ -3,6 +3,7 @@
 //! Pure: no clock, no I/O. Time is *observed* time: it passes only between two looks at the exporter that
 //! lie close enough together, so a suspended host or a stopped agent never looks like a stall.
 
+mod heights;
 mod lasting;
 mod pace;
 #[cfg(test)]
@@ -13,6 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Chain, Sample, ScrapeError, Time, named};
+use heights::Heights;
 pub use lasting::Lasting;
 use pace::Pace;
 
@@ -72,8 +74,8 @@ pub struct Context {
     pub busy: bool,
 }
 
-/// A best this far below the highest is another database, not a reorganisation.
-const NEW_DATABASE: u64 = 64;
+/// What lasts for less than this part of a window is a blink: it is no part of the window, and does not start it anew.
+pub(crate) const BLINK: u32 = 4;
 /// How long a chain has to be near its target before it counts as having caught up.
 const NEAR_FOR: Duration = Duration::from_mins(1);
 /// Distance that grows for this long although blocks arrive is falling behind.
@@ -81,10 +83,6 @@ const FALLING_AFTER: Duration = Duration::from_mins(10);
 
 /// The evidence about one chain since its process started.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent facts, each with a name of its own"
-)]
 pub struct Tracker {
     chain: Chain,
     sample: Option<Sample>,
@@ -101,9 +99,7 @@ pub struct Tracker {
     silent: Option<Lasting>,
     /// The newest value of each that was told: a page may lack them at times.
     process_start: Option<u64>,
-    imported: Option<u64>,
-    best_high: Option<u64>,
-    finalized_high: Option<u64>,
+    heights: Heights,
     progressed_at: Option<Time>,
     /// Progress was seen since the windows last started anew.
     moved: bool,
@@ -115,10 +111,14 @@ pub struct Tracker {
     stuck: Lasting,
     /// Observed time near the target since it was last behind.
     near: Duration,
-    /// Observed time with no peers.
+    /// Observed time with no peers, and the part of it in which the host's own network was not known to be down.
     alone: Duration,
-    /// The host's network was down at the look before.
-    cut_off: bool,
+    deserted: Duration,
+    /// Observed time with peers since it was last alone.
+    company: Duration,
+    /// Observed time that the host's network has been down, and that the relay chain has been syncing.
+    offline: Duration,
+    waiting: Duration,
     pace: Pace,
     was_synced: bool,
     /// Since when, and from which distance, a chain that was synced is getting further behind.
@@ -138,9 +138,7 @@ impl Tracker {
             last_error: None,
             silent: None,
             process_start: None,
-            imported: None,
-            best_high: None,
-            finalized_high: None,
+            heights: Heights::default(),
             progressed_at: None,
             moved: false,
             still: Duration::ZERO,
@@ -148,7 +146,10 @@ impl Tracker {
             stuck: Lasting::default(),
             near: Duration::ZERO,
             alone: Duration::ZERO,
-            cut_off: false,
+            deserted: Duration::ZERO,
+            company: Duration::ZERO,
+            offline: Duration::ZERO,
+            waiting: Duration::ZERO,
             pace: Pace::default(),
             was_synced: false,
             falling: None,
@@ -169,10 +170,11 @@ impl Tracker {
             Some(_) => (self.unanswered + looked).min(windows.gap_after.max(windows.stall_after / 2)),
             None => Duration::ZERO,
         };
-        let progress = self.take_heights(&sample);
+        let progress = self.heights.take(&sample, passed);
         let distance = distance(&sample);
         if progress {
-            (self.still, self.alone) = (Duration::ZERO, Duration::ZERO);
+            self.still = Duration::ZERO;
+            self.forget_alone();
             self.stuck = Lasting::default();
             self.progressed_at = Some(now);
             self.moved = true;
@@ -200,7 +202,6 @@ impl Tracker {
         self.silent = None;
         self.last_error = None;
         self.process_start = sample.process_start.or(self.process_start);
-        self.imported = sample.imported_total.or(self.imported);
         self.sample = Some(sample);
         self.sampled_at = Some(now);
         progress
@@ -224,7 +225,10 @@ impl Tracker {
 
     /// Nobody watched until now: every window starts anew.
     pub fn forget_windows(&mut self) {
-        (self.still, self.near, self.alone) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
+        (self.still, self.near) = (Duration::ZERO, Duration::ZERO);
+        self.heights.forget_windows();
+        (self.offline, self.waiting) = (Duration::ZERO, Duration::ZERO);
+        self.forget_alone();
         self.stuck = Lasting::default();
         self.unanswered = Duration::ZERO;
         self.moved = false;
@@ -233,6 +237,10 @@ impl Tracker {
         self.looked_at = None;
         self.falling = None;
         self.pace = Pace::default();
+    }
+
+    fn forget_alone(&mut self) {
+        (self.alone, self.deserted, self.company) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
     }
 
     /// Silence so far proves nothing: Docker itself did not answer either.
@@ -249,7 +257,7 @@ impl Tracker {
         let Some(sample) = self.sample.as_ref().filter(|_| fresh) else {
             return Verdict::Unknown;
         };
-        if self.alone >= windows.isolated_after {
+        if sample.peers == Some(0) && self.alone >= windows.isolated_after {
             return Verdict::Isolated;
         }
         if self.stuck.fills(windows.stall_after, windows.activity_extension) {
@@ -296,6 +304,11 @@ impl Tracker {
         self.alone
     }
 
+    /// The part of it in which the host's own network was not known to be down.
+    pub fn deserted(&self) -> Duration {
+        self.deserted
+    }
+
     /// Observed time that the exporter has met us with silence; `None` when it has not.
     pub fn silent(&self) -> Option<Lasting> {
         self.silent
@@ -333,12 +346,12 @@ impl Tracker {
 
     /// Highest best since the process started, blocks.
     pub fn best_high(&self) -> Option<u64> {
-        self.best_high
+        self.heights.best
     }
 
     /// Highest finalized since the process started, blocks.
     pub fn finalized_high(&self) -> Option<u64> {
-        self.finalized_high
+        self.heights.finalized
     }
 
     /// Blocks to the target; `None` while it is not known (no peers, no metric).
@@ -375,27 +388,6 @@ impl Tracker {
         }
     }
 
-    /// Notes the sample's heights; returns whether any of them rose above what was known.
-    fn take_heights(&mut self, sample: &Sample) -> bool {
-        let imported = matches!((self.imported, sample.imported_total), (Some(before), Some(now)) if now > before);
-        let rose = |high: &mut Option<u64>, height: Option<u64>| match (*high, height) {
-            (_, None) => false,
-            (Some(before), Some(now)) if now <= before => {
-                if now.saturating_add(NEW_DATABASE) < before {
-                    *high = Some(now);
-                }
-                false
-            }
-            (before, Some(now)) => {
-                *high = Some(now);
-                before.is_some()
-            }
-        };
-        let best = rose(&mut self.best_high, sample.best);
-        let finalized = rose(&mut self.finalized_high, sample.finalized);
-        imported || best || finalized
-    }
-
     /// Counts time without progress towards being alone and being stuck.
     fn count(
         &mut self,
@@ -406,32 +398,49 @@ impl Tracker {
         windows: &Windows,
         context: Context,
     ) {
-        if std::mem::replace(&mut self.cut_off, context.network_down) || context.network_down {
-            (self.alone, self.stuck) = (Duration::ZERO, Lasting::default());
-            return;
-        }
         let mut passed = passed;
         match sample.peers {
-            // The distance is unknown now: for being stuck this time neither counts nor clears.
             Some(0) => {
+                self.company = Duration::ZERO;
                 self.alone += passed;
-                return;
             }
             // A blink without peers was part of the time.
+            Some(_) if self.alone <= windows.stall_after / BLINK => {
+                passed += self.alone;
+                self.forget_alone();
+            }
+            // A peer that comes and goes is no company.
             Some(_) => {
-                let alone = std::mem::take(&mut self.alone);
-                passed += if alone <= windows.stall_after / 5 {
-                    alone
-                } else {
-                    Duration::ZERO
-                };
+                self.company += passed;
+                if self.company >= windows.isolated_after / BLINK {
+                    self.forget_alone();
+                }
             }
             None => {}
         }
-        let relay_with_peers = self.chain == Chain::Relaychain && sample.peers.is_some() && sample.best.is_some();
+        if context.network_down {
+            self.offline += passed;
+            if self.offline > windows.stall_after / BLINK {
+                (self.deserted, self.stuck) = (Duration::ZERO, Lasting::default());
+            }
+            return;
+        }
+        self.offline = Duration::ZERO;
+        if sample.peers == Some(0) {
+            // The distance is unknown now: for being stuck this time neither counts nor clears.
+            self.deserted += passed;
+            return;
+        }
         if context.relay_syncing {
-            self.stuck = Lasting::default();
-        } else if behind == Some(true) || relay_with_peers {
+            self.waiting += passed;
+            if self.waiting > windows.stall_after / BLINK {
+                self.stuck = Lasting::default();
+            }
+            return;
+        }
+        self.waiting = Duration::ZERO;
+        let relay_with_peers = self.chain == Chain::Relaychain && sample.peers.is_some() && sample.best.is_some();
+        if behind == Some(true) || relay_with_peers {
             self.stuck.count(passed, excused);
         } else if self.near >= NEAR_FOR {
             self.stuck = Lasting::default();

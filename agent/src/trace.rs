@@ -4,6 +4,7 @@
 //! records: fields may be null or absent, unknown fields are ignored, numbers may be written as floats.
 
 mod line;
+pub(crate) mod lines;
 #[cfg(test)]
 mod tests;
 
@@ -20,8 +21,12 @@ pub enum Record {
     Event(Event),
     /// The wall clock at that moment, Unix milliseconds: for display only.
     Clock { unix_ms: i64 },
-    /// What the agent that recorded this did then.
-    Action { action: String, cause: String },
+    /// What the agent that recorded this did then; `helped` where it judged what it had done before.
+    Action {
+        action: String,
+        cause: String,
+        helped: Option<bool>,
+    },
 }
 
 /// Why a line is no part of a trace.
@@ -139,11 +144,18 @@ pub fn write_clock(out: &mut impl Write, time: Time, unix_ms: i64) -> io::Result
     .write(out)
 }
 
-/// Writes what the agent did: `action` and `cause` as `replay` prints them.
-pub fn write_action(out: &mut impl Write, time: Time, action: &str, cause: &str) -> io::Result<()> {
+/// Writes what the agent did: `action` and `cause` as `replay` prints them; `helped` of an action that was judged.
+pub fn write_action(
+    out: &mut impl Write,
+    time: Time,
+    action: &str,
+    cause: &str,
+    helped: Option<bool>,
+) -> io::Result<()> {
     Line {
         action: Some(action.to_owned()),
         cause: Some(cause.to_owned()),
+        helped,
         ..Line::new(time, Name::Action)
     }
     .write(out)
@@ -169,7 +181,7 @@ fn record(line: Line) -> Result<Record, TraceError> {
         },
         Name::ScrapeFailed => Event::ScrapeFailed {
             chain: line.chain.ok_or(missing("`chain`"))?,
-            error: scrape_error(&line.error.ok_or(missing("`error`"))?),
+            error: scrape_error(line.error.as_deref().unwrap_or_default()),
         },
         Name::Container => Event::Container(container(line)?),
         Name::Host => Event::Host(HostFacts {
@@ -185,7 +197,7 @@ fn record(line: Line) -> Result<Record, TraceError> {
             block_read_bytes: line.block_read_bytes,
         }),
         Name::Docker => match line.state {
-            Some(StateName::Reachable) => Event::Docker { reachable: true },
+            Some(StateName::Reachable | StateName::Running) => Event::Docker { reachable: true },
             Some(StateName::Unreachable) => Event::Docker { reachable: false },
             _ => return Err(missing("`state`: reachable or unreachable")),
         },
@@ -222,6 +234,7 @@ fn record(line: Line) -> Result<Record, TraceError> {
             return Ok(Record::Action {
                 action: line.action.ok_or(missing("`action`"))?,
                 cause: line.cause.unwrap_or_default(),
+                helped: line.helped,
             });
         }
     }))
@@ -337,20 +350,22 @@ fn operator_line(time: Time, command: &Command) -> Line {
     }
 }
 
-/// A word that we do not know still says that nothing could be read.
+/// The kind of failure behind a word, also another tool's. One that we do not know says that nothing could be read.
 fn scrape_error(word: &str) -> ScrapeError {
-    const KNOWN: [ScrapeError; 6] = [
-        ScrapeError::Refused,
-        ScrapeError::Timeout,
-        ScrapeError::HttpStatus,
-        ScrapeError::TooLarge,
-        ScrapeError::Unparsable,
-        ScrapeError::MetricMissing,
+    const WORDS: [(&str, ScrapeError); 9] = [
+        ("http", ScrapeError::HttpStatus),
+        ("status", ScrapeError::HttpStatus),
+        ("large", ScrapeError::TooLarge),
+        ("big", ScrapeError::TooLarge),
+        ("pars", ScrapeError::Unparsable),
+        ("garbage", ScrapeError::Unparsable),
+        ("missing", ScrapeError::MetricMissing),
+        ("refused", ScrapeError::Refused),
+        ("time", ScrapeError::Timeout),
     ];
-    KNOWN
-        .into_iter()
-        .find(|e| scrape_word(*e) == word)
-        .unwrap_or(ScrapeError::Unreachable)
+    let word = word.to_ascii_lowercase();
+    let known = WORDS.into_iter().find(|(part, _)| word.contains(part));
+    known.map_or(ScrapeError::Unreachable, |(_, error)| error)
 }
 
 fn scrape_word(error: ScrapeError) -> &'static str {

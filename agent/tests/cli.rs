@@ -15,6 +15,7 @@ use std::thread;
 use t0rn_agent::api::{self, Handle};
 use t0rn_agent::config::Config;
 use t0rn_agent::docker::Docker;
+use t0rn_agent::snapshot::Snapshot;
 use t0rn_agent::status::{Health, Status};
 use tokio::sync::{mpsc, watch};
 
@@ -69,10 +70,10 @@ impl Place {
         let config = Config::load(&self.config()).unwrap();
         let docker = Docker::new(&config).unwrap();
         let (send, mut commands) = mpsc::channel::<api::Request>(1);
-        let (status, seen) = watch::channel(Arc::new(Status {
+        let (status, seen) = watch::channel(Arc::new(Snapshot::of(Status {
             health,
             ..Status::default()
-        }));
+        })));
         let (ready, is_ready) = std::sync::mpsc::channel();
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -95,7 +96,7 @@ impl Place {
                     drop(status);
                 });
                 let handle = Handle {
-                    status: seen,
+                    snapshot: seen,
                     commands: send,
                     docker,
                 };

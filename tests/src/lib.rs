@@ -4,6 +4,7 @@
 //! ([`agent::Agent`]), container, ports and folders, so that all may run at a time.
 
 pub mod agent;
+pub mod browser;
 pub mod client;
 pub mod container;
 pub mod engine;
@@ -13,6 +14,7 @@ pub mod machine;
 pub mod ports;
 pub mod process;
 pub mod prometheus;
+pub mod promql;
 pub mod real_node;
 pub mod registry;
 mod setup;

@@ -14,6 +14,15 @@ use crate::client::get;
 use crate::ports::Port;
 use crate::wait;
 
+/// A program of Prometheus: on the path, else where `tests/setup prometheus` puts it.
+pub fn tool(name: &str) -> Option<PathBuf> {
+    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")));
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = env::split_paths(&path).chain(cache.map(|c| c.join("t0rn-agent/bin")));
+    folders.map(|f| f.join(name)).find(|p| p.is_file())
+}
+
 const SOON: Duration = Duration::from_mins(1);
 
 /// Debian's Prometheus on 127.0.0.1, which scrapes some exporters every second.
@@ -26,13 +35,9 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// The program: on the path, else where `tests/setup prometheus` puts it.
+    /// The program; see [`tool`].
     pub fn program() -> Option<PathBuf> {
-        let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-        let cache = cache.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")));
-        let path = env::var_os("PATH").unwrap_or_default();
-        let folders = env::split_paths(&path).chain(cache.map(|c| c.join("t0rn-agent/bin")));
-        folders.map(|f| f.join("prometheus")).find(|p| p.is_file())
+        tool("prometheus")
     }
 
     /// A server that scrapes these ports of 127.0.0.1 under each of the jobs.
@@ -101,6 +106,23 @@ impl Prometheus {
         wait::exit(child, SOON)?;
         self.child = None;
         Ok(())
+    }
+
+    /// The value of a query that gives one series; `None` where it gives none.
+    ///
+    /// # Errors
+    /// It does not answer, or does not take the query.
+    pub fn query(&self, query: &str) -> Result<Option<f64>> {
+        use std::fmt::Write as _;
+        let mut path = "/api/v1/query?query=".to_owned();
+        for byte in query.bytes() {
+            write!(path, "%{byte:02x}")?;
+        }
+        let (status, body) = get(self.port.number(), &path)?;
+        ensure!(status == 200, "{query}: {status} {body}");
+        let answer: serde_json::Value = serde_json::from_str(&body)?;
+        let value = answer["data"]["result"][0]["value"][1].as_str();
+        Ok(value.map(str::parse).transpose()?)
     }
 
     /// `http://127.0.0.1:port`.

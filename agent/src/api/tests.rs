@@ -6,11 +6,14 @@ use std::path::PathBuf;
 
 use futures_util::TryStreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::task::JoinHandle;
+use tokio::net::UnixStream;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
 
 use self::engine::{Engine, Log};
 use super::*;
-use crate::status::Phase;
+use crate::server::REQUEST_MAX;
+use crate::status::{Phase, Status};
 
 /// Far beyond what any of this takes; who waits that long hangs.
 const LONG: Duration = Duration::from_mins(1);
@@ -23,7 +26,7 @@ pub(crate) struct Agent {
     stop: oneshot::Sender<()>,
     served: JoinHandle<()>,
     engine: Engine,
-    _status: watch::Sender<Arc<Status>>,
+    _status: watch::Sender<Arc<Snapshot>>,
     _dir: tempfile::TempDir,
 }
 
@@ -36,10 +39,10 @@ fn agent(log: Log, limits: Limits) -> Agent {
         summary: "fine".into(),
         ..Status::default()
     };
-    let (status, seen) = watch::channel(Arc::new(status));
+    let (status, seen) = watch::channel(Arc::new(Snapshot::of(status)));
     let (send, commands) = mpsc::channel(1);
     let handle = Handle {
-        status: seen,
+        snapshot: seen,
         commands: send.clone(),
         docker: engine.docker.clone(),
     };
@@ -64,7 +67,7 @@ fn agent(log: Log, limits: Limits) -> Agent {
 
 impl Agent {
     pub(crate) fn with_log(log: Log) -> Self {
-        agent(log, Limits::default())
+        agent(log, limits())
     }
 
     async fn is_fine(&self) {
@@ -95,7 +98,7 @@ impl Agent {
 
 #[tokio::test]
 async fn two_hundred_clients_at_once_are_all_answered() {
-    let agent = agent(Log::Short, Limits::default());
+    let agent = agent(Log::Short, limits());
     let mut clients = JoinSet::new();
     for _ in 0..200 {
         let client = agent.client.clone();
@@ -106,7 +109,7 @@ async fn two_hundred_clients_at_once_are_all_answered() {
 
 #[tokio::test]
 async fn a_command_reaches_who_decides_and_the_words_come_back() {
-    let mut agent = agent(Log::Short, Limits::default());
+    let mut agent = agent(Log::Short, limits());
     let given = Command::Pause {
         seconds: 60,
         reason: "a \"test\"".into(),
@@ -130,7 +133,7 @@ async fn a_command_reaches_who_decides_and_the_words_come_back() {
 async fn a_command_nobody_answers_is_told_so_in_time() {
     let limits = Limits {
         request: Duration::from_millis(50),
-        ..Limits::default()
+        ..limits()
     };
     let mut agent = agent(Log::Short, limits);
     let error = agent.client.command(&Command::Stop).await.unwrap_err();
@@ -143,7 +146,7 @@ async fn a_command_nobody_answers_is_told_so_in_time() {
 
 #[tokio::test]
 async fn commands_beyond_the_queue_are_declined() {
-    let agent = agent(Log::Short, Limits::default());
+    let agent = agent(Log::Short, limits());
     let (reply, _waiting) = oneshot::channel();
     agent
         .queue
@@ -158,7 +161,7 @@ async fn commands_beyond_the_queue_are_declined() {
 
 #[tokio::test]
 async fn an_agent_that_shuts_down_says_so() {
-    let mut agent = agent(Log::Short, Limits::default());
+    let mut agent = agent(Log::Short, limits());
     agent.commands.close();
     let error = agent.client.command(&Command::Stop).await.unwrap_err();
     assert_eq!(error.to_string(), "the agent is shutting down");
@@ -166,7 +169,7 @@ async fn an_agent_that_shuts_down_says_so() {
 
 #[tokio::test]
 async fn what_is_no_command_is_refused_with_the_reason() {
-    let agent = agent(Log::Short, Limits::default());
+    let agent = agent(Log::Short, limits());
     let post = |body: &str| {
         format!(
             "POST /v1/command HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n{body}",
@@ -200,7 +203,7 @@ async fn what_is_no_command_is_refused_with_the_reason() {
 
 #[tokio::test]
 async fn too_large_a_request_is_refused_and_the_next_is_answered() {
-    let agent = agent(Log::Short, Limits::default());
+    let agent = agent(Log::Short, limits());
     let body = "x".repeat(REQUEST_MAX + 1);
     let head = format!(
         "POST /v1/command HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n",
@@ -226,7 +229,7 @@ async fn half_open_connections_do_not_lock_others_out() {
             connections: 4,
             head: short,
             request: short,
-            ..Limits::default()
+            ..limits()
         },
     );
     let mut open = Vec::new();
@@ -247,7 +250,7 @@ async fn no_more_connections_are_served_at_once_than_the_limit() {
     let limits = Limits {
         connections: 2,
         head: LONG,
-        ..Limits::default()
+        ..limits()
     };
     let agent = agent(Log::Short, limits);
     let (one, _two) = (agent.raw("").await, agent.raw("").await);
@@ -259,7 +262,7 @@ async fn no_more_connections_are_served_at_once_than_the_limit() {
 
 #[tokio::test]
 async fn the_log_arrives_whole() {
-    let agent = agent(Log::Short, Limits::default());
+    let agent = agent(Log::Short, limits());
     let whole = "line 0\nline 1\nline 2\n";
     assert_eq!(agent.client.log(10).await.unwrap(), whole.as_bytes());
     let followed: Vec<_> = agent.client.follow_log(10).await.unwrap().try_collect().await.unwrap();
@@ -268,7 +271,7 @@ async fn the_log_arrives_whole() {
 
 #[tokio::test]
 async fn half_a_log_is_an_error() {
-    let agent = agent(Log::Broken, Limits::default());
+    let agent = agent(Log::Broken, limits());
     let error = agent.client.log(10).await.unwrap_err();
     assert!(matches!(error, ClientError::Broken { .. }));
 }
@@ -277,7 +280,7 @@ async fn half_a_log_is_an_error() {
 async fn a_log_that_does_not_end_in_time_is_an_error_unless_followed() {
     let limits = Limits {
         request: Duration::from_millis(300),
-        ..Limits::default()
+        ..limits()
     };
     let agent = agent(Log::Silent, limits);
     let error = agent.client.log(10).await.unwrap_err();
@@ -286,7 +289,7 @@ async fn a_log_that_does_not_end_in_time_is_an_error_unless_followed() {
 
 #[tokio::test]
 async fn without_a_container_the_log_is_an_error_in_words() {
-    let agent = agent(Log::Missing, Limits::default());
+    let agent = agent(Log::Missing, limits());
     let error = agent.client.follow_log(10).await.err().unwrap();
     assert!(!error.is_unreachable());
     assert!(error.to_string().starts_with("there is no container yet"), "{error}");
@@ -294,13 +297,7 @@ async fn without_a_container_the_log_is_an_error_in_words() {
 
 #[tokio::test]
 async fn a_follower_that_leaves_frees_its_place_and_dockers() {
-    let mut agent = agent(
-        Log::Silent,
-        Limits {
-            followers: 1,
-            ..Limits::default()
-        },
-    );
+    let mut agent = agent(Log::Silent, Limits { stays: 1, ..limits() });
     let mut log = Box::pin(agent.client.follow_log(10).await.unwrap());
     assert_eq!(log.try_next().await.unwrap().unwrap(), b"line 0\n");
     let error = agent.client.follow_log(10).await.err().unwrap();
@@ -321,7 +318,7 @@ async fn a_follower_outlasts_the_limit_of_other_connections() {
         Limits {
             connection: short,
             connections: 2,
-            ..Limits::default()
+            ..limits()
         },
     );
     let mut log = Box::pin(agent.client.follow_log(10).await.unwrap());
@@ -335,9 +332,9 @@ async fn a_follower_outlasts_the_limit_of_other_connections() {
 #[tokio::test]
 async fn a_follower_that_reads_nothing_is_dropped_and_others_are_answered() {
     let limits = Limits {
-        followers: 1,
+        stays: 1,
         stall: Duration::from_millis(50),
-        ..Limits::default()
+        ..limits()
     };
     let mut agent = agent(Log::Endless, limits);
     let follow = "GET /v1/logs?tail=1&follow=true HTTP/1.1\r\nhost: a\r\n\r\n";
@@ -351,7 +348,7 @@ async fn a_follower_that_reads_nothing_is_dropped_and_others_are_answered() {
 async fn a_slow_reader_of_anything_else_is_dropped_too() {
     let limits = Limits {
         connection: Duration::from_millis(100),
-        ..Limits::default()
+        ..limits()
     };
     let mut agent = agent(Log::Endless, limits);
     let _stuck = agent.raw("GET /v1/logs?tail=1 HTTP/1.1\r\nhost: a\r\n\r\n").await;
@@ -365,7 +362,7 @@ async fn shutting_down_ends_open_logs_and_removes_the_socket() {
         Log::Silent,
         Limits {
             drain: Duration::from_millis(10),
-            ..Limits::default()
+            ..limits()
         },
     );
     let log = agent.client.follow_log(10).await.unwrap();

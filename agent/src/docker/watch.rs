@@ -5,7 +5,6 @@
 //! look at the container itself, and while the stream is silent the engine is asked whether it is there.
 
 use std::collections::VecDeque;
-use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use self::news::{Change, Death, News, translate};
 use self::run::Run;
 use super::inspection::{EXIT_LINES, Found};
 use super::{Docker, Error};
+use crate::backoff::jitter;
 use crate::event::{Container, Exit};
 
 mod news;
@@ -263,24 +263,4 @@ impl Watch {
 /// Whether the container has not been started again since a death at `at`.
 fn is_of_run(found: &Found, at: Option<i64>) -> bool {
     !found.is_running() && found.started_at.zip(at).is_none_or(|(started, at)| started <= at)
-}
-
-/// Between half of `wait` and all of it, so that many agents do not come back in step.
-fn jitter(wait: Duration) -> Duration {
-    let half = wait / 2;
-    let micros = u64::try_from(half.as_micros()).unwrap_or(u64::MAX).max(1);
-    half + Duration::from_micros(RandomState::new().hash_one(0u8) % micros)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_are_spread_below_their_cap() {
-        for _ in 0..100 {
-            let wait = jitter(BACKOFF_CAP);
-            assert!(wait >= BACKOFF_CAP / 2 && wait <= BACKOFF_CAP, "{wait:?}");
-        }
-    }
 }

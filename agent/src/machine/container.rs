@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Action, Cause, Desired, LastExit, Machine, Seen, Settle};
+use super::{Action, Cause, Desired, LastExit, Machine, Seen, Settle, Signalled};
 use crate::event::{Container, Exit, Time};
 use crate::signature;
 use crate::sync::Tracker;
@@ -60,9 +60,13 @@ impl Machine {
                 self.on_exit(now, at, &exit, ours, first);
             }
             Container::Signalled { at, signal } if self.is_news(at) && !ours && !HARMLESS.contains(&signal) => {
-                self.state.signalled.get_or_insert(signal);
+                self.state.signalled.get_or_insert(Signalled { at: now, signal });
             }
             Container::Stopped { at } if self.is_news(at) && !ours => {
+                if self.state.seen.is_up() {
+                    // Its end was not heard of; it has one all the same.
+                    self.set_down(Seen::Exited);
+                }
                 self.settle(now, STOP_SETTLES, Cause::StoppedByPerson);
             }
             // News of an earlier run, or the echo of our own action.
@@ -185,7 +189,7 @@ impl Machine {
             return;
         }
         self.state.crash_restarts += 1;
-        match signalled {
+        match signalled.map(|s| s.signal) {
             _ if self.state.settle.is_some_and(|s| s.cause == Cause::StoppedByPerson) => {}
             Some(SIGKILL) => self.settle(now, KILL_SETTLES, Cause::Killed),
             Some(_) => self.settle(now, STOP_SETTLES, Cause::Killed),

@@ -1,7 +1,7 @@
 //! From what is known to what is done: at most one action on the container at a time.
 
 use super::evidence::Fault;
-use super::{Action, Cause, Desired, Machine, Seen};
+use super::{Action, Cause, Desired, Machine, STOP_MARGIN, Seen};
 use crate::event::Time;
 
 impl Machine {
@@ -69,7 +69,15 @@ impl Machine {
                 cause: Cause::SpecChanged,
             });
         }
-        let fault = self.fault(now).filter(Fault::is_due)?;
+        // A person's `docker stop` is under way: nothing of ours is to bring it back.
+        if self
+            .state
+            .signalled
+            .is_some_and(|s| now.since(s.at) < self.policy.stop_timeout + STOP_MARGIN)
+        {
+            return None;
+        }
+        let fault = self.fault(self.verdicts(now)).filter(Fault::is_due)?;
         let (cause, policy, cures) = (fault.cause, &self.policy, &mut self.state.cures);
         if cures.is_back(cause) {
             actions.push(Action::Judged { cause, helped: false });

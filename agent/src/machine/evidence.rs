@@ -30,6 +30,22 @@ impl Fault {
     }
 }
 
+/// What the evidence says about each chain at one moment; `None` where a chain has no exporter.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Verdicts([Option<Verdict>; 2]);
+
+impl Verdicts {
+    pub(super) fn of(self, chain: Chain) -> Verdict {
+        self.0[chain as usize].unwrap_or(Verdict::Unknown)
+    }
+
+    /// The chains that have an exporter.
+    pub(super) fn iter(self) -> impl DoubleEndedIterator<Item = (Chain, Verdict)> {
+        let known = move |chain: Chain| Some((chain, self.0[chain as usize]?));
+        Chain::ALL.into_iter().filter_map(known)
+    }
+}
+
 impl Machine {
     pub(super) fn on_sample(&mut self, now: Time, chain: Chain, sample: Sample, actions: &mut Vec<Action>) {
         if self.state.seen == Seen::Unknown {
@@ -71,7 +87,8 @@ impl Machine {
 
     pub(super) fn on_host(&mut self, facts: HostFacts) {
         let floor = self.policy.disk_floor;
-        match facts.disk_free_bytes {
+        // A file system without a size is none: nothing is known of its room.
+        match facts.disk_free_bytes.filter(|_| facts.disk_total_bytes != Some(0)) {
             Some(free) if free < floor => self.state.disk_stop = true,
             // Half the floor more than the floor: no start that is stopped at once.
             Some(free) if free >= floor.saturating_add(floor / 2) => self.on_room(),
@@ -97,20 +114,23 @@ impl Machine {
     pub(super) fn on_activity(&mut self, now: Time, activity: Activity) {
         let before = self.state.activity.replace((now, activity));
         let reads = before.and_then(|(at, old)| {
-            let read = activity.block_read_bytes?.checked_sub(old.block_read_bytes?)?;
-            read.checked_div(now.since(at).as_secs())
+            let (read, before) = (activity.block_read_bytes?, old.block_read_bytes?);
+            // A counter that fell began anew.
+            read.checked_sub(before)
+                .unwrap_or(read)
+                .checked_div(now.since(at).as_secs())
         });
         self.state.busy =
             activity.cpu_percent.is_some_and(|cpu| cpu >= BUSY_CPU) || reads.is_some_and(|rate| rate >= BUSY_READS);
     }
 
     /// The gravest fault that is due, else one that is growing.
-    pub(super) fn fault(&self, now: Time) -> Option<Fault> {
+    pub(super) fn fault(&self, verdicts: Verdicts) -> Option<Fault> {
         let silent = self.silent();
         if silent.as_ref().is_some_and(Fault::is_due) {
             return silent;
         }
-        let standing = self.isolated(now).or_else(|| self.stalled(now));
+        let standing = self.isolated(verdicts).or_else(|| self.stalled(verdicts));
         standing.or(silent)
     }
 
@@ -143,7 +163,7 @@ impl Machine {
         })
     }
 
-    fn isolated(&self, now: Time) -> Option<Fault> {
+    fn isolated(&self, verdicts: Verdicts) -> Option<Fault> {
         let Self { policy, state } = self;
         let windows = &policy.windows;
         let network_in_doubt = match state.host.network_ok {
@@ -153,8 +173,9 @@ impl Machine {
             None => state.host != HostFacts::default(),
         };
         let is_fault =
-            |chain: &Chain| self.verdict(now, *chain) == Verdict::Isolated && !self.blocks_arrive_beside(*chain);
-        let (chain, tracker) = state.trackers.iter().find(|(chain, _)| is_fault(chain))?;
+            |(chain, verdict): &(Chain, Verdict)| *verdict == Verdict::Isolated && !self.blocks_arrive_beside(*chain);
+        let (chain, _) = verdicts.iter().find(is_fault)?;
+        let tracker = state.trackers.get(&chain)?;
         let doubt = if network_in_doubt {
             windows.activity_extension.max(1)
         } else {
@@ -162,8 +183,8 @@ impl Machine {
         };
         Some(Fault {
             cause: Cause::Isolated,
-            chain: Some(*chain),
-            lasted: tracker.alone(),
+            chain: Some(chain),
+            lasted: tracker.deserted(),
             window: windows.isolated_after.saturating_mul(doubt),
         })
     }
@@ -174,15 +195,15 @@ impl Machine {
         chain == Chain::Relaychain && parachain.is_some_and(|t| t.progressing(self.policy.windows.isolated_after))
     }
 
-    fn stalled(&self, now: Time) -> Option<Fault> {
+    fn stalled(&self, verdicts: Verdicts) -> Option<Fault> {
         let windows = &self.policy.windows;
-        let is_stalled = |chain: &Chain| self.verdict(now, *chain) == Verdict::Stalled;
         // The relay chain first: while it stands still, the parachain's own standstill proves less.
-        let (chain, tracker) = self.state.trackers.iter().rev().find(|(chain, _)| is_stalled(chain))?;
+        let (chain, _) = verdicts.iter().rfind(|(_, verdict)| *verdict == Verdict::Stalled)?;
+        let tracker = self.state.trackers.get(&chain)?;
         let (lasted, window) = tracker.stuck().against(windows.stall_after, windows.activity_extension);
         Some(Fault {
             cause: Cause::Stalled,
-            chain: Some(*chain),
+            chain: Some(chain),
             lasted,
             window,
         })
@@ -190,13 +211,24 @@ impl Machine {
 
     /// What the evidence says about one chain, the other chain and the host considered.
     pub fn verdict(&self, now: Time, chain: Chain) -> Verdict {
-        let Some(tracker) = self.state.trackers.get(&chain) else {
-            return Verdict::Unknown;
+        self.verdicts(now).of(chain)
+    }
+
+    /// The same of every chain.
+    pub(super) fn verdicts(&self, now: Time) -> Verdicts {
+        let young = self.is_young(now);
+        let of = |chain: Chain, context: Context| {
+            let tracker = self.state.trackers.get(&chain)?;
+            Some(if young && !tracker.answered() {
+                Verdict::Starting
+            } else {
+                tracker.verdict(now, &self.policy.windows, context)
+            })
         };
-        if self.is_young(now) && !tracker.answered() {
-            return Verdict::Starting;
-        }
-        tracker.verdict(now, &self.policy.windows, self.context(now, chain))
+        Verdicts([
+            of(Chain::Parachain, self.context(now, Chain::Parachain)),
+            of(Chain::Relaychain, self.context(now, Chain::Relaychain)),
+        ])
     }
 
     pub(super) fn is_young(&self, now: Time) -> bool {
@@ -206,21 +238,21 @@ impl Machine {
 
     fn context(&self, now: Time, chain: Chain) -> Context {
         let windows = &self.policy.windows;
-        let relay = self.state.trackers.get(&Chain::Relaychain);
-        let relay = relay.filter(|_| chain == Chain::Parachain).map(|t| {
-            let verdict = t.verdict(now, windows, self.context(now, Chain::Relaychain));
-            let known = !matches!(verdict, Verdict::Unknown);
-            (
-                verdict == Verdict::Syncing,
-                known && !t.progressing(windows.stall_after / 2),
-            )
-        });
-        let (relay_syncing, relay_still) = relay.unwrap_or_default();
-        Context {
-            relay_syncing,
-            relay_still,
+        let alone = Context {
             network_down: self.state.host.network_ok == Some(false),
             busy: self.is_busy(now),
+            ..Context::default()
+        };
+        match self.state.trackers.get(&Chain::Relaychain) {
+            Some(relay) if chain == Chain::Parachain => {
+                let verdict = relay.verdict(now, windows, alone);
+                Context {
+                    relay_syncing: verdict == Verdict::Syncing,
+                    relay_still: verdict != Verdict::Unknown && !relay.progressing(windows.stall_after / 2),
+                    ..alone
+                }
+            }
+            _ => alone,
         }
     }
 

@@ -85,8 +85,8 @@ impl Machine {
     }
 
     fn running_phase(&self) -> Phase {
-        let now = self.state.now;
-        let fault = self.fault(now);
+        let verdicts = self.verdicts(self.state.now);
+        let fault = self.fault(verdicts);
         if let Some(fault) = fault.filter(Fault::is_due) {
             return match fault.cause {
                 Cause::Isolated => Phase::Isolated,
@@ -94,9 +94,9 @@ impl Machine {
                 _ => Phase::Frozen,
             };
         }
-        let verdicts = || {
-            let chains = self.state.trackers.keys().map(|c| (*c, self.verdict(now, *c)));
-            chains.filter(|(chain, verdict)| *verdict != Verdict::Isolated || !self.blocks_arrive_beside(*chain))
+        let counts = |verdict| {
+            let mut chains = verdicts.iter().filter(|(_, found)| *found == verdict);
+            chains.any(|(chain, _)| verdict != Verdict::Isolated || !self.blocks_arrive_beside(chain))
         };
         let order = [
             (Verdict::Isolated, Phase::Isolated),
@@ -113,7 +113,7 @@ impl Machine {
         };
         order
             .into_iter()
-            .find(|(verdict, _)| verdicts().any(|(_, v)| v == *verdict))
+            .find(|(verdict, _)| counts(*verdict))
             .map_or(unknown, |(_, phase)| phase)
     }
 
@@ -121,9 +121,8 @@ impl Machine {
         if let Some(worst) = self.causes().into_iter().map(|c| self.severity(c)).max() {
             return worst;
         }
-        let now = self.state.now;
-        let known = |chain: &Chain| !matches!(self.verdict(now, *chain), Verdict::Unknown | Verdict::Starting);
-        if self.state.seen.is_up() && self.state.trackers.keys().any(known) {
+        let known = |(_, verdict)| !matches!(verdict, Verdict::Unknown | Verdict::Starting);
+        if self.state.seen.is_up() && self.verdicts(self.state.now).iter().any(known) {
             Health::Ok
         } else {
             Health::Unknown
@@ -173,7 +172,7 @@ impl Machine {
         }
         let Fault {
             cause, lasted, window, ..
-        } = self.fault(state.now)?;
+        } = self.fault(self.verdicts(state.now))?;
         if state.cures.given_up(cause) {
             return None;
         }
@@ -270,7 +269,8 @@ impl Machine {
     fn running_causes(&self, causes: &mut Vec<Cause>) {
         let Self { state, policy } = self;
         let now = state.now;
-        if let Some(Fault { cause, .. }) = self.fault(now).filter(Fault::is_due) {
+        let verdicts = self.verdicts(now);
+        if let Some(Fault { cause, .. }) = self.fault(verdicts).filter(Fault::is_due) {
             let given_up = state.cures.given_up(cause);
             match cause {
                 Cause::NoExporter if given_up => causes.push(Cause::Blind),
@@ -284,9 +284,10 @@ impl Machine {
             return;
         }
         for (chain, tracker) in &state.trackers {
-            let verdict = self.verdict(now, *chain);
+            let verdict = verdicts.of(*chain);
             // With `--sync warp` the parachain's exporter comes up only after the relay chain has synced.
-            let may_be_late = !tracker.answered() && (self.is_young(now) || self.relay_is_syncing(now));
+            let may_be_late =
+                !tracker.answered() && (self.is_young(now) || verdicts.of(Chain::Relaychain) == Verdict::Syncing);
             let silent = tracker.unanswered() >= policy.frozen_after;
             // One block now and then is no end of the quiet: it would be told again and again.
             let still_quiet = verdict == Verdict::Synced
@@ -305,10 +306,6 @@ impl Machine {
         causes.dedup();
     }
 
-    fn relay_is_syncing(&self, now: Time) -> bool {
-        self.verdict(now, Chain::Relaychain) == Verdict::Syncing
-    }
-
     fn ran_long(&self) -> bool {
         self.state
             .up_since
@@ -319,7 +316,9 @@ impl Machine {
     fn severity(&self, cause: Cause) -> Health {
         match cause {
             // Not, or not yet, a fault: the parachain's blocks arrive, or the network is in doubt.
-            Cause::Isolated if self.fault(self.state.now).is_none_or(|f| !f.is_due()) => Health::Degraded,
+            Cause::Isolated if self.fault(self.verdicts(self.state.now)).is_none_or(|f| !f.is_due()) => {
+                Health::Degraded
+            }
             Cause::Quiet
             | Cause::FallingBehind
             | Cause::ClockOff

@@ -1,6 +1,6 @@
 //! What the core knows, for the status document and the shell: read-only.
 
-use super::{Action, Cause, LastExit, Machine};
+use super::{Action, Cause, Desired, LastExit, Machine, Seen};
 use crate::event::{Chain, HostFacts, Time};
 use crate::sync::Tracker;
 
@@ -40,6 +40,33 @@ impl Machine {
         self.state.up_since
     }
 
+    /// Whether the container runs; `None` while nobody knows.
+    pub fn is_running(&self) -> Option<bool> {
+        let known = !self.state.docker_down && self.state.observed && self.state.seen != Seen::Unknown;
+        known.then_some(self.state.seen == Seen::Running)
+    }
+
+    /// The run that goes on, by its start on Docker's clock (Unix milliseconds).
+    pub fn run(&self) -> Option<i64> {
+        self.state.started_at.filter(|_| self.state.seen.is_up())
+    }
+
+    /// What the next run of the container would be owed to; `None` while it runs and is left alone.
+    pub fn down_by(&self) -> Option<Cause> {
+        let state = &self.state;
+        let action = state.in_flight.as_ref().map(Action::cause);
+        if state.seen.is_up() {
+            return action;
+        }
+        let wish = match state.desired {
+            Desired::Running => None,
+            Desired::StoppedByOperator => Some(Cause::Operator),
+            Desired::StoppedByPerson => Some(Cause::StoppedByPerson),
+        };
+        let end = state.settle.map(|s| s.cause).or(state.down_by);
+        action.or(wish).or(state.hold).or(end)
+    }
+
     /// Whether it would help to know what the container uses: it runs and a chain does not move.
     pub fn in_doubt(&self) -> bool {
         let still = |t: &Tracker| !t.progressing(self.policy.windows.stall_after / 4);
@@ -58,6 +85,14 @@ impl Action {
             | Self::Backoff { cause, .. }
             | Self::Notify { cause, .. }
             | Self::Judged { cause, .. } => *cause,
+        }
+    }
+
+    /// Of an action that was judged: whether it helped.
+    pub fn helped(&self) -> Option<bool> {
+        match self {
+            Self::Judged { helped, .. } => Some(*helped),
+            _ => None,
         }
     }
 

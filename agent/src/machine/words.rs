@@ -79,7 +79,7 @@ impl Machine {
 fn sentence(cause: Cause) -> &'static str {
     match cause {
         Cause::Frozen => "the container runs but none of its exporters answers",
-        Cause::Stalled => "behind its target without progress although it has peers",
+        Cause::Stalled => "no progress for the whole window although it has peers",
         Cause::Isolated => "no peers although the host's network works: check ports and bootnodes",
         Cause::NoExporter => "no exporter has answered since the start: check ports and --prometheus-external",
         Cause::Blind => {

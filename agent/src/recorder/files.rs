@@ -9,6 +9,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::state::sync_dir;
+use crate::trace::lines::{Lines, Next};
+use crate::trace::{Record, parse_line};
 
 /// How the name of a half-made file ends.
 const HALF: &str = ".jsonl.gz.tmp";
@@ -49,6 +51,27 @@ pub(super) fn list(dir: &Path) -> io::Result<Vec<FlightFile>> {
     }
     files.sort();
     Ok(files)
+}
+
+/// The files in `dir` that hold lines from `since` (Unix milliseconds) on, oldest first. Each begins with the wall
+/// clock; one that does not is taken, too. Empty when the folder cannot be listed.
+pub fn files_since(dir: &Path, since: i64) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for file in list(dir).unwrap_or_default().into_iter().rev() {
+        let began = match Lines::of([file.path.clone()]).next() {
+            Next::Line(line) => match parse_line(line) {
+                Ok((_, Record::Clock { unix_ms })) => Some(unix_ms),
+                _ => None,
+            },
+            _ => None,
+        };
+        found.push(file.path);
+        if began.is_some_and(|began| began <= since) {
+            break;
+        }
+    }
+    found.reverse();
+    found
 }
 
 pub(super) fn path(dir: &Path, number: u64) -> PathBuf {

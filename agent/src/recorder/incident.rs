@@ -4,6 +4,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -76,7 +77,7 @@ const LOG_LINE_MAX: usize = 4096;
 const HALF: &str = ".half-";
 
 /// Writes a capsule into a folder of its own under `dir` (made when absent), at once or not at all, and
-/// removes the oldest where [`COUNT_MAX`] or [`TOTAL_MAX`] would be passed. Returns the incident's id.
+/// removes old ones where [`COUNT_MAX`] or [`TOTAL_MAX`] would be passed. Returns the incident's id.
 ///
 /// This blocks on the disk. An action must not depend on it: where it fails, the action goes on.
 pub fn write(dir: &Path, capsule: &Capsule) -> Result<String, IncidentError> {
@@ -216,7 +217,8 @@ fn oldest(text: &[u8]) -> &[u8] {
     &head[..head.iter().rposition(|b| *b == b'\n').map_or(0, |newline| newline + 1)]
 }
 
-/// Removes half-written incidents, and the oldest until `count` of `bytes` remain at most.
+/// Removes half-written incidents, and as many others that `count` of `bytes` remain at most: the oldest of the
+/// cause with the most, so that a crash loop does not wash away what happened once.
 fn make_room(dir: &Path, count: usize, bytes: u64) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
@@ -224,14 +226,25 @@ fn make_room(dir: &Path, count: usize, bytes: u64) -> io::Result<()> {
             fs::remove_dir_all(entry.path())?;
         }
     }
-    let mut kept = 0;
-    for (index, id) in ids(dir)?.iter().rev().enumerate() {
-        for entry in fs::read_dir(dir.join(id))? {
-            kept += entry?.metadata()?.len();
+    let mut causes: BTreeMap<String, VecDeque<(String, u64)>> = BTreeMap::new();
+    for id in ids(dir)? {
+        let mut size = 0;
+        for entry in fs::read_dir(dir.join(&id))? {
+            size += entry?.metadata()?.len();
         }
-        if index >= count || kept > bytes {
-            fs::remove_dir_all(dir.join(id))?;
-        }
+        let cause = id.split('-').nth(1).unwrap_or_default().to_owned();
+        causes.entry(cause).or_default().push_back((id, size));
+    }
+    let kept = |causes: &BTreeMap<_, VecDeque<(_, u64)>>| {
+        let all = causes.values().flatten().map(|(_, size)| size);
+        (all.clone().count(), all.sum::<u64>())
+    };
+    while let (number, size) = kept(&causes)
+        && (number > count || size > bytes)
+        && let Some(most) = causes.values_mut().max_by_key(|ids| ids.len())
+        && let Some((oldest, _)) = most.pop_front()
+    {
+        fs::remove_dir_all(dir.join(oldest))?;
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use tempfile::{TempDir, tempdir};
 
 use super::*;
 use crate::event::{Activity, Chain, Exit, HostFacts, Sample};
+use crate::machine::Cause;
 use crate::trace::{Record, parse_line};
 
 const WAIT: Duration = Duration::from_secs(20);
@@ -88,7 +89,8 @@ fn every_event_and_action_is_kept_in_order_with_the_wall_clock() {
         recorder.event(Time(n * 5000), &sample(Chain::Parachain, n));
         recorder.event(Time(n * 5000), &Event::Tick);
     }
-    recorder.action(Time(500_000), "restart", "stalled");
+    let cause = Cause::Stalled;
+    recorder.action(Time(500_000), &Action::Restart { cause });
     assert!(recorder.flush(WAIT));
     let text = recorded(dir.path());
     let expected: Vec<_> = (0..100)

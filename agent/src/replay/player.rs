@@ -12,7 +12,7 @@ use crate::trace::Record;
 
 /// How far back a line may lie without being out of order, ms: observations are made at the same time and
 /// written one after the other.
-const JITTER: u64 = 1000;
+const JITTER: u64 = 10_000;
 /// So many lines from the past in a row are no slip: the clock of the trace began anew.
 const BACKWARDS_MAX: u32 = 5;
 /// Deadlines that fall due between two lines; more is a hole in the trace that
@@ -32,6 +32,8 @@ pub(super) struct Player<'a> {
     /// Unix ms at virtual time 0, from the newest clock line.
     wall: Option<i64>,
     evidence: [Option<Sample>; 2],
+    /// The core started a container of which the trace has not said that it runs: until it does, silence says nothing.
+    presumed: bool,
     awaited: Awaited,
     /// The recorded agent did something that this core did not: its traces on the container are hidden
     /// until it finished, and after that what Docker's clock places before this.
@@ -66,6 +68,7 @@ impl<'a> Player<'a> {
             backwards: 0,
             wall: None,
             evidence: [None, None],
+            presumed: false,
             awaited: Awaited::Nothing,
             hidden: Hidden::Nothing,
             actions: BTreeMap::new(),
@@ -115,6 +118,12 @@ impl<'a> Player<'a> {
 
     fn event(&mut self, time: Time, event: Event) -> io::Result<()> {
         self.settle()?;
+        self.presumed &= !matches!(
+            event,
+            Event::Sample { .. }
+                | Event::Finished(_)
+                | Event::Container(Container::Running { .. } | Container::Paused { .. })
+        );
         let event = match event {
             Event::Gap => {
                 // Nobody watched, so nothing fell due; and whoever recorded an action did not see it end.
@@ -152,6 +161,7 @@ impl<'a> Player<'a> {
                 self.evidence[chain as usize] = Some(sample.clone());
                 event
             }
+            Event::ScrapeFailed { .. } if self.presumed => Event::Tick,
             event => event,
         };
         self.pass(time, false)?;
@@ -235,6 +245,7 @@ impl<'a> Player<'a> {
             let text = self.machine.explain(action.cause());
             self.timeline.action(at, name, action.cause().name(), Some(&text))?;
             let Some(after) = after else { continue };
+            self.presumed = matches!(action, Action::Start { .. });
             self.awaited = Awaited::Either(name, after);
         }
         Ok(())

@@ -53,6 +53,24 @@ fn a_line_from_the_past_is_skipped_and_named() {
 }
 
 #[test]
+fn a_container_that_the_trace_does_not_show_running_again_is_not_restarted_for_its_silence() {
+    let mut trace = r#"{"t":0,"event":"container","state":"running"}"#.to_owned() + "\n" + &sample(1, 1);
+    trace += "{\"t\":60,\"event\":\"container\",\"state\":\"exited\",\"exit_code\":1}\n";
+    for t in (60..4000).step_by(5) {
+        for chain in ["parachain", "relaychain"] {
+            writeln!(
+                trace,
+                r#"{{"t":{t},"event":"scrape_failed","chain":"{chain}","error":"refused"}}"#
+            )
+            .unwrap();
+        }
+    }
+    let out = replay(trace).0;
+    assert!(out.contains(r#""action":"start""#), "{out}");
+    assert!(!out.contains(r#""action":"restart""#), "{out}");
+}
+
+#[test]
 fn lines_of_one_moment_may_be_out_of_order() {
     let trace = r#"{"t":5.010,"event":"gap"}"#.to_owned() + "\n" + &sample(5, 1);
     assert_eq!(replay(trace).1.skipped, 0);

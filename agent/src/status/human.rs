@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 /// `text` on one line and safe for a terminal: no control characters, escape sequences or characters that
 /// reorder or hide others; runs of white space become one space.
-pub(super) fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {

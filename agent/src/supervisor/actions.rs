@@ -152,7 +152,7 @@ pub(crate) fn incidents(state_dir: &Path) -> PathBuf {
 }
 
 /// Whether an action answers a fault; what people and configuration ask for does not.
-fn is_incident(action: &Action) -> bool {
+pub(super) fn is_incident(action: &Action) -> bool {
     !matches!(
         action.cause(),
         Cause::Operator | Cause::SpecChanged | Cause::Missing | Cause::DiskFreed

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::docker::Detail;
 use crate::event::{Chain, Time};
 use crate::exporter::{Collation, Page};
+use crate::forecast::Forecast;
 use crate::machine::{Machine, Phase};
 use crate::status::{self, Status};
 use crate::sync::Tracker;
@@ -21,6 +22,7 @@ pub(super) struct Facts {
     pub(super) chain_ids: BTreeMap<Chain, String>,
     built: Option<(u64, Time)>,
     collation: Collation,
+    pub(super) disk: Forecast,
     pub(super) last_incident: Option<status::LastIncident>,
 }
 
@@ -99,7 +101,7 @@ pub(super) fn status(machine: &Machine, facts: &Facts, config: &Config, clock: &
         host: status::Host {
             disk_free_bytes: host.disk_free_bytes,
             disk_total_bytes: host.disk_total_bytes,
-            disk_full_in_seconds: None,
+            disk_full_in_seconds: facts.disk.full_in_seconds(),
             memory_available_bytes: host.memory_available_bytes,
             clock_offset_ms: host.clock_offset_ms,
             load1: host.load1,

@@ -1,3 +1,5 @@
+mod moments;
+
 use super::*;
 
 const WINDOWS: Windows = Windows {
@@ -109,7 +111,7 @@ fn a_node_that_flaps_between_two_heights_is_stuck() {
 fn an_emptied_database_counts_from_where_it_is() {
     let mut look = Look::at(Chain::Parachain);
     look.see(at(1000, 2000, 3));
-    assert!(!look.see(at(0, 2000, 3)));
+    look.see_for(60, &at(0, 2000, 3));
     assert!(look.see(at(1, 2000, 3)));
 }
 
@@ -314,11 +316,12 @@ fn with_the_network_down_nothing_counts_and_afterwards_all_starts_anew() {
     look.see_for(200, &at(10, 100, 3));
     look.context.network_down = true;
     look.see_for(3600, &at(10, 10, 0));
+    assert_eq!(look.verdict(), Verdict::Isolated, "reported all the same");
+    assert_eq!(look.tracker.deserted(), Duration::ZERO);
     look.context.network_down = false;
-    look.see(at(10, 10, 0));
-    assert_eq!(look.tracker.alone(), Duration::ZERO);
     look.see_for(295, &at(10, 10, 0));
-    assert_eq!(look.verdict(), Verdict::Unknown);
+    assert_eq!(look.tracker.deserted(), Duration::from_secs(295));
+    assert_eq!(look.tracker.stuck(), Lasting::default());
 }
 
 #[test]

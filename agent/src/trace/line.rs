@@ -25,7 +25,7 @@ pub(super) struct Line {
     pub(super) target: Option<u64>,
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) peers: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "gauge", skip_serializing_if = "Option::is_none")]
     pub(super) major_syncing: Option<bool>,
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) queued_blocks: Option<u64>,
@@ -53,7 +53,7 @@ pub(super) struct Line {
     pub(super) exit_code: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) oom: Option<bool>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "lines", skip_serializing_if = "Option::is_none")]
     pub(super) log: Option<Vec<String>>,
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) signal: Option<i64>,
@@ -97,6 +97,8 @@ pub(super) struct Line {
     pub(super) action: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) cause: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) helped: Option<bool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,11 +144,16 @@ pub(super) enum StateName {
     Running,
     Paused,
     Restarting,
+    /// Docker knows more words for what does not run.
+    #[serde(alias = "dead", alias = "removing", alias = "killed")]
     Exited,
     Signalled,
     Stopped,
+    #[serde(alias = "destroyed")]
     Removed,
+    #[serde(alias = "ok", alias = "up", alias = "back", alias = "available", alias = "connected")]
     Reachable,
+    #[serde(alias = "down", alias = "unavailable")]
     Unreachable,
 }
 
@@ -201,6 +208,7 @@ impl Line {
             unix_ms: None,
             action: None,
             cause: None,
+            helped: None,
         }
     }
 
@@ -208,6 +216,34 @@ impl Line {
         serde_json::to_writer(&mut *out, self)?;
         out.write_all(b"\n")
     }
+}
+
+/// Yes or no, also as the exporter has it: 0 or 1.
+fn gauge<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected true, false, 0 or 1")]
+    enum Gauge {
+        Told(bool),
+        Number(f64),
+    }
+    Ok(Option::<Gauge>::deserialize(deserializer)?.map(|gauge| match gauge {
+        Gauge::Told(told) => told,
+        Gauge::Number(number) => number > 0.0,
+    }))
+}
+
+/// Lines of text, one by one or in one piece.
+fn lines<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected a list of lines")]
+    enum Text {
+        Lines(Vec<String>),
+        Whole(String),
+    }
+    Ok(Option::<Text>::deserialize(deserializer)?.map(|text| match text {
+        Text::Lines(lines) => lines,
+        Text::Whole(text) => text.lines().map(str::to_owned).collect(),
+    }))
 }
 
 /// An integer, also where another tool wrote it as a float (`1e6`, `12.0`, an average of `12.5`).

@@ -89,6 +89,41 @@ fn floats_nulls_absent_and_unknown_fields_are_tolerated() {
 }
 
 #[test]
+fn other_tools_words_for_the_same_are_understood() {
+    let same = |words: &[&str], line: &str| {
+        let meanings: Vec<_> = words.iter().map(|word| parse(&line.replace('@', word))).collect();
+        assert!(
+            meanings.iter().all(|m| m.is_ok() && *m == meanings[0]),
+            "{words:?}: {meanings:?}"
+        );
+    };
+    same(
+        &["true", "1", "1.0"],
+        r#"{"t":1,"event":"sample","chain":"parachain","major_syncing":@}"#,
+    );
+    same(
+        &[r#"["a","b"]"#, r#""a\nb""#],
+        r#"{"t":1,"event":"container","state":"exited","log":@}"#,
+    );
+    same(
+        &["exited", "dead", "killed"],
+        r#"{"t":1,"event":"container","state":"@"}"#,
+    );
+    same(
+        &["reachable", "ok", "up", "running"],
+        r#"{"t":1,"event":"docker","state":"@"}"#,
+    );
+    same(
+        &["\"http_status\"", "\"HTTP 503\"", "\"status 500\""],
+        r#"{"t":1,"event":"scrape_failed","chain":"parachain","error":@}"#,
+    );
+    same(
+        &["\"unreachable\"", "\"no route to host\"", "null"],
+        r#"{"t":1,"event":"scrape_failed","chain":"parachain","error":@}"#,
+    );
+}
+
+#[test]
 fn an_unknown_scrape_error_is_unreachable() {
     let error = |word| {
         parse(&format!(
@@ -118,7 +153,7 @@ fn what_is_wrong_is_named() {
         ("{", "EOF while parsing an object (column 1)"),
         (
             "[]",
-            "invalid length 0, expected struct Line with 38 elements (column 2)",
+            "invalid length 0, expected struct Line with 39 elements (column 2)",
         ),
         (r#"{"t":1}"#, "missing field `event` (column 7)"),
         (
@@ -172,12 +207,16 @@ fn annotations_come_back_as_such_and_ticks_leave_no_line() {
         )
     );
     out.clear();
-    write_action(&mut out, Time(2), "restart", "stalled").unwrap();
-    let action = Record::Action {
-        action: "restart".into(),
-        cause: "stalled".into(),
-    };
-    assert_eq!(parse_line(&out).unwrap(), (Time(2), action));
+    for (action, helped) in [("restart", None), ("judged", Some(true)), ("judged", Some(false))] {
+        write_action(&mut out, Time(2), action, "stalled", helped).unwrap();
+        let action = Record::Action {
+            action: action.into(),
+            cause: "stalled".into(),
+            helped,
+        };
+        assert_eq!(parse_line(&out).unwrap(), (Time(2), action));
+        out.clear();
+    }
     out.clear();
     write_line(&mut out, Time(2), &Event::Tick).unwrap();
     assert!(out.is_empty());

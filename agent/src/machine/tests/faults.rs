@@ -163,7 +163,8 @@ fn with_the_hosts_network_down_nothing_is_restarted_but_reported() {
     (rig.para.peers, rig.relay.peers) = (Some(0), Some(0));
     rig.run(HOUR);
     assert_eq!(rig.deeds(), []);
-    assert_eq!(rig.wrong(), [Cause::NetworkDown]);
+    assert_eq!(rig.wrong(), [Cause::Isolated, Cause::NetworkDown]);
+    assert_eq!(rig.machine.health(), Health::Degraded);
 
     rig.host = Some(healthy_host());
     rig.run(4 * MINUTE);

@@ -1,7 +1,7 @@
 //! Hands on the container from outside, and news that are late, stale or the echo of our own doing.
 
 use super::rig::*;
-use crate::event::{Container, Event, Exit};
+use crate::event::{Container, Event, Exit, ScrapeError};
 use crate::machine::{Action, Cause, Health, Phase};
 
 #[test]
@@ -52,6 +52,28 @@ fn a_container_that_is_gone_when_we_look_is_created_anew() {
     rig.container(Container::Missing);
     rig.run(5);
     assert_eq!(rig.deeds(), [start(Cause::Removed)]);
+}
+
+#[test]
+fn a_node_that_falls_silent_while_a_person_stops_it_is_not_brought_back() {
+    let mut rig = Rig::synced();
+    rig.signalled(15);
+    (rig.para.error, rig.relay.error) = (Some(ScrapeError::Refused), Some(ScrapeError::Refused));
+    rig.run(5 * MINUTE);
+    assert_eq!(rig.deeds(), []);
+    rig.run(5 * MINUTE);
+    assert_eq!(rig.deeds(), [restart(Cause::Frozen)], "the stop's own time is over");
+}
+
+#[test]
+fn a_stop_without_news_of_the_end_is_a_stop_all_the_same() {
+    let mut rig = Rig::synced();
+    rig.obeys = false;
+    rig.container(Container::Stopped { at: None });
+    (rig.para.error, rig.relay.error) = (Some(ScrapeError::Refused), Some(ScrapeError::Refused));
+    rig.run(HOUR);
+    assert_eq!(rig.deeds(), []);
+    rig.expect(Phase::Stopped, Health::Critical);
 }
 
 #[test]

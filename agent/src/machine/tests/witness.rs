@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::event::{Chain, Command, Container, Event, Failure, Outcome, Time};
 use crate::machine::{Action, Cause, Machine};
-use crate::sync::Verdict;
+use crate::sync::{BLINK, Verdict};
 
 /// One chain as seen through the events.
 #[derive(Debug, Default)]
@@ -16,7 +16,8 @@ struct Seen {
     /// Last rise of any of them above all of this run.
     rose_at: Option<Time>,
     sampled_at: Option<Time>,
-    /// A sample showed a peer, or blocks although there was none.
+    /// Time with peers since there were none, and when it last was more than a blink; or blocks came without.
+    company: Duration,
     company_at: Option<Time>,
 }
 
@@ -33,7 +34,8 @@ pub(super) struct Witness {
     docker_down: bool,
     docker_back: Option<Time>,
     network_down_at: Option<Time>,
-    network_down: bool,
+    /// Since when the host's network has been down.
+    network_down: Option<Time>,
     up_since: Option<Time>,
     /// Run that the newest news of a running container named.
     run: Option<i64>,
@@ -101,16 +103,26 @@ impl Witness {
                 if best || finalized || imported {
                     seen.rose_at = Some(now);
                 }
-                if best || finalized || imported || sample.peers.is_some_and(|p| p > 0) {
+                let passed = seen.sampled_at.replace(now).map(|at| now.since(at));
+                match sample.peers {
+                    Some(0) => seen.company = Duration::ZERO,
+                    Some(_) => seen.company += passed.unwrap_or_default(),
+                    None => {}
+                }
+                let windows = &machine.policy.windows;
+                if best || finalized || imported || seen.company >= windows.isolated_after / BLINK {
                     seen.company_at = Some(now);
                 }
-                seen.sampled_at = Some(now);
-            }
-            Event::Host(facts) => {
-                if self.network_down || facts.network_ok == Some(false) {
+                if self
+                    .network_down
+                    .is_some_and(|since| now.since(since) >= windows.stall_after / BLINK * 2)
+                {
                     self.network_down_at = Some(now);
                 }
-                self.network_down = facts.network_ok == Some(false);
+            }
+            Event::Host(facts) => {
+                let down = facts.network_ok == Some(false);
+                self.network_down = down.then(|| self.network_down.unwrap_or(now));
                 let floor = machine.policy.disk_floor;
                 if self.disk_low && facts.disk_free_bytes.is_some_and(|free| free >= floor + floor / 2) {
                     self.disk_low = false;

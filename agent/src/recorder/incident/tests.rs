@@ -68,6 +68,22 @@ fn a_capsule_holds_what_it_was_given_under_an_id_that_sorts_by_time() {
 }
 
 #[test]
+fn what_happened_once_outlives_what_happens_again_and_again() {
+    let dir = tempdir().unwrap();
+    let once = write(dir.path(), &capsule(AT)).unwrap();
+    for n in 1..100 {
+        let again = Capsule {
+            cause: "crash_loop".into(),
+            ..capsule(AT + n * 60_000)
+        };
+        write(dir.path(), &again).unwrap();
+    }
+    let kept = list(dir.path());
+    assert_eq!(kept.len(), COUNT_MAX);
+    assert_eq!(kept.last().map(|i| &i.id), Some(&once));
+}
+
+#[test]
 fn whether_it_helped_is_filled_in_afterwards() {
     let dir = tempdir().unwrap();
     let id = write(dir.path(), &capsule(AT)).unwrap();

@@ -72,7 +72,7 @@ impl Live {
         self.now = now;
         self.recorder.event(now, event);
         for action in self.machine.step(now, event.clone()) {
-            self.recorder.action(now, action.kind(), action.cause().name());
+            self.recorder.action(now, &action);
             if ["start", "restart", "stop", "hold", "backoff"].contains(&action.kind()) {
                 self.acted.push((now, action.kind()));
                 self.ends = Some(now + Duration::from_secs(40));

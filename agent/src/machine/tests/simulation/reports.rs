@@ -119,7 +119,7 @@ impl World {
             Cause::NoExporter => self.ails(no_exporter),
             Cause::FallingBehind => self.para.behind() > 10 && self.ails(|a| a == Ailment::Slow),
             Cause::Stalled => self.ails(stalls),
-            Cause::Isolated => self.ails(deaf),
+            Cause::Isolated => !self.network_up || self.ails(deaf),
             Cause::NotHelping => self.ails(|a| stalls(a) || deaf(a)),
             Cause::Frozen => self.run != Run::Up || self.ails(|a| a == Ailment::Frozen),
             Cause::CrashLoop => self.judge.looping,

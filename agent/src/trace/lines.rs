@@ -9,11 +9,11 @@ use anyhow::{Context, ensure};
 use flate2::bufread::GzDecoder;
 
 /// The longest line taken, bytes; the recorder's own are far shorter.
-pub(super) const LINE_MAX: usize = 1024 * 1024;
+pub(crate) const LINE_MAX: usize = 1024 * 1024;
 
 const BUFFER: usize = 64 * 1024;
 
-pub(super) enum Next<'a> {
+pub(crate) enum Next<'a> {
     Line(&'a [u8]),
     /// A line (or the rest of a file) that cannot be had, and why.
     Unreadable(String),
@@ -22,7 +22,7 @@ pub(super) enum Next<'a> {
 
 /// Plain and gzipped lines: from one file, from standard input, or from all of a folder in the order of
 /// their names, which is how the flight recorder leaves them.
-pub(super) struct Lines {
+pub(crate) struct Lines {
     waiting: VecDeque<PathBuf>,
     reader: Option<BufReader<Unpacked>>,
     line: Vec<u8>,
@@ -32,7 +32,7 @@ pub(super) struct Lines {
 
 impl Lines {
     /// Opens a file, a folder of `.jsonl` and `.jsonl.gz` files, or standard input (`-`).
-    pub(super) fn open(trace: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn open(trace: &Path) -> anyhow::Result<Self> {
         let name = trace.display().to_string();
         let mut lines = Self::from_reader(name, Box::new(BufReader::with_capacity(BUFFER, io::empty())));
         if trace.as_os_str() == "-" {
@@ -62,7 +62,18 @@ impl Lines {
         Ok(lines)
     }
 
-    pub(super) fn from_reader(name: String, reader: Box<dyn BufRead>) -> Self {
+    /// All lines of these files, one file after the other.
+    pub(crate) fn of(files: impl IntoIterator<Item = PathBuf>) -> Self {
+        Self {
+            waiting: files.into_iter().collect(),
+            reader: None,
+            line: Vec::new(),
+            name: String::new(),
+            number: 0,
+        }
+    }
+
+    pub(crate) fn from_reader(name: String, reader: Box<dyn BufRead>) -> Self {
         Self {
             waiting: VecDeque::new(),
             reader: Some(unpack(reader)),
@@ -73,11 +84,11 @@ impl Lines {
     }
 
     /// Where the line given last stands, for messages.
-    pub(super) fn place(&self) -> String {
+    pub(crate) fn place(&self) -> String {
         format!("{} line {}", self.name, self.number)
     }
 
-    pub(super) fn next(&mut self) -> Next<'_> {
+    pub(crate) fn next(&mut self) -> Next<'_> {
         loop {
             let Some(reader) = &mut self.reader else {
                 let Some(path) = self.waiting.pop_front() else {
@@ -85,7 +96,8 @@ impl Lines {
                 };
                 self.name = path.display().to_string();
                 self.number = 0;
-                match File::open(&path) {
+                // The recorder may have packed it since it was listed.
+                match File::open(&path).or_else(|e| File::open(path.with_extension("jsonl.gz")).map_err(|_| e)) {
                     Ok(file) => {
                         self.reader = Some(unpack(Box::new(BufReader::with_capacity(BUFFER, file))));
                     }

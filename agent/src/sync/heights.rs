@@ -1,0 +1,52 @@
+//! The highest blocks that were seen, and whether one sample rises above them.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Sample;
+
+/// A best this far below the highest is another database, not a reorganisation, once it has lasted: a page may
+/// show 0 for a moment.
+const NEW_DATABASE: u64 = 64;
+const NEW_DATABASE_AFTER: Duration = Duration::from_mins(1);
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Heights {
+    /// Highest best and finalized since the process started, blocks.
+    pub(super) best: Option<u64>,
+    pub(super) finalized: Option<u64>,
+    /// The newest count of imported blocks: a page may lack it at times.
+    imported: Option<u64>,
+    /// Observed time that best has been far below the highest.
+    sunk: Duration,
+}
+
+impl Heights {
+    /// Notes a sample, `passed` after the one before; returns whether any of its heights rose.
+    pub(super) fn take(&mut self, sample: &Sample, passed: Duration) -> bool {
+        let imported = matches!((self.imported, sample.imported_total), (Some(before), Some(now)) if now > before);
+        self.imported = sample.imported_total.or(self.imported);
+        let is_far_below = |(high, best): (u64, u64)| best.saturating_add(NEW_DATABASE) < high;
+        if self.best.zip(sample.best).is_some_and(is_far_below) {
+            self.sunk += passed;
+            if self.sunk >= NEW_DATABASE_AFTER {
+                (self.best, self.finalized, self.sunk) = (sample.best, sample.finalized, Duration::ZERO);
+            }
+            return imported;
+        }
+        self.sunk = Duration::ZERO;
+        let rose = |high: &mut Option<u64>, height: Option<u64>| {
+            let before = *high;
+            *high = before.max(height);
+            before.is_some() && *high > before
+        };
+        let best = rose(&mut self.best, sample.best);
+        let finalized = rose(&mut self.finalized, sample.finalized);
+        imported || best || finalized
+    }
+
+    pub(super) fn forget_windows(&mut self) {
+        self.sunk = Duration::ZERO;
+    }
+}
