@@ -19,7 +19,9 @@ use crate::api::{Client, ClientError, PAUSE_MAX, REASON_MAX, TAIL_MAX};
 use crate::config::{self, Config, ConfigError};
 use crate::docker::Docker;
 use crate::event::Command;
-use crate::{check, replay, supervisor};
+use crate::host::Host;
+use crate::notify::{Message, Undelivered};
+use crate::{check, notify, replay, supervisor};
 
 const CONFIG: &str = "/etc/t0rn-agent/agent.toml";
 const SOCKET: &str = "/run/t0rn-agent/agent.sock";
@@ -175,6 +177,16 @@ Examples:
         #[arg(long)]
         json: bool,
     },
+    /// See whether messages arrive
+    #[command(after_help = "\
+Exit codes: 0 the webhook took the message, 1 it did not, 2 none is configured.
+
+Example:
+  t0rn-agent notify test")]
+    Notify {
+        #[command(subcommand)]
+        what: NotifyWhat,
+    },
     /// Check a configuration, or print the commented default
     #[command(after_help = "\
 Examples:
@@ -241,6 +253,12 @@ enum ConfigWhat {
     Default,
 }
 
+#[derive(Debug, Subcommand)]
+enum NotifyWhat {
+    /// Send a test message to the configured webhook, once, and say what came of it
+    Test,
+}
+
 /// Whoever read the output has gone: no fault of ours, and nothing more to do.
 #[derive(Debug, thiserror::Error)]
 #[error("nobody reads the output")]
@@ -285,6 +303,12 @@ impl Cli {
                 };
                 print(out, &text)?;
                 return Ok(report.exit_code());
+            }
+            Subcommands::Notify { what: NotifyWhat::Test } => {
+                let config = self.load()?;
+                let message = Message::test(Host::name(), config.collator.container);
+                notify::send_now(&config.notify, message).await?;
+                print(out, "the webhook took the message\n")?;
             }
             Subcommands::Incidents { json, which } => match which {
                 None | Some(Incidents::List) => self.list_incidents(*json, out)?,
@@ -366,11 +390,13 @@ impl Cli {
 }
 
 /// The exit code of an error, and whether it is to be told: 0 when nobody reads the output any more,
-/// 2 configuration, 3 no agent to talk to, else 1.
+/// 2 configuration or none of what is needed, 3 no agent to talk to, else 1.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     if error.is::<Closed>() {
         0
-    } else if error.chain().any(<dyn Error>::is::<ConfigError>) {
+    } else if error.chain().any(<dyn Error>::is::<ConfigError>)
+        || matches!(error.downcast_ref(), Some(Undelivered::NotConfigured))
+    {
         2
     } else if error
         .chain()

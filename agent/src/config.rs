@@ -174,6 +174,8 @@ pub struct Notify {
     /// Its URL. A secret: `Debug` does not show it.
     pub webhook: Option<String>,
     pub format: NotifyFormat,
+    /// How long a collator may build no block while its chain makes some; `None` is for ever.
+    pub no_collation_after: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -282,6 +284,7 @@ impl fmt::Debug for Notify {
         f.debug_struct("Notify")
             .field("webhook", &webhook)
             .field("format", &self.format)
+            .field("no_collation_after", &self.no_collation_after)
             .finish()
     }
 }

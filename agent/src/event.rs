@@ -95,6 +95,9 @@ pub struct Sample {
     pub imported_total: Option<u64>,
     /// `sub_libp2p_network_bytes_total{direction="in"}`, bytes since the process started.
     pub bytes_in: Option<u64>,
+    /// Parachain: `proposer_block_constructed_count`, blocks built here since the process started.
+    #[serde(default)]
+    pub built_total: Option<u64>,
     /// `process_start_time_seconds`, Unix seconds; another value is another process.
     pub process_start: Option<u64>,
 }

@@ -11,20 +11,30 @@ use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
+use axum::body::Body;
+use futures_util::TryStreamExt as _;
+use hyper::body::Incoming;
+use hyper::{Request, Response, StatusCode, Uri, header};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+
 use crate::config;
 use crate::event::{Chain, Sample, ScrapeError};
 
 /// Size of the largest page that is read, bytes. A full page of a node has 120 to 270 kB.
 const LARGEST: usize = 1 << 20;
+/// Bytes that are read at once. Left to itself the client keeps a buffer of the size of a page for each exporter.
+const CHUNK: usize = 16 << 10;
 
 /// One chain's exporter.
 #[derive(Debug)]
 pub struct Exporter {
     chain: Chain,
-    url: String,
+    url: Uri,
     prefix: String,
     timeout: Duration,
-    client: reqwest::Client,
+    client: Client<HttpConnector, Body>,
 }
 
 /// What one scrape told.
@@ -81,23 +91,18 @@ pub struct Unusable {
 impl Exporter {
     /// An exporter as configured. `timeout` is for one scrape as a whole, from connecting to the last byte.
     pub fn new(chain: Chain, config: &config::Exporter, timeout: Duration) -> Result<Self, Unusable> {
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("t0rn-agent/", env!("CARGO_PKG_VERSION")))
-            // Exporters are reached directly and speak plain HTTP.
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .http1_only()
+        let url = config.metrics.parse().map_err(|e| Unusable {
+            url: config.metrics.clone(),
+            reason: format!("{e}"),
+        })?;
+        let client = Client::builder(TokioExecutor::new())
             .pool_max_idle_per_host(1)
-            .build()
-            .map_err(|e| Unusable {
-                url: config.metrics.clone(),
-                reason: e.to_string(),
-            })?;
-        let (url, prefix) = (config.metrics.clone(), config.prefix.clone());
+            .http1_read_buf_exact_size(CHUNK)
+            .build_http();
         Ok(Self {
             chain,
             url,
-            prefix,
+            prefix: config.prefix.clone(),
             timeout,
             client,
         })
@@ -110,31 +115,42 @@ impl Exporter {
     /// Reads the page once. Ends within the timeout.
     pub async fn scrape(&self) -> Result<Page, Failure> {
         let started = Instant::now();
-        let mut response = self.get().await?;
-        if response.content_length().is_some_and(|length| length > LARGEST as u64) {
-            return Err(self.too_large());
-        }
-        let mut reader = page::Reader::new(&self.prefix);
-        while let Some(chunk) = response.chunk().await.map_err(|e| self.broken(&e))? {
-            reader.feed(&chunk);
-            if reader.bytes() > LARGEST {
-                return Err(self.too_large());
-            }
-        }
-        let page = reader.finish().map_err(|(error, detail)| self.fail(error, &detail))?;
+        let page = self.in_time(self.read()).await?;
         Ok(Page {
             elapsed: started.elapsed(),
             ..page
         })
     }
 
+    async fn read(&self) -> Result<Page, Failure> {
+        let response = self.get().await?;
+        let length = response.headers().get(header::CONTENT_LENGTH);
+        let length = length.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+        if length.is_some_and(|length| length > LARGEST) {
+            return Err(self.too_large());
+        }
+        let mut chunks = Body::new(response.into_body()).into_data_stream();
+        let mut reader = page::Reader::new(&self.prefix);
+        while let Some(chunk) = chunks.try_next().await.map_err(|e| self.broken(&e))? {
+            reader.feed(&chunk);
+            if reader.bytes() > LARGEST {
+                return Err(self.too_large());
+            }
+        }
+        reader.finish().map_err(|(error, detail)| self.fail(error, &detail))
+    }
+
     /// The page as text, for a person to read: at most its first `cap` bytes, whole lines, with a comment at
     /// the end when there was more. Ends within the timeout.
     pub async fn raw_page(&self, cap: usize) -> Result<String, Failure> {
-        let mut response = self.get().await?;
+        self.in_time(self.read_raw(cap)).await
+    }
+
+    async fn read_raw(&self, cap: usize) -> Result<String, Failure> {
+        let mut chunks = Body::new(self.get().await?.into_body()).into_data_stream();
         let mut bytes = Vec::new();
         let mut cut = false;
-        while let Some(chunk) = response.chunk().await.map_err(|e| self.broken(&e))? {
+        while let Some(chunk) = chunks.try_next().await.map_err(|e| self.broken(&e))? {
             let room = cap.saturating_sub(bytes.len());
             bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
             cut = chunk.len() > room;
@@ -151,27 +167,33 @@ impl Exporter {
         Ok(text)
     }
 
-    async fn get(&self) -> Result<reqwest::Response, Failure> {
-        let sent = self.client.get(&self.url).timeout(self.timeout).send().await;
-        let response = sent.map_err(|e| self.unanswered(&e))?;
+    async fn get(&self) -> Result<Response<Incoming>, Failure> {
+        let request = Request::get(&self.url)
+            .header(header::ACCEPT, "*/*")
+            .header(header::USER_AGENT, concat!("t0rn-agent/", env!("CARGO_PKG_VERSION")))
+            .body(Body::empty())
+            .map_err(|e| self.unanswered(&e))?;
+        let response = self.client.request(request).await.map_err(|e| self.unanswered(&e))?;
         let status = response.status();
-        if status != reqwest::StatusCode::OK {
+        if status != StatusCode::OK {
             let detail = format!("answered {status}: check chains.{}.metrics", self.chain.name());
             return Err(self.fail(ScrapeError::HttpStatus, &detail));
         }
-        if let Some(encoding) = response.headers().get(reqwest::header::CONTENT_ENCODING) {
+        if let Some(encoding) = response.headers().get(header::CONTENT_ENCODING) {
             let detail = format!("answered in the encoding {encoding:?}, which nobody asked for");
             return Err(self.fail(ScrapeError::Unparsable, &detail));
         }
         Ok(response)
     }
 
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let done = tokio::time::timeout(self.timeout, work).await;
+        done.unwrap_or_else(|_| Err(self.timed_out()))
+    }
+
     /// No answer at all, or none that is HTTP.
-    fn unanswered(&self, error: &reqwest::Error) -> Failure {
-        if error.is_timeout() {
-            return self.timed_out();
-        }
-        let mut innermost: &dyn std::error::Error = error;
+    fn unanswered(&self, error: &(dyn std::error::Error + 'static)) -> Failure {
+        let mut innermost = error;
         let mut kind = ScrapeError::Unreachable;
         while let Some(source) = innermost.source() {
             innermost = source;
@@ -197,10 +219,7 @@ impl Exporter {
     }
 
     /// An answer that began well and did not end.
-    fn broken(&self, error: &reqwest::Error) -> Failure {
-        if error.is_timeout() {
-            return self.timed_out();
-        }
+    fn broken(&self, error: &axum::Error) -> Failure {
         let mut innermost: &dyn std::error::Error = error;
         while let Some(source) = innermost.source() {
             innermost = source;

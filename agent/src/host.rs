@@ -46,6 +46,11 @@ impl Host {
         }
     }
 
+    /// What the kernel calls this host.
+    pub fn name() -> String {
+        rustix::system::uname().nodename().to_string_lossy().into_owned()
+    }
+
     /// All of the host's memory, bytes.
     pub fn total_memory() -> Option<u64> {
         memory().map(|(_, total)| total)

@@ -2,9 +2,9 @@
 //!
 //! Modules in reading order: the vocabulary ([`event`]), the pure core ([`sync`], [`machine`],
 //! [`signature`]), the one loop that executes what the core decides ([`supervisor`]), the adapters it
-//! drives ([`docker`], [`exporter`], [`host`], `systemd`; [`forecast`]), what it leaves behind ([`state`],
-//! [`recorder`]), and the edges ([`config`], [`snapshot`], [`status`], [`api`], [`web`], [`metrics`],
-//! [`cli`], [`check`], [`replay`], [`trace`]).
+//! drives ([`docker`], [`exporter`], [`host`], [`notify`], `systemd`; [`forecast`]), what it leaves
+//! behind ([`state`], [`recorder`]), and the edges ([`config`], [`snapshot`], [`status`], [`api`],
+//! [`web`], [`metrics`], [`cli`], [`check`], [`replay`], [`trace`]).
 
 pub mod api;
 mod backoff;
@@ -19,6 +19,7 @@ pub mod history;
 pub mod host;
 pub mod machine;
 pub mod metrics;
+pub mod notify;
 pub mod recorder;
 pub mod replay;
 mod server;

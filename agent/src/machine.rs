@@ -21,6 +21,7 @@
 //!
 //! Every action is executed one at a time and comes back as [`Event::Finished`].
 
+mod collation;
 mod container;
 mod cure;
 mod decide;
@@ -41,6 +42,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Activity, Chain, Failure, HostFacts, Time, named};
 use crate::sync::Tracker;
+use collation::Collation;
 pub use cure::Cures;
 pub use policy::Policy;
 pub use report::{Health, Next, Phase, Problem};
@@ -105,6 +107,7 @@ named! {
         Quiet = "quiet",
         FallingBehind = "falling_behind",
         Blind = "blind",
+        NoCollation = "no_collation",
         NotHelping = "not_helping",
         BudgetSpent = "budget_spent",
         // people
@@ -219,6 +222,8 @@ pub struct State {
     disk_stop: bool,
     pause: Option<Pause>,
     trackers: BTreeMap<Chain, Tracker>,
+    #[serde(default)]
+    collation: Collation,
     host: HostFacts,
     activity: Option<(Time, Activity)>,
     /// The newest look at the container's activity found it clearly above idle.
@@ -278,6 +283,7 @@ impl Machine {
             disk_stop: false,
             pause: None,
             trackers,
+            collation: Collation::default(),
             host: HostFacts::default(),
             activity: None,
             busy: false,

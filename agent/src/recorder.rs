@@ -18,6 +18,7 @@ use std::{io, thread};
 
 pub use files::files_since;
 pub use redact::named as secrets;
+pub(crate) use redact::text as redacted;
 pub use tail::tail;
 use tracing::warn;
 use writer::Writer;

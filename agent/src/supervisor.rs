@@ -5,6 +5,7 @@
 
 mod actions;
 mod clock;
+mod news;
 mod snapshot;
 mod tally;
 
@@ -28,6 +29,7 @@ use crate::exporter::{self, Exporter, Page};
 use crate::history::Keeper;
 use crate::host::Host;
 use crate::machine::{Action, Machine, Phase, Policy};
+use crate::notify::Message;
 use crate::recorder::{self, Recorder};
 use crate::snapshot::Snapshot;
 use crate::state::{self, Lock};
@@ -36,6 +38,7 @@ use crate::systemd::Manager;
 use crate::web;
 use actions::{Evidence, Executor, Finished};
 use clock::Clock;
+use news::Newsroom;
 use snapshot::Facts;
 use tally::Tally;
 
@@ -47,6 +50,8 @@ const HOST_INTERVAL: Duration = Duration::from_mins(1);
 const ACTIVITY_INTERVAL: Duration = Duration::from_secs(30);
 /// The state is saved at least this often, so that windows and history survive a power cut.
 const SAVE_INTERVAL: Duration = Duration::from_mins(1);
+/// Something is published at least this often, also while nothing happens: who hears nothing knows that the loop hangs.
+const BEAT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Runs the agent until SIGTERM or SIGINT; the collator goes on running.
 ///
@@ -75,12 +80,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     if let Some(address) = supervisor.config.metrics.listen {
         let history = supervisor.history.clone();
         supervisor.read_back();
-        let app = web::App::new(
-            &supervisor.config,
-            supervisor.published.subscribe(),
-            history,
-            stopped.clone(),
-        );
+        let app = web::App::new(supervisor.published.subscribe(), history, stopped.clone());
         servers.spawn(web::run(address, app, shutdown()));
     }
 
@@ -88,6 +88,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let mut notices = Box::pin(docker.watch(supervisor.machine.watch_from()));
     let mut save = tokio::time::interval(SAVE_INTERVAL);
     save.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut beat = tokio::time::interval(BEAT_INTERVAL);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -107,6 +109,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             Some(found) = looks.recv() => supervisor.on_look(found),
             () = sleep_until(deadline) => Some(Event::Tick),
             _ = save.tick() => { supervisor.save().await; None }
+            _ = beat.tick() => { supervisor.publish(); None }
         };
         if let Some(event) = event {
             let looked = matches!(event, Event::Docker { .. });
@@ -119,6 +122,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     manager.stopping().await;
     info!("agent stops; the collator goes on running");
     supervisor.save().await;
+    supervisor.news.finish().await;
     drop(stop_serving);
     drop(notices);
     // The socket is removed; a client that hangs must not keep the agent.
@@ -155,6 +159,7 @@ struct Supervisor {
     executor: Executor,
     recorder: Arc<Recorder>,
     history: Keeper,
+    news: Newsroom,
     docker: Docker,
     published: watch::Sender<Arc<Snapshot>>,
     looks: mpsc::Sender<Look>,
@@ -192,6 +197,7 @@ impl Supervisor {
             executor,
             recorder,
             history: Keeper::default(),
+            news: Newsroom::open(&config, &docker),
             docker,
             published: watch::Sender::new(Arc::new(Snapshot::of(Status::default()))),
             looks,
@@ -355,11 +361,13 @@ impl Supervisor {
             // next agent might do it again.
             self.save().await;
         }
+        let mut news = self.news.about(&actions, &self.machine);
         for action in actions {
             self.recorder.action(now, &action);
             self.history.action(&action);
-            self.take(action);
+            self.take(action, &mut news);
         }
+        self.news.send(news);
         let phase = self.machine.phase();
         if phase != std::mem::replace(&mut self.phase, phase) {
             info!(phase = phase.name(), health = self.machine.health().name(), "phase");
@@ -367,13 +375,14 @@ impl Supervisor {
         self.publish();
     }
 
-    fn take(&mut self, action: Action) {
+    fn take(&mut self, action: Action, news: &mut Vec<Message>) {
         match action {
             Action::Notify { cause, over: true } => info!(cause = cause.name(), "over"),
             Action::Notify { cause, over: false } => warn!(cause = cause.name(), "{}", self.machine.explain(cause)),
             Action::Judged { cause, helped } => {
                 info!(cause = cause.name(), helped, "the restart was judged");
-                actions::judge(&self.config.agent.state_dir, cause, helped);
+                let incident = actions::judge(&self.config.agent.state_dir, cause, helped);
+                news::note_incident(news, cause, incident);
                 self.facts.last_incident = actions::last_incident(&self.config.agent.state_dir);
             }
             action => {
@@ -393,7 +402,8 @@ impl Supervisor {
                     facts,
                     host: self.machine.host().clone(),
                 };
-                self.executor.execute(action, evidence);
+                let letter = self.news.letter(&action, news);
+                self.executor.execute(action, evidence, letter);
             }
         }
     }

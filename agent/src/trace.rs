@@ -87,6 +87,7 @@ pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result
             major_syncing: sample.major_syncing,
             queued_blocks: sample.queued_blocks,
             imported_total: sample.imported_total,
+            built_total: sample.built_total,
             bytes_in: sample.bytes_in,
             process_start: sample.process_start,
             ..Line::new(time, Name::Sample)
@@ -175,6 +176,7 @@ fn record(line: Line) -> Result<Record, TraceError> {
                 major_syncing: line.major_syncing,
                 queued_blocks: line.queued_blocks,
                 imported_total: line.imported_total,
+                built_total: line.built_total,
                 bytes_in: line.bytes_in,
                 process_start: line.process_start,
             },

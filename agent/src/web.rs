@@ -22,7 +22,6 @@ use tokio::time::sleep;
 use tracing::{info, warn};
 
 use crate::backoff::jitter;
-use crate::config::Config;
 use crate::history::Keeper;
 use crate::metrics;
 use crate::server::{self, Limits};
@@ -32,7 +31,7 @@ use crate::status::{Health, clean};
 /// Between attempts to listen: doubled from the first to the cap.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_CAP: Duration = Duration::from_mins(1);
-/// The loop publishes after every scrape, so this is a loop that hangs.
+/// The loop publishes every few seconds, whatever happens, so this is a loop that hangs.
 const LATE: Duration = Duration::from_secs(30);
 
 /// What the pages are made of.
@@ -48,16 +47,10 @@ pub struct App {
 
 impl App {
     /// The pages of an agent that publishes to `snapshot`.
-    pub fn new(
-        config: &Config,
-        snapshot: watch::Receiver<Arc<Snapshot>>,
-        history: Keeper,
-        stopped: watch::Receiver<()>,
-    ) -> Self {
-        let round = config.health.scrape_interval + config.health.scrape_timeout;
+    pub fn new(snapshot: watch::Receiver<Arc<Snapshot>>, history: Keeper, stopped: watch::Receiver<()>) -> Self {
         Self {
             snapshot,
-            late_after: LATE.max(3 * round),
+            late_after: LATE,
             history,
             stopped,
         }

@@ -3,7 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::fs::{self, File, Permissions};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
@@ -339,6 +340,46 @@ fn usage_and_configuration_errors_exit_2() {
                 .all(|line| line.starts_with("error: ") && line.contains("agent.toml:"))
         );
     }
+}
+
+#[test]
+fn notify_test_exits_with_what_became_of_the_message() {
+    let place = Place::new();
+    let done = place.run(&["notify", "test"]);
+    assert_eq!((done.code, done.out.as_str()), (2, ""), "{done:?}");
+    assert!(done.err.contains("write its URL to notify.webhook"), "{done:?}");
+
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut config = fs::read_to_string(place.config()).unwrap();
+    let url = format!("http://{}/S3CR3T", listener.local_addr().unwrap());
+    config.push_str(&["[notify]\nwebhook = '", &url, "'\n"].concat());
+    fs::write(place.config(), config).unwrap();
+    let server = thread::spawn(move || {
+        for answer in ["204 No Content", "404 Not Found"] {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).unwrap();
+            write!(
+                stream,
+                "HTTP/1.1 {answer}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            )
+            .unwrap();
+        }
+    });
+    let done = place.run(&["notify", "test"]);
+    assert_eq!(
+        (done.code, done.out.as_str()),
+        (0, "the webhook took the message\n"),
+        "{done:?}"
+    );
+    let refused = |reason: &str| {
+        let done = place.run(&["notify", "test"]);
+        assert_eq!((done.code, done.out.as_str()), (1, ""), "{done:?}");
+        assert!(done.err.contains(reason) && !done.err.contains("S3CR3T"), "{done:?}");
+    };
+    refused("404 Not Found: check notify.webhook");
+    server.join().unwrap();
+    refused("connection refused");
 }
 
 #[test]

@@ -40,6 +40,7 @@ pub struct Agent<'a> {
     setup: Setup,
     dir: TempDir,
     resolver: Resolver,
+    env: Vec<(&'static str, String)>,
     child: Option<Child>,
 }
 
@@ -69,6 +70,7 @@ impl<'a> Agent<'a> {
             setup,
             dir,
             resolver: Resolver::start()?,
+            env: Vec::new(),
             child: None,
         };
         agent.write_config()?;
@@ -108,6 +110,7 @@ impl<'a> Agent<'a> {
             .env_clear()
             .env("PATH", env::var_os("PATH").unwrap_or_default())
             .env("RUST_LOG", env::var_os("RUST_LOG").unwrap_or_else(|| "info".into()))
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);
@@ -342,6 +345,16 @@ impl<'a> Agent<'a> {
     /// The file cannot be written.
     pub fn discard_log(&self) -> Result<()> {
         Ok(fs::write(self.log_file(), "")?)
+    }
+
+    /// Sets a variable of the daemon's environment, for the next start.
+    pub fn set_env(&mut self, name: &'static str, value: impl Into<String>) {
+        self.env.push((name, value.into()));
+    }
+
+    /// The folder of the agent's state.
+    pub fn state_dir(&self) -> PathBuf {
+        self.dir.path().join("state")
     }
 
     /// Changes a key of the configuration, for the next start.

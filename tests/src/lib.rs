@@ -9,6 +9,7 @@ pub mod client;
 pub mod container;
 pub mod engine;
 pub mod fakes;
+pub mod hook;
 pub mod image;
 pub mod machine;
 pub mod ports;

@@ -239,6 +239,25 @@ fn a_port_that_is_taken_is_told_and_does_not_keep_the_agent_from_its_work() -> R
 }
 
 #[test]
+fn the_loop_comes_round_also_while_nothing_happens() -> Result<()> {
+    let engine = Engine::shared()?;
+    let mut agent = Agent::new(&engine, "slow", &[])?;
+    for (key, value) in [("scrape_interval", "5m"), ("scrape_timeout", "3s")] {
+        agent.set(&format!("health.{key}"), value)?;
+    }
+    for window in ["stall_after", "isolated_after", "frozen_after", "startup_grace"] {
+        agent.set(&format!("health.{window}"), "1h")?;
+    }
+    agent.start()?;
+    wait_value(&agent, "t0rn_agent_container_running", SOON, is(1.0))?;
+    wait::throughout("the loop comes round", Duration::from_secs(40), || {
+        let age = value(&agent, "t0rn_agent_loop_age_seconds")?.context("no such series")?;
+        ensure!(age < 25.0, "it has not come round for {age} s");
+        Ok(())
+    })
+}
+
+#[test]
 fn without_an_address_nothing_listens() -> Result<()> {
     let engine = Engine::shared()?;
     let mut agent = Agent::new(&engine, "off", &[])?;

@@ -362,6 +362,23 @@ format = "irc""#,
         r#"agent.toml:2: key `notify.format`: "irc" is not among the choices; write "json" or "slack" or "discord" or "telegram""#,
     ),
     (
+        r#"[notify]
+webhook = "https://user:secret@example.org/hook""#,
+        r#"agent.toml:2: key `notify.webhook`: a webhook with a user or a password; write https://HOST/PATH, or "" for none"#,
+    ),
+    (
+        r#"[notify]
+webhook = "https://api.telegram.org/bot1:AA/sendMessage"
+format = "telegram""#,
+        "agent.toml:2: key `notify.webhook`: telegram's webhook names no chat_id; write \
+         https://api.telegram.org/bot<token>/sendMessage?chat_id=<id>",
+    ),
+    (
+        r#"[notify]
+no_collation_after = "30d""#,
+        r#"agent.toml:2: key `notify.no_collation_after`: "30d" is too long; write 0s to 7d"#,
+    ),
+    (
         "[ec2]
 enabled = 1",
         r#"agent.toml:2: key `ec2.enabled`: 1 is not among the choices; write "auto" or "true" or "false""#,

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use super::document::Document;
 use super::problem::Invalid;
 use super::units::show_duration;
-use super::{Config, Port};
+use super::{Config, NotifyFormat, Port};
 
 /// Leaves a problem in the document for each contradiction in `config`.
 pub(super) fn find(document: &mut Document, config: &Config) {
     windows(document, config);
     paths(document, config);
     ports(document, config);
+    notify(document, config);
     let mut urls = config.chains.values().map(|exporter| &exporter.metrics);
     if let (Some(parachain), Some(relaychain)) = (urls.next(), urls.next())
         && parachain == relaychain
@@ -117,6 +118,21 @@ fn ports(document: &mut Document, Config { collator, metrics, .. }: &Config) {
                 Invalid::new(found, "give one of them another port"),
             );
         }
+    }
+}
+
+fn notify(document: &mut Document, Config { notify, .. }: &Config) {
+    let webhook = notify.webhook.as_ref().and_then(|url| reqwest::Url::parse(url).ok());
+    let Some(webhook) = webhook.filter(|_| notify.format == NotifyFormat::Telegram) else {
+        return;
+    };
+    if !webhook
+        .query_pairs()
+        .any(|(name, value)| name == "chat_id" && !value.is_empty())
+    {
+        let remedy = "write https://api.telegram.org/bot<token>/sendMessage?chat_id=<id>";
+        let invalid = Invalid::new("telegram's webhook names no chat_id", remedy);
+        document.conflict(&["notify.webhook"], invalid);
     }
 }
 

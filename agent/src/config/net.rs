@@ -200,14 +200,15 @@ pub(super) fn http(text: &str) -> Result<String, Invalid> {
 
 /// The URL of a webhook: a secret, so that no error shows it.
 pub(super) fn webhook(text: &str) -> Result<String, Invalid> {
-    let usable = reqwest::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http"));
-    if usable {
-        return Ok(text.to_owned());
+    let remedy = "write https://HOST/PATH, or \"\" for none";
+    match reqwest::Url::parse(text) {
+        Ok(url) if !matches!(url.scheme(), "https" | "http") => Err(Invalid::new("what is there is no URL", remedy)),
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            Err(Invalid::new("a webhook with a user or a password", remedy))
+        }
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err(Invalid::new("what is there is no URL", remedy)),
     }
-    Err(Invalid::new(
-        "what is there is no URL",
-        "write https://HOST/PATH, or \"\" for none",
-    ))
 }
 
 /// An environment variable's name.

@@ -252,6 +252,10 @@ fn notify(mut section: Section) -> Notify {
     Notify {
         webhook: section.read("webhook", optional(string(net::webhook))).flatten(),
         format: section.read("format", choice(&formats)).unwrap_or(NotifyFormat::Json),
+        no_collation_after: section
+            .read("no_collation_after", duration(Duration::ZERO, 7 * DAY))
+            .or(Some(30 * MINUTE))
+            .filter(|limit| !limit.is_zero()),
     }
 }
 

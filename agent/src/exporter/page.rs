@@ -258,6 +258,7 @@ fn read(prefix: &str, lines: Vec<String>) -> Option<Page> {
         *slot = slot.or_else(|| whole(value));
     }
     sample.peers = peers_count.or(sync_peers);
+    sample.built_total = collation.built;
     has_height.then_some(Page {
         sample,
         collation,

@@ -91,6 +91,7 @@ async fn a_real_parachain_page_reads_in_full() {
         queued_blocks: Some(0),
         imported_total: Some(5505),
         bytes_in: Some(7_094_596),
+        built_total: Some(0),
         process_start: Some(1_795_387_498),
     };
     let read = Page {

@@ -105,6 +105,7 @@ impl Machine {
             state.echo_until = None;
             state.signalled = None;
             state.trackers = self.policy.trackers();
+            state.collation.begin_run();
             state.activity = None;
             // Only a person starts what we have stopped: that is as good as `start`.
             if by_hand && state.parked {

@@ -54,6 +54,11 @@ impl Cures {
         self.tries(cause) >= if cause == Cause::NoExporter { 1 } else { GIVE_UP_AFTER }
     }
 
+    /// Whether a restart for `cause` has not got its chain beyond where it was stuck, or not yet.
+    pub fn is_tried(&self, cause: Cause) -> bool {
+        self.open.contains_key(&cause)
+    }
+
     /// Notes a restart for `cause`, ordered while the chains stood at `heights`.
     pub fn order(
         &mut self,

@@ -61,6 +61,9 @@ impl Machine {
         };
         let progress = tracker.observe(now, sample, &windows, context);
         let (best, finalized) = (tracker.best_high(), tracker.finalized_high());
+        if chain == Chain::Parachain {
+            self.count_collation(now);
+        }
         // While a restart is under way, the old process may still be heard: that is no help of the new one.
         if self.state.in_flight.is_some() {
             return;
@@ -75,6 +78,15 @@ impl Machine {
             for cause in self.state.cures.moved(chain, best, finalized) {
                 actions.push(Action::Judged { cause, helped: true });
             }
+        }
+    }
+
+    /// Counts whether the parachain's newest sample shows a block that was built here.
+    fn count_collation(&mut self, now: Time) {
+        let synced = self.verdict(now, Chain::Parachain) == Verdict::Synced;
+        let Self { policy, state } = self;
+        if let Some(sample) = state.trackers.get(&Chain::Parachain).and_then(Tracker::sample) {
+            state.collation.observe(now, sample, synced, policy.no_collation_after);
         }
     }
 

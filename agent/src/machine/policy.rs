@@ -27,6 +27,8 @@ pub struct Policy {
     /// Bytes.
     pub disk_floor: u64,
     pub clock_warn: Duration,
+    /// How long a collator may build no block while its chain makes some; `None` is for ever.
+    pub no_collation_after: Option<Duration>,
     /// The container's memory limit, bytes.
     pub memory: Option<u64>,
 }
@@ -43,6 +45,7 @@ impl From<&Config> for Policy {
             host,
             chains,
             collator,
+            notify,
             ..
         } = config;
         Self {
@@ -68,6 +71,7 @@ impl From<&Config> for Policy {
             disk_warn_percent: host.disk_warn_percent,
             disk_floor: host.disk_floor,
             clock_warn: host.clock_warn,
+            no_collation_after: notify.no_collation_after,
             memory: collator.memory,
         }
     }
@@ -109,6 +113,7 @@ impl Default for Policy {
             disk_warn_percent: 10,
             disk_floor: 2 << 30,
             clock_warn: Duration::from_millis(500),
+            no_collation_after: Some(minutes(30)),
             memory: None,
         }
     }

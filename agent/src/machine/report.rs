@@ -254,6 +254,7 @@ impl Machine {
         }
         let oom = state.last_exit.as_ref().is_some_and(|e| e.oom);
         add(oom && !self.ran_long(), Cause::OutOfMemory);
+        add(state.collation.is_lacking(), Cause::NoCollation);
         if let Some(cause) = state.hold {
             causes.push(cause);
         }
@@ -270,7 +271,10 @@ impl Machine {
         let Self { state, policy } = self;
         let now = state.now;
         let verdicts = self.verdicts(now);
-        if let Some(Fault { cause, .. }) = self.fault(verdicts).filter(Fault::is_due) {
+        let fault = self.fault(verdicts);
+        // One falls silent a moment before the other: that is no trouble of its own.
+        let all_silent = fault.is_some_and(|fault| fault.cause == Cause::Frozen);
+        if let Some(Fault { cause, .. }) = fault.filter(Fault::is_due) {
             let given_up = state.cures.given_up(cause);
             match cause {
                 Cause::NoExporter if given_up => causes.push(Cause::Blind),
@@ -297,7 +301,7 @@ impl Machine {
                 (verdict == Verdict::Isolated, Cause::Isolated),
                 (verdict == Verdict::Quiet || still_quiet, Cause::Quiet),
                 (tracker.falling_behind(now), Cause::FallingBehind),
-                (silent && !may_be_late, Cause::Blind),
+                (silent && !may_be_late && !all_silent, Cause::Blind),
             ];
             let found = found.into_iter().filter(|(wrong, _)| *wrong).map(|(_, cause)| cause);
             causes.extend(found);
@@ -313,7 +317,7 @@ impl Machine {
     }
 
     /// How bad a cause is while it lasts.
-    fn severity(&self, cause: Cause) -> Health {
+    pub fn severity(&self, cause: Cause) -> Health {
         match cause {
             // Not, or not yet, a fault: the parachain's blocks arrive, or the network is in doubt.
             Cause::Isolated if self.fault(self.verdicts(self.state.now)).is_none_or(|f| !f.is_due()) => {
@@ -325,6 +329,7 @@ impl Machine {
             | Cause::DiskLow
             | Cause::DockerUnreachable
             | Cause::Blind
+            | Cause::NoCollation
             | Cause::OutOfMemory
             | Cause::Paused
             | Cause::NetworkDown

@@ -60,6 +60,7 @@ impl Machine {
 
     pub(super) fn forget_windows(&mut self) {
         self.state.trackers.values_mut().for_each(Tracker::forget_windows);
+        self.state.collation.forget_window();
     }
 
     fn on_command(&mut self, now: Time, command: Command, actions: &mut Vec<Action>) {
@@ -115,6 +116,7 @@ impl Machine {
     /// Somebody says that things have changed: every cure may be tried again, on new evidence.
     pub(super) fn forgive(&mut self) {
         self.state.cures.forgive();
+        self.state.collation.forgive();
         self.forget_windows();
     }
 

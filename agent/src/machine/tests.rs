@@ -8,6 +8,7 @@
     reason = "a rig and a world read best when told in one breath"
 )]
 
+mod collation;
 mod cures;
 mod faults;
 mod hands;

@@ -67,6 +67,11 @@ impl Machine {
         action.or(wish).or(state.hold).or(end)
     }
 
+    /// Whether a restart for `cause` has yet to show what it was good for.
+    pub fn is_tried(&self, cause: Cause) -> bool {
+        self.state.cures.is_tried(cause)
+    }
+
     /// Whether it would help to know what the container uses: it runs and a chain does not move.
     pub fn in_doubt(&self) -> bool {
         let still = |t: &Tracker| !t.progressing(self.policy.windows.stall_after / 4);

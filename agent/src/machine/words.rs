@@ -1,6 +1,7 @@
 //! Causes in words: what is wrong and what to do about it.
 
 use super::{Cause, Desired, Machine};
+use crate::config::show_duration;
 use crate::event::Command;
 
 impl Machine {
@@ -44,6 +45,14 @@ impl Machine {
                  look for another full disk or a quota (df -h, df -i), then t0rn-agent start"
                 .to_owned(),
             Cause::Operator if state.desired == Desired::Running => "an operator asked for it".to_owned(),
+            Cause::NoCollation => {
+                let limit = self.policy.no_collation_after.unwrap_or_default();
+                format!(
+                    "no block was built here for {} although the chain makes blocks: check that the collator's session \
+                     key is in its keystore and that it is still in the chain's set of collators",
+                    show_duration(limit)
+                )
+            }
             Cause::ClockOff => {
                 let offset = state.host.clock_offset_ms.unwrap_or_default();
                 format!("the host's clock is off by {offset:.0} ms and collating needs exact time: check chrony")
@@ -91,6 +100,7 @@ fn sentence(cause: Cause) -> &'static str {
         Cause::BudgetSpent => {
             "the budget of health restarts is spent: look at t0rn-agent logs before restarting by hand"
         }
+        Cause::NoCollation => "no block was built here although the chain makes blocks",
         Cause::Quiet => "the chain makes no blocks anywhere: nothing to do here, a restart would not help",
         Cause::FallingBehind => "blocks arrive but the distance to the target grows: the host may be too slow",
         Cause::CrashLoop => "it exits again and again, so starts are far apart now: look at t0rn-agent logs",

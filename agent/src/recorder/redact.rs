@@ -54,7 +54,7 @@ pub fn named<'a>(command: &'a [String], variables: impl IntoIterator<Item = (&'a
 }
 
 /// A text with its secrets taken out line by line; `known` are secrets that the caller knows by heart.
-pub(super) fn text(text: &str, known: &[String]) -> String {
+pub(crate) fn text(text: &str, known: &[String]) -> String {
     let mut text = text.to_owned();
     for secret in known.iter().filter(|secret| secret.len() >= 4) {
         text = text.replace(secret, GONE);

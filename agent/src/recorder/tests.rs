@@ -42,6 +42,7 @@ fn sample(chain: Chain, n: u64) -> Event {
             queued_blocks: Some(n % 3),
             imported_total: Some(12_345 + n / 2),
             bytes_in: Some(3_000_000_000 + n * 104_729 % 65_536 + n * 40_000),
+            built_total: None,
             process_start: Some(1_795_388_136),
         },
     }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
+use super::news::Letter;
 use crate::config::Config;
 use crate::docker::{Docker, Inspection};
 use crate::event::{Chain, Failure, HostFacts, Time};
@@ -61,7 +62,8 @@ impl Executor {
     }
 
     /// Begins `action`: first the capsule where it answers a fault, then the deed.
-    pub(super) fn execute(&mut self, action: Action, evidence: Evidence) {
+    /// `letter` tells people of it, once the incident has its id.
+    pub(super) fn execute(&mut self, action: Action, evidence: Evidence, letter: Option<Letter>) {
         let (docker, config, recorder) = (
             self.docker.clone(),
             Arc::clone(&self.config),
@@ -71,7 +73,11 @@ impl Executor {
         let task = tokio::spawn(async move {
             if is_incident(&doing) {
                 let capsule = keep(&docker, &config, recorder, &doing, evidence);
-                match tokio::time::timeout(CAPSULE_TIMEOUT, capsule).await {
+                let kept = tokio::time::timeout(CAPSULE_TIMEOUT, capsule).await;
+                if let Some(letter) = letter {
+                    letter.send(kept.as_ref().ok().and_then(|kept| kept.as_ref().ok()).cloned());
+                }
+                match kept {
                     Ok(Ok(id)) => info!(id, "incident kept"),
                     Ok(Err(error)) => warn!(%error, "failed to keep the incident"),
                     Err(_) => warn!(limit = ?CAPSULE_TIMEOUT, "failed to keep the incident in time"),
@@ -123,16 +129,17 @@ impl Executor {
     }
 }
 
-/// Notes on the newest open incident for `cause` whether its action helped.
-pub(super) fn judge(state_dir: &Path, cause: Cause, helped: bool) {
+/// Notes on the newest open incident for `cause` whether its action helped. Returns its id.
+pub(super) fn judge(state_dir: &Path, cause: Cause, helped: bool) -> Option<String> {
     let dir = incidents(state_dir);
     let open = incident::list(&dir)
         .into_iter()
         .find(|i| i.cause == cause.name() && i.helped.is_none());
-    let noted = open.map(|incident| incident::set_helped(&dir, &incident.id, helped));
-    if let Some(Err(error)) = noted {
+    let id = open?.id;
+    if let Err(error) = incident::set_helped(&dir, &id, helped) {
         warn!(%error, "failed to note whether it helped");
     }
+    Some(id)
 }
 
 /// The newest incident, as status shows it.

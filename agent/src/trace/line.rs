@@ -32,6 +32,8 @@ pub(super) struct Line {
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) imported_total: Option<u64>,
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
+    pub(super) built_total: Option<u64>,
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) bytes_in: Option<u64>,
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) process_start: Option<u64>,
@@ -180,6 +182,7 @@ impl Line {
             major_syncing: None,
             queued_blocks: None,
             imported_total: None,
+            built_total: None,
             bytes_in: None,
             process_start: None,
             error: None,

@@ -153,7 +153,7 @@ fn what_is_wrong_is_named() {
         ("{", "EOF while parsing an object (column 1)"),
         (
             "[]",
-            "invalid length 0, expected struct Line with 39 elements (column 2)",
+            "invalid length 0, expected struct Line with 40 elements (column 2)",
         ),
         (r#"{"t":1}"#, "missing field `event` (column 7)"),
         (
@@ -274,12 +274,12 @@ fn event() -> impl Strategy<Value = Event> {
     let chain = || prop::sample::select(Chain::ALL.to_vec());
     let sample = (
         any::<(Option<u64>, Option<u64>, Option<u64>, Option<u64>, Option<bool>)>(),
-        any::<(Option<u64>, Option<u64>, Option<u64>, Option<u64>)>(),
+        any::<(Option<u64>, Option<u64>, Option<u64>, Option<u64>, Option<u64>)>(),
     )
         .prop_map(
             |(
                 (best, finalized, target, peers, major_syncing),
-                (queued_blocks, imported_total, bytes_in, process_start),
+                (queued_blocks, imported_total, bytes_in, built_total, process_start),
             )| {
                 Sample {
                     best,
@@ -290,6 +290,7 @@ fn event() -> impl Strategy<Value = Event> {
                     queued_blocks,
                     imported_total,
                     bytes_in,
+                    built_total,
                     process_start,
                 }
             },

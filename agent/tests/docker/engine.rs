@@ -308,6 +308,7 @@ pub(crate) fn config(docker: &Path, name: &str, dir: &Path) -> Config {
         notify: Notify {
             webhook: None,
             format: NotifyFormat::Json,
+            no_collation_after: None,
         },
         ec2: Ec2 {
             enabled: None,

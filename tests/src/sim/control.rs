@@ -175,6 +175,7 @@ pub struct Set {
     pub target_bias: Option<i64>,
     pub peers: Option<u64>,
     pub stop_delay_ms: Option<u64>,
+    pub collates: Option<bool>,
 }
 
 fn one() -> i32 {

@@ -1,20 +1,20 @@
 //! As much of HTTP/1.1 as an exporter and the control server need.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read, Write as _};
 use std::net::TcpStream;
 
 /// Longest request, head and body together.
 const LONGEST_REQUEST: usize = 256 * 1024;
 
 #[derive(Debug)]
-pub(super) struct Request {
-    pub(super) method: String,
-    pub(super) path: String,
-    pub(super) body: String,
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) body: String,
 }
 
 /// Reads one request; `None` when the peer closed the connection instead.
-pub(super) fn read_request(stream: &mut TcpStream) -> io::Result<Option<Request>> {
+pub(crate) fn read_request(stream: &mut impl Read) -> io::Result<Option<Request>> {
     let mut bytes = Vec::new();
     let mut chunk = [0; 4096];
     let head_end = loop {

@@ -40,7 +40,7 @@
 //! | `{"do":"eat","bytes_per_second":200000000}` | takes memory until it is killed |
 //! | `{"do":"burn","percent":80}` | uses that much of one core; 0 ends it |
 //! | `{"do":"fail_starts","count":3,"code":1,"log":["…"]}` | the next starts log the lines and exit; without `count`, every start |
-//! | `{"do":"set","speed":…,"target":…,"block_time_ms":…,"peers":…,"target_bias":…,"stop_delay_ms":…,"chain":…}` | changes what is given; `target_bias` is added to the reported target |
+//! | `{"do":"set","speed":…,"target":…,"block_time_ms":…,"peers":…,"target_bias":…,"stop_delay_ms":…,"collates":…,"chain":…}` | changes what is given; `target_bias` is added to the reported target; with `"collates":false` no block is built here |
 //! | `{"do":"recover"}` | ends every fault, remembered ones too |
 //!
 //! Any command may carry `"after_seconds": N` (it waits that long) and `"once": true` (with `--sim-fault`: only at the
@@ -55,7 +55,7 @@ pub mod control;
 mod data;
 mod exporter;
 mod filler;
-mod http;
+pub(crate) mod http;
 mod log;
 pub mod model;
 mod orders;

@@ -33,6 +33,8 @@ pub struct ChainModel {
     pub fault: Fault,
     /// Added to the reported target.
     pub target_bias: i64,
+    /// Blocks are built here, once it is synced.
+    pub collates: bool,
     best: f64,
     network: Network,
     imported: f64,
@@ -109,6 +111,7 @@ impl Model {
                 args,
                 fault: Fault::None,
                 target_bias: 0,
+                collates: true,
                 best: saved.map_or(0.0, |s| real(s.best)),
                 network,
                 imported: 0.0,
@@ -211,7 +214,7 @@ impl ChainModel {
         self.bytes_in += BLOCK_BYTES * imported;
         if behind {
             self.queued = 128.min(whole(distance));
-        } else {
+        } else if self.collates {
             self.built += imported / AUTHORS;
         }
     }

@@ -143,6 +143,9 @@ fn change(state: &mut State, set: &Set, now: Duration) {
     if let Some(millis) = set.stop_delay_ms {
         state.stop_delay = Duration::from_millis(millis);
     }
+    if let Some(collates) = set.collates {
+        state.model.chains[Chain::Parachain.index()].collates = collates;
+    }
 }
 
 /// Takes commands until the process ends.

@@ -87,6 +87,7 @@ pub(in crate::docker) fn config() -> Config {
         metrics: Metrics { listen: None },
         notify: Notify {
             webhook: None,
+            no_collation_after: None,
             format: NotifyFormat::Json,
         },
         ec2: Ec2 {

@@ -70,6 +70,16 @@ fn a_frozen_node_is_restarted_after_two_minutes_of_silence_and_not_before() {
 }
 
 #[test]
+fn exporters_that_fall_silent_one_after_the_other_are_one_trouble() {
+    let mut rig = Rig::synced();
+    rig.para.error = Some(ScrapeError::Timeout);
+    rig.run(10);
+    rig.relay.error = Some(ScrapeError::Timeout);
+    rig.run(3 * MINUTE);
+    assert_eq!((rig.told(Cause::Frozen), rig.told(Cause::Blind)), (1, 0));
+}
+
+#[test]
 fn a_missed_scrape_does_not_hide_a_stall() {
     let mut rig = Rig::synced();
     rig.para.moves = false;

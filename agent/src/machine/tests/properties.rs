@@ -217,7 +217,7 @@ fn lead(moves: &[Move]) -> Rig {
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
-    let sample = any::<([Option<u64>; 4], Option<bool>, [Option<u64>; 4])>().prop_map(|(a, major_syncing, b)| Sample {
+    let sample = any::<([Option<u64>; 4], Option<bool>, [Option<u64>; 5])>().prop_map(|(a, major_syncing, b)| Sample {
         best: a[0],
         finalized: a[1],
         target: a[2],
@@ -227,6 +227,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         imported_total: b[1],
         bytes_in: b[2],
         process_start: b[3],
+        built_total: b[4],
     });
     let exit = any::<(Option<i64>, bool)>().prop_map(|(code, oom)| Exit {
         code,

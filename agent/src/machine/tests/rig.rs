@@ -18,6 +18,8 @@ pub(super) struct Node {
     pub(super) major_syncing: Option<bool>,
     /// Bytes a second.
     pub(super) traffic: u64,
+    /// Blocks built here since the process started.
+    pub(super) built: Option<u64>,
     bytes_in: u64,
     pub(super) error: Option<ScrapeError>,
     /// Nobody looks.
@@ -34,6 +36,7 @@ impl Node {
             network_moves: true,
             major_syncing: Some(false),
             traffic: 3 << 10,
+            built: None,
             bytes_in: 0,
             error: None,
             unseen: false,
@@ -65,6 +68,7 @@ impl Node {
             queued_blocks: Some(0),
             imported_total: Some(self.best),
             bytes_in: Some(self.bytes_in),
+            built_total: self.built,
             process_start: None,
         }
     }
@@ -94,6 +98,7 @@ pub(super) struct Rig {
 
 pub(super) const MINUTE: u64 = 60;
 pub(super) const HOUR: u64 = 60 * MINUTE;
+pub(super) const DAY: u64 = 24 * HOUR;
 /// Unix ms at time zero of the core's clock.
 const WALL: i64 = 1_800_000_000_000;
 

@@ -5,7 +5,8 @@ use super::targets::Target;
 use crate::event::{Chain, Event, Sample, ScrapeError};
 
 /// What is needed, after the prefix and its underscore.
-const NEEDED: &str = "block_height|import_queue_processed_total|process_start_time_seconds|sub_libp2p_is_major_syncing|\
+const NEEDED: &str = "block_height|import_queue_processed_total|process_start_time_seconds|\
+                      proposer_block_constructed_count|sub_libp2p_is_major_syncing|\
                       sub_libp2p_network_bytes_total|sub_libp2p_peers_count|sync_peers|sync_queued_blocks";
 
 /// One scrape of one exporter: when (Unix milliseconds), and what came of it.
@@ -119,6 +120,7 @@ fn slot(series: &Series, prefix: &str) -> Option<fn(&mut Row, f64)> {
             |row, v| keep(&mut row.sample.imported_total, v)
         }
         "process_start_time_seconds" => |row, v| keep(&mut row.sample.process_start, v),
+        "proposer_block_constructed_count" => |row, v| keep(&mut row.sample.built_total, v),
         "sub_libp2p_is_major_syncing" => |row, v| {
             let told = match whole(v) {
                 Some(0) => Some(false),

@@ -106,7 +106,7 @@ impl World {
         let one_gone = |a: Ailment| matches!(a, Ailment::OneExporterGone(_));
         match cause {
             _ if !self.docker_up => true,
-            Cause::DockerUnreachable => false,
+            Cause::DockerUnreachable | Cause::NoCollation => false,
             Cause::Operator => self.judge.operator_stopped,
             Cause::StoppedByPerson => self.judge.person_stopped,
             Cause::Paused => self.now < self.judge.maintenance_until,

@@ -287,6 +287,8 @@ impl World {
             queued_blocks: Some(0),
             imported_total: Some(link.imported),
             bytes_in: Some(link.bytes_in),
+            // One of eight collators.
+            built_total: (chain == Chain::Parachain).then_some(link.imported / 8),
             process_start: Some(u64::try_from(self.run_id / 1000).unwrap()),
         };
         self.tell(Event::Sample { chain, sample });
