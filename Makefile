@@ -14,7 +14,7 @@ export T0RN_SIM_BIN := $(STATIC)/sim-collator
 export T0RN_SKIP_FILE := $(OUT)/skipped
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check build bench clean fmt clippy unit engine deny shell docs
+.PHONY: help demo test check build deb bench clean fmt clippy unit engine package deny shell docs
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,9 +23,9 @@ demo: build ## watch a collator being pulled, run, lost and brought back (DEMO_K
 	@tests/setup jq
 	@tests/with-engine.sh $(if $(DEMO_KEEP),--host-network) tests/demo $(STATIC)
 
-test: ## everything: format, lints, unit tests, a real engine, licences, shell, documents
+test: ## everything: format, lints, unit tests, a real engine, a booted machine, licences, shell, documents
 	@mkdir -p $(OUT) && : > $(T0RN_SKIP_FILE)
-	@status=0; $(MAKE) --no-print-directory --keep-going fmt clippy deny shell unit docs engine || status=$$?; \
+	@status=0; $(MAKE) --no-print-directory --keep-going fmt clippy deny shell unit docs engine package || status=$$?; \
 	 echo; sort -u $(T0RN_SKIP_FILE); exit $$status
 
 check: fmt clippy unit ## the quick loop: format, lints, unit tests
@@ -33,6 +33,11 @@ check: fmt clippy unit ## the quick loop: format, lints, unit tests
 build: ## the static release binary: target/release/t0rn-agent
 	RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --release --workspace --bins --target $(TRIPLE)
 	@mkdir -p $(OUT)/release && cp $(STATIC)/t0rn-agent $(OUT)/release/
+
+deb: build ## the Debian package: target/debian/t0rn-agent_VERSION_amd64.deb
+	@rm -rf $(OUT)/man && mkdir -p $(OUT)/man $(OUT)/debian
+	cargo run --locked --quiet --package t0rn-agent --example man -- $(OUT)/man
+	dist/debian/build $(STATIC)/t0rn-agent $(OUT)/man $(OUT)/debian
 
 bench: build ## restart time against Docker's own policy, memory, CPU, size, replay (BENCH_MINUTES=60: the full hour)
 	@tests/with-engine.sh $(STATIC)/bench
@@ -47,13 +52,17 @@ clippy:
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
 unit:
-	cargo test --locked -p t0rn-agent --lib --bins --test cli
+	cargo test --locked -p t0rn-agent --lib --bins --test cli --test systemd
 
 engine: build
 	@tests/setup prometheus || true # without it, the tests that need it say that they are skipped
 	@tests/setup chromium || true # the same
 	tests/with-engine.sh cargo test --locked -p t0rn-agent --test docker
 	tests/with-engine.sh cargo test --locked -p t0rn-agent-tests --no-fail-fast
+
+package: deb
+	@for tool in rootfs lintian; do tests/setup $$tool || true; done # without them, the tests say that they are skipped
+	cargo test --locked -p t0rn-agent-tests --no-fail-fast --test package -- --ignored
 
 deny:
 	@tests/setup deny && mkdir -p $(OUT)

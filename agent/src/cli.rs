@@ -17,6 +17,7 @@ use tracing::warn;
 
 use crate::api::{Client, ClientError, PAUSE_MAX, REASON_MAX, TAIL_MAX};
 use crate::config::{self, Config, ConfigError};
+use crate::docker::Docker;
 use crate::event::Command;
 use crate::host::Host;
 use crate::notify::{Message, Undelivered};
@@ -77,6 +78,13 @@ Examples:
   t0rn-agent run --config ./agent.toml --socket ./agent.sock
   T0RN_AGENT_LOG=debug t0rn-agent run")]
     Run,
+    /// Make the data directory for the collator's user, where it is missing
+    #[command(after_help = "\
+Needs root. The service does it before each start, because the agent itself may not.
+
+Example:
+  t0rn-agent prepare")]
+    Prepare,
     /// Say how the collator is
     #[command(after_help = "\
 Exit codes: 0 ok, 1 degraded, 2 critical, 3 unknown or agent unreachable.
@@ -270,6 +278,7 @@ impl Cli {
             Subcommands::Run => {
                 supervisor::run(self.load_for_agent()?).await?;
             }
+            Subcommands::Prepare => Docker::new(&self.load()?)?.prepare_paths().await?,
             Subcommands::Status { json, watch } => return self.status(*json, *watch, out).await,
             Subcommands::Logs { follow, lines } => self.logs(*follow, *lines, out).await?,
             Subcommands::Restart { reason } => {

@@ -2,9 +2,9 @@
 //!
 //! Modules in reading order: the vocabulary ([`event`]), the pure core ([`sync`], [`machine`],
 //! [`signature`]), the one loop that executes what the core decides ([`supervisor`]), the adapters it
-//! drives ([`docker`], [`exporter`], [`host`], [`notify`]; [`forecast`]), what it leaves behind ([`state`], [`recorder`]), and the
-//! edges ([`config`], [`snapshot`], [`status`], [`api`], [`web`], [`metrics`], [`cli`], [`check`],
-//! [`replay`], [`trace`]).
+//! drives ([`docker`], [`exporter`], [`host`], [`notify`], `systemd`; [`forecast`]), what it leaves
+//! behind ([`state`], [`recorder`]), and the edges ([`config`], [`snapshot`], [`status`], [`api`],
+//! [`web`], [`metrics`], [`cli`], [`check`], [`replay`], [`trace`]).
 
 pub mod api;
 mod backoff;
@@ -29,5 +29,6 @@ pub mod state;
 pub mod status;
 pub mod supervisor;
 pub mod sync;
+mod systemd;
 pub mod trace;
 pub mod web;

@@ -34,6 +34,7 @@ use crate::recorder::{self, Recorder};
 use crate::snapshot::Snapshot;
 use crate::state::{self, Lock};
 use crate::status::{Scrape, Status};
+use crate::systemd::Manager;
 use crate::web;
 use actions::{Evidence, Executor, Finished};
 use clock::Clock;
@@ -83,6 +84,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         servers.spawn(web::run(address, app, shutdown()));
     }
 
+    let mut manager = Manager::from_environment();
     let mut notices = Box::pin(docker.watch(supervisor.machine.watch_from()));
     let mut save = tokio::time::interval(SAVE_INTERVAL);
     save.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -100,6 +102,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             biased;
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
+            () = manager.due() => { manager.alive(supervisor.published.borrow().status.answer()); None }
             Some(notice) = notices.next() => Some(supervisor.on_notice(notice)),
             finished = supervisor.executor.finished() => Some(supervisor.on_finished(finished)),
             Some(request) = requests.recv() => Some(supervisor.on_request(request)),
@@ -109,9 +112,14 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             _ = beat.tick() => { supervisor.publish(); None }
         };
         if let Some(event) = event {
+            let looked = matches!(event, Event::Docker { .. });
             supervisor.handle(event).await;
+            if looked {
+                manager.ready();
+            }
         }
     }
+    manager.stopping().await;
     info!("agent stops; the collator goes on running");
     supervisor.save().await;
     supervisor.news.finish().await;

@@ -4,12 +4,20 @@ use std::env;
 use std::fs;
 use std::hash::{DefaultHasher, Hasher as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
 use crate::engine::Engine;
 use crate::wait;
+
+/// What the image says besides its files, as `docker import -c` takes it.
+pub const CHANGES: [&str; 4] = [
+    "USER 1000:1000",
+    "WORKDIR /node",
+    "VOLUME /node/data",
+    r#"ENTRYPOINT ["/usr/local/bin/sim-collator"]"#,
+];
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
@@ -30,40 +38,48 @@ pub fn sim(engine: &Engine) -> Result<String> {
 }
 
 fn import(engine: &Engine, tag: &str, binary: &[u8]) -> Result<()> {
+    let file = tempfile::NamedTempFile::new()?;
+    write_archive(binary, file.path())?;
+    let mut command = engine.command();
+    command
+        .arg("import")
+        .args(CHANGES.iter().flat_map(|change| ["-c", change]));
+    let output = command.arg(file.path()).arg(tag).output()?;
+    ensure!(
+        output.status.success(),
+        "docker import: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(())
+}
+
+/// Writes the image's files as a tar archive, for `docker import` with [`CHANGES`].
+///
+/// # Errors
+/// The binary cannot be built, or the archive not be written.
+pub fn archive(to: &Path) -> Result<()> {
+    write_archive(&fs::read(sim_binary()?)?, to)
+}
+
+fn write_archive(binary: &[u8], to: &Path) -> Result<()> {
     let root = tempfile::tempdir()?;
     let path = root.path().join("usr/local/bin");
     fs::create_dir_all(&path)?;
     fs::create_dir_all(root.path().join("node/data"))?;
     fs::create_dir_all(root.path().join("tmp"))?;
     fs::write(path.join("sim-collator"), binary)?;
-    let mut tar = Command::new("tar")
-        .arg("-C")
+    let mut tar = Command::new("tar");
+    tar.arg("-C")
         .arg(root.path())
-        .args(["--owner=1000", "--group=1000", "--mode=a+rx", "-c", "."])
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("failed to run tar")?;
-    let stream = tar.stdout.take().context("tar has no output")?;
-    let output = engine
-        .command()
-        .args([
-            "import",
-            "-c",
-            "USER 1000:1000",
-            "-c",
-            "WORKDIR /node",
-            "-c",
-            "VOLUME /node/data",
-        ])
-        .args(["-c", r#"ENTRYPOINT ["/usr/local/bin/sim-collator"]"#, "-", tag])
-        .stdin(stream)
-        .output()?;
+        .args(["--owner=1000", "--group=1000", "--mode=a+rx", "-cf"])
+        .arg(to)
+        .arg(".");
+    let output = tar.output().context("failed to run tar")?;
     ensure!(
         output.status.success(),
-        "docker import: {}",
+        "tar: {}",
         String::from_utf8_lossy(&output.stderr).trim()
     );
-    ensure!(tar.wait()?.success(), "tar failed");
     Ok(())
 }
 

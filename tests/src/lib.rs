@@ -11,6 +11,7 @@ pub mod engine;
 pub mod fakes;
 pub mod hook;
 pub mod image;
+pub mod machine;
 pub mod ports;
 pub mod process;
 pub mod prometheus;

@@ -12,8 +12,11 @@ use crate::config::User;
 const MODE: u32 = 0o750;
 
 impl Docker {
-    /// Makes the data directory if it is missing and checks that every other mount source is there.
-    pub(super) async fn prepare_paths(&self) -> Result<(), Error> {
+    /// Makes the data directory, owned by the collator's user, if it is missing, and checks that every other
+    /// mount source is there.
+    ///
+    /// Fails when this process may not, a source is missing, or the file system does not answer within 10 s.
+    pub async fn prepare_paths(&self) -> Result<(), Error> {
         let spec = self.spec();
         let (data, user) = (spec.data.path.clone(), spec.collator.user);
         let sources: Vec<PathBuf> = spec.mounts.iter().map(|mount| mount.source.clone()).collect();
@@ -77,7 +80,7 @@ fn prepare(data: &Path, user: Option<User>) -> Result<(), Error> {
             .map(|user| format!(" -o {} -g {}", user.uid, user.gid))
             .unwrap_or_default();
         failed(format!(
-            "cannot be made ({error}); `install -d -m 0750{owner} {}`",
+            "is missing and cannot be made from here ({error}); as root: `install -d -m 0750{owner} {}`",
             data.display()
         ))
     })

@@ -56,8 +56,8 @@ impl Status {
         lines.join("\n") + "\n"
     }
 
-    /// `OK: syncing - parachain 95.0 % synced, about 1h 29m left`.
-    fn answer(&self) -> String {
+    /// How it is in one line of at most 100 characters: `OK: syncing - parachain 95.0 % synced, about 1h 29m left`.
+    pub fn answer(&self) -> String {
         let word = self.health.name().to_uppercase();
         let phase = self.phase.map(|p| p.name().replace('_', " "));
         let summary = clean(&self.summary);
