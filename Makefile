@@ -62,7 +62,7 @@ engine: build
 
 package: deb
 	@for tool in rootfs lintian; do tests/setup $$tool || true; done # without them, the tests say that they are skipped
-	cargo test --locked -p t0rn-agent-tests --no-fail-fast --test package -- --ignored
+	cargo test --locked -p t0rn-agent-tests --no-fail-fast --test package
 
 deny:
 	@tests/setup deny && mkdir -p $(OUT)

@@ -9,7 +9,6 @@ use crate::host::{CONFIG, INSTALL, RUN, configure, machine, main_pid, running, w
 use crate::machine_or_skip;
 
 #[test]
-#[ignore = "boots a machine: make package"]
 fn without_a_configuration_it_is_enabled_and_fails_once_with_the_reason() -> Result<()> {
     machine_or_skip!();
     let machine = machine()?;
@@ -40,7 +39,6 @@ fn without_a_configuration_it_is_enabled_and_fails_once_with_the_reason() -> Res
 }
 
 #[test]
-#[ignore = "boots a machine: make package"]
 fn the_unit_runs_as_its_own_user_and_the_collator_as_another() -> Result<()> {
     machine_or_skip!();
     let machine = running()?;
@@ -63,7 +61,6 @@ fn the_unit_runs_as_its_own_user_and_the_collator_as_another() -> Result<()> {
 }
 
 #[test]
-#[ignore = "boots a machine: make package"]
 fn root_and_members_of_the_group_may_ask_and_others_are_told_how() -> Result<()> {
     machine_or_skip!();
     let machine = running()?;
@@ -82,7 +79,6 @@ fn root_and_members_of_the_group_may_ask_and_others_are_told_how() -> Result<()>
 }
 
 #[test]
-#[ignore = "boots a machine: make package"]
 fn the_journal_has_no_time_and_no_colour_of_the_agents_own() -> Result<()> {
     machine_or_skip!();
     let machine = running()?;
@@ -97,7 +93,6 @@ fn the_journal_has_no_time_and_no_colour_of_the_agents_own() -> Result<()> {
 }
 
 #[test]
-#[ignore = "boots a machine: make package"]
 fn an_agent_that_hangs_is_killed_and_started_and_the_collator_runs_on() -> Result<()> {
     machine_or_skip!();
     let machine = running()?;
@@ -120,7 +115,6 @@ fn an_agent_that_hangs_is_killed_and_started_and_the_collator_runs_on() -> Resul
 }
 
 #[test]
-#[ignore = "boots a machine: make package"]
 fn after_a_reboot_agent_and_collator_come_back_by_themselves() -> Result<()> {
     machine_or_skip!();
     let machine = running()?;
@@ -140,7 +134,6 @@ fn after_a_reboot_agent_and_collator_come_back_by_themselves() -> Result<()> {
 }
 
 #[test]
-#[ignore = "boots a machine: make package"]
 fn stopping_and_restarting_the_unit_leaves_the_collator_alone() -> Result<()> {
     machine_or_skip!();
     let machine = running()?;
@@ -154,7 +147,6 @@ fn stopping_and_restarting_the_unit_leaves_the_collator_alone() -> Result<()> {
 }
 
 #[test]
-#[ignore = "boots a machine: make package"]
 fn a_machine_image_gets_its_configuration_from_cloud_init() -> Result<()> {
     machine_or_skip!();
     let machine = machine()?;

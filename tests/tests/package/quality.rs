@@ -11,7 +11,6 @@ use crate::host::{INSTALL, built, machine, package, wait_watched};
 use crate::machine_or_skip;
 
 #[test]
-#[ignore = "needs the package: make package"]
 fn the_package_is_the_same_bytes_when_it_is_built_again() -> Result<()> {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no workspace")?;
     let folder = tempfile::tempdir()?;
@@ -29,7 +28,6 @@ fn the_package_is_the_same_bytes_when_it_is_built_again() -> Result<()> {
 }
 
 #[test]
-#[ignore = "needs the package: make package"]
 fn lintian_has_nothing_to_say() -> Result<()> {
     let mut lintian = Command::new("lintian");
     lintian.args(["--fail-on", "error,warning"]);
@@ -42,7 +40,6 @@ fn lintian_has_nothing_to_say() -> Result<()> {
 }
 
 #[test]
-#[ignore = "boots a machine: make package"]
 fn systemd_finds_no_fault_in_the_unit_and_little_exposure() -> Result<()> {
     machine_or_skip!();
     let machine = machine()?;
@@ -73,7 +70,6 @@ mv /root/agent.deb /root/t0rn-agent_0_amd64.deb
 "#;
 
 #[test]
-#[ignore = "boots a machine: make package"]
 fn the_quick_start_works_word_by_word() -> Result<()> {
     machine_or_skip!();
     let machine = machine()?;

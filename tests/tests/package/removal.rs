@@ -6,7 +6,6 @@ use crate::host::{CONFIG, INSTALL, RUN, configure, main_pid, put_next_version, r
 use crate::machine_or_skip;
 
 #[test]
-#[ignore = "boots a machine: make package"]
 fn an_upgrade_brings_a_new_agent_and_leaves_collator_and_configuration_alone() -> Result<()> {
     machine_or_skip!();
     let machine = running()?;
@@ -28,7 +27,6 @@ fn an_upgrade_brings_a_new_agent_and_leaves_collator_and_configuration_alone() -
 }
 
 #[test]
-#[ignore = "boots a machine: make package"]
 fn an_upgrade_to_an_agent_that_refuses_the_configuration_leaves_the_former_one_at_work() -> Result<()> {
     machine_or_skip!();
     let machine = running()?;
@@ -42,7 +40,6 @@ fn an_upgrade_to_an_agent_that_refuses_the_configuration_leaves_the_former_one_a
 }
 
 #[test]
-#[ignore = "boots a machine: make package"]
 fn removal_and_purge_leave_the_collator_and_a_new_installation_takes_it_over() -> Result<()> {
     machine_or_skip!();
     let machine = running()?;
