@@ -32,7 +32,7 @@ check: fmt clippy unit ## the quick loop: format, lints, unit tests
 
 build: ## the static release binary: target/release/t0rn-agent
 	RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --release --workspace --bins --target $(TRIPLE)
-	@mkdir -p $(OUT)/release && cp $(STATIC)/t0rn-agent $(OUT)/release/
+	@install -D -t $(OUT)/release $(STATIC)/t0rn-agent
 
 deb: build ## the Debian package: target/debian/t0rn-agent_VERSION_amd64.deb
 	@rm -rf $(OUT)/man && mkdir -p $(OUT)/man $(OUT)/debian

@@ -15,10 +15,11 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Extension, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::net::UnixListener;
 use tokio::sync::mpsc::error::TrySendError;
@@ -39,6 +40,9 @@ pub const REASON_MAX: usize = 300;
 pub const PAUSE_MAX: Duration = Duration::from_hours(30 * 24);
 /// Most lines of one log request.
 pub const TAIL_MAX: u32 = 100_000;
+
+/// Header of a command: when its client gives up on it, Unix milliseconds.
+const GIVES_UP: &str = "t0rn-agent-gives-up";
 
 /// What the API needs from the rest of the agent.
 #[derive(Debug, Clone)]
@@ -112,7 +116,13 @@ async fn status(State(app): State<App>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], json).into_response()
 }
 
-async fn command(State(app): State<App>, body: Bytes) -> Result<String, (StatusCode, String)> {
+async fn command(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Result<String, (StatusCode, String)> {
+    let until = headers.get(GIVES_UP).and_then(|at| at.to_str().ok()?.parse().ok());
+    if until.is_some_and(|until: i64| Timestamp::now().as_millisecond() > until) {
+        // Whoever asked was told that it failed.
+        let words = "the command came too late: nobody waits for it any more".to_owned();
+        return Err((StatusCode::REQUEST_TIMEOUT, words));
+    }
     let command = serde_json::from_slice(&body)
         .map_err(|e| e.to_string())
         .and_then(within_bounds);

@@ -204,6 +204,9 @@ pub struct State {
     up_since: Option<Time>,
     spec_matches: bool,
     docker_down: bool,
+    /// Docker is back, and has until then to tell what became of the container.
+    #[serde(default)]
+    unconfirmed_until: Option<Time>,
     /// When Docker last became reachable again.
     docker_back: Option<Time>,
     in_flight: Option<Action>,
@@ -245,8 +248,12 @@ pub struct State {
     told: Vec<Cause>,
     /// An operator asked for a start: that also goes while automatic actions are paused.
     asked: bool,
-    /// Until then, a stop that a former life of the agent ordered may still be finishing.
+    /// Until then, a stop that was ordered and whose end was not told may still be finishing: by a former life of the
+    /// agent, or when the engine went away.
     echo_until: Option<Time>,
+    /// An operator's restart that an absent engine did not carry out.
+    #[serde(default)]
+    restart_owed: bool,
     /// Docker's wall clock of the newest event heard, Unix milliseconds.
     heard_at: Option<i64>,
 }
@@ -271,6 +278,7 @@ impl Machine {
             up_since: None,
             spec_matches: true,
             docker_down: false,
+            unconfirmed_until: None,
             docker_back: None,
             in_flight: None,
             ours_until: None,
@@ -300,6 +308,7 @@ impl Machine {
             told: Vec::new(),
             asked: false,
             echo_until: None,
+            restart_owed: false,
             heard_at: None,
         };
         Self { policy, state }

@@ -20,6 +20,10 @@ const SIGNATURES: &[Signature] = &[
         parts: &["Corruption:"],
         cause: Cause::DatabaseCorrupted,
     },
+    Signature {
+        parts: &["DB corrupted"],
+        cause: Cause::DatabaseCorrupted,
+    },
     // sc-client-db upgrade.rs: the image was rolled back over a migrated database.
     Signature {
         parts: &["Database version comes from future version of the client"],
@@ -50,7 +54,7 @@ const SIGNATURES: &[Signature] = &[
     },
     // sc-network: another genesis than the bootnodes'.
     Signature {
-        parts: &["Bootnode with peer id", "is on a different chain"],
+        parts: &["is on a different chain"],
         cause: Cause::WrongChain,
     },
     // sc-cli (the typo is the node's): a collator without a node key.
@@ -124,6 +128,11 @@ mod tests {
                 Cause::DatabaseCorrupted,
             ),
             ("Error: Input(\"Corruption: Bad metadata\")", Cause::DatabaseCorrupted),
+            (
+                "DB corrupted: bad checksum, attempting repair",
+                Cause::DatabaseCorrupted,
+            ),
+            ("Error: Input(\"Genesis is on a different chain\")", Cause::WrongChain),
             (
                 "Database version comes from future version of the client",
                 Cause::DatabaseNewer,

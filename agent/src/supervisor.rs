@@ -16,7 +16,7 @@ use anyhow::Context as _;
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
@@ -163,6 +163,8 @@ struct Supervisor {
     docker: Docker,
     published: watch::Sender<Arc<Snapshot>>,
     looks: mpsc::Sender<Look>,
+    /// Somebody wants to know about the host before its next round.
+    host_wanted: Arc<Notify>,
     phase: Phase,
     rounds: Vec<JoinHandle<()>>,
     active_since: Instant,
@@ -201,6 +203,7 @@ impl Supervisor {
             docker,
             published: watch::Sender::new(Arc::new(Snapshot::of(Status::default()))),
             looks,
+            host_wanted: Arc::default(),
             rounds: Vec::new(),
             active_since: Instant::now(),
             config,
@@ -231,12 +234,15 @@ impl Supervisor {
                 }
             }));
         }
-        let (looks, mut host) = (self.looks.clone(), Host::new(&self.config));
+        let (looks, mut host, wanted) = (self.looks.clone(), Host::new(&self.config), self.host_wanted.clone());
         let mut interval = tokio::time::interval(HOST_INTERVAL);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.rounds.push(tokio::spawn(async move {
             loop {
-                interval.tick().await;
+                tokio::select! {
+                    _ = interval.tick() => {}
+                    () = wanted.notified() => {}
+                }
                 if looks.send(Look::Host(host.look().await)).await.is_err() {
                     return;
                 }
@@ -257,7 +263,11 @@ impl Supervisor {
             }
             Notice::Container(container) => {
                 match &container {
-                    Container::Exited { exit, .. } => info!(code = exit.code, oom = exit.oom, "container exited"),
+                    Container::Exited { exit, .. } => {
+                        // It may have filled the disk.
+                        self.host_wanted.notify_one();
+                        info!(code = exit.code, oom = exit.oom, "container exited");
+                    }
                     container => info!(?container, "docker"),
                 }
                 self.look_at_container();
@@ -296,9 +306,9 @@ impl Supervisor {
 
     fn on_request(&mut self, request: api::Request) -> Event {
         let answer = self.machine.acknowledge(&request.command);
-        info!(command = ?request.command, answer, "operator");
+        info!(command = ?request.command, ?answer, "operator");
         // A client that has gone away does not take its command with it.
-        let _ = request.reply.send(Ok(answer));
+        let _ = request.reply.send(answer);
         if request.command == Command::Stop {
             self.executor.cancel_start();
         }
@@ -425,9 +435,13 @@ impl Supervisor {
         let now = self.clock.now();
         let (dir, state) = (self.config.agent.state_dir.clone(), self.machine.state().clone());
         let saved = tokio::task::spawn_blocking(move || state::save(&dir, now, &state)).await;
-        if let Ok(Err(error)) = saved {
-            warn!(%error, "failed to save the state");
-        }
+        self.facts.unsaved = match saved {
+            Ok(Err(error)) => {
+                warn!(%error, "failed to save the state");
+                Some(error.to_string())
+            }
+            _ => None,
+        };
     }
 
     /// Fills the history from the flight recorder, beside the loop.

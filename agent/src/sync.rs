@@ -243,6 +243,11 @@ impl Tracker {
         (self.alone, self.deserted, self.company) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
     }
 
+    /// Whether a window of any fault has begun.
+    pub fn is_in_trouble(&self) -> bool {
+        self.silent.is_some() || self.stuck != Lasting::default() || self.alone > Duration::ZERO
+    }
+
     /// Silence so far proves nothing: Docker itself did not answer either.
     pub fn forget_silence(&mut self) {
         self.silent = None;

@@ -9,9 +9,11 @@ use futures_util::{Stream, TryStreamExt};
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
 use tokio::net::UnixStream;
 use tokio::time::{sleep, timeout};
 
+use super::GIVES_UP;
 use crate::event::Command;
 use crate::status::{SCHEMA, Status};
 
@@ -141,6 +143,8 @@ impl Client {
 
     /// An answer's head, if it is one of success; otherwise the agent's words as the error.
     async fn send(&self, method: Method, path: &str, body: String) -> Result<Response<Incoming>, ClientError> {
+        let patience = i64::try_from(PATIENCE.as_millis()).unwrap_or(i64::MAX);
+        let gives_up = Timestamp::now().as_millisecond().saturating_add(patience);
         let stream = TokioIo::new(self.connect().await?);
         let (mut sender, connection) = hyper::client::conn::http1::handshake(stream)
             .await
@@ -151,6 +155,7 @@ impl Client {
             .method(method)
             .uri(path)
             .header("host", "t0rn-agent")
+            .header(GIVES_UP, gives_up)
             .body(Body::from(body))
             .map_err(|e| self.broken(e.to_string()))?;
         let answer = sender

@@ -130,6 +130,22 @@ async fn a_command_reaches_who_decides_and_the_words_come_back() {
 }
 
 #[tokio::test]
+async fn a_command_whose_client_was_told_that_it_failed_is_not_carried_out() {
+    let mut agent = agent(Log::Short, limits());
+    let body = serde_json::to_string(&Command::Stop).unwrap();
+    let post = |gives_up: i64| {
+        format!(
+            "POST /v1/command HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{GIVES_UP}: {gives_up}\r\n\
+             content-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    let answer = agent.raw_answer(&post(Timestamp::now().as_millisecond() - 1)).await;
+    assert!(answer.contains("too late"), "{answer}");
+    assert!(agent.commands.try_recv().is_err());
+}
+
+#[tokio::test]
 async fn a_command_nobody_answers_is_told_so_in_time() {
     let limits = Limits {
         request: Duration::from_millis(50),

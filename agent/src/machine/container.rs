@@ -24,6 +24,7 @@ impl Machine {
         let by_hand = !first && !ours;
         let ours = ours || self.state.echoes(now);
         self.on_docker_back(now);
+        self.state.unconfirmed_until = None;
         if let Container::Exited { at, .. }
         | Container::Signalled { at, .. }
         | Container::Stopped { at }
@@ -103,6 +104,7 @@ impl Machine {
         if !same_run {
             state.up_since = Some(now);
             state.echo_until = None;
+            state.restart_owed = false;
             state.signalled = None;
             state.trackers = self.policy.trackers();
             state.collation.begin_run();

@@ -8,7 +8,10 @@ impl Machine {
     pub(super) fn decide(&mut self, now: Time, actions: &mut Vec<Action>) -> Option<Action> {
         let state = &self.state;
         let failed_just_now = state.last_failure.is_some() && state.next_start.is_some_and(|t| t > now);
-        let blind = state.docker_down || !state.observed || matches!(state.seen, Seen::Unknown | Seen::Foreign);
+        let blind = state.docker_down
+            || state.unconfirmed_until.is_some_and(|until| now < until)
+            || !state.observed
+            || matches!(state.seen, Seen::Unknown | Seen::Foreign);
         if blind || failed_just_now {
             return None;
         }
@@ -21,7 +24,8 @@ impl Machine {
             Desired::Running => {}
         }
         let held_back = state.hold.is_some() || state.disk_stop || state.crash_loop;
-        if state.pause.is_some() && (!state.asked || held_back || state.seen.is_up()) {
+        let owed = state.restart_owed && state.seen.is_up();
+        if state.pause.is_some() && !owed && (!state.asked || held_back || state.seen.is_up()) {
             return None;
         }
         if let Some(cause) = state.hold {
@@ -64,6 +68,9 @@ impl Machine {
     }
 
     fn decide_running(&mut self, now: Time, actions: &mut Vec<Action>) -> Option<Action> {
+        if std::mem::take(&mut self.state.restart_owed) {
+            return Some(Action::Restart { cause: Cause::Operator });
+        }
         if !self.state.spec_matches {
             return Some(Action::Restart {
                 cause: Cause::SpecChanged,

@@ -54,6 +54,7 @@ impl Machine {
             self.state.observed = true;
             self.state.up_since = Some(now);
         }
+        self.state.unconfirmed_until = None;
         let context = self.context(now, chain);
         let windows = self.policy.windows;
         let Some(tracker) = self.state.trackers.get_mut(&chain) else {

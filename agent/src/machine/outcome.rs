@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Action, Cause, Machine, Seen};
+use super::{Action, Cause, Machine, STOP_MARGIN, Seen};
 use crate::event::{Container, Failure, Outcome, Time};
 use crate::sync::Tracker;
 
@@ -81,6 +81,10 @@ impl Machine {
                 self.state.health_restarts -= 1;
             }
         }
+        if kind == Failure::DockerUnreachable && !matches!(action, Action::Start { .. }) {
+            self.state.echo_until = Some(self.state.now + self.policy.stop_timeout + STOP_MARGIN);
+            self.state.restart_owed = *action == Action::Restart { cause: Cause::Operator };
+        }
         self.state.last_failure = Some((kind, error));
         if !matches!(action, Action::Start { .. }) {
             self.state.attempts = self.state.attempts.saturating_add(1);
@@ -100,6 +104,11 @@ impl Machine {
     pub(super) fn on_docker_back(&mut self, now: Time) {
         if std::mem::replace(&mut self.state.docker_down, false) {
             self.state.docker_back = Some(now);
+            // It may have been away for longer than the stop would have taken.
+            self.state.echo_until = self.state.echo_until.map(|until| until.max(now + STOP_MARGIN));
+            if matches!(self.state.last_failure, Some((Failure::DockerUnreachable, _))) {
+                self.state.last_failure = None;
+            }
             self.state.trackers.values_mut().for_each(Tracker::forget_silence);
         }
     }

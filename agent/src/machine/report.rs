@@ -94,7 +94,14 @@ impl Machine {
                 _ => Phase::Frozen,
             };
         }
+        // The relay chain alone says nothing of a parachain that is looked at and not known.
+        let parachain = self.state.trackers.get(&Chain::Parachain);
+        let unseen = matches!(verdicts.of(Chain::Parachain), Verdict::Unknown | Verdict::Starting)
+            && parachain.is_some_and(|t| t.answered() || t.last_error().is_some());
         let counts = |verdict| {
+            if unseen && verdict == Verdict::Synced {
+                return false;
+            }
             let mut chains = verdicts.iter().filter(|(_, found)| *found == verdict);
             chains.any(|(chain, _)| verdict != Verdict::Isolated || !self.blocks_arrive_beside(chain))
         };

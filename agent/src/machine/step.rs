@@ -6,6 +6,9 @@ use super::{Action, Cause, Desired, Machine, Pause, State};
 use crate::event::{Command, Event, Time};
 use crate::sync::Tracker;
 
+/// Docker is asked about the container as soon as it is back.
+const CONFIRMED_WITHIN: Duration = Duration::from_secs(5);
+
 impl Machine {
     /// Takes in one event at `now` and returns what has to be done about it, in order.
     ///
@@ -27,7 +30,12 @@ impl Machine {
             Event::ScrapeFailed { chain, error } => self.on_miss(now, chain, error),
             Event::Host(facts) => self.on_host(facts),
             Event::Activity(activity) => self.on_activity(now, activity),
-            Event::Docker { reachable: true } => self.on_docker_back(now),
+            Event::Docker { reachable: true } => {
+                if self.state.docker_down {
+                    self.state.unconfirmed_until = Some(now + CONFIRMED_WITHIN);
+                }
+                self.on_docker_back(now);
+            }
             Event::Docker { reachable: false } => self.on_docker_gone(),
             Event::Gap => self.forget_windows(),
             Event::Tick => {}
@@ -51,10 +59,16 @@ impl Machine {
             pause,
             settle,
             next_start,
+            unconfirmed_until,
             now,
             ..
         } = &self.state;
-        let deadlines = [pause.as_ref().map(|p| p.until), settle.map(|s| s.until), *next_start];
+        let deadlines = [
+            pause.as_ref().map(|p| p.until),
+            settle.map(|s| s.until),
+            *next_start,
+            *unconfirmed_until,
+        ];
         deadlines.into_iter().flatten().filter(|t| t > now).min()
     }
 
@@ -72,6 +86,7 @@ impl Machine {
                 state.next_start = None;
                 state.last_failure = None;
                 state.asked = false;
+                state.restart_owed = false;
             }
             Command::Start => self.take_up(now),
             Command::Restart { .. } => {
@@ -117,7 +132,8 @@ impl Machine {
     pub(super) fn forgive(&mut self) {
         self.state.cures.forgive();
         self.state.collation.forgive();
-        self.forget_windows();
+        let troubled = self.state.trackers.values_mut().filter(|t| t.is_in_trouble());
+        troubled.for_each(Tracker::forget_windows);
     }
 
     /// What a passed deadline turns into.

@@ -1,6 +1,8 @@
 //! Causes in words: what is wrong and what to do about it.
 
-use super::{Cause, Desired, Machine};
+use std::time::Duration;
+
+use super::{Cause, Desired, Machine, Seen};
 use crate::config::show_duration;
 use crate::event::Command;
 
@@ -44,6 +46,10 @@ impl Machine {
             Cause::DiskFull if !state.disk_stop => "the node ran out of space although data.path has some: \
                  look for another full disk or a quota (df -h, df -i), then t0rn-agent start"
                 .to_owned(),
+            Cause::Isolated if state.host.network_ok.is_none() => {
+                "no peers, and nobody can tell whether the host's network works: check it, ports and bootnodes"
+                    .to_owned()
+            }
             Cause::Operator if state.desired == Desired::Running => "an operator asked for it".to_owned(),
             Cause::NoCollation => {
                 let limit = self.policy.no_collation_after.unwrap_or_default();
@@ -62,14 +68,18 @@ impl Machine {
     }
 
     /// What an operator is told when a command is taken.
-    pub fn acknowledge(&self, command: &Command) -> String {
+    ///
+    /// Fails with the reason when it cannot be done now; what the operator wishes is kept all the same.
+    pub fn acknowledge(&self, command: &Command) -> Result<String, String> {
         let state = &self.state;
-        match command {
+        let wants_it_up = matches!(command, Command::Restart { .. } | Command::Start);
+        Ok(match command {
+            _ if wants_it_up && state.seen == Seen::Foreign => return Err(sentence(Cause::Foreign).to_owned()),
             Command::Restart { .. } if state.docker_down => {
-                "docker is unreachable, so nothing can be restarted: ask again when it is back".to_owned()
+                return Err("docker is unreachable, so nothing can be restarted: ask again when it is back".to_owned());
             }
-            Command::Restart { .. } | Command::Start if state.disk_stop => {
-                "the disk is nearly full: free or add space and the collator starts again".to_owned()
+            _ if wants_it_up && state.disk_stop => {
+                return Err("the disk is nearly full: free or add space and the collator starts again".to_owned());
             }
             Command::Restart { .. } if state.in_flight.is_some() => {
                 "another action is under way: nothing more to do".to_owned()
@@ -78,10 +88,15 @@ impl Machine {
             Command::Start if state.seen.is_up() => "the collator is running already".to_owned(),
             Command::Start => "starting the collator".to_owned(),
             Command::Stop => "stopping the collator; it stays stopped until t0rn-agent start".to_owned(),
-            Command::Pause { seconds, .. } => format!("automatic actions are paused for {seconds} s"),
+            Command::Pause { seconds, .. } => {
+                format!(
+                    "automatic actions are paused for {}",
+                    show_duration(Duration::from_secs(*seconds))
+                )
+            }
             Command::Resume if state.pause.is_none() => "automatic actions were not paused".to_owned(),
             Command::Resume => "automatic actions go on".to_owned(),
-        }
+        })
     }
 }
 

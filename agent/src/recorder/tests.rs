@@ -125,6 +125,26 @@ fn a_new_agent_goes_on_where_the_last_one_stopped() {
 }
 
 #[test]
+fn a_folder_that_is_removed_is_made_anew() {
+    let dir = tempdir().unwrap();
+    let flight = dir.path().join("flight");
+    let limits = Limits {
+        sync: Duration::ZERO,
+        ..limits(1 << 20, 1 << 16)
+    };
+    let recorder = Recorder::open(&flight, limits).unwrap();
+    recorder.event(Time(0), &sample(Chain::Parachain, 0));
+    assert!(recorder.flush(WAIT));
+    fs::remove_dir_all(&flight).unwrap();
+    // It is noticed at a sync; what was written into nowhere until then is lost.
+    for n in 1..=3 {
+        recorder.event(Time(n), &sample(Chain::Parachain, 2 * n));
+        assert!(recorder.flush(WAIT));
+    }
+    assert!(recorded(&flight).contains("1000003"));
+}
+
+#[test]
 fn a_torn_last_line_is_cut_off_and_recording_goes_on() {
     let dir = tempdir().unwrap();
     for torn in ["{\"t\":1.0,\"ev", "\0\0\0\0\0\0\0\0", &"x".repeat(10_000)] {

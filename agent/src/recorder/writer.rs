@@ -35,6 +35,7 @@ pub(super) struct Writer {
 }
 
 struct Open {
+    path: PathBuf,
     file: File,
     bytes: u64,
     /// When the oldest line that is not synced was written.
@@ -88,10 +89,14 @@ impl Writer {
 
     pub(super) fn sync(&mut self, now: Instant) {
         let Some(open) = &mut self.open else { return };
-        if open.unsynced.take().is_some()
-            && let Err(e) = open.file.sync_data()
-        {
+        if open.unsynced.take().is_none() {
+            return;
+        }
+        if let Err(e) = open.file.sync_data() {
             self.refused(now, &e);
+        } else if !open.path.exists() {
+            warn!(path = %open.path.display(), "the flight recorder's file was removed; it goes on in a new one");
+            self.open = None;
         }
     }
 
@@ -139,8 +144,10 @@ impl Writer {
             Some(file) if full || file.packed || file.bytes >= self.limits.file => file.number + 1,
             Some(file) => file.number,
         };
-        let (file, bytes) = files::open(&files::path(&self.dir, number))?;
+        let path = files::path(&self.dir, number);
+        let (file, bytes) = files::open(&path)?;
         self.open = Some(Open {
+            path,
             file,
             bytes,
             unsynced: None,

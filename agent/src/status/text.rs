@@ -48,7 +48,15 @@ impl Status {
         facts.push(row("agent", &self.agent_cells(&self.agent)));
 
         let mut lines = vec![self.answer()];
-        lines.extend(self.reason_lines(LINES.saturating_sub(facts.len() + 1)));
+        // What the answer says in full is not said twice.
+        let said = self
+            .reasons
+            .first()
+            .is_some_and(|r| *r == self.summary && lines[0].ends_with(&clean(r)));
+        lines.extend(reason_lines(
+            &self.reasons[usize::from(said)..],
+            LINES.saturating_sub(facts.len() + 1),
+        ));
         lines.append(&mut facts);
         if colour {
             paint(&mut lines, self);
@@ -68,27 +76,6 @@ impl Status {
             (None, true) => "nothing is known".to_owned(),
         };
         shorten(&format!("{word}: {rest}"), COLUMNS)
-    }
-
-    /// Each reason on as many lines as `room` allows, so that a cure can be read to its end.
-    fn reason_lines(&self, room: usize) -> Vec<String> {
-        let hidden = match self.reasons.len() {
-            n if n > room => n - room.saturating_sub(1),
-            _ => 0,
-        };
-        let shown = self.reasons.len() - hidden;
-        let mut lines = Vec::new();
-        for (i, reason) in self.reasons.iter().take(shown).enumerate() {
-            let kept_for_others = shown - i - 1 + usize::from(hidden > 0);
-            let share = room.saturating_sub(lines.len() + kept_for_others).max(1);
-            for (j, line) in wrap(&clean(reason), COLUMNS - 4, share).into_iter().enumerate() {
-                lines.push(format!("{}{line}", if j == 0 { "  - " } else { "    " }));
-            }
-        }
-        if hidden > 0 && room > 0 {
-            lines.push(format!("  … and {hidden} more"));
-        }
-        lines
     }
 
     /// Two lines a chain with their cells aligned, and a third when its exporter is not to be
@@ -274,6 +261,27 @@ fn collation_cells(c: &Collation) -> [String; 3] {
         format!("{} sent", known(c.sent, count)),
         format!("last built {last}"),
     ]
+}
+
+/// Each reason on as many lines as `room` allows, so that a cure can be read to its end.
+fn reason_lines(reasons: &[String], room: usize) -> Vec<String> {
+    let hidden = match reasons.len() {
+        n if n > room => n - room.saturating_sub(1),
+        _ => 0,
+    };
+    let shown = reasons.len() - hidden;
+    let mut lines = Vec::new();
+    for (i, reason) in reasons.iter().take(shown).enumerate() {
+        let kept_for_others = shown - i - 1 + usize::from(hidden > 0);
+        let share = room.saturating_sub(lines.len() + kept_for_others).max(1);
+        for (j, line) in wrap(&clean(reason), COLUMNS - 4, share).into_iter().enumerate() {
+            lines.push(format!("{}{line}", if j == 0 { "  - " } else { "    " }));
+        }
+    }
+    if hidden > 0 && room > 0 {
+        lines.push(format!("  … and {hidden} more"));
+    }
+    lines
 }
 
 fn next_text(n: &Next) -> String {

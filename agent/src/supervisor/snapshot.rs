@@ -11,7 +11,7 @@ use crate::docker::Detail;
 use crate::event::{Chain, Time};
 use crate::exporter::{Collation, Page};
 use crate::forecast::Forecast;
-use crate::machine::{Machine, Phase};
+use crate::machine::{Health, Machine, Phase};
 use crate::status::{self, Status};
 use crate::sync::Tracker;
 
@@ -23,6 +23,8 @@ pub(super) struct Facts {
     built: Option<(u64, Time)>,
     collation: Collation,
     pub(super) disk: Forecast,
+    /// Why the state could not be saved the last time.
+    pub(super) unsaved: Option<String>,
     pub(super) last_incident: Option<status::LastIncident>,
 }
 
@@ -63,12 +65,18 @@ pub(super) fn status(machine: &Machine, facts: &Facts, config: &Config, clock: &
     let detail = facts.detail.as_ref();
     let host = machine.host();
     let exit = machine.last_exit();
+    let mut reasons: Vec<_> = problems.into_iter().map(|p| p.text).collect();
+    let mut health = machine.health();
+    if let Some(error) = &facts.unsaved {
+        reasons.push(format!("a restart of the agent would forget what it knows: {error}"));
+        health = if health == Health::Ok { Health::Degraded } else { health };
+    }
     Status {
         time: Timestamp::now(),
-        health: machine.health(),
+        health,
         phase: Some(phase),
         summary: summary(machine, phase, now),
-        reasons: problems.into_iter().map(|p| p.text).collect(),
+        reasons,
         collator: status::Collator {
             container: Some(config.collator.container.clone()),
             image: Some(config.collator.image.clone()),

@@ -148,6 +148,8 @@ fn a_restart_that_docker_could_not_be_asked_for_was_none() {
     assert_eq!(rig.machine.budget_left(), 3);
     rig.failing = None;
     rig.event(crate::event::Event::Docker { reachable: true });
+    assert_eq!(rig.deeds().len(), 1, "what became of the container is asked first");
+    rig.run(5);
     assert_eq!(rig.deeds().len(), 2);
     assert_eq!(rig.machine.budget_left(), 2);
     assert_eq!(rig.judged(), []);

@@ -1,7 +1,7 @@
 //! Hands on the container from outside, and news that are late, stale or the echo of our own doing.
 
 use super::rig::*;
-use crate::event::{Container, Event, Exit, ScrapeError};
+use crate::event::{Container, Event, Exit, Failure, ScrapeError};
 use crate::machine::{Action, Cause, Health, Phase};
 
 #[test]
@@ -74,6 +74,29 @@ fn a_stop_without_news_of_the_end_is_a_stop_all_the_same() {
     rig.run(HOUR);
     assert_eq!(rig.deeds(), []);
     rig.expect(Phase::Stopped, Health::Critical);
+}
+
+#[test]
+fn an_engine_that_dies_during_our_own_stop_is_no_person_who_stops_it() {
+    let mut rig = Rig::synced();
+    rig.obeys = false;
+    rig.para.moves = false;
+    rig.run(10 * MINUTE);
+    assert_eq!(rig.deeds(), [restart(Cause::Stalled)]);
+    rig.signalled(15);
+    rig.fails(Failure::DockerUnreachable);
+    rig.event(Event::Docker { reachable: false });
+    rig.run(HOUR);
+    // The engine comes back, and ends what it finds: so it says.
+    rig.event(Event::Docker { reachable: true });
+    rig.exits(137, &[]);
+    rig.stopped();
+    rig.obeys = true;
+    rig.para.moves = true;
+    rig.run(MINUTE);
+    assert_eq!(rig.deeds().last(), Some(&start(Cause::Exited)));
+    rig.run(HOUR);
+    assert_eq!(rig.wrong(), []);
 }
 
 #[test]

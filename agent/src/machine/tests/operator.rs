@@ -1,7 +1,7 @@
 //! The operator wins, in every state.
 
 use super::rig::*;
-use crate::event::{Command, Container, Event, HostFacts, ScrapeError};
+use crate::event::{Command, Container, Event, Failure, HostFacts, ScrapeError};
 use crate::machine::{Action, Cause, Health, Phase};
 
 const RESTART: fn() -> Command = || Command::Restart {
@@ -226,7 +226,11 @@ fn restart_without_docker_or_room_does_nothing_and_says_so() {
     rig.event(Event::Docker { reachable: false });
     rig.command(RESTART());
     assert_eq!(rig.deeds(), []);
-    assert!(rig.machine.acknowledge(&RESTART()).contains("docker is unreachable"));
+    assert!(
+        rig.machine
+            .acknowledge(&RESTART())
+            .is_err_and(|e| e.contains("docker is unreachable"))
+    );
 
     let mut rig = Rig::synced();
     rig.obeys = false;
@@ -237,7 +241,44 @@ fn restart_without_docker_or_room_does_nothing_and_says_so() {
     rig.run(MINUTE);
     rig.command(RESTART());
     assert_eq!(rig.deeds(), [Action::Stop { cause: Cause::DiskFull }]);
-    assert!(rig.machine.acknowledge(&RESTART()).contains("disk"));
+    assert!(rig.machine.acknowledge(&RESTART()).is_err_and(|e| e.contains("disk")));
+}
+
+#[test]
+fn a_restart_that_a_hanging_engine_did_not_carry_out_is_owed() {
+    let mut rig = Rig::synced();
+    rig.failing = Some(Failure::DockerUnreachable);
+    rig.command(RESTART());
+    rig.event(Event::Docker { reachable: false });
+    rig.run(MINUTE);
+    rig.failing = None;
+    rig.event(Event::Docker { reachable: true });
+    assert_eq!(rig.wrong(), [], "what failed is not told for good");
+    rig.run(MINUTE);
+    assert_eq!(rig.deeds(), [restart(Cause::Operator), restart(Cause::Operator)]);
+}
+
+#[test]
+fn start_of_what_runs_well_changes_nothing() {
+    let mut rig = Rig::synced();
+    let before = (rig.machine.phase(), rig.machine.health());
+    for command in [Command::Start, Command::Resume] {
+        rig.command(command);
+        assert_eq!((rig.machine.phase(), rig.machine.health()), before);
+    }
+}
+
+#[test]
+fn a_foreign_container_is_a_reason_to_decline() {
+    let mut rig = Rig::synced();
+    rig.event(Event::Container(Container::Foreign));
+    for command in [Command::Start, RESTART()] {
+        assert!(
+            rig.machine
+                .acknowledge(&command)
+                .is_err_and(|e| e.contains("not managed by this agent"))
+        );
+    }
 }
 
 #[test]
@@ -251,5 +292,9 @@ fn only_one_action_is_ever_under_way() {
     (rig.para.error, rig.relay.error) = (Some(ScrapeError::Timeout), Some(ScrapeError::Timeout));
     rig.run(HOUR);
     assert_eq!(rig.deeds(), [restart(Cause::Operator)]);
-    assert!(rig.machine.acknowledge(&RESTART()).contains("under way"));
+    assert!(
+        rig.machine
+            .acknowledge(&RESTART())
+            .is_ok_and(|a| a.contains("under way"))
+    );
 }

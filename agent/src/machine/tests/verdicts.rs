@@ -1,7 +1,7 @@
 //! The words: verdicts with both chains considered, phases, health, notices, deadlines.
 
 use super::rig::*;
-use crate::event::{Activity, Chain, Event, Sample};
+use crate::event::{Activity, Chain, Event, Sample, ScrapeError};
 use crate::machine::{Cause, Health, Machine, Phase, Policy};
 use crate::sync::Verdict;
 
@@ -149,6 +149,14 @@ fn a_trace_without_any_container_news_is_judged_too() {
     (rig.para.moves, rig.para.behind) = (false, 5_000);
     rig.run(6 * MINUTE);
     assert_eq!(rig.deeds(), [restart(Cause::Stalled)]);
+}
+
+#[test]
+fn a_relay_chain_in_sync_says_nothing_of_a_parachain_that_does_not_answer() {
+    let mut rig = Rig::synced();
+    rig.para.error = Some(ScrapeError::Timeout);
+    rig.run(MINUTE);
+    assert_eq!(rig.machine.phase(), Phase::Starting);
 }
 
 #[test]
