@@ -5,6 +5,8 @@ CACHE  := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/t0rn-agent
 OUT    := $(abspath $(or $(CARGO_TARGET_DIR),target))
 TRIPLE := x86_64-unknown-linux-gnu
 STATIC := $(OUT)/$(TRIPLE)/release
+# Packed relocations are a twentieth of the file, and of the resident memory.
+STATIC_FLAGS := -C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs
 # Tools that tests/setup keeps outside the tree.
 export PATH := $(CACHE)/bin:$(PATH)
 # What the tests and the benchmark are about.
@@ -31,7 +33,7 @@ test: ## everything: format, lints, unit tests, a real engine, a booted machine,
 check: fmt clippy unit ## the quick loop: format, lints, unit tests
 
 build: ## the static release binary: target/release/t0rn-agent
-	RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --release --workspace --bins --target $(TRIPLE)
+	RUSTFLAGS='$(STATIC_FLAGS)' cargo build --locked --release --workspace --bins --target $(TRIPLE)
 	@install -D -t $(OUT)/release $(STATIC)/t0rn-agent
 
 deb: build ## the Debian package: target/debian/t0rn-agent_VERSION_amd64.deb

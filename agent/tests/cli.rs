@@ -350,10 +350,12 @@ fn notify_test_exits_with_what_became_of_the_message() {
     assert!(done.err.contains("write its URL to notify.webhook"), "{done:?}");
 
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut config = fs::read_to_string(place.config()).unwrap();
-    let url = format!("http://{}/S3CR3T", listener.local_addr().unwrap());
-    config.push_str(&["[notify]\nwebhook = '", &url, "'\n"].concat());
-    fs::write(place.config(), config).unwrap();
+    let config = fs::read_to_string(place.config()).unwrap();
+    let webhook = format!(
+        "[notify]\nwebhook = 'http://{}/S3CR3T'\n",
+        listener.local_addr().unwrap()
+    );
+    fs::write(place.config(), config + &webhook).unwrap();
     let server = thread::spawn(move || {
         for answer in ["204 No Content", "404 Not Found"] {
             let (mut stream, _) = listener.accept().unwrap();
