@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use serde_json::Value;
 use t0rn_agent_tests::agent::{Agent, binary};
 use t0rn_agent_tests::engine::Engine;
 use t0rn_agent_tests::wait;
@@ -105,6 +106,34 @@ fn with_the_agent_down_status_tells_what_docker_knows() -> Result<()> {
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.code() == Some(3), "{output:?}");
     ensure!(said.contains(agent.container()) && said.contains("running"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn check_passes_beside_a_healthy_collator_and_fails_with_the_remedy_where_something_is_wrong() -> Result<()> {
+    let engine = Engine::shared()?;
+    let mut agent = Agent::running(&engine, "check", &[])?;
+    let check = |agent: &Agent, code: i32| -> Result<Value> {
+        let output = agent.cli(["check", "--json"])?;
+        ensure!(output.status.code() == Some(code), "{output:?}");
+        Ok(serde_json::from_slice(&output.stdout)?)
+    };
+    let found = |report: &Value, check: &str| -> Value {
+        let checks = report["checks"].as_array().cloned().unwrap_or_default();
+        checks.into_iter().find(|f| f["check"] == check).unwrap_or_default()
+    };
+    let report = check(&agent, 0)?;
+    for passed in ["agent", "docker", "image", "container", "exporters", "data"] {
+        ensure!(found(&report, passed)["result"] == "pass", "{passed}: {report}");
+    }
+
+    agent.set("collator.image", "t0rn-agent-test/no-such-image:1")?;
+    agent.set("collator.pull", "never")?;
+    let image = found(&check(&agent, 1)?, "image");
+    ensure!(
+        image["result"] == "fail" && image["text"].to_string().contains("no-such-image"),
+        "{image}"
+    );
     Ok(())
 }
 

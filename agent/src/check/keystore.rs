@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use super::Finding;
 use crate::config::{Config, User};
 
-/// Rights of group and others.
-const OTHERS: u32 = 0o077;
+/// What others may not have: of a key, any right; of its folder, which the node makes readable, the right to write.
+const KEY: u32 = 0o077;
+const FOLDER: u32 = 0o022;
 
 pub(super) fn look(config: &Config) -> Finding {
     let stores = stores(config);
@@ -73,7 +74,7 @@ fn judge(store: &Path, user: Option<User>) -> Result<usize, Fault> {
             store.display()
         ))
     };
-    alone(store, "700", user)?;
+    alone(store, FOLDER, "go-w", user)?;
     let mut keys = 0;
     for entry in fs::read_dir(store).map_err(cannot)? {
         let entry = entry.map_err(cannot)?;
@@ -82,18 +83,18 @@ fn judge(store: &Path, user: Option<User>) -> Result<usize, Fault> {
         let is_key = name.len() >= 8 && name.to_string_lossy().chars().all(|c| c.is_ascii_hexdigit());
         if is_key {
             keys += 1;
-            alone(&entry.path(), "600", user)?;
+            alone(&entry.path(), KEY, "600", user)?;
         }
     }
     Ok(keys)
 }
 
-/// Whether only the collator may read it.
-fn alone(path: &Path, mode: &str, user: Option<User>) -> Result<(), Fault> {
+/// Whether it is the collator's own, and others have none of the rights in `kept`.
+fn alone(path: &Path, kept: u32, mode: &str, user: Option<User>) -> Result<(), Fault> {
     let shown = path.display();
     let meta = fs::metadata(path)
         .map_err(|error| Fault::Unreadable(format!("{shown} cannot be looked at ({error}): run this as root")))?;
-    if meta.mode() & OTHERS != 0 {
+    if meta.mode() & kept != 0 {
         let found = meta.mode() & 0o777;
         return Err(Fault::Wrong(format!(
             "{shown} has mode {found:o}, others may use the keys: chmod {mode} {shown}"

@@ -118,6 +118,8 @@ fn keys_that_others_can_read_fail_and_a_collator_without_keys_is_warned_of() {
     mode(&key, 0o600);
     assert_eq!(keystore::look(&config).result, Grade::Pass);
     mode(&store, 0o755);
+    assert_eq!(keystore::look(&config).result, Grade::Pass, "as the node makes it");
+    mode(&store, 0o777);
     assert_eq!(keystore::look(&config).result, Grade::Fail);
     config.collator.command.clear();
     config.data.path = dir.path().join("empty");

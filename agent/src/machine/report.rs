@@ -262,9 +262,11 @@ impl Machine {
         let oom = state.last_exit.as_ref().is_some_and(|e| e.oom);
         add(oom && !self.ran_long(), Cause::OutOfMemory);
         add(state.collation.is_lacking(), Cause::NoCollation);
-        if let Some(cause) = state.hold {
-            causes.push(cause);
-        }
+        causes.extend(
+            state
+                .hold
+                .filter(|cause| !(state.disk_stop && *cause == Cause::DiskFull)),
+        );
         match &state.in_flight {
             // Being cured is not being well.
             Some(Action::Restart { cause }) if Cause::HEALTH.contains(cause) => causes.push(*cause),

@@ -116,6 +116,7 @@ fn an_exit_for_want_of_room_is_held_until_there_is_room() {
             ..healthy_host()
         });
         rig.run(2 * MINUTE);
+        assert_eq!(rig.wrong(), if free == 0 { vec![Cause::DiskFull] } else { vec![] });
     }
     assert_eq!(rig.deeds()[1..], [start(Cause::DiskFreed)]);
 }
