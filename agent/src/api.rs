@@ -52,13 +52,15 @@ pub struct Handle {
     pub docker: Docker,
 }
 
+/// What is done about a command, or why nothing is; in words for the operator.
+pub type Answer = Result<String, String>;
+
 /// A command on its way to whoever decides.
 #[derive(Debug)]
 pub struct Request {
     pub command: Command,
-    /// What is done about it, or why nothing is; in words for the operator. To be sent as soon as that is
-    /// decided: the client waits 8 s.
-    pub reply: oneshot::Sender<Result<String, String>>,
+    /// The client waits 8 s for it.
+    pub reply: oneshot::Sender<Answer>,
 }
 
 /// Answers clients until `shutdown`, then removes the socket and gives open answers a second to end.

@@ -16,7 +16,7 @@ use anyhow::Context as _;
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
@@ -167,6 +167,8 @@ struct Supervisor {
     host_wanted: Arc<Notify>,
     phase: Phase,
     rounds: Vec<JoinHandle<()>>,
+    /// What an operator is told once the command is taken in, on disk, and to be seen in the status.
+    reply: Option<(oneshot::Sender<api::Answer>, api::Answer)>,
     active_since: Instant,
     /// Held for as long as the agent lives.
     _lock: Lock,
@@ -205,6 +207,7 @@ impl Supervisor {
             looks,
             host_wanted: Arc::default(),
             rounds: Vec::new(),
+            reply: None,
             active_since: Instant::now(),
             config,
             _lock: lock,
@@ -307,8 +310,7 @@ impl Supervisor {
     fn on_request(&mut self, request: api::Request) -> Event {
         let answer = self.machine.acknowledge(&request.command);
         info!(command = ?request.command, ?answer, "operator");
-        // A client that has gone away does not take its command with it.
-        let _ = request.reply.send(answer);
+        self.reply = Some((request.reply, answer));
         if request.command == Command::Stop {
             self.executor.cancel_start();
         }
@@ -383,6 +385,10 @@ impl Supervisor {
             info!(phase = phase.name(), health = self.machine.health().name(), "phase");
         }
         self.publish();
+        if let Some((reply, answer)) = self.reply.take() {
+            // A client that has gone away does not take its command with it.
+            let _ = reply.send(answer);
+        }
     }
 
     fn take(&mut self, action: Action, news: &mut Vec<Message>) {
