@@ -146,7 +146,7 @@ pub struct Collator {
 pub struct Restarts {
     /// Restarts by the agent for health's sake.
     pub health: Option<u64>,
-    /// Starts after the container ended by itself.
+    /// Ends that the agent did not ask for.
     pub crash: Option<u64>,
     /// Health restarts still allowed in the running window.
     pub budget_left: Option<u64>,

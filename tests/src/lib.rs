@@ -7,6 +7,7 @@ pub mod agent;
 pub mod browser;
 pub mod client;
 pub mod container;
+pub mod documents;
 pub mod engine;
 pub mod fakes;
 pub mod hook;

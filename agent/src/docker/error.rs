@@ -98,10 +98,11 @@ impl Error {
     pub fn failure(&self) -> Failure {
         match self {
             Self::Unreachable { .. } => Failure::DockerUnreachable,
-            Self::Foreign { .. } | Self::Occupied { .. } => Failure::Foreign,
+            Self::Foreign { .. } => Failure::Foreign,
             Self::Image { .. } => Failure::Image,
             Self::Executable { .. } => Failure::Executable,
-            Self::Busy { .. }
+            Self::Occupied { .. }
+            | Self::Busy { .. }
             | Self::Network { .. }
             | Self::PortTaken { .. }
             | Self::Path { .. }

@@ -136,10 +136,15 @@ fn sentence(cause: Cause) -> &'static str {
         Cause::WrongChain => {
             "the node is on another chain than its bootnodes: mend the chain spec, then t0rn-agent start"
         }
-        Cause::NoNetworkKey => "a collator needs a node key: give --node-key-file, then t0rn-agent start",
-        Cause::BadArguments => "the node does not accept its arguments: mend collator.command, then restart the agent",
+        Cause::NoNetworkKey => {
+            "a collator needs a node key: give --node-key-file, restart the agent, then t0rn-agent start"
+        }
+        Cause::BadArguments => {
+            "the node does not accept its arguments: mend collator.command, restart the agent, then t0rn-agent start"
+        }
         Cause::MissingExecutable => {
-            "the image has no such executable: mend collator.image or collator.command, then t0rn-agent start"
+            "the image has no such executable: mend collator.image or collator.command, restart the agent, \
+             then t0rn-agent start"
         }
         Cause::DiskFull => {
             "the disk is nearly full, so the collator was stopped: free or add space and it starts again"

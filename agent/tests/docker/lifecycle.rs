@@ -163,6 +163,8 @@ async fn a_foreign_container_that_runs_on_the_data_prevents_the_start() {
         matches!(&error, Error::Occupied { name, .. } if *name == other),
         "{error}"
     );
+    // Tried again, and told in its own words: it is not our container that is another's.
+    assert_eq!(error.failure(), Failure::Other);
     assert_eq!(world.running().await, [other]);
 }
 

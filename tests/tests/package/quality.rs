@@ -5,9 +5,10 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use t0rn_agent_tests::documents::{commands, is_about_the_host};
 use t0rn_agent_tests::{skip, wait};
 
-use crate::host::{INSTALL, built, machine, package, wait_watched};
+use crate::host::{INSTALL, built, machine, package, running, wait_watched};
 use crate::machine_or_skip;
 
 #[test]
@@ -74,13 +75,7 @@ fn the_quick_start_works_word_by_word() -> Result<()> {
     machine_or_skip!();
     let machine = machine()?;
     machine.ok(WORLD)?;
-    let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no workspace")?;
-    let text = fs::read_to_string(top.join("docs/quick-start.md"))?;
-    let blocks = text
-        .split("```sh\n")
-        .skip(1)
-        .filter_map(|rest| rest.split("```").next());
-    let commands: Vec<_> = blocks.flat_map(str::lines).collect();
+    let commands = commands("quick-start.md")?;
     ensure!(commands.len() > 15, "{commands:?}");
     for command in commands {
         let output = machine.run(&format!("cd /root && {command}"))?;
@@ -92,6 +87,22 @@ fn the_quick_start_works_word_by_word() -> Result<()> {
         ensure!(output.status.success() || early, "{command}: {output:?}");
         if command == "t0rn-agent status" {
             wait_watched(&machine)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_the_pages_say_to_ask_the_host_has_an_answer() -> Result<()> {
+    machine_or_skip!();
+    let machine = running()?;
+    // The tests with an engine follow all other lines of these pages.
+    for name in ["your-own-chain.md", "status.md", "troubleshooting.md"] {
+        for command in commands(name)?.iter().filter(|line| is_about_the_host(line)) {
+            ensure!(
+                !machine.ok(command)?.is_empty() || command.contains(" restart "),
+                "{command} says nothing"
+            );
         }
     }
     Ok(())
