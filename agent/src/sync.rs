@@ -116,8 +116,9 @@ pub struct Tracker {
     deserted: Duration,
     /// Observed time with peers since it was last alone.
     company: Duration,
-    /// Observed time that the host's network has been down, and that the relay chain has been syncing.
+    /// Observed time that the host's network has been down, and up since; and that the relay chain has been syncing.
     offline: Duration,
+    online: Duration,
     waiting: Duration,
     pace: Pace,
     was_synced: bool,
@@ -149,6 +150,7 @@ impl Tracker {
             deserted: Duration::ZERO,
             company: Duration::ZERO,
             offline: Duration::ZERO,
+            online: Duration::ZERO,
             waiting: Duration::ZERO,
             pace: Pace::default(),
             was_synced: false,
@@ -425,12 +427,17 @@ impl Tracker {
         }
         if context.network_down {
             self.offline += passed;
+            self.online = Duration::ZERO;
             if self.offline > windows.stall_after / BLINK {
                 (self.deserted, self.stuck) = (Duration::ZERO, Lasting::default());
             }
             return;
         }
-        self.offline = Duration::ZERO;
+        self.online += passed;
+        if self.online >= windows.stall_after / BLINK {
+            // A network that comes and goes is none.
+            self.offline = Duration::ZERO;
+        }
         if sample.peers == Some(0) {
             // The distance is unknown now: for being stuck this time neither counts nor clears.
             self.deserted += passed;

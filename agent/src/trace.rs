@@ -354,13 +354,15 @@ fn operator_line(time: Time, command: &Command) -> Line {
 
 /// The kind of failure behind a word, also another tool's. One that we do not know says that nothing could be read.
 fn scrape_error(word: &str) -> ScrapeError {
-    const WORDS: [(&str, ScrapeError); 9] = [
+    const WORDS: [(&str, ScrapeError); 11] = [
         ("http", ScrapeError::HttpStatus),
         ("status", ScrapeError::HttpStatus),
         ("large", ScrapeError::TooLarge),
         ("big", ScrapeError::TooLarge),
         ("pars", ScrapeError::Unparsable),
         ("garbage", ScrapeError::Unparsable),
+        ("invalid", ScrapeError::Unparsable),
+        ("bad", ScrapeError::Unparsable),
         ("missing", ScrapeError::MetricMissing),
         ("refused", ScrapeError::Refused),
         ("time", ScrapeError::Timeout),

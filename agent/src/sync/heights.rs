@@ -36,6 +36,10 @@ impl Heights {
             return imported;
         }
         self.sunk = Duration::ZERO;
+        // Finality does not fall; where it did all the same, it goes on from there.
+        if self.finalized.zip(sample.finalized).is_some_and(is_far_below) {
+            self.finalized = sample.finalized;
+        }
         let rose = |high: &mut Option<u64>, height: Option<u64>| {
             let before = *high;
             *high = before.max(height);

@@ -27,6 +27,17 @@ fn a_network_that_fails_for_a_moment_starts_nothing_anew() {
 }
 
 #[test]
+fn a_network_that_comes_and_goes_is_none() {
+    let mut look = Look::at(Chain::Parachain);
+    look.see(at(10, 10, 0));
+    for _ in 0..20 {
+        look.context.network_down = !look.context.network_down;
+        look.see_for(60, &at(10, 10, 0));
+        assert!(look.tracker.deserted() < WINDOWS.isolated_after);
+    }
+}
+
+#[test]
 fn a_peer_that_comes_and_goes_is_no_company() {
     let mut look = Look::at(Chain::Parachain);
     look.see(at(10, 10, 0));
