@@ -52,13 +52,14 @@ fmt:
 
 clippy:
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked -p t0rn-agent-tests --test package -- -D warnings
 
 unit:
 	cargo test --locked -p t0rn-agent --lib --bins --test cli --test systemd
 
 engine: build
 	@tests/setup prometheus || true # without it, the tests that need it say that they are skipped
-	@tests/setup chromium || true # the same
+	@for tool in chromium jq; do tests/setup $$tool || true; done # the same
 	tests/with-engine.sh cargo test --locked -p t0rn-agent --test docker
 	tests/with-engine.sh cargo test --locked -p t0rn-agent-tests --no-fail-fast
 
