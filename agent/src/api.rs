@@ -156,6 +156,9 @@ fn within_bounds(command: Command) -> Result<Command, String> {
         Command::Restart { reason } | Command::Pause { reason, .. } => reason,
         Command::Stop | Command::Start | Command::Resume => return Ok(command),
     };
+    if reason.contains(char::is_control) {
+        return Err("the reason has to be one line of plain text".to_owned());
+    }
     match reason.chars().count() {
         n if n > REASON_MAX => Err(format!("the reason has {n} characters, at most {REASON_MAX} are kept")),
         _ => Ok(command),

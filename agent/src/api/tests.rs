@@ -206,6 +206,7 @@ async fn what_is_no_command_is_refused_with_the_reason() {
             "from 1 s to 30 days",
         ),
         (&long, "301 characters"),
+        (r#"{"command": "restart", "reason": "a\nb"}"#, "one line"),
     ] {
         let answer = agent.raw_answer(&post(body)).await;
         assert!(answer.starts_with("HTTP/1.1 400") && answer.contains(words), "{answer}");

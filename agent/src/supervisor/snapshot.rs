@@ -193,6 +193,13 @@ fn summary(machine: &Machine, phase: Phase, now: Time) -> String {
 fn syncing(chain: Chain, tracker: &Tracker) -> Option<String> {
     let sample = tracker.sample()?;
     let (best, target) = (sample.best?, sample.target?);
+    if tracker.behind().is_none() {
+        // What the node then calls its target is its own height.
+        return Some(format!(
+            "{} #{best}, without peers nobody knows how far it is behind",
+            chain.name()
+        ));
+    }
     let tenths = u128::from(best) * 1000 / u128::from(target.max(1));
     let (speed, eta) = tracker.speed();
     let speed = speed.map(|s| format!(", {s:.1} blocks/s")).unwrap_or_default();
