@@ -19,6 +19,8 @@ pub(crate) struct News {
 pub(crate) struct Desk {
     /// Over since a restart: whether that helped is told when it has shown.
     awaited: BTreeSet<Cause>,
+    /// What was told as a problem and is not over: a start that answers it is no news.
+    told: BTreeSet<Cause>,
 }
 
 impl Desk {
@@ -49,11 +51,16 @@ impl Desk {
                 action: None,
                 helped: None,
             };
+            if matches!(action, Action::Notify { over: true, .. }) {
+                self.told.remove(&cause);
+            }
             match action {
+                Action::Start { .. } if self.told.contains(&cause) => {}
                 // The action says what it answers, the judgement that it is back or gone.
                 Action::Notify { over: false, .. } => {
                     self.awaited.remove(&cause);
                     if !acts_on(cause) && !judges(cause) {
+                        self.told.insert(cause);
                         news.push(plain);
                     }
                 }

@@ -107,6 +107,16 @@ fn trouble_that_is_back_before_it_was_judged_is_not_called_over() {
 }
 
 #[test]
+fn a_start_that_answers_what_was_told_is_no_news_of_its_own() {
+    let (mut desk, cause) = (Desk::default(), Cause::Killed);
+    let start = Action::Start { cause };
+    assert_eq!(told(&mut desk, &[begins(cause)], &[]), ["problem killed"]);
+    assert!(told(&mut desk, std::slice::from_ref(&start), &[]).is_empty());
+    assert_eq!(told(&mut desk, &[ends(cause)], &[]), ["over killed"]);
+    assert_eq!(told(&mut desk, &[start], &[]), ["action killed start"]);
+}
+
+#[test]
 fn conditions_begin_and_end_and_what_people_ask_for_is_no_incident() {
     let mut desk = Desk::default();
     assert_eq!(told(&mut desk, &[begins(Cause::DiskLow)], &[]), ["problem disk_low"]);
