@@ -184,9 +184,7 @@ async fn keep(
         page(Chain::Parachain),
         page(Chain::Relaychain)
     );
-    let mut secrets = recorder::secrets(&config.collator.command, &config.collator.env);
-    secrets.extend(config.notify.webhook.clone());
-    secrets.extend(docker.registry_password());
+    let secrets = secrets(config, docker);
     let mut capsule = Capsule {
         unix_ms: Timestamp::now().as_millisecond(),
         cause: action.cause().name().to_owned(),
@@ -222,4 +220,12 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+/// Texts that nobody is told: neither an incident nor a message may hold them.
+pub(super) fn secrets(config: &Config, docker: &Docker) -> Vec<String> {
+    let mut secrets = recorder::secrets(&config.collator.command, &config.collator.env);
+    secrets.extend(config.notify.webhook.clone());
+    secrets.extend(docker.registry_password());
+    secrets
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::actions::is_incident;
+use super::actions::{is_incident, secrets};
 use crate::config::Config;
 use crate::docker::Docker;
 use crate::host::Host;
@@ -116,19 +116,10 @@ impl Open {
             cause: Some(cause),
             severity: is_wrong.then(|| machine.severity(cause)),
             health: machine.health(),
-            text: recorder::redacted(&text, &self.secrets()),
+            text: recorder::redacted(&text, &secrets(&self.config, &self.docker)),
             action,
             incident: None,
             helped,
         }
-    }
-
-    /// Texts that must not be told.
-    fn secrets(&self) -> Vec<String> {
-        let collator = &self.config.collator;
-        let mut secrets = recorder::secrets(&collator.command, &collator.env);
-        secrets.extend(self.config.notify.webhook.clone());
-        secrets.extend(self.docker.registry_password());
-        secrets
     }
 }
