@@ -12,7 +12,7 @@ locals {
     "t0rn-agent:name"       = var.name
     "t0rn-agent:baked-from" = var.source_chain_snapshot != "" ? var.source_chain_snapshot : (var.seed_url != "" ? "seed" : "genesis")
   })
-  as_root = "chmod +x '{{ .Path }}'; {{ .Vars }} sudo --preserve-env=DEBIAN_FRONTEND,DEB,DOWNLOADS,SEED_URL,SEED_SHA256,WITHIN,CREDIBLE,DEADLINE '{{ .Path }}'"
+  as_root = "chmod +x '{{ .Path }}'; {{ .Vars }} sudo --preserve-env=DEBIAN_FRONTEND,DEB,DOWNLOADS,CHAIN_VOLUME,SEED_URL,SEED_SHA256,WITHIN,CREDIBLE,DEADLINE '{{ .Path }}'"
 }
 
 source "amazon-ebs" "image" {
@@ -132,7 +132,7 @@ build {
   }
 
   provisioner "shell" {
-    environment_vars = ["DEBIAN_FRONTEND=noninteractive", "DEB=/tmp/t0rn/agent.deb", "DOWNLOADS=/tmp/t0rn/downloads"]
+    environment_vars = ["DEBIAN_FRONTEND=noninteractive", "DEB=/tmp/t0rn/agent.deb", "DOWNLOADS=/tmp/t0rn/downloads", "CHAIN_VOLUME=${var.chain_volume}"]
     execute_command  = local.as_root
     inline_shebang   = "/bin/bash -e"
     inline           = ["bash /tmp/t0rn/ami/install.sh", "bash /tmp/t0rn/ami/harden.sh"]
@@ -157,8 +157,10 @@ build {
     execute_command = local.as_root
     inline_shebang  = "/bin/bash -e"
     inline = [
+      # Cleaning empties /tmp, and takes the right to be root from whoever asks for it later.
+      "install -m 755 /tmp/t0rn/validate /run/validate",
       "bash /tmp/t0rn/ami/clean.sh",
-      "install -m 755 /tmp/t0rn/validate /run/validate && rm -rf /tmp/t0rn",
+      "rm -rf /tmp/t0rn",
       var.before_validation != "" ? var.before_validation : ":",
       "/run/validate bake",
       "sync",

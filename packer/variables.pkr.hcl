@@ -209,6 +209,16 @@ variable "custom_endpoint_ec2" {
   }
 }
 
+variable "chain_volume" {
+  type        = string
+  description = "Where a machine of the image looks for the chain: none is for tests, whose machine has it mounted."
+  default     = "LABEL=t0rn-chain"
+  validation {
+    condition     = contains(["LABEL=t0rn-chain", "none"], var.chain_volume)
+    error_message = "The chain_volume is LABEL=t0rn-chain, or none for a test."
+  }
+}
+
 variable "ssh_host" {
   type    = string
   default = ""

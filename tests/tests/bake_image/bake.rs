@@ -1,0 +1,168 @@
+//! Packer bakes an image of a machine with a chain, and of nothing else.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use t0rn_agent_tests::machine::Machine;
+use t0rn_agent_tests::skip;
+
+use crate::account::{Account, REGION, impossible, said, top};
+use crate::boot;
+use crate::builder::{Builder, certificate};
+
+const CHAIN: &str = "/var/lib/t0rn-collator";
+
+/// What may be on no image: who plants it, and the check that finds it.
+const FORBIDDEN: [(&str, &str, &str); 10] = [
+    (
+        "a host key",
+        "touch /etc/ssh/ssh_host_ed25519_key",
+        "ssh_host_keys",
+    ),
+    (
+        "an authorized key",
+        "mkdir -p /root/.ssh && echo ssh-ed25519 AAAA >/root/.ssh/authorized_keys",
+        "authorized_keys",
+    ),
+    ("a machine id", "cat /proc/sys/kernel/random/uuid | tr -d - >/etc/machine-id", "machine_id"),
+    (
+        "the parachain's keystore",
+        "mkdir -p $CHAIN/chains/t0rn/keystore && touch $CHAIN/chains/t0rn/keystore/617572611234",
+        "chain_keys",
+    ),
+    (
+        "the relay chain's keystore",
+        "mkdir -p $CHAIN/polkadot/chains/rococo/keystore && touch $CHAIN/polkadot/chains/rococo/keystore/617572611234",
+        "chain_keys",
+    ),
+    (
+        "a node key",
+        "mkdir -p $CHAIN/polkadot/chains/rococo/network && touch $CHAIN/polkadot/chains/rococo/network/secret_ed25519",
+        "chain_keys",
+    ),
+    ("a shell's history", "echo ls >/root/.bash_history", "shell_history"),
+    (
+        "an instance of cloud-init",
+        "mkdir -p /var/lib/cloud/instances/i-1 && echo x >/var/lib/cloud/instances/i-1/user-data.txt",
+        "cloud_init_instance",
+    ),
+    (
+        "credentials of Docker",
+        "mkdir -p /root/.docker && echo '{}' >/root/.docker/config.json",
+        "docker_credentials",
+    ),
+    ("a file that the chain does not have", "touch $CHAIN/backup.key", "certificate"),
+];
+
+#[test]
+fn an_image_is_baked_refused_for_each_forbidden_thing_and_boots_twice_at_the_baked_height() -> Result<()> {
+    if let Some(reason) = Machine::impossible().or_else(impossible) {
+        skip!(reason);
+    }
+    let account = Account::open()?;
+    let builder = Builder::boot(&account)?;
+    let folder = tempfile::Builder::new().prefix("baked").tempdir()?;
+
+    a_forbidden_thing_fails_the_build(&account, &builder, folder.path())?;
+    let height = an_image_of_two_volumes_comes_of_it(&account, &builder, folder.path())?;
+    validation_finds(&builder.machine)?;
+    let image = folder.path().join("image");
+    builder.machine.power_off(&image)?;
+    boot::twice(&image, height)
+}
+
+fn a_forbidden_thing_fails_the_build(account: &Account, builder: &Builder<'_>, folder: &Path) -> Result<()> {
+    let (what, plant, check) = FORBIDDEN[0];
+    let built = builder.packer(&folder.join("refused"), &[("before_validation", plant)])?;
+    let told = said(&built);
+    ensure!(!built.status.success(), "an image with {what} was built: {told}");
+    let failed: Vec<_> = told.lines().filter(|line| line.contains(" FAIL ")).collect();
+    ensure!(
+        failed.len() == 1 && failed[0].contains(&format!("FAIL {check}:")),
+        "not because of {what}: {told}"
+    );
+    let images = account.aws("ec2 describe-images --owners self")?;
+    ensure!(images["Images"] == serde_json::json!([]), "{images}");
+    Ok(())
+}
+
+/// Returns the parachain's height in the certificate.
+fn an_image_of_two_volumes_comes_of_it(account: &Account, builder: &Builder<'_>, folder: &Path) -> Result<u64> {
+    let output = folder.join("good");
+    // What a former bake left: this one goes on from there.
+    let volume = account.aws(&format!("ec2 create-volume --size 1 --availability-zone {REGION}a"))?;
+    let volume = volume["VolumeId"].as_str().context("no volume")?;
+    let former = account.aws(&format!("ec2 create-snapshot --volume-id {volume}"))?;
+    let former = former["SnapshotId"].as_str().context("no snapshot")?;
+    let built = builder.packer(&output, &[("source_chain_snapshot", former), ("chain_gib", "8")])?;
+    ensure!(built.status.success(), "{}", said(&built));
+    ensure!(
+        said(&built).contains("the chain on the volume is gone on from"),
+        "{}",
+        said(&built)
+    );
+
+    let certificate = certificate(&output)?;
+    let tagged = account.script("packer/tag", &[&output.display().to_string()])?;
+    ensure!(tagged.status.success(), "{}", said(&tagged));
+    let images = account.aws("ec2 describe-images --owners self")?;
+    let image = &images["Images"][0];
+    ensure!(image["Name"].as_str().is_some_and(|name| name.starts_with("t0rn-collator-")), "{images}");
+    let mappings = image["BlockDeviceMappings"].as_array().context("no mappings")?;
+    for device in ["/dev/xvda", "/dev/sdf"] {
+        let mapping = mappings.iter().find(|mapping| mapping["DeviceName"] == device);
+        let volume = &mapping.with_context(|| format!("{device} is not in {image}"))?["Ebs"];
+        ensure!(
+            volume["Encrypted"] == true && volume["DeleteOnTermination"] == true && volume["VolumeType"] == "gp3",
+            "{device}: {volume}"
+        );
+        let snapshot = volume["SnapshotId"].as_str().context("no snapshot")?;
+        let snapshots = account.aws(&format!("ec2 describe-snapshots --snapshot-ids {snapshot}"))?;
+        says_what_is_inside(&snapshots["Snapshots"][0], &certificate)?;
+    }
+    says_what_is_inside(image, &certificate)?;
+    ensure!(image["Tags"].to_string().contains(former), "{image}");
+    height(&certificate)
+}
+
+/// The tags of an image or a snapshot are those of its certificate.
+fn says_what_is_inside(made: &Value, certificate: &Value) -> Result<()> {
+    let tags = made["Tags"].as_array().context("no tags")?;
+    let tag = |key: &str| tags.iter().find(|tag| tag["Key"] == key).map(|tag| tag["Value"].clone());
+    let height = height(certificate)?.to_string();
+    ensure!(tag("t0rn-agent:parachain-height") == Some(height.into()), "{made}");
+    ensure!(tag("t0rn-agent:name") == Some("t0rn-collator".into()), "{made}");
+    Ok(())
+}
+
+pub(crate) fn height(certificate: &Value) -> Result<u64> {
+    let height = certificate.pointer("/chains/parachain/height");
+    height.and_then(Value::as_u64).with_context(|| format!("no height in {certificate}"))
+}
+
+/// On the machine as it was baked: once with nothing planted, then with each thing by itself.
+fn validation_finds(machine: &Machine) -> Result<()> {
+    std::fs::copy(top().join("packer/validate"), machine.path("/run/validate")?)?;
+    let clean = machine.run("bash /run/validate bake")?;
+    ensure!(clean.status.success(), "with nothing planted: {}", said(&clean));
+    for (what, plant, check) in FORBIDDEN {
+        // In a view of the file systems that takes the changes back.
+        let script = format!(
+            "export CHAIN={CHAIN}; cp -a /etc /root /var/lib/cloud $CHAIN /run/before/ 2>/dev/null; {plant}; bash /run/validate bake"
+        );
+        machine.ok("rm -rf /run/before; mkdir -p /run/before")?;
+        let found = machine.run(&script)?;
+        let told = said(&found);
+        ensure!(
+            found.status.code() == Some(1) && told.contains(&format!("FAIL {check}:")),
+            "{what} is not found: {told}"
+        );
+        machine.ok(&format!(
+            "cd /run/before && for dir in etc:/etc root:/root cloud:/var/lib/cloud t0rn-collator:{CHAIN}; do \
+             [ ! -e ${{dir%%:*}} ] || {{ find ${{dir#*:}} -mindepth 1 -delete; cp -a ${{dir%%:*}}/. ${{dir#*:}}/; }}; done"
+        ))?;
+    }
+    machine.ok("bash /run/validate bake && rm -rf /run/before /run/validate")?;
+    Ok(())
+}
