@@ -103,7 +103,9 @@ identity() {
 services() {
     # Not `cloud-init clean`: it leaves what it does not know.
     empty /var/lib/cloud /var/lib/amazon /var/lib/t0rn-agent /opt/aws/amazon-cloudwatch-agent/logs
-    empty /var/lib/docker/containers /var/lib/docker/swarm /var/lib/docker/tmp
+    # Volumes keep the list that Docker has of them.
+    find "$root"/var/lib/docker/{containers,swarm,tmp,volumes} -xdev -mindepth 1 \
+        ! -name metadata.db ! -name backingFsBlockDev -delete 2>/dev/null || true
     remove /var/lib/docker/engine-id
     rm -f "$root"/etc/cloud/cloud-init.disabled "$root"/etc/cloud/cloud.cfg.d/99-*
 }
@@ -127,23 +129,27 @@ traces() {
     empty /var/cache/apt/archives /var/lib/apt/lists /var/lib/systemd/coredump /var/crash /var/mail /var/spool/mail
     rm -f "$root"/var/cache/apt/*.bin "$root"/var/cache/debconf/*-old "$root"/var/lib/dpkg/*-old
     remove /var/lib/sudo/lectured
-    temporary "$root/tmp" "$root/var/tmp"
+    temporary
 }
 
-# Temporary files, but for the scripts that are running: packer deletes its own.
+# Temporary files, but for what is running and what came along with it: whoever put it there takes it away.
 temporary() {
-    local running=() file
-    while read -r file; do running+=(! -path "$file"); done < <([ -n "$root" ] || running)
-    find "$@" -xdev -mindepth 1 ! -type d "${running[@]}" -delete
-    find "$@" -xdev -mindepth 1 -type d -empty -delete
+    local entry running
+    running=$([ -n "$root" ] || running)
+    for entry in "$root"/tmp/* "$root"/var/tmp/*; do
+        grep -qxF -- "$entry" <<<"$running" || rm -rf --one-file-system "$entry"
+    done
 }
 
-# The files in temporary directories that this process and its ancestors were started from.
+# The entries of temporary directories that this process and its ancestors were started from.
 running() {
     local pid=$$ word
     while [ "$pid" -gt 1 ]; do
         while IFS= read -r -d '' word; do
-            case $word in /tmp/* | /var/tmp/*) [ ! -f "$word" ] || echo "$word" ;; esac
+            case $word in
+            /tmp/*) echo "/tmp/$(cut -d / -f 3 <<<"$word")" ;;
+            /var/tmp/*) echo "/var/tmp/$(cut -d / -f 4 <<<"$word")" ;;
+            esac
         done <"/proc/$pid/cmdline"
         pid=$(awk '$1 == "PPid:" { print $2 }' "/proc/$pid/status")
     done
