@@ -1,5 +1,6 @@
 //! An emulated AWS account in a network of its own, and the programs that use it.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -24,6 +25,8 @@ const PORT: &str = "5999";
 pub(crate) struct Account {
     emulator: Child,
     dir: TempDir,
+    /// What the repository's scripts are told.
+    settings: BTreeMap<&'static str, String>,
 }
 
 /// Why there is none; `None` when there can be one.
@@ -58,7 +61,11 @@ impl Account {
             .stdout(File::create(dir.path().join("out"))?)
             .stderr(File::create(dir.path().join("emulator"))?)
             .spawn()?;
-        let account = Self { emulator, dir };
+        let account = Self {
+            emulator,
+            dir,
+            settings: BTreeMap::new(),
+        };
         wait::until("the emulated account", Duration::from_mins(1), || {
             let mut look = account.command("bash");
             look.args(["-c", &format!("</dev/tcp/127.0.0.1/{PORT}")]);
@@ -128,7 +135,12 @@ impl Account {
     pub(crate) fn script(&self, script: &str, args: &[&str]) -> Result<Output> {
         let path = top().join(script);
         let mut command = self.command("bash");
-        wait::run(300, command.arg(path).args(args))
+        wait::run(300, command.arg(path).args(args).envs(&self.settings))
+    }
+
+    /// Sets a variable for [`Self::script`].
+    pub(crate) fn set(&mut self, name: &'static str, value: &str) {
+        self.settings.insert(name, value.to_owned());
     }
 
     pub(crate) fn dir(&self) -> &Path {
