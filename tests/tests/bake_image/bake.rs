@@ -122,13 +122,13 @@ fn says_what_is_inside(made: &Value, certificate: &Value) -> Result<()> {
     let tags = made["Tags"].as_array().context("no tags")?;
     let tag = |key: &str| tags.iter().find(|tag| tag["Key"] == key).map(|tag| tag["Value"].clone());
     let height = height(certificate)?.to_string();
-    ensure!(tag("t0rn-agent:parachain-height") == Some(height.into()), "{made}");
+    ensure!(tag("t0rn-agent:parachain-best") == Some(height.into()), "{made}");
     ensure!(tag("t0rn-agent:name") == Some("t0rn-collator".into()), "{made}");
     Ok(())
 }
 
 pub(crate) fn height(certificate: &Value) -> Result<u64> {
-    let height = certificate.pointer("/chains/parachain/height");
+    let height = certificate.pointer("/chains/parachain/best");
     height.and_then(Value::as_u64).with_context(|| format!("no height in {certificate}"))
 }
 

@@ -33,7 +33,7 @@ fn baked(account: &Account, number: u64) -> Result<(String, PathBuf)> {
         {"packer_run_uuid": "last", "artifact_id": format!("{REGION}:{image}")},
     ]});
     fs::write(folder.join("manifest.json"), manifest.to_string())?;
-    let certificate = json!({"chains": {"parachain": {"height": number, "genesis": "0xab"}}, "agent_version": "1"});
+    let certificate = json!({"chains": {"parachain": {"best": number, "genesis": "0xab"}}, "agent_version": "1"});
     fs::write(folder.join("bake.json"), certificate.to_string())?;
     Ok((image, folder))
 }
@@ -80,7 +80,7 @@ fn a_baked_image_is_tagged_copied_shared_and_current_and_old_ones_go_with_their_
 
     step(&account, "packer/tag", Some(&folder))?;
     let tagged = account.aws(&format!("ec2 describe-images --image-ids {image}"))?;
-    let height = json!({"Key": "t0rn-agent:parachain-height", "Value": "1"});
+    let height = json!({"Key": "t0rn-agent:parachain-best", "Value": "1"});
     ensure!(tagged["Images"][0]["Tags"].as_array().is_some_and(|tags| tags.contains(&height)), "{tagged}");
 
     account.set("REGIONS", FURTHER);
