@@ -16,7 +16,7 @@ export T0RN_SIM_BIN := $(STATIC)/sim-collator
 export T0RN_SKIP_FILE := $(OUT)/skipped
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check build deb bench clean fmt clippy unit engine package deny shell docs
+.PHONY: help demo test check build deb bench clean fmt clippy unit engine package deny shell docs image
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,7 +27,7 @@ demo: build ## watch a collator being pulled, run, lost and brought back (DEMO_K
 
 test: ## everything: format, lints, unit tests, a real engine, a booted machine, licences, shell, documents
 	@mkdir -p $(OUT) && : > $(T0RN_SKIP_FILE)
-	@status=0; $(MAKE) --no-print-directory --keep-going fmt clippy deny shell unit docs engine package || status=$$?; \
+	@status=0; $(MAKE) --no-print-directory --keep-going fmt clippy deny shell unit docs engine package image || status=$$?; \
 	 echo; sort -u $(T0RN_SKIP_FILE); exit $$status
 
 check: fmt clippy unit ## the quick loop: format, lints, unit tests
@@ -52,7 +52,7 @@ fmt:
 
 clippy:
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	cargo clippy --locked -p t0rn-agent-tests --test package -- -D warnings
+	cargo clippy --locked -p t0rn-agent-tests --test package --test image -- -D warnings
 
 unit:
 	cargo test --locked -p t0rn-agent --lib --bins --test cli --test systemd
@@ -66,6 +66,10 @@ engine: build
 package: deb
 	@for tool in rootfs lintian; do tests/setup $$tool || true; done # without them, the tests say that they are skipped
 	cargo test --locked -p t0rn-agent-tests --no-fail-fast --test package
+
+image: deb
+	@tests/setup rootfs || true # without it, the tests say that they are skipped
+	cargo test --locked -p t0rn-agent-tests --no-fail-fast --test image
 
 deny:
 	@tests/setup deny && mkdir -p $(OUT)
