@@ -283,7 +283,7 @@ fn copy_volumes(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// The file system that every machine starts from, kept outside the tree by `tests/setup rootfs`.
-fn rootfs() -> PathBuf {
+pub fn rootfs() -> PathBuf {
     let cache = env::var_os("XDG_CACHE_HOME")
         .filter(|cache| !cache.is_empty())
         .map(PathBuf::from);

@@ -72,11 +72,10 @@ async fn without_agent(error: &ClientError, config: Result<Config, ConfigError>,
         Ok(config) => config,
         Err(wrong) => {
             let text = wrong.to_string();
-            let mut problems = text.lines();
-            let first = problems.next().unwrap_or_default();
+            let first = text.lines().next().unwrap_or_default();
             // One that this user may not read, or an agent that runs, is not explained by it.
             if wrong.is_about_the_content() && matches!(error, ClientError::Missing(_) | ClientError::Dead(_)) {
-                status.reasons.extend(problems.map(str::to_owned));
+                status.reasons.extend(text.lines().map(str::to_owned));
                 let summary = format!("the configuration is wrong: {first}");
                 let agent = std::mem::replace(&mut status.summary, summary);
                 status.reasons.push("then: systemctl restart t0rn-agent".to_owned());
@@ -220,14 +219,19 @@ mod tests {
         let first = text.lines().next().unwrap();
         assert_eq!(
             first,
-            "UNKNOWN: the configuration is wrong: agent.toml:2: key `collator.image`: 5 is no string; write it in quotes"
+            "UNKNOWN: the configuration is wrong: agent.toml:2: key `collator.image`: 5 is no string; write it i…"
+        );
+        // Again, because the first line of the text is cut.
+        assert_eq!(
+            status.reasons[0],
+            "agent.toml:2: key `collator.image`: 5 is no string; write it in quotes"
         );
         assert!(
-            status.reasons[0].starts_with("agent.toml:3: key `collator.ports`"),
+            status.reasons[1].starts_with("agent.toml:3: key `collator.ports`"),
             "{text}"
         );
-        assert_eq!(status.reasons[1], "then: systemctl restart t0rn-agent");
-        assert!(status.reasons[2].starts_with("no agent is running"), "{text}");
+        assert_eq!(status.reasons[2], "then: systemctl restart t0rn-agent");
+        assert!(status.reasons[3].starts_with("no agent is running"), "{text}");
     }
 
     #[tokio::test]
