@@ -85,7 +85,7 @@ package: deb
 # Builds, boots and throws away machines; no account is needed.
 bake-test: deb
 	@for tool in rootfs packer aws jq; do tests/setup $$tool || true; done # without them, the tests say that they are skipped
-	cargo test --locked -p t0rn-agent-tests --no-fail-fast --test bake_image -- --nocapture
+	cargo test --locked -p t0rn-agent-tests --no-fail-fast --test bake_image
 
 workflows:
 	@tests/setup shellcheck && tests/setup actionlint
@@ -103,7 +103,7 @@ deny:
 
 shell:
 	@tests/setup shellcheck
-	shellcheck -x $$(git ls-files | xargs grep -lIE '^#!.*(bash|/sh)$$')
+	shellcheck -x $$(git ls-files -z | xargs -0 grep -lIE '^#!.*(bash|/sh)$$')
 
 docs: build
 	tests/docs $(STATIC)/t0rn-agent

@@ -275,7 +275,9 @@ fn copy_volumes(from: &Path, to: &Path) -> Result<()> {
         }
         fs::create_dir_all(to.join(volume))?;
         let mut copy = Command::new("cp");
-        copy.args(["--archive", "--no-target-directory"]).arg(from).arg(to.join(volume));
+        copy.args(["--archive", "--no-target-directory"])
+            .arg(from)
+            .arg(to.join(volume));
         let output = wait::run(COMMAND_SECONDS, &mut copy)?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }

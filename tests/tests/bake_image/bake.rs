@@ -19,7 +19,11 @@ const FORBIDDEN: [(&str, &str, &str); 10] = [
     ("a host key", "/etc/ssh/ssh_host_ed25519_key", "ssh_host_keys"),
     ("an authorized key", "/root/.ssh/authorized_keys", "authorized_keys"),
     ("a machine id", "/etc/machine-id", "machine_id"),
-    ("a key of the parachain", "/var/lib/t0rn-collator/chains/PARA/keystore/61757261", "chain_keys"),
+    (
+        "a key of the parachain",
+        "/var/lib/t0rn-collator/chains/PARA/keystore/61757261",
+        "chain_keys",
+    ),
     (
         "a key of the relay chain",
         "/var/lib/t0rn-collator/polkadot/chains/RELAY/keystore/61757261",
@@ -41,7 +45,11 @@ const FORBIDDEN: [(&str, &str, &str); 10] = [
         "/var/lib/cloud/instances/i-0/user-data.txt",
         "cloud_init_instance",
     ),
-    ("credentials of Docker", "/root/.docker/config.json", "docker_credentials"),
+    (
+        "credentials of Docker",
+        "/root/.docker/config.json",
+        "docker_credentials",
+    ),
     //CERT
 ];
 
@@ -54,12 +62,39 @@ fn an_image_is_baked_refused_for_each_forbidden_thing_and_boots_twice_at_the_bak
     let builder = Builder::boot(&account)?;
     let folder = tempfile::Builder::new().prefix("baked").tempdir()?;
 
+    a_seed_is_checked_before_it_becomes_the_chain(&builder.machine)?;
     a_forbidden_thing_fails_the_build(&account, &builder, folder.path())?;
     let height = an_image_of_two_volumes_comes_of_it(&account, &builder, folder.path())?;
     validation_finds(&builder.machine)?;
     let image = folder.path().join("image");
     builder.machine.power_off(&image)?;
     boot::twice(&image, height)
+}
+
+fn a_seed_is_checked_before_it_becomes_the_chain(machine: &Machine) -> Result<()> {
+    fs::copy(top().join("packer/seed"), machine.path("/run/seed")?)?;
+    machine.ok(
+        "mkdir -p /run/from/chains/a && echo block >/run/from/chains/a/db && tar -C /run/from -czf /run/seed.tar.gz .",
+    )?;
+    let right = machine.ok("sha256sum /run/seed.tar.gz | cut -d ' ' -f 1")?;
+    let seed = |sum: &str| {
+        machine.run(&format!(
+            "SEED_URL=file:///run/seed.tar.gz SEED_SHA256={sum} bash /run/seed"
+        ))
+    };
+    for wrong in ["", &right.replace(|digit: char| digit.is_ascii_digit(), "0")] {
+        let refused = seed(wrong)?;
+        ensure!(!refused.status.success(), "with {wrong:?}: {}", said(&refused));
+        let left = machine.ok(&format!("ls -A {CHAIN}"))?;
+        ensure!(left.is_empty(), "with {wrong:?}, this was left: {left}");
+    }
+    let taken = seed(&right)?;
+    ensure!(taken.status.success(), "{}", said(&taken));
+    ensure!(machine.ok(&format!("cat {CHAIN}/chains/a/db && stat --format %u {CHAIN}/chains/a"))? == "block\n1000");
+    // One that is there already stays.
+    ensure!(said(&seed(&right)?).contains("is gone on from"));
+    machine.ok(&format!("rm -r {CHAIN}/chains /run/from /run/seed*"))?;
+    Ok(())
 }
 
 fn a_forbidden_thing_fails_the_build(account: &Account, builder: &Builder<'_>, folder: &Path) -> Result<()> {
@@ -99,7 +134,12 @@ fn an_image_of_two_volumes_comes_of_it(account: &Account, builder: &Builder<'_>,
     ensure!(tagged.status.success(), "{}", said(&tagged));
     let images = account.aws("ec2 describe-images --owners self")?;
     let image = &images["Images"][0];
-    ensure!(image["Name"].as_str().is_some_and(|name| name.starts_with("t0rn-collator-")), "{images}");
+    ensure!(
+        image["Name"]
+            .as_str()
+            .is_some_and(|name| name.starts_with("t0rn-collator-")),
+        "{images}"
+    );
     let mappings = image["BlockDeviceMappings"].as_array().context("no mappings")?;
     for device in ["/dev/xvda", "/dev/sdf"] {
         let mapping = mappings.iter().find(|mapping| mapping["DeviceName"] == device);
@@ -120,7 +160,11 @@ fn an_image_of_two_volumes_comes_of_it(account: &Account, builder: &Builder<'_>,
 /// The tags of an image or a snapshot are those of its certificate.
 fn says_what_is_inside(made: &Value, certificate: &Value) -> Result<()> {
     let tags = made["Tags"].as_array().context("no tags")?;
-    let tag = |key: &str| tags.iter().find(|tag| tag["Key"] == key).map(|tag| tag["Value"].clone());
+    let tag = |key: &str| {
+        tags.iter()
+            .find(|tag| tag["Key"] == key)
+            .map(|tag| tag["Value"].clone())
+    };
     let height = height(certificate)?.to_string();
     ensure!(tag("t0rn-agent:parachain-best") == Some(height.into()), "{made}");
     ensure!(tag("t0rn-agent:name") == Some("t0rn-collator".into()), "{made}");
@@ -129,14 +173,17 @@ fn says_what_is_inside(made: &Value, certificate: &Value) -> Result<()> {
 
 pub(crate) fn height(certificate: &Value) -> Result<u64> {
     let height = certificate.pointer("/chains/parachain/best");
-    height.and_then(Value::as_u64).with_context(|| format!("no height in {certificate}"))
+    height
+        .and_then(Value::as_u64)
+        .with_context(|| format!("no height in {certificate}"))
 }
 
 /// On the machine as it was baked: with nothing planted, then with each thing by itself.
 fn validation_finds(machine: &Machine) -> Result<()> {
     fs::copy(top().join("packer/validate"), machine.path("/run/validate")?)?;
     machine.ok("bash /run/validate bake")?;
-    let [parachain, relaychain] = ["chains", "polkadot/chains"].map(|chains| machine.ok(&format!("ls {CHAIN}/{chains}")));
+    let [parachain, relaychain] =
+        ["chains", "polkadot/chains"].map(|chains| machine.ok(&format!("ls {CHAIN}/{chains}")));
     let (parachain, relaychain) = (parachain?, relaychain?);
     for (what, path, check) in FORBIDDEN {
         let path = path.replace("PARA", &parachain).replace("RELAY", &relaychain);

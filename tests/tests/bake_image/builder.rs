@@ -46,7 +46,9 @@ impl<'a> Builder<'a> {
         machine.ok(&format!(
             "docker import {changes} /root/image.tar sim-collator:baked && rm /root/image.tar"
         ))?;
-        if let Ok(file) = env::var("DEV_STANDIN") { fs::copy(file, machine.path("/usr/local/bin/t0rn-agent")?)?; }
+        if let Ok(file) = env::var("DEV_STANDIN") {
+            fs::copy(file, machine.path("/usr/local/bin/t0rn-agent")?)?;
+        }
         account.connect(&machine)?;
         machine.ok("useradd --create-home --shell /bin/bash admin")?;
         fs::write(account.dir().join("agent.toml"), CONFIG)?;
@@ -83,13 +85,19 @@ impl<'a> Builder<'a> {
         packer.args(["build", "-color=false", "-timestamp-ui"]);
         let of_test = [
             ("agent_deb", package()?.display().to_string()),
-            ("agent_config", self.account.dir().join("agent.toml").display().to_string()),
+            (
+                "agent_config",
+                self.account.dir().join("agent.toml").display().to_string(),
+            ),
             ("downloads", self.account.dir().join("downloads").display().to_string()),
             ("chain_volume", "none".to_owned()),
             ("output", output.display().to_string()),
             ("custom_endpoint_ec2", endpoint()),
             ("ssh_host", INSTANCE.to_owned()),
-            ("ssh_private_key_file", self.account.dir().join("key").display().to_string()),
+            (
+                "ssh_private_key_file",
+                self.account.dir().join("key").display().to_string(),
+            ),
             ("within", "20".to_owned()),
             ("credible", "3s".to_owned()),
             ("deadline", "4m".to_owned()),

@@ -15,12 +15,15 @@ const FURTHER: &str = "eu-west-1";
 fn baked(account: &Account, number: u64) -> Result<(String, PathBuf)> {
     let bases = account.aws("ec2 describe-images --owners 136693071363")?;
     let base = bases["Images"][0]["ImageId"].as_str().context("no base")?;
-    let disks = r#"[{"DeviceName":"/dev/xvda","Ebs":{"VolumeSize":8}},{"DeviceName":"/dev/sdf","Ebs":{"VolumeSize":9}}]"#;
+    let disks =
+        r#"[{"DeviceName":"/dev/xvda","Ebs":{"VolumeSize":8}},{"DeviceName":"/dev/sdf","Ebs":{"VolumeSize":9}}]"#;
     let run = account.aws(&format!(
         "ec2 run-instances --image-id {base} --instance-type m6a.large --block-device-mappings {disks}"
     ))?;
     let instance = run["Instances"][0]["InstanceId"].as_str().context("no instance")?;
-    let made = account.aws(&format!("ec2 create-image --instance-id {instance} --name t0rn-collator-{number}"))?;
+    let made = account.aws(&format!(
+        "ec2 create-image --instance-id {instance} --name t0rn-collator-{number}"
+    ))?;
     let image = made["ImageId"].as_str().context("no image")?.to_owned();
     account.aws(&format!(
         "ec2 create-tags --resources {image} --tags Key=t0rn-agent:name,Value=t0rn-collator"
@@ -46,7 +49,9 @@ fn step(account: &Account, script: &str, folder: Option<&PathBuf>) -> Result<Str
 }
 
 fn current(account: &Account, region: &str) -> Result<String> {
-    let parameter = account.aws(&format!("ssm get-parameter --region {region} --name /t0rn-agent/t0rn-collator/ami"))?;
+    let parameter = account.aws(&format!(
+        "ssm get-parameter --region {region} --name /t0rn-agent/t0rn-collator/ami"
+    ))?;
     let parameter = &parameter["Parameter"];
     ensure!(parameter["DataType"] == "aws:ec2:image", "{parameter}");
     Ok(parameter["Value"].as_str().context("no value")?.to_owned())
@@ -55,7 +60,10 @@ fn current(account: &Account, region: &str) -> Result<String> {
 fn images(account: &Account) -> Result<Vec<String>> {
     let images = account.aws("ec2 describe-images --owners self")?;
     let images = images["Images"].as_array().context("no images")?;
-    Ok(images.iter().filter_map(|image| image["ImageId"].as_str().map(str::to_owned)).collect())
+    Ok(images
+        .iter()
+        .filter_map(|image| image["ImageId"].as_str().map(str::to_owned))
+        .collect())
 }
 
 #[test]
@@ -75,13 +83,22 @@ fn a_baked_image_is_tagged_copied_shared_and_current_and_old_ones_go_with_their_
     let (image, folder) = baked(&account, 1)?;
     account.set("NAME", "another");
     let refused = account.script("packer/publish", &[&folder.display().to_string()])?;
-    ensure!(!refused.status.success() && said(&refused).contains("not tagged as another"), "{}", said(&refused));
+    ensure!(
+        !refused.status.success() && said(&refused).contains("not tagged as another"),
+        "{}",
+        said(&refused)
+    );
     account.set("NAME", "t0rn-collator");
 
     step(&account, "packer/tag", Some(&folder))?;
     let tagged = account.aws(&format!("ec2 describe-images --image-ids {image}"))?;
     let height = json!({"Key": "t0rn-agent:parachain-best", "Value": "1"});
-    ensure!(tagged["Images"][0]["Tags"].as_array().is_some_and(|tags| tags.contains(&height)), "{tagged}");
+    ensure!(
+        tagged["Images"][0]["Tags"]
+            .as_array()
+            .is_some_and(|tags| tags.contains(&height)),
+        "{tagged}"
+    );
 
     account.set("REGIONS", FURTHER);
     account.set("ACCOUNTS", "123456789013");
@@ -89,18 +106,28 @@ fn a_baked_image_is_tagged_copied_shared_and_current_and_old_ones_go_with_their_
     ensure!(current(&account, REGION)? == image);
     let copy = current(&account, FURTHER)?;
     let copied = account.aws(&format!("ec2 describe-images --region {FURTHER} --image-ids {copy}"))?;
-    ensure!(copied["Images"][0]["Tags"].as_array().is_some_and(|tags| tags.contains(&height)), "{copied}");
+    ensure!(
+        copied["Images"][0]["Tags"]
+            .as_array()
+            .is_some_and(|tags| tags.contains(&height)),
+        "{copied}"
+    );
     for (region, image) in [(REGION, &image), (FURTHER, &copy)] {
         let shared = account.aws(&format!(
             "ec2 describe-image-attribute --region {region} --image-id {image} --attribute launchPermission"
         ))?;
-        ensure!(shared["LaunchPermissions"] == json!([{"UserId": "123456789013"}]), "{shared}");
+        ensure!(
+            shared["LaunchPermissions"] == json!([{"UserId": "123456789013"}]),
+            "{shared}"
+        );
     }
 
     account.set("REGIONS", "");
     account.set("ACCOUNTS", "");
     let used = baked(&account, 2)?.0;
-    account.aws(&format!("ec2 run-instances --image-id {used} --instance-type m6a.large"))?;
+    account.aws(&format!(
+        "ec2 run-instances --image-id {used} --instance-type m6a.large"
+    ))?;
     let old = baked(&account, 3)?.0;
     let old_snapshots = snapshots(&account, &old)?;
     ensure!(old_snapshots.len() == 2, "{old_snapshots:?}");
@@ -120,7 +147,11 @@ fn a_baked_image_is_tagged_copied_shared_and_current_and_old_ones_go_with_their_
 
 fn snapshots(account: &Account, image: &str) -> Result<Vec<String>> {
     let images = account.aws(&format!("ec2 describe-images --image-ids {image}"))?;
-    let mappings = images["Images"][0]["BlockDeviceMappings"].as_array().context("no mappings")?;
-    let ids = mappings.iter().filter_map(|mapping| mapping.pointer("/Ebs/SnapshotId").and_then(Value::as_str));
+    let mappings = images["Images"][0]["BlockDeviceMappings"]
+        .as_array()
+        .context("no mappings")?;
+    let ids = mappings
+        .iter()
+        .filter_map(|mapping| mapping.pointer("/Ebs/SnapshotId").and_then(Value::as_str));
     Ok(ids.map(str::to_owned).collect())
 }

@@ -47,8 +47,12 @@ fn the_template_is_formatted_and_valid_and_says_what_is_wrong_with_a_variable() 
     std::fs::write(account.dir().join("agent.toml"), "")?;
     let validate = |wrong: Option<&str>| -> Result<Output> {
         let mut packer = account.command("packer");
-        packer.args(["validate", "-var"]).arg(format!("agent_deb={}", package()?.display()));
-        packer.arg("-var").arg(format!("agent_config={}/agent.toml", account.dir().display()));
+        packer
+            .args(["validate", "-var"])
+            .arg(format!("agent_deb={}", package()?.display()));
+        packer
+            .arg("-var")
+            .arg(format!("agent_config={}/agent.toml", account.dir().display()));
         if let Some(wrong) = wrong {
             packer.args(["-var", wrong]);
         }
