@@ -143,6 +143,12 @@ impl Account {
         self.settings.insert(name, value.to_owned());
     }
 
+    /// Lets [`Self::script`] find the programs in `folder` before all others.
+    pub(crate) fn first_in_path(&mut self, folder: &Path) {
+        let usual = env::var("PATH").unwrap_or_default();
+        self.set("PATH", &format!("{}:{}:{usual}", folder.display(), tools().display()));
+    }
+
     pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
     }

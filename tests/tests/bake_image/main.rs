@@ -4,6 +4,7 @@
 mod account;
 mod bake;
 mod boot;
+mod boot_test;
 mod builder;
 mod pipeline;
 mod template;

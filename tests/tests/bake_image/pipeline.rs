@@ -12,7 +12,7 @@ use crate::account::{Account, REGION, impossible, said};
 const FURTHER: &str = "eu-west-1";
 
 /// An image in the account, and the folder that a bake of it left.
-fn baked(account: &Account, number: u64) -> Result<(String, PathBuf)> {
+pub(crate) fn baked(account: &Account, number: u64) -> Result<(String, PathBuf)> {
     let bases = account.aws("ec2 describe-images --owners 136693071363")?;
     let base = bases["Images"][0]["ImageId"].as_str().context("no base")?;
     let disks =
