@@ -95,7 +95,10 @@ const PLANTS: &[(&str, &str)] = &[
         "core_dumps",
         "mkdir -p var/lib/systemd/coredump && echo core >var/lib/systemd/coredump/core.1",
     ),
-    ("agent_state", "echo '{}' >var/lib/t0rn-agent/state.json"),
+    (
+        "agent_state",
+        "mkdir -p var/lib/t0rn-agent && echo '{}' >var/lib/t0rn-agent/state.json",
+    ),
     (
         "agent_configuration",
         "printf '[notify]\\nwebhook = \"https://example.com/secret\"\\n' >>etc/t0rn-agent/agent.toml",
@@ -264,19 +267,19 @@ fn the_cleanup_takes_away_whatever_validation_would_find() -> Result<()> {
         "agent_configuration",
         "build_settings",
     ];
-    let script: String = PLANTS
+    let script: Vec<_> = PLANTS
         .iter()
         .filter(|(check, _)| {
             !others
                 .iter()
                 .any(|other| check == other || (other.ends_with('_') && check.starts_with(other)))
         })
-        .map(|(_, plant)| format!("{plant}\n"))
+        .map(|(_, plant)| *plant)
         .collect();
     // Outside the data directory, a key is somebody's own doing: the clean-up does not search the world.
-    let script = script.replace("srv/node/", "var/lib/t0rn-collator/other/");
+    let script = script.join("\n").replace("srv/node/", "var/lib/t0rn-collator/other/");
     let clean = "\"$top/ami/clean.sh\" --root \"$dir/root\" >/dev/null";
-    let (said, output) = validate(&format!("{script}{clean}"))?;
+    let (said, output) = validate(&format!("{script}\n{clean}"))?;
     let left: Vec<_> = said.lines().filter(|line| line.starts_with("FAIL ")).collect();
     ensure!(
         output.status.success(),
@@ -295,7 +298,7 @@ fn a_bake_with_stand_ins_says_so_and_one_with_unknown_files_ends() -> Result<()>
     }
     let output = beside_the_image(
         r#"mkdir "$dir/downloads"; echo other >"$dir/downloads/amazon-ssm-agent.deb"
-        systemd-nspawn --quiet --register=no --keep-unit --directory="$dir/root" --private-network --pipe \
+        systemd-nspawn --quiet --register=no --keep-unit --directory="$dir/root" --machine="bake$RANDOM" --private-network --pipe \
             --bind-ro="$top/ami:/run/bake/ami" --bind-ro="$dir/downloads:/run/bake/downloads" \
             env DEB=/etc/hostname DOWNLOADS=/run/bake/downloads /run/bake/ami/install.sh"#,
     )?;
