@@ -52,11 +52,15 @@ mount -t overlay overlay -o "lowerdir=$layers,upperdir=${upper:-$dir/upper},work
 cd "$dir/root"
 "#;
 
-/// What a bake does, twice, because the second time must change nothing and complain of nothing.
+/// What a bake does, twice, because the second time must complain of nothing. It is done by such a user as Debian's own
+/// images make.
 const BAKE: &str = r#"
 systemd-nspawn --quiet --register=no --keep-unit --directory="$dir/root" --machine="bake$RANDOM" --private-network --pipe \
     --bind-ro="$top/ami:/run/bake/ami" --bind-ro="$downloads:/run/bake/downloads" --bind-ro="$deb:/run/bake/agent.deb" \
     bash -euc 'export DEB=/run/bake/agent.deb DOWNLOADS=/run/bake/downloads
+        useradd --create-home --shell /bin/bash --groups sudo,adm admin
+        echo "admin ALL=(ALL) NOPASSWD:ALL" >/etc/sudoers.d/90-cloud-init-users
+        mkdir -m 700 /home/admin/.ssh && echo "ssh-ed25519 key packer" >/home/admin/.ssh/authorized_keys
         for time in first second; do /run/bake/ami/install.sh; /run/bake/ami/harden.sh; done
         rm -rf /var/lib/apt/lists/*'
 "$top/ami/clean.sh" --root "$dir/root"

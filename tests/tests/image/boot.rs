@@ -24,7 +24,10 @@ fn the_first_boot_runs_what_user_data_says_without_a_registry_and_with_nothing_e
 
     // Nobody has a password, and sshd is not to be started.
     machine.ok("! systemctl start ssh && ! systemctl start ssh.socket")?;
-    machine.ok("! awk -F : '$3 >= 1000 && $1 != \"nobody\"' /etc/passwd | grep .")?;
+    // The one that baked is nobody any more, and no other was made.
+    let people = machine.ok("awk -F : '$3 >= 1000 && $1 != \"nobody\" { print $1 }' /etc/passwd")?;
+    ensure!(people == "admin", "{people}");
+    machine.ok("[ \"$(id --name --groups admin)\" = admin ] && passwd --status admin | grep -q '^admin L '")?;
     machine.ok("passwd --status root | grep -q '^root L '")?;
     machine.ok("findmnt --noheadings --output OPTIONS /tmp | grep noexec")?;
 
