@@ -60,7 +60,7 @@ remove() {
 # A home keeps what a new one has, and nothing else.
 homes() {
     local home entry
-    for home in "$root/root" "$root"/home/*; do
+    for home in "$root/root" "$root"/home/* "$root/etc/skel"; do
         [ -d "$home" ] && [ ! -L "$home" ] || continue
         for entry in "$home"/*; do
             case ${entry##*/} in
@@ -118,6 +118,7 @@ keys() {
         # Across file systems: the chain may lie on a volume of its own.
         find "$root$dir" -depth \( -name 'secret_ed25519*' -o -name 'node-key*' \) -exec rm -rf {} +
         find "$root$dir" -depth -type d -name keystore -exec rm -rf {} +
+        find "$root$dir" -type f -regextype posix-extended -regex '.*/[0-9a-f]{72,}' -delete
     done
     remove /var/lib/t0rn-identity
 }

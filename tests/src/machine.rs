@@ -26,7 +26,7 @@ live() (
     for hierarchy in $(awk '$3 == "cgroup2" || $4 ~ /name=systemd/ { print $2 }' /proc/mounts); do
         mkdir -p "$hierarchy/$name" && echo 0 >"$hierarchy/$name/cgroup.procs" || exit
     done
-    export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
+    export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 SYSTEMD_NSPAWN_TMPFS_TMP=0
     chain=
     [ ! -d "$dir/chain" ] || chain=--bind=$dir/chain:/var/lib/t0rn-collator
     # Docker's own file systems cannot lie on an overlay.

@@ -52,12 +52,16 @@ mount -t overlay overlay -o "lowerdir=$layers,upperdir=${upper:-$dir/upper},work
 cd "$dir/root"
 "#;
 
-/// What a bake does, twice, because the second time must change nothing and complain of nothing.
+/// What a bake does, twice, because the second time must complain of nothing. It is done by such a user as Debian's own
+/// images make.
 const BAKE: &str = r#"
-systemd-nspawn --quiet --register=no --keep-unit --directory="$dir/root" --private-network --pipe \
+systemd-nspawn --quiet --register=no --keep-unit --directory="$dir/root" --machine="bake$RANDOM" --private-network --pipe \
     --bind-ro="$top/ami:/run/bake/ami" --bind-ro="$downloads:/run/bake/downloads" --bind-ro="$deb:/run/bake/agent.deb" \
     bash -euc 'export DEB=/run/bake/agent.deb DOWNLOADS=/run/bake/downloads
-        for time in first second; do /run/bake/ami/install.sh && /run/bake/ami/harden.sh; done
+        useradd --create-home --shell /bin/bash --groups sudo,adm admin
+        echo "admin ALL=(ALL) NOPASSWD:ALL" >/etc/sudoers.d/90-cloud-init-users
+        mkdir -m 700 /home/admin/.ssh && echo "ssh-ed25519 key packer" >/home/admin/.ssh/authorized_keys
+        for time in first second; do /run/bake/ami/install.sh; /run/bake/ami/harden.sh; done
         rm -rf /var/lib/apt/lists/*'
 "$top/ami/clean.sh" --root "$dir/root"
 "$top/ami/clean.sh" --root "$dir/root"
@@ -110,7 +114,7 @@ fn bake() -> Result<(PathBuf, String)> {
 fn stand_ins(folder: &Path) -> Result<()> {
     for name in STAND_INS {
         let build = r#"
-            dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; chmod 755 "$dir"
+            cd "$2"; dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; chmod 755 "$dir"
             mkdir -p "$dir/DEBIAN" "$dir/lib/systemd/system"
             printf '%s\n' "Package: $1" 'Version: 0~stand-in' 'Architecture: all' 'Maintainer: tests <tests@t0rn-agent.example>' \
                 'Description: stand-in' >"$dir/DEBIAN/control"
@@ -118,7 +122,7 @@ fn stand_ins(folder: &Path) -> Result<()> {
                 'ExecStart=/bin/true' '[Install]' 'WantedBy=multi-user.target' >"$dir/lib/systemd/system/$1.service"
             dpkg-deb --root-owner-group --build "$dir" "$1.deb" && sha256sum "$1.deb" >>SHA256SUMS"#;
         let mut command = Command::new("sh");
-        command.current_dir(folder).args(["-euc", build, "sh", name]);
+        command.args(["-euc", build, "sh", name]).arg(folder);
         let output = wait::run(60, &mut command)?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
@@ -128,7 +132,16 @@ fn stand_ins(folder: &Path) -> Result<()> {
 /// A script in mount namespaces of its own. It has `layers`, `top`, and what the caller adds to its environment.
 fn script(layers: &Path, script: &str) -> Command {
     let mut command = Command::new("unshare");
-    command.args(["--mount", "--pid", "--fork", "--kill-child", "bash", "-c", script]);
+    command.args([
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+        "bash",
+        "-c",
+        script,
+    ]);
     command.env("layers", layers).env("top", top());
     command
 }
@@ -174,8 +187,8 @@ pub(crate) fn new_instance(machine: &Machine, user_data: &[u8]) -> Result<()> {
 
 /// User-data that writes the agent's configuration, as `ami/user-data.example` does.
 pub(crate) fn user_data(configuration: &str) -> String {
-    let content: String = configuration.lines().map(|line| format!("      {line}\n")).collect();
-    format!("#cloud-config\nwrite_files:\n  - path: /etc/t0rn-agent/agent.toml\n    content: |\n{content}")
+    let content = configuration.trim_end().replace('\n', "\n      ");
+    format!("#cloud-config\nwrite_files:\n  - path: /etc/t0rn-agent/agent.toml\n    content: |\n      {content}\n")
 }
 
 /// Waits until the agent sees the collator's chain move.

@@ -24,6 +24,10 @@ fn the_first_boot_runs_what_user_data_says_without_a_registry_and_with_nothing_e
 
     // Nobody has a password, and sshd is not to be started.
     machine.ok("! systemctl start ssh && ! systemctl start ssh.socket")?;
+    // The one that baked is nobody any more, and no other was made.
+    let people = machine.ok("awk -F : '$3 >= 1000 && $1 != \"nobody\" { print $1 }' /etc/passwd")?;
+    ensure!(people == "admin", "{people}");
+    machine.ok("[ \"$(id --name --groups admin)\" = admin ] && passwd --status admin | grep -q '^admin L '")?;
     machine.ok("passwd --status root | grep -q '^root L '")?;
     machine.ok("findmnt --noheadings --output OPTIONS /tmp | grep noexec")?;
 
@@ -31,7 +35,7 @@ fn the_first_boot_runs_what_user_data_says_without_a_registry_and_with_nothing_e
     machine.ok("python3 -m http.server 8000 >/dev/null 2>&1 &")?;
     let (said, _) = wait::until("the listener", wait::SOON, || {
         let answer = validate(&machine, "boot --no-chain")?;
-        ensure!(answer.0.contains("FAIL listeners: /tcp/0.0.0.0:8000"), "{}", answer.0);
+        ensure!(answer.0.contains("FAIL listeners: tcp/0.0.0.0:8000"), "{}", answer.0);
         Ok(answer)
     })?;
     ensure!(said.contains("PASS sysctl"), "{said}");

@@ -1,10 +1,13 @@
 //! Nothing of the machine that baked goes along: each thing is planted once, and found by its name.
 
+use std::fs;
 use std::process::Output;
 
 use anyhow::{Result, ensure};
 
-use crate::baked::{baked, beside_the_image};
+use crate::baked::{
+    CONFIG, baked, beside_the_image, machine, top, user_data, validate as validate_running, wait_watched,
+};
 use crate::machine_or_skip;
 
 /// What is planted in the image's root, the current directory, and the check that has to find it.
@@ -95,7 +98,10 @@ const PLANTS: &[(&str, &str)] = &[
         "core_dumps",
         "mkdir -p var/lib/systemd/coredump && echo core >var/lib/systemd/coredump/core.1",
     ),
-    ("agent_state", "echo '{}' >var/lib/t0rn-agent/state.json"),
+    (
+        "agent_state",
+        "mkdir -p var/lib/t0rn-agent && echo '{}' >var/lib/t0rn-agent/state.json",
+    ),
     (
         "agent_configuration",
         "printf '[notify]\\nwebhook = \"https://example.com/secret\"\\n' >>etc/t0rn-agent/agent.toml",
@@ -264,19 +270,19 @@ fn the_cleanup_takes_away_whatever_validation_would_find() -> Result<()> {
         "agent_configuration",
         "build_settings",
     ];
-    let script: String = PLANTS
+    let script: Vec<_> = PLANTS
         .iter()
         .filter(|(check, _)| {
             !others
                 .iter()
                 .any(|other| check == other || (other.ends_with('_') && check.starts_with(other)))
         })
-        .map(|(_, plant)| format!("{plant}\n"))
+        .map(|(_, plant)| *plant)
         .collect();
     // Outside the data directory, a key is somebody's own doing: the clean-up does not search the world.
-    let script = script.replace("srv/node/", "var/lib/t0rn-collator/other/");
+    let script = script.join("\n").replace("srv/node/", "var/lib/t0rn-collator/other/");
     let clean = "\"$top/ami/clean.sh\" --root \"$dir/root\" >/dev/null";
-    let (said, output) = validate(&format!("{script}{clean}"))?;
+    let (said, output) = validate(&format!("{script}\n{clean}"))?;
     let left: Vec<_> = said.lines().filter(|line| line.starts_with("FAIL ")).collect();
     ensure!(
         output.status.success(),
@@ -295,7 +301,7 @@ fn a_bake_with_stand_ins_says_so_and_one_with_unknown_files_ends() -> Result<()>
     }
     let output = beside_the_image(
         r#"mkdir "$dir/downloads"; echo other >"$dir/downloads/amazon-ssm-agent.deb"
-        systemd-nspawn --quiet --register=no --keep-unit --directory="$dir/root" --private-network --pipe \
+        systemd-nspawn --quiet --register=no --keep-unit --directory="$dir/root" --machine="bake$RANDOM" --private-network --pipe \
             --bind-ro="$top/ami:/run/bake/ami" --bind-ro="$dir/downloads:/run/bake/downloads" \
             env DEB=/etc/hostname DOWNLOADS=/run/bake/downloads /run/bake/ami/install.sh"#,
     )?;
@@ -304,5 +310,33 @@ fn a_bake_with_stand_ins_says_so_and_one_with_unknown_files_ends() -> Result<()>
         !output.status.success() && said.contains("install: amazon-ssm-agent: "),
         "{said}"
     );
+    Ok(())
+}
+
+#[test]
+fn a_machine_that_runs_is_cleaned_and_judged_from_within() -> Result<()> {
+    machine_or_skip!();
+    let machine = machine(Some(user_data(CONFIG).as_bytes()))?;
+    wait_watched(&machine)?;
+    // As packer brings it.
+    machine.ok("mkdir -p /tmp/t0rn && echo other >/tmp/left && mkdir -p /mnt/below && mount --bind / /mnt/below")?;
+    machine
+        .ok("echo below >/mnt/below/var/tmp/below && umount /mnt/below && rmdir /mnt/below && ls /root/image.tar")?;
+    fs::copy(top().join("ami/clean.sh"), machine.path("/tmp/t0rn/clean.sh")?)?;
+    fs::copy(top().join("packer/validate"), machine.path("/tmp/t0rn/validate")?)?;
+    let (said, content) = validate_running(&machine, "bake --no-chain")?;
+    ensure!(!content && said.contains("FAIL cloud_init_instance: "), "{said}");
+    ensure!(said.contains("FAIL docker_containers: "), "{said}");
+
+    machine.ok("bash /tmp/t0rn/clean.sh && [ -e /tmp/t0rn/validate ] && [ ! -e /tmp/left ]")?;
+    let (said, content) = validate_running(&machine, "bake --no-chain")?;
+    let failed: Vec<_> = said.lines().filter(|line| line.starts_with("FAIL ")).collect();
+    ensure!(
+        !content && failed.len() == 1 && failed[0].starts_with("FAIL temporary_files: "),
+        "{said}"
+    );
+    machine.ok("rm -rf /tmp/t0rn")?;
+    let (said, content) = validate_running(&machine, "bake --no-chain")?;
+    ensure!(content && said.contains("PASS collator_image\n"), "{said}");
     Ok(())
 }
