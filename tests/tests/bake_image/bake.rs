@@ -15,7 +15,7 @@ use crate::builder::{Builder, certificate};
 const CHAIN: &str = "/var/lib/t0rn-collator";
 
 /// What may be on no image: the file that is planted, and the check that finds it.
-const FORBIDDEN: [(&str, &str, &str); 10] = [
+const FORBIDDEN: [(&str, &str, &str); 11] = [
     ("a host key", "/etc/ssh/ssh_host_ed25519_key", "ssh_host_keys"),
     ("an authorized key", "/root/.ssh/authorized_keys", "authorized_keys"),
     ("a machine id", "/etc/machine-id", "machine_id"),
@@ -50,7 +50,11 @@ const FORBIDDEN: [(&str, &str, &str); 10] = [
         "/root/.docker/config.json",
         "docker_credentials",
     ),
-    //CERT
+    (
+        "a file that no chain has",
+        "/var/lib/t0rn-collator/backup",
+        "certificate",
+    ),
 ];
 
 #[test]

@@ -51,7 +51,9 @@ fn an_instance_that_was_started_to_look_at_an_image_ends_whatever_is_found() -> 
         ensure!(looked.status.success() == good, "{state}: {}", said(&looked));
         ensure!(said(&looked).contains("PASS agent_status"), "{}", said(&looked));
     }
-    let instances = account.aws(&format!("ec2 describe-instances --filters Name=image-id,Values={image}"))?;
+    let instances = account.aws(&format!(
+        "ec2 describe-instances --filters Name=image-id,Values={image}"
+    ))?;
     let instances: Vec<_> = instances["Reservations"]
         .as_array()
         .context("no reservations")?
