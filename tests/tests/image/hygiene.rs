@@ -318,24 +318,24 @@ fn a_machine_that_runs_is_cleaned_and_judged_from_within() -> Result<()> {
     machine_or_skip!();
     let machine = machine(Some(user_data(CONFIG).as_bytes()))?;
     wait_watched(&machine)?;
-    // As packer brings it.
-    machine.ok("mkdir -p /tmp/t0rn && echo other >/tmp/left && mkdir -p /mnt/below && mount --bind / /mnt/below")?;
-    machine
-        .ok("echo below >/mnt/below/var/tmp/below && umount /mnt/below && rmdir /mnt/below && ls /root/image.tar")?;
-    fs::copy(top().join("ami/clean.sh"), machine.path("/tmp/t0rn/clean.sh")?)?;
-    fs::copy(top().join("packer/validate"), machine.path("/tmp/t0rn/validate")?)?;
+    // As packer brings it, but where it would stay: here /tmp is in memory already.
+    machine.ok("mkdir -p /var/tmp/t0rn /mnt/below && echo other >/tmp/left && mount --bind / /mnt/below")?;
+    machine.ok("echo below >/mnt/below/tmp/below && umount /mnt/below && rmdir /mnt/below")?;
+    fs::copy(top().join("ami/clean.sh"), machine.path("/var/tmp/t0rn/clean.sh")?)?;
+    fs::copy(top().join("packer/validate"), machine.path("/var/tmp/t0rn/validate")?)?;
     let (said, content) = validate_running(&machine, "bake --no-chain")?;
     ensure!(!content && said.contains("FAIL cloud_init_instance: "), "{said}");
     ensure!(said.contains("FAIL docker_containers: "), "{said}");
+    ensure!(said.contains("FAIL temporary_files: /tmp/below "), "{said}");
 
-    machine.ok("bash /tmp/t0rn/clean.sh && [ -e /tmp/t0rn/validate ] && [ ! -e /tmp/left ]")?;
+    machine.ok("bash /var/tmp/t0rn/clean.sh && [ -e /var/tmp/t0rn/validate ] && [ ! -e /tmp/left ]")?;
     let (said, content) = validate_running(&machine, "bake --no-chain")?;
     let failed: Vec<_> = said.lines().filter(|line| line.starts_with("FAIL ")).collect();
     ensure!(
         !content && failed.len() == 1 && failed[0].starts_with("FAIL temporary_files: "),
         "{said}"
     );
-    machine.ok("rm -rf /tmp/t0rn")?;
+    machine.ok("rm -rf /var/tmp/t0rn")?;
     let (said, content) = validate_running(&machine, "bake --no-chain")?;
     ensure!(content && said.contains("PASS collator_image\n"), "{said}");
     Ok(())
