@@ -85,8 +85,5 @@ fn goes_on(machine: &Machine, height: u64, which: &str) -> Result<u64> {
         collator <= BOOT,
         "{collator} s from boot to a collator that runs, at most {BOOT}"
     );
-    let mut log = machine.run("docker logs t0rn-collator 2>&1 | head -n 20")?;
-    log.stdout.truncate(2000);
-    ensure!(!said(&log).contains("genesis"), "{}", said(&log));
     Ok(best)
 }
