@@ -41,7 +41,7 @@ run "what_is_changed_or_removed_bears_the_mark" {
     condition = alltrue(flatten([
       for statement in jsondecode(aws_iam_role_policy.bake.policy).Statement : [
         for action in flatten([statement.Action]) :
-        !can(regex("^ec2:(Terminate|Delete|Deregister|Stop|Modify)", action)) || statement.Condition == { Null = { "aws:ResourceTag/t0rn-agent:name" = "false" } }
+        !can(regex("^ec2:(Terminate|Delete|Deregister|Stop|Modify)", action)) || try(jsonencode(statement.Condition), "") == jsonencode({ Null = { "aws:ResourceTag/t0rn-agent:name" = "false" } })
       ]
     ]))
     error_message = aws_iam_role_policy.bake.policy
