@@ -60,7 +60,7 @@ locals {
     Sid      = "ImageParameter"
     Effect   = "Allow"
     Action   = ["ssm:GetParameter", "ssm:GetParameters"]
-    Resource = ["arn:aws:ssm:${var.region}:*:parameter/${var.tenant}/${var.environment}/${var.stage}/*", "arn:aws:ssm:${var.region}::parameter/aws/service/*"]
+    Resource = ["arn:aws:ssm:${var.region}:*:parameter/t0rn-agent/${local.stack}/*", "arn:aws:ssm:${var.region}::parameter/aws/service/*"]
   }]
 
   network_and_machines = [{

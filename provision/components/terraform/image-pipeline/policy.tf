@@ -16,10 +16,10 @@ resource "aws_iam_role_policy" "bake" {
     Version = "2012-10-17"
     Statement = [
       {
-        # EC2 and Auto Scaling know no resource for looking.
+        # IAM knows no resource for looking at these.
         Sid      = "Look"
         Effect   = "Allow"
-        Action   = ["autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeInstanceRefreshes", "ec2:Describe*", "ssm:DescribeParameters"]
+        Action   = ["autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeInstanceRefreshes", "ec2:Describe*", "ssm:DescribeInstanceInformation", "ssm:GetCommandInvocation"]
         Resource = "*"
       },
       {
@@ -88,6 +88,19 @@ resource "aws_iam_role_policy" "bake" {
         Effect   = "Allow"
         Action   = "ssm:StartSession"
         Resource = "arn:aws:ssm:${var.region}::document/AWS-StartPortForwardingSession"
+      },
+      {
+        Sid       = "AskTheBuilder"
+        Effect    = "Allow"
+        Action    = "ssm:SendCommand"
+        Resource  = "arn:aws:ec2:${var.region}:*:instance/*"
+        Condition = { Null = { "ssm:resourceTag/t0rn-agent:name" = "false" } }
+      },
+      {
+        Sid      = "AskTheBuilderBy"
+        Effect   = "Allow"
+        Action   = "ssm:SendCommand"
+        Resource = "arn:aws:ssm:${var.region}::document/AWS-RunShellScript"
       },
       {
         Sid      = "Publish"

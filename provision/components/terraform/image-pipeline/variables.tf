@@ -87,7 +87,7 @@ variable "image_parameter" {
 
   validation {
     condition     = can(regex("^(/[A-Za-z0-9_.-]+)+$", var.image_parameter))
-    error_message = "image_parameter must be the full name of an SSM parameter, such as /t0rn/ec1/dev/collator/ami."
+    error_message = "image_parameter must be the full name of an SSM parameter, such as /t0rn-agent/t0rn-ec1-dev/ami."
   }
 }
 

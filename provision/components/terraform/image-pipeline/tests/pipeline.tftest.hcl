@@ -8,7 +8,7 @@ variables {
   repository             = "t3rn/t0rn-agent"
   oidc_provider_arn      = "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"
   autoscaling_group_name = "t0rn-ec1-dev-collator"
-  image_parameter        = "/t0rn/ec1/dev/collator/ami"
+  image_parameter        = "/t0rn-agent/t0rn-ec1-dev/ami"
   first_image_id         = "ami-0123456789abcdef0"
 }
 
@@ -16,7 +16,7 @@ run "the_parameter_is_an_image_s_and_later_the_pipeline_s" {
   command = plan
 
   assert {
-    condition     = aws_ssm_parameter.image[0].data_type == "aws:ec2:image" && aws_ssm_parameter.image[0].type == "String" && aws_ssm_parameter.image[0].name == "/t0rn/ec1/dev/collator/ami"
+    condition     = aws_ssm_parameter.image[0].data_type == "aws:ec2:image" && aws_ssm_parameter.image[0].type == "String" && aws_ssm_parameter.image[0].name == "/t0rn-agent/t0rn-ec1-dev/ami"
     error_message = "EC2 would not read it as an image"
   }
 }
@@ -69,7 +69,7 @@ run "only_this_stack_s_group_is_refreshed_and_only_its_parameter_written" {
     condition = [
       for statement in jsondecode(aws_iam_role_policy.bake.policy).Statement : statement.Resource if contains(["Publish", "Refresh"], statement.Sid)
       ] == [
-      "arn:aws:ssm:eu-central-1:*:parameter/t0rn/ec1/dev/collator/ami",
+      "arn:aws:ssm:eu-central-1:*:parameter/t0rn-agent/t0rn-ec1-dev/ami",
       "arn:aws:autoscaling:eu-central-1:*:autoScalingGroup:*:autoScalingGroupName/t0rn-ec1-dev-collator",
     ]
     error_message = aws_iam_role_policy.bake.policy
