@@ -16,7 +16,7 @@ export T0RN_SIM_BIN := $(STATIC)/sim-collator
 export T0RN_SKIP_FILE := $(OUT)/skipped
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check build deb bench clean fmt clippy unit engine package deny shell docs provision
+.PHONY: help demo test check build deb bench clean fmt clippy unit engine package deny shell docs provision provision-e2e
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,5 +81,12 @@ docs: build
 	tests/docs $(STATIC)/t0rn-agent
 
 provision: build
-	@for tool in aws checkov tflint; do tests/setup $$tool || true; done # without them, what needs them is reported as skipped
+	@for tool in aws checkov tflint atmos jq; do tests/setup $$tool || true; done # without them, what needs them is reported as skipped
 	tests/provision
+	tests/stacks
+	tests/ssm-documents
+	tests/pins
+
+# Applied, planned again, destroyed: with PROVIDER, a real terraform-provider-aws, against an emulated AWS. Not part of `test`.
+provision-e2e:
+	tests/provision-e2e "$(PROVIDER)" $(STACK)

@@ -44,10 +44,10 @@ resource "aws_iam_policy" "operator" {
         Condition = { StringEquals = { "ssm:resourceTag/aws:autoscaling:groupName" = var.autoscaling_group_name } }
       },
       {
-        # IAM knows no resource for these two.
+        # IAM knows no resource for these.
         Sid      = "Results"
         Effect   = "Allow"
-        Action   = ["ssm:GetCommandInvocation", "ssm:ListCommandInvocations"]
+        Action   = ["autoscaling:DescribeAutoScalingGroups", "ssm:GetCommandInvocation", "ssm:ListCommandInvocations"]
         Resource = "*"
       },
     ]
