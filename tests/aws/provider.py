@@ -22,6 +22,7 @@ KNOWN = {
     "aws_ami": {"architecture": "x86_64", "root_device_name": "/dev/xvda"},
     "aws_availability_zones": {"names": [f"{REGION}{zone}" for zone in "abc"], "zone_ids": [f"euc1-az{n}" for n in (2, 3, 1)]},
     "aws_caller_identity": {"account_id": ACCOUNT, "arn": f"arn:aws:iam::{ACCOUNT}:user/stub", "user_id": "AIDASTUB"},
+    "aws_ebs_snapshot": {"encrypted": True},
     "aws_iam_policy_document": {"json": '{"Version":"2012-10-17","Statement":[]}'},
     "aws_partition": {"partition": "aws", "dns_suffix": "amazonaws.com"},
     "aws_region": {"name": REGION, "region": REGION, "id": REGION},
