@@ -105,7 +105,7 @@ locals {
       Sid      = "NotItsOwnRoles"
       Effect   = "Deny"
       Action   = ["iam:Attach*", "iam:Create*", "iam:Delete*", "iam:Detach*", "iam:PassRole", "iam:Put*", "iam:Update*"]
-      Resource = [for role in ["plan", "apply", "bake"] : "arn:aws:iam::*:role/${local.stack}-${role}"]
+      Resource = [for role in ["plan", "apply", "bake", "publish"] : "arn:aws:iam::*:role/${local.stack}-${role}"]
     },
     {
       Sid      = "Documents"

@@ -28,16 +28,30 @@ resource "aws_ssm_parameter" "image" {
   }
 }
 
+# Makes images and removes what it made on the way.
 module "bake" {
   source = "../modules/github-role"
 
   name              = "${local.stack}-bake"
-  description       = "Bake, test, publish and prune images by workflows"
+  description       = "Bake images by workflows"
   oidc_provider_arn = var.oidc_provider_arn
   repository        = var.repository
-  subjects          = ["ref:refs/heads/${var.branch}", "environment:${local.stack}-image"]
+  subjects          = ["ref:refs/heads/${var.branch}"]
   # The chain catches up for hours.
   max_session_hours = 6
+}
+
+# Says which image is the current one, and removes old ones: only in the environment that a reviewer may guard.
+module "publish" {
+  source = "../modules/github-role"
+
+  name              = "${local.stack}-publish"
+  description       = "Publish and prune images by workflows"
+  oidc_provider_arn = var.oidc_provider_arn
+  repository        = var.repository
+  subjects          = ["environment:${var.publish_environment}"]
+  # A copy to another region takes its time.
+  max_session_hours = 4
 }
 
 # For a builder that is reached through Systems Manager, in a private subnet (ssh_interface = session_manager).

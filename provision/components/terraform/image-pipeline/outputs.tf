@@ -1,10 +1,15 @@
 output "bake_role_arn" {
-  description = "For the variable AWS_BAKE_ROLE of the workflow bake."
+  description = "For the variable BAKE_ROLE of the workflow bake."
   value       = module.bake.arn
 }
 
+output "publish_role_arn" {
+  description = "For the variable PUBLISH_ROLE of the workflow bake."
+  value       = module.publish.arn
+}
+
 output "builder_profile" {
-  description = "Instance profile for a builder that is reached through Systems Manager: Packer's instance_profile."
+  description = "Instance profile for what is reached through Systems Manager: the variable BAKE_PROFILE of the workflow bake."
   value       = aws_iam_instance_profile.builder.name
 }
 

@@ -19,7 +19,7 @@ resource "aws_iam_role_policy" "bake" {
         # IAM knows no resource for looking at these.
         Sid      = "Look"
         Effect   = "Allow"
-        Action   = ["autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeInstanceRefreshes", "ec2:Describe*", "ssm:DescribeInstanceInformation", "ssm:GetCommandInvocation"]
+        Action   = ["ec2:Describe*", "ssm:DescribeInstanceInformation", "ssm:GetCommandInvocation"]
         Resource = "*"
       },
       {
@@ -103,16 +103,48 @@ resource "aws_iam_role_policy" "bake" {
         Resource = "arn:aws:ssm:${var.region}::document/AWS-RunShellScript"
       },
       {
-        Sid      = "Publish"
+        Sid      = "WhichIsCurrent"
         Effect   = "Allow"
-        Action   = ["ssm:GetParameter", "ssm:GetParameterHistory", "ssm:PutParameter"]
+        Action   = "ssm:GetParameter"
         Resource = "arn:aws:ssm:${var.region}:*:parameter${var.image_parameter}"
       },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "publish" {
+  name = "publish"
+  role = module.publish.name
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
       {
-        Sid      = "Refresh"
+        # IAM knows no resource for looking at these.
+        Sid      = "Look"
         Effect   = "Allow"
-        Action   = ["autoscaling:CancelInstanceRefresh", "autoscaling:RollbackInstanceRefresh", "autoscaling:StartInstanceRefresh"]
-        Resource = "arn:aws:autoscaling:${var.region}:*:autoScalingGroup:*:autoScalingGroupName/${var.autoscaling_group_name}"
+        Action   = ["ec2:DescribeImages", "ec2:DescribeInstances", "ec2:DescribeSnapshots"]
+        Resource = "*"
+      },
+      {
+        # A copy lies in another region, and has its tags only afterwards.
+        Sid      = "Copy"
+        Effect   = "Allow"
+        Action   = ["ec2:CopyImage", "ec2:CreateTags"]
+        Resource = ["arn:aws:ec2:*::image/*", "arn:aws:ec2:*::snapshot/*"]
+      },
+      {
+        Sid       = "ShareAndRemoveWhatIsMarked"
+        Effect    = "Allow"
+        Action    = ["ec2:DeleteSnapshot", "ec2:DeregisterImage", "ec2:ModifyImageAttribute", "ec2:ModifySnapshotAttribute"]
+        Resource  = ["arn:aws:ec2:*::image/*", "arn:aws:ec2:*::snapshot/*"]
+        Condition = local.marked
+      },
+      {
+        Sid      = "Publish"
+        Effect   = "Allow"
+        Action   = ["ssm:GetParameter", "ssm:PutParameter"]
+        Resource = "arn:aws:ssm:*:*:parameter${var.image_parameter}"
       },
     ]
   })

@@ -71,13 +71,14 @@ variable "oidc_provider_arn" {
   }
 }
 
-variable "autoscaling_group_name" {
-  description = "Auto Scaling group that the pipeline refreshes when an image is published."
+variable "publish_environment" {
+  description = "Environment on GitHub in which images are published."
   type        = string
+  default     = "images"
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9_./-]{1,255}$", var.autoscaling_group_name))
-    error_message = "autoscaling_group_name must be the name of the collator's Auto Scaling group, as the component t0rn-collator names it."
+    condition     = can(regex("^[A-Za-z0-9._-]+$", var.publish_environment))
+    error_message = "publish_environment must be the name of one environment, such as images, without a wildcard."
   }
 }
 

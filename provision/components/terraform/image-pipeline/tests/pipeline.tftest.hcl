@@ -1,15 +1,14 @@
 mock_provider "aws" {}
 
 variables {
-  tenant                 = "t0rn"
-  environment            = "ec1"
-  stage                  = "dev"
-  region                 = "eu-central-1"
-  repository             = "t3rn/t0rn-agent"
-  oidc_provider_arn      = "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"
-  autoscaling_group_name = "t0rn-ec1-dev-collator"
-  image_parameter        = "/t0rn-agent/t0rn-ec1-dev/ami"
-  first_image_id         = "ami-0123456789abcdef0"
+  tenant            = "t0rn"
+  environment       = "ec1"
+  stage             = "dev"
+  region            = "eu-central-1"
+  repository        = "t3rn/t0rn-agent"
+  oidc_provider_arn = "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"
+  image_parameter   = "/t0rn-agent/t0rn-ec1-dev/ami"
+  first_image_id    = "ami-0123456789abcdef0"
 }
 
 run "the_parameter_is_an_image_s_and_later_the_pipeline_s" {
@@ -39,7 +38,7 @@ run "what_is_changed_or_removed_bears_the_mark" {
 
   assert {
     condition = alltrue(flatten([
-      for statement in jsondecode(aws_iam_role_policy.bake.policy).Statement : [
+      for statement in concat(jsondecode(aws_iam_role_policy.bake.policy).Statement, jsondecode(aws_iam_role_policy.publish.policy).Statement) : [
         for action in flatten([statement.Action]) :
         !can(regex("^ec2:(Terminate|Delete|Deregister|Stop|Modify)", action)) || try(jsonencode(statement.Condition), "") == jsonencode({ Null = { "aws:ResourceTag/t0rn-agent:name" = "false" } })
       ]
@@ -52,7 +51,10 @@ run "only_looking_is_without_a_named_resource" {
   command = apply
 
   assert {
-    condition     = [for statement in jsondecode(aws_iam_role_policy.bake.policy).Statement : statement.Sid if contains(flatten([statement.Resource]), "*")] == ["Look"]
+    condition = alltrue([
+      for policy in [aws_iam_role_policy.bake.policy, aws_iam_role_policy.publish.policy] :
+      join(" ", [for statement in jsondecode(policy).Statement : statement.Sid if contains(flatten([statement.Resource]), "*")]) == "Look"
+    ])
     error_message = aws_iam_role_policy.bake.policy
   }
 
@@ -62,26 +64,33 @@ run "only_looking_is_without_a_named_resource" {
   }
 }
 
-run "only_this_stack_s_group_is_refreshed_and_only_its_parameter_written" {
+run "only_this_stack_s_parameter_is_written_and_not_by_who_bakes" {
   command = apply
 
   assert {
     condition = [
-      for statement in jsondecode(aws_iam_role_policy.bake.policy).Statement : statement.Resource if contains(["Publish", "Refresh"], statement.Sid)
-      ] == [
-      "arn:aws:ssm:eu-central-1:*:parameter/t0rn-agent/t0rn-ec1-dev/ami",
-      "arn:aws:autoscaling:eu-central-1:*:autoScalingGroup:*:autoScalingGroupName/t0rn-ec1-dev-collator",
-    ]
+      for statement in jsondecode(aws_iam_role_policy.publish.policy).Statement : statement.Resource if contains(flatten([statement.Action]), "ssm:PutParameter")
+    ][0] == "arn:aws:ssm:*:*:parameter/t0rn-agent/t0rn-ec1-dev/ami"
+    error_message = aws_iam_role_policy.publish.policy
+  }
+
+  assert {
+    condition     = !strcontains(aws_iam_role_policy.bake.policy, "ssm:PutParameter")
     error_message = aws_iam_role_policy.bake.policy
   }
 }
 
-run "a_pull_request_bakes_nothing" {
+run "a_pull_request_bakes_and_publishes_nothing" {
   command = apply
 
   assert {
-    condition     = !strcontains(module.bake.trust, "pull_request") && strcontains(module.bake.trust, "refs/heads/main")
+    condition     = !strcontains(module.bake.trust, "pull_request") && strcontains(module.bake.trust, "\"repo:t3rn/t0rn-agent:ref:refs/heads/main\"")
     error_message = module.bake.trust
+  }
+
+  assert {
+    condition     = !strcontains(module.publish.trust, "ref") && strcontains(module.publish.trust, "\"repo:t3rn/t0rn-agent:environment:images\"")
+    error_message = module.publish.trust
   }
 }
 
@@ -127,5 +136,14 @@ run "a_wildcard_repository_is_refused" {
 
   variables {
     repository = "*/*"
+  }
+}
+
+run "a_wildcard_environment_is_refused" {
+  command         = plan
+  expect_failures = [var.publish_environment]
+
+  variables {
+    publish_environment = "*"
   }
 }
