@@ -82,3 +82,27 @@ run "refuses_a_snapshot_that_is_not_encrypted" {
 
   expect_failures = [data.aws_ebs_snapshot.chain]
 }
+
+run "refuses_an_image_without_a_chain" {
+  command = plan
+
+  variables {
+    chain_device = "/dev/sdg"
+  }
+
+  expect_failures = [aws_launch_template.this]
+}
+
+run "a_chain_may_begin_empty" {
+  command = plan
+
+  variables {
+    chain_device     = "/dev/sdg"
+    chain_volume_gib = 200
+  }
+
+  assert {
+    condition     = one(aws_launch_template.this.block_device_mappings[1].ebs).volume_size == 200 && one(aws_launch_template.this.block_device_mappings[1].ebs).encrypted == "true"
+    error_message = "got ${jsonencode(aws_launch_template.this.block_device_mappings)}"
+  }
+}

@@ -3,6 +3,8 @@ mock_data "aws_ami" {
     id               = "ami-0123456789abcdef0"
     architecture     = "x86_64"
     root_device_name = "/dev/xvda"
+
+    block_device_mappings = [{ device_name = "/dev/sdf", ebs = {}, no_device = "", virtual_name = "" }]
   }
 }
 
