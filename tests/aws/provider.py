@@ -19,7 +19,11 @@ REGION = "eu-central-1"
 ACCOUNT = "123456789012"
 # What a data source says that others compute with.
 KNOWN = {
-    "aws_ami": {"architecture": "x86_64", "root_device_name": "/dev/xvda"},
+    "aws_ami": {
+        "architecture": "x86_64",
+        "root_device_name": "/dev/xvda",
+        "block_device_mappings": [{"device_name": "/dev/sdf", "ebs": {}, "no_device": "", "virtual_name": ""}],
+    },
     "aws_availability_zones": {"names": [f"{REGION}{zone}" for zone in "abc"], "zone_ids": [f"euc1-az{n}" for n in (2, 3, 1)]},
     "aws_caller_identity": {"account_id": ACCOUNT, "arn": f"arn:aws:iam::{ACCOUNT}:user/stub", "user_id": "AIDASTUB"},
     "aws_ebs_snapshot": {"encrypted": True},

@@ -83,6 +83,13 @@ resource "aws_launch_template" "this" {
   tags = local.tags
 
   depends_on = [data.aws_ebs_snapshot.chain]
+
+  lifecycle {
+    precondition {
+      condition     = var.chain_volume_gib != null || var.chain_snapshot_id != null || contains([for mapping in data.aws_ami.this.block_device_mappings : mapping.device_name], var.chain_device)
+      error_message = "the image ${data.aws_ami.this.id} brings no volume as ${var.chain_device}: name the device of its chain as chain_device, or give chain_volume_gib to begin with an empty one."
+    }
+  }
 }
 
 # One instance, in the identity volume's zone. This is no guarantee that there are never two: who may be the collator is

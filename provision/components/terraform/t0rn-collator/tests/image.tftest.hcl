@@ -1,27 +1,5 @@
 mock_provider "aws" {
-  mock_data "aws_ami" {
-    defaults = {
-      id               = "ami-0123456789abcdef0"
-      architecture     = "x86_64"
-      root_device_name = "/dev/xvda"
-    }
-  }
-
-  mock_data "aws_ssm_parameter" {
-    defaults = { insecure_value = "ami-0fedcba9876543210" }
-  }
-
-  mock_data "aws_ebs_snapshot" {
-    defaults = { encrypted = true }
-  }
-
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "111122223333" }
-  }
-
-  mock_data "aws_partition" {
-    defaults = { partition = "aws" }
-  }
+  source = "./tests/mocks"
 }
 
 variables {
@@ -103,4 +81,28 @@ run "refuses_a_snapshot_that_is_not_encrypted" {
   }
 
   expect_failures = [data.aws_ebs_snapshot.chain]
+}
+
+run "refuses_an_image_without_a_chain" {
+  command = plan
+
+  variables {
+    chain_device = "/dev/sdg"
+  }
+
+  expect_failures = [aws_launch_template.this]
+}
+
+run "a_chain_may_begin_empty" {
+  command = plan
+
+  variables {
+    chain_device     = "/dev/sdg"
+    chain_volume_gib = 200
+  }
+
+  assert {
+    condition     = one(aws_launch_template.this.block_device_mappings[1].ebs).volume_size == 200 && one(aws_launch_template.this.block_device_mappings[1].ebs).encrypted == "true"
+    error_message = "got ${jsonencode(aws_launch_template.this.block_device_mappings)}"
+  }
 }

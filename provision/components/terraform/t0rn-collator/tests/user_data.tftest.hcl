@@ -1,27 +1,5 @@
 mock_provider "aws" {
-  mock_data "aws_ami" {
-    defaults = {
-      id               = "ami-0123456789abcdef0"
-      architecture     = "x86_64"
-      root_device_name = "/dev/xvda"
-    }
-  }
-
-  mock_data "aws_ssm_parameter" {
-    defaults = { insecure_value = "ami-0fedcba9876543210" }
-  }
-
-  mock_data "aws_ebs_snapshot" {
-    defaults = { encrypted = true }
-  }
-
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "111122223333" }
-  }
-
-  mock_data "aws_partition" {
-    defaults = { partition = "aws" }
-  }
+  source = "./tests/mocks"
 }
 
 variables {

@@ -1,18 +1,8 @@
 mock_provider "aws" {
+  source = "./tests/mocks"
+
   # Nothing can be applied here: it could not be destroyed afterwards.
   override_during = plan
-
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "111122223333" }
-  }
-
-  mock_data "aws_partition" {
-    defaults = { partition = "aws" }
-  }
-
-  mock_resource "aws_ebs_volume" {
-    defaults = { arn = "arn:aws:ec2:eu-central-1:111122223333:volume/vol-0123456789abcdef0" }
-  }
 }
 
 variables {

@@ -1,7 +1,5 @@
 mock_provider "aws" {
-  mock_resource "aws_vpc" {
-    defaults = { ipv6_cidr_block = "2a05:d014:123:4500::/56" }
-  }
+  source = "./tests/mocks"
 }
 
 variables {
