@@ -19,7 +19,7 @@ export T0RN_SKIP_FILE := $(OUT)/skipped
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check build deb bench clean fmt clippy unit engine package deny shell docs image \
-        bake bake-boot bake-publish bake-prune bake-test workflows
+        bake bake-boot bake-publish bake-prune bake-test workflows provision provision-e2e
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,7 +30,7 @@ demo: build ## watch a collator being pulled, run, lost and brought back (DEMO_K
 
 test: ## everything: format, lints, unit tests, a real engine, a booted machine, licences, shell, documents
 	@mkdir -p $(OUT) && : > $(T0RN_SKIP_FILE)
-	@status=0; $(MAKE) --no-print-directory --keep-going fmt clippy deny shell workflows unit docs engine package image bake-test || status=$$?; \
+	@status=0; $(MAKE) --no-print-directory --keep-going fmt clippy deny shell workflows unit docs provision engine package image bake-test || status=$$?; \
 	 echo; sort -u $(T0RN_SKIP_FILE); exit $$status
 
 check: fmt clippy unit ## the quick loop: format, lints, unit tests
@@ -107,3 +107,14 @@ shell:
 
 docs: build
 	tests/docs $(STATIC)/t0rn-agent
+
+provision: build
+	@for tool in aws checkov tflint atmos jq; do tests/setup $$tool || true; done # without them, what needs them is reported as skipped
+	tests/provision
+	tests/stacks
+	tests/ssm-documents
+	tests/pins
+
+# Applied, planned again, destroyed: with PROVIDER, a real terraform-provider-aws, against an emulated AWS. Not part of `test`.
+provision-e2e:
+	tests/provision-e2e "$(PROVIDER)" $(STACK)

@@ -1,0 +1,134 @@
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  tenant             = "t0rn"
+  environment        = "ec1"
+  stage              = "dev"
+  region             = "eu-central-1"
+  availability_zones = ["eu-central-1a", "eu-central-1b"]
+  tags               = { CostCenter = "collators" }
+}
+
+run "a_private_and_a_public_subnet_in_each_zone" {
+  command = plan
+
+  assert {
+    condition     = { for zone, subnet in aws_subnet.private : zone => subnet.cidr_block } == { eu-central-1a = "10.10.0.0/22", eu-central-1b = "10.10.4.0/22" }
+    error_message = "got ${jsonencode({ for zone, subnet in aws_subnet.private : zone => subnet.cidr_block })}"
+  }
+
+  assert {
+    condition     = length(aws_subnet.public) == 2 && alltrue([for zone, subnet in aws_subnet.public : subnet.availability_zone == zone])
+    error_message = "a zone has no public subnet of its own"
+  }
+}
+
+run "nothing_gets_a_public_address" {
+  command = plan
+
+  assert {
+    condition     = alltrue([for subnet in concat(values(aws_subnet.private), values(aws_subnet.public)) : subnet.map_public_ip_on_launch == false])
+    error_message = "a subnet gives its instances public addresses"
+  }
+}
+
+run "the_default_security_group_has_no_rule" {
+  command = apply
+
+  assert {
+    condition     = aws_default_security_group.this.vpc_id == aws_vpc.this.id && try(length(aws_default_security_group.this.ingress), 0) == 0 && try(length(aws_default_security_group.this.egress), 0) == 0
+    error_message = "the default security group is open"
+  }
+}
+
+run "one_nat_gateway_serves_every_zone" {
+  command = plan
+
+  assert {
+    condition     = keys(aws_nat_gateway.this) == ["eu-central-1a"] && keys(aws_route.private_ipv4) == ["eu-central-1a", "eu-central-1b"]
+    error_message = "got gateways in ${jsonencode(keys(aws_nat_gateway.this))}, routes of ${jsonencode(keys(aws_route.private_ipv4))}"
+  }
+}
+
+run "a_nat_gateway_of_its_own_for_each_zone" {
+  command = apply
+
+  variables {
+    nat_gateways = "per_az"
+  }
+
+  assert {
+    condition     = alltrue([for zone in var.availability_zones : aws_route.private_ipv4[zone].nat_gateway_id == aws_nat_gateway.this[zone].id])
+    error_message = "a zone goes out through another zone"
+  }
+}
+
+run "no_nat_gateway_means_no_route_out" {
+  command = plan
+
+  variables {
+    nat_gateways        = "none"
+    interface_endpoints = ["ssm", "ssmmessages", "ec2messages"]
+  }
+
+  assert {
+    condition     = length(aws_nat_gateway.this) == 0 && length(aws_eip.nat) == 0 && length(aws_route.private_ipv4) == 0
+    error_message = "something of a NAT gateway is left"
+  }
+
+  assert {
+    condition     = keys(aws_vpc_endpoint.interface) == ["ec2messages", "ssm", "ssmmessages"] && alltrue([for endpoint in aws_vpc_endpoint.interface : endpoint.private_dns_enabled])
+    error_message = "got endpoints ${jsonencode(keys(aws_vpc_endpoint.interface))}"
+  }
+
+  assert {
+    condition     = aws_vpc_security_group_ingress_rule.endpoints[0].cidr_ipv4 == var.cidr_block && aws_vpc_security_group_ingress_rule.endpoints[0].to_port == 443
+    error_message = "endpoints are open to more than HTTPS from the VPC"
+  }
+}
+
+run "s3_is_reached_without_a_nat_gateway" {
+  command = apply
+
+  assert {
+    condition     = aws_vpc_endpoint.s3.vpc_endpoint_type == "Gateway" && length(aws_vpc_endpoint.s3.route_table_ids) == 2 && aws_vpc_endpoint.s3.service_name == "com.amazonaws.eu-central-1.s3"
+    error_message = "a private route table is without the endpoint of S3"
+  }
+}
+
+run "everything_is_tagged" {
+  command = plan
+
+  variables {
+    interface_endpoints = ["ssm"]
+  }
+
+  assert {
+    condition = alltrue([
+      for tags in concat(
+        [aws_vpc.this.tags, aws_default_security_group.this.tags, aws_default_route_table.this.tags, aws_internet_gateway.this.tags, aws_route_table.public.tags],
+        [aws_vpc_endpoint.s3.tags, aws_security_group.endpoints[0].tags, aws_vpc_security_group_ingress_rule.endpoints[0].tags, aws_s3_bucket.flow_logs[0].tags, aws_flow_log.s3[0].tags],
+        [for x in aws_subnet.private : x.tags], [for x in aws_subnet.public : x.tags], [for x in aws_route_table.private : x.tags],
+        [for x in aws_eip.nat : x.tags], [for x in aws_nat_gateway.this : x.tags], [for x in aws_vpc_endpoint.interface : x.tags],
+      ) : tags["Stack"] == "t0rn-ec1-dev" && tags["CostCenter"] == "collators" && startswith(tags["Name"], "t0rn-ec1-dev-")
+    ])
+    error_message = "something is without the stack's name, a cost centre, or a name of its own"
+  }
+}
+
+run "another_stack_has_other_names" {
+  command = plan
+
+  variables {
+    stage               = "prod"
+    flow_logs           = "cloudwatch"
+    interface_endpoints = ["ssm"]
+  }
+
+  assert {
+    condition     = aws_vpc.this.tags["Name"] == "t0rn-ec1-prod-vpc" && aws_iam_role.flow_logs[0].name == "t0rn-ec1-prod-vpc-flow-logs" && aws_cloudwatch_log_group.flow_logs[0].name == "/t0rn-ec1-prod/flow-logs" && aws_security_group.endpoints[0].name == "t0rn-ec1-prod-vpc-endpoints"
+    error_message = "two stacks of one account would share a name"
+  }
+}

@@ -1,0 +1,55 @@
+variable "tenant" {
+  description = "Who it belongs to, such as t0rn."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z0-9]{1,8}$", var.tenant))
+    error_message = "tenant must be 1 to 8 lowercase letters and digits, such as t0rn: it is part of every name."
+  }
+}
+
+variable "environment" {
+  description = "The region's short name, such as ec1 for eu-central-1."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z0-9]{1,8}$", var.environment))
+    error_message = "environment must be 1 to 8 lowercase letters and digits, such as ec1 for eu-central-1: it is part of every name."
+  }
+}
+
+variable "stage" {
+  description = "The stage of the deployment, such as dev or prod."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z0-9]{1,10}$", var.stage))
+    error_message = "stage must be 1 to 10 lowercase letters and digits, such as dev, staging or prod: it is part of every name."
+  }
+}
+
+variable "name" {
+  description = "What it is, such as vpc or collator."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,18}[a-z0-9]$", var.name))
+    error_message = "name must be 2 to 20 lowercase letters, digits and dashes, begin with a letter and not end with a dash, such as collator."
+  }
+}
+
+variable "tags" {
+  description = "Further tags, such as the cost centre."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for key in keys(var.tags) : !contains(["Name", "Stack", "Tenant", "Environment", "Stage", "Component", "ManagedBy"], key)])
+    error_message = "tags must not contain Name, Stack, Tenant, Environment, Stage, Component or ManagedBy: the label sets those."
+  }
+
+  validation {
+    condition     = alltrue([for key in keys(var.tags) : !startswith(lower(key), "aws:") && length(key) <= 128]) && length(var.tags) <= 40
+    error_message = "tags must be at most 40, their keys at most 128 characters and not begin with aws:, which Amazon keeps for itself."
+  }
+}

@@ -1,0 +1,39 @@
+# Only what is given is written: everything else keeps the agent's own default. Strings are written as JSON's, which are
+# TOML's as well.
+locals {
+  given = {
+    for section in local.order : section => [
+      for key, value in lookup(var.settings, section, {}) : "${key} = ${contains(local.bare, try(local.settings[section][key], "")) ? value : jsonencode(value)}"
+    ]
+  }
+
+  collator = concat(
+    ["image = ${jsonencode(var.image)}"],
+    length(var.command) == 0 ? [] : ["command = ${jsonencode(var.command)}"],
+    length(var.env) == 0 ? [] : ["env = { ${join(", ", [for name, value in var.env : "${name} = ${jsonencode(value)}"])} }"],
+    var.ports == null ? [] : ["ports = ${jsonencode(var.ports)}"],
+    local.given.collator,
+  )
+
+  sections = concat(
+    [for section in local.order : concat(["[${section}]"], section == "collator" ? local.collator : local.given[section]) if section == "collator" || length(local.given[section]) > 0],
+    [for mount in var.mounts : ["[[mounts]]", "source = ${jsonencode(mount.source)}", "target = ${jsonencode(mount.target)}", "read_only = ${mount.read_only}"]],
+    [for name, chain in var.chains : concat(["[chains.${name}]", "metrics = ${jsonencode(chain.metrics)}"], chain.prefix == null ? [] : ["prefix = ${jsonencode(chain.prefix)}"])],
+  )
+
+  agent_toml = "# Written by Terraform: a change here is lost with the instance.\n\n${join("\n\n", [for lines in local.sections : join("\n", lines)])}\n"
+
+  # The agent's unit waits for cloud-config.service and starts by itself; the command is for an image in which it is not
+  # enabled. Without --no-block it would wait for what waits for it.
+  cloud_config = <<-EOT
+    #cloud-config
+    write_files:
+      - path: /etc/t0rn-agent/agent.toml
+        owner: root:t0rn-agent
+        permissions: "0640"
+        encoding: b64
+        content: ${base64encode(local.agent_toml)}
+    runcmd:
+      - [systemctl, start, --no-block, t0rn-agent.service]
+  EOT
+}

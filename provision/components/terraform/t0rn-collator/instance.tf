@@ -1,0 +1,181 @@
+resource "aws_launch_template" "this" {
+  name                    = local.id
+  description             = "The collator of ${module.label.stack}"
+  update_default_version  = true
+  image_id                = data.aws_ami.this.id
+  instance_type           = var.instance_types[0]
+  user_data               = base64encode(module.user_data.cloud_config)
+  ebs_optimized           = true
+  disable_api_stop        = var.termination_protection
+  disable_api_termination = var.termination_protection
+
+  instance_initiated_shutdown_behavior = "terminate"
+
+  iam_instance_profile {
+    arn = aws_iam_instance_profile.this.arn
+  }
+
+  # With one hop, a container behind a bridge does not reach the role.
+  metadata_options {
+    http_endpoint               = "enabled"
+    http_tokens                 = "required"
+    http_put_response_hop_limit = 1
+    instance_metadata_tags      = "disabled"
+  }
+
+  monitoring {
+    enabled = var.detailed_monitoring
+  }
+
+  network_interfaces {
+    device_index                = 0
+    associate_public_ip_address = false
+    delete_on_termination       = true
+    security_groups             = [aws_security_group.this.id]
+  }
+
+  block_device_mappings {
+    device_name = data.aws_ami.this.root_device_name
+
+    ebs {
+      volume_type           = "gp3"
+      volume_size           = var.root_volume_gib
+      encrypted             = true
+      kms_key_id            = var.kms_key_arn
+      delete_on_termination = true
+    }
+  }
+
+  # The chain comes from the image's mapping of this device, or from a snapshot of its own; it ends with the instance,
+  # because the next one brings a younger chain along.
+  block_device_mappings {
+    device_name = var.chain_device
+
+    ebs {
+      volume_type           = "gp3"
+      volume_size           = var.chain_volume_gib
+      iops                  = var.chain_volume_iops
+      throughput            = var.chain_volume_throughput
+      snapshot_id           = var.chain_snapshot_id
+      encrypted             = var.chain_snapshot_id == null ? true : null
+      kms_key_id            = var.chain_snapshot_id == null ? var.kms_key_arn : null
+      delete_on_termination = true
+      # From provider 6.0 on, `volume_initialization_rate = 200` (MiB/s, paid per GiB) belongs here: a snapshot's blocks are
+      # otherwise fetched at their first reading. Providers before refuse a configuration that names it.
+    }
+  }
+
+  dynamic "credit_specification" {
+    for_each = startswith(local.family, "t") ? [var.cpu_credits] : []
+    content {
+      cpu_credits = credit_specification.value
+    }
+  }
+
+  dynamic "tag_specifications" {
+    for_each = ["instance", "volume", "network-interface"]
+    content {
+      resource_type = tag_specifications.value
+      tags          = local.tags
+    }
+  }
+
+  tags = local.tags
+
+  depends_on = [data.aws_ebs_snapshot.chain]
+
+  lifecycle {
+    precondition {
+      condition     = var.chain_volume_gib != null || var.chain_snapshot_id != null || contains([for mapping in data.aws_ami.this.block_device_mappings : mapping.device_name], var.chain_device)
+      error_message = "the image ${data.aws_ami.this.id} brings no volume as ${var.chain_device}: name the device of its chain as chain_device, or give chain_volume_gib to begin with an empty one."
+    }
+  }
+}
+
+# One instance, in the identity volume's zone. This is no guarantee that there are never two: who may be the collator is
+# decided by who holds the volume.
+resource "aws_autoscaling_group" "this" {
+  name                      = local.id
+  min_size                  = 1
+  max_size                  = 1
+  desired_capacity          = 1
+  vpc_zone_identifier       = [var.private_subnet_ids[var.availability_zone]]
+  health_check_type         = "EC2"
+  health_check_grace_period = var.health_check_grace_seconds
+  default_instance_warmup   = var.instance_warmup_seconds
+  wait_for_capacity_timeout = "15m"
+  # It would bring up the next instance while the last one still runs.
+  capacity_rebalance  = false
+  suspended_processes = ["AZRebalance"]
+  metrics_granularity = "1Minute"
+  enabled_metrics     = ["GroupInServiceInstances", "GroupPendingInstances", "GroupTerminatingInstances", "GroupTotalInstances"]
+
+  dynamic "launch_template" {
+    for_each = var.spot ? [] : [aws_launch_template.this]
+    content {
+      id      = launch_template.value.id
+      version = launch_template.value.latest_version
+    }
+  }
+
+  dynamic "mixed_instances_policy" {
+    for_each = var.spot ? [aws_launch_template.this] : []
+    content {
+      instances_distribution {
+        on_demand_base_capacity                  = 0
+        on_demand_percentage_above_base_capacity = 0
+        spot_allocation_strategy                 = "price-capacity-optimized"
+        spot_max_price                           = var.spot_max_price
+      }
+
+      launch_template {
+        launch_template_specification {
+          launch_template_id = mixed_instances_policy.value.id
+          version            = mixed_instances_policy.value.latest_version
+        }
+
+        dynamic "override" {
+          for_each = var.instance_types
+          content {
+            instance_type = override.value
+          }
+        }
+      }
+    }
+  }
+
+  # The old instance ends before the new one begins. Only what Terraform creates anew takes a change of this hook over.
+  initial_lifecycle_hook {
+    name                 = "stop-collator"
+    lifecycle_transition = "autoscaling:EC2_INSTANCE_TERMINATING"
+    heartbeat_timeout    = var.termination_seconds
+    default_result       = "CONTINUE"
+  }
+
+  instance_refresh {
+    strategy = "Rolling"
+
+    preferences {
+      min_healthy_percentage = 0
+      auto_rollback          = true
+      instance_warmup        = var.instance_warmup_seconds
+      skip_matching          = true
+    }
+  }
+
+  dynamic "tag" {
+    for_each = local.tags
+    content {
+      key                 = tag.key
+      value               = tag.value
+      propagate_at_launch = true
+    }
+  }
+
+  timeouts {
+    delete = "${ceil(var.termination_seconds / 60) + 15}m"
+  }
+
+  # An instance that comes up without its rights gives up before it has them.
+  depends_on = [aws_iam_role_policy.this, aws_iam_role_policy_attachment.this, aws_vpc_security_group_egress_rule.this]
+}

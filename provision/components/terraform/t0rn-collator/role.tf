@@ -1,0 +1,88 @@
+locals {
+  ec2       = "arn:${local.partition}:ec2:${var.region}:${local.account_id}"
+  volume    = "${local.ec2}:volume/${var.identity_volume_id}"
+  group_arn = "arn:${local.partition}:autoscaling:${var.region}:${local.account_id}:autoScalingGroup:*:autoScalingGroupName/${local.id}"
+
+  statements = concat(
+    [
+      {
+        Sid       = "IdentityVolume"
+        Effect    = "Allow"
+        Action    = ["ec2:AttachVolume", "ec2:DetachVolume"]
+        Resource  = [local.volume]
+        Condition = {}
+      },
+      {
+        Sid       = "ToInstancesOfThisStack"
+        Effect    = "Allow"
+        Action    = ["ec2:AttachVolume", "ec2:DetachVolume"]
+        Resource  = ["${local.ec2}:instance/*"]
+        Condition = { StringEquals = { "aws:ResourceTag/Stack" = module.label.stack, "aws:ResourceTag/Component" = "collator" } }
+      },
+      {
+        # IAM knows no resource for looking at volumes.
+        Sid       = "WhoHoldsTheVolume"
+        Effect    = "Allow"
+        Action    = ["ec2:DescribeVolumes"]
+        Resource  = ["*"]
+        Condition = { StringEquals = { "aws:RequestedRegion" = var.region } }
+      },
+      {
+        Sid       = "EndTheWaitOfTheLifecycleHook"
+        Effect    = "Allow"
+        Action    = ["autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat"]
+        Resource  = [local.group_arn]
+        Condition = {}
+      },
+    ],
+    # Who attaches an encrypted volume lets EBS use its key; with the account's default key, everybody in it may.
+    var.kms_key_arn == null ? [] : [{
+      Sid       = "UseOfTheKeyByEbs"
+      Effect    = "Allow"
+      Action    = ["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey"]
+      Resource  = [var.kms_key_arn]
+      Condition = { StringEquals = { "kms:ViaService" = "ec2.${var.region}.amazonaws.com" } }
+    }],
+  )
+}
+
+resource "aws_iam_role" "this" {
+  name                 = local.id
+  description          = "What the instance of ${local.id} may do"
+  permissions_boundary = var.permissions_boundary_arn
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "ec2.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+    }]
+  })
+
+  tags = local.tags
+}
+
+resource "aws_iam_role_policy_attachment" "this" {
+  for_each = toset(["AmazonSSMManagedInstanceCore", "CloudWatchAgentServerPolicy"])
+
+  role       = aws_iam_role.this.name
+  policy_arn = "arn:${local.partition}:iam::aws:policy/${each.key}"
+}
+
+resource "aws_iam_role_policy" "this" {
+  name = "collator"
+  role = aws_iam_role.this.id
+
+  policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [for statement in local.statements : { for key, value in statement : key => value if key != "Condition" || value != {} }]
+  })
+}
+
+resource "aws_iam_instance_profile" "this" {
+  name = local.id
+  role = aws_iam_role.this.name
+
+  tags = local.tags
+}

@@ -1,0 +1,108 @@
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  tenant             = "t0rn"
+  environment        = "ec1"
+  stage              = "dev"
+  region             = "eu-central-1"
+  tags               = { CostCenter = "collators" }
+  vpc_id             = "vpc-0123456789abcdef0"
+  private_subnet_ids = { eu-central-1a = "subnet-0123456789abcdef0", eu-central-1b = "subnet-0fedcba9876543210" }
+  availability_zone  = "eu-central-1b"
+  identity_volume_id = "vol-0123456789abcdef0"
+  ami_name           = "t0rn-collator-*"
+  collator_image     = "3h4xx/t0rn-collator:v1.2.0-rc.4"
+}
+
+run "by_its_name_it_must_be_our_own" {
+  command = plan
+
+  assert {
+    condition     = data.aws_ami.this.owners == tolist(["self"]) && contains([for filter in data.aws_ami.this.filter : one(filter.values) if filter.name == "name"], "t0rn-collator-*")
+    error_message = "got ${jsonencode(data.aws_ami.this.filter)} of ${jsonencode(data.aws_ami.this.owners)}"
+  }
+
+  assert {
+    condition     = aws_launch_template.this.image_id == "ami-0123456789abcdef0" && output.ami_id == "ami-0123456789abcdef0"
+    error_message = "got ${aws_launch_template.this.image_id}"
+  }
+}
+
+run "by_its_id" {
+  command = plan
+
+  variables {
+    ami_id   = "ami-00000000000000001"
+    ami_name = null
+  }
+
+  assert {
+    condition     = [for filter in data.aws_ami.this.filter : one(filter.values) if filter.name == "image-id"] == ["ami-00000000000000001"]
+    error_message = "got ${jsonencode(data.aws_ami.this.filter)}"
+  }
+}
+
+run "by_a_parameter" {
+  command = plan
+
+  variables {
+    ami_ssm_parameter = "/t0rn/ec1/dev/image"
+    ami_name          = null
+  }
+
+  assert {
+    condition     = [for filter in data.aws_ami.this.filter : one(filter.values) if filter.name == "image-id"] == ["ami-0fedcba9876543210"]
+    error_message = "got ${jsonencode(data.aws_ami.this.filter)}"
+  }
+}
+
+run "refuses_an_image_for_another_architecture" {
+  command = plan
+
+  variables {
+    instance_types = ["t4g.medium"]
+  }
+
+  expect_failures = [data.aws_ami.this]
+}
+
+run "refuses_a_snapshot_that_is_not_encrypted" {
+  command = plan
+
+  variables {
+    chain_snapshot_id = "snap-0123456789abcdef0"
+  }
+
+  override_data {
+    target = data.aws_ebs_snapshot.chain[0]
+    values = { encrypted = false }
+  }
+
+  expect_failures = [data.aws_ebs_snapshot.chain]
+}
+
+run "refuses_an_image_without_a_chain" {
+  command = plan
+
+  variables {
+    chain_device = "/dev/sdg"
+  }
+
+  expect_failures = [aws_launch_template.this]
+}
+
+run "a_chain_may_begin_empty" {
+  command = plan
+
+  variables {
+    chain_device     = "/dev/sdg"
+    chain_volume_gib = 200
+  }
+
+  assert {
+    condition     = one(aws_launch_template.this.block_device_mappings[1].ebs).volume_size == 200 && one(aws_launch_template.this.block_device_mappings[1].ebs).encrypted == "true"
+    error_message = "got ${jsonencode(aws_launch_template.this.block_device_mappings)}"
+  }
+}

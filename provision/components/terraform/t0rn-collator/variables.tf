@@ -1,0 +1,401 @@
+variable "tenant" {
+  description = "Who it belongs to, such as t0rn."
+  type        = string
+}
+
+variable "environment" {
+  description = "The region's short name, such as ec1 for eu-central-1."
+  type        = string
+}
+
+variable "stage" {
+  description = "The stage of the deployment, such as dev or prod."
+  type        = string
+}
+
+variable "tags" {
+  description = "Further tags of every resource, such as the cost centre."
+  type        = map(string)
+  default     = {}
+}
+
+variable "region" {
+  description = "AWS region, such as eu-central-1."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "region must be an AWS region's full name, such as eu-central-1; its short name belongs into environment."
+  }
+}
+
+variable "role_arn" {
+  description = "Role to assume in the stage's account; null for the account of the credentials at hand."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.role_arn == null || can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$", var.role_arn))
+    error_message = "role_arn must be the ARN of a role, such as arn:aws:iam::111122223333:role/t0rn-apply, or null for the account of the credentials at hand."
+  }
+}
+
+variable "permissions_boundary_arn" {
+  description = "Permissions boundary of every role that is made here; null for none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary_arn == null || can(regex("^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/.+$", var.permissions_boundary_arn))
+    error_message = "permissions_boundary_arn must be the ARN of a policy, such as arn:aws:iam::111122223333:policy/boundary, or null for none."
+  }
+}
+
+variable "vpc_id" {
+  description = "The VPC, as the component infra/vpc puts it out."
+  type        = string
+
+  validation {
+    condition     = can(regex("^vpc-[0-9a-f]{8,17}$", var.vpc_id))
+    error_message = "vpc_id must be the id of a VPC, such as vpc-0123456789abcdef0, as the component infra/vpc puts it out."
+  }
+}
+
+variable "private_subnet_ids" {
+  description = "Private subnet, by zone, as the component infra/vpc puts it out."
+  type        = map(string)
+
+  validation {
+    condition     = alltrue([for subnet in values(var.private_subnet_ids) : can(regex("^subnet-[0-9a-f]{8,17}$", subnet))])
+    error_message = "private_subnet_ids must be ids of subnets by zone, such as { eu-central-1a = \"subnet-0123456789abcdef0\" }, as the component infra/vpc puts them out."
+  }
+}
+
+variable "availability_zone" {
+  description = "The zone of the identity volume, as the component t0rn-identity puts it out: the collator cannot be in another one."
+  type        = string
+
+  validation {
+    condition     = contains(keys(var.private_subnet_ids), var.availability_zone)
+    error_message = "availability_zone must be a zone with a private subnet, one of: ${join(", ", keys(var.private_subnet_ids))}. The identity volume decides which; add its zone to infra/vpc's availability_zones."
+  }
+}
+
+variable "identity_volume_id" {
+  description = "The volume with keystore and node key, as the component t0rn-identity puts it out."
+  type        = string
+
+  validation {
+    condition     = can(regex("^vol-[0-9a-f]{8,17}$", var.identity_volume_id))
+    error_message = "identity_volume_id must be the id of a volume, such as vol-0123456789abcdef0, as the component t0rn-identity puts it out."
+  }
+}
+
+variable "identity_fence" {
+  description = "What the agent does without the identity volume: nothing, or full_node (run without authority); null for an agent that knows no [identity]."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.identity_fence == null || contains(["nothing", "full_node"], coalesce(var.identity_fence, "nothing"))
+    error_message = "identity_fence must be nothing, full_node or null."
+  }
+}
+
+variable "ami_id" {
+  description = "The image, by its id."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.ami_id == null || can(regex("^ami-[0-9a-f]{8,17}$", var.ami_id))
+    error_message = "ami_id must be the id of an image, such as ami-0123456789abcdef0."
+  }
+
+  validation {
+    condition     = length([for way in [var.ami_id, var.ami_ssm_parameter, var.ami_name] : way if way != null]) == 1
+    error_message = "exactly one of ami_id, ami_ssm_parameter and ami_name must say which image it is."
+  }
+}
+
+variable "ami_ssm_parameter" {
+  description = "The image, by the name of an SSM parameter of the type aws:ec2:image. A plan shows which one it is."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.ami_ssm_parameter == null || can(regex("^/[A-Za-z0-9_./-]+$", var.ami_ssm_parameter))
+    error_message = "ami_ssm_parameter must be a parameter's full name, such as /t0rn/ec1/dev/image."
+  }
+}
+
+variable "ami_name" {
+  description = "The image, by a pattern of its name; the newest one counts. A plan shows which one it is."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.ami_name == null || can(regex("^[A-Za-z0-9()./_-][A-Za-z0-9()./_*?-]{2,127}$", var.ami_name))
+    error_message = "ami_name must be a pattern of an image's name, such as t0rn-collator-*, and not begin with the asterisk."
+  }
+}
+
+variable "ami_owners" {
+  description = "Whose image it may be."
+  type        = list(string)
+  default     = ["self"]
+
+  validation {
+    condition     = length(var.ami_owners) > 0 && alltrue([for owner in var.ami_owners : owner == "self" || can(regex("^[0-9]{12}$", owner))])
+    error_message = "ami_owners must be self or numbers of accounts: an image of the right name by anybody else would get the collator's keys."
+  }
+}
+
+variable "instance_types" {
+  description = "Instance types. More than one only with spot = true, where any of them will do."
+  type        = list(string)
+  default     = ["t3a.medium"]
+
+  validation {
+    condition     = alltrue([for type in var.instance_types : contains(try(local.families[split(".", type)[0]].sizes, []), try(split(".", type)[1], ""))])
+    error_message = "instance_types must exist and have at least 4 GiB of memory: a size from medium to 4xlarge of ${join(", ", [for name, family in local.families : name if contains(family.sizes, "medium")])}, from large of ${join(", ", [for name, family in local.families : name if !contains(family.sizes, "medium")])}."
+  }
+
+  validation {
+    condition     = length(distinct([for type in var.instance_types : try(local.families[split(".", type)[0]].architecture, "unknown")])) <= 1
+    error_message = "instance_types must be of one architecture, since the image is."
+  }
+
+  validation {
+    condition     = length(var.instance_types) == 1 || (var.spot && length(var.instance_types) > 1)
+    error_message = "instance_types must be one type; several only with spot = true, where any of them will do."
+  }
+}
+
+variable "cpu_credits" {
+  description = "For burstable types: unlimited (pays for what is used beyond) or standard (slows down to the baseline, and the collator with it)."
+  type        = string
+  default     = "unlimited"
+
+  validation {
+    condition     = contains(["unlimited", "standard"], var.cpu_credits)
+    error_message = "cpu_credits must be unlimited or standard."
+  }
+}
+
+variable "spot" {
+  description = "Run on spare capacity, at a third of the price, which may be taken away with two minutes' notice."
+  type        = bool
+  default     = false
+}
+
+variable "spot_max_price" {
+  description = "The most to be paid per hour in USD, such as 0.05; null for the price on demand."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.spot_max_price == null || can(regex("^[0-9]+\\.[0-9]+$", var.spot_max_price))
+    error_message = "spot_max_price must be dollars per hour in quotes, such as \"0.05\", or null for the price on demand."
+  }
+
+  validation {
+    condition     = var.spot_max_price == null || var.spot
+    error_message = "spot_max_price has no meaning without spot = true."
+  }
+}
+
+variable "detailed_monitoring" {
+  description = "Let EC2 report each minute instead of each five."
+  type        = bool
+  default     = true
+}
+
+variable "termination_protection" {
+  description = "Refuse to stop or terminate the instance by hand. Auto Scaling still may: a refresh has to."
+  type        = bool
+  default     = true
+}
+
+variable "root_volume_gib" {
+  description = "Size of the system's volume; at least the image's."
+  type        = number
+  default     = 20
+
+  validation {
+    condition     = var.root_volume_gib >= 8 && var.root_volume_gib <= 500 && floor(var.root_volume_gib) == var.root_volume_gib
+    error_message = "root_volume_gib must be a whole number from 8 to 500; the chain has a volume of its own."
+  }
+}
+
+variable "chain_device" {
+  description = "The chain's device in the image's mapping."
+  type        = string
+  default     = "/dev/sdf"
+
+  validation {
+    condition     = can(regex("^/dev/(sd|xvd)[f-p]$", var.chain_device))
+    error_message = "chain_device must be from /dev/sdf to /dev/sdp (or /dev/xvd…): the others belong to root and to what comes with the instance."
+  }
+}
+
+variable "chain_volume_gib" {
+  description = "Size of the chain's volume; null for the image's. With a snapshot at least as large as it."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.chain_volume_gib == null || try(var.chain_volume_gib >= 10 && var.chain_volume_gib <= 16384 && floor(var.chain_volume_gib) == var.chain_volume_gib, false)
+    error_message = "chain_volume_gib must be a whole number from 10 to 16384, or null for the image's size."
+  }
+}
+
+variable "chain_volume_iops" {
+  description = "Operations per second of the chain's volume: 3000 are free."
+  type        = number
+  default     = 3000
+
+  validation {
+    condition     = var.chain_volume_iops >= 3000 && var.chain_volume_iops <= 16000
+    error_message = "chain_volume_iops must be from 3000, which are free, to 16000."
+  }
+}
+
+variable "chain_volume_throughput" {
+  description = "MiB per second of the chain's volume: 125 are free."
+  type        = number
+  default     = 250
+
+  validation {
+    condition     = var.chain_volume_throughput >= 125 && var.chain_volume_throughput <= 1000 && var.chain_volume_throughput <= var.chain_volume_iops / 4
+    error_message = "chain_volume_throughput must be from 125, which are free, to 1000, and at most a quarter of chain_volume_iops."
+  }
+}
+
+variable "chain_snapshot_id" {
+  description = "Start the chain from this snapshot and not from the image's; it has to be encrypted."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.chain_snapshot_id == null || can(regex("^snap-[0-9a-f]{8,17}$", var.chain_snapshot_id))
+    error_message = "chain_snapshot_id must be the id of a snapshot, such as snap-0123456789abcdef0, or null for the image's."
+  }
+}
+
+variable "kms_key_arn" {
+  description = "Key for the volumes, the identity's included, whose policy lets Auto Scaling's service role use it; null for the account's default key of EBS."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key_arn == null || can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.kms_key_arn))
+    error_message = "kms_key_arn must be the ARN of a key (no alias), such as arn:aws:kms:eu-central-1:111122223333:key/…, or null for the account's default key."
+  }
+}
+
+variable "health_check_grace_seconds" {
+  description = "How long a new instance may take before Auto Scaling judges it."
+  type        = number
+  default     = 300
+
+  validation {
+    condition     = var.health_check_grace_seconds >= 60 && var.health_check_grace_seconds <= 7200
+    error_message = "health_check_grace_seconds must be from 60 to 7200: too short a grace replaces an instance that is still booting."
+  }
+}
+
+variable "instance_warmup_seconds" {
+  description = "How long a refresh waits after a new instance before it counts it as good."
+  type        = number
+  default     = 300
+
+  validation {
+    condition     = var.instance_warmup_seconds >= 60 && var.instance_warmup_seconds <= 7200
+    error_message = "instance_warmup_seconds must be from 60 to 7200: a refresh that counts an instance as good at once cannot roll back."
+  }
+}
+
+variable "termination_seconds" {
+  description = "How long Auto Scaling waits for a clean stop before it terminates an instance; the agent ends the wait when it is done."
+  type        = number
+  default     = 600
+
+  validation {
+    condition     = var.termination_seconds >= 60 && var.termination_seconds <= 7200
+    error_message = "termination_seconds must be from 60 to 7200, and longer than the collator's stop_timeout (5m): a database that is not closed in peace may be damaged."
+  }
+}
+
+variable "p2p_port" {
+  description = "Port to be open for peers; null for none, as a collator behind a NAT gateway is not reached anyway."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.p2p_port == null || try(var.p2p_port >= 1024 && var.p2p_port <= 65535, false)
+    error_message = "p2p_port must be from 1024 to 65535, such as 33333, or null to let nobody in."
+  }
+}
+
+variable "p2p_cidr_blocks" {
+  description = "Who may reach p2p_port."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for block in var.p2p_cidr_blocks : can(cidrnetmask(block))])
+    error_message = "p2p_cidr_blocks must be IPv4 ranges, such as 10.10.0.0/18."
+  }
+
+  validation {
+    condition     = (var.p2p_port == null) == (length(var.p2p_cidr_blocks) == 0)
+    error_message = "p2p_port and p2p_cidr_blocks must be given together: a port for nobody, or somebody without a port, is no ingress."
+  }
+}
+
+variable "collator_image" {
+  description = "The collator's container image, with a tag or a digest."
+  type        = string
+}
+
+variable "collator_command" {
+  description = "Arguments of the image's entrypoint; with none, the image's own."
+  type        = list(string)
+  default     = []
+}
+
+variable "collator_env" {
+  description = "Environment of the collator; no secrets."
+  type        = map(string)
+  default     = {}
+}
+
+variable "collator_ports" {
+  description = "Ports to publish, [ADDRESS:]HOST:CONTAINER[/PROTOCOL]; null for the agent's default."
+  type        = list(string)
+  default     = null
+}
+
+variable "collator_mounts" {
+  description = "Further directories of the host for the container, such as the keystore."
+  type        = list(object({ source = string, target = string, read_only = optional(bool, false) }))
+  default     = []
+}
+
+variable "chains" {
+  description = "The node's exporters, parachain and relaychain; empty for the agent's default."
+  type        = map(object({ metrics = string, prefix = optional(string) }))
+  default     = {}
+}
+
+variable "agent_settings" {
+  description = "Further settings of the agent, as in its configuration: section, key and value, such as { health = { stall_after = \"10m\" } }."
+  type        = map(map(string))
+  default     = {}
+
+  validation {
+    condition     = !contains(keys(var.agent_settings), "identity")
+    error_message = "agent_settings must not have the section identity: identity_volume_id and identity_fence say what belongs there."
+  }
+}

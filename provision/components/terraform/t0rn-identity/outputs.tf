@@ -1,0 +1,9 @@
+output "volume_id" {
+  description = "The volume with keystore and node key."
+  value       = aws_ebs_volume.this.id
+}
+
+output "availability_zone" {
+  description = "The zone of the volume, and so of the collator."
+  value       = aws_ebs_volume.this.availability_zone
+}
