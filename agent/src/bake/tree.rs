@@ -301,4 +301,4 @@ fn hex(digest: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

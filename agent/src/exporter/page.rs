@@ -332,6 +332,21 @@ mod tests {
         value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
     }
 
+    #[test]
+    fn the_genesis_is_told_by_the_chain_s_own_protocols_and_two_are_none() {
+        let line =
+            |hash: &str| format!("substrate_sub_libp2p_x{{protocol=\"/{hash}/block-announces/1\",chain=\"c\"}} 0\n");
+        let genesis = |lines: String| {
+            let text = format!("substrate_block_height{{status=\"best\",chain=\"c\"}} 1\n{lines}");
+            read_in_chunks(text.as_bytes(), 7).unwrap().genesis
+        };
+        let (one, two) = ("ab".repeat(32), "cd".repeat(32));
+        assert_eq!(genesis(line(&one) + &line("sup") + &line(&one)), Some(one.clone()));
+        assert_eq!(genesis(line(&format!("{one}/fork"))), Some(one.clone()));
+        assert_eq!(genesis(line(&one) + &line(&two)), None);
+        assert_eq!(genesis(line("sup")), None);
+    }
+
     fn read_in_chunks(text: &[u8], size: usize) -> Result<Page, (ScrapeError, String)> {
         let mut reader = Reader::new("substrate");
         for chunk in text.chunks(size) {
