@@ -103,7 +103,7 @@ deny:
 
 shell:
 	@tests/setup shellcheck
-	shellcheck -x $$(git ls-files -z | xargs -0 grep -lIE '^#!.*(bash|/sh)$$')
+	shellcheck -x $$(git ls-files -z ':!*.tftpl' | xargs -0 grep -lIE '^#!.*(bash|/sh)$$')
 
 docs: build
 	tests/docs $(STATIC)/t0rn-agent
