@@ -160,7 +160,7 @@ async fn sync(handle: &api::Handle, config: &Config, options: Options) -> anyhow
         let outlook = gate.see(Instant::now(), status);
         show.line(&snapshot, &outlook);
         if outlook == Outlook::Reached {
-            show.end();
+            Progress::end();
             return Ok(snapshot);
         }
         snapshots.changed().await.context("the supervisor ended")?;
@@ -310,7 +310,8 @@ impl Progress {
         }
     }
 
-    fn end(&self) {
+    /// Leaves the line that was rewritten.
+    fn end() {
         if io::stderr().is_terminal() {
             let _ = writeln!(io::stderr().lock());
         }

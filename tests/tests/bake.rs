@@ -24,7 +24,7 @@ const QUICK: [&str; 8] = [
     "1000",
 ];
 /// Longest bake of a quick sync on a machine that is busy.
-const BAKE: Duration = Duration::from_secs(120);
+const BAKE: Duration = Duration::from_mins(2);
 
 /// An agent's configuration that is baked with. The bake's container goes with it.
 struct Bakery<'a> {

@@ -157,7 +157,7 @@ mod tests {
 
     fn gate() -> (Gate, impl Fn(u64) -> Instant) {
         let began = Instant::now();
-        (Gate::new(10, Duration::from_secs(60), Chain::ALL), move |s| {
+        (Gate::new(10, Duration::from_mins(1), Chain::ALL), move |s| {
             began + Duration::from_secs(s)
         })
     }

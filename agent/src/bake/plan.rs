@@ -106,7 +106,7 @@ mod tests {
     fn derived(mounts: &str, line: &str) -> Config {
         let words: Vec<_> = line.split_whitespace().map(|word| format!("{word:?}")).collect();
         let text = format!(
-            "[agent]\nstate_dir = \"/state\"\n[collator]\nimage = \"x:1\"\ncontainer = \"c\"\ncommand = [{}]\n{mounts}",
+            "[agent]\nstate_dir = \"/state\"\n[collator]\nimage = \"x:1\"\ncontainer = \"col\"\ncommand = [{}]\n{mounts}",
             words.join(",")
         );
         derive(&Config::parse(&text, "test").unwrap()).unwrap()
@@ -151,7 +151,7 @@ mod tests {
         let derived = derived("[notify]\nwebhook = \"https://x.example/hook\"\n", "");
         assert_eq!(derived.notify.webhook, None);
         assert_eq!(derived.metrics.listen, None);
-        assert_eq!(derived.collator.container, "c-bake");
+        assert_eq!(derived.collator.container, "col-bake");
         assert_eq!(derived.agent.state_dir, Path::new("/state/bake"));
         assert_eq!(derived.agent.socket, Path::new("/state/bake/agent.sock"));
     }

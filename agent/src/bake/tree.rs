@@ -245,11 +245,9 @@ fn place(parts: &[&str], is_dir: bool) -> Place {
         return UNKNOWN;
     }
     match &parts[chains + 1..] {
-        [] | [_] if is_dir => Place::Kept,
+        [] | [_] | [_, "network" | "db" | "paritydb" | "frontier"] if is_dir => Place::Kept,
         [_, "keystore"] if is_dir => Place::Secret,
-        [_, "network"] if is_dir => Place::Kept,
         [_, "network", "secret_ed25519"] if !is_dir => Place::Secret,
-        [_, "db" | "paritydb" | "frontier"] if is_dir => Place::Kept,
         [_, "db" | "paritydb" | "frontier", inner @ ..] if !inner.is_empty() => {
             if inner.iter().any(|name| is_secret(name)) {
                 Place::Refused("looks like a key, and no database has one")

@@ -117,7 +117,7 @@ impl Report {
                     certificate.at
                 )
             }
-            _ => self.differences.iter().map(|line| format!("{line}\n")).collect(),
+            _ => self.differences.join("\n") + "\n",
         }
     }
 }

@@ -123,7 +123,7 @@ impl<'a> Reader<'a> {
         }
         let looks_right = first.is_none_or(|line| parse(vec![line]).len() == 1);
         match (read(prefix, lines), other) {
-            (Some(page), _) => Ok(Page { bytes, genesis, ..page }),
+            (Some(page), _) => Ok(Page { genesis, bytes, ..page }),
             (None, Some(other)) => {
                 let detail = format!("no {prefix}_block_height but {other}_block_height: set prefix = \"{other}\"");
                 Err((ScrapeError::MetricMissing, detail))

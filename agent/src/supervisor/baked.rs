@@ -47,7 +47,7 @@ impl Supervisor {
             Ok(Ok(Err(error))) => warn!(%error, "the bake certificate says nothing, going on without it"),
             Ok(Err(error)) => warn!(%error, "the bake certificate could not be read, going on without it"),
             Err(_) => {
-                warn!(limit = ?READ_TIMEOUT, "the bake certificate could not be read in time, going on without it")
+                warn!(limit = ?READ_TIMEOUT, "the bake certificate could not be read in time, going on without it");
             }
         }
         self.compare_certificate().await;

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Of a parachain alone, on RocksDB.
+/// Of a parachain alone, on `RocksDB`.
 pub(in crate::bake) fn certificate() -> Certificate {
     let chain = BakedChain {
         id: "t0rn".to_owned(),

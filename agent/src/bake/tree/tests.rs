@@ -46,7 +46,8 @@ fn a_node_s_own_tree_is_taken_whole_with_its_chains() {
 
 #[test]
 fn any_change_changes_the_digest_and_the_certificate_does_not() {
-    let changes: [(&str, fn(&Path)); 6] = [
+    type Change = (&'static str, fn(&Path));
+    let changes: [Change; 6] = [
         ("a flipped bit", |d| put(d, "chains/t0rn/db/full/000001.sst", "blockr")),
         ("a new name", |d| {
             let db = d.join("chains/t0rn/db/full");
@@ -54,14 +55,14 @@ fn any_change_changes_the_digest_and_the_certificate_does_not() {
         }),
         ("a file more", |d| put(d, "chains/t0rn/db/full/000003.sst", "")),
         ("a file less", |d| {
-            fs::remove_file(d.join("chains/t0rn/db/full/CURRENT")).unwrap()
+            fs::remove_file(d.join("chains/t0rn/db/full/CURRENT")).unwrap();
         }),
         ("a permission", |d| {
             let file = d.join("chains/t0rn/db/full/CURRENT");
             fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
         }),
         ("a directory", |d| {
-            fs::create_dir(d.join("chains/t0rn/db/full/x")).unwrap()
+            fs::create_dir(d.join("chains/t0rn/db/full/x")).unwrap();
         }),
     ];
     for (what, change) in changes {
