@@ -1,0 +1,45 @@
+module "label" {
+  source = "../modules/label"
+
+  tenant      = var.tenant
+  environment = var.environment
+  stage       = var.stage
+  name        = "delivery"
+  tags        = var.tags
+}
+
+locals {
+  stack        = module.label.stack
+  provider_arn = coalesce(var.oidc_provider_arn, one(aws_iam_openid_connect_provider.github[*].arn))
+}
+
+resource "aws_iam_openid_connect_provider" "github" {
+  count = var.oidc_provider_arn == null ? 1 : 0
+
+  url            = "https://token.actions.githubusercontent.com"
+  client_id_list = ["sts.amazonaws.com"]
+  # AWS trusts GitHub by its certificate's authority and looks at this no more; older providers want one all the same.
+  thumbprint_list = ["6938fd4d98bab03faadb97b34396831e3780aea1"]
+}
+
+# Looks, and changes nothing: for every push to the branch.
+module "plan" {
+  source = "../modules/github-role"
+
+  name              = "${local.stack}-plan"
+  description       = "Terraform plan of ${local.stack} by workflows"
+  oidc_provider_arn = local.provider_arn
+  repository        = var.repository
+  subjects          = ["ref:refs/heads/${var.branch}"]
+}
+
+# Changes: only for jobs of the environment that is called like the stack, which waits for a reviewer.
+module "apply" {
+  source = "../modules/github-role"
+
+  name              = "${local.stack}-apply"
+  description       = "Terraform apply of ${local.stack} by workflows, after review"
+  oidc_provider_arn = local.provider_arn
+  repository        = var.repository
+  subjects          = ["environment:${local.stack}"]
+}

@@ -1,0 +1,147 @@
+mock_provider "aws" {
+  mock_resource "aws_iam_openid_connect_provider" {
+    defaults = { arn = "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com" }
+  }
+}
+
+variables {
+  tenant       = "t0rn"
+  environment  = "ec1"
+  stage        = "dev"
+  region       = "eu-central-1"
+  repository   = "t3rn/t0rn-agent"
+  state_bucket = "t0rn-terraform-state-dev"
+}
+
+run "planning_and_applying_are_two_roles_with_two_ways_in" {
+  command = apply
+
+  assert {
+    condition     = strcontains(module.plan.trust, "\"repo:t3rn/t0rn-agent:ref:refs/heads/main\"") && !strcontains(module.plan.trust, "environment:")
+    error_message = module.plan.trust
+  }
+
+  assert {
+    condition     = strcontains(module.apply.trust, "\"repo:t3rn/t0rn-agent:environment:t0rn-ec1-dev\"") && !strcontains(module.apply.trust, "ref:")
+    error_message = module.apply.trust
+  }
+}
+
+run "a_pull_request_takes_no_role" {
+  command = apply
+
+  assert {
+    condition     = !strcontains("${module.plan.trust}${module.apply.trust}", "pull_request")
+    error_message = "a pull request's code would have credentials"
+  }
+}
+
+run "whoever_plans_changes_nothing_but_the_lock" {
+  command = apply
+
+  assert {
+    condition = alltrue(flatten([
+      for statement in jsondecode(aws_iam_role_policy.plan.policy).Statement : [
+        for action in flatten([statement.Action]) :
+        can(regex("^[a-z0-9]+:(Get|List|Describe)", action)) || statement.Sid == "StateLock"
+      ]
+    ]))
+    error_message = aws_iam_role_policy.plan.policy
+  }
+
+  assert {
+    condition     = !strcontains(aws_iam_role_policy.plan.policy, "secretsmanager") && !strcontains(aws_iam_role_policy.plan.policy, "kms:Decrypt")
+    error_message = "a plan reads no secret"
+  }
+}
+
+run "no_role_may_do_everything" {
+  command = apply
+
+  assert {
+    condition = alltrue(flatten([
+      for policy in [aws_iam_role_policy.plan.policy, aws_iam_role_policy.apply.policy] : [
+        for statement in jsondecode(policy).Statement : [
+          for action in flatten([statement.Action]) : !can(regex("^(\\*|[a-z0-9]+:\\*)$", action))
+        ]
+      ]
+    ]))
+    error_message = "an action that is * or a whole service"
+  }
+}
+
+run "whoever_applies_gives_itself_no_rights" {
+  command = apply
+
+  assert {
+    condition = anytrue([
+      for statement in jsondecode(aws_iam_role_policy.apply.policy).Statement :
+      statement.Effect == "Deny" && contains(flatten([statement.Action]), "iam:Put*") && contains(flatten([statement.Action]), "iam:Attach*") && contains(flatten([statement.Resource]), "arn:aws:iam::*:role/t0rn-ec1-dev-apply")
+    ])
+    error_message = "the role apply may change itself"
+  }
+}
+
+run "the_policies_are_as_short_as_iam_wants_them" {
+  command = apply
+
+  assert {
+    condition     = length(aws_iam_role_policy.apply.policy) <= 10240 && length(aws_iam_role_policy.plan.policy) <= 10240
+    error_message = "a role takes 10,240 characters: ${length(aws_iam_role_policy.apply.policy)}"
+  }
+}
+
+run "two_stacks_have_two_pairs_of_roles" {
+  command = apply
+
+  variables {
+    stage             = "staging"
+    oidc_provider_arn = "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"
+  }
+
+  assert {
+    condition     = module.plan.name == "t0rn-ec1-staging-plan" && module.apply.name == "t0rn-ec1-staging-apply" && length(aws_iam_openid_connect_provider.github) == 0
+    error_message = "they would collide"
+  }
+
+  assert {
+    condition     = !strcontains(aws_iam_role_policy.apply.policy, "t0rn-ec1-dev")
+    error_message = "one stack's role reaches the other"
+  }
+}
+
+run "a_wildcard_repository_is_refused" {
+  command         = plan
+  expect_failures = [var.repository]
+
+  variables {
+    repository = "t3rn/*"
+  }
+}
+
+run "a_wildcard_branch_is_refused" {
+  command         = plan
+  expect_failures = [var.branch]
+
+  variables {
+    branch = "*"
+  }
+}
+
+run "a_bucket_that_is_none_is_refused" {
+  command         = plan
+  expect_failures = [var.state_bucket]
+
+  variables {
+    state_bucket = "State"
+  }
+}
+
+run "another_identity_provider_is_refused" {
+  command         = plan
+  expect_failures = [var.oidc_provider_arn]
+
+  variables {
+    oidc_provider_arn = "arn:aws:iam::111122223333:oidc-provider/example.org"
+  }
+}

@@ -1,0 +1,83 @@
+variable "tenant" {
+  description = "Who it belongs to, such as t0rn."
+  type        = string
+}
+
+variable "environment" {
+  description = "The region's short name, such as ec1 for eu-central-1."
+  type        = string
+}
+
+variable "stage" {
+  description = "The stage of the deployment, such as dev or prod."
+  type        = string
+}
+
+variable "tags" {
+  description = "Further tags of every resource, such as the cost centre."
+  type        = map(string)
+  default     = {}
+}
+
+variable "region" {
+  description = "AWS region, such as eu-central-1."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "region must be an AWS region's full name, such as eu-central-1; its short name belongs into environment."
+  }
+}
+
+variable "role_arn" {
+  description = "Role to assume in the stage's account; null for the account of the credentials at hand."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.role_arn == null || can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$", var.role_arn))
+    error_message = "role_arn must be the ARN of a role, such as arn:aws:iam::111122223333:role/t0rn-apply, or null for the account of the credentials at hand."
+  }
+}
+
+variable "repository" {
+  description = "Repository on GitHub whose workflows are let in, OWNER/NAME."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.repository))
+    error_message = "repository must be OWNER/NAME on GitHub, without a wildcard: whoever matches may take the role."
+  }
+}
+
+variable "branch" {
+  description = "Branch that is planned without a gate."
+  type        = string
+  default     = "main"
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9._/-]+$", var.branch))
+    error_message = "branch must be the name of one branch, such as main, without a wildcard."
+  }
+}
+
+variable "oidc_provider_arn" {
+  description = "ARN of the account's identity provider for GitHub's workflows where it has one already: an account takes only one. Null to make it."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.oidc_provider_arn == null || can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:oidc-provider/token\\.actions\\.githubusercontent\\.com$", var.oidc_provider_arn))
+    error_message = "oidc_provider_arn must be such as arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com, or null to make the provider."
+  }
+}
+
+variable "state_bucket" {
+  description = "S3 bucket with Terraform's state, as in the state's mixin."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.state_bucket))
+    error_message = "state_bucket must be the name of an S3 bucket: 3 to 63 lowercase letters, digits, dots and dashes. Workflows need state in S3; local state dies with their machine."
+  }
+}

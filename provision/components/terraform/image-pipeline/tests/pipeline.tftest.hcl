@@ -1,0 +1,149 @@
+mock_provider "aws" {}
+
+variables {
+  tenant            = "t0rn"
+  environment       = "ec1"
+  stage             = "dev"
+  region            = "eu-central-1"
+  repository        = "t3rn/t0rn-agent"
+  oidc_provider_arn = "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"
+  image_parameter   = "/t0rn-agent/t0rn-ec1-dev/ami"
+  first_image_id    = "ami-0123456789abcdef0"
+}
+
+run "the_parameter_is_an_image_s_and_later_the_pipeline_s" {
+  command = plan
+
+  assert {
+    condition     = aws_ssm_parameter.image[0].data_type == "aws:ec2:image" && aws_ssm_parameter.image[0].type == "String" && aws_ssm_parameter.image[0].name == "/t0rn-agent/t0rn-ec1-dev/ami"
+    error_message = "EC2 would not read it as an image"
+  }
+}
+
+run "without_a_first_image_there_is_no_parameter" {
+  command = plan
+
+  variables {
+    first_image_id = null
+  }
+
+  assert {
+    condition     = length(aws_ssm_parameter.image) == 0
+    error_message = "a parameter with nothing to name"
+  }
+}
+
+run "what_is_changed_or_removed_bears_the_mark" {
+  command = apply
+
+  assert {
+    condition = alltrue(flatten([
+      for statement in concat(jsondecode(aws_iam_role_policy.bake.policy).Statement, jsondecode(aws_iam_role_policy.publish.policy).Statement) : [
+        for action in flatten([statement.Action]) :
+        !can(regex("^ec2:(Terminate|Delete|Deregister|Stop|Modify)", action)) || try(jsonencode(statement.Condition), "") == jsonencode({ Null = { "aws:ResourceTag/t0rn-agent:name" = "false" } })
+      ]
+    ]))
+    error_message = aws_iam_role_policy.bake.policy
+  }
+}
+
+run "only_looking_is_without_a_named_resource" {
+  command = apply
+
+  assert {
+    condition = alltrue([
+      for policy in [aws_iam_role_policy.bake.policy, aws_iam_role_policy.publish.policy] :
+      join(" ", [for statement in jsondecode(policy).Statement : statement.Sid if contains(flatten([statement.Resource]), "*")]) == "Look"
+    ])
+    error_message = aws_iam_role_policy.bake.policy
+  }
+
+  assert {
+    condition     = length(aws_iam_role_policy.bake.policy) <= 10240
+    error_message = "a role takes 10,240 characters"
+  }
+}
+
+run "only_this_stack_s_parameter_is_written_and_not_by_who_bakes" {
+  command = apply
+
+  assert {
+    condition = [
+      for statement in jsondecode(aws_iam_role_policy.publish.policy).Statement : statement.Resource if contains(flatten([statement.Action]), "ssm:PutParameter")
+    ][0] == "arn:aws:ssm:*:*:parameter/t0rn-agent/t0rn-ec1-dev/ami"
+    error_message = aws_iam_role_policy.publish.policy
+  }
+
+  assert {
+    condition     = !strcontains(aws_iam_role_policy.bake.policy, "ssm:PutParameter")
+    error_message = aws_iam_role_policy.bake.policy
+  }
+}
+
+run "a_pull_request_bakes_and_publishes_nothing" {
+  command = apply
+
+  assert {
+    condition     = !strcontains(module.bake.trust, "pull_request") && strcontains(module.bake.trust, "\"repo:t3rn/t0rn-agent:ref:refs/heads/main\"")
+    error_message = module.bake.trust
+  }
+
+  assert {
+    condition     = !strcontains(module.publish.trust, "ref") && strcontains(module.publish.trust, "\"repo:t3rn/t0rn-agent:environment:images\"")
+    error_message = module.publish.trust
+  }
+}
+
+run "names_are_the_stack_s" {
+  command = plan
+
+  assert {
+    condition     = module.bake.name == "t0rn-ec1-dev-bake" && aws_iam_instance_profile.builder.name == "t0rn-ec1-dev-image-builder"
+    error_message = "names"
+  }
+}
+
+run "an_image_that_is_none_is_refused" {
+  command         = plan
+  expect_failures = [var.first_image_id]
+
+  variables {
+    first_image_id = "debian-12"
+  }
+}
+
+run "a_relative_parameter_is_refused" {
+  command         = plan
+  expect_failures = [var.image_parameter]
+
+  variables {
+    image_parameter = "ami"
+  }
+}
+
+run "another_identity_provider_is_refused" {
+  command         = plan
+  expect_failures = [var.oidc_provider_arn]
+
+  variables {
+    oidc_provider_arn = "arn:aws:iam::111122223333:oidc-provider/example.org"
+  }
+}
+
+run "a_wildcard_repository_is_refused" {
+  command         = plan
+  expect_failures = [var.repository]
+
+  variables {
+    repository = "*/*"
+  }
+}
+
+run "a_wildcard_environment_is_refused" {
+  command         = plan
+  expect_failures = [var.publish_environment]
+
+  variables {
+    publish_environment = "*"
+  }
+}

@@ -1,0 +1,14 @@
+output "name" {
+  description = "Name of the role."
+  value       = aws_iam_role.this.name
+}
+
+output "arn" {
+  description = "ARN of the role."
+  value       = aws_iam_role.this.arn
+}
+
+output "trust" {
+  description = "Who may take the role, as a policy."
+  value       = aws_iam_role.this.assume_role_policy
+}

@@ -1,0 +1,50 @@
+variable "name" {
+  description = "Name of the role."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z0-9-]{1,64}$", var.name))
+    error_message = "name must be 1 to 64 lowercase letters, digits and dashes: IAM takes no longer name of a role."
+  }
+}
+
+variable "description" {
+  description = "What the role is for."
+  type        = string
+}
+
+variable "oidc_provider_arn" {
+  description = "ARN of the account's identity provider for GitHub's workflows."
+  type        = string
+}
+
+variable "repository" {
+  description = "Repository on GitHub, OWNER/NAME."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.repository))
+    error_message = "repository must be OWNER/NAME on GitHub, without a wildcard: whoever matches may take the role."
+  }
+}
+
+variable "subjects" {
+  description = "Jobs that may take the role: ref:refs/heads/BRANCH, environment:NAME or pull_request."
+  type        = set(string)
+
+  validation {
+    condition     = length(var.subjects) > 0 && alltrue([for subject in var.subjects : can(regex("^(ref:refs/heads/[A-Za-z0-9._/-]+|environment:[A-Za-z0-9._-]+|pull_request)$", subject))])
+    error_message = "subjects must be ref:refs/heads/BRANCH, environment:NAME or pull_request, without a wildcard: whoever matches may take the role."
+  }
+}
+
+variable "max_session_hours" {
+  description = "For how many hours a job may keep the role."
+  type        = number
+  default     = 1
+
+  validation {
+    condition     = var.max_session_hours >= 1 && var.max_session_hours <= 12
+    error_message = "max_session_hours must be from 1 to 12, as IAM allows."
+  }
+}

@@ -1,0 +1,14 @@
+output "topic_arn" {
+  description = "ARN of the SNS topic that is told of every alarm"
+  value       = aws_sns_topic.alarms.arn
+}
+
+output "alarms" {
+  description = "Name of each alarm, by what it watches"
+  value       = { for key, alarm in aws_cloudwatch_metric_alarm.this : key => alarm.alarm_name }
+}
+
+output "dashboard" {
+  description = "Name of the dashboard"
+  value       = aws_cloudwatch_dashboard.this.dashboard_name
+}

@@ -1,0 +1,4 @@
+output "contents" {
+  description = "Each document, by what it does"
+  value       = local.contents
+}

@@ -1,0 +1,1 @@
+# The documents are the same everywhere.

@@ -1,0 +1,55 @@
+module "label" {
+  source = "../modules/label"
+
+  tenant      = var.tenant
+  environment = var.environment
+  stage       = var.stage
+  name        = "operations"
+  tags        = var.tags
+}
+
+module "documents" {
+  source = "./documents"
+}
+
+resource "aws_ssm_document" "this" {
+  for_each = module.documents.contents
+
+  name            = "${module.label.stack}-${each.key}"
+  document_type   = "Command"
+  document_format = "JSON"
+  target_type     = "/AWS::EC2::Instance"
+  content         = jsonencode(each.value)
+}
+
+# For whoever runs the collator: these documents on this stack's instances. AWS-RunShellScript would be a root shell.
+resource "aws_iam_policy" "operator" {
+  name        = "${module.label.stack}-operator"
+  description = "Send the documents of ${module.label.stack} to its collator and read what comes back"
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "Documents"
+        Effect   = "Allow"
+        Action   = "ssm:SendCommand"
+        Resource = [for document in aws_ssm_document.this : document.arn]
+      },
+      {
+        Sid       = "Instances"
+        Effect    = "Allow"
+        Action    = "ssm:SendCommand"
+        Resource  = "arn:aws:ec2:${var.region}:*:instance/*"
+        Condition = { StringEquals = { "ssm:resourceTag/aws:autoscaling:groupName" = var.autoscaling_group_name } }
+      },
+      {
+        # IAM knows no resource for these.
+        Sid      = "Results"
+        Effect   = "Allow"
+        Action   = ["autoscaling:DescribeAutoScalingGroups", "ssm:GetCommandInvocation", "ssm:ListCommandInvocations"]
+        Resource = "*"
+      },
+    ]
+  })
+}

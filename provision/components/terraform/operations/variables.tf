@@ -1,0 +1,51 @@
+variable "tenant" {
+  description = "Who it belongs to, such as t0rn."
+  type        = string
+}
+
+variable "environment" {
+  description = "The region's short name, such as ec1 for eu-central-1."
+  type        = string
+}
+
+variable "stage" {
+  description = "The stage of the deployment, such as dev or prod."
+  type        = string
+}
+
+variable "tags" {
+  description = "Further tags of every resource, such as the cost centre."
+  type        = map(string)
+  default     = {}
+}
+
+variable "region" {
+  description = "AWS region, such as eu-central-1."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "region must be an AWS region's full name, such as eu-central-1; its short name belongs into environment."
+  }
+}
+
+variable "role_arn" {
+  description = "Role to assume in the stage's account; null for the account of the credentials at hand."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.role_arn == null || can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$", var.role_arn))
+    error_message = "role_arn must be the ARN of a role, such as arn:aws:iam::111122223333:role/t0rn-apply, or null for the account of the credentials at hand."
+  }
+}
+
+variable "autoscaling_group_name" {
+  description = "Auto Scaling group whose instance the documents may be sent to"
+  type        = string
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_./-]{1,255}$", var.autoscaling_group_name))
+    error_message = "autoscaling_group_name is the name of the collator's Auto Scaling group, as the component t0rn-collator puts it out; apply that one first."
+  }
+}
