@@ -12,14 +12,17 @@ export PATH := $(CACHE)/bin:$(PATH)
 # What the tests and the benchmark are about.
 export T0RN_AGENT_BIN := $(STATIC)/t0rn-agent
 export T0RN_SIM_BIN := $(STATIC)/sim-collator
+# What packer/bake wrote.
+BAKED  := target/bake/$(or $(NAME),t0rn-collator)
 # What cannot run on this machine writes one line here: `SKIPPED: what: why`.
 export T0RN_SKIP_FILE := $(OUT)/skipped
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check build deb bench clean fmt clippy unit engine package deny shell docs provision provision-e2e
+.PHONY: help demo test check build deb bench clean fmt clippy unit engine package deny shell docs image \
+        bake bake-boot bake-publish bake-prune bake-test workflows provision provision-e2e
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: build ## watch a collator being pulled, run, lost and brought back (DEMO_KEEP=1: then stay up)
 	@tests/setup jq
@@ -27,7 +30,7 @@ demo: build ## watch a collator being pulled, run, lost and brought back (DEMO_K
 
 test: ## everything: format, lints, unit tests, a real engine, a booted machine, licences, shell, documents
 	@mkdir -p $(OUT) && : > $(T0RN_SKIP_FILE)
-	@status=0; $(MAKE) --no-print-directory --keep-going fmt clippy deny shell unit docs provision engine package || status=$$?; \
+	@status=0; $(MAKE) --no-print-directory --keep-going fmt clippy deny shell workflows unit docs provision engine package image bake-test || status=$$?; \
 	 echo; sort -u $(T0RN_SKIP_FILE); exit $$status
 
 check: fmt clippy unit ## the quick loop: format, lints, unit tests
@@ -44,6 +47,18 @@ deb: build ## the Debian package: target/debian/t0rn-agent_VERSION_amd64.deb
 bench: build ## restart time against Docker's own policy, memory, CPU, size, replay (BENCH_MINUTES=60: the full hour)
 	@tests/with-engine.sh $(STATIC)/bench
 
+bake: ## bake an image of the collator that CONFIG=agent.toml describes: docs/bake.md
+	packer/bake $(or $(CONFIG),$(error CONFIG has to be the agent.toml of the collator))
+
+bake-boot: ## start an instance from the baked image and validate it
+	packer/boot-test $(BAKED) $(or $(CONFIG),$(error CONFIG has to be the agent.toml of the collator))
+
+bake-publish: ## make the baked image the current one
+	packer/publish $(BAKED)
+
+bake-prune: ## remove old images, but the newest KEEP, the current one and those in use
+	packer/prune
+
 clean: ## remove what was built here
 	cargo clean
 
@@ -52,7 +67,7 @@ fmt:
 
 clippy:
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	cargo clippy --locked -p t0rn-agent-tests --test package -- -D warnings
+	cargo clippy --locked -p t0rn-agent-tests --test package --test image --test bake_image -- -D warnings
 
 unit:
 	cargo test --locked -p t0rn-agent --lib --bins --test cli --test systemd
@@ -67,6 +82,19 @@ package: deb
 	@for tool in rootfs lintian; do tests/setup $$tool || true; done # without them, the tests say that they are skipped
 	cargo test --locked -p t0rn-agent-tests --no-fail-fast --test package
 
+# Builds, boots and throws away machines; no account is needed.
+bake-test: deb
+	@for tool in rootfs packer aws jq; do tests/setup $$tool || true; done # without them, the tests say that they are skipped
+	cargo test --locked -p t0rn-agent-tests --no-fail-fast --test bake_image
+
+workflows:
+	@tests/setup shellcheck && tests/setup actionlint
+	actionlint
+
+image: deb
+	@tests/setup rootfs || true # without it, the tests say that they are skipped
+	cargo test --locked -p t0rn-agent-tests --no-fail-fast --test image
+
 deny:
 	@tests/setup deny && mkdir -p $(OUT)
 	cargo deny --log-level error check --hide-inclusion-graph licenses bans sources
@@ -75,13 +103,13 @@ deny:
 
 shell:
 	@tests/setup shellcheck
-	shellcheck -x $$(git ls-files | xargs grep -lIE '^#!.*(bash|/sh)$$')
+	shellcheck -x $$(git ls-files -z | xargs -0 grep -lIE '^#!.*(bash|/sh)$$')
 
 docs: build
 	tests/docs $(STATIC)/t0rn-agent
 
 provision: build
-	@for tool in aws checkov tflint atmos jq; do tests/setup $$tool || true; done # without them, what needs them is reported as skipped
+	@for tool in provider checkov tflint atmos jq; do tests/setup $$tool || true; done # without them, what needs them is reported as skipped
 	tests/provision
 	tests/stacks
 	tests/ssm-documents

@@ -45,12 +45,12 @@ main() {
 
 # The program that is the provider, for the types that provision/ names.
 stub() {
-    local python=$T0RN_CACHE/aws-$aws_version/bin/python types
-    "$T0RN_ROOT/tests/setup" aws
+    local python=$T0RN_CACHE/provider-$aws_version/bin/python types
+    "$T0RN_ROOT/tests/setup" provider
     mapfile -t types < <(find "$1/provision" -name '*.tf' -print0 |
         xargs -0 sed -nE 's/^(resource|data) +"(aws_[a-z0-9_]+)".*/\1.\2/p; s/^ *mock_(resource|data) +"(aws_[a-z0-9_]+)".*/\1.\2/p' |
         sed 's/^resource\.//' | sort -u)
-    "$python" "$T0RN_ROOT/tests/aws/schema.py" "$T0RN_CACHE/aws-$aws_version/schema" "$1/schema.pb" "${types[@]}"
+    "$python" "$T0RN_ROOT/tests/aws/schema.py" "$T0RN_CACHE/provider-$aws_version/schema" "$1/schema.pb" "${types[@]}"
     # The runner keeps a certificate in the home directory.
     printf '#!/bin/sh\nHOME=%s exec %s %s %s\n' "$T0RN_CACHE" "$python" "$T0RN_ROOT/tests/aws/provider.py" "$1/schema.pb"
 }

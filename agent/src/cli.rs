@@ -1,5 +1,6 @@
 //! The command line: what can be asked, and where the answers come from.
 
+mod bake;
 mod files;
 mod history;
 mod live;
@@ -220,6 +221,9 @@ Examples:
         #[command(flatten)]
         history: Box<history::History>,
     },
+    /// Make the chain data for an image: sync without authority, stop cleanly, remove keys, certify
+    #[command(args_conflicts_with_subcommands = true, after_help = bake::EXAMPLES)]
+    Bake(bake::Bake),
     /// Print the completion script for a shell
     #[command(after_help = "\
 Example:
@@ -265,9 +269,14 @@ enum NotifyWhat {
 struct Closed;
 
 impl Cli {
-    /// Whether this is the agent itself and not a command about it.
+    /// Whether this does the agent's own work, so that its log is what people look at.
     pub fn is_agent(&self) -> bool {
-        matches!(self.command, Subcommands::Run)
+        match self.command {
+            Subcommands::Run => true,
+            // Whoever watches a terminal sees the line of progress.
+            Subcommands::Bake(ref bake) => bake.is_logged(),
+            _ => false,
+        }
     }
 
     /// Does what was asked; all output that was asked for goes to `out`. Returns the exit code.
@@ -334,6 +343,7 @@ impl Cli {
                     }
                 };
             }
+            Subcommands::Bake(bake) => return bake.execute(|| self.load(), out).await,
             Subcommands::Completions { shell } => {
                 let mut script = Vec::new();
                 clap_complete::generate(*shell, &mut Self::command(), "t0rn-agent", &mut script);
@@ -395,6 +405,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
     if error.is::<Closed>() {
         0
     } else if error.chain().any(<dyn Error>::is::<ConfigError>)
+        || error.is::<bake::NoDirectory>()
         || matches!(error.downcast_ref(), Some(Undelivered::NotConfigured))
     {
         2

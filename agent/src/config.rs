@@ -214,7 +214,7 @@ impl Config {
                     format!("name the file in it, such as {}", path.join("agent.toml").display()),
                 ),
                 ErrorKind::PermissionDenied => fail(
-                    "permission denied".to_owned(),
+                    problem::DENIED.to_owned(),
                     "make it readable for the user that runs this command, or run it as root".to_owned(),
                 ),
                 _ => fail(

@@ -202,6 +202,18 @@ pub struct Activity {
     pub block_read_bytes: Option<u64>,
 }
 
+named! {
+    /// Why what runs may not use the data that an image was baked with.
+    Conflict {
+        /// Another genesis or another id.
+        Chain = "chain",
+        /// Another kind of database.
+        Database = "database",
+        /// A newer node wrote it.
+        NewerNode = "newer_node",
+    }
+}
+
 /// What an operator asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
@@ -252,6 +264,8 @@ pub enum Event {
     },
     Host(HostFacts),
     Activity(Activity),
+    /// What the bake certificate says against this run; `None` is nothing, or nothing yet.
+    Certificate(Option<Conflict>),
     Docker {
         reachable: bool,
     },

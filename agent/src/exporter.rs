@@ -49,6 +49,9 @@ pub struct Page {
     pub node_name: Option<String>,
     /// Version of the node's program: label `version` of `build_info`.
     pub node_version: Option<String>,
+    /// Hash of the chain's first block, 64 hex digits, from the names of its own protocols (`block-announces`).
+    /// `None` when there are none, or they name two.
+    pub genesis: Option<String>,
     /// `node_roles`: 1 is a full node, 4 an authority.
     pub node_roles: Option<u64>,
     /// Size of the page.

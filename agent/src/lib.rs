@@ -4,10 +4,11 @@
 //! [`signature`]), the one loop that executes what the core decides ([`supervisor`]), the adapters it
 //! drives ([`docker`], [`exporter`], [`host`], [`notify`], `systemd`; [`forecast`]), what it leaves
 //! behind ([`state`], [`recorder`]), and the edges ([`config`], [`snapshot`], [`status`], [`api`],
-//! [`web`], [`metrics`], [`cli`], [`check`], [`replay`], [`trace`]).
+//! [`web`], [`metrics`], [`cli`], [`check`], [`replay`], [`trace`]); [`bake`] makes the data for an image.
 
 pub mod api;
 mod backoff;
+pub mod bake;
 pub mod check;
 pub mod cli;
 pub mod config;

@@ -40,7 +40,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Activity, Chain, Failure, HostFacts, Time, named};
+use crate::event::{Activity, Chain, Conflict, Failure, HostFacts, Time, named};
 use crate::sync::Tracker;
 use collation::Collation;
 pub use cure::Cures;
@@ -97,6 +97,9 @@ named! {
         NoNetworkKey = "no_network_key",
         BadArguments = "bad_arguments",
         MissingExecutable = "missing_executable",
+        BakedChain = "baked_chain",
+        BakedDatabase = "baked_database",
+        BakedNewer = "baked_newer",
         // conditions
         DiskFull = "disk_full",
         DiskFreed = "disk_freed",
@@ -114,6 +117,16 @@ named! {
         Operator = "operator",
         StoppedByPerson = "stopped_by_person",
         Paused = "paused",
+    }
+}
+
+impl From<Conflict> for Cause {
+    fn from(conflict: Conflict) -> Self {
+        match conflict {
+            Conflict::Chain => Self::BakedChain,
+            Conflict::Database => Self::BakedDatabase,
+            Conflict::NewerNode => Self::BakedNewer,
+        }
     }
 }
 
@@ -222,6 +235,9 @@ pub struct State {
     /// A stop of ours is complete: Docker's policy will not start it, only a person can.
     parked: bool,
     hold: Option<Cause>,
+    /// What the bake certificate says against running: no `start` gets past it.
+    #[serde(default)]
+    conflict: Option<Conflict>,
     disk_stop: bool,
     pause: Option<Pause>,
     trackers: BTreeMap<Chain, Tracker>,
@@ -288,6 +304,7 @@ impl Machine {
             ended: None,
             parked: false,
             hold: None,
+            conflict: None,
             disk_stop: false,
             pause: None,
             trackers,

@@ -95,6 +95,17 @@ pub fn fatal(exit: &Exit, asked: bool) -> Option<Cause> {
     (exit.code == Some(2) && (lines.is_empty() || lines.iter().any(usage))).then_some(Cause::BadArguments)
 }
 
+/// What the last lines of a run tell of its database, however it ended: only for somebody who vouches for it.
+///
+/// A node lives with one bootnode of another chain, so that is none.
+pub fn damage(log: &[String]) -> Option<Cause> {
+    let lines = &log[log.len().saturating_sub(LAST_LINES)..];
+    let found = lines
+        .iter()
+        .filter_map(|line| SIGNATURES.iter().find(|s| s.matches(line)));
+    found.map(|row| row.cause).find(|cause| *cause != Cause::WrongChain)
+}
+
 impl Signature {
     fn matches(&self, line: &str) -> bool {
         self.parts
@@ -193,6 +204,20 @@ mod tests {
     #[test]
     fn a_clean_end_is_no_fault_whatever_the_log_says() {
         assert_eq!(fatal(&exit(0, &["Backend error: Corruption: x"]), false), None);
+    }
+
+    #[test]
+    fn damage_is_told_also_after_a_clean_end_and_a_bootnode_is_none() {
+        let log = |line: &str| vec!["Idle".to_owned(), line.to_owned(), "Idle".to_owned()];
+        assert_eq!(
+            damage(&log("Backend error: Corruption: x")),
+            Some(Cause::DatabaseCorrupted)
+        );
+        assert_eq!(
+            damage(&log("Bootnode with peer id `12D3` is on a different chain")),
+            None
+        );
+        assert_eq!(damage(&log("Essential task `x` failed. Shutting down service.")), None);
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub struct Snapshot {
     pub problems: Vec<(Cause, Health)>,
     /// Whether the collator's container runs; `None` while nobody knows.
     pub running: Option<bool>,
+    /// What each chain's exporter tells of the node behind it.
+    pub nodes: BTreeMap<Chain, Node>,
     pub counters: Counters,
     /// When the agent started.
     pub started: Timestamp,
@@ -31,11 +33,24 @@ impl Snapshot {
             status,
             problems: Vec::new(),
             running: None,
+            nodes: BTreeMap::new(),
             counters: Counters::default(),
             started: Timestamp::now(),
             at: Instant::now(),
         }
     }
+}
+
+/// The node behind one exporter; what it did not tell is absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Node {
+    /// Id of the chain specification.
+    pub chain_id: Option<String>,
+    /// 64 hex digits.
+    pub genesis: Option<String>,
+    pub version: Option<String>,
+    /// `node_roles`: 1 is a full node, 4 an authority.
+    pub roles: Option<u64>,
 }
 
 /// What the agent counted and measured since it started.

@@ -4,8 +4,10 @@
 //! action at a time, beside the loop, and what became of it comes back as an event.
 
 mod actions;
+mod baked;
 mod clock;
 mod news;
+mod rounds;
 mod snapshot;
 mod tally;
 
@@ -23,11 +25,9 @@ use tracing::{info, warn};
 
 use crate::api;
 use crate::config::Config;
-use crate::docker::{Detail, Docker, Inspection, Notice};
-use crate::event::{Activity, Chain, Command, Container, Event, HostFacts, Outcome, Time};
-use crate::exporter::{self, Exporter, Page};
+use crate::docker::{Docker, Inspection, Notice};
+use crate::event::{Command, Container, Event, Outcome, Time};
 use crate::history::Keeper;
-use crate::host::Host;
 use crate::machine::{Action, Machine, Phase, Policy};
 use crate::notify::Message;
 use crate::recorder::{self, Recorder};
@@ -37,15 +37,15 @@ use crate::status::{Scrape, Status};
 use crate::systemd::Manager;
 use crate::web;
 use actions::{Evidence, Executor, Finished};
+use baked::Baked;
 use clock::Clock;
 use news::Newsroom;
+use rounds::Look;
 use snapshot::Facts;
 use tally::Tally;
 
 /// Its members may talk to the agent.
 const SOCKET_GROUP: &str = "t0rn-agent";
-/// Between two looks at the host.
-const HOST_INTERVAL: Duration = Duration::from_mins(1);
 /// Between two looks at what the container uses, while its chains do not move.
 const ACTIVITY_INTERVAL: Duration = Duration::from_secs(30);
 /// The state is saved at least this often, so that windows and history survive a power cut.
@@ -58,6 +58,23 @@ const BEAT_INTERVAL: Duration = Duration::from_secs(10);
 /// Fails when another agent holds the state directory, or when the state directory or the socket cannot be
 /// used.
 pub async fn run(config: Config) -> anyhow::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let ended = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        info!("agent stops; the collator goes on running");
+    };
+    supervise(config, ended, drop).await
+}
+
+/// As [`run`], until `ended`. `tell` gets what clients talk to as soon as somebody listens.
+pub(crate) async fn supervise(
+    config: Config,
+    ended: impl Future<Output = ()>,
+    tell: impl FnOnce(api::Handle),
+) -> anyhow::Result<()> {
     let lock = state::lock(&config.agent.state_dir)?;
     let listener = api::bind(&config.agent.socket, SOCKET_GROUP)
         .with_context(|| format!("failed to listen on {}", config.agent.socket.display()))?;
@@ -75,6 +92,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         commands,
         docker: docker.clone(),
     };
+    tell(handle.clone());
     let mut servers = JoinSet::new();
     servers.spawn(api::serve(listener, handle, shutdown()));
     if let Some(address) = supervisor.config.metrics.listen {
@@ -90,7 +108,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     save.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut beat = tokio::time::interval(BEAT_INTERVAL);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut ended = std::pin::pin!(ended);
+    supervisor.read_certificate().await;
     info!(
         version = env!("CARGO_PKG_VERSION"),
         container = supervisor.config.collator.container,
@@ -100,8 +119,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         let deadline = supervisor.machine.next_deadline().map(|t| supervisor.clock.instant(t));
         let event = tokio::select! {
             biased;
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            () = &mut ended => break,
             () = manager.due() => { manager.alive(supervisor.published.borrow().status.answer()); None }
             Some(notice) = notices.next() => Some(supervisor.on_notice(notice)),
             finished = supervisor.executor.finished() => Some(supervisor.on_finished(finished)),
@@ -114,13 +132,13 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         if let Some(event) = event {
             let looked = matches!(event, Event::Docker { .. });
             supervisor.handle(event).await;
+            supervisor.compare_certificate().await;
             if looked {
                 manager.ready();
             }
         }
     }
     manager.stopping().await;
-    info!("agent stops; the collator goes on running");
     supervisor.save().await;
     supervisor.news.finish().await;
     drop(stop_serving);
@@ -137,24 +155,13 @@ async fn sleep_until(deadline: Option<Instant>) {
     }
 }
 
-/// What the adapters' own rounds found.
-enum Look {
-    Page {
-        chain: Chain,
-        began: Time,
-        result: Result<Page, exporter::Failure>,
-    },
-    Host(HostFacts),
-    Activity(Activity),
-    Detail(Option<Detail>),
-}
-
 struct Supervisor {
     config: Arc<Config>,
     clock: Clock,
     started: (Instant, Timestamp),
     machine: Machine,
     facts: Facts,
+    baked: Baked,
     tally: Tally,
     executor: Executor,
     recorder: Arc<Recorder>,
@@ -198,6 +205,7 @@ impl Supervisor {
             phase: machine.phase(),
             machine,
             facts: Facts::default(),
+            baked: Baked::default(),
             executor,
             recorder,
             history: Keeper::default(),
@@ -216,42 +224,6 @@ impl Supervisor {
         supervisor.publish();
         supervisor.start_rounds()?;
         Ok((supervisor, receiver))
-    }
-
-    /// One task an exporter and one for the host, each at its own interval.
-    fn start_rounds(&mut self) -> anyhow::Result<()> {
-        let health = &self.config.health;
-        for (chain, exporter) in &self.config.chains {
-            let (chain, looks, clock) = (*chain, self.looks.clone(), self.clock);
-            let exporter = Exporter::new(chain, exporter, health.scrape_timeout)?;
-            let mut interval = tokio::time::interval(health.scrape_interval);
-            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            self.rounds.push(tokio::spawn(async move {
-                loop {
-                    interval.tick().await;
-                    let began = clock.now();
-                    let result = exporter.scrape().await;
-                    if looks.send(Look::Page { chain, began, result }).await.is_err() {
-                        return;
-                    }
-                }
-            }));
-        }
-        let (looks, mut host, wanted) = (self.looks.clone(), Host::new(&self.config), self.host_wanted.clone());
-        let mut interval = tokio::time::interval(HOST_INTERVAL);
-        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        self.rounds.push(tokio::spawn(async move {
-            loop {
-                tokio::select! {
-                    _ = interval.tick() => {}
-                    () = wanted.notified() => {}
-                }
-                if looks.send(Look::Host(host.look().await)).await.is_err() {
-                    return;
-                }
-            }
-        }));
-        Ok(())
     }
 
     fn on_notice(&mut self, notice: Notice) -> Event {
@@ -430,6 +402,7 @@ impl Supervisor {
             status: snapshot::status(&self.machine, &self.facts, &self.config, &self.clock, began),
             problems: self.machine.problems().iter().map(|p| (p.cause, p.health)).collect(),
             running: self.machine.is_running(),
+            nodes: self.facts.nodes.clone(),
             counters: self.tally.counters().clone(),
             started,
             at: Instant::now(),

@@ -12,7 +12,9 @@ use std::io::{self, Write};
 
 use line::{Line, Name, OutcomeName, StateName};
 
-use crate::event::{Activity, Command, Container, Event, Exit, Failure, HostFacts, Outcome, Sample, ScrapeError, Time};
+use crate::event::{
+    Activity, Command, Conflict, Container, Event, Exit, Failure, HostFacts, Outcome, Sample, ScrapeError, Time,
+};
 
 /// What one line holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -111,6 +113,10 @@ pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result
             block_read_bytes: a.block_read_bytes,
             ..Line::new(time, Name::Activity)
         },
+        Event::Certificate(conflict) => Line {
+            cause: conflict.map(|conflict| conflict.name().to_owned()),
+            ..Line::new(time, Name::Certificate)
+        },
         Event::Docker { reachable } => Line {
             state: Some(if *reachable {
                 StateName::Reachable
@@ -197,6 +203,16 @@ fn record(line: Line) -> Result<Record, TraceError> {
         Name::Activity => Event::Activity(Activity {
             cpu_percent: line.cpu_percent,
             block_read_bytes: line.block_read_bytes,
+        }),
+        Name::Certificate => Event::Certificate(match line.cause.as_deref() {
+            None => None,
+            Some(word) => Some(
+                Conflict::ALL
+                    .iter()
+                    .copied()
+                    .find(|conflict| conflict.name() == word)
+                    .ok_or(missing("`cause`: chain, database or newer_node"))?,
+            ),
         }),
         Name::Docker => match line.state {
             Some(StateName::Reachable | StateName::Running) => Event::Docker { reachable: true },

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs;
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -25,11 +26,13 @@ live() (
     for hierarchy in $(awk '$3 == "cgroup2" || $4 ~ /name=systemd/ { print $2 }' /proc/mounts); do
         mkdir -p "$hierarchy/$name" && echo 0 >"$hierarchy/$name/cgroup.procs" || exit
     done
-    export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
+    export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 SYSTEMD_NSPAWN_TMPFS_TMP=0
+    chain=
+    [ ! -d "$dir/chain" ] || chain=--bind=$dir/chain:/var/lib/t0rn-collator
     # Docker's own file systems cannot lie on an overlay.
     exec systemd-nspawn --quiet --register=no --keep-unit --directory="$dir/root" --machine="$name" \
         --private-network --boot --console=pipe --capability=all --system-call-filter='add_key keyctl bpf' \
-        --bind="$dir/docker:/var/lib/docker" --bind="$dir/containerd:/var/lib/containerd"
+        --bind="$dir/docker:/var/lib/docker" --bind="$dir/containerd:/var/lib/containerd" $chain
 )
 # So nspawn says that the machine wants to be booted anew.
 while live; [ $? = 133 ]; do :; done
@@ -81,13 +84,51 @@ impl Machine {
     /// # Errors
     /// It does not come up within two minutes.
     pub fn boot(prepare: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
+        Self::start(|dir| prepare(&dir.join("upper")))
+    }
+
+    /// As [`Self::boot`], with a volume of its own for the chain.
+    ///
+    /// # Errors
+    /// As [`Self::boot`].
+    pub fn with_chain(prepare: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
+        Self::start(|dir| {
+            let chain = dir.join("chain");
+            fs::create_dir(&chain)?;
+            chown(&chain, Some(1000), Some(1000))?;
+            prepare(&dir.join("upper"))
+        })
+    }
+
+    /// Boots another machine from the volumes that [`Self::power_off`] left in `image`, which stays as it is.
+    ///
+    /// # Errors
+    /// As [`Self::boot`].
+    pub fn from_image(image: &Path, prepare: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
+        Self::start(|dir| {
+            copy_volumes(image, dir)?;
+            prepare(&dir.join("upper"))
+        })
+    }
+
+    /// Ends it as a stop of the instance does, and leaves its volumes in `image`.
+    ///
+    /// # Errors
+    /// It does not end within two minutes, or there is no room.
+    pub fn power_off(mut self, image: &Path) -> Result<()> {
+        self.ok("systemctl poweroff")?;
+        wait::exit(&mut self.nspawn, BOOT).context("the machine does not end")?;
+        copy_volumes(self.dir.path(), image)
+    }
+
+    fn start(prepare: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("t0rn-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let dir = tempfile::Builder::new().prefix("machine").tempdir()?;
         for folder in ["upper/root", "work", "root", "docker", "containerd"] {
             fs::create_dir_all(dir.path().join(folder))?;
         }
-        prepare(&dir.path().join("upper"))?;
+        prepare(dir.path())?;
         let nspawn = Command::new("setpriv")
             .args([
                 "--pdeathsig",
@@ -179,7 +220,10 @@ impl Machine {
     }
 
     /// The process id of its init, seen from here.
-    fn init(&self) -> Result<u32> {
+    ///
+    /// # Errors
+    /// The machine does not run.
+    pub fn init(&self) -> Result<u32> {
         let mut pid = self.nspawn.id();
         // setpriv became unshare, whose child is the shell, whose child became nspawn, whose child is init.
         for _ in 0..3 {
@@ -222,8 +266,26 @@ impl Drop for Machine {
     }
 }
 
+/// What a machine writes: its own files over those of the root file system, its engine's, and its chain.
+fn copy_volumes(from: &Path, to: &Path) -> Result<()> {
+    for volume in ["upper", "docker", "containerd", "chain"] {
+        let from = from.join(volume);
+        if !from.exists() {
+            continue;
+        }
+        fs::create_dir_all(to.join(volume))?;
+        let mut copy = Command::new("cp");
+        copy.args(["--archive", "--no-target-directory"])
+            .arg(from)
+            .arg(to.join(volume));
+        let output = wait::run(COMMAND_SECONDS, &mut copy)?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
+}
+
 /// The file system that every machine starts from, kept outside the tree by `tests/setup rootfs`.
-fn rootfs() -> PathBuf {
+pub fn rootfs() -> PathBuf {
     let cache = env::var_os("XDG_CACHE_HOME")
         .filter(|cache| !cache.is_empty())
         .map(PathBuf::from);

@@ -1,6 +1,8 @@
 //! `status`: from the agent, or from Docker when there is no agent to ask.
 
-use std::io::{self, IsTerminal, Write};
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -17,6 +19,8 @@ use crate::status::{Collator, LastExit, Restarts, Status};
 const AGENT_LIMIT: Duration = Duration::from_secs(5);
 const DOCKER_LIMIT: Duration = Duration::from_secs(3);
 const WATCH_EVERY: Duration = Duration::from_secs(2);
+/// On our machine images: why the chain's volume was refused. Docker does not start without it.
+const VOLUME_REFUSED: &str = "/run/t0rn-chain/refused";
 
 impl Cli {
     /// Prints how it is; returns the health's exit code, also when nobody reads it.
@@ -26,10 +30,13 @@ impl Cli {
         let terminal = io::stdout().is_terminal() && !dumb;
         let client = self.client();
         loop {
-            let status = match client.status(AGENT_LIMIT).await {
+            let mut status = match client.status(AGENT_LIMIT).await {
                 Ok(status) => status,
                 Err(error) => without_agent(&error, self.load(), Timestamp::now()).await,
             };
+            if let Some(why) = refused(Path::new(VOLUME_REFUSED)) {
+                status.reasons.insert(0, why);
+            }
             let code = status.health.exit_code();
             let text = if json {
                 status.to_json() + "\n"
@@ -63,12 +70,20 @@ async fn without_agent(error: &ClientError, config: Result<Config, ConfigError>,
     };
     let config = match config {
         Ok(config) => config,
-        Err(error) => {
-            let text = error.to_string();
+        Err(wrong) => {
+            let text = wrong.to_string();
             let first = text.lines().next().unwrap_or_default();
-            status
-                .reasons
-                .push(format!("Docker was not asked, for want of a configuration: {first}"));
+            // One that this user may not read, or an agent that runs, is not explained by it.
+            if wrong.is_about_the_content() && matches!(error, ClientError::Missing(_) | ClientError::Dead(_)) {
+                status.reasons.extend(text.lines().map(str::to_owned));
+                let summary = format!("the configuration is wrong: {first}");
+                let agent = std::mem::replace(&mut status.summary, summary);
+                status.reasons.push("then: systemctl restart t0rn-agent".to_owned());
+                status.reasons.push(agent);
+            } else {
+                let reason = format!("Docker was not asked, for want of a configuration: {first}");
+                status.reasons.push(reason);
+            }
             return status;
         }
     };
@@ -101,6 +116,18 @@ async fn without_agent(error: &ClientError, config: Result<Config, ConfigError>,
         }
     }
     status
+}
+
+/// The first line of the file, `None` where there is none.
+fn refused(file: &Path) -> Option<String> {
+    let mut text = Vec::new();
+    File::open(file).ok()?.take(1000).read_to_end(&mut text).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    text.lines()
+        .next()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
 }
 
 fn collator(found: Inspection, config: &Config) -> Collator {
@@ -183,10 +210,52 @@ mod tests {
             "{text}"
         );
         assert_eq!(status.collator.state, None);
-        let (text, _) = shown(Config::parse("", "agent.toml")).await;
+    }
+
+    #[tokio::test]
+    async fn an_agent_that_a_wrong_configuration_keeps_from_starting_is_explained_by_it() {
+        let wrong = Config::parse("[collator]\nimage = 5\nports = 5\n", "agent.toml");
+        let (text, status) = shown(wrong).await;
+        let first = text.lines().next().unwrap();
+        assert_eq!(
+            first,
+            "UNKNOWN: the configuration is wrong: agent.toml:2: key `collator.image`: 5 is no string; write it i…"
+        );
+        // Again, because the first line of the text is cut.
+        assert_eq!(
+            status.reasons[0],
+            "agent.toml:2: key `collator.image`: 5 is no string; write it in quotes"
+        );
         assert!(
-            text.contains("  - Docker was not asked, for want of a configuration: agent.toml"),
+            status.reasons[1].starts_with("agent.toml:3: key `collator.ports`"),
             "{text}"
+        );
+        assert_eq!(status.reasons[2], "then: systemctl restart t0rn-agent");
+        assert!(status.reasons[3].starts_with("no agent is running"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_configuration_that_explains_nothing_is_not_blamed() {
+        let now = Timestamp::UNIX_EPOCH;
+        let wrong = || Config::parse("", "agent.toml");
+        let hangs = ClientError::Hangs {
+            socket: "/run/a.sock".into(),
+            limit: AGENT_LIMIT,
+        };
+        let status = without_agent(&hangs, wrong(), now).await;
+        assert!(status.summary.starts_with("the agent hangs"), "{status:?}");
+        assert!(status.reasons[0].starts_with("Docker was not asked"), "{status:?}");
+    }
+
+    #[test]
+    fn why_the_chains_volume_was_refused_is_told_while_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("refused");
+        assert_eq!(refused(&file), None);
+        std::fs::write(&file, "chain volume: /dev/sdb has partitions; attach another\n").unwrap();
+        assert_eq!(
+            refused(&file).as_deref(),
+            Some("chain volume: /dev/sdb has partitions; attach another")
         );
     }
 }

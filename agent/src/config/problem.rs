@@ -45,7 +45,15 @@ impl Invalid {
     }
 }
 
+/// What is found of a file that is there and not for this user.
+pub(super) const DENIED: &str = "permission denied";
+
 impl ConfigError {
+    /// Whether the file itself is to be mended, and not the right to read it.
+    pub fn is_about_the_content(&self) -> bool {
+        !self.problems.iter().any(|p| p.line.is_none() && p.found == DENIED)
+    }
+
     /// One problem of the file as a whole.
     pub(super) fn file(file: &str, line: Option<usize>, invalid: Invalid) -> Self {
         let Invalid { found, remedy } = invalid;

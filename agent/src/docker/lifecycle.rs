@@ -129,6 +129,18 @@ impl Docker {
         self.inspect().await
     }
 
+    /// Removes the container, stopped first if need be; the image stays. `Ok` when there is none.
+    pub async fn discard(&self) -> Result<(), Error> {
+        match self.find().await? {
+            Some(found) if !found.ours => Err(self.foreign()),
+            Some(found) => {
+                self.halt(&found.id).await?;
+                self.remove(&found.id, false).await
+            }
+            None => Ok(()),
+        }
+    }
+
     /// [`Self::stop`], then [`Self::ensure_running`].
     pub async fn restart(&self) -> Result<Inspection, Error> {
         self.stop().await?;

@@ -49,6 +49,7 @@ pub(super) struct Reader<'a> {
     too_long: bool,
     /// The first line that is no comment: it tells whether this is exposition text.
     first: Option<String>,
+    genesis: Genesis,
     /// A `…_block_height` of another prefix.
     other: Option<String>,
     bytes: usize,
@@ -63,6 +64,7 @@ impl<'a> Reader<'a> {
             partial,
             too_long: false,
             first: None,
+            genesis: Genesis::Untold,
             other: None,
             bytes: 0,
         }
@@ -103,9 +105,14 @@ impl<'a> Reader<'a> {
             partial,
             too_long,
             first,
+            genesis,
             other,
             bytes,
         } = self;
+        let genesis = match genesis {
+            Genesis::Told(genesis) => Some(genesis),
+            Genesis::Untold | Genesis::Two => None,
+        };
         if !partial.is_empty() || too_long {
             // A number cut short is another number.
             return Err((ScrapeError::Unparsable, "the page ends within a line".to_owned()));
@@ -116,7 +123,7 @@ impl<'a> Reader<'a> {
         }
         let looks_right = first.is_none_or(|line| parse(vec![line]).len() == 1);
         match (read(prefix, lines), other) {
-            (Some(page), _) => Ok(Page { bytes, ..page }),
+            (Some(page), _) => Ok(Page { bytes, genesis, ..page }),
             (None, Some(other)) => {
                 let detail = format!("no {prefix}_block_height but {other}_block_height: set prefix = \"{other}\"");
                 Err((ScrapeError::MetricMissing, detail))
@@ -161,8 +168,43 @@ impl<'a> Reader<'a> {
             if self.lines.len() <= MOST {
                 self.lines.push(plain(line));
             }
+        } else if node.is_some_and(|n| n.starts_with(b"sub_libp2p_")) {
+            self.genesis.note(line);
         } else if let Some(other) = name.strip_suffix(b"_block_height") {
             self.other.get_or_insert_with(|| plain(other));
+        }
+    }
+}
+
+/// The chain's first block, as protocol names tell it: `/<genesis>/block-announces/1`.
+enum Genesis {
+    Untold,
+    Told(String),
+    /// Who to believe?
+    Two,
+}
+
+impl Genesis {
+    fn note(&mut self, line: &[u8]) {
+        let Some(end) = memchr::memmem::find(line, b"/block-announces/") else {
+            return;
+        };
+        let Some(start) = memchr::memrchr(b'"', &line[..end]) else {
+            return;
+        };
+        // A fork's name may follow it.
+        let mut parts = line[start + 1..end].split(|b| *b == b'/');
+        let (Some(b""), Some(hash)) = (parts.next(), parts.next()) else {
+            return;
+        };
+        if hash.len() != 64 || !hash.iter().all(u8::is_ascii_hexdigit) {
+            return;
+        }
+        let hash = String::from_utf8_lossy(hash).to_ascii_lowercase();
+        match self {
+            Self::Untold => *self = Self::Told(hash),
+            Self::Told(known) if *known != hash => *self = Self::Two,
+            Self::Told(_) | Self::Two => {}
         }
     }
 }
@@ -288,6 +330,21 @@ mod tests {
     /// Any text as an exporter writes it into a label.
     fn escaped(value: &str) -> String {
         value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    }
+
+    #[test]
+    fn the_genesis_is_told_by_the_chain_s_own_protocols_and_two_are_none() {
+        let line =
+            |hash: &str| format!("substrate_sub_libp2p_x{{protocol=\"/{hash}/block-announces/1\",chain=\"c\"}} 0\n");
+        let genesis = |lines: String| {
+            let text = format!("substrate_block_height{{status=\"best\",chain=\"c\"}} 1\n{lines}");
+            read_in_chunks(text.as_bytes(), 7).unwrap().genesis
+        };
+        let (one, two) = ("ab".repeat(32), "cd".repeat(32));
+        assert_eq!(genesis(line(&one) + &line("sup") + &line(&one)), Some(one.clone()));
+        assert_eq!(genesis(line(&format!("{one}/fork"))), Some(one.clone()));
+        assert_eq!(genesis(line(&one) + &line(&two)), None);
+        assert_eq!(genesis(line("sup")), None);
     }
 
     fn read_in_chunks(text: &[u8], size: usize) -> Result<Page, (ScrapeError, String)> {

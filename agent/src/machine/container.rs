@@ -112,7 +112,7 @@ impl Machine {
             // Only a person starts what we have stopped: that is as good as `start`.
             if by_hand && state.parked {
                 state.desired = Desired::Running;
-                if state.hold.take().is_some() {
+                if std::mem::replace(&mut state.hold, state.conflict.map(Cause::from)).is_some() {
                     state.cures.forgive();
                 }
             }

@@ -30,6 +30,12 @@ impl Machine {
             Event::ScrapeFailed { chain, error } => self.on_miss(now, chain, error),
             Event::Host(facts) => self.on_host(facts),
             Event::Activity(activity) => self.on_activity(now, activity),
+            Event::Certificate(conflict) => {
+                self.state.conflict = conflict;
+                if let Some(conflict) = conflict {
+                    self.state.hold = Some(conflict.into());
+                }
+            }
             Event::Docker { reachable: true } => {
                 if self.state.docker_down {
                     self.state.unconfirmed_until = Some(now + CONFIRMED_WITHIN);
@@ -118,7 +124,7 @@ impl Machine {
         let down = !state.seen.is_up();
         state.desired = Desired::Running;
         state.asked = down;
-        state.hold = None;
+        state.hold = state.conflict.map(Cause::from);
         state.crash_loop = false;
         state.crashes.clear();
         state.attempts = 0;

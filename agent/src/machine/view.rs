@@ -1,7 +1,7 @@
 //! What the core knows, for the status document and the shell: read-only.
 
 use super::{Action, Cause, Desired, LastExit, Machine, Seen};
-use crate::event::{Chain, HostFacts, Time};
+use crate::event::{Chain, Conflict, HostFacts, Time};
 use crate::sync::Tracker;
 
 impl Machine {
@@ -23,6 +23,11 @@ impl Machine {
     /// Until when automatic actions are suspended, and why.
     pub fn pause(&self) -> Option<(Time, &str)> {
         self.state.pause.as_ref().map(|p| (p.until, p.reason.as_str()))
+    }
+
+    /// What the bake certificate says against running, as the core was told.
+    pub fn conflict(&self) -> Option<Conflict> {
+        self.state.conflict
     }
 
     /// Health restarts ordered so far.

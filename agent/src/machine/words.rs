@@ -146,6 +146,18 @@ fn sentence(cause: Cause) -> &'static str {
             "the image has no such executable: mend collator.image or collator.command, restart the agent, \
              then t0rn-agent start"
         }
+        Cause::BakedChain => {
+            "the data was baked for another chain (bake.json): use the image of that chain, or move the data away, \
+             restart the agent, then t0rn-agent start"
+        }
+        Cause::BakedDatabase => {
+            "the data was baked with another kind of database (bake.json): mend --database in collator.command or \
+             restore the data, restart the agent, then t0rn-agent start"
+        }
+        Cause::BakedNewer => {
+            "the data was baked by a newer node (bake.json): use that image or a newer one, restart the agent, then \
+             t0rn-agent start"
+        }
         Cause::DiskFull => {
             "the disk is nearly full, so the collator was stopped: free or add space and it starts again"
         }

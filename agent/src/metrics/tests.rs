@@ -80,6 +80,7 @@ fn full() -> Snapshot {
     Snapshot {
         problems: Cause::ALL.iter().map(|cause| (*cause, Health::Degraded)).collect(),
         running: Some(true),
+        nodes: std::collections::BTreeMap::new(),
         counters: Counters {
             restarts: count(&[
                 (Cause::Stalled, 1),

@@ -12,6 +12,7 @@ use crate::event::{Chain, Time};
 use crate::exporter::{Collation, Page};
 use crate::forecast::Forecast;
 use crate::machine::{Health, Machine, Phase};
+use crate::snapshot::Node;
 use crate::status::{self, Status};
 use crate::sync::Tracker;
 
@@ -19,7 +20,8 @@ use crate::sync::Tracker;
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     pub(super) detail: Option<Detail>,
-    pub(super) chain_ids: BTreeMap<Chain, String>,
+    pub(super) nodes: BTreeMap<Chain, Node>,
+    pub(super) bake: Option<status::Bake>,
     built: Option<(u64, Time)>,
     collation: Collation,
     pub(super) disk: Forecast,
@@ -31,11 +33,17 @@ pub(super) struct Facts {
 impl Facts {
     /// Notes what a page tells beside the sample.
     pub(super) fn note_page(&mut self, now: Time, chain: Chain, page: &Page) {
-        if let Some(id) = &page.chain_id
-            && self.chain_ids.get(&chain) != Some(id)
-        {
-            self.chain_ids.insert(chain, id.clone());
+        let node = self.nodes.entry(chain).or_default();
+        for (known, told) in [
+            (&mut node.chain_id, &page.chain_id),
+            (&mut node.genesis, &page.genesis),
+            (&mut node.version, &page.node_version),
+        ] {
+            if told.is_some() && known != told {
+                known.clone_from(told);
+            }
         }
+        node.roles = page.node_roles.or(node.roles);
         let Collation {
             built,
             generated,
@@ -115,6 +123,7 @@ pub(super) fn status(machine: &Machine, facts: &Facts, config: &Config, clock: &
             load1: host.load1,
             network_ok: host.network_ok,
         },
+        bake: facts.bake.clone(),
         maintenance: machine.pause().map(|(until, reason)| status::Maintenance {
             reason: Some(reason.to_owned()),
             until: Some(clock.wall(until)),
@@ -139,7 +148,7 @@ fn chain_status(machine: &Machine, facts: &Facts, chain: Chain, tracker: &Tracke
     let (blocks_per_second, eta_seconds) = tracker.speed();
     let sample = tracker.sample();
     status::ChainStatus {
-        id: facts.chain_ids.get(&chain).cloned(),
+        id: facts.nodes.get(&chain).and_then(|node| node.chain_id.clone()),
         verdict: machine.verdict(now, chain),
         best: sample.and_then(|s| s.best),
         finalized: sample.and_then(|s| s.finalized),

@@ -340,6 +340,7 @@ fn event() -> impl Strategy<Value = Event> {
                 block_read_bytes,
             })
         }),
+        prop::option::of(prop::sample::select(crate::event::Conflict::ALL)).prop_map(Event::Certificate),
         any::<bool>().prop_map(|reachable| Event::Docker { reachable }),
         Just(Event::Gap),
         any::<String>().prop_map(|reason| Event::Operator(Command::Restart { reason })),

@@ -75,7 +75,7 @@ impl Agent<'_> {
     /// # Errors
     /// Two were, or the collator was never started.
     pub fn starts(&self) -> Result<u64> {
-        let sim = self.setup.data.join("sim");
+        let sim = self.setup.data.join("chains/t0rn_testnet/db/full/sim");
         if let Ok(refused) = fs::read_to_string(sim.join("refused")) {
             bail!("two collators on one data directory: {refused}");
         }

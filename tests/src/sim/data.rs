@@ -57,7 +57,7 @@ impl Data {
             }
             node_key(&root.join("network/secret_ed25519")).map_err(input)?;
         }
-        fs::create_dir_all(base.join("sim")).map_err(input)?;
+        fs::create_dir_all(base.join("chains/t0rn_testnet/db/full/sim")).map_err(input)?;
         let lock = chain_root(base, Chain::Parachain).join("db/full/LOCK");
         let lock = OpenOptions::new()
             .create(true)
@@ -75,7 +75,7 @@ impl Data {
                 let refused = OpenOptions::new()
                     .create(true)
                     .append(true)
-                    .open(base.join("sim/refused"));
+                    .open(base.join("chains/t0rn_testnet/db/full/sim/refused"));
                 let _ = refused.and_then(|mut f| writeln!(f, "{} refused at {}", std::process::id(), unix_millis()));
                 Err("Error: Service(Client(Backend(\"Database file is in use.\")))".to_owned())
             }
@@ -88,8 +88,13 @@ impl Data {
     /// # Errors
     /// As [`Self::save_height`].
     pub(super) fn count_start(&self) -> Result<u64, String> {
-        let starts = self.read::<u64>("sim/starts").ok().flatten().unwrap_or(0) + 1;
-        self.write("sim/starts", &starts)?;
+        let starts = self
+            .read::<u64>("chains/t0rn_testnet/db/full/sim/starts")
+            .ok()
+            .flatten()
+            .unwrap_or(0)
+            + 1;
+        self.write("chains/t0rn_testnet/db/full/sim/starts", &starts)?;
         Ok(starts)
     }
 
@@ -126,13 +131,16 @@ impl Data {
 
     /// What was remembered; nothing when the file is missing or was damaged by hand.
     pub(super) fn remembered(&self) -> Remembered {
-        self.read("sim/faults.json").ok().flatten().unwrap_or_default()
+        self.read("chains/t0rn_testnet/db/full/sim/faults.json")
+            .ok()
+            .flatten()
+            .unwrap_or_default()
     }
 
     /// # Errors
     /// As [`Self::save_height`].
     pub(super) fn remember(&self, faults: &Remembered) -> Result<(), String> {
-        self.write("sim/faults.json", faults)
+        self.write("chains/t0rn_testnet/db/full/sim/faults.json", faults)
     }
 
     fn read<T: DeserializeOwned>(&self, file: &str) -> Result<Option<T>, String> {
@@ -196,7 +204,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let held = Data::open(dir.path()).unwrap();
         assert!(Data::open(dir.path()).unwrap_err().contains("Database file is in use."));
-        assert!(dir.path().join("sim/refused").exists());
+        assert!(dir.path().join("chains/t0rn_testnet/db/full/sim/refused").exists());
         drop(held);
         Data::open(dir.path()).unwrap();
     }

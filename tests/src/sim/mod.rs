@@ -44,11 +44,11 @@
 //! | `{"do":"recover"}` | ends every fault, remembered ones too |
 //!
 //! Any command may carry `"after_seconds": N` (it waits that long) and `"once": true` (with `--sim-fault`: only at the
-//! first start on this directory). What survives a restart stands in `<base-path>/sim/faults.json`; deleting that file
+//! first start on this directory). What survives a restart stands in `<base-path>/chains/t0rn_testnet/db/full/sim/faults.json`; deleting that file
 //! is the cure from outside.
 //!
 //! Two live processes never share a directory: the second one logs `Database file is in use.`, leaves a line in
-//! `<base-path>/sim/refused` and exits with code 1.
+//! `<base-path>/chains/t0rn_testnet/db/full/sim/refused` and exits with code 1.
 
 pub mod args;
 pub mod control;
@@ -82,6 +82,14 @@ impl Chain {
         match self {
             Self::Parachain => "t0rn_testnet",
             Self::Relaychain => "rococo_v2_2",
+        }
+    }
+
+    /// Hash of the chain's first block, as the names of its protocols tell it.
+    pub fn genesis(self) -> &'static str {
+        match self {
+            Self::Parachain => "d493ef65eab133cbda3b6a4e1ddb05e09d9a6c1a4b7c5e2f80a1b2c3d4e5f607",
+            Self::Relaychain => "6408de7737c59c238890533af25896a2c20608d8b380bb01029acb392781063e",
         }
     }
 

@@ -45,6 +45,7 @@ impl Page {
     /// The families that change, or that tell which node this is.
     fn live(&self, view: &View) -> Vec<Family> {
         let build = format!("name=\"{}\",version=\"1.25.1-0\",", self.name);
+        let protocol = format!("protocol=\"/{}/block-announces/1\",state=\"in\",", self.chain.genesis());
         let role = if self.collator { 4 } else { 1 };
         let mut all = vec![
             self.family(
@@ -62,6 +63,12 @@ impl Page {
                 "gauge",
                 "A metric with a constant '1' value labeled by name, version",
                 &[(&build, 1)],
+            ),
+            self.family(
+                "substrate_sub_libp2p_peerset_num_state",
+                "gauge",
+                "Number of nodes that a protocol of the chain knows, by state",
+                &[(&protocol, view.peers)],
             ),
             self.family(
                 "substrate_sub_libp2p_network_bytes_total",

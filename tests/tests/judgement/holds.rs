@@ -28,7 +28,9 @@ fn damage(agent: &Agent, code: i32, line: &str) -> Result<()> {
 
 /// The cure from outside.
 fn mend(agent: &Agent) -> Result<()> {
-    Ok(fs::remove_file(agent.data().join("sim/faults.json"))?)
+    Ok(fs::remove_file(
+        agent.data().join("chains/t0rn_testnet/db/full/sim/faults.json"),
+    )?)
 }
 
 /// Waits until it is down, and told to stay so because of `cause`.

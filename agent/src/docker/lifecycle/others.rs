@@ -14,15 +14,7 @@ impl Docker {
     /// Makes sure that no other container has the data directory: leftovers of ours go, others are reported.
     pub(super) async fn evict_others(&self) -> Result<(), Error> {
         let spec = self.spec();
-        let engine = self.engine().await?;
-        let options = ListContainersOptionsBuilder::default().all(true).build();
-        let all = self
-            .within(
-                "list the containers",
-                self.limits().call,
-                engine.list_containers(Some(options)),
-            )
-            .await?;
+        let all = self.all_containers().await?;
         let real = self.real_paths(&all).await;
         for other in all {
             let name = other
@@ -58,6 +50,28 @@ impl Docker {
             }
         }
         Ok(())
+    }
+
+    /// Names of all other containers, running or not, that can write to the data directory.
+    ///
+    /// Fails when the engine does not answer.
+    pub async fn others_on_data(&self) -> Result<Vec<String>, Error> {
+        let all = self.all_containers().await?;
+        let real = self.real_paths(&all).await;
+        let spec = self.spec();
+        let names = all
+            .iter()
+            .filter(|other| shares(other.mounts.as_deref().unwrap_or_default(), &spec.data.path, &real));
+        let names = names.filter_map(|other| other.names.as_ref()?.first());
+        let names = names.map(|name| name.trim_start_matches('/').to_owned());
+        Ok(names.filter(|name| name != spec.name()).collect())
+    }
+
+    async fn all_containers(&self) -> Result<Vec<ContainerSummary>, Error> {
+        let engine = self.engine().await?;
+        let options = ListContainersOptionsBuilder::default().all(true).build();
+        let all = engine.list_containers(Some(options));
+        self.within("list the containers", self.limits().call, all).await
     }
 
     /// Where the links lead that other containers' directories and ours are named by. What cannot be told

@@ -137,7 +137,7 @@ impl Witness {
                 self.container(now, news);
             }
             Event::Finished(outcome) => self.finished(now, outcome),
-            Event::ScrapeFailed { .. } | Event::Activity(_) | Event::Gap | Event::Tick => {}
+            Event::ScrapeFailed { .. } | Event::Activity(_) | Event::Certificate(_) | Event::Gap | Event::Tick => {}
         }
     }
 

@@ -1,0 +1,318 @@
+//! Bakes chain data for an image: syncs without authority until that is believed, stops cleanly, removes
+//! every key, and certifies what is left.
+//!
+//! The node is run by the same supervisor and judged by the same core as in production; this room only
+//! says what to run ([`plan`]), when it is enough ([`gate`]), and what may be left ([`tree`], [`scrub`]).
+
+mod certificate;
+mod conflict;
+mod gate;
+mod plan;
+mod scrub;
+mod tree;
+mod verify;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use jiff::Timestamp;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tracing::info;
+
+use self::certificate::{BakedChain, Image, Stop};
+use self::gate::{Gate, Outlook};
+use crate::api;
+use crate::config::Config;
+use crate::docker::Docker;
+use crate::event::{Chain, Command, Container, Exit};
+use crate::machine::Phase;
+use crate::signature;
+use crate::snapshot::Snapshot;
+use crate::state;
+use crate::status::duration;
+use crate::supervisor;
+
+pub use self::certificate::{Certificate, FILE, Unreadable, read};
+pub use self::conflict::{conflict, database};
+pub use self::verify::{Report, verify};
+
+/// Between two lines of progress where no terminal is.
+const PROGRESS: Duration = Duration::from_secs(30);
+/// What stopping may take beyond the node's own time.
+const STOP_MARGIN: Duration = Duration::from_mins(2);
+/// Says that a bake began on this data: a node key there is the node's own.
+const BEGUN: &str = "begun";
+/// Bit of `node_roles` that an authority has.
+const AUTHORITY: u64 = 4;
+
+/// When a bake is done, and when it is given up.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Blocks that each chain may be behind its target.
+    pub within: u64,
+    /// For how long without a break.
+    pub credible: Duration,
+    pub deadline: Duration,
+}
+
+/// Bakes the data directory of `config`, in the foreground. Returns the certificate once it is written.
+///
+/// Fails closed: after an error there is no certificate. The data stays, and the next bake goes on from it.
+pub async fn run(config: &Config, options: Options) -> anyhow::Result<Certificate> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let _lock = state::lock(&config.agent.state_dir)?;
+    let derived = plan::derive(config)?;
+    let docker = Docker::new(&derived).context("failed to set up the docker client")?;
+    begin(config, &docker).await?;
+    info!(container = derived.collator.container, data = %config.data.path.display(), ?options, "bake started");
+
+    let ((tell, told), (over, is_over)) = (oneshot::channel(), oneshot::channel::<()>());
+    let ended = async move { drop(is_over.await) };
+    let supervised = supervisor::supervise(derived.clone(), ended, |handle| drop(tell.send(handle)));
+    let work = async {
+        let handle: api::Handle = told.await.context("the supervisor ended")?;
+        let given_up = async {
+            tokio::select! {
+                _ = terminate.recv() => "stopped by a signal".to_owned(),
+                _ = interrupt.recv() => "interrupted".to_owned(),
+                () = tokio::time::sleep(options.deadline) =>
+                    format!("the deadline of {} passed", duration(options.deadline.as_secs())),
+            }
+        };
+        let synced = tokio::select! {
+            synced = sync(&handle, &derived, options) => synced,
+            why = given_up => Err(anyhow::anyhow!("{why}; {}; the node is stopped, a next bake goes on", where_it_is(&handle))),
+        };
+        let exit = stop(&handle, &derived).await;
+        drop(over);
+        // Why it is given up says more than how the node then ended.
+        let snapshot = synced?;
+        exit.and_then(|exit| prove(&exit))?;
+        Ok::<_, anyhow::Error>(snapshot)
+    };
+    let (supervised, worked) = tokio::join!(supervised, work);
+    supervised?;
+    let snapshot = worked?;
+    let certificate = certify(config, snapshot).await?;
+    docker.discard().await.context("certified, but the container stays")?;
+    let dir = plan::state_dir(config);
+    fs::remove_dir_all(&dir).with_context(|| format!("certified, but cannot remove {}", dir.display()))?;
+    info!(at = %certificate.at, files = certificate.tree.files, bytes = certificate.tree.bytes, "certified");
+    Ok(certificate)
+}
+
+/// Looks whether the host may be baked on, and takes back what an earlier bake certified.
+async fn begin(config: &Config, docker: &Docker) -> anyhow::Result<()> {
+    let others = docker.others_on_data().await?;
+    ensure!(
+        others.is_empty(),
+        "{} has the data directory {}; a bake is for a fresh host: remove the container (docker rm), or name another data.path",
+        others.join(", "),
+        config.data.path.display()
+    );
+    let (dir, data) = (plan::state_dir(config), config.data.path.clone());
+    let prepare = move || {
+        let place = data.display().to_string();
+        let resumed = fs::read_to_string(dir.join(BEGUN)).is_ok_and(|begun| begun == place);
+        scrub::before(&data, resumed)?;
+        // What the core knew of an earlier bake, its stop above all, is not for this one.
+        match fs::remove_dir_all(&dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot remove {}", dir.display()));
+            }
+            _ => {}
+        }
+        state::make_dir(&dir)?;
+        state::replace_file(&dir.join(BEGUN), place.as_bytes())?;
+        certificate::withdraw(&data).with_context(|| format!("cannot remove the old certificate in {place}"))
+    };
+    tokio::task::spawn_blocking(prepare).await?
+}
+
+/// Waits until the chains are in sync and that is believed. Returns what was known at that moment.
+async fn sync(handle: &api::Handle, config: &Config, options: Options) -> anyhow::Result<Arc<Snapshot>> {
+    let mut snapshots = handle.snapshot.clone();
+    let mut gate = Gate::new(options.within, options.credible, config.chains.keys().copied());
+    let mut show = Progress::default();
+    loop {
+        let snapshot = Arc::clone(&snapshots.borrow_and_update());
+        let status = &snapshot.status;
+        if let Some(Phase::Holding | Phase::Stopped) = status.phase {
+            bail!("{}", status.reasons.first().unwrap_or(&status.summary));
+        }
+        let authority = snapshot
+            .nodes
+            .iter()
+            .find(|(_, node)| node.roles.is_some_and(|roles| roles & AUTHORITY != 0));
+        if let Some((chain, _)) = authority {
+            bail!(
+                "the {} runs as an authority although its command asks for none: take that out of the image or collator.env",
+                chain.name()
+            );
+        }
+        let outlook = gate.see(Instant::now(), status);
+        show.line(&snapshot, &outlook);
+        if outlook == Outlook::Reached {
+            show.end();
+            return Ok(snapshot);
+        }
+        snapshots.changed().await.context("the supervisor ended")?;
+    }
+}
+
+fn where_it_is(handle: &api::Handle) -> String {
+    let snapshot = handle.snapshot.borrow();
+    let reasons = snapshot.status.reasons.first();
+    let reason = reasons.map(|reason| format!(" ({reason})")).unwrap_or_default();
+    format!("{}{reason}", snapshot.status.summary)
+}
+
+/// Stops the node as an operator would. Returns how it ended.
+async fn stop(handle: &api::Handle, config: &Config) -> anyhow::Result<Exit> {
+    let (reply, answer) = oneshot::channel();
+    let command = Command::Stop;
+    let asked = handle.commands.send(api::Request { command, reply }).await;
+    asked.context("the supervisor ended")?;
+    info!("stopping the node");
+    drop(answer.await);
+    let mut snapshots = handle.snapshot.clone();
+    let down = snapshots.wait_for(|s| s.running == Some(false) && s.status.phase == Some(Phase::Stopped));
+    let limit = config.collator.stop_timeout + STOP_MARGIN;
+    timeout(limit, down)
+        .await
+        .with_context(|| format!("the node still runs after {}", duration(limit.as_secs())))?
+        .context("the supervisor ended")?;
+    match handle.docker.inspect().await?.container {
+        Container::Exited { exit, .. } => Ok(exit),
+        other => bail!("the node's container is not stopped but {other:?}; bake again"),
+    }
+}
+
+/// Fails unless the node ended as one ends whose database is whole.
+fn prove(exit: &Exit) -> anyhow::Result<()> {
+    ensure!(
+        exit.code == Some(0) && !exit.oom,
+        "the node did not end cleanly but with exit code {}, so nothing is certified: look at its log (docker logs) \
+         or raise collator.stop_timeout, and bake again",
+        exit.code.map_or_else(|| "unknown".to_owned(), |code| code.to_string())
+    );
+    if let Some(cause) = signature::damage(&exit.log) {
+        bail!(
+            "the node ended with code 0, but its last lines tell of {}, so nothing is certified: look at its log \
+             (docker logs), begin from good data, and bake again",
+            cause.name()
+        );
+    }
+    Ok(())
+}
+
+/// Removes the keys, looks at every byte that is left, and vouches for it.
+async fn certify(config: &Config, snapshot: Arc<Snapshot>) -> anyhow::Result<Certificate> {
+    let (data, reference) = (config.data.path.clone(), config.collator.image.clone());
+    let wanted: Vec<Chain> = config.chains.keys().copied().collect();
+    info!("looking at every file");
+    let work = move || {
+        scrub::after(&data)?;
+        let survey = tree::survey(&data, true).with_context(|| format!("cannot read {}", data.display()))?;
+        scrub::refuse(&data, &survey)?;
+        ensure!(
+            survey.secrets.is_empty(),
+            "keys came back while they were removed: bake again"
+        );
+        let digest = snapshot.status.collator.digest.clone();
+        let chains = wanted
+            .into_iter()
+            .map(|chain| Ok((chain, baked(chain, &snapshot, &survey)?)));
+        let certificate = Certificate {
+            schema: certificate::SCHEMA,
+            at: Timestamp::now(),
+            agent: env!("CARGO_PKG_VERSION").to_owned(),
+            image: Image {
+                reference,
+                digest: digest.context("docker does not tell which image ran")?,
+            },
+            chains: chains.collect::<anyhow::Result<BTreeMap<_, _>>>()?,
+            stop: Stop {
+                clean: true,
+                exit_code: 0,
+            },
+            tree: survey.tree,
+        };
+        write(&data, &certificate)?;
+        Ok(certificate)
+    };
+    tokio::task::spawn_blocking(work).await?
+}
+
+fn write(data: &Path, certificate: &Certificate) -> anyhow::Result<()> {
+    certificate::write(data, certificate).with_context(|| format!("cannot write the certificate in {}", data.display()))
+}
+
+/// What is certified of one chain. What is not known is not certified.
+fn baked(chain: Chain, snapshot: &Snapshot, survey: &tree::Survey) -> anyhow::Result<BakedChain> {
+    let name = chain.name();
+    let node = snapshot.nodes.get(&chain).cloned().unwrap_or_default();
+    let status = snapshot.status.chains.get(&chain);
+    let untold = |what: &str| {
+        format!("the {name}'s exporter does not tell {what}, so nothing can be certified: check chains.{name}")
+    };
+    let id = node.chain_id.with_context(|| untold("which chain it is"))?;
+    let mut places = survey.chains.iter().filter(|dir| dir.id == id);
+    let (Some(place), None) = (places.next(), places.next()) else {
+        bail!("the data directory has not exactly one chains/{id}: keep the {name}'s data below data.path");
+    };
+    let [database] = place.databases[..] else {
+        bail!(
+            "{} has not exactly one database: remove the one that is not used, and bake again",
+            place.path.display()
+        );
+    };
+    Ok(BakedChain {
+        genesis: node
+            .genesis
+            .with_context(|| untold("its genesis (protocol names of block-announces)"))?,
+        best: status.and_then(|s| s.best).with_context(|| untold("its height"))?,
+        finalized: status.and_then(|s| s.finalized),
+        database,
+        path: place.path.display().to_string(),
+        node: node.version.with_context(|| untold("its version (build_info)"))?,
+        id,
+    })
+}
+
+/// Progress: one line that is rewritten on a terminal, else a line in the log now and then.
+#[derive(Debug, Default)]
+struct Progress {
+    last: Option<(Instant, Option<Phase>)>,
+}
+
+impl Progress {
+    fn line(&mut self, snapshot: &Snapshot, outlook: &Outlook) {
+        let phase = snapshot.status.phase;
+        let text = gate::progress(&snapshot.status, outlook);
+        if io::stderr().is_terminal() {
+            // Progress that nobody can be shown is no reason to end.
+            let _ = write!(io::stderr().lock(), "\r\x1b[K{text}");
+        }
+        let due = self
+            .last
+            .is_none_or(|(at, was)| was != phase || at.elapsed() >= PROGRESS);
+        if due {
+            self.last = Some((Instant::now(), phase));
+            info!(phase = phase.map(Phase::name), "{text}");
+        }
+    }
+
+    fn end(&self) {
+        if io::stderr().is_terminal() {
+            let _ = writeln!(io::stderr().lock());
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! What lies in a data directory: an allow list by place, and a digest of all that is allowed.
+//!
+//! Nothing here follows a symbolic link or changes anything.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::certificate::{Database, FILE, HALF};
+
+/// Deeper than any database; what is nested beyond is refused.
+const DEEPEST: usize = 24;
+/// Base paths above `chains`, such as `polkadot` or `relay-data`.
+const BASES: usize = 3;
+/// Read at once while hashing, bytes.
+const CHUNK: usize = 64 << 10;
+
+/// The digest of a tree, in all and by directory: over path, kind, permissions, owner, size and content.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tree {
+    /// Regular files.
+    pub files: u64,
+    pub bytes: u64,
+    pub sha256: String,
+    /// The same of what lies directly in each directory.
+    pub directories: BTreeMap<String, Part>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    pub files: u64,
+    pub bytes: u64,
+    pub sha256: String,
+}
+
+/// What was found in a data directory.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    /// Without the certificate, and without secrets and what is refused.
+    pub(super) tree: Tree,
+    /// Key stores and node keys, relative.
+    pub(super) secrets: Vec<Secret>,
+    /// What may not be there, relative, and why.
+    pub(super) refused: Vec<(PathBuf, &'static str)>,
+    pub(super) chains: Vec<ChainDir>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Secret {
+    pub(super) path: PathBuf,
+    /// It is more than an empty key store.
+    pub(super) holds_keys: bool,
+}
+
+/// `…/chains/<id>` and the databases in it that are not empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ChainDir {
+    pub(super) id: String,
+    pub(super) path: PathBuf,
+    pub(super) databases: Vec<Database>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    Kept,
+    Secret,
+    /// Ours, or the file system's own.
+    Ignored,
+    Refused(&'static str),
+}
+
+/// Looks at everything in `root`; with `hash` also at what is in the files.
+///
+/// Fails when something cannot be read. This blocks on the disk, for as long as reading all of it takes.
+pub(super) fn survey(root: &Path, hash: bool) -> io::Result<Survey> {
+    let root = root.canonicalize()?;
+    let about = fs::symlink_metadata(&root)?;
+    let mut walk = Walk {
+        device: about.dev(),
+        root,
+        hash,
+        all: Sha256::new(),
+        survey: Survey::default(),
+    };
+    walk.directory(Path::new(""), &about)?;
+    walk.survey.tree.sha256 = hex(&walk.all.finalize());
+    Ok(walk.survey)
+}
+
+struct Walk {
+    root: PathBuf,
+    device: u64,
+    hash: bool,
+    all: Sha256,
+    survey: Survey,
+}
+
+impl Walk {
+    fn directory(&mut self, path: &Path, about: &Metadata) -> io::Result<()> {
+        let mut part = (Sha256::new(), Part::default());
+        self.note(&mut part.0, &format!("{}\0directory\0{}", path.display(), owner(about)));
+        let mut names = Vec::new();
+        let listing = match fs::read_dir(self.root.join(path)) {
+            // A node that runs removes what it needs no more.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            listing => listing?,
+        };
+        for entry in listing {
+            names.push(entry?.file_name());
+        }
+        names.sort_unstable();
+        for name in names {
+            let path = path.join(&name);
+            match fs::symlink_metadata(self.root.join(&path)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                about => self.entry(&path, &about?, &mut part)?,
+            }
+        }
+        let (digest, mut part) = part;
+        part.sha256 = hex(&digest.finalize());
+        let name = if path.as_os_str().is_empty() {
+            ".".to_owned()
+        } else {
+            path.display().to_string()
+        };
+        self.survey.tree.directories.insert(name, part);
+        Ok(())
+    }
+
+    fn entry(&mut self, path: &Path, about: &Metadata, part: &mut (Sha256, Part)) -> io::Result<()> {
+        let place = self.place(path, about);
+        match place {
+            Place::Refused(why) => self.survey.refused.push((path.to_owned(), why)),
+            Place::Ignored => {}
+            Place::Secret => {
+                let holds_keys = !about.is_dir() || fs::read_dir(self.root.join(path))?.next().is_some();
+                let path = path.to_owned();
+                self.survey.secrets.push(Secret { path, holds_keys });
+            }
+            Place::Kept if about.is_dir() => {
+                self.note_chain(path)?;
+                self.directory(path, about)?;
+            }
+            Place::Kept => {
+                let content = if self.hash {
+                    match content(&self.root.join(path)) {
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+                        content => content?,
+                    }
+                } else {
+                    String::new()
+                };
+                let line = format!("{}\0file\0{}\0{}\0{content}", path.display(), owner(about), about.len());
+                self.note(&mut part.0, &line);
+                part.1.files += 1;
+                part.1.bytes += about.len();
+                self.survey.tree.files += 1;
+                self.survey.tree.bytes += about.len();
+            }
+        }
+        Ok(())
+    }
+
+    fn place(&self, path: &Path, about: &Metadata) -> Place {
+        let kind = about.file_type();
+        let Some(parts) = path.iter().map(|part| part.to_str()).collect::<Option<Vec<_>>>() else {
+            return Place::Refused("a name that is not UTF-8");
+        };
+        if kind.is_symlink() {
+            return Place::Refused("a symbolic link");
+        }
+        if kind.is_socket() || kind.is_fifo() || kind.is_block_device() || kind.is_char_device() {
+            return Place::Refused("neither a file nor a directory");
+        }
+        if about.dev() != self.device {
+            return Place::Refused("on another file system");
+        }
+        if about.is_file() && about.nlink() > 1 {
+            return Place::Refused("a file with a second name (hard link)");
+        }
+        if about.is_file() && about.mode() & 0o6000 != 0 {
+            return Place::Refused("a file that gives its user's rights away (setuid)");
+        }
+        if parts.len() > DEEPEST {
+            return Place::Refused("nested too deeply");
+        }
+        if about.is_dir() && parts == ["lost+found"] {
+            let empty = fs::read_dir(self.root.join(path)).is_ok_and(|mut found| found.next().is_none());
+            return if empty {
+                Place::Ignored
+            } else {
+                Place::Refused("files that the file system's check found")
+            };
+        }
+        place(&parts, about.is_dir())
+    }
+
+    fn note_chain(&mut self, path: &Path) -> io::Result<()> {
+        let parts: Vec<_> = path.iter().filter_map(|part| part.to_str()).collect();
+        let [.., above, id] = parts[..] else {
+            return Ok(());
+        };
+        if above != "chains" || parts.iter().position(|part| *part == "chains") != Some(parts.len() - 2) {
+            return Ok(());
+        }
+        let mut databases = Vec::new();
+        for (folder, database) in [("db/full", Database::RocksDb), ("paritydb/full", Database::ParityDb)] {
+            match fs::read_dir(self.root.join(path).join(folder)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
+                listing => databases.extend(listing?.next().map(|_| database)),
+            }
+        }
+        let (id, path) = (id.to_owned(), path.to_owned());
+        self.survey.chains.push(ChainDir { id, path, databases });
+        Ok(())
+    }
+
+    fn note(&mut self, part: &mut Sha256, line: &str) {
+        for digest in [&mut self.all, part] {
+            digest.update(line.as_bytes());
+            digest.update(b"\n");
+        }
+    }
+}
+
+/// Where something may lie: `[base/…]chains/<id>/{db,paritydb,frontier}/…`, and nowhere else.
+fn place(parts: &[&str], is_dir: bool) -> Place {
+    const UNKNOWN: Place = Place::Refused("nothing that a node keeps there");
+    if parts == [FILE] || parts == [HALF] {
+        return Place::Ignored;
+    }
+    let Some(chains) = parts.iter().position(|part| *part == "chains") else {
+        let plain = is_dir && parts.len() <= BASES && parts.iter().all(|part| !part.starts_with('.'));
+        let secret = parts.last().is_some_and(|name| is_secret(name));
+        return if plain && !secret { Place::Kept } else { UNKNOWN };
+    };
+    if chains > BASES {
+        return UNKNOWN;
+    }
+    match &parts[chains + 1..] {
+        [] | [_] if is_dir => Place::Kept,
+        [_, "keystore"] if is_dir => Place::Secret,
+        [_, "network"] if is_dir => Place::Kept,
+        [_, "network", "secret_ed25519"] if !is_dir => Place::Secret,
+        [_, "db" | "paritydb" | "frontier"] if is_dir => Place::Kept,
+        [_, "db" | "paritydb" | "frontier", inner @ ..] if !inner.is_empty() => {
+            if inner.iter().any(|name| is_secret(name)) {
+                Place::Refused("looks like a key, and no database has one")
+            } else {
+                Place::Kept
+            }
+        }
+        _ => UNKNOWN,
+    }
+}
+
+/// A name that no database gives, and that people and nodes give to keys.
+fn is_secret(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let ends = [".pem", ".key", ".p12", ".pfx", ".kdbx"];
+    name.starts_with('.')
+        || ["keystore", "network", "authorized_keys"].contains(&name)
+        || ["secret", "id_rsa", "id_ed25519", "id_ecdsa", "ssh_host", "node-key", "node_key"]
+            .iter()
+            .any(|word| lower.starts_with(word))
+        || ends.iter().any(|end| lower.ends_with(end))
+        // A key store's file: four bytes of key type, then the public key.
+        || (name.len() >= 72 && name.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+fn owner(about: &Metadata) -> String {
+    format!("{:o}\0{}\0{}", about.mode() & 0o7777, about.uid(), about.gid())
+}
+
+fn content(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let (mut digest, mut chunk) = (Sha256::new(), vec![0; CHUNK]);
+    loop {
+        match file.read(&mut chunk) {
+            Ok(0) => return Ok(hex(&digest.finalize())),
+            Ok(length) => digest.update(&chunk[..length]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+#[cfg(test)]
+pub(super) mod tests;

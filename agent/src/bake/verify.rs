@@ -1,0 +1,123 @@
+//! The certificate held against the data, on any machine.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::certificate::{self, Certificate};
+use super::tree::{self, Survey, Tree};
+
+/// What a check found.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    pub schema: u32,
+    pub ok: bool,
+    /// Each names what differs, and how.
+    pub differences: Vec<String>,
+    /// `None` when there is none that can be read.
+    pub certificate: Option<Certificate>,
+}
+
+/// Reads everything in `data` and compares. This blocks on the disk.
+pub fn verify(data: &Path) -> Report {
+    let mut differences = Vec::new();
+    let certificate = certificate::read(data)
+        .map_err(|error| differences.push(error.to_string()))
+        .ok();
+    match (tree::survey(data, true), &certificate) {
+        (Err(error), _) => differences.push(format!("{}: cannot be read: {error}", data.display())),
+        (Ok(found), certificate) => {
+            forbidden(&found, &mut differences);
+            if let Some(certificate) = certificate {
+                compare(certificate, &found, &mut differences);
+            }
+        }
+    }
+    Report {
+        schema: certificate::SCHEMA,
+        ok: differences.is_empty(),
+        differences,
+        certificate,
+    }
+}
+
+fn forbidden(found: &Survey, differences: &mut Vec<String>) {
+    for (path, why) in &found.refused {
+        differences.push(format!("{}: {why}", path.display()));
+    }
+    for secret in &found.secrets {
+        differences.push(format!(
+            "{}: keys, which an image must not carry",
+            secret.path.display()
+        ));
+    }
+}
+
+fn compare(certificate: &Certificate, found: &Survey, differences: &mut Vec<String>) {
+    if !certificate.stop.clean || certificate.stop.exit_code != 0 {
+        differences.push(format!(
+            "the node was not stopped cleanly: exit code {}",
+            certificate.stop.exit_code
+        ));
+    }
+    for (name, chain) in &certificate.chains {
+        let here = found.chains.iter().find(|dir| dir.path == Path::new(&chain.path));
+        match here {
+            None => differences.push(format!("{}: the {}'s data is missing", chain.path, name.name())),
+            Some(dir) if dir.databases != [chain.database] => differences.push(format!(
+                "{}: expected a {} database alone",
+                chain.path,
+                chain.database.name()
+            )),
+            Some(_) => {}
+        }
+    }
+    trees(&certificate.tree, &found.tree, differences);
+}
+
+fn trees(then: &Tree, now: &Tree, differences: &mut Vec<String>) {
+    let names: BTreeSet<_> = then.directories.keys().chain(now.directories.keys()).collect();
+    for name in names {
+        match (then.directories.get(name), now.directories.get(name)) {
+            (Some(then), Some(now)) if then == now => {}
+            (Some(then), Some(now)) if (then.files, then.bytes) == (now.files, now.bytes) => {
+                differences.push(format!("{name}: a name, owner, permission or content has changed"));
+            }
+            (Some(then), Some(now)) => differences.push(format!(
+                "{name}: {} files with {} bytes, certified are {} with {}",
+                now.files, now.bytes, then.files, then.bytes
+            )),
+            (Some(_), None) => differences.push(format!("{name}: the directory is missing")),
+            (None, Some(_)) => differences.push(format!("{name}: a directory that was not certified")),
+            (None, None) => {}
+        }
+    }
+    if then.sha256 != now.sha256 {
+        differences.push(format!(
+            "the tree's sha256 is {}, certified is {}",
+            now.sha256, then.sha256
+        ));
+    }
+}
+
+impl Report {
+    /// For people: one line a difference, or one that all is well.
+    pub fn render(&self, data: &Path) -> String {
+        match &self.certificate {
+            Some(certificate) if self.ok => {
+                let chains = certificate.chains.iter();
+                let chains: Vec<_> = chains
+                    .map(|(name, chain)| format!("{} {} #{}", name.name(), chain.id, chain.best))
+                    .collect();
+                format!(
+                    "{}: ok: {}, baked {}\n",
+                    data.display(),
+                    chains.join(", "),
+                    certificate.at
+                )
+            }
+            _ => self.differences.iter().map(|line| format!("{line}\n")).collect(),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The certificate of the image that the data came with: read once, compared with all that is learnt.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+use super::Supervisor;
+use crate::bake::{self, Certificate, Unreadable};
+use crate::event::{Chain, Conflict, Event};
+use crate::status;
+
+/// A disk that hangs must not keep the agent from its start.
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What was read.
+#[derive(Debug, Default)]
+pub(super) struct Baked {
+    certificate: Option<Certificate>,
+    /// Told by the disk and the command, before anything runs.
+    database: Option<Conflict>,
+}
+
+impl Supervisor {
+    /// Reads the certificate. One that is damaged is reported and says nothing.
+    pub(super) async fn read_certificate(&mut self) {
+        let (data, command) = (self.config.data.path.clone(), self.config.collator.command.clone());
+        let read = tokio::task::spawn_blocking(move || {
+            let certificate = bake::read(&data)?;
+            let database = bake::database(&certificate, &data, &command);
+            Ok::<_, Unreadable>((certificate, database))
+        });
+        match timeout(READ_TIMEOUT, read).await {
+            Ok(Ok(Ok((certificate, database)))) => {
+                let (chain, block) = shown(&certificate).unzip();
+                info!(chain, block, at = %certificate.at, "the data was baked");
+                self.facts.bake = Some(status::Bake {
+                    block,
+                    at: Some(certificate.at),
+                });
+                self.baked = Baked {
+                    certificate: Some(certificate),
+                    database,
+                };
+            }
+            Ok(Ok(Err(Unreadable::Missing(_)))) => {}
+            Ok(Ok(Err(error))) => warn!(%error, "the bake certificate says nothing, going on without it"),
+            Ok(Err(error)) => warn!(%error, "the bake certificate could not be read, going on without it"),
+            Err(_) => {
+                warn!(limit = ?READ_TIMEOUT, "the bake certificate could not be read in time, going on without it")
+            }
+        }
+        self.compare_certificate().await;
+    }
+
+    /// Tells the core when something speaks against running on the baked data, or no longer does.
+    pub(super) async fn compare_certificate(&mut self) {
+        let Baked { certificate, database } = &self.baked;
+        let found = certificate.as_ref().and_then(|c| bake::conflict(c, &self.facts.nodes));
+        let conflict = database.or(found);
+        if conflict != self.machine.conflict() {
+            self.handle(Event::Certificate(conflict)).await;
+        }
+    }
+}
+
+/// The chain and the block that people are told of.
+fn shown(certificate: &Certificate) -> Option<(&str, u64)> {
+    let chains = &certificate.chains;
+    let chain = chains.get(&Chain::Parachain).or_else(|| chains.values().next())?;
+    Some((chain.id.as_str(), chain.best))
+}

@@ -1,0 +1,53 @@
+# shellcheck shell=bash
+# What the steps of the pipeline have in common. Needs aws and jq.
+
+name=${NAME:-t0rn-collator}
+# The current image of a region: what launch templates and people look at.
+parameter=/t0rn-agent/$name/ami
+
+# current REGION: the image that is current there; nothing when none is yet.
+current() {
+    local said
+    if said=$(aws ssm get-parameter --region "$1" --name "$parameter" --query Parameter.Value --output text 2>&1); then
+        echo "$said"
+    elif [[ $said != *ParameterNotFound* ]]; then
+        # Not the same as none: a bake would begin at genesis, and a clean-up take the current image.
+        die "$parameter in $1 cannot be read: $said"
+    fi
+}
+
+# baked DIR: region and image that packer/bake wrote about.
+baked() {
+    jq --raw-output '.last_run_uuid as $run | [.builds[] | select(.packer_run_uuid == $run)][-1].artifact_id | sub(":"; " ")' "$1/manifest.json"
+}
+
+# snapshots REGION IMAGE
+snapshots() {
+    aws ec2 describe-images --region "$1" --image-ids "$2" --output json |
+        jq --raw-output '.Images[].BlockDeviceMappings[].Ebs.SnapshotId // empty'
+}
+
+# available REGION IMAGE: waits until it is. The program's own waiter gives up after ten minutes; a chain takes hours.
+available() {
+    local state tries=0
+    while state=$(aws ec2 describe-images --region "$1" --image-ids "$2" --query 'Images[0].State' --output text); do
+        case $state in
+        available) return ;;
+        pending) ;;
+        *) die "$2 in $1 is $state" ;;
+        esac
+        tries=$((tries + 1))
+        [ $tries -lt 480 ] || die "$2 in $1 is still $state after four hours"
+        sleep 30
+    done
+    die "$2 in $1 cannot be looked at"
+}
+
+say() {
+    echo "${0##*/}: $*"
+}
+
+die() {
+    echo "${0##*/}: $*" >&2
+    exit 1
+}

@@ -1,0 +1,62 @@
+"""An emulated AWS on 127.0.0.1 (moto), and what an image of several volumes needs that moto lacks.
+
+moto gives every image one made-up volume. EC2 takes a snapshot of each volume of the instance, with its mapping, and lets
+CreateImage change only whether a volume ends with its instance.
+
+usage: emulator.py PORT
+"""
+
+import sys
+
+from moto.ec2.models.amis import Ami, AmiBackend
+from moto.ec2.responses.amis import AmisResponse
+from moto.server import main
+
+create_image = AmiBackend.create_image
+respond = AmisResponse.create_image
+
+
+def with_every_volume(self, instance_id, *args, **kwargs):
+    image = create_image(self, instance_id, *args, **kwargs)
+    instance = self.get_instance(instance_id)
+    image.mappings = []
+    for device, block in instance.get_block_device_mapping:
+        volume = self.volumes[block.volume_id]
+        snapshot = self.create_snapshot(
+            volume.id, f"Created by CreateImage({instance_id}) for {image.id}", image.owner_id
+        )
+        image.mappings.append(
+            {
+                "DeviceName": device,
+                "Ebs": {
+                    "SnapshotId": snapshot.id,
+                    "VolumeSize": volume.size,
+                    "VolumeType": volume.volume_type,
+                    "Encrypted": volume.encrypted,
+                    "DeleteOnTermination": block.delete_on_termination,
+                },
+            }
+        )
+    return image
+
+
+def as_asked(self):
+    result = respond(self)
+    image_id = result.result["ImageId"]
+    image = self.ec2_backend.amis[image_id]
+    for asked in self._get_param("BlockDeviceMappings", []):
+        forbidden = set(asked.get("Ebs", {})) - {"DeleteOnTermination"}
+        if forbidden:
+            raise ValueError(f"EC2 does not let CreateImage change {forbidden} of {asked}")
+        for mapping in image.mappings:
+            if mapping["DeviceName"] == asked["DeviceName"]:
+                mapping["Ebs"]["DeleteOnTermination"] = asked["Ebs"]["DeleteOnTermination"]
+    return result
+
+
+made_up = Ami.block_device_mappings.fget
+Ami.block_device_mappings = property(lambda self: getattr(self, "mappings", None) or made_up(self))
+AmiBackend.create_image = with_every_volume
+AmisResponse.create_image = as_asked
+
+main(["-H", "127.0.0.1", "-p", sys.argv[1]])

@@ -1,0 +1,262 @@
+//! Chain data baked with a real engine: proven, or refused; and run on afterwards.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use t0rn_agent_tests::agent::{Agent, binary};
+use t0rn_agent_tests::engine::Engine;
+use t0rn_agent_tests::wait::{SOON, exit, until};
+
+/// A sync of seconds.
+const QUICK: [&str; 8] = [
+    "--sim-target",
+    "3000",
+    "--sim-speed",
+    "1000",
+    "--sim-relay-target",
+    "3000",
+    "--sim-relay-speed",
+    "1000",
+];
+/// Longest bake of a quick sync on a machine that is busy.
+const BAKE: Duration = Duration::from_secs(120);
+
+/// An agent's configuration that is baked with. The bake's container goes with it.
+struct Bakery<'a> {
+    engine: &'a Engine,
+    agent: Agent<'a>,
+}
+
+impl<'a> Bakery<'a> {
+    fn new(engine: &'a Engine, name: &str, more: &[&str]) -> Result<Self> {
+        let agent = Agent::new(engine, name, &[&QUICK[..], more].concat())?;
+        Ok(Self { engine, agent })
+    }
+
+    fn spawn(&self, args: &[&str]) -> Result<Child> {
+        let mut command = Command::new(binary()?);
+        command
+            .args(["bake", "--credible", "3s", "--config"])
+            .arg(self.agent.config_file())
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Ok(command.spawn()?)
+    }
+
+    fn bake(&self, args: &[&str]) -> Result<Output> {
+        let mut child = self.spawn(args)?;
+        exit(&mut child, BAKE)?;
+        Ok(child.wait_with_output()?)
+    }
+
+    /// A bake that has to fail. Returns what it says.
+    fn refused(&self, args: &[&str]) -> Result<String> {
+        let output = self.bake(args)?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(output.status.code() == Some(1), "{}: {said}", output.status);
+        ensure!(!self.certificate_file().exists(), "a certificate after: {said}");
+        Ok(said)
+    }
+
+    /// A bake that has to succeed. Returns the certificate.
+    fn certified(&self, args: &[&str]) -> Result<Value> {
+        let output = self.bake(args)?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(output.status.success(), "{}: {said}", output.status);
+        Ok(serde_json::from_slice(&fs::read(self.certificate_file())?)?)
+    }
+
+    fn verify(&self) -> Result<(Option<i32>, Value)> {
+        let output = Command::new(binary()?)
+            .args(["bake", "verify", "--json"])
+            .arg(self.data())
+            .output()?;
+        let report = serde_json::from_slice(&output.stdout).context("no report")?;
+        Ok((output.status.code(), report))
+    }
+
+    fn certificate_file(&self) -> std::path::PathBuf {
+        self.data().join("bake.json")
+    }
+
+    fn data(&self) -> &Path {
+        self.agent.data()
+    }
+
+    fn container(&self) -> String {
+        format!("{}-bake", self.agent.container())
+    }
+}
+
+impl Drop for Bakery<'_> {
+    fn drop(&mut self) {
+        let _ = self.engine.try_docker(["rm", "-fv", &self.container()]);
+    }
+}
+
+#[test]
+fn a_synced_chain_is_certified_verified_and_gone_on_from() -> Result<()> {
+    let engine = Engine::shared()?;
+    let mut bakery = Bakery::new(&engine, "bake", &[])?;
+    let certificate = bakery.certified(&[])?;
+    let parachain = &certificate["chains"]["parachain"];
+    let baked = parachain["best"].as_u64().context("no height")?;
+    ensure!(baked >= 2_990, "{certificate}");
+    ensure!(parachain["id"] == "t0rn_testnet" && parachain["database"] == "rocksdb");
+    ensure!(
+        certificate["chains"]["relaychain"]["genesis"]
+            .as_str()
+            .is_some_and(|g| g.len() == 64)
+    );
+    ensure!(certificate["stop"]["clean"] == true);
+
+    ensure!(engine.inspect(&bakery.container())?.is_none(), "the container stays");
+    ensure!(
+        !bakery.agent.state_dir().join("bake").exists(),
+        "the bake's state stays"
+    );
+    for base in ["chains/t0rn_testnet", "polkadot/chains/rococo_v2_2"] {
+        let root = bakery.data().join(base);
+        ensure!(root.join("db/full/height.json").exists());
+        ensure!(!root.join("keystore").exists() && !root.join("network").exists());
+    }
+    let (code, report) = bakery.verify()?;
+    ensure!(code == Some(0) && report["ok"] == true, "{report}");
+
+    let heights = bakery.data().join("chains/t0rn_testnet/db/full/height.json");
+    let good = fs::read(&heights)?;
+    let mut bad = good.clone();
+    bad[0] ^= 1;
+    fs::write(&heights, bad)?;
+    let (code, report) = bakery.verify()?;
+    ensure!(code == Some(1), "{report}");
+    ensure!(
+        report["differences"]
+            .to_string()
+            .contains("chains/t0rn_testnet/db/full"),
+        "{report}"
+    );
+    fs::write(&heights, good)?;
+    ensure!(bakery.verify()?.0 == Some(0));
+
+    bakery.agent.start()?;
+    let status = bakery.agent.wait_watched()?;
+    ensure!(status["bake"]["block"] == baked, "{status}");
+    let best = status["chains"]["parachain"]["best"].as_u64().context("no height")?;
+    ensure!(best >= baked, "{best} after {baked}");
+    Ok(())
+}
+
+#[test]
+fn the_deadline_and_an_unclean_end_leave_no_certificate_and_a_next_bake_goes_on() -> Result<()> {
+    let engine = Engine::shared()?;
+    let mut bakery = Bakery::new(&engine, "closed", &[])?;
+    let said = bakery.refused(&["--deadline", "5s", "--credible", "10m"])?;
+    ensure!(said.contains("deadline"), "{said}");
+    let inspect = engine.inspect(&bakery.container())?.context("no container")?;
+    ensure!(
+        inspect["State"]["Status"] == "exited" && inspect["State"]["ExitCode"] == 0,
+        "{inspect}"
+    );
+
+    bakery.agent.set("collator.stop_timeout", "2s")?;
+    bakery.agent.set("collator.env.UNCLEAN", "1")?;
+    let mut command: Vec<toml::Value> = [
+        "--base-path",
+        "/node/data",
+        "--sim-fault",
+        r#"{"do":"sigterm","obey":false}"#,
+    ]
+    .map(Into::into)
+    .to_vec();
+    command.extend(QUICK.map(toml::Value::from));
+    command.extend(["--sim-block-time", "500", "--sim-relay-block-time", "500"].map(toml::Value::from));
+    let obedient: Vec<_> = command.iter().take(2).chain(&command[4..]).cloned().collect();
+    bakery.agent.set("collator.command", command)?;
+    let said = bakery.refused(&[])?;
+    ensure!(said.contains("exit code 137"), "{said}");
+
+    bakery.agent.set("collator.command", obedient)?;
+    bakery.certified(&[])?;
+    Ok(())
+}
+
+#[test]
+fn killed_half_way_the_next_bake_goes_on_with_the_same_run() -> Result<()> {
+    let engine = Engine::shared()?;
+    let bakery = Bakery::new(&engine, "killed", &[])?;
+    bakery.certified(&[])?;
+    let mut child = bakery.spawn(&["--credible", "10m"])?;
+    let run = until("the node to run", SOON, || {
+        let inspect = engine.inspect(&bakery.container())?.context("no container")?;
+        ensure!(inspect["State"]["Running"] == true);
+        Ok(inspect["State"]["StartedAt"].clone())
+    })?;
+    ensure!(!bakery.certificate_file().exists(), "certified while the node runs");
+    kill_process(Pid::from_child(&child), Signal::KILL)?;
+    child.wait()?;
+    let mut child = bakery.spawn(&[])?;
+    let inspect = engine.inspect(&bakery.container())?.context("no container")?;
+    ensure!(inspect["State"]["StartedAt"] == run);
+    ensure!(exit(&mut child, BAKE)?.success());
+    ensure!(bakery.verify()?.0 == Some(0));
+    Ok(())
+}
+
+#[test]
+fn what_a_person_has_on_the_host_is_refused_before_anything_runs() -> Result<()> {
+    let engine = Engine::shared()?;
+    let bakery = Bakery::new(&engine, "person", &[])?;
+    for planted in [
+        "chains/t0rn_testnet/keystore/61757261ff",
+        "wallet.json",
+        "chains/t0rn_testnet/network/secret_ed25519",
+    ] {
+        let path = bakery.data().join(planted);
+        fs::create_dir_all(path.parent().context("no parent")?)?;
+        fs::write(&path, "words")?;
+        let said = bakery.refused(&[])?;
+        ensure!(said.contains(planted.trim_end_matches("/61757261ff")), "{said}");
+        ensure!(path.exists() && engine.inspect(&bakery.container())?.is_none());
+        fs::remove_dir_all(bakery.data())?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_collator_on_the_same_data_is_neither_touched_nor_baked_over() -> Result<()> {
+    let engine = Engine::shared()?;
+    let mut agent = Agent::running(&engine, "taken", &QUICK)?;
+    let run = agent.run_id()?;
+    agent.kill()?;
+    let bakery = Bakery { engine: &engine, agent };
+    let said = bakery.refused(&[])?;
+    ensure!(said.contains(bakery.agent.container()), "{said}");
+    ensure!(bakery.agent.run_id()? == run);
+    Ok(())
+}
+
+#[test]
+fn data_of_another_chain_holds_and_no_start_gets_past_it() -> Result<()> {
+    let engine = Engine::shared()?;
+    let mut bakery = Bakery::new(&engine, "other", &[])?;
+    let mut certificate = bakery.certified(&[])?;
+    certificate["chains"]["parachain"]["genesis"] = "0".repeat(64).into();
+    fs::write(bakery.certificate_file(), certificate.to_string())?;
+    bakery.agent.start()?;
+    let status = bakery.agent.wait_phase("holding", SOON)?;
+    ensure!(status["reasons"].to_string().contains("another chain"), "{status}");
+    bakery.agent.wait_down(SOON)?;
+    let starts = bakery.agent.starts()?;
+    bakery.agent.ok(["start"])?;
+    bakery.agent.wait_phase("holding", SOON)?;
+    ensure!(bakery.agent.starts()? == starts, "started again");
+    Ok(())
+}

@@ -1,0 +1,10 @@
+//! The image: its template, its pipeline, and a bake that is booted. `make bake-test` runs these: they need what it builds
+//! and sets up.
+
+mod account;
+mod bake;
+mod boot;
+mod boot_test;
+mod builder;
+mod pipeline;
+mod template;

@@ -1,0 +1,157 @@
+//! What happens to an image that was baked: it becomes the current one, and old ones go.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use t0rn_agent_tests::skip;
+
+use crate::account::{Account, REGION, impossible, said};
+
+const FURTHER: &str = "eu-west-1";
+
+/// An image in the account, and the folder that a bake of it left.
+pub(crate) fn baked(account: &Account, number: u64) -> Result<(String, PathBuf)> {
+    let bases = account.aws("ec2 describe-images --owners 136693071363")?;
+    let base = bases["Images"][0]["ImageId"].as_str().context("no base")?;
+    let disks =
+        r#"[{"DeviceName":"/dev/xvda","Ebs":{"VolumeSize":8}},{"DeviceName":"/dev/sdf","Ebs":{"VolumeSize":9}}]"#;
+    let run = account.aws(&format!(
+        "ec2 run-instances --image-id {base} --instance-type m6a.large --block-device-mappings {disks}"
+    ))?;
+    let instance = run["Instances"][0]["InstanceId"].as_str().context("no instance")?;
+    let made = account.aws(&format!(
+        "ec2 create-image --instance-id {instance} --name t0rn-collator-{number}"
+    ))?;
+    let image = made["ImageId"].as_str().context("no image")?.to_owned();
+    account.aws(&format!(
+        "ec2 create-tags --resources {image} --tags Key=t0rn-agent:name,Value=t0rn-collator"
+    ))?;
+    account.aws(&format!("ec2 terminate-instances --instance-ids {instance}"))?;
+    let folder = account.dir().join(format!("bake-{number}"));
+    fs::create_dir_all(&folder)?;
+    let manifest = json!({"last_run_uuid": "last", "builds": [
+        {"packer_run_uuid": "former", "artifact_id": "eu-north-1:ami-0"},
+        {"packer_run_uuid": "last", "artifact_id": format!("{REGION}:{image}")},
+    ]});
+    fs::write(folder.join("manifest.json"), manifest.to_string())?;
+    let certificate = json!({"chains": {"parachain": {"best": number, "genesis": "0xab"}}, "agent_version": "1"});
+    fs::write(folder.join("bake.json"), certificate.to_string())?;
+    Ok((image, folder))
+}
+
+fn step(account: &Account, script: &str, folder: Option<&PathBuf>) -> Result<String> {
+    let folder = folder.map(|folder| folder.display().to_string());
+    let output = account.script(script, &folder.iter().map(String::as_str).collect::<Vec<_>>())?;
+    ensure!(output.status.success(), "{script}: {}", said(&output));
+    Ok(said(&output))
+}
+
+fn current(account: &Account, region: &str) -> Result<String> {
+    let parameter = account.aws(&format!(
+        "ssm get-parameter --region {region} --name /t0rn-agent/t0rn-collator/ami"
+    ))?;
+    let parameter = &parameter["Parameter"];
+    ensure!(parameter["DataType"] == "aws:ec2:image", "{parameter}");
+    Ok(parameter["Value"].as_str().context("no value")?.to_owned())
+}
+
+fn images(account: &Account) -> Result<Vec<String>> {
+    let images = account.aws("ec2 describe-images --owners self")?;
+    let images = images["Images"].as_array().context("no images")?;
+    Ok(images
+        .iter()
+        .filter_map(|image| image["ImageId"].as_str().map(str::to_owned))
+        .collect())
+}
+
+#[test]
+fn a_baked_image_is_tagged_copied_shared_and_current_and_old_ones_go_with_their_snapshots() -> Result<()> {
+    if let Some(reason) = impossible() {
+        skip!(reason);
+    }
+    let mut account = Account::open()?;
+    let none = account.script("packer/prune", &[])?;
+    ensure!(
+        !none.status.success() && said(&none).contains("no image of t0rn-collator is current"),
+        "{}",
+        said(&none)
+    );
+
+    // What is not tagged with its name is not published: nobody would clean it up.
+    let (image, folder) = baked(&account, 1)?;
+    account.set("NAME", "another");
+    let refused = account.script("packer/publish", &[&folder.display().to_string()])?;
+    ensure!(
+        !refused.status.success() && said(&refused).contains("not tagged as another"),
+        "{}",
+        said(&refused)
+    );
+    account.set("NAME", "t0rn-collator");
+
+    step(&account, "packer/tag", Some(&folder))?;
+    let tagged = account.aws(&format!("ec2 describe-images --image-ids {image}"))?;
+    let height = json!({"Key": "t0rn-agent:parachain-best", "Value": "1"});
+    ensure!(
+        tagged["Images"][0]["Tags"]
+            .as_array()
+            .is_some_and(|tags| tags.contains(&height)),
+        "{tagged}"
+    );
+
+    account.set("REGIONS", FURTHER);
+    account.set("ACCOUNTS", "123456789013");
+    step(&account, "packer/publish", Some(&folder))?;
+    ensure!(current(&account, REGION)? == image);
+    let copy = current(&account, FURTHER)?;
+    let copied = account.aws(&format!("ec2 describe-images --region {FURTHER} --image-ids {copy}"))?;
+    ensure!(
+        copied["Images"][0]["Tags"]
+            .as_array()
+            .is_some_and(|tags| tags.contains(&height)),
+        "{copied}"
+    );
+    for (region, image) in [(REGION, &image), (FURTHER, &copy)] {
+        let shared = account.aws(&format!(
+            "ec2 describe-image-attribute --region {region} --image-id {image} --attribute launchPermission"
+        ))?;
+        ensure!(
+            shared["LaunchPermissions"] == json!([{"UserId": "123456789013"}]),
+            "{shared}"
+        );
+    }
+
+    account.set("REGIONS", "");
+    account.set("ACCOUNTS", "");
+    let used = baked(&account, 2)?.0;
+    account.aws(&format!(
+        "ec2 run-instances --image-id {used} --instance-type m6a.large"
+    ))?;
+    let old = baked(&account, 3)?.0;
+    let old_snapshots = snapshots(&account, &old)?;
+    ensure!(old_snapshots.len() == 2, "{old_snapshots:?}");
+    let kept = [baked(&account, 4)?.0, baked(&account, 5)?.0];
+    account.set("KEEP", "2");
+    let said = step(&account, "packer/prune", None)?;
+    let left = images(&account)?;
+    // The first is the current one, the second is in use, the third is neither.
+    for image in [&image, &used].into_iter().chain(&kept) {
+        ensure!(left.contains(image), "{image} is gone: {said}");
+    }
+    ensure!(!left.contains(&old), "{old} is still there: {said}");
+    let all = account.aws("ec2 describe-snapshots --owner-ids self")?.to_string();
+    ensure!(!old_snapshots.iter().any(|snapshot| all.contains(snapshot)), "{said}");
+    Ok(())
+}
+
+fn snapshots(account: &Account, image: &str) -> Result<Vec<String>> {
+    let images = account.aws(&format!("ec2 describe-images --image-ids {image}"))?;
+    let mappings = images["Images"][0]["BlockDeviceMappings"]
+        .as_array()
+        .context("no mappings")?;
+    let ids = mappings
+        .iter()
+        .filter_map(|mapping| mapping.pointer("/Ebs/SnapshotId").and_then(Value::as_str));
+    Ok(ids.map(str::to_owned).collect())
+}
