@@ -46,7 +46,7 @@ main() {
 # The program that is the provider, for the types that provision/ names.
 stub() {
     local python=$T0RN_CACHE/provider-$aws_version/bin/python types
-    "$T0RN_ROOT/tests/setup" aws
+    "$T0RN_ROOT/tests/setup" provider
     mapfile -t types < <(find "$1/provision" -name '*.tf' -print0 |
         xargs -0 sed -nE 's/^(resource|data) +"(aws_[a-z0-9_]+)".*/\1.\2/p; s/^ *mock_(resource|data) +"(aws_[a-z0-9_]+)".*/\1.\2/p' |
         sed 's/^resource\.//' | sort -u)

@@ -15,12 +15,13 @@ resource "aws_launch_template" "this" {
     arn = aws_iam_instance_profile.this.arn
   }
 
-  # With one hop, a container behind a bridge does not reach the role.
+  # With one hop, a container behind a bridge does not reach the role. From its tags the agent learns its group's name, for
+  # which it would otherwise need a right that IAM cannot bind to a group.
   metadata_options {
     http_endpoint               = "enabled"
     http_tokens                 = "required"
     http_put_response_hop_limit = 1
-    instance_metadata_tags      = "disabled"
+    instance_metadata_tags      = "enabled"
   }
 
   monitoring {
@@ -146,7 +147,7 @@ resource "aws_autoscaling_group" "this" {
 
   # The old instance ends before the new one begins. Only what Terraform creates anew takes a change of this hook over.
   initial_lifecycle_hook {
-    name                 = "stop-collator"
+    name                 = local.hook
     lifecycle_transition = "autoscaling:EC2_INSTANCE_TERMINATING"
     heartbeat_timeout    = var.termination_seconds
     default_result       = "CONTINUE"

@@ -22,13 +22,18 @@ module "user_data" {
   mounts  = var.collator_mounts
   chains  = var.chains
 
-  settings = merge(var.agent_settings, var.identity_fence == null ? {} : {
-    identity = { required = "true", volume = var.identity_volume_id, mount = "/var/lib/t0rn-identity", without_volume = var.identity_fence }
-  })
+  settings = merge(
+    var.agent_settings,
+    var.agent_answers_hook ? { ec2 = merge(lookup(var.agent_settings, "ec2", {}), { lifecycle_hook = local.hook }) } : {},
+    var.identity_fence == null ? {} : {
+      identity = { required = "true", volume = var.identity_volume_id, mount = "/var/lib/t0rn-identity", without_volume = var.identity_fence }
+    },
+  )
 }
 
 locals {
   id         = module.label.id
+  hook       = "stop-collator"
   tags       = module.label.tags
   account_id = data.aws_caller_identity.this.account_id
   partition  = data.aws_partition.this.partition

@@ -102,6 +102,12 @@ variable "identity_fence" {
   }
 }
 
+variable "agent_answers_hook" {
+  description = "Let the agent end the wait for a clean stop; false for an agent that knows no ec2.lifecycle_hook, and the wait then takes termination_seconds."
+  type        = bool
+  default     = false
+}
+
 variable "ami_id" {
   description = "The image, by its id."
   type        = string
@@ -397,5 +403,10 @@ variable "agent_settings" {
   validation {
     condition     = !contains(keys(var.agent_settings), "identity")
     error_message = "agent_settings must not have the section identity: identity_volume_id and identity_fence say what belongs there."
+  }
+
+  validation {
+    condition     = !can(var.agent_settings["ec2"]["lifecycle_hook"])
+    error_message = "agent_settings must not have ec2.lifecycle_hook: agent_answers_hook = true puts the right name there."
   }
 }

@@ -52,4 +52,9 @@ variable "tags" {
     condition     = alltrue([for key in keys(var.tags) : !startswith(lower(key), "aws:") && length(key) <= 128]) && length(var.tags) <= 40
     error_message = "tags must be at most 40, their keys at most 128 characters and not begin with aws:, which Amazon keeps for itself."
   }
+
+  validation {
+    condition     = alltrue([for key in keys(var.tags) : can(regex("^[A-Za-z0-9+=.,_:@-]+$", key))])
+    error_message = "tags must have keys without spaces and slashes, such as CostCenter: EC2 starts no instance whose metadata cannot tell its tags."
+  }
 }

@@ -19,7 +19,7 @@ locals {
     host     = { disk_warn_percent = "number", disk_floor = "size", clock_warn = "duration" }
     metrics  = { listen = "address" }
     notify   = { format = "format", no_collation_after = "duration" }
-    ec2      = { enabled = "switch", imds = "url" }
+    ec2      = { enabled = "switch", imds = "url", lifecycle_hook = "hook" }
     identity = { required = "bool", volume = "volume", mount = "path", without_volume = "fallback" }
   }
 
@@ -32,6 +32,7 @@ locals {
     duration = "^([0-9]+(ms|s|m|h|d))+$"
     fallback = "^(nothing|full_node)$"
     format   = "^(json|slack|discord|telegram)$"
+    hook     = "^[A-Za-z0-9_/-]{0,255}$"
     name     = "^[A-Za-z0-9][A-Za-z0-9_.-]*$"
     number   = "^[0-9]+$"
     path     = "^/[A-Za-z0-9_./-]+$"

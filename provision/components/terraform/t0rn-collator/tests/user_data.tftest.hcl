@@ -47,3 +47,26 @@ run "the_fence_names_the_volume" {
     error_message = "got ${output.agent_toml}"
   }
 }
+
+run "the_agent_answers_the_hook_that_there_is" {
+  command = plan
+
+  variables {
+    agent_answers_hook = true
+    agent_settings     = { ec2 = { enabled = "true" } }
+  }
+
+  assert {
+    condition     = strcontains(output.agent_toml, "[ec2]\nenabled = \"true\"\nlifecycle_hook = \"${one(aws_autoscaling_group.this.initial_lifecycle_hook).name}\"\n")
+    error_message = "got ${output.agent_toml}"
+  }
+}
+
+run "the_agent_learns_its_group_from_its_tags" {
+  command = plan
+
+  assert {
+    condition     = one(aws_launch_template.this.metadata_options).instance_metadata_tags == "enabled"
+    error_message = "the agent could not find its group: DescribeAutoScalingInstances is not among its rights"
+  }
+}

@@ -371,3 +371,13 @@ run "refuses_an_identity_among_the_settings" {
 
   expect_failures = [var.agent_settings]
 }
+
+run "refuses_a_hook_among_the_settings" {
+  command = plan
+
+  variables {
+    agent_settings = { ec2 = { lifecycle_hook = "another" } }
+  }
+
+  expect_failures = [var.agent_settings]
+}

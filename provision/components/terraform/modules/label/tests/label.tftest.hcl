@@ -120,3 +120,13 @@ run "refuses_tags_that_belong_to_amazon" {
 
   expect_failures = [var.tags]
 }
+
+run "refuses_a_tag_that_metadata_cannot_tell" {
+  command = plan
+
+  variables {
+    tags = { "cost center" = "collators" }
+  }
+
+  expect_failures = [var.tags]
+}
