@@ -41,9 +41,13 @@ impl<'a> Bakery<'a> {
     fn spawn(&self, args: &[&str]) -> Result<Child> {
         let mut command = Command::new(binary()?);
         command
-            .args(["bake", "--credible", "3s", "--config"])
+            .args(["bake", "--config"])
             .arg(self.agent.config_file())
-            .args(args)
+            .args(args);
+        if !args.contains(&"--credible") {
+            command.args(["--credible", "3s"]);
+        }
+        command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -158,7 +162,7 @@ fn a_synced_chain_is_certified_verified_and_gone_on_from() -> Result<()> {
 fn the_deadline_and_an_unclean_end_leave_no_certificate_and_a_next_bake_goes_on() -> Result<()> {
     let engine = Engine::shared()?;
     let mut bakery = Bakery::new(&engine, "closed", &[])?;
-    let said = bakery.refused(&["--deadline", "5s", "--credible", "10m"])?;
+    let said = bakery.refused(&["--deadline", "15s", "--credible", "10m"])?;
     ensure!(said.contains("deadline"), "{said}");
     let inspect = engine.inspect(&bakery.container())?.context("no container")?;
     ensure!(
