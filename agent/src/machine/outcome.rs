@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Action, Cause, Machine, STOP_MARGIN, Seen};
+use super::{Action, Cause, Machine, STOP_MARGIN, Seen, notice};
 use crate::event::{Container, Failure, Outcome, Time};
 use crate::sync::Tracker;
 
@@ -85,7 +85,17 @@ impl Machine {
             self.state.echo_until = Some(self.state.now + self.policy.stop_timeout + STOP_MARGIN);
             self.state.restart_owed = *action == Action::Restart { cause: Cause::Operator };
         }
+        let leaves = self.leaves(now);
+        let leaving = matches!(action, Action::StopWithin { .. });
+        if leaves && !leaving {
+            // It was given up for what comes now.
+            return;
+        }
         self.state.last_failure = Some((kind, error));
+        if leaves {
+            self.state.next_start = Some(now + notice::RETRY);
+            return;
+        }
         if !matches!(action, Action::Start { .. }) {
             self.state.attempts = self.state.attempts.saturating_add(1);
         }

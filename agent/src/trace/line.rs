@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Chain, Failure, Time};
+use crate::event::{Chain, Failure, NoticeKind, Time};
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Line {
@@ -85,6 +85,10 @@ pub(super) struct Line {
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) seconds: Option<u64>,
 
+    /// Of EC2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) notice: Option<NoticeKind>,
+
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) outcome: Option<OutcomeName>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -112,6 +116,7 @@ pub(super) enum Name {
     Host,
     Activity,
     Docker,
+    Ec2,
     Gap,
     Operator,
     Finished,
@@ -128,6 +133,7 @@ impl Name {
             Self::Host => "host",
             Self::Activity => "activity",
             Self::Docker => "docker",
+            Self::Ec2 => "ec2",
             Self::Gap => "gap",
             Self::Operator => "operator",
             Self::Finished => "finished",
@@ -205,6 +211,7 @@ impl Line {
             command: None,
             reason: None,
             seconds: None,
+            notice: None,
             outcome: None,
             kind: None,
             done_at: None,

@@ -204,6 +204,7 @@ impl World {
                     self.harmful_order("a stop without reason");
                 }
             }
+            Action::StopWithin { .. } => self.harmful_order("a stop for a notice that nobody gave"),
             Action::Hold { cause } => {
                 let no_room = cause == Cause::DiskFull && full;
                 if !no_room && !self.ails(|a| a == Ailment::Held(cause)) {
