@@ -237,6 +237,8 @@ pub enum Failure {
     Image,
     /// The container's first process is not in the image or cannot be executed.
     Executable,
+    /// Given up for something more urgent.
+    Cancelled,
     /// Anything else that may pass (a port taken, a network missing).
     Other,
 }

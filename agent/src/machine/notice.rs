@@ -100,6 +100,12 @@ impl Machine {
         })
     }
 
+    /// The stop that this instance's end calls for now; `None` while it does not.
+    pub fn leaving(&self) -> Option<Action> {
+        let now = self.state.now;
+        self.leaves(now).then(|| self.leave(now)).flatten()
+    }
+
     /// The announcement in force, and the time until it comes true where EC2 says so.
     pub fn notice(&self) -> Option<(NoticeKind, Option<Duration>)> {
         let standing = self.state.notice?;

@@ -73,7 +73,7 @@ impl Machine {
             Failure::Executable if !matches!(action, Action::Stop { .. }) => {
                 self.state.hold = Some(Cause::MissingExecutable);
             }
-            Failure::Executable | Failure::Image | Failure::Other => {}
+            Failure::Executable | Failure::Image | Failure::Cancelled | Failure::Other => {}
         }
         if let (Action::Restart { cause }, Failure::DockerUnreachable, true) = (action, kind, self.state.seen.is_up()) {
             // Nothing was done, so nothing was tried.
@@ -87,7 +87,7 @@ impl Machine {
         }
         let leaves = self.leaves(now);
         let leaving = matches!(action, Action::StopWithin { .. });
-        if leaves && !leaving {
+        if leaves && (!leaving || kind == Failure::Cancelled) {
             // It was given up for what comes now.
             return;
         }
