@@ -89,6 +89,10 @@ impl Machine {
         let leaving = matches!(action, Action::StopWithin { .. });
         if leaves && (!leaving || kind == Failure::Cancelled) {
             // It was given up for what comes now.
+            if matches!(action, Action::Start { .. }) && kind == Failure::Cancelled {
+                // Docker may carry it out all the same: the stop finds out.
+                (self.state.seen, self.state.parked) = (Seen::Exited, false);
+            }
             return;
         }
         self.state.last_failure = Some((kind, error));

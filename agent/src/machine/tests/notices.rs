@@ -1,7 +1,7 @@
 //! What EC2 announces: a clean end inside the time left, no start before it is called off.
 
 use super::rig::*;
-use crate::event::{Command, Event, Failure, HostFacts, Notice, NoticeKind};
+use crate::event::{Command, Container, Event, Exit, Failure, HostFacts, Notice, NoticeKind};
 use crate::machine::{Action, Cause, Health, Phase};
 
 impl Rig {
@@ -173,6 +173,19 @@ fn an_action_under_way_is_followed_by_the_stop_however_it_ends() {
 }
 
 #[test]
+fn a_start_that_gives_way_may_have_happened_all_the_same() {
+    let mut rig = Rig::fresh();
+    rig.obeys = false;
+    rig.container(Container::Missing);
+    rig.told_by_ec2(NoticeKind::Termination, None);
+    rig.fails(Failure::Cancelled);
+    assert_eq!(rig.machine.released(), Some(false), "nobody knows");
+    assert_eq!(rig.deeds()[1..], [stop_within(Cause::Termination, 300)]);
+    rig.done(Container::Missing);
+    assert_eq!(rig.machine.released(), Some(true));
+}
+
+#[test]
 fn a_stop_that_fails_is_tried_again_a_second_later_with_what_is_left() {
     let mut rig = Rig::synced();
     rig.failing = Some(Failure::Other);
@@ -192,10 +205,9 @@ fn a_notice_outlives_the_agent() {
     rig.told_by_ec2(NoticeKind::SpotInterruption, 120);
     rig.run(10);
     rig.agent_dies(30);
-    let exit = crate::event::Exit::default();
-    rig.container(crate::event::Container::Exited {
+    rig.container(Container::Exited {
         at: None,
-        exit,
+        exit: Exit::default(),
         spec_matches: true,
     });
     rig.run(HOUR);
