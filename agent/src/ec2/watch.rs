@@ -16,6 +16,8 @@ use crate::event::Notice;
 const URGENT: Duration = Duration::from_millis(1600);
 /// Every so many of those also at what leaves hours.
 const SLOW_EVERY: u32 = 20;
+/// What kind of instance it is: `spot`, `on-demand`, …
+const LIFE_CYCLE: &str = "meta-data/instance-life-cycle";
 /// The longest wait while the service is in trouble: a notice leaves two minutes.
 const TROUBLE_MAX: Duration = Duration::from_secs(10);
 /// The first and the longest wait before looking again for a service that is not there.
@@ -91,6 +93,10 @@ pub(super) struct Rounds {
     news: Sender<News>,
     board: Board,
     round: u32,
+    /// Whether it may be interrupted: `None` while nobody has said what kind of instance it is.
+    spot: Option<bool>,
+    /// Whether it is in an auto scaling group, as far as known.
+    grouped: bool,
     /// What was told last, with its wall time.
     told: Option<Told>,
     troubled: bool,
@@ -105,6 +111,8 @@ impl Rounds {
             news,
             board: Board::default(),
             round: 0,
+            spot: None,
+            grouped: true,
             told: None,
             troubled: false,
         }
@@ -128,9 +136,19 @@ impl Rounds {
     pub(super) async fn look(&mut self) -> Result<(), Unknown> {
         let slow = self.round.is_multiple_of(SLOW_EVERY) || !self.board.is_complete();
         self.round = self.round.wrapping_add(1);
+        if self.spot.is_none() {
+            // Nobody asks in vain every second.
+            let kind = self.imds.get(LIFE_CYCLE).await.ok();
+            self.spot = kind.map(|kind| kind.as_deref() != Some("on-demand"));
+        }
         let mut trouble = None;
         for source in Source::ALL {
-            if !slow && matches!(source, Source::Rebalance | Source::Scheduled) {
+            let urgent = match source {
+                Source::Spot => self.spot != Some(false),
+                Source::Lifecycle => self.grouped,
+                Source::Rebalance | Source::Scheduled => false,
+            };
+            if !slow && !urgent {
                 continue;
             }
             match self.look_at(source).await {
@@ -151,7 +169,11 @@ impl Rounds {
     }
 
     async fn look_at(&mut self, source: Source) -> Result<(), Unknown> {
-        let foreseen = match self.imds.get(source.path()).await? {
+        let found = self.imds.get(source.path()).await?;
+        if source == Source::Lifecycle {
+            self.grouped = found.is_some();
+        }
+        let foreseen = match found {
             None => Vec::new(),
             Some(text) => source
                 .read(&text)

@@ -96,6 +96,27 @@ async fn nothing_is_called_off_before_every_document_was_seen() {
     assert_eq!(told(&mut news), Some(None));
 }
 
+#[tokio::test]
+async fn what_cannot_come_is_not_asked_for_every_second() {
+    for (life, grouped, expected) in [
+        ("on-demand", true, 1),
+        ("spot", true, 2),
+        ("spot", false, 1),
+        ("on-demand", false, 0),
+    ] {
+        let fake = Fake::instance().await;
+        fake.set("meta-data/instance-life-cycle", life);
+        if !grouped {
+            fake.remove(Source::Lifecycle.path());
+        }
+        let (mut rounds, _news) = rounds(&fake);
+        rounds.look().await.unwrap();
+        let before = fake.script(|s| s.asked.len());
+        rounds.look().await.unwrap();
+        assert_eq!(fake.script(|s| s.asked.len()) - before, expected, "{life}, {grouped}");
+    }
+}
+
 fn config(base: &str, enabled: Option<bool>) -> Ec2 {
     Ec2 {
         enabled,
