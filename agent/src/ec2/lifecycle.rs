@@ -158,12 +158,11 @@ impl Session {
     async fn find_group(&mut self, credentials: &Credentials) -> Result<Group, Trouble> {
         let instance = self.need("meta-data/instance-id").await?;
         let region = self.need("meta-data/placement/region").await?;
-        let endpoint = match &self.hook.endpoint {
-            Some(endpoint) => endpoint.clone(),
-            None => {
-                let domain = self.need("meta-data/services/domain").await?;
-                format!("https://autoscaling.{region}.{domain}/")
-            }
+        let endpoint = if let Some(endpoint) = &self.hook.endpoint {
+            endpoint.clone()
+        } else {
+            let domain = self.need("meta-data/services/domain").await?;
+            format!("https://autoscaling.{region}.{domain}/")
         };
         let endpoint = Url::parse(&endpoint).map_err(|e| Failed::Refused(format!("{endpoint} is no URL: {e}")))?;
         let api = Api::new(endpoint, &region);
@@ -171,14 +170,13 @@ impl Session {
             .imds
             .get("meta-data/tags/instance/aws:autoscaling:groupName")
             .await?;
-        let name = match tagged.filter(|name| !name.is_empty()) {
-            Some(name) => name,
-            None => {
-                let params = [("InstanceIds.member.1", instance.as_str())];
-                let xml = api.call(credentials, "DescribeAutoScalingInstances", &params).await?;
-                let none = || Failed::Refused(format!("{instance} is in no auto scaling group"));
-                element(&xml, "AutoScalingGroupName").ok_or_else(none)?
-            }
+        let name = if let Some(name) = tagged.filter(|name| !name.is_empty()) {
+            name
+        } else {
+            let params = [("InstanceIds.member.1", instance.as_str())];
+            let xml = api.call(credentials, "DescribeAutoScalingInstances", &params).await?;
+            let none = || Failed::Refused(format!("{instance} is in no auto scaling group"));
+            element(&xml, "AutoScalingGroupName").ok_or_else(none)?
         };
         Ok(Group { api, instance, name })
     }

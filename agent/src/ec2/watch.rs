@@ -160,9 +160,10 @@ impl Rounds {
         self.tell(false).await;
         if self.troubled != trouble.is_some() {
             self.troubled = trouble.is_some();
-            match &trouble {
-                Some(why) => warn!(%why, "notices of EC2 cannot be seen at the moment"),
-                None => info!("notices of EC2 can be seen again"),
+            if let Some(why) = &trouble {
+                warn!(%why, "notices of EC2 cannot be seen at the moment");
+            } else {
+                info!("notices of EC2 can be seen again");
             }
         }
         trouble.map_or(Ok(()), Err)

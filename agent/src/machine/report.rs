@@ -275,7 +275,7 @@ impl Machine {
         let oom = state.last_exit.as_ref().is_some_and(|e| e.oom);
         add(oom && !self.ran_long(), Cause::OutOfMemory);
         add(state.collation.is_lacking(), Cause::NoCollation);
-        causes.extend(state.notice.map(|notice| notice.cause()));
+        causes.extend(state.notice.map(super::notice::Standing::cause));
         causes.extend(
             state
                 .hold

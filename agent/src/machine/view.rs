@@ -64,7 +64,10 @@ impl Machine {
             Desired::StoppedByPerson => Some(Cause::StoppedByPerson),
         };
         let end = state.settle.map(|s| s.cause).or(state.down_by);
-        let notice = state.notice.filter(|_| self.leaves(state.now)).map(|n| n.cause());
+        let notice = state
+            .notice
+            .filter(|_| self.leaves(state.now))
+            .map(super::notice::Standing::cause);
         action.or(wish).or(state.hold).or(notice).or(end)
     }
 

@@ -42,13 +42,13 @@ fn is_signed(headers: &HeaderMap, body: &Bytes) -> bool {
     let header = |name: &str| headers.get(name).unwrap().to_str().unwrap();
     let names = ["content-type", "host", "x-amz-date", "x-amz-security-token"];
     let signed: Vec<_> = names.iter().map(|name| (*name, header(name))).collect();
-    let signer = Signer {
+    let role = Signer {
         access_key: "ASIAEXAMPLE",
         secret_key: "secret/key",
         region: "eu-central-1",
         service: "autoscaling",
     };
-    header("authorization") == signer.authorization("POST", "/", &signed, body, header("x-amz-date"))
+    header("authorization") == role.authorization("POST", "/", &signed, body, header("x-amz-date"))
 }
 
 #[tokio::test]

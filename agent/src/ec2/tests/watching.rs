@@ -23,12 +23,15 @@ fn rounds(fake: &Fake) -> (Rounds, mpsc::Receiver<News>) {
     (Rounds::new(imds, sender), news)
 }
 
-/// The kind that was told, if anything was.
-fn told(news: &mut mpsc::Receiver<News>) -> Option<Option<NoticeKind>> {
-    match news.try_recv().ok()? {
-        News::Notice(notice) => Some(notice.map(|notice| notice.kind)),
-        News::Instance { .. } => None,
+/// The kinds that were told since the last look, oldest first.
+fn told(news: &mut mpsc::Receiver<News>) -> Vec<Option<NoticeKind>> {
+    let mut kinds = Vec::new();
+    while let Ok(news) = news.try_recv() {
+        if let News::Notice(notice) = news {
+            kinds.push(notice.map(|notice| notice.kind));
+        }
     }
+    kinds
 }
 
 #[tokio::test]
@@ -36,18 +39,18 @@ async fn a_notice_is_told_once_when_it_comes_and_once_when_it_is_gone() {
     let fake = Fake::instance().await;
     let (mut rounds, mut news) = rounds(&fake);
     rounds.look().await.unwrap();
-    assert_eq!(told(&mut news), Some(None), "also that there is none");
+    assert_eq!(told(&mut news), [None], "also that there is none");
     fake.set(Source::Spot.path(), &spot("terminate"));
-    for expected in [Some(Some(NoticeKind::SpotInterruption)), None, None] {
+    for expected in [vec![Some(NoticeKind::SpotInterruption)], vec![], vec![]] {
         rounds.look().await.unwrap();
         assert_eq!(told(&mut news), expected);
     }
     fake.set(Source::Lifecycle.path(), "Terminated");
     rounds.look().await.unwrap();
-    assert_eq!(told(&mut news), Some(Some(NoticeKind::Termination)));
+    assert_eq!(told(&mut news), [Some(NoticeKind::Termination)]);
     fake.set(Source::Lifecycle.path(), "InService");
     fake.remove(Source::Spot.path());
-    for expected in [None, Some(None), None] {
+    for expected in [vec![], vec![None], vec![]] {
         rounds.look().await.unwrap();
         assert_eq!(told(&mut news), expected);
     }
@@ -59,7 +62,7 @@ async fn trouble_hides_a_notice_from_nobody() {
     fake.set(Source::Spot.path(), &spot("stop"));
     let (mut rounds, mut news) = rounds(&fake);
     rounds.look().await.unwrap();
-    assert_eq!(told(&mut news), Some(Some(NoticeKind::SpotInterruption)));
+    assert_eq!(told(&mut news), [Some(NoticeKind::SpotInterruption)]);
     for trouble in [
         Answer::Status(503),
         Answer::Status(429),
@@ -69,7 +72,7 @@ async fn trouble_hides_a_notice_from_nobody() {
         fake.answer(Source::Spot.path(), trouble);
         for _ in 0..3 {
             assert!(rounds.look().await.is_err());
-            assert_eq!(told(&mut news), None);
+            assert_eq!(told(&mut news), []);
         }
     }
 }
@@ -81,7 +84,7 @@ async fn one_document_in_trouble_does_not_hide_another() {
     fake.set(Source::Lifecycle.path(), "Terminated");
     let (mut rounds, mut news) = rounds(&fake);
     assert!(rounds.look().await.is_err());
-    assert_eq!(told(&mut news), Some(Some(NoticeKind::Termination)));
+    assert_eq!(told(&mut news), [Some(NoticeKind::Termination)]);
 }
 
 #[tokio::test]
@@ -90,10 +93,10 @@ async fn nothing_is_called_off_before_every_document_was_seen() {
     fake.answer(Source::Scheduled.path(), Answer::Status(500));
     let (mut rounds, mut news) = rounds(&fake);
     assert!(rounds.look().await.is_err());
-    assert_eq!(told(&mut news), None);
+    assert_eq!(told(&mut news), []);
     fake.set(Source::Scheduled.path(), "[]");
     rounds.look().await.unwrap();
-    assert_eq!(told(&mut news), Some(None));
+    assert_eq!(told(&mut news), [None]);
 }
 
 #[tokio::test]

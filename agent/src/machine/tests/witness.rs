@@ -140,7 +140,7 @@ impl Witness {
             }
             Event::Finished(outcome) => self.finished(now, outcome),
             Event::Ec2(notice) => {
-                self.ending = notice.map(|n| n.kind).filter(|kind| *kind >= NoticeKind::ScheduledStop)
+                self.ending = notice.map(|n| n.kind).filter(|kind| *kind >= NoticeKind::ScheduledStop);
             }
             Event::ScrapeFailed { .. } | Event::Activity(_) | Event::Gap | Event::Tick => {}
         }
