@@ -191,6 +191,8 @@ pub struct Ec2 {
     /// `None` is `auto`.
     pub enabled: Option<bool>,
     pub imds: String,
+    /// Name of the auto scaling group's termination hook that is answered; `None` is none.
+    pub lifecycle_hook: Option<String>,
 }
 
 impl Config {

@@ -3,6 +3,8 @@
 //! Nothing here does I/O. The same values are written to traces (see [`crate::trace`]) and read back by
 //! `replay`, so an event carries only what the core may decide on.
 
+mod notice;
+
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
@@ -26,6 +28,7 @@ macro_rules! named {
     };
 }
 pub(crate) use named;
+pub use notice::{Notice, NoticeKind};
 
 /// A point on the agent's own clock, in milliseconds since that clock began.
 ///
@@ -246,6 +249,8 @@ pub enum Failure {
     Image,
     /// The container's first process is not in the image or cannot be executed.
     Executable,
+    /// Given up for something more urgent.
+    Cancelled,
     /// Anything else that may pass (a port taken, a network missing).
     Other,
 }
@@ -269,6 +274,8 @@ pub enum Event {
     Docker {
         reachable: bool,
     },
+    /// What EC2 announces now about this instance; `None` is nothing, or nothing any more.
+    Ec2(Option<Notice>),
     /// The agent or the host was stopped or suspended until now.
     Gap,
     /// A deadline passed; nothing else happened.

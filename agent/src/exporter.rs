@@ -15,16 +15,14 @@ use axum::body::Body;
 use futures_util::TryStreamExt as _;
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode, Uri, header};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 
 use crate::config;
 use crate::event::{Chain, Sample, ScrapeError};
+use crate::http::{self, Plain};
 
 /// Size of the largest page that is read, bytes. A full page of a node has 120 to 270 kB.
 const LARGEST: usize = 1 << 20;
-/// Bytes that are read at once. Left to itself the client keeps a buffer of the size of a page for each exporter.
+/// Bytes that are read at once.
 const CHUNK: usize = 16 << 10;
 
 /// One chain's exporter.
@@ -34,7 +32,7 @@ pub struct Exporter {
     url: Uri,
     prefix: String,
     timeout: Duration,
-    client: Client<HttpConnector, Body>,
+    client: Plain,
 }
 
 /// What one scrape told.
@@ -98,16 +96,12 @@ impl Exporter {
             url: config.metrics.clone(),
             reason: format!("{e}"),
         })?;
-        let client = Client::builder(TokioExecutor::new())
-            .pool_max_idle_per_host(1)
-            .http1_read_buf_exact_size(CHUNK)
-            .build_http();
         Ok(Self {
             chain,
             url,
             prefix: config.prefix.clone(),
             timeout,
-            client,
+            client: http::plain(CHUNK),
         })
     }
 

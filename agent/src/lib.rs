@@ -2,7 +2,7 @@
 //!
 //! Modules in reading order: the vocabulary ([`event`]), the pure core ([`sync`], [`machine`],
 //! [`signature`]), the one loop that executes what the core decides ([`supervisor`]), the adapters it
-//! drives ([`docker`], [`exporter`], [`host`], [`notify`], `systemd`; [`forecast`]), what it leaves
+//! drives ([`docker`], [`exporter`], [`host`], `ec2`, [`notify`], `systemd`; [`forecast`]), what it leaves
 //! behind ([`state`], [`recorder`]), and the edges ([`config`], [`snapshot`], [`status`], [`api`],
 //! [`web`], [`metrics`], [`cli`], [`check`], [`replay`], [`trace`]); [`bake`] makes the data for an image.
 
@@ -13,11 +13,13 @@ pub mod check;
 pub mod cli;
 pub mod config;
 pub mod docker;
+mod ec2;
 pub mod event;
 pub mod exporter;
 pub mod forecast;
 pub mod history;
 pub mod host;
+mod http;
 pub mod machine;
 pub mod metrics;
 pub mod notify;
@@ -33,3 +35,4 @@ pub mod sync;
 mod systemd;
 pub mod trace;
 pub mod web;
+mod wire;

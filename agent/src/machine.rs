@@ -16,7 +16,8 @@
 //!                      │                       Hold (no restart │        │
 //!   stopped ◀── stop ──┤◀── start ── holding ◀── can help) ◀────┴────────┘
 //!   (a person's wish)  │                │
-//!                      └── room again ◀─┴── Stop (disk below its floor)
+//!                      ├── room again ◀─┼── Stop (disk below its floor)
+//!                      └── called off ◀─┴── Stop within the time left (EC2 takes the instance)
 //! ```
 //!
 //! Every action is executed one at a time and comes back as [`Event::Finished`].
@@ -26,6 +27,7 @@ mod container;
 mod cure;
 mod decide;
 mod evidence;
+mod notice;
 mod outcome;
 mod policy;
 mod report;
@@ -60,6 +62,8 @@ pub enum Action {
     Restart { cause: Cause },
     /// Stop it cleanly; Docker's policy must not start it either.
     Stop { cause: Cause },
+    /// As `Stop`, in so many seconds before it is killed: this instance is about to end.
+    StopWithin { cause: Cause, seconds: u64 },
     /// As `Stop`, for a fault that no restart cures: it stays down until an operator says `start`.
     Hold { cause: Cause },
     /// As `Stop`, for a crash loop: take it over from Docker's policy and wait.
@@ -113,6 +117,13 @@ named! {
         NoCollation = "no_collation",
         NotHelping = "not_helping",
         BudgetSpent = "budget_spent",
+        // what EC2 announces
+        Rebalance = "rebalance",
+        Maintenance = "maintenance",
+        ScheduledStop = "scheduled_stop",
+        SpotInterruption = "spot_interruption",
+        Termination = "termination",
+        NoticeOver = "notice_over",
         // people
         Operator = "operator",
         StoppedByPerson = "stopped_by_person",
@@ -272,6 +283,8 @@ pub struct State {
     restart_owed: bool,
     /// Docker's wall clock of the newest event heard, Unix milliseconds.
     heard_at: Option<i64>,
+    #[serde(default)]
+    notice: Option<notice::Standing>,
 }
 
 /// The pure core.
@@ -327,6 +340,7 @@ impl Machine {
             echo_until: None,
             restart_owed: false,
             heard_at: None,
+            notice: None,
         };
         Self { policy, state }
     }

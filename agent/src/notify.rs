@@ -11,7 +11,6 @@ mod payload;
 #[cfg(test)]
 mod tests;
 mod webhook;
-mod wire;
 
 pub use courier::{Mailbox, Notifier};
 pub use message::{Kind, Message};

@@ -6,6 +6,8 @@
 mod actions;
 mod baked;
 mod clock;
+mod ec2;
+mod looks;
 mod news;
 mod rounds;
 mod snapshot;
@@ -39,6 +41,7 @@ use crate::web;
 use actions::{Evidence, Executor, Finished};
 use baked::Baked;
 use clock::Clock;
+use ec2::Ec2;
 use news::Newsroom;
 use rounds::Look;
 use snapshot::Facts;
@@ -124,6 +127,7 @@ pub(crate) async fn supervise(
             Some(notice) = notices.next() => Some(supervisor.on_notice(notice)),
             finished = supervisor.executor.finished() => Some(supervisor.on_finished(finished)),
             Some(request) = requests.recv() => Some(supervisor.on_request(request)),
+            news = supervisor.ec2.next() => supervisor.ec2.event(news, &supervisor.machine),
             Some(found) = looks.recv() => supervisor.on_look(found),
             () = sleep_until(deadline) => Some(Event::Tick),
             _ = save.tick() => { supervisor.save().await; None }
@@ -162,6 +166,7 @@ struct Supervisor {
     machine: Machine,
     facts: Facts,
     baked: Baked,
+    ec2: Ec2,
     tally: Tally,
     executor: Executor,
     recorder: Arc<Recorder>,
@@ -206,6 +211,7 @@ impl Supervisor {
             machine,
             facts: Facts::default(),
             baked: Baked::default(),
+            ec2: Ec2::start(&config),
             executor,
             recorder,
             history: Keeper::default(),
@@ -339,6 +345,9 @@ impl Supervisor {
         self.tally.event(&event);
         let turn = matches!(event, Event::Operator(_) | Event::Finished(_));
         let actions = self.machine.step(now, event);
+        if let Some(stop) = self.machine.leaving() {
+            self.executor.give_way(&stop);
+        }
         self.tally.outcome(now, &self.machine);
         if turn || !actions.is_empty() {
             // Budgets and wishes are on disk before anything is done about them; what was done is, before the
@@ -398,8 +407,12 @@ impl Supervisor {
 
     fn publish(&mut self) {
         let (began, started) = self.started;
+        self.ec2.publish(&self.machine);
         let snapshot = Snapshot {
-            status: snapshot::status(&self.machine, &self.facts, &self.config, &self.clock, began),
+            status: Status {
+                ec2: self.ec2.status(&self.machine),
+                ..snapshot::status(&self.machine, &self.facts, &self.config, &self.clock, began)
+            },
             problems: self.machine.problems().iter().map(|p| (p.cause, p.health)).collect(),
             running: self.machine.is_running(),
             nodes: self.facts.nodes.clone(),
@@ -428,32 +441,6 @@ impl Supervisor {
         let (dir, history) = (self.config.agent.state_dir.join("flight"), self.history.clone());
         let until = Timestamp::now().as_millisecond();
         tokio::task::spawn_blocking(move || history.read_back(&dir, until));
-    }
-
-    /// Refreshes the details of the container for status; decisions do not wait for them.
-    fn look_at_container(&self) {
-        let (docker, looks) = (self.docker.clone(), self.looks.clone());
-        tokio::spawn(async move {
-            if let Ok(inspection) = docker.inspect().await {
-                // Nobody to tell when the agent stops.
-                let _ = looks.send(Look::Detail(inspection.detail)).await;
-            }
-        });
-    }
-
-    /// Looks at what the container uses, only while its chains do not move.
-    fn look_at_activity(&mut self) {
-        if self.active_since.elapsed() < ACTIVITY_INTERVAL || !self.machine.in_doubt() {
-            return;
-        }
-        self.active_since = Instant::now();
-        let (docker, looks) = (self.docker.clone(), self.looks.clone());
-        tokio::spawn(async move {
-            if let Ok(activity) = docker.activity().await {
-                // Nobody to tell when the agent stops.
-                let _ = looks.send(Look::Activity(activity)).await;
-            }
-        });
     }
 }
 

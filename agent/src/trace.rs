@@ -13,7 +13,7 @@ use std::io::{self, Write};
 use line::{Line, Name, OutcomeName, StateName};
 
 use crate::event::{
-    Activity, Command, Conflict, Container, Event, Exit, Failure, HostFacts, Outcome, Sample, ScrapeError, Time,
+    Activity, Command, Conflict, Container, Event, Exit, Failure, HostFacts, Notice, Outcome, Sample, ScrapeError, Time,
 };
 
 /// What one line holds.
@@ -125,6 +125,11 @@ pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result
             }),
             ..Line::new(time, Name::Docker)
         },
+        Event::Ec2(notice) => Line {
+            notice: notice.map(|notice| notice.kind),
+            seconds: notice.and_then(|notice| notice.seconds),
+            ..Line::new(time, Name::Ec2)
+        },
         Event::Operator(command) => operator_line(time, command),
         Event::Finished(Outcome::Done { container, at }) => Line {
             event: Name::Finished,
@@ -219,6 +224,10 @@ fn record(line: Line) -> Result<Record, TraceError> {
             Some(StateName::Unreachable) => Event::Docker { reachable: false },
             _ => return Err(missing("`state`: reachable or unreachable")),
         },
+        Name::Ec2 => Event::Ec2(line.notice.map(|kind| Notice {
+            kind,
+            seconds: line.seconds,
+        })),
         Name::Gap => Event::Gap,
         Name::Operator => Event::Operator(match line.command.as_deref() {
             Some("restart") => Command::Restart {

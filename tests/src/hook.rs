@@ -132,7 +132,7 @@ impl Hook {
 }
 
 fn talk(mut stream: impl Read + Write, answer: Answer, messages: &Mutex<Vec<Value>>) {
-    let Ok(Some(Request { method, path, body })) = read_request(&mut stream) else {
+    let Ok(Some(Request { method, path, body, .. })) = read_request(&mut stream) else {
         return;
     };
     let message = serde_json::from_str(&body).unwrap_or(Value::Null);

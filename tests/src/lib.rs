@@ -8,6 +8,7 @@ pub mod browser;
 pub mod client;
 pub mod container;
 pub mod documents;
+pub mod ec2;
 pub mod engine;
 pub mod fakes;
 pub mod hook;

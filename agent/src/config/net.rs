@@ -198,6 +198,19 @@ pub(super) fn http(text: &str) -> Result<String, Invalid> {
     Ok(text.to_owned())
 }
 
+/// The name of a lifecycle hook.
+pub(super) fn hook(text: &str) -> Result<String, Invalid> {
+    let is_good = |c: char| c.is_ascii_alphanumeric() || "-_/".contains(c);
+    if text.len() > 255 || !text.chars().all(is_good) {
+        let remedy = "write letters, digits, `-`, `_` and `/`, as in the auto scaling group";
+        return Err(Invalid::new(
+            format!("{} is no name of a lifecycle hook", quoted(text)),
+            remedy,
+        ));
+    }
+    Ok(text.to_owned())
+}
+
 /// The URL of a webhook: a secret, so that no error shows it.
 pub(super) fn webhook(text: &str) -> Result<String, Invalid> {
     let remedy = "write https://HOST/PATH, or \"\" for none";

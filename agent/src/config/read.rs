@@ -269,5 +269,6 @@ fn ec2(mut section: Section) -> Ec2 {
         imds: section
             .read("imds", string(net::http))
             .unwrap_or_else(|| "http://169.254.169.254".to_owned()),
+        lifecycle_hook: section.read("lifecycle_hook", optional(string(net::hook))).flatten(),
     }
 }

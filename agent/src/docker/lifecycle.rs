@@ -120,11 +120,22 @@ impl Docker {
     /// Stops the container: SIGTERM, `collator.stop_timeout`, SIGKILL. Docker's own restart policy leaves it
     /// stopped as well. `Ok` when it is stopped already or does not exist.
     pub async fn stop(&self) -> Result<Inspection, Error> {
+        self.stop_in(self.spec().stop_seconds()).await
+    }
+
+    /// As [`Self::stop`], with SIGKILL after `time` (whole seconds of it, at least one) instead of
+    /// `collator.stop_timeout`.
+    pub async fn stop_within(&self, time: Duration) -> Result<Inspection, Error> {
+        let seconds = i32::try_from(time.as_secs()).unwrap_or(i32::MAX);
+        self.stop_in(seconds.max(1)).await
+    }
+
+    async fn stop_in(&self, seconds: i32) -> Result<Inspection, Error> {
         if let Some(found) = self.find().await? {
             if !found.ours {
                 return Err(self.foreign());
             }
-            self.halt(&found.id).await?;
+            self.halt_in(&found.id, seconds).await?;
         }
         self.inspect().await
     }
@@ -250,7 +261,10 @@ impl Docker {
 
     /// Stops any container of ours, whatever it is doing.
     async fn halt(&self, id: &str) -> Result<(), Error> {
-        let seconds = self.spec().stop_seconds();
+        self.halt_in(id, self.spec().stop_seconds()).await
+    }
+
+    async fn halt_in(&self, id: &str, seconds: i32) -> Result<(), Error> {
         let options = StopContainerOptionsBuilder::default().t(seconds).build();
         let limit = Duration::from_secs(u64::try_from(seconds).unwrap_or(0)) + STOP_MARGIN;
         let engine = self.engine().await?;

@@ -15,9 +15,14 @@ impl Machine {
         if blind || failed_just_now {
             return None;
         }
+        let leaves = self.leaves(now);
         // What has exited may be started by Docker's policy at any moment, unless we stopped it.
         let may_run =
             state.seen.is_up() || state.seen == Seen::Restarting || (state.seen == Seen::Exited && !state.parked);
+        if leaves {
+            // Whatever anybody wishes, the host ends: what can be had is a clean end, and no new start.
+            return may_run.then(|| self.leave(now)).flatten();
+        }
         match state.desired {
             Desired::StoppedByOperator => return may_run.then_some(Action::Stop { cause: Cause::Operator }),
             Desired::StoppedByPerson => return None,

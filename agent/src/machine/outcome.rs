@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Action, Cause, Machine, STOP_MARGIN, Seen};
+use super::{Action, Cause, Machine, STOP_MARGIN, Seen, notice};
 use crate::event::{Container, Failure, Outcome, Time};
 use crate::sync::Tracker;
 
@@ -73,7 +73,7 @@ impl Machine {
             Failure::Executable if !matches!(action, Action::Stop { .. }) => {
                 self.state.hold = Some(Cause::MissingExecutable);
             }
-            Failure::Executable | Failure::Image | Failure::Other => {}
+            Failure::Executable | Failure::Image | Failure::Cancelled | Failure::Other => {}
         }
         if let (Action::Restart { cause }, Failure::DockerUnreachable, true) = (action, kind, self.state.seen.is_up()) {
             // Nothing was done, so nothing was tried.
@@ -85,7 +85,21 @@ impl Machine {
             self.state.echo_until = Some(self.state.now + self.policy.stop_timeout + STOP_MARGIN);
             self.state.restart_owed = *action == Action::Restart { cause: Cause::Operator };
         }
+        let leaves = self.leaves(now);
+        let leaving = matches!(action, Action::StopWithin { .. });
+        if leaves && (!leaving || kind == Failure::Cancelled) {
+            // It was given up for what comes now.
+            if matches!(action, Action::Start { .. }) && kind == Failure::Cancelled {
+                // Docker may carry it out all the same: the stop finds out.
+                (self.state.seen, self.state.parked) = (Seen::Exited, false);
+            }
+            return;
+        }
         self.state.last_failure = Some((kind, error));
+        if leaves {
+            self.state.next_start = Some(now + notice::RETRY);
+            return;
+        }
         if !matches!(action, Action::Start { .. }) {
             self.state.attempts = self.state.attempts.saturating_add(1);
         }

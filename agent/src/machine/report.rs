@@ -49,7 +49,7 @@ pub struct Problem {
 /// What the core will do if nothing changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Next {
-    /// `start`, `restart` or `resume`.
+    /// `start`, `restart`, `stop` or `resume`.
     pub action: &'static str,
     pub at: Time,
     pub cause: Cause,
@@ -69,6 +69,9 @@ impl Machine {
         }
         if state.desired != Desired::Running {
             return Phase::Stopped;
+        }
+        if self.leaves(state.now) {
+            return Phase::Holding;
         }
         if state.pause.is_some() {
             return Phase::Paused;
@@ -153,7 +156,15 @@ impl Machine {
 
     /// What will be done next if nothing changes, and when.
     pub fn next(&self) -> Option<Next> {
+        let both = [self.next_of_health(), self.next_stop()];
+        both.into_iter().flatten().min_by_key(|next| next.at)
+    }
+
+    fn next_of_health(&self) -> Option<Next> {
         let state = &self.state;
+        if self.leaves(state.now) {
+            return None;
+        }
         if let Some(pause) = &state.pause {
             return Some(Next {
                 action: "resume",
@@ -254,14 +265,17 @@ impl Machine {
             state.last_failure.is_some() && state.hold.is_none() && state.seen != Seen::Foreign,
             Cause::ActionFailed,
         );
-        let wanted = state.desired == Desired::Running && state.hold.is_none() && !state.disk_stop;
+        let leaves = self.leaves(state.now);
+        let wanted = state.desired == Desired::Running && state.hold.is_none() && !state.disk_stop && !leaves;
         let down_by = state.down_by.filter(|_| state.is_author_clear());
         if let Some(cause) = down_by.filter(|_| wanted && !state.crash_loop) {
-            add(!matches!(cause, Cause::DiskFreed | Cause::OutOfMemory), cause);
+            let told = !matches!(cause, Cause::DiskFreed | Cause::NoticeOver | Cause::OutOfMemory);
+            add(told, cause);
         }
         let oom = state.last_exit.as_ref().is_some_and(|e| e.oom);
         add(oom && !self.ran_long(), Cause::OutOfMemory);
         add(state.collation.is_lacking(), Cause::NoCollation);
+        causes.extend(state.notice.map(super::notice::Standing::cause));
         causes.extend(
             state
                 .hold
@@ -270,7 +284,7 @@ impl Machine {
         match &state.in_flight {
             // Being cured is not being well.
             Some(Action::Restart { cause }) if Cause::HEALTH.contains(cause) => causes.push(*cause),
-            None if state.seen.is_up() => self.running_causes(&mut causes),
+            None if state.seen.is_up() && !leaves => self.running_causes(&mut causes),
             _ => {}
         }
         causes
@@ -332,6 +346,7 @@ impl Machine {
             Cause::Isolated if self.fault(self.verdicts(self.state.now)).is_none_or(|f| !f.is_due()) => {
                 Health::Degraded
             }
+            Cause::ScheduledStop if !self.leaves(self.state.now) => Health::Degraded,
             Cause::Quiet
             | Cause::FallingBehind
             | Cause::ClockOff
@@ -341,6 +356,8 @@ impl Machine {
             | Cause::NoCollation
             | Cause::OutOfMemory
             | Cause::Paused
+            | Cause::Rebalance
+            | Cause::Maintenance
             | Cause::NetworkDown
             | Cause::ActionFailed
             | Cause::Exited

@@ -43,6 +43,7 @@ impl Machine {
                 self.on_docker_back(now);
             }
             Event::Docker { reachable: false } => self.on_docker_gone(),
+            Event::Ec2(notice) => self.on_notice(now, notice),
             Event::Gap => self.forget_windows(),
             Event::Tick => {}
             Event::Operator(command) => self.on_command(now, command, &mut actions),
@@ -74,6 +75,7 @@ impl Machine {
             settle.map(|s| s.until),
             *next_start,
             *unconfirmed_until,
+            self.leave_at(),
         ];
         deadlines.into_iter().flatten().filter(|t| t > now).min()
     }
@@ -97,9 +99,13 @@ impl Machine {
             Command::Start => self.take_up(now),
             Command::Restart { .. } => {
                 self.take_up(now);
+                let leaves = self.leaves(now);
                 let state = &mut self.state;
-                let possible =
-                    !state.docker_down && !state.disk_stop && state.seen.is_up() && state.in_flight.is_none();
+                let possible = !leaves
+                    && !state.docker_down
+                    && !state.disk_stop
+                    && state.seen.is_up()
+                    && state.in_flight.is_none();
                 if possible {
                     let action = Action::Restart { cause: Cause::Operator };
                     state.in_flight = Some(action.clone());

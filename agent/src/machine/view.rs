@@ -69,7 +69,11 @@ impl Machine {
             Desired::StoppedByPerson => Some(Cause::StoppedByPerson),
         };
         let end = state.settle.map(|s| s.cause).or(state.down_by);
-        action.or(wish).or(state.hold).or(end)
+        let notice = state
+            .notice
+            .filter(|_| self.leaves(state.now))
+            .map(super::notice::Standing::cause);
+        action.or(wish).or(state.hold).or(notice).or(end)
     }
 
     /// Whether a restart for `cause` has yet to show what it was good for.
@@ -91,6 +95,7 @@ impl Action {
             Self::Start { cause }
             | Self::Restart { cause }
             | Self::Stop { cause }
+            | Self::StopWithin { cause, .. }
             | Self::Hold { cause }
             | Self::Backoff { cause, .. }
             | Self::Notify { cause, .. }
@@ -111,7 +116,7 @@ impl Action {
         match self {
             Self::Start { .. } => "start",
             Self::Restart { .. } => "restart",
-            Self::Stop { .. } => "stop",
+            Self::Stop { .. } | Self::StopWithin { .. } => "stop",
             Self::Hold { .. } => "hold",
             Self::Backoff { .. } => "backoff",
             Self::Notify { .. } => "notify",

@@ -15,6 +15,15 @@ impl Machine {
                 .last_failure
                 .as_ref()
                 .map_or_else(String::new, |(_, error)| error.clone()),
+            Cause::Rebalance
+            | Cause::Maintenance
+            | Cause::ScheduledStop
+            | Cause::SpotInterruption
+            | Cause::Termination
+                if state.notice.is_some_and(|n| n.cause() == cause) =>
+            {
+                self.explain_notice()
+            }
             Cause::Paused => match &state.pause {
                 Some(pause) if !pause.reason.is_empty() => {
                     format!(
@@ -78,6 +87,7 @@ impl Machine {
             Command::Restart { .. } if state.docker_down => {
                 return Err("docker is unreachable, so nothing can be restarted: ask again when it is back".to_owned());
             }
+            _ if wants_it_up && self.leaves(state.now) => return Err(self.explain_notice()),
             _ if wants_it_up && state.disk_stop => {
                 return Err("the disk is nearly full: free or add space and the collator starts again".to_owned());
             }
@@ -165,6 +175,12 @@ fn sentence(cause: Cause) -> &'static str {
         Cause::DiskLow => "the disk is filling up: add space",
         Cause::NetworkDown => "the host has no default route or no resolver that answers",
         Cause::DockerUnreachable => "docker does not answer, so nothing can be done: systemctl status docker",
+        Cause::Rebalance => "EC2 recommends to move away from this spot instance",
+        Cause::Maintenance => "EC2 works on this instance's host",
+        Cause::ScheduledStop => "EC2 stops or reboots this instance",
+        Cause::SpotInterruption => "EC2 takes this spot instance back",
+        Cause::Termination => "the auto scaling group ends this instance",
+        Cause::NoticeOver => "EC2 no longer takes this instance",
         Cause::Operator => "stopped by an operator: t0rn-agent start takes it up again",
         Cause::StoppedByPerson => "stopped with docker stop: t0rn-agent start takes it up again",
         Cause::Missing => "there was no container",

@@ -13,8 +13,8 @@ use url::Url;
 
 use super::outbox::Letter;
 use super::payload;
-use super::wire::{Answer, Wire};
 use crate::config::{Notify, NotifyFormat, show_duration};
+use crate::wire::{Answer, Wire};
 
 /// One request as a whole: names, connection, redirects and answer included.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -98,7 +98,10 @@ impl Webhook {
     async fn exchange(&self, body: String) -> Result<(), Refusal> {
         let (mut url, mut redirects) = (self.url.clone(), 0);
         loop {
-            let sent = self.wire.post(&url, body.clone()).await;
+            let sent = self
+                .wire
+                .post(&url, &[("content-type", "application/json")], body.clone())
+                .await;
             let answer = sent.map_err(|broken| refuse(Retry::Soon, self.clean(&broken.to_string())))?;
             match self.redirected(&url, &answer) {
                 Some(next) if redirects < REDIRECTS => url = next,

@@ -235,11 +235,13 @@ impl<'a> Player<'a> {
                     started_at: None,
                     spec_matches: true,
                 }),
-                Action::Stop { .. } | Action::Hold { .. } | Action::Backoff { .. } => Some(Container::Exited {
-                    at: None,
-                    exit: Exit::default(),
-                    spec_matches: true,
-                }),
+                Action::Stop { .. } | Action::StopWithin { .. } | Action::Hold { .. } | Action::Backoff { .. } => {
+                    Some(Container::Exited {
+                        at: None,
+                        exit: Exit::default(),
+                        spec_matches: true,
+                    })
+                }
             };
             *self.actions.entry(name).or_default() += 1;
             let text = self.machine.explain(action.cause());

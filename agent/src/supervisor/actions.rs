@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
@@ -24,6 +24,8 @@ const CAPSULE_TIMEOUT: Duration = Duration::from_secs(5);
 const CAPSULE_LINES: usize = 500;
 /// How far back a capsule's flight record reaches.
 const FLIGHT: Duration = Duration::from_mins(30);
+/// A stop is not begun anew to end it so few seconds earlier: they are kept in reserve.
+const LATE_ENOUGH: u64 = 2;
 /// The most of an exporter page that a capsule keeps, bytes.
 const PAGE_CAP: usize = 1 << 20;
 
@@ -48,7 +50,8 @@ pub(super) struct Executor {
     docker: Docker,
     config: Arc<Config>,
     recorder: Arc<Recorder>,
-    running: Option<(Action, JoinHandle<Finished>)>,
+    /// What runs, and since when.
+    running: Option<(Action, Instant, JoinHandle<Finished>)>,
 }
 
 impl Executor {
@@ -90,6 +93,7 @@ impl Executor {
                     cause: Cause::SpecChanged,
                 } => docker.ensure_running().await,
                 Action::Restart { .. } => docker.restart().await,
+                Action::StopWithin { seconds, .. } => docker.stop_within(Duration::from_secs(*seconds)).await,
                 _ => docker.stop().await,
             };
             Finished {
@@ -97,33 +101,49 @@ impl Executor {
                 result: result.map_err(|e| (chain(&e), e.failure())),
             }
         });
-        self.running = Some((action, task));
+        self.running = Some((action, Instant::now(), task));
     }
 
     /// The action that ended; pending for ever while none runs.
     pub(super) async fn finished(&mut self) -> Finished {
-        let Some((action, task)) = &mut self.running else {
+        let Some((action, _, task)) = &mut self.running else {
             return std::future::pending().await;
         };
         let ended = task.await;
         let finished = ended.unwrap_or_else(|error| {
-            let error = if error.is_cancelled() {
-                "cancelled by an operator".to_owned()
+            let failed = if error.is_cancelled() {
+                ("cancelled for something more urgent".to_owned(), Failure::Cancelled)
             } else {
-                error.to_string()
+                (error.to_string(), Failure::Other)
             };
             Finished {
                 action: action.clone(),
-                result: Err((error, Failure::Other)),
+                result: Err(failed),
             }
         });
         self.running = None;
         finished
     }
 
+    /// Whatever is under way gives way to `stop`, unless it ends the collator as early.
+    pub(super) fn give_way(&self, stop: &Action) {
+        let Some((running, began, task)) = &self.running else {
+            return;
+        };
+        let as_early = match (running, stop) {
+            (Action::StopWithin { seconds, .. }, Action::StopWithin { seconds: left, .. }) => {
+                seconds.saturating_sub(began.elapsed().as_secs()) <= left + LATE_ENOUGH
+            }
+            _ => false,
+        };
+        if !as_early {
+            task.abort();
+        }
+    }
+
     /// A start that is under way (a long pull) gives way to `stop`.
     pub(super) fn cancel_start(&self) {
-        if let Some((Action::Start { .. }, task)) = &self.running {
+        if let Some((Action::Start { .. }, _, task)) = &self.running {
             task.abort();
         }
     }
@@ -158,11 +178,20 @@ pub(crate) fn incidents(state_dir: &Path) -> PathBuf {
     state_dir.join("incidents")
 }
 
-/// Whether an action answers a fault; what people and configuration ask for does not.
+/// Whether an action answers a fault; what people, configuration and EC2 ask for does not.
 pub(super) fn is_incident(action: &Action) -> bool {
     !matches!(
         action.cause(),
-        Cause::Operator | Cause::SpecChanged | Cause::Missing | Cause::DiskFreed
+        Cause::Operator
+            | Cause::SpecChanged
+            | Cause::Missing
+            | Cause::DiskFreed
+            | Cause::Rebalance
+            | Cause::Maintenance
+            | Cause::ScheduledStop
+            | Cause::SpotInterruption
+            | Cause::Termination
+            | Cause::NoticeOver
     )
 }
 

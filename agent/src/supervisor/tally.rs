@@ -8,7 +8,7 @@ use crate::snapshot::Counters;
 use crate::status::Scrape;
 
 /// Why a run of the container follows another. Counted from 0, so that also the first one is a rise.
-const RESTARTS: [Cause; 13] = [
+const RESTARTS: [Cause; 14] = [
     Cause::Frozen,
     Cause::Stalled,
     Cause::Isolated,
@@ -20,6 +20,7 @@ const RESTARTS: [Cause; 13] = [
     Cause::CrashLoop,
     Cause::SpecChanged,
     Cause::DiskFreed,
+    Cause::NoticeOver,
     Cause::Operator,
     Cause::StoppedByPerson,
 ];

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Chain, Failure, Time};
+use crate::event::{Chain, Failure, NoticeKind, Time};
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Line {
@@ -85,6 +85,10 @@ pub(super) struct Line {
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) seconds: Option<u64>,
 
+    /// Of EC2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) notice: Option<NoticeKind>,
+
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) outcome: Option<OutcomeName>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -113,6 +117,7 @@ pub(super) enum Name {
     Activity,
     Certificate,
     Docker,
+    Ec2,
     Gap,
     Operator,
     Finished,
@@ -130,6 +135,7 @@ impl Name {
             Self::Activity => "activity",
             Self::Certificate => "certificate",
             Self::Docker => "docker",
+            Self::Ec2 => "ec2",
             Self::Gap => "gap",
             Self::Operator => "operator",
             Self::Finished => "finished",
@@ -207,6 +213,7 @@ impl Line {
             command: None,
             reason: None,
             seconds: None,
+            notice: None,
             outcome: None,
             kind: None,
             done_at: None,

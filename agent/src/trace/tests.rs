@@ -5,7 +5,7 @@ use proptest::option::of;
 use proptest::prelude::*;
 
 use super::*;
-use crate::event::Chain;
+use crate::event::{Chain, NoticeKind};
 
 fn parse(text: &str) -> Result<Event, String> {
     match parse_line(text.as_bytes()) {
@@ -153,7 +153,7 @@ fn what_is_wrong_is_named() {
         ("{", "EOF while parsing an object (column 1)"),
         (
             "[]",
-            "invalid length 0, expected struct Line with 40 elements (column 2)",
+            "invalid length 0, expected struct Line with 41 elements (column 2)",
         ),
         (r#"{"t":1}"#, "missing field `event` (column 7)"),
         (
@@ -342,6 +342,9 @@ fn event() -> impl Strategy<Value = Event> {
         }),
         prop::option::of(prop::sample::select(crate::event::Conflict::ALL)).prop_map(Event::Certificate),
         any::<bool>().prop_map(|reachable| Event::Docker { reachable }),
+        Just(Event::Ec2(None)),
+        (prop::sample::select(NoticeKind::ALL.to_vec()), any::<Option<u64>>())
+            .prop_map(|(kind, seconds)| Event::Ec2(Some(Notice { kind, seconds }))),
         Just(Event::Gap),
         any::<String>().prop_map(|reason| Event::Operator(Command::Restart { reason })),
         any::<(u64, String)>().prop_map(|(seconds, reason)| Event::Operator(Command::Pause { seconds, reason })),

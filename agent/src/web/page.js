@@ -167,6 +167,8 @@ const DEEDS = {
 const CAUSES = {
   missing: "there was no container", exited: "it had ended", killed: "it was killed", removed: "it was removed",
   spec_changed: "the configuration changed", operator: "an operator asked for it", disk_freed: "the disk has room again",
+  spot_interruption: "EC2 takes the spot instance back", termination: "the auto scaling group ends the instance",
+  scheduled_stop: "EC2 stops or reboots the instance", notice_over: "EC2 no longer takes the instance",
 };
 // A triangle for what brings it up, a square for what takes it down, a cross for what nobody asked for.
 const UP = "M8 1l7 14H1z", DOWN = "M2 2h12v12H2z", CROSS = "M2 0l6 6 6-6 2 2-6 6 6 6-2 2-6-6-6 6-2-2 6-6-6-6z";

@@ -313,6 +313,7 @@ pub(crate) fn config(docker: &Path, name: &str, dir: &Path) -> Config {
         ec2: Ec2 {
             enabled: None,
             imds: String::new(),
+            lifecycle_hook: None,
         },
     }
 }

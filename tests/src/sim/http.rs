@@ -11,6 +11,16 @@ pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) body: String,
+    head: String,
+}
+
+impl Request {
+    /// The value of a header, by its name in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.head.lines().filter_map(|line| line.split_once(':'));
+        let (_, value) = headers.find(|(found, _)| found.eq_ignore_ascii_case(name))?;
+        Some(value.trim())
+    }
 }
 
 /// Reads one request; `None` when the peer closed the connection instead.
@@ -47,11 +57,16 @@ pub(crate) fn read_request(stream: &mut impl Read) -> io::Result<Option<Request>
         }
         bytes.extend_from_slice(&chunk[..n]);
     }
-    let mut words = head.split_whitespace();
+    let mut words = head
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect::<Vec<_>>()
+        .into_iter();
     Ok(Some(Request {
-        method: words.next().unwrap_or_default().to_owned(),
-        path: words.next().unwrap_or_default().to_owned(),
+        method: words.next().unwrap_or_default(),
+        path: words.next().unwrap_or_default(),
         body: String::from_utf8_lossy(&bytes[head_end..head_end + length]).into_owned(),
+        head,
     }))
 }
 

@@ -93,6 +93,7 @@ pub(in crate::docker) fn config() -> Config {
         ec2: Ec2 {
             enabled: None,
             imds: String::new(),
+            lifecycle_hook: None,
         },
     }
 }

@@ -1,5 +1,6 @@
 //! Random lives of a collator. [`Witness`] checks every step; the tests here say which lives are led.
 
+use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::ValueTree;
@@ -7,7 +8,8 @@ use proptest::strategy::ValueTree;
 use super::rig::*;
 use super::witness::Witness;
 use crate::event::{
-    Activity, Chain, Command, Container, Event, Exit, Failure, HostFacts, Outcome, Sample, ScrapeError, Time,
+    Activity, Chain, Command, Container, Event, Exit, Failure, HostFacts, Notice, NoticeKind, Outcome, Sample,
+    ScrapeError, Time,
 };
 use crate::machine::{Action, Cause, Machine, Policy};
 
@@ -51,6 +53,7 @@ enum Move {
     Activity {
         cpu: f64,
     },
+    Ec2(Option<Notice>),
     Gap {
         seconds: u64,
         told: bool,
@@ -131,6 +134,7 @@ fn a_move() -> impl Strategy<Value = Move> {
         2 => (select(vec![0, 2 << 30, 60 << 30, 60 << 30]), select(vec![None, Some(false), Some(true), Some(true)]))
             .prop_map(|(free, network_ok)| Move::Host { free, network_ok }),
         1 => select(vec![0.0, 150.0]).prop_map(|cpu| Move::Activity { cpu }),
+        1 => of(notice()).prop_map(Move::Ec2),
         1 => (1..10_000_u64, any::<bool>()).prop_map(|(seconds, told)| Move::Gap { seconds, told }),
         1 => (0..10_000_u64).prop_map(|seconds| Move::AgentDies { seconds }),
         2 => command().prop_map(Move::Command),
@@ -206,6 +210,7 @@ fn lead(moves: &[Move]) -> Rig {
                 cpu_percent: Some(cpu),
                 block_read_bytes: None,
             })),
+            Move::Ec2(notice) => rig.event(Event::Ec2(notice)),
             Move::Gap { seconds, told } => rig.gap(seconds, told),
             Move::AgentDies { seconds } => rig.agent_dies(seconds),
             Move::Command(command) => rig.command(command),
@@ -214,6 +219,10 @@ fn lead(moves: &[Move]) -> Rig {
         }
     }
     rig
+}
+
+fn notice() -> impl Strategy<Value = Notice> {
+    (select(NoticeKind::ALL.to_vec()), of(0..5000u64)).prop_map(|(kind, seconds)| Notice { kind, seconds })
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
@@ -279,6 +288,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             block_read_bytes
         })),
         any::<bool>().prop_map(|reachable| Event::Docker { reachable }),
+        of(notice()).prop_map(Event::Ec2),
         Just(Event::Gap),
         Just(Event::Tick),
         command().prop_map(Event::Operator),

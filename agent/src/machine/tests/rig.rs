@@ -240,7 +240,7 @@ impl Rig {
                 self.up = true;
                 self.done(running(self.run));
             }
-            Action::Stop { .. } | Action::Hold { .. } | Action::Backoff { .. } => {
+            Action::Stop { .. } | Action::StopWithin { .. } | Action::Hold { .. } | Action::Backoff { .. } => {
                 self.up = false;
                 let at = Some(self.wall());
                 self.done(Container::Exited {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::event::{Chain, Command, Container, Event, Failure, Outcome, Time};
+use crate::event::{Chain, Command, Container, Event, Failure, NoticeKind, Outcome, Time};
 use crate::machine::{Action, Cause, Machine};
 use crate::sync::{BLINK, Verdict};
 
@@ -40,6 +40,8 @@ pub(super) struct Witness {
     /// Run that the newest news of a running container named.
     run: Option<i64>,
     in_flight: Option<Action>,
+    /// What EC2 announced that ends a run.
+    ending: Option<NoticeKind>,
     /// Health restarts that were not refused by an absent Docker.
     spent: Vec<Time>,
     /// Restarts for a cause since it last helped or was forgiven.
@@ -137,6 +139,9 @@ impl Witness {
                 self.container(now, news);
             }
             Event::Finished(outcome) => self.finished(now, outcome),
+            Event::Ec2(notice) => {
+                self.ending = notice.map(|n| n.kind).filter(|kind| *kind >= NoticeKind::ScheduledStop);
+            }
             Event::ScrapeFailed { .. } | Event::Activity(_) | Event::Certificate(_) | Event::Gap | Event::Tick => {}
         }
     }
@@ -209,6 +214,20 @@ impl Witness {
     fn judge(&mut self, now: Time, deed: &Action, machine: &Machine) {
         assert_eq!(self.in_flight, None, "two actions at a time: {deed:?}");
         assert!(!self.docker_down, "{deed:?} without Docker");
+        if let Action::StopWithin { cause, seconds } = deed {
+            assert_eq!(
+                self.ending.map(NoticeKind::cause),
+                Some(*cause),
+                "{deed:?} without a notice"
+            );
+            assert!(*seconds > 0, "docker would kill it at once");
+            return;
+        }
+        // A scheduled stop may lie far ahead.
+        assert!(
+            self.ending <= Some(NoticeKind::ScheduledStop),
+            "{deed:?} in an instance that ends"
+        );
         let by_operator = matches!(
             deed,
             Action::Stop { cause: Cause::Operator }

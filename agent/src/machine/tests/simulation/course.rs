@@ -23,6 +23,7 @@ pub(super) enum Later {
     DockerBack,
     AgentDies,
     AgentBack,
+    CalledOff,
     Calm,
 }
 
@@ -86,6 +87,10 @@ impl World {
                     let wait = self.dice.between(SECOND, 10 * MINUTE);
                     self.later(wait, Later::AgentBack);
                 }
+            }
+            Later::CalledOff => {
+                self.judge.notice = None;
+                self.tell_notice();
             }
             Later::AgentBack => self.revive_agent(),
             Later::Calm => (self.flaps, self.reorgs, self.clock_offset) = (0, false, 0.5),

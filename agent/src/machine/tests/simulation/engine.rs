@@ -226,6 +226,7 @@ impl World {
         } else {
             self.tell(Event::Docker { reachable: false });
         }
+        self.tell_notice();
         self.judge.watch_anew(self.now);
     }
 }

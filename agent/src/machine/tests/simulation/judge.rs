@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::troubles::{Ailment, Trouble};
 use super::world::{HOUR, MINUTE, Run, SECOND, World};
-use crate::event::{Chain, Command};
+use crate::event::{Chain, Command, NoticeKind};
 use crate::machine::{Action, Cause};
 
 /// From the end of a window to the order: looks are up to a minute apart, looks at the host five.
@@ -41,6 +41,8 @@ pub(super) struct Judge {
     pub(super) score: Score,
     pub(super) person_stopped: bool,
     pub(super) operator_stopped: bool,
+    /// What EC2 announces.
+    pub(super) notice: Option<NoticeKind>,
     pub(super) maintenance_until: u64,
     /// The agent has seen what it has to hold the container for.
     pub(super) hold_known: bool,
@@ -105,7 +107,12 @@ impl Judge {
     }
 
     pub(super) fn is_wanted(&self) -> bool {
-        !self.person_stopped && !self.operator_stopped
+        !self.person_stopped && !self.operator_stopped && !self.leaves()
+    }
+
+    /// Whether the instance is about to end.
+    pub(super) fn leaves(&self) -> bool {
+        self.notice >= Some(NoticeKind::SpotInterruption)
     }
 
     pub(super) fn is_new_trouble(&self, now: u64) -> bool {
@@ -202,6 +209,11 @@ impl World {
                 let no_room = cause == Cause::DiskFull && full;
                 if !asked && !no_room {
                     self.harmful_order("a stop without reason");
+                }
+            }
+            Action::StopWithin { .. } => {
+                if !self.judge.leaves() {
+                    self.harmful_order("a stop for a notice that nobody gave");
                 }
             }
             Action::Hold { cause } => {

@@ -65,6 +65,9 @@ impl World {
         };
         add(!self.docker_up, Cause::DockerUnreachable, SLACK);
         add(judge.operator_stopped, Cause::Operator, SLACK);
+        if let Some(kind) = judge.notice {
+            add(true, kind.cause(), SLACK);
+        }
         add(judge.person_stopped, Cause::StoppedByPerson, SLACK);
         add(self.now < judge.maintenance_until, Cause::Paused, SLACK);
         add(self.is_full(), Cause::DiskFull, HOST_SLACK);
@@ -108,6 +111,11 @@ impl World {
             _ if !self.docker_up => true,
             Cause::DockerUnreachable | Cause::NoCollation => false,
             Cause::Operator => self.judge.operator_stopped,
+            Cause::Rebalance
+            | Cause::Maintenance
+            | Cause::ScheduledStop
+            | Cause::SpotInterruption
+            | Cause::Termination => self.judge.notice.is_some_and(|kind| kind.cause() == cause),
             Cause::StoppedByPerson => self.judge.person_stopped,
             Cause::Paused => self.now < self.judge.maintenance_until,
             Cause::DiskFull => self.is_full(),

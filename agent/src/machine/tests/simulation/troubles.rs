@@ -2,7 +2,7 @@
 
 use super::course::{Later, PANIC, failed};
 use super::world::{HOUR, MINUTE, Run, SECOND, World};
-use crate::event::{Chain, Command, Container, Event, Exit};
+use crate::event::{Chain, Command, Container, Event, Exit, Notice, NoticeKind};
 use crate::machine::Cause;
 
 /// What is wrong with the node itself.
@@ -115,6 +115,10 @@ all! {
         CrashWhileAgentAway,
         DockerStopWhileAgentAway,
         Suspended,
+        // what EC2 announces
+        InterruptionCalledOff,
+        TerminationCalledOff,
+        Rebalance,
         // no faults at all
         FarBehind,
         BusyImport,
@@ -255,6 +259,9 @@ impl World {
                 self.ails_from_now(Ailment::CrashLoop(times));
                 self.crash();
             }
+            Trouble::InterruptionCalledOff => self.announce(NoticeKind::SpotInterruption),
+            Trouble::TerminationCalledOff => self.announce(NoticeKind::Termination),
+            Trouble::Rebalance => self.announce(NoticeKind::Rebalance),
             Trouble::FallingBehind => self.passes_after(Ailment::Slow, HOUR, 4 * HOUR),
             Trouble::DockerAway => self.docker_leaves(10 * SECOND, 30 * MINUTE),
             Trouble::EngineRestarted => {
@@ -337,6 +344,21 @@ impl World {
         self.kill_agent();
         let wait = self.dice.between(SECOND, 10 * MINUTE);
         self.later(wait, Later::AgentBack);
+    }
+
+    /// And calls it off some time later.
+    fn announce(&mut self, kind: NoticeKind) {
+        self.judge.notice = Some(kind);
+        self.tell_notice();
+        let wait = self.dice.between(3, 120) * MINUTE;
+        self.later(wait, Later::CalledOff);
+    }
+
+    pub(super) fn tell_notice(&mut self) {
+        let seconds = Some(120);
+        let notice = self.judge.notice.map(|kind| Notice { kind, seconds });
+        self.alert();
+        self.tell(Event::Ec2(notice));
     }
 
     fn docker_stop(&mut self) {

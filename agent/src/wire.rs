@@ -1,7 +1,7 @@
 //! One POST over a connection of its own, plain or TLS.
 //!
-//! The clients of the exporters speak no TLS, and know nothing of it: what is only needed for a message is only
-//! touched, and only takes memory, when there is one.
+//! The clients of the exporters speak no TLS, and know nothing of it: what is only needed now and then is only
+//! touched, and only takes memory, when it is.
 
 use std::io;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HOST, USER_AGENT};
+use hyper::header::{HOST, USER_AGENT};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -19,20 +19,22 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use url::{Host, Position, Url};
 
+use crate::http::innermost;
+
 const AGENT: &str = concat!("t0rn-agent/", env!("CARGO_PKG_VERSION"));
 
-pub(super) type Answer = Response<Incoming>;
+pub(crate) type Answer = Response<Incoming>;
 
 /// How connections are made.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Wire {
+pub(crate) struct Wire {
     /// Certificates to trust instead of the host's authorities.
-    pub(super) trusts: Option<Vec<CertificateDer<'static>>>,
+    pub(crate) trusts: Option<Vec<CertificateDer<'static>>>,
 }
 
 /// Why there was no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Broken {
+pub(crate) enum Broken {
     #[error("connection refused: nothing listens there")]
     Refused,
     #[error("its certificate is not trusted ({0}): is it valid, and its authority known to this host?")]
@@ -49,8 +51,9 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 impl Wire {
-    /// Sends JSON and returns the head of the answer; its body is still to be read.
-    pub(super) async fn post(&self, url: &Url, body: String) -> Result<Answer, Broken> {
+    /// Sends `body` with these headers beside the usual ones, and returns the head of the answer; its body is still to
+    /// be read.
+    pub(crate) async fn post(&self, url: &Url, headers: &[(&str, &str)], body: String) -> Result<Answer, Broken> {
         let lost = |what: &dyn std::fmt::Display| Broken::Lost(what.to_string());
         let stream = TokioIo::new(self.connect(url).await?);
         let (mut sender, connection) = hyper::client::conn::http1::handshake(stream)
@@ -60,10 +63,11 @@ impl Wire {
         tokio::spawn(connection);
         let request = Request::post(&url[Position::BeforePath..Position::AfterQuery])
             .header(HOST, &url[Position::BeforeHost..Position::AfterPort])
-            .header(USER_AGENT, AGENT)
-            .header(CONTENT_TYPE, "application/json")
-            .body(Body::from(body))
-            .map_err(|e| lost(&e))?;
+            .header(USER_AGENT, AGENT);
+        let request = headers
+            .iter()
+            .fold(request, |request, (name, value)| request.header(*name, *value));
+        let request = request.body(Body::from(body)).map_err(|e| lost(&e))?;
         sender.send_request(request).await.map_err(|e| lost(&innermost(&e)))
     }
 
@@ -112,12 +116,4 @@ fn broken(error: &io::Error) -> Broken {
         _ if error.kind() == io::ErrorKind::ConnectionRefused => Broken::Refused,
         _ => Broken::Lost(error.to_string()),
     }
-}
-
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }

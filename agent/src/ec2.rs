@@ -1,0 +1,18 @@
+//! The EC2 adapter: which instance this is, what EC2 announces about it, and the word to its auto scaling group that it
+//! may go.
+//!
+//! Off EC2 it notices within a second that there is no instance metadata service, and then only asks again now and
+//! then. What cannot be told is neither an announcement nor the end of one.
+
+mod api;
+mod credentials;
+mod imds;
+mod lifecycle;
+mod notices;
+mod sigv4;
+#[cfg(test)]
+mod tests;
+mod watch;
+
+pub(crate) use lifecycle::{Hook, release};
+pub(crate) use watch::{News, watch};

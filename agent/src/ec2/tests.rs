@@ -1,0 +1,9 @@
+//! The adapter against emulated services on loopback.
+
+#![expect(clippy::unwrap_used, reason = "a failed test should panic")]
+
+mod documents;
+mod fake;
+mod lifecycle;
+mod metadata;
+mod watching;

@@ -1,0 +1,29 @@
+//! What EC2 announces about the instance that the agent runs on.
+
+use serde::{Deserialize, Serialize};
+
+use super::named;
+
+named! {
+    /// Kinds of announcement, the gravest last.
+    NoticeKind {
+        /// A spot instance is more likely than usual to be interrupted. Nothing has been decided.
+        Rebalance = "rebalance",
+        /// The host will be worked on while the instance runs on.
+        Maintenance = "maintenance",
+        /// The instance will be rebooted, stopped or retired at a known time.
+        ScheduledStop = "scheduled_stop",
+        /// The spot instance will be stopped or terminated in about two minutes.
+        SpotInterruption = "spot_interruption",
+        /// The auto scaling group takes the instance out of service.
+        Termination = "termination",
+    }
+}
+
+/// The gravest announcement in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    pub kind: NoticeKind,
+    /// Until it comes true; `None` when EC2 does not say.
+    pub seconds: Option<u64>,
+}

@@ -1,0 +1,224 @@
+//! An instance metadata service and an Auto Scaling API on loopback, for one agent.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, Result, ensure};
+use jiff::Timestamp;
+use ring::{digest, hmac};
+
+use crate::sim::http::{Request, read_request};
+
+pub const INSTANCE: &str = "i-0123456789abcdef0";
+pub const GROUP: &str = "collators";
+const REGION: &str = "eu-central-1";
+const ACCESS_KEY: &str = "ASIAEXAMPLE";
+const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+const TOKEN: &str = "a-token";
+
+/// A running pair of services; ends with the process.
+#[derive(Debug, Clone)]
+pub struct Ec2 {
+    port: u16,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What there is below `/latest/meta-data/`.
+    documents: BTreeMap<String, String>,
+    /// When each was first served.
+    served: BTreeMap<String, SystemTime>,
+    calls: Vec<Call>,
+}
+
+/// A call of the Auto Scaling API.
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub at: SystemTime,
+    pub action: String,
+    /// The form as it came.
+    pub form: String,
+    /// Whether it was signed with the role's credentials.
+    pub signed: bool,
+}
+
+impl Ec2 {
+    /// An instance in a group, of which nothing is announced.
+    ///
+    /// # Errors
+    /// No port is free.
+    pub fn start() -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let port = listener.local_addr()?.port();
+        let credentials = format!(
+            r#"{{"Code":"Success","AccessKeyId":"{ACCESS_KEY}","SecretAccessKey":"{SECRET_KEY}","Token":"session",
+            "Expiration":"2999-01-01T00:00:00Z"}}"#
+        );
+        let documents = [
+            ("instance-id", INSTANCE),
+            ("placement/region", REGION),
+            ("autoscaling/target-lifecycle-state", "InService"),
+            ("events/maintenance/scheduled", "[]"),
+            ("tags/instance/aws:autoscaling:groupName", GROUP),
+            ("iam/security-credentials/", "role"),
+            ("iam/security-credentials/role", &credentials),
+        ];
+        let documents = documents.map(|(path, text)| (path.to_owned(), text.to_owned()));
+        let state = State {
+            documents: documents.into(),
+            ..State::default()
+        };
+        let ec2 = Self {
+            port,
+            state: Arc::new(Mutex::new(state)),
+        };
+        let server = ec2.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let server = server.clone();
+                thread::spawn(move || while server.answer(&stream).unwrap_or(false) {});
+            }
+        });
+        Ok(ec2)
+    }
+
+    /// The base of both services.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Lets there be a document.
+    pub fn set(&self, path: &str, text: &str) {
+        self.state().documents.insert(path.to_owned(), text.to_owned());
+    }
+
+    /// Takes it away.
+    pub fn remove(&self, path: &str) {
+        self.state().documents.remove(path);
+    }
+
+    /// Announces that the spot instance ends in so many seconds.
+    ///
+    /// # Errors
+    /// There is no such time.
+    pub fn interrupt(&self, seconds: u64) -> Result<()> {
+        let time = Timestamp::now().checked_add(Duration::from_secs(seconds))?;
+        let document = format!(r#"{{"action": "terminate", "time": "{time:.0}"}}"#);
+        self.set("spot/instance-action", &document);
+        Ok(())
+    }
+
+    /// When a document was first served.
+    ///
+    /// # Errors
+    /// It was not.
+    pub fn served(&self, path: &str) -> Result<SystemTime> {
+        let served = self.state().served.get(path).copied();
+        served.with_context(|| format!("nobody asked for {path}"))
+    }
+
+    /// The calls of the API so far, oldest first.
+    pub fn calls(&self) -> Vec<Call> {
+        self.state().calls.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Answers one request; false when there was none.
+    fn answer(&self, mut stream: &TcpStream) -> io::Result<bool> {
+        let Some(request) = read_request(&mut stream)? else {
+            return Ok(false);
+        };
+        let (status, body) = match request.method.as_str() {
+            "PUT" => (200, TOKEN.to_owned()),
+            "POST" => {
+                let call = Call {
+                    at: SystemTime::now(),
+                    action: field(&request.body, "Action").unwrap_or_default().to_owned(),
+                    signed: is_signed(&request).is_ok(),
+                    form: request.body,
+                };
+                self.state().calls.push(call);
+                (200, String::new())
+            }
+            _ if request.header("x-aws-ec2-metadata-token") != Some(TOKEN) => (401, String::new()),
+            _ => {
+                let path = request.path.trim_start_matches("/latest/meta-data/").to_owned();
+                let mut state = self.state();
+                let found = state.documents.get(&path).cloned();
+                if found.is_some() {
+                    state.served.entry(path).or_insert_with(SystemTime::now);
+                }
+                found.map_or((404, String::new()), |text| (200, text))
+            }
+        };
+        let ttl = "x-aws-ec2-metadata-token-ttl-seconds: 21600\r\n";
+        let length = body.len();
+        write!(
+            stream,
+            "HTTP/1.1 {status} x\r\n{ttl}content-length: {length}\r\n\r\n{body}"
+        )?;
+        Ok(true)
+    }
+}
+
+/// The value of a field of a form, as it is written.
+fn field<'f>(form: &'f str, name: &str) -> Option<&'f str> {
+    form.split('&')
+        .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+}
+
+impl Call {
+    /// The value of a field of the form, as it is written.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        field(&self.form, name)
+    }
+}
+
+/// Computes the signature anew, as the API does.
+fn is_signed(request: &Request) -> Result<()> {
+    let header = |name: &str| request.header(name).with_context(|| format!("no {name}"));
+    let authorization = header("authorization")?;
+    let part = |name: &str| {
+        let (_, rest) = authorization.split_once(name).with_context(|| format!("no {name}"))?;
+        anyhow::Ok(rest.split(',').next().unwrap_or_default())
+    };
+    let date = header("x-amz-date")?;
+    let scope = format!("{}/{REGION}/autoscaling/aws4_request", &date[..8]);
+    ensure!(
+        part("Credential=")? == format!("{ACCESS_KEY}/{scope}"),
+        "{authorization}"
+    );
+    ensure!(header("x-amz-security-token")? == "session", "another session");
+    let names = part("SignedHeaders=")?;
+    ensure!(names.split(';').any(|name| name == "host"), "the host is not signed");
+    let mut canonical = format!("POST\n{}\n\n", request.path);
+    for name in names.split(';') {
+        writeln!(canonical, "{name}:{}", header(name)?)?;
+    }
+    let hash = |text: &str| hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
+    write!(canonical, "\n{names}\n{}", hash(&request.body))?;
+    let text = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", hash(&canonical));
+    let mac = |key: &[u8], text: &str| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes());
+    let mut key = mac(format!("AWS4{SECRET_KEY}").as_bytes(), &date[..8]);
+    for step in [REGION, "autoscaling", "aws4_request"] {
+        key = mac(key.as_ref(), step);
+    }
+    let signature = hex(mac(key.as_ref(), &text).as_ref());
+    ensure!(part("Signature=")? == signature, "signed by another key");
+    Ok(())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
