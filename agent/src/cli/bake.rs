@@ -80,7 +80,7 @@ impl Bake {
             credible: self.credible,
             deadline: self.deadline,
         };
-        let certificate = bake::run(&config, options).await?;
+        let certificate = Box::pin(bake::run(&config, options)).await?;
         for (name, chain) in &certificate.chains {
             print(out, &format!("{}: {} #{}\n", name.name(), chain.id, chain.best))?;
         }
