@@ -104,6 +104,8 @@ impl Gate {
             ChainStatus {
                 behind: Some(behind), ..
             } if *behind > self.within => Some(format!("is {behind} blocks behind")),
+            // A node that has just started knows no other target than its own height.
+            ChainStatus { best: Some(0), .. } => Some("has no block yet".to_owned()),
             _ => None,
         }
     }

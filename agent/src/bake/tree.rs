@@ -46,6 +46,8 @@ pub(super) struct Survey {
     pub(super) tree: Tree,
     /// Key stores and node keys, relative.
     pub(super) secrets: Vec<Secret>,
+    /// What a node noted about its network, relative: of no use to another, and made anew.
+    pub(super) caches: Vec<PathBuf>,
     /// What may not be there, relative, and why.
     pub(super) refused: Vec<(PathBuf, &'static str)>,
     pub(super) chains: Vec<ChainDir>,
@@ -70,6 +72,7 @@ pub(super) struct ChainDir {
 enum Place {
     Kept,
     Secret,
+    Cache,
     /// Ours, or the file system's own.
     Ignored,
     Refused(&'static str),
@@ -138,6 +141,7 @@ impl Walk {
         match place {
             Place::Refused(why) => self.survey.refused.push((path.to_owned(), why)),
             Place::Ignored => {}
+            Place::Cache => self.survey.caches.push(path.to_owned()),
             Place::Secret => {
                 let holds_keys = !about.is_dir() || fs::read_dir(self.root.join(path))?.next().is_some();
                 let path = path.to_owned();
@@ -248,6 +252,7 @@ fn place(parts: &[&str], is_dir: bool) -> Place {
         [] | [_] | [_, "network" | "db" | "paritydb" | "frontier"] if is_dir => Place::Kept,
         [_, "keystore"] if is_dir => Place::Secret,
         [_, "network", "secret_ed25519"] if !is_dir => Place::Secret,
+        [_, "network", "authority_discovery_addr_cache.json"] if !is_dir => Place::Cache,
         [_, "db" | "paritydb" | "frontier", inner @ ..] if !inner.is_empty() => {
             if inner.iter().any(|name| is_secret(name)) {
                 Place::Refused("looks like a key, and no database has one")
