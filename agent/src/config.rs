@@ -161,6 +161,8 @@ pub struct Host {
     /// Bytes.
     pub disk_floor: u64,
     pub clock_warn: Duration,
+    /// Percent of a minute in which everything waits for memory; 0 is never.
+    pub memory_warn_percent: u8,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -188,6 +188,8 @@ pub struct HostFacts {
     pub disk_total_bytes: Option<u64>,
     /// Memory the kernel says can still be given out, bytes.
     pub memory_available_bytes: Option<u64>,
+    /// Share of the last minute in which everything that runs waited for memory, percent.
+    pub memory_full_percent: Option<f64>,
     /// Load average over one minute.
     pub load1: Option<f64>,
     /// Whether the host itself has a default route and a resolver that answers.

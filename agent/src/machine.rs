@@ -109,6 +109,7 @@ named! {
         DiskFreed = "disk_freed",
         DiskLow = "disk_low",
         ClockOff = "clock_off",
+        MemoryPressure = "memory_pressure",
         NetworkDown = "network_down",
         DockerUnreachable = "docker_unreachable",
         Quiet = "quiet",

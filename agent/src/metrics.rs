@@ -271,6 +271,11 @@ fn host(page: &mut Page, host: &Host) {
         host.memory_available_bytes,
     );
     page.one(
+        "t0rn_agent_memory_full_ratio",
+        "Share of the last minute in which everything that runs waited for memory.",
+        host.memory_full_percent.map(|percent| percent / 100.0),
+    );
+    page.one(
         "t0rn_agent_clock_offset_seconds",
         "How far the host's clock is off.",
         host.clock_offset_ms.map(|ms| ms / 1000.0),

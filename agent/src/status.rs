@@ -222,6 +222,8 @@ pub struct Host {
     pub disk_total_bytes: Option<u64>,
     pub disk_full_in_seconds: Option<u64>,
     pub memory_available_bytes: Option<u64>,
+    /// Share of the last minute in which everything waited for memory, percent.
+    pub memory_full_percent: Option<f64>,
     pub clock_offset_ms: Option<f64>,
     /// Load average over one minute.
     pub load1: Option<f64>,

@@ -323,9 +323,7 @@ impl Supervisor {
                 }
             }
             Look::Host(facts) => {
-                if let Some(free) = facts.disk_free_bytes {
-                    self.facts.disk.note(self.clock.now(), free);
-                }
+                self.note_disk(&facts);
                 Some(Event::Host(facts))
             }
             Look::Activity(activity) => Some(Event::Activity(activity)),

@@ -239,6 +239,7 @@ fn host(mut section: Section) -> Host {
         clock_warn: section
             .read("clock_warn", duration(MILLISECOND, HOUR))
             .unwrap_or(500 * MILLISECOND),
+        memory_warn_percent: section.read("memory_warn_percent", integer(0, 100)).unwrap_or(20),
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Policy {
     /// Bytes.
     pub disk_floor: u64,
     pub clock_warn: Duration,
+    /// Percent of a minute; 0 is never.
+    pub memory_warn_percent: u8,
     /// How long a collator may build no block while its chain makes some; `None` is for ever.
     pub no_collation_after: Option<Duration>,
     /// The container's memory limit, bytes.
@@ -71,6 +73,7 @@ impl From<&Config> for Policy {
             disk_warn_percent: host.disk_warn_percent,
             disk_floor: host.disk_floor,
             clock_warn: host.clock_warn,
+            memory_warn_percent: host.memory_warn_percent,
             no_collation_after: notify.no_collation_after,
             memory: collator.memory,
         }
@@ -111,6 +114,7 @@ impl Default for Policy {
             budget: 3,
             budget_window: minutes(6 * 60),
             disk_warn_percent: 10,
+            memory_warn_percent: 20,
             disk_floor: 2 << 30,
             clock_warn: Duration::from_millis(500),
             no_collation_after: Some(minutes(30)),

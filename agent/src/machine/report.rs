@@ -251,6 +251,10 @@ impl Machine {
         let clock_off = host
             .clock_offset_ms
             .is_some_and(|ms| ms.abs() > policy.clock_warn.as_secs_f64() * 1000.0);
+        let memory_short = policy.memory_warn_percent > 0
+            && host
+                .memory_full_percent
+                .is_some_and(|percent| percent >= f64::from(policy.memory_warn_percent));
         add(state.docker_down, Cause::DockerUnreachable);
         add(state.seen == Seen::Foreign, Cause::Foreign);
         add(state.desired == Desired::StoppedByOperator, Cause::Operator);
@@ -259,6 +263,7 @@ impl Machine {
         add(state.disk_stop, Cause::DiskFull);
         add(disk_low && !state.disk_stop, Cause::DiskLow);
         add(clock_off, Cause::ClockOff);
+        add(memory_short, Cause::MemoryPressure);
         add(host.network_ok == Some(false), Cause::NetworkDown);
         add(state.crash_loop, Cause::CrashLoop);
         add(
@@ -350,6 +355,7 @@ impl Machine {
             Cause::Quiet
             | Cause::FallingBehind
             | Cause::ClockOff
+            | Cause::MemoryPressure
             | Cause::DiskLow
             | Cause::DockerUnreachable
             | Cause::Blind

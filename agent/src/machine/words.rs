@@ -72,6 +72,13 @@ impl Machine {
                 let offset = state.host.clock_offset_ms.unwrap_or_default();
                 format!("the host's clock is off by {offset:.0} ms and collating needs exact time: check chrony")
             }
+            Cause::MemoryPressure => {
+                let percent = state.host.memory_full_percent.unwrap_or_default();
+                format!(
+                    "for {percent:.0} % of the last minute everything on this host waited for memory: the node gets slow \
+                     and may be killed, take a larger instance or end what else runs here"
+                )
+            }
             _ => sentence(cause).to_owned(),
         }
     }
@@ -190,6 +197,7 @@ fn sentence(cause: Cause) -> &'static str {
         Cause::SpecChanged => "the container is not what the configuration asks for",
         Cause::ActionFailed => "an action failed",
         Cause::ClockOff => "the host's clock is off",
+        Cause::MemoryPressure => "everything on this host waits for memory",
         Cause::Paused => "automatic actions are paused",
     }
 }

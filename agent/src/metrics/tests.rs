@@ -59,6 +59,7 @@ fn full() -> Snapshot {
             disk_full_in_seconds: Some(86_400),
             memory_available_bytes: Some(1_288_490_188),
             clock_offset_ms: Some(-1.25),
+            memory_full_percent: Some(1.5),
             load1: Some(0.42),
             network_ok: Some(true),
         },

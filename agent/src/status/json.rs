@@ -25,7 +25,7 @@ const STEPS: &[fn(&mut Status)] = &[
     },
     |s| s.names(40),
     |s| s.prose(60),
-    |s| s.host.load1 = None,
+    |s| (s.host.load1, s.host.memory_full_percent) = (None, None),
     |s| s.ec2 = None,
     |s| s.last_incident = None,
     |s| s.maintenance.iter_mut().for_each(|m| m.reason = None),
@@ -125,7 +125,13 @@ impl Status {
             self.last_incident.as_mut().and_then(|i| i.at.as_mut()),
         ];
         times.into_iter().flatten().for_each(second);
-        let host = [self.host.clock_offset_ms.as_mut(), self.host.load1.as_mut()];
+        let super::Host {
+            clock_offset_ms,
+            load1,
+            memory_full_percent,
+            ..
+        } = &mut self.host;
+        let host = [clock_offset_ms, load1, memory_full_percent].map(Option::as_mut);
         let rates = self.chains.values_mut().filter_map(|c| c.blocks_per_second.as_mut());
         for number in host.into_iter().flatten().chain(rates).filter(|n| n.abs() < 1e12) {
             *number = (*number * 1e3).round() / 1e3;

@@ -70,6 +70,7 @@ fn syncing() -> Status {
             disk_full_in_seconds: None,
             memory_available_bytes: Some(1_288_490_188),
             clock_offset_ms: Some(1.2),
+            memory_full_percent: Some(1.5),
             load1: Some(0.42),
             network_ok: Some(true),
         },

@@ -120,6 +120,7 @@ pub(super) fn status(machine: &Machine, facts: &Facts, config: &Config, clock: &
             disk_full_in_seconds: facts.disk.full_in_seconds(),
             memory_available_bytes: host.memory_available_bytes,
             clock_offset_ms: host.clock_offset_ms,
+            memory_full_percent: host.memory_full_percent,
             load1: host.load1,
             network_ok: host.network_ok,
         },

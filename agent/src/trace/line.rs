@@ -67,6 +67,8 @@ pub(super) struct Line {
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) memory_available_bytes: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) memory_full_percent: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) load1: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) network_ok: Option<bool>,
@@ -205,6 +207,7 @@ impl Line {
             disk_free_bytes: None,
             disk_total_bytes: None,
             memory_available_bytes: None,
+            memory_full_percent: None,
             load1: None,
             network_ok: None,
             clock_offset_ms: None,

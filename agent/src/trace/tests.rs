@@ -153,7 +153,7 @@ fn what_is_wrong_is_named() {
         ("{", "EOF while parsing an object (column 1)"),
         (
             "[]",
-            "invalid length 0, expected struct Line with 41 elements (column 2)",
+            "invalid length 0, expected struct Line with 42 elements (column 2)",
         ),
         (r#"{"t":1}"#, "missing field `event` (column 7)"),
         (
@@ -328,6 +328,7 @@ fn event() -> impl Strategy<Value = Event> {
                         disk_free_bytes,
                         disk_total_bytes,
                         memory_available_bytes,
+                        memory_full_percent: load1,
                         load1,
                         network_ok,
                         clock_offset_ms,

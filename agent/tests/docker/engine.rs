@@ -303,6 +303,7 @@ pub(crate) fn config(docker: &Path, name: &str, dir: &Path) -> Config {
             disk_warn_percent: 10,
             disk_floor: 2 << 30,
             clock_warn: Duration::from_millis(500),
+            memory_warn_percent: 20,
         },
         metrics: Metrics { listen: None },
         notify: Notify {

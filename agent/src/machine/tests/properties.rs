@@ -278,6 +278,7 @@ fn any_event() -> impl Strategy<Value = Event> {
                 disk_free_bytes: bytes[0],
                 disk_total_bytes: bytes[1],
                 memory_available_bytes: bytes[2],
+                memory_full_percent: f,
                 load1: f,
                 network_ok,
                 clock_offset_ms: f,

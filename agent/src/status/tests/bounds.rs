@@ -66,7 +66,8 @@ prop_compose! {
             collation: n[5].map(|built| Collation { built: Some(built), sent: n[6], last_built_seconds_ago: n[7] }),
             host: Host {
                 disk_free_bytes: n[8], disk_total_bytes: n[9], disk_full_in_seconds: n[10],
-                memory_available_bytes: n[11], clock_offset_ms: floats[0], load1: floats[1], network_ok: flags[1],
+                memory_available_bytes: n[11], memory_full_percent: floats[1], clock_offset_ms: floats[0],
+                load1: floats[1], network_ok: flags[1],
             },
             ec2: s(6).map(|id| Ec2 { instance_id: Some(id), notice: s(7) }),
             bake: n[12].map(|block| Bake { block: Some(block), at: times[3] }),
