@@ -8,6 +8,7 @@ mod baked;
 mod clock;
 mod databases;
 mod ec2;
+mod images;
 mod looks;
 mod news;
 mod rounds;
@@ -44,6 +45,7 @@ use actions::{Evidence, Executor, Finished};
 use baked::Baked;
 use clock::Clock;
 use ec2::Ec2;
+use images::Images;
 use news::Newsroom;
 use rounds::Look;
 use snapshot::Facts;
@@ -177,6 +179,7 @@ struct Supervisor {
     docker: Docker,
     /// What it runs instead of the configured image.
     image: Option<Image>,
+    images: Images,
     published: watch::Sender<Arc<Snapshot>>,
     looks: mpsc::Sender<Look>,
     /// Somebody wants to know about the host before its next round.
@@ -222,6 +225,7 @@ impl Supervisor {
             news: Newsroom::open(&config, &docker),
             docker,
             image: None,
+            images: Images::open(dir),
             published: watch::Sender::new(Arc::new(Snapshot::of(Status::default()))),
             looks,
             host_wanted: Arc::default(),
@@ -345,8 +349,17 @@ impl Supervisor {
             Look::Activity(activity) => Some(Event::Activity(activity)),
             Look::Pulled { image, result } => self.on_pulled(&image, result),
             Look::Newer { image, digest } => self.on_newer(image, &digest),
+            Look::Needed(images) => {
+                self.remove_images(&images);
+                None
+            }
+            Look::Pruned(gone) => {
+                self.on_pruned(&gone);
+                None
+            }
             Look::Detail(detail) => {
                 self.facts.detail = detail;
+                self.note_images();
                 self.publish();
                 None
             }

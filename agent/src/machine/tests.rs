@@ -19,5 +19,6 @@ mod properties;
 mod resume;
 mod rig;
 mod simulation;
+mod updates;
 mod verdicts;
 mod witness;

@@ -242,9 +242,8 @@ impl Machine {
         let Ledger { running, pinned, past } = &self.state.update;
         let running = running.as_ref().and_then(|running| running.images.as_ref());
         let last = past.iter().rev().find_map(|past| past.images.as_ref());
-        let images = running.into_iter().chain(last);
-        images
-            .flat_map(|images| [&images.from, &images.to])
+        let both = running.into_iter().flat_map(|images| [&images.from, &images.to]);
+        both.chain(last.map(|images| &images.from))
             .chain(pinned.as_ref().map(|pinned| &pinned.image))
     }
 

@@ -28,6 +28,10 @@ pub(super) enum Look {
         image: String,
         result: Result<Images, String>,
     },
+    /// Ids of images that must stay.
+    Needed(Vec<String>),
+    /// Ids of images that are gone.
+    Pruned(Vec<String>),
     /// The registry has another image under the name that runs.
     Newer {
         image: String,

@@ -64,6 +64,8 @@ impl Supervisor {
         let why = self.machine.explain(result.cause());
         info!(result = result.name(), why, "update");
         self.tally.update(result);
+        self.note_images();
+        self.prune_images();
     }
 
     /// The registry has another image under the name that runs.

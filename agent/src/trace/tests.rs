@@ -153,7 +153,7 @@ fn what_is_wrong_is_named() {
         ("{", "EOF while parsing an object (column 1)"),
         (
             "[]",
-            "invalid length 0, expected struct Line with 41 elements (column 2)",
+            "invalid length 0, expected struct Line with 45 elements (column 2)",
         ),
         (r#"{"t":1}"#, "missing field `event` (column 7)"),
         (

@@ -64,7 +64,7 @@ impl Witness {
         );
         for action in actions {
             match action {
-                Action::Notify { .. } => {}
+                Action::Notify { .. } | Action::Pull { .. } | Action::Updated { .. } => {}
                 Action::Judged { cause, helped } => {
                     if *helped {
                         self.tries.remove(cause);
@@ -142,7 +142,13 @@ impl Witness {
             Event::Ec2(notice) => {
                 self.ending = notice.map(|n| n.kind).filter(|kind| *kind >= NoticeKind::ScheduledStop);
             }
-            Event::ScrapeFailed { .. } | Event::Activity(_) | Event::Certificate(_) | Event::Gap | Event::Tick => {}
+            Event::ScrapeFailed { .. }
+            | Event::Activity(_)
+            | Event::Certificate(_)
+            | Event::Pulled(_)
+            | Event::Databases(_)
+            | Event::Gap
+            | Event::Tick => {}
         }
     }
 
@@ -165,6 +171,7 @@ impl Witness {
                 self.paused_until = None;
                 self.tries.clear();
             }
+            Command::Update { .. } => {}
         }
     }
 

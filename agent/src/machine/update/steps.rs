@@ -116,9 +116,13 @@ impl Machine {
         };
         let refused = self.state.update.was_refused(&images.to.pin);
         let window = self.policy.windows.stall_after;
-        let moving = |(chain, tracker): (&Chain, &Tracker)| tracker.progressing(window).then_some(*chain);
+        let verdicts = self.verdicts(now);
+        let moving = |(chain, tracker): (&Chain, &Tracker)| {
+            let well = matches!(verdicts.of(*chain), Verdict::Syncing | Verdict::Synced);
+            (well && tracker.progressing(window)).then_some(*chain)
+        };
         let moved_before = self.state.trackers.iter().filter_map(moving).collect();
-        let was_isolated = self.verdicts(now).iter().any(|(_, verdict)| verdict == Verdict::Isolated);
+        let was_isolated = verdicts.iter().any(|(_, verdict)| verdict == Verdict::Isolated);
         let Some(running) = &mut self.state.update.running else {
             return;
         };
