@@ -223,10 +223,15 @@ named! {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
 pub enum Command {
-    Restart { reason: String },
+    Restart {
+        reason: String,
+    },
     Stop,
     Start,
-    Pause { seconds: u64, reason: String },
+    Pause {
+        seconds: u64,
+        reason: String,
+    },
     Resume,
     Update {
         image: String,

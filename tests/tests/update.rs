@@ -17,7 +17,14 @@ use t0rn_agent_tests::wait::{self, LATER, SOON};
 
 const DB_VERSION: &str = "chains/t0rn_testnet/db/full/db_version";
 /// From the first to the last.
-const STEPS: [&str; 6] = ["pulling", "stopping", "starting", "probation", "rolling_back", "restoring"];
+const STEPS: [&str; 6] = [
+    "pulling",
+    "stopping",
+    "starting",
+    "probation",
+    "rolling_back",
+    "restoring",
+];
 
 /// A watched collator, and an agent that believes a new image after a short time.
 fn running<'a>(engine: &'a Engine, name: &str, probation: &str) -> Result<Agent<'a>> {
@@ -76,7 +83,10 @@ fn a_good_image_is_kept_over_restarts_of_the_agent_until_the_configuration_says_
     ensure!(status["collator"]["restarts"]["budget_left"] == 3, "{status}");
     let text = agent.cli(["status"])?;
     let text = String::from_utf8_lossy(&text.stdout).into_owned();
-    ensure!(text.contains("write that there"), "{text}");
+    ensure!(
+        text.contains("write the image that runs into collator.image, which says"),
+        "{text}"
+    );
 
     let run = agent.run_id()?;
     agent.kill()?;
@@ -88,7 +98,10 @@ fn a_good_image_is_kept_over_restarts_of_the_agent_until_the_configuration_says_
     agent.set("collator.image", new.clone())?;
     agent.start()?;
     let status = one_collator(&agent, &new)?;
-    ensure!(agent.run_id()? == run && status["update"]["configured"].is_null(), "{status}");
+    ensure!(
+        agent.run_id()? == run && status["update"]["configured"].is_null(),
+        "{status}"
+    );
     agent.kill()?;
     agent.set("collator.image", old.clone())?;
     agent.start()?;
@@ -108,12 +121,19 @@ fn an_image_that_crashes_or_stalls_is_taken_back_and_told() -> Result<()> {
     agent.wait_watched()?;
     let old = configured(&agent)?;
     for (name, fault, reason) in [
-        ("crash", r#"{"do": "crash", "code": 7, "after_seconds": 2}"#, "it exited with code 7"),
+        (
+            "crash",
+            r#"{"do": "crash", "code": 7, "after_seconds": 2}"#,
+            "it exited with code 7",
+        ),
         ("stall", r#"{"do": "stall", "after_seconds": 1}"#, "no progress"),
     ] {
         let new = variant(&engine, name, &["--sim-fault", fault])?;
         let (code, text) = update(&agent, &new)?;
-        ensure!(code == Some(1) && text.contains(&format!("rolled back: {reason}")), "{code:?}: {text}");
+        ensure!(
+            code == Some(1) && text.contains(&format!("rolled back: {reason}")),
+            "{code:?}: {text}"
+        );
         let status = one_collator(&agent, &old)?;
         ensure!(status["update"]["result"] == "rolled_back", "{status}");
         ensure!(status["last_incident"]["cause"] == "update_failed", "{status}");
@@ -129,7 +149,10 @@ fn an_image_that_migrates_the_database_and_fails_is_held_with_the_cure() -> Resu
     let fault = r#"{"do": "crash", "after_seconds": 2}"#;
     let new = variant(&engine, "migrates", &["--sim-db-version", "5", "--sim-fault", fault])?;
     let (code, text) = update(&agent, &new)?;
-    ensure!(code == Some(1) && text.contains("held: it exited with code 1"), "{code:?}: {text}");
+    ensure!(
+        code == Some(1) && text.contains("held: it exited with code 1"),
+        "{code:?}: {text}"
+    );
     agent.wait_down(SOON)?;
     let status = agent.wait_phase("holding", SOON)?;
     let reasons = status["reasons"].to_string();
@@ -156,7 +179,10 @@ fn without_the_registry_nothing_is_changed() -> Result<()> {
     ensure!(code == Some(1) && text.contains("failed: "), "{code:?}: {text}");
     let status = one_collator(&agent, &configured(&agent)?)?;
     ensure!(agent.run_id()? == run, "it was touched");
-    ensure!(status["update"]["result"] == "failed" && status["health"] == "ok", "{status}");
+    ensure!(
+        status["update"]["result"] == "failed" && status["health"] == "ok",
+        "{status}"
+    );
     let output = agent.cli(["update", "--image", "no image"])?;
     ensure!(output.status.code() == Some(2), "{output:?}");
     Ok(())
@@ -179,7 +205,9 @@ fn with_a_full_disk_under_the_state_nothing_is_changed() -> Result<()> {
     ensure!(code == Some(1) && text.contains("agent.state_dir"), "{code:?}: {text}");
     ensure!(agent.run_id()? == run, "it was touched");
     fs::remove_file(small.0.path().join("filler"))?;
-    agent.wait_for("the state to be saved", LATER, |status| status["health"] == "ok")?;
+    // Every command is written down.
+    agent.ok(["resume"])?;
+    agent.wait_for("the state to be saved", SOON, |status| status["health"] == "ok")?;
     one_collator(&agent, &configured(&agent)?)?;
     agent.kill()
 }
@@ -247,7 +275,12 @@ fn old_images_go_but_never_the_one_a_rollback_needs_nor_anybody_elses() -> Resul
     for number in 1..=4 {
         let name = format!("t0rn-sim-old:v{number}");
         image::variant(&engine, &name, &["--sim-peers", &(4 + number).to_string()])?;
-        ids.push(engine.docker(["image", "inspect", "--format={{.Id}}", &name])?.trim().to_owned());
+        ids.push(
+            engine
+                .docker(["image", "inspect", "--format={{.Id}}", &name])?
+                .trim()
+                .to_owned(),
+        );
         registry.push(&engine, &name, &format!("old:v{number}"))?;
         if number != 2 {
             engine.docker(["rmi", &name])?;
@@ -261,7 +294,10 @@ fn old_images_go_but_never_the_one_a_rollback_needs_nor_anybody_elses() -> Resul
     agent.start()?;
     agent.wait_watched()?;
     let there = |number: usize| -> Result<bool> {
-        Ok(engine.try_docker(["image", "inspect", &ids[number - 1]])?.status.success())
+        Ok(engine
+            .try_docker(["image", "inspect", &ids[number - 1]])?
+            .status
+            .success())
     };
     for number in 2..=4 {
         let (code, text) = update(&agent, &reference(number))?;
@@ -273,7 +309,10 @@ fn old_images_go_but_never_the_one_a_rollback_needs_nor_anybody_elses() -> Resul
         ensure!(!there(1)?, "it is still there");
         Ok(())
     })?;
-    ensure!(there(2)? && there(3)? && there(4)?, "the second was here before the agent pulled it");
+    ensure!(
+        there(2)? && there(3)? && there(4)?,
+        "the second was here before the agent pulled it"
+    );
     Ok(())
 }
 

@@ -34,7 +34,10 @@ impl Docker {
     pub fn use_image(&self, image: Option<&Image>) -> Result<(), Error> {
         let spec = match image {
             Some(image) => self.shared.configured.with_image(&image.reference, Some(&image.pin)),
-            None => self.shared.configured.with_image(&self.shared.configured.collator.image, None),
+            None => self
+                .shared
+                .configured
+                .with_image(&self.shared.configured.collator.image, None),
         };
         let mut shared = self.shared.spec.write().unwrap_or_else(PoisonError::into_inner);
         *shared = Arc::new(spec?);

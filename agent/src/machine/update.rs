@@ -136,7 +136,6 @@ struct Running {
     /// Why it is taken back.
     reason: Option<String>,
     /// The pull is under way in this life of the agent.
-    #[serde(skip)]
     ordered: bool,
 }
 
@@ -203,11 +202,7 @@ impl Ledger {
     /// Whether this very image was taken back before; `pin` may be its digest alone.
     fn was_refused(&self, pin: &str) -> bool {
         let refused = |past: &&Past| matches!(past.result, UpdateResult::RolledBack | UpdateResult::Held);
-        let mut pins = self
-            .past
-            .iter()
-            .filter(refused)
-            .filter_map(|past| past.images.as_ref());
+        let mut pins = self.past.iter().filter(refused).filter_map(|past| past.images.as_ref());
         pins.any(|images| images.to.pin.ends_with(pin))
     }
 }

@@ -28,7 +28,11 @@ const STEPS: &[fn(&mut Status)] = &[
     |s| s.host.load1 = None,
     |s| s.ec2 = None,
     |s| s.last_incident = None,
-    |s| s.update.iter_mut().for_each(|u| (u.from, u.reason, u.configured) = (None, None, None)),
+    |s| {
+        s.update
+            .iter_mut()
+            .for_each(|u| (u.from, u.reason, u.configured) = (None, None, None))
+    },
     |s| s.maintenance.iter_mut().for_each(|m| m.reason = None),
     |s| s.names(20),
     |s| s.next = None,

@@ -196,8 +196,8 @@ impl Status {
         cells.extend(u.reason.as_deref().map(clean));
         let mut lines = vec![row("update", &cells)];
         if let Some(configured) = &u.configured {
-            let runs = text(self.collator.image.as_deref());
-            lines.push(row("", &[format!("the configuration says {}, {runs} runs: write that there", clean(configured))]));
+            let advice = "write the image that runs into collator.image, which says";
+            lines.push(row("", &[format!("{advice} {}", clean(configured))]));
         }
         lines
     }

@@ -201,20 +201,28 @@ pub(crate) fn incidents(state_dir: &Path) -> PathBuf {
 
 /// Whether an action answers a fault; what people, configuration and EC2 ask for does not.
 pub(super) fn is_incident(action: &Action) -> bool {
-    !matches!(
-        action.cause(),
-        Cause::Operator
-            | Cause::Update
-            | Cause::SpecChanged
-            | Cause::Missing
-            | Cause::DiskFreed
-            | Cause::Rebalance
-            | Cause::Maintenance
-            | Cause::ScheduledStop
-            | Cause::SpotInterruption
-            | Cause::Termination
-            | Cause::NoticeOver
-    )
+    // The stop before it has kept the evidence.
+    let restores = matches!(
+        action,
+        Action::Start {
+            cause: Cause::UpdateFailed
+        }
+    );
+    !restores
+        && !matches!(
+            action.cause(),
+            Cause::Operator
+                | Cause::Update
+                | Cause::SpecChanged
+                | Cause::Missing
+                | Cause::DiskFreed
+                | Cause::Rebalance
+                | Cause::Maintenance
+                | Cause::ScheduledStop
+                | Cause::SpotInterruption
+                | Cause::Termination
+                | Cause::NoticeOver
+        )
 }
 
 async fn keep(

@@ -30,13 +30,25 @@ fn versions(data: &Path) -> Versions {
         for kind in ["db", "paritydb"].map(|kind| chain.join(kind)) {
             let role = folders(&kind);
             // RocksDB has its parachains' database inside, ParityDB beside.
-            let inside = role.iter().flat_map(|role| [role.join("parachains/db"), role.join("parachains")]);
-            let all: Vec<_> = [kind.clone(), kind.join("parachains")].into_iter().chain(inside).chain(role.clone()).collect();
+            let inside = role
+                .iter()
+                .flat_map(|role| [role.join("parachains/db"), role.join("parachains")]);
+            let all: Vec<_> = [kind.clone(), kind.join("parachains")]
+                .into_iter()
+                .chain(inside)
+                .chain(role.clone())
+                .collect();
             for folder in all {
-                note(&mut found, data, &folder.join("db_version"), |text| Some(text.trim().to_owned()));
-                note(&mut found, data, &folder.join("parachain_db_version"), |text| Some(text.trim().to_owned()));
+                note(&mut found, data, &folder.join("db_version"), |text| {
+                    Some(text.trim().to_owned())
+                });
+                note(&mut found, data, &folder.join("parachain_db_version"), |text| {
+                    Some(text.trim().to_owned())
+                });
                 note(&mut found, data, &folder.join("metadata"), |text| {
-                    text.lines().find_map(|line| line.strip_prefix("version=")).map(|version| version.trim().to_owned())
+                    text.lines()
+                        .find_map(|line| line.strip_prefix("version="))
+                        .map(|version| version.trim().to_owned())
                 });
             }
         }
@@ -91,7 +103,10 @@ mod tests {
             ("chains/t0rn/db/full/db_version", "4\n"),
             ("polkadot/chains/rococo/db/full/db_version", "4"),
             ("polkadot/chains/rococo/db/full/parachains/db/parachain_db_version", "5"),
-            ("polkadot/chains/rococo/paritydb/full/metadata", "version=8\nsalt=abc\nsizes=[1]\n"),
+            (
+                "polkadot/chains/rococo/paritydb/full/metadata",
+                "version=8\nsalt=abc\nsizes=[1]\n",
+            ),
             ("polkadot/chains/rococo/paritydb/parachains/parachain_db_version", "5"),
             ("polkadot/chains/rococo/keystore/db_version", "no"),
             ("chains/t0rn/db/full/metadata", "no version"),
@@ -106,6 +121,9 @@ mod tests {
             ("polkadot/chains/rococo/paritydb/full/metadata", "8"),
             ("polkadot/chains/rococo/paritydb/parachains/parachain_db_version", "5"),
         ];
-        assert_eq!(told, expected.map(|(file, version)| (file.to_owned(), version.to_owned())));
+        assert_eq!(
+            told,
+            expected.map(|(file, version)| (file.to_owned(), version.to_owned()))
+        );
     }
 }

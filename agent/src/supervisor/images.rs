@@ -92,7 +92,10 @@ impl Images {
         let mut newest: Vec<&Known> = self.known.iter().collect();
         newest.sort_by_key(|known| std::cmp::Reverse(known.used_unix_ms));
         // The one that runs counts, whoever brought it.
-        let foreign = self.running.as_ref().is_some_and(|id| newest.iter().all(|k| k.id != *id));
+        let foreign = self
+            .running
+            .as_ref()
+            .is_some_and(|id| newest.iter().all(|k| k.id != *id));
         let old = newest.into_iter().skip(keep.saturating_sub(usize::from(foreign)));
         old.filter(|known| !needed.contains(&known.id) && self.running.as_ref() != Some(&known.id))
             .map(|known| known.id.clone())
@@ -194,7 +197,13 @@ mod tests {
         let mut images = Images::open(Path::new("/nowhere"));
         for (id, at) in ids.iter().zip(1..) {
             let id = (*id).to_owned();
-            images.add(vec![Fetched { reference: id.clone(), id }], at);
+            images.add(
+                vec![Fetched {
+                    reference: id.clone(),
+                    id,
+                }],
+                at,
+            );
         }
         images
     }
@@ -206,7 +215,11 @@ mod tests {
         assert_eq!(images.superfluous(2, &[]), ["b", "a"]);
         assert_eq!(images.superfluous(4, &[]), [""; 0]);
         images.runs("a", 11);
-        assert_eq!(images.superfluous(2, &[]), ["c", "b"], "the one that runs is the newest");
+        assert_eq!(
+            images.superfluous(2, &[]),
+            ["c", "b"],
+            "the one that runs is the newest"
+        );
     }
 
     #[test]

@@ -87,7 +87,12 @@ pub(super) fn status(machine: &Machine, facts: &Facts, config: &Config, clock: &
         reasons,
         collator: status::Collator {
             container: Some(config.collator.container.clone()),
-            image: Some(machine.image().map_or(&config.collator.image, |image| &image.reference).clone()),
+            image: Some(
+                machine
+                    .image()
+                    .map_or(&config.collator.image, |image| &image.reference)
+                    .clone(),
+            ),
             digest: detail.and_then(|d| d.digest.clone()),
             id: detail.map(|d| d.id.clone()),
             state: detail.map(|d| d.status.clone()),

@@ -47,7 +47,9 @@ impl Tally {
         let mut counters = Counters::default();
         counters.restarts.extend(RESTARTS.map(|cause| (cause, 0)));
         counters.incidents.extend(Cause::HEALTH.map(|cause| (cause, 0)));
-        counters.updates.extend(UpdateResult::ALL.iter().map(|result| (*result, 0)));
+        counters
+            .updates
+            .extend(UpdateResult::ALL.iter().map(|result| (*result, 0)));
         for chain in chains {
             let results = Scrape::ALL.iter().map(|result| ((chain, *result), 0));
             counters.scrapes.extend(results);

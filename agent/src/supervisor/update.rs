@@ -29,13 +29,18 @@ impl Supervisor {
 
     /// Why a command is not even shown to the core.
     pub(super) fn declines(&self, command: &Command) -> Option<String> {
-        let unsaved = self.facts.unsaved.as_ref().filter(|_| matches!(command, Command::Update { .. }))?;
+        let unsaved = self
+            .facts
+            .unsaved
+            .as_ref()
+            .filter(|_| matches!(command, Command::Update { .. }))?;
         Some(format!("an update that is interrupted would be forgotten: {unsaved}"))
     }
 
     /// An update changes nothing that is not on disk first.
     pub(super) fn is_unsafe(&self, action: &Action) -> Option<String> {
-        let forward = matches!(action, Action::Stop { .. } | Action::Start { .. }) && action.cause() == crate::machine::Cause::Update;
+        let forward = matches!(action, Action::Stop { .. } | Action::Start { .. })
+            && action.cause() == crate::machine::Cause::Update;
         self.facts.unsaved.clone().filter(|_| forward)
     }
 

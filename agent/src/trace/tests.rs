@@ -351,6 +351,14 @@ fn event() -> impl Strategy<Value = Event> {
         Just(Event::Operator(Command::Stop)),
         Just(Event::Operator(Command::Start)),
         Just(Event::Operator(Command::Resume)),
+        any::<(String, bool)>().prop_map(|(image, automatic)| Event::Operator(Command::Update { image, automatic })),
+        any::<[String; 4]>().prop_map(|[a, b, c, d]| {
+            let image = |reference, pin| crate::event::Image { reference, pin };
+            let (from, to) = (image(a, b), image(c, d));
+            Event::Pulled(Ok(crate::event::Images { from, to }))
+        }),
+        any::<String>().prop_map(|error| Event::Pulled(Err(error))),
+        any::<std::collections::BTreeMap<String, String>>().prop_map(Event::Databases),
         (container_event(), any::<Option<i64>>())
             .prop_map(|(container, at)| Event::Finished(Outcome::Done { container, at })),
         (any::<String>(), kind).prop_map(|(error, kind)| Event::Finished(Outcome::Failed { error, kind })),

@@ -1,7 +1,9 @@
 //! A node under the core's eyes.
 
 use super::witness::Witness;
-use crate::event::{Chain, Command, Container, Event, Exit, Failure, HostFacts, Outcome, Sample, ScrapeError, Time, Versions};
+use crate::event::{
+    Chain, Command, Container, Event, Exit, Failure, HostFacts, Outcome, Sample, ScrapeError, Time, Versions,
+};
 use crate::machine::{Action, Cause, Health, Machine, Phase, Policy};
 
 /// One chain as its exporter tells it.
@@ -230,10 +232,7 @@ impl Rig {
 
     fn carry_out(&mut self, action: &Action) {
         match (action, self.failing) {
-            (
-                Action::Notify { .. } | Action::Judged { .. } | Action::Pull { .. } | Action::Updated { .. },
-                _,
-            ) => {}
+            (Action::Notify { .. } | Action::Judged { .. } | Action::Pull { .. } | Action::Updated { .. }, _) => {}
             (_, Some(kind)) => self.fails(kind),
             (_, None) => self.achieve(action),
         }
@@ -349,9 +348,7 @@ impl Rig {
     /// What was done to the container, oldest first.
     pub(super) fn deeds(&self) -> Vec<Action> {
         let deeds = self.log.iter().map(|(_, a)| a.clone());
-        deeds
-            .filter(is_deed)
-            .collect()
+        deeds.filter(is_deed).collect()
     }
 
     /// How many seconds after `since` each deed came.
@@ -386,7 +383,7 @@ impl Rig {
 }
 
 /// Whether it does something to the container.
-fn is_deed(action: &Action) -> bool {
+pub(super) fn is_deed(action: &Action) -> bool {
     !matches!(
         action,
         Action::Notify { .. } | Action::Judged { .. } | Action::Pull { .. } | Action::Updated { .. }

@@ -48,7 +48,11 @@ impl Machine {
             return;
         };
         let before = std::mem::replace(&mut running.probation.watched, watched.then_some(now));
-        if let Some(passed) = before.filter(|_| watched).map(|before| now.since(before)).filter(|t| *t <= gap) {
+        if let Some(passed) = before
+            .filter(|_| watched)
+            .map(|before| now.since(before))
+            .filter(|t| *t <= gap)
+        {
             running.probation.observed += passed;
         }
     }

@@ -33,7 +33,12 @@ impl Machine {
         }
         let host = &state.host;
         let low = |free: u64| free < self.policy.disk_floor.saturating_add(self.policy.disk_floor / 2);
-        if state.disk_stop || host.disk_free_bytes.filter(|_| host.disk_total_bytes != Some(0)).is_some_and(low) {
+        if state.disk_stop
+            || host
+                .disk_free_bytes
+                .filter(|_| host.disk_total_bytes != Some(0))
+                .is_some_and(low)
+        {
             return Some("the disk has no room for another image: free or add space".to_owned());
         }
         if state.conflict.is_some() {
@@ -79,13 +84,19 @@ impl Machine {
         }
         if let Some(running) = &mut ledger.running {
             running.probation.watched = None;
+            running.ordered = false;
         }
     }
 
     /// The operator stops the collator: what has not begun does not begin.
     pub(in crate::machine) fn drop_update(&mut self, now: Time, actions: &mut Vec<Action>) {
         if matches!(self.state.update.step(), Some(Step::Pulling | Step::Stopping)) {
-            self.close_update(now, UpdateResult::Failed, Some("stopped by an operator".to_owned()), actions);
+            self.close_update(
+                now,
+                UpdateResult::Failed,
+                Some("stopped by an operator".to_owned()),
+                actions,
+            );
         }
     }
 
@@ -117,12 +128,16 @@ impl Machine {
         let refused = self.state.update.was_refused(&images.to.pin);
         let window = self.policy.windows.stall_after;
         let verdicts = self.verdicts(now);
+        // Not for so long that a verdict says so, but as things are going.
+        let isolated = |tracker: &Tracker| {
+            tracker.sample().is_some_and(|sample| sample.peers == Some(0)) && !tracker.progressing(window / 2)
+        };
         let moving = |(chain, tracker): (&Chain, &Tracker)| {
             let well = matches!(verdicts.of(*chain), Verdict::Syncing | Verdict::Synced);
-            (well && tracker.progressing(window)).then_some(*chain)
+            (well && tracker.progressing(window) && !isolated(tracker)).then_some(*chain)
         };
         let moved_before = self.state.trackers.iter().filter_map(moving).collect();
-        let was_isolated = verdicts.iter().any(|(_, verdict)| verdict == Verdict::Isolated);
+        let was_isolated = self.state.trackers.values().any(isolated);
         let Some(running) = &mut self.state.update.running else {
             return;
         };
@@ -180,7 +195,12 @@ impl Machine {
                 ledger.pin(to);
                 self.make_way();
             }
-            (Step::RollingBack, Action::Stop { cause: Cause::UpdateFailed }) if down => {
+            (
+                Step::RollingBack,
+                Action::Stop {
+                    cause: Cause::UpdateFailed,
+                },
+            ) if down => {
                 if running.has_migrated() {
                     let reason = running.reason.clone();
                     self.state.hold = Some(Cause::DatabaseMigrated);
@@ -190,7 +210,12 @@ impl Machine {
                 ledger.pin(from);
                 self.make_way();
             }
-            (Step::Restoring, Action::Start { cause: Cause::UpdateFailed }) => {
+            (
+                Step::Restoring,
+                Action::Start {
+                    cause: Cause::UpdateFailed,
+                },
+            ) => {
                 let reason = running.reason.clone();
                 self.close_update(now, UpdateResult::RolledBack, reason, actions);
             }
@@ -213,6 +238,8 @@ impl Machine {
         }
         match (self.state.update.step(), action) {
             (Some(Step::Stopping), Action::Stop { cause: Cause::Update }) => {
+                // Nothing more is tried, and everything else goes on.
+                (self.state.last_failure, self.state.next_start) = (None, None);
                 self.close_update(now, UpdateResult::Failed, Some(reason), actions);
             }
             (Some(Step::Starting), Action::Start { cause: Cause::Update }) => {
