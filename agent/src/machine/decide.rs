@@ -28,8 +28,9 @@ impl Machine {
             Desired::StoppedByPerson => return None,
             Desired::Running => {}
         }
-        if let Some(decided) = self.decide_update() {
-            return decided;
+        let of_update = self.decide_update();
+        if of_update.is_some() {
+            return of_update;
         }
         let state = &self.state;
         let held_back = state.hold.is_some() || state.disk_stop || state.crash_loop;

@@ -31,7 +31,7 @@ const STEPS: &[fn(&mut Status)] = &[
     |s| {
         s.update
             .iter_mut()
-            .for_each(|u| (u.from, u.reason, u.configured) = (None, None, None))
+            .for_each(|u| (u.from, u.reason, u.configured) = (None, None, None));
     },
     |s| s.maintenance.iter_mut().for_each(|m| m.reason = None),
     |s| s.names(20),

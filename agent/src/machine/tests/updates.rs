@@ -332,7 +332,7 @@ fn what_is_stopped_paused_or_about_to_end_is_not_updated() {
                 rig.event(Event::Ec2(Some(Notice {
                     kind: NoticeKind::Termination,
                     seconds: None,
-                })))
+                })));
             },
             "the auto scaling group",
         ),
@@ -341,7 +341,7 @@ fn what_is_stopped_paused_or_about_to_end_is_not_updated() {
                 rig.event(Event::Host(crate::event::HostFacts {
                     disk_free_bytes: Some(1),
                     ..healthy_host()
-                }))
+                }));
             },
             "no room",
         ),

@@ -1,5 +1,7 @@
 //! One step of an update after the other.
 
+use std::collections::BTreeSet;
+
 use super::super::{Action, Cause, Desired, Machine, Seen};
 use super::{Ledger, Past, Pinned, Probation, Running, Step, UpdateResult};
 use crate::event::{Chain, Failure, Image, Images, Time, Versions};
@@ -66,7 +68,7 @@ impl Machine {
             images: None,
             before: None,
             read: None,
-            moved_before: Default::default(),
+            moved_before: BTreeSet::default(),
             was_isolated: false,
             probation: Probation::default(),
             reason: None,
@@ -155,7 +157,7 @@ impl Machine {
     }
 
     /// What an update wants done now; `None` leaves the collator to everything else that looks after it.
-    pub(in crate::machine) fn decide_update(&mut self) -> Option<Option<Action>> {
+    pub(in crate::machine) fn decide_update(&mut self) -> Option<Action> {
         let state = &mut self.state;
         let (action, waits) = match state.update.step()? {
             Step::Pulling | Step::Probation => return None,
@@ -163,7 +165,7 @@ impl Machine {
             Step::Starting => (Action::Start { cause: Cause::Update }, false),
             Step::RollingBack => {
                 let cause = Cause::UpdateFailed;
-                return Some(Some(Action::Stop { cause }));
+                return Some(Action::Stop { cause });
             }
             Step::Restoring => {
                 let cause = Cause::UpdateFailed;
@@ -177,7 +179,7 @@ impl Machine {
             state.next_start = None;
             state.attempts = state.attempts.saturating_add(1);
         }
-        Some(Some(action))
+        Some(action)
     }
 
     /// An action is done: the step that it belonged to as well.
