@@ -4,44 +4,44 @@ use super::rig::*;
 use crate::event::{Command, Event, Failure, Image, Images, Notice, NoticeKind, ScrapeError, Versions};
 use crate::machine::{Action, Cause, Health, Phase, Step, UpdateResult};
 
-const NEW: &str = "org/node:v2";
+pub(super) const NEW: &str = "org/node:v2";
 
-fn image(reference: &str) -> Image {
+pub(super) fn image(reference: &str) -> Image {
     Image {
         reference: reference.to_owned(),
         pin: format!("{reference}@sha256:pin"),
     }
 }
 
-fn images() -> Images {
+pub(super) fn images() -> Images {
     Images {
         from: image("org/node:v1"),
         to: image(NEW),
     }
 }
 
-fn version(version: &str) -> Versions {
+pub(super) fn version(version: &str) -> Versions {
     [("chains/t0rn/db/full/db_version".to_owned(), version.to_owned())].into()
 }
 
-fn stop(cause: Cause) -> Action {
+pub(super) fn stop(cause: Cause) -> Action {
     Action::Stop { cause }
 }
 
 impl Rig {
-    fn asks(&mut self) {
+    pub(super) fn asks(&mut self) {
         self.command(Command::Update {
             image: NEW.to_owned(),
             automatic: false,
         });
     }
 
-    fn pulled(&mut self) {
+    pub(super) fn pulled(&mut self) {
         self.event(Event::Pulled(Ok(images())));
     }
 
     /// The new image runs, and is on probation.
-    fn on_probation() -> Self {
+    pub(super) fn on_probation() -> Self {
         let mut rig = Self::synced();
         rig.databases = version("4");
         rig.asks();
@@ -52,21 +52,21 @@ impl Rig {
         rig
     }
 
-    fn step(&self) -> Option<Step> {
+    pub(super) fn step(&self) -> Option<Step> {
         self.machine.update().map(|update| update.step)
     }
 
-    fn result(&self) -> Option<UpdateResult> {
+    pub(super) fn result(&self) -> Option<UpdateResult> {
         assert_eq!(self.machine.update(), None);
         self.machine.past_updates().next_back().map(|past| past.result)
     }
 
-    fn reason(&self) -> String {
+    pub(super) fn reason(&self) -> String {
         let past = self.machine.past_updates().next_back().unwrap();
         past.reason.clone().unwrap_or_default()
     }
 
-    fn runs(&self) -> Option<&str> {
+    pub(super) fn runs(&self) -> Option<&str> {
         self.machine.image().map(|image| image.reference.as_str())
     }
 }
@@ -361,166 +361,6 @@ fn what_is_stopped_paused_or_about_to_end_is_not_updated() {
 }
 
 #[test]
-fn a_pause_lets_the_step_under_way_end_and_stops_the_clock_of_the_probation() {
-    let mut rig = Rig::synced();
-    rig.asks();
-    rig.command(pause(HOUR));
-    rig.pulled();
-    rig.run(30 * MINUTE);
-    assert_eq!((rig.step(), rig.deeds()), (Some(Step::Stopping), vec![]));
-    rig.command(Command::Resume);
-    assert_eq!(rig.deeds(), [stop(Cause::Update), start(Cause::Update)]);
-    rig.run(5 * MINUTE);
-    rig.command(pause(HOUR));
-    rig.run(30 * MINUTE);
-    assert_eq!(rig.step(), Some(Step::Probation));
-    rig.command(Command::Resume);
-    rig.run(4 * MINUTE);
-    assert_eq!(rig.step(), Some(Step::Probation));
-    rig.run(2 * MINUTE);
-    assert_eq!(rig.result(), Some(UpdateResult::Done));
-}
-
-#[test]
-fn a_stop_gives_up_what_has_not_begun_and_lets_the_rest_wait_for_start() {
-    let mut rig = Rig::synced();
-    rig.asks();
-    rig.command(Command::Stop);
-    assert_eq!((rig.result(), rig.runs()), (Some(UpdateResult::Failed), None));
-    rig.pulled();
-    assert_eq!((rig.deeds(), rig.runs()), (vec![stop(Cause::Operator)], None));
-
-    let mut rig = Rig::on_probation();
-    rig.command(Command::Stop);
-    rig.run(DAY);
-    assert_eq!(
-        (rig.step(), rig.deeds()),
-        (Some(Step::Probation), vec![stop(Cause::Operator)])
-    );
-    rig.command(Command::Start);
-    rig.run(11 * MINUTE);
-    assert_eq!((rig.result(), rig.runs()), (Some(UpdateResult::Done), Some(NEW)));
-}
-
-#[test]
-fn an_announced_end_of_the_instance_outranks_an_update_and_the_next_start_finishes_it() {
-    let mut rig = Rig::synced();
-    rig.asks();
-    let kind = NoticeKind::SpotInterruption;
-    rig.event(Event::Ec2(Some(Notice {
-        kind,
-        seconds: Some(120),
-    })));
-    rig.pulled();
-    rig.run(MINUTE);
-    assert_eq!(rig.deeds().len(), 1);
-    assert_eq!((rig.step(), rig.runs()), (Some(Step::Stopping), None));
-    rig.event(Event::Ec2(None));
-    rig.run(11 * MINUTE);
-    assert_eq!(rig.deeds()[1..], [stop(Cause::Update), start(Cause::Update)]);
-    assert_eq!(rig.result(), Some(UpdateResult::Done));
-}
-
-/// The agent is killed before what it decided was done, and again after; what Docker then has is one of two things.
-#[test]
-fn a_kill_at_any_step_is_finished_or_taken_back_by_the_next_agent() {
-    for step in Step::ALL {
-        for done in [false, true] {
-            let mut rig = Rig::synced();
-            rig.databases = version("4");
-            rig.asks();
-            rig.obeys = false;
-            if *step != Step::Pulling {
-                rig.pulled();
-                if *step != Step::Stopping {
-                    rig.event(Event::Databases(version("4")));
-                    rig.done(ended());
-                }
-                if matches!(step, Step::Probation | Step::RollingBack | Step::Restoring) {
-                    rig.runs_now();
-                }
-                if matches!(step, Step::RollingBack | Step::Restoring) {
-                    rig.run(5);
-                    rig.exits(1, &[]);
-                }
-                if *step == Step::Restoring {
-                    rig.event(Event::Databases(version("4")));
-                    rig.done(ended());
-                }
-            }
-            assert_eq!(rig.step(), Some(*step));
-            rig.agent_dies(10);
-            rig.obeys = true;
-            // The last order reached Docker, or it did not.
-            let up = match step {
-                Step::Pulling | Step::Probation => true,
-                Step::Stopping | Step::RollingBack => !done,
-                Step::Starting | Step::Restoring => done,
-            };
-            if up {
-                rig.run = rig.wall() - 1;
-                rig.container(running(rig.run));
-            } else {
-                rig.container(ended());
-            }
-            if *step == Step::Pulling {
-                rig.pulled();
-            }
-            rig.run(12 * MINUTE);
-            let back = matches!(step, Step::RollingBack | Step::Restoring);
-            let (result, runs) = if back {
-                (UpdateResult::RolledBack, "org/node:v1")
-            } else {
-                (UpdateResult::Done, NEW)
-            };
-            assert_eq!(
-                (rig.result(), rig.runs()),
-                (Some(result), Some(runs)),
-                "{step:?} {done}"
-            );
-            rig.expect(Phase::Synced, Health::Ok);
-        }
-    }
-}
-
-#[test]
-fn docker_going_away_in_the_middle_is_waited_for() {
-    let mut rig = Rig::synced();
-    rig.asks();
-    rig.obeys = false;
-    rig.pulled();
-    rig.fails(Failure::DockerUnreachable);
-    rig.run(MINUTE);
-    assert_eq!(rig.step(), Some(Step::Stopping));
-    rig.obeys = true;
-    rig.event(Event::Docker { reachable: true });
-    rig.container(running(rig.run));
-    rig.run(11 * MINUTE);
-    assert_eq!(rig.result(), Some(UpdateResult::Done));
-}
-
-#[test]
-fn a_configuration_with_another_image_wins_over_an_update() {
-    for finished in [true, false] {
-        let mut rig = Rig::on_probation();
-        if finished {
-            rig.run(11 * MINUTE);
-        }
-        rig.agent_dies(10);
-        assert_eq!(rig.runs(), Some(NEW), "the same configuration");
-        rig.machine.policy.image = "org/node:v3".to_owned();
-        rig.agent_dies(10);
-        assert_eq!(rig.runs(), None);
-        let expected = if finished {
-            UpdateResult::Done
-        } else {
-            UpdateResult::Superseded
-        };
-        assert_eq!(rig.result(), Some(expected));
-    }
-}
-
-#[test]
 fn an_image_that_was_taken_back_is_not_taken_again_by_itself() {
     let mut rig = Rig::on_probation();
     rig.exits(1, &[]);
@@ -541,15 +381,7 @@ fn ten_updates_are_remembered() {
     assert_eq!(rig.machine.past_updates().count(), 10);
 }
 
-impl Rig {
-    fn runs_now(&mut self) {
-        self.run = self.wall();
-        self.up = true;
-        self.done(running(self.run));
-    }
-}
-
-fn ended() -> crate::event::Container {
+pub(super) fn ended() -> crate::event::Container {
     crate::event::Container::Exited {
         at: None,
         exit: crate::event::Exit::default(),
