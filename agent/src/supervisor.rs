@@ -237,6 +237,7 @@ impl Supervisor {
         };
         supervisor.facts.last_incident = actions::last_incident(&supervisor.config.agent.state_dir);
         supervisor.adopt_image();
+        supervisor.say_which_image();
         supervisor.publish();
         supervisor.start_rounds()?;
         supervisor.start_asking();

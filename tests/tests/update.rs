@@ -316,6 +316,43 @@ fn old_images_go_but_never_the_one_a_rollback_needs_nor_anybody_elses() -> Resul
     Ok(())
 }
 
+#[test]
+fn a_tag_that_moves_is_followed_when_that_is_wanted_and_a_bad_image_is_not_tried_twice() -> Result<()> {
+    let engine = Engine::shared()?;
+    let registry = Registry::start()?;
+    let push = |name: &str, flags: &[&str]| -> Result<String> {
+        let image = image::variant(&engine, &format!("t0rn-sim-auto-{name}:v1"), flags)?;
+        registry.push(&engine, &image, "auto:stable")
+    };
+    let first = push("first", &[])?;
+    let mut agent = Agent::new(&engine, "auto", &SYNCING)?;
+    for (key, value) in [("update.probation", "4s"), ("update.check_every", "2s")] {
+        agent.set(key, value)?;
+    }
+    agent.set("update.auto", true)?;
+    agent.set("collator.registry_auth", registry.auth_file())?;
+    agent.set("collator.image", format!("{}/auto:stable", registry.host()))?;
+    agent.start()?;
+    agent.wait_watched()?;
+    let runs = |digest: &str| -> Result<()> {
+        let status = agent.wait_for("that digest", SOON, |s| s["collator"]["digest"] == digest)?;
+        ensure!(status["update"]["configured"].is_null(), "{status}");
+        Ok(())
+    };
+    runs(&first)?;
+    push("bad", &["--sim-fault", r#"{"do": "crash", "after_seconds": 1}"#])?;
+    agent.wait_for("a rollback", SOON, |s| s["update"]["result"] == "rolled_back")?;
+    runs(&first)?;
+    agent.wait_watched()?;
+    let run = agent.run_id()?;
+    agent.stays(&run, Duration::from_secs(6))?;
+    let good = push("good", &["--sim-peers", "9"])?;
+    agent.wait_for("an update", SOON, |s| s["update"]["result"] == "done")?;
+    runs(&good)?;
+    agent.starts()?;
+    Ok(())
+}
+
 /// A small file system of its own.
 struct Tmpfs(tempfile::TempDir);
 

@@ -279,7 +279,7 @@ fn update(mut section: Section) -> Update {
     Update {
         auto: section.read("auto", boolean).unwrap_or(false),
         check_every: section
-            .read("check_every", duration(MINUTE, 30 * DAY))
+            .read("check_every", duration(SECOND, 30 * DAY))
             .unwrap_or(6 * HOUR),
         probation: section
             .read("probation", duration(SECOND, 7 * DAY))

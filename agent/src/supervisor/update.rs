@@ -27,6 +27,22 @@ impl Supervisor {
         self.image = image.cloned();
     }
 
+    /// The operator's last word counts.
+    pub(super) fn say_which_image(&self) {
+        let configured = &self.config.collator.image;
+        if let Some(image) = self.machine.image() {
+            info!(image = image.reference, configured, "an update is in force");
+        } else if let Some(past) = self.machine.past_updates().next_back()
+            && past.result.is_success()
+            && past.image != *configured
+        {
+            info!(
+                updated = past.image,
+                configured, "the configuration wins over the last update"
+            );
+        }
+    }
+
     /// Why a command is not even shown to the core.
     pub(super) fn declines(&self, command: &Command) -> Option<String> {
         let unsaved = self
