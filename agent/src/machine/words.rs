@@ -61,6 +61,15 @@ impl Machine {
             }
             Cause::Operator if state.desired == Desired::Running => "an operator asked for it".to_owned(),
             Cause::Update | Cause::UpdateFailed => self.explain_update(),
+            Cause::DatabaseMigrated => {
+                let last = self.past_updates().next_back().and_then(|past| past.images.as_ref());
+                let old = last.map_or("REF", |images| images.from.reference.as_str());
+                format!(
+                    "{}: restore the chain data from a snapshot, then t0rn-agent update --image {old}; or update to a \
+                     newer image; t0rn-agent start tries this one again",
+                    sentence(cause)
+                )
+            }
             Cause::NoCollation => {
                 let limit = self.policy.no_collation_after.unwrap_or_default();
                 format!(
@@ -202,9 +211,7 @@ fn sentence(cause: Cause) -> &'static str {
              t0rn-agent start"
         }
         Cause::DatabaseMigrated => {
-            "the update failed and had changed the database already, so the old image cannot read it: restore the chain \
-             data from a snapshot and write the old image into the configuration, or update to a newer image; \
-             t0rn-agent start tries this one again"
+            "the update failed and had changed the database already, so the old image cannot read it"
         }
         Cause::Update => "the image is updated",
         Cause::UpdateFailed => "an update failed",

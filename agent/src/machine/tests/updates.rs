@@ -254,6 +254,48 @@ fn a_migrated_database_keeps_a_failed_image_down_with_the_cure() {
 }
 
 #[test]
+fn with_the_data_restored_an_update_to_the_old_image_is_the_way_back() {
+    let mut rig = Rig::on_probation();
+    rig.databases = version("5");
+    rig.run(5);
+    rig.exits(1, &[]);
+    let cure = rig.machine.explain(Cause::DatabaseMigrated);
+    assert!(cure.contains("t0rn-agent update --image org/node:v1"), "{cure}");
+    rig.databases = version("4");
+    rig.command(Command::Update {
+        image: "org/node:v1".to_owned(),
+        automatic: false,
+    });
+    let Images { from, to } = images();
+    rig.event(Event::Pulled(Ok(Images { from: to, to: from })));
+    rig.run(11 * MINUTE);
+    assert_eq!(
+        (rig.result(), rig.runs()),
+        (Some(UpdateResult::Done), Some("org/node:v1"))
+    );
+    rig.expect(Phase::Synced, Health::Ok);
+}
+
+#[test]
+fn a_name_that_means_another_image_by_now_does_not_bring_it_in_by_the_back_door() {
+    let mut rig = Rig::synced();
+    rig.asks();
+    rig.failing = Some(Failure::Other);
+    let from = Image {
+        pin: "org/node@sha256:old".to_owned(),
+        ..image(NEW)
+    };
+    rig.event(Event::Pulled(Ok(Images {
+        from: from.clone(),
+        to: image(NEW),
+    })));
+    assert_eq!(
+        (rig.result(), rig.machine.image()),
+        (Some(UpdateResult::Failed), Some(&from))
+    );
+}
+
+#[test]
 fn a_database_that_told_nothing_before_and_does_now_counts_as_migrated_and_one_that_never_told_does_not() {
     for (before, after, result) in [
         (Versions::new(), version("5"), UpdateResult::Held),

@@ -283,6 +283,13 @@ impl Machine {
         actions: &mut Vec<Action>,
     ) {
         let ledger = &mut self.state.update;
+        let images = ledger.running.as_ref().and_then(|running| running.images.clone());
+        // The name means the new image on this host by now: a container made anew would be made from that.
+        if let Some(Images { from, to }) = images.filter(|_| result == UpdateResult::Failed)
+            && from.reference == to.reference
+        {
+            ledger.pin(from);
+        }
         if let Some(running) = ledger.running.take() {
             ledger.remember(running.over(now, result, reason));
             actions.push(Action::Updated { result });
