@@ -7,6 +7,7 @@ mod live;
 mod status;
 #[cfg(test)]
 mod tests;
+mod update;
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -150,6 +151,23 @@ Examples:
     /// End a pause, and let the agent try again what it had given up
     #[command(after_help = "Example:\n  t0rn-agent resume")]
     Resume,
+    /// Run another image of the collator, and take it back when it does no good
+    #[command(after_help = "\
+The image is pulled first; then the collator is stopped cleanly and started from it, and watched for
+`update.probation`. An image that fails is taken back, unless it has changed the database already.
+Exit codes with --wait: 0 it runs, 1 it does not.
+
+Examples:
+  t0rn-agent update --image 3h4xx/t0rn-collator:v1.2.0-rc.5
+  t0rn-agent update --image 3h4xx/t0rn-collator:v1.2.0-rc.5 --wait")]
+    Update {
+        /// NAME:TAG or NAME@sha256:…
+        #[arg(long, value_name = "REF", value_parser = image)]
+        image: String,
+        /// Until it is over, with a line for each step
+        #[arg(long)]
+        wait: bool,
+    },
     /// What the agent did, why, and whether it helped
     #[command(after_help = "\
 Examples:
@@ -303,6 +321,7 @@ impl Cli {
                 self.tell(command, out).await?;
             }
             Subcommands::Resume => self.tell(Command::Resume, out).await?,
+            Subcommands::Update { image, wait } => return self.update(image, *wait, out).await,
             Subcommands::Check { json } => {
                 let report = check::run(&self.load_for_agent()?).await;
                 let text = if *json {
@@ -442,6 +461,10 @@ fn pause_time(text: &str) -> Result<Duration, String> {
     let time = time.ok().and_then(|time| Duration::try_from(time).ok());
     time.filter(|t| (Duration::from_secs(1)..=PAUSE_MAX).contains(t))
         .ok_or_else(|| "give a time from 1s to 30d, such as 45m, 2h or 1h30m".to_owned())
+}
+
+fn image(text: &str) -> Result<String, String> {
+    config::parse_image(text).map_err(|invalid| format!("{}; {}", invalid.found, invalid.remedy))
 }
 
 fn reason(text: &str) -> Result<String, String> {

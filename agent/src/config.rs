@@ -49,6 +49,7 @@ pub struct Config {
     pub metrics: Metrics,
     pub notify: Notify,
     pub ec2: Ec2,
+    pub update: Update,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -195,6 +196,18 @@ pub struct Ec2 {
     pub imds: String,
     /// Name of the auto scaling group's termination hook that is answered; `None` is none.
     pub lifecycle_hook: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Update {
+    /// Whether a new image under the same name is taken without anybody asking.
+    pub auto: bool,
+    /// How often the registry is asked for one.
+    pub check_every: Duration,
+    /// Observed time until a new image is believed.
+    pub probation: Duration,
+    /// Images of the collator that stay on the host, the running one included.
+    pub keep_images: u32,
 }
 
 impl Config {

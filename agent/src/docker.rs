@@ -6,7 +6,7 @@
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use bollard::errors::Error as EngineError;
@@ -24,11 +24,13 @@ mod lifecycle;
 mod lines;
 mod spec;
 mod stats;
+mod update;
 mod watch;
 
 pub use self::error::{Error, ImageFault};
 pub use self::image::ImageSource;
 pub use self::inspection::{Detail, Inspection};
+pub use self::update::Fetched;
 pub use self::watch::Notice;
 
 /// The oldest minor version of the engine's API (1.x) that has all we ask for: Docker 20.10.
@@ -73,12 +75,16 @@ impl Default for Limits {
 #[derive(Debug)]
 struct Shared {
     socket: String,
-    spec: Spec,
+    configured: Arc<Spec>,
+    /// What is to run: another than configured when an update changed the image.
+    spec: RwLock<Arc<Spec>>,
     /// Minor version of the API that was agreed on; 0 before.
     api: AtomicUsize,
     /// The engine may not give the container as many file descriptors as configured.
     nofile_refused: AtomicBool,
     usage: Mutex<Option<Usage>>,
+    /// Images that were not here before a pull.
+    fetched: Mutex<Vec<Fetched>>,
 }
 
 impl Docker {
@@ -90,12 +96,15 @@ impl Docker {
             path: config.agent.docker.clone(),
             reason: "not UTF-8; correct agent.docker".to_owned(),
         })?;
+        let configured = Arc::new(Spec::new(config)?);
         let shared = Shared {
             socket: socket.trim_start_matches("unix://").to_owned(),
-            spec: Spec::new(config)?,
+            spec: RwLock::new(Arc::clone(&configured)),
+            configured,
             api: AtomicUsize::new(0),
             nofile_refused: AtomicBool::new(false),
             usage: Mutex::new(None),
+            fetched: Mutex::default(),
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -111,8 +120,8 @@ impl Docker {
     }
 
     /// The hash of what the configuration asks for, as the container's label carries it.
-    pub fn spec_hash(&self) -> &str {
-        &self.shared.spec.hash
+    pub fn spec_hash(&self) -> String {
+        self.spec().hash.clone()
     }
 
     /// The version of the engine's API that is spoken with it, such as `1.41`: the newest that both know.
@@ -147,8 +156,8 @@ impl Docker {
         Ok(format!("1.{agreed}"))
     }
 
-    fn spec(&self) -> &Spec {
-        &self.shared.spec
+    fn spec(&self) -> Arc<Spec> {
+        Arc::clone(&self.shared.spec.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn limits(&self) -> &Limits {

@@ -4,6 +4,7 @@
 //! `replay`, so an event carries only what the core may decide on.
 
 mod notice;
+mod update;
 
 use std::ops::{Add, Sub};
 use std::time::Duration;
@@ -29,6 +30,7 @@ macro_rules! named {
 }
 pub(crate) use named;
 pub use notice::{Notice, NoticeKind};
+pub use update::{Image, Images, Versions};
 
 /// A point on the agent's own clock, in milliseconds since that clock began.
 ///
@@ -223,11 +225,22 @@ named! {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
 pub enum Command {
-    Restart { reason: String },
+    Restart {
+        reason: String,
+    },
     Stop,
     Start,
-    Pause { seconds: u64, reason: String },
+    Pause {
+        seconds: u64,
+        reason: String,
+    },
     Resume,
+    Update {
+        image: String,
+        /// Nobody asked: the registry has a new image under the same name.
+        #[serde(default)]
+        automatic: bool,
+    },
 }
 
 /// How an action of ours ended.
@@ -283,5 +296,9 @@ pub enum Event {
     /// A deadline passed; nothing else happened.
     Tick,
     Operator(Command),
+    /// The image of an update is here and was looked at, or why not.
+    Pulled(Result<Images, String>),
+    /// What the databases say while the collator is stopped in the course of an update.
+    Databases(Versions),
     Finished(Outcome),
 }

@@ -20,6 +20,8 @@
 //!                      └── called off ◀─┴── Stop within the time left (EC2 takes the instance)
 //! ```
 //!
+//! An update takes it over in between, see [`update`].
+//!
 //! Every action is executed one at a time and comes back as [`Event::Finished`].
 
 mod collation;
@@ -34,6 +36,7 @@ mod report;
 mod step;
 #[cfg(test)]
 mod tests;
+mod update;
 mod view;
 mod words;
 
@@ -48,6 +51,7 @@ use collation::Collation;
 pub use cure::Cures;
 pub use policy::Policy;
 pub use report::{Health, Next, Phase, Problem};
+pub use update::{Past, Progress, Step, UpdateResult};
 
 /// What Docker needs beyond the collator's own stop timeout to kill it and to clean up.
 const STOP_MARGIN: Duration = Duration::from_secs(30);
@@ -72,6 +76,10 @@ pub enum Action {
     Notify { cause: Cause, over: bool },
     /// The last action for this cause has shown whether it helped.
     Judged { cause: Cause, helped: bool },
+    /// Have the image of an update, and look at it, beside everything else.
+    Pull { image: String },
+    /// An update is over.
+    Updated { result: UpdateResult },
 }
 
 named! {
@@ -104,6 +112,10 @@ named! {
         BakedChain = "baked_chain",
         BakedDatabase = "baked_database",
         BakedNewer = "baked_newer",
+        DatabaseMigrated = "database_migrated",
+        // updates
+        Update = "update",
+        UpdateFailed = "update_failed",
         // conditions
         DiskFull = "disk_full",
         DiskFreed = "disk_freed",
@@ -145,6 +157,11 @@ impl From<Conflict> for Cause {
 impl Cause {
     /// The causes that a health restart is spent on.
     pub const HEALTH: [Self; 4] = [Self::Frozen, Self::Isolated, Self::Stalled, Self::NoExporter];
+
+    /// Whether it is a step of an update, there or back.
+    pub fn is_of_update(self) -> bool {
+        matches!(self, Self::Update | Self::UpdateFailed)
+    }
 }
 
 /// Whether the collator is wanted running.
@@ -286,6 +303,8 @@ pub struct State {
     heard_at: Option<i64>,
     #[serde(default)]
     notice: Option<notice::Standing>,
+    #[serde(default)]
+    update: update::Ledger,
 }
 
 /// The pure core.
@@ -342,6 +361,7 @@ impl Machine {
             restart_owed: false,
             heard_at: None,
             notice: None,
+            update: update::Ledger::default(),
         };
         Self { policy, state }
     }
@@ -374,6 +394,7 @@ impl Machine {
             state.echo_until = Some(state.now + policy.stop_timeout + STOP_MARGIN);
         }
         let mut machine = Self { policy, state };
+        machine.resume_update();
         machine.forget_windows();
         machine
     }

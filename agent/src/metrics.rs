@@ -89,6 +89,12 @@ fn judgement(page: &mut Page, snapshot: &Snapshot) {
         ["cause"],
         snapshot.counters.incidents.iter().map(|(c, n)| ([c.name()], Some(*n))),
     );
+    page.counter(
+        "t0rn_agent_updates_total",
+        "Updates of the collator's image that are over, since the agent started.",
+        ["result"],
+        snapshot.counters.updates.iter().map(|(r, n)| ([r.name()], Some(*n))),
+    );
     let last = status.last_incident.as_ref();
     let cause = last.and_then(|l| l.cause.as_deref()).unwrap_or_default();
     page.gauge(

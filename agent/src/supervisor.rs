@@ -6,12 +6,15 @@
 mod actions;
 mod baked;
 mod clock;
+mod databases;
 mod ec2;
+mod images;
 mod looks;
 mod news;
 mod rounds;
 mod snapshot;
 mod tally;
+mod update;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,7 +31,7 @@ use tracing::{info, warn};
 use crate::api;
 use crate::config::Config;
 use crate::docker::{Docker, Inspection, Notice};
-use crate::event::{Command, Container, Event, Outcome, Time};
+use crate::event::{Command, Container, Event, Image, Outcome, Time};
 use crate::history::Keeper;
 use crate::machine::{Action, Machine, Phase, Policy};
 use crate::notify::Message;
@@ -42,6 +45,7 @@ use actions::{Evidence, Executor, Finished};
 use baked::Baked;
 use clock::Clock;
 use ec2::Ec2;
+use images::Images;
 use news::Newsroom;
 use rounds::Look;
 use snapshot::Facts;
@@ -125,8 +129,8 @@ pub(crate) async fn supervise(
             () = &mut ended => break,
             () = manager.due() => { manager.alive(supervisor.published.borrow().status.answer()); None }
             Some(notice) = notices.next() => Some(supervisor.on_notice(notice)),
-            finished = supervisor.executor.finished() => Some(supervisor.on_finished(finished)),
-            Some(request) = requests.recv() => Some(supervisor.on_request(request)),
+            finished = supervisor.executor.finished() => Some(supervisor.on_finished(finished).await),
+            Some(request) = requests.recv() => supervisor.on_request(request),
             news = supervisor.ec2.next() => supervisor.ec2.event(news, &supervisor.machine),
             Some(found) = looks.recv() => supervisor.on_look(found),
             () = sleep_until(deadline) => Some(Event::Tick),
@@ -173,6 +177,9 @@ struct Supervisor {
     history: Keeper,
     news: Newsroom,
     docker: Docker,
+    /// What it runs instead of the configured image.
+    image: Option<Image>,
+    images: Images,
     published: watch::Sender<Arc<Snapshot>>,
     looks: mpsc::Sender<Look>,
     /// Somebody wants to know about the host before its next round.
@@ -217,6 +224,8 @@ impl Supervisor {
             history: Keeper::default(),
             news: Newsroom::open(&config, &docker),
             docker,
+            image: None,
+            images: Images::open(dir),
             published: watch::Sender::new(Arc::new(Snapshot::of(Status::default()))),
             looks,
             host_wanted: Arc::default(),
@@ -227,8 +236,11 @@ impl Supervisor {
             _lock: lock,
         };
         supervisor.facts.last_incident = actions::last_incident(&supervisor.config.agent.state_dir);
+        supervisor.adopt_image();
+        supervisor.say_which_image();
         supervisor.publish();
         supervisor.start_rounds()?;
+        supervisor.start_asking();
         Ok((supervisor, receiver))
     }
 
@@ -257,7 +269,10 @@ impl Supervisor {
         }
     }
 
-    fn on_finished(&mut self, finished: Finished) -> Event {
+    async fn on_finished(&mut self, finished: Finished) -> Event {
+        if let Some(versions) = finished.databases {
+            self.handle(Event::Databases(versions)).await;
+        }
         self.facts.last_incident = actions::last_incident(&self.config.agent.state_dir);
         let outcome = match finished.result {
             Ok(Inspection { container, detail }) => {
@@ -285,14 +300,18 @@ impl Supervisor {
         Event::Finished(outcome)
     }
 
-    fn on_request(&mut self, request: api::Request) -> Event {
+    fn on_request(&mut self, request: api::Request) -> Option<Event> {
+        if let Some(reason) = self.declines(&request.command) {
+            let _ = request.reply.send(Err(reason));
+            return None;
+        }
         let answer = self.machine.acknowledge(&request.command);
         info!(command = ?request.command, ?answer, "operator");
         self.reply = Some((request.reply, answer));
         if request.command == Command::Stop {
             self.executor.cancel_start();
         }
-        Event::Operator(request.command)
+        Some(Event::Operator(request.command))
     }
 
     fn on_look(&mut self, look: Look) -> Option<Event> {
@@ -327,8 +346,19 @@ impl Supervisor {
                 Some(Event::Host(facts))
             }
             Look::Activity(activity) => Some(Event::Activity(activity)),
+            Look::Pulled { image, result } => self.on_pulled(&image, result),
+            Look::Newer { image, digest } => self.on_newer(image, &digest),
+            Look::Needed(images) => {
+                self.remove_images(&images);
+                None
+            }
+            Look::Pruned(gone) => {
+                self.on_pruned(&gone);
+                None
+            }
             Look::Detail(detail) => {
                 self.facts.detail = detail;
+                self.note_images();
                 self.publish();
                 None
             }
@@ -347,6 +377,7 @@ impl Supervisor {
             self.executor.give_way(&stop);
         }
         self.tally.outcome(now, &self.machine);
+        self.adopt_image();
         if turn || !actions.is_empty() {
             // Budgets and wishes are on disk before anything is done about them; what was done is, before the
             // next agent might do it again.
@@ -380,6 +411,8 @@ impl Supervisor {
                 news::note_incident(news, cause, incident);
                 self.facts.last_incident = actions::last_incident(&self.config.agent.state_dir);
             }
+            Action::Pull { image } => self.pull(image),
+            Action::Updated { result } => self.on_updated(result),
             action => {
                 let why = self.machine.explain(action.cause());
                 info!(action = action.kind(), cause = action.cause().name(), why, "acting");
@@ -398,7 +431,10 @@ impl Supervisor {
                     host: self.machine.host().clone(),
                 };
                 let letter = self.news.letter(&action, news);
-                self.executor.execute(action, evidence, letter);
+                match self.is_unsafe(&action) {
+                    Some(reason) => self.executor.refuse(action, reason),
+                    None => self.executor.execute(action, evidence, letter),
+                }
             }
         }
     }

@@ -132,6 +132,18 @@ pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result
             ..Line::new(time, Name::Ec2)
         },
         Event::Operator(command) => operator_line(time, command),
+        Event::Pulled(Ok(images)) => Line {
+            images: Some(images.clone()),
+            ..Line::new(time, Name::Pulled)
+        },
+        Event::Pulled(Err(error)) => Line {
+            error: Some(error.clone()),
+            ..Line::new(time, Name::Pulled)
+        },
+        Event::Databases(versions) => Line {
+            versions: Some(versions.clone()),
+            ..Line::new(time, Name::Databases)
+        },
         Event::Finished(Outcome::Done { container, at }) => Line {
             event: Name::Finished,
             outcome: Some(OutcomeName::Done),
@@ -242,8 +254,14 @@ fn record(line: Line) -> Result<Record, TraceError> {
                 reason: line.reason.unwrap_or_default(),
             },
             Some("resume") => Command::Resume,
-            _ => return Err(missing("`command`: restart, stop, start, pause or resume")),
+            Some("update") => Command::Update {
+                image: line.image.ok_or(missing("`image`"))?,
+                automatic: line.automatic.unwrap_or(false),
+            },
+            _ => return Err(missing("`command`: restart, stop, start, pause, resume or update")),
         }),
+        Name::Pulled => Event::Pulled(line.images.ok_or_else(|| line.error.unwrap_or_default())),
+        Name::Databases => Event::Databases(line.versions.unwrap_or_default()),
         Name::Finished => Event::Finished(match line.outcome.ok_or(missing("`outcome`"))? {
             OutcomeName::Done => Outcome::Done {
                 at: line.done_at,
@@ -370,6 +388,14 @@ fn operator_line(time: Time, command: &Command) -> Line {
         Command::Start => ("start", None, None),
         Command::Pause { seconds, reason } => ("pause", Some(reason.clone()), Some(*seconds)),
         Command::Resume => ("resume", None, None),
+        Command::Update { image, automatic } => {
+            return Line {
+                command: Some("update".to_owned()),
+                image: Some(image.clone()),
+                automatic: automatic.then_some(true),
+                ..Line::new(time, Name::Operator)
+            };
+        }
     };
     Line {
         command: Some(word.to_owned()),

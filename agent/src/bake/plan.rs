@@ -54,6 +54,9 @@ pub(super) fn derive(config: &Config) -> anyhow::Result<Config> {
     derived.notify.webhook = None;
     derived.notify.no_collation_after = None;
     derived.ec2.enabled = Some(false);
+    derived.update.auto = false;
+    // Whoever runs on this host may need them.
+    derived.update.keep_images = u32::MAX;
     derived.mounts.retain(|mount| {
         let kept = mount.read_only && !is_key(&mount.source) && !is_key(&mount.target);
         if !kept {
@@ -148,7 +151,11 @@ mod tests {
 
     #[test]
     fn nobody_is_told_and_nothing_of_the_agent_s_own_is_touched() {
-        let derived = derived("[notify]\nwebhook = \"https://x.example/hook\"\n", "");
+        let derived = derived(
+            "[notify]\nwebhook = \"https://x.example/hook\"\n[update]\nauto = true\n",
+            "",
+        );
+        assert!(!derived.update.auto);
         assert_eq!(derived.notify.webhook, None);
         assert_eq!(derived.metrics.listen, None);
         assert_eq!(derived.collator.container, "col-bake");

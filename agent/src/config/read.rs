@@ -8,7 +8,7 @@ use super::problem::Invalid;
 use super::values::{argument, bind, boolean, choice, duration, integer, optional, path, size, socket, string};
 use super::{
     Agent, Collator, Config, Data, Ec2, Exporter, Health, Host, Metrics, Mount, Notify, NotifyFormat, Port, Pull,
-    Restart, User, conflicts, net,
+    Restart, Update, User, conflicts, net,
 };
 use crate::event::Chain;
 
@@ -39,6 +39,7 @@ pub(super) fn config(document: &mut Document) -> Option<Config> {
     };
     let notify = notify(document.section("notify"));
     let ec2 = ec2(document.section("ec2"));
+    let update = update(document.section("update"));
     let config = Config {
         agent,
         collator: collator?,
@@ -51,6 +52,7 @@ pub(super) fn config(document: &mut Document) -> Option<Config> {
         metrics,
         notify,
         ec2,
+        update,
     };
     conflicts::find(document, &config);
     Some(config)
@@ -271,5 +273,18 @@ fn ec2(mut section: Section) -> Ec2 {
             .read("imds", string(net::http))
             .unwrap_or_else(|| "http://169.254.169.254".to_owned()),
         lifecycle_hook: section.read("lifecycle_hook", optional(string(net::hook))).flatten(),
+    }
+}
+
+fn update(mut section: Section) -> Update {
+    Update {
+        auto: section.read("auto", boolean).unwrap_or(false),
+        check_every: section
+            .read("check_every", duration(SECOND, 30 * DAY))
+            .unwrap_or(6 * HOUR),
+        probation: section
+            .read("probation", duration(SECOND, 7 * DAY))
+            .unwrap_or(10 * MINUTE),
+        keep_images: section.read("keep_images", integer(2, 1000)).unwrap_or(2),
     }
 }

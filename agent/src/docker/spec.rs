@@ -31,6 +31,8 @@ pub(super) struct Spec {
     pub(super) mounts: Vec<Mount>,
     /// First 16 hex digits of the SHA-256 over what was asked for.
     pub(super) hash: String,
+    /// The very image that it has to be made from, where an update says so: a repository digest or an image id.
+    pub(super) pin: Option<String>,
 }
 
 impl Spec {
@@ -43,6 +45,22 @@ impl Spec {
             data,
             mounts,
             hash,
+            pin: None,
+        })
+    }
+
+    /// The same with another image.
+    pub(super) fn with_image(&self, reference: &str, pin: Option<&str>) -> Result<Self, Error> {
+        let collator = Collator {
+            image: reference.to_owned(),
+            ..self.collator.clone()
+        };
+        Ok(Self {
+            hash: hash(&collator, &self.data, &self.mounts)?,
+            collator,
+            data: self.data.clone(),
+            mounts: self.mounts.clone(),
+            pin: pin.map(str::to_owned),
         })
     }
 
@@ -51,9 +69,9 @@ impl Spec {
         &self.collator.container
     }
 
-    /// Whether a container with these labels was made from this very spec.
-    pub(super) fn made(&self, labels: &HashMap<String, String>) -> bool {
-        labels.get(SPEC) == Some(&self.hash)
+    /// Whether a container with these labels, created from `image`, was made from this very spec.
+    pub(super) fn made(&self, labels: &HashMap<String, String>, image: &str) -> bool {
+        labels.get(SPEC) == Some(&self.hash) && self.pin.as_deref().is_none_or(|pin| pin == image)
     }
 
     /// The network that it is to be on, by name or id; `None` where Docker's own mode leaves no choice.

@@ -28,6 +28,11 @@ impl Machine {
             Desired::StoppedByPerson => return None,
             Desired::Running => {}
         }
+        let of_update = self.decide_update();
+        if of_update.is_some() {
+            return of_update;
+        }
+        let state = &self.state;
         let held_back = state.hold.is_some() || state.disk_stop || state.crash_loop;
         let owed = state.restart_owed && state.seen.is_up();
         if state.pause.is_some() && !owed && (!state.asked || held_back || state.seen.is_up()) {
@@ -90,6 +95,10 @@ impl Machine {
             return None;
         }
         let fault = self.fault(self.verdicts(now)).filter(Fault::is_due)?;
+        if self.state.update.is_on_probation() {
+            // It is rolled back, or given the time that is left: that spends no budget.
+            return None;
+        }
         let (cause, policy, cures) = (fault.cause, &self.policy, &mut self.state.cures);
         if cures.is_back(cause) {
             actions.push(Action::Judged { cause, helped: false });

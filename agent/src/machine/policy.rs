@@ -33,6 +33,10 @@ pub struct Policy {
     pub no_collation_after: Option<Duration>,
     /// The container's memory limit, bytes.
     pub memory: Option<u64>,
+    /// The configured image.
+    pub image: String,
+    /// How long an update's image is watched before it is believed, of observed time.
+    pub probation: Duration,
 }
 
 /// Looks further apart are no watch, however often the configuration lets us look. Traces from elsewhere
@@ -48,6 +52,7 @@ impl From<&Config> for Policy {
             chains,
             collator,
             notify,
+            update,
             ..
         } = config;
         Self {
@@ -76,6 +81,8 @@ impl From<&Config> for Policy {
             memory_warn_percent: host.memory_warn_percent,
             no_collation_after: notify.no_collation_after,
             memory: collator.memory,
+            image: collator.image.clone(),
+            probation: update.probation,
         }
     }
 }
@@ -119,6 +126,8 @@ impl Default for Policy {
             clock_warn: Duration::from_millis(500),
             no_collation_after: Some(minutes(30)),
             memory: None,
+            image: String::new(),
+            probation: minutes(10),
         }
     }
 }

@@ -162,7 +162,7 @@ impl Machine {
 
     fn next_of_health(&self) -> Option<Next> {
         let state = &self.state;
-        if self.leaves(state.now) {
+        if self.leaves(state.now) || state.update.is_at_work() {
             return None;
         }
         if let Some(pause) = &state.pause {
@@ -280,6 +280,7 @@ impl Machine {
         let oom = state.last_exit.as_ref().is_some_and(|e| e.oom);
         add(oom && !self.ran_long(), Cause::OutOfMemory);
         add(state.collation.is_lacking(), Cause::NoCollation);
+        add(state.update.goes_back(), Cause::UpdateFailed);
         causes.extend(state.notice.map(super::notice::Standing::cause));
         causes.extend(
             state
@@ -369,6 +370,8 @@ impl Machine {
             | Cause::Exited
             | Cause::Killed
             | Cause::Removed
+            | Cause::Update
+            | Cause::UpdateFailed
             | Cause::NoExporter => Health::Degraded,
             _ => Health::Critical,
         }

@@ -47,9 +47,12 @@ impl Machine {
             Event::Gap => self.forget_windows(),
             Event::Tick => {}
             Event::Operator(command) => self.on_command(now, command, &mut actions),
-            Event::Finished(outcome) => self.on_finished(now, outcome),
+            Event::Pulled(result) => self.on_pulled(now, result, &mut actions),
+            Event::Databases(versions) => self.state.update.note(versions),
+            Event::Finished(outcome) => self.on_finished(now, outcome, &mut actions),
         }
         self.pass_deadlines(now);
+        self.judge_update(now, &mut actions);
         if self.state.in_flight.is_none()
             && let Some(action) = self.decide(now, &mut actions)
         {
@@ -76,6 +79,7 @@ impl Machine {
             *next_start,
             *unconfirmed_until,
             self.leave_at(),
+            self.probation_ends(),
         ];
         deadlines.into_iter().flatten().filter(|t| t > now).min()
     }
@@ -95,6 +99,7 @@ impl Machine {
                 state.last_failure = None;
                 state.asked = false;
                 state.restart_owed = false;
+                self.drop_update(now, actions);
             }
             Command::Start => self.take_up(now),
             Command::Restart { .. } => {
@@ -121,6 +126,7 @@ impl Machine {
                 state.next_start = state.next_start.map(|_| now);
                 self.forgive();
             }
+            Command::Update { image, automatic } => self.begin_update(now, image, automatic),
         }
     }
 

@@ -100,6 +100,8 @@ impl Action {
             | Self::Backoff { cause, .. }
             | Self::Notify { cause, .. }
             | Self::Judged { cause, .. } => *cause,
+            Self::Pull { .. } => Cause::Update,
+            Self::Updated { result } => result.cause(),
         }
     }
 
@@ -121,6 +123,8 @@ impl Action {
             Self::Backoff { .. } => "backoff",
             Self::Notify { .. } => "notify",
             Self::Judged { .. } => "judged",
+            Self::Pull { .. } => "pull",
+            Self::Updated { .. } => "updated",
         }
     }
 }

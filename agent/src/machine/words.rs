@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Cause, Desired, Machine, Seen};
+use super::{Cause, Desired, Machine, Seen, UpdateResult};
 use crate::config::show_duration;
 use crate::event::Command;
 
@@ -60,6 +60,16 @@ impl Machine {
                     .to_owned()
             }
             Cause::Operator if state.desired == Desired::Running => "an operator asked for it".to_owned(),
+            Cause::Update | Cause::UpdateFailed => self.explain_update(),
+            Cause::DatabaseMigrated => {
+                let last = self.past_updates().next_back().and_then(|past| past.images.as_ref());
+                let old = last.map_or("REF", |images| images.from.reference.as_str());
+                format!(
+                    "{}: restore the chain data from a snapshot, then t0rn-agent update --image {old}; or update to a \
+                     newer image; t0rn-agent start tries this one again",
+                    sentence(cause)
+                )
+            }
             Cause::NoCollation => {
                 let limit = self.policy.no_collation_after.unwrap_or_default();
                 format!(
@@ -80,6 +90,34 @@ impl Machine {
                 )
             }
             _ => sentence(cause).to_owned(),
+        }
+    }
+
+    /// The update under way, or else the last one, as a sentence.
+    fn explain_update(&self) -> String {
+        if let Some(update) = self.update() {
+            let step = update.step.name().replace('_', " ");
+            return match update.reason {
+                Some(reason) => format!("the update to {} failed, {step}: {reason}", update.image),
+                None => format!("the update to {} is under way: {step}", update.image),
+            };
+        }
+        let Some(past) = self.past_updates().next_back() else {
+            return sentence(Cause::Update).to_owned();
+        };
+        let image = &past.image;
+        let told = match past.result {
+            UpdateResult::Done => format!("updated to {image}"),
+            UpdateResult::NotProven => format!("updated to {image}, which is not proven"),
+            UpdateResult::Unchanged => format!("{image} is the image that runs"),
+            UpdateResult::Failed => format!("the update to {image} failed and nothing was changed"),
+            UpdateResult::RolledBack => format!("the update to {image} failed and was taken back"),
+            UpdateResult::Held => format!("the update to {image} failed and cannot be taken back"),
+            UpdateResult::Superseded => format!("the update to {image} was given up"),
+        };
+        match &past.reason {
+            Some(reason) => format!("{told}: {reason}"),
+            None => told,
         }
     }
 
@@ -111,6 +149,10 @@ impl Machine {
                     show_duration(Duration::from_secs(*seconds))
                 )
             }
+            Command::Update { image, .. } => match self.refuses_update() {
+                Some(reason) => return Err(reason),
+                None => format!("updating to {image}: see t0rn-agent status"),
+            },
             Command::Resume if state.pause.is_none() => "automatic actions were not paused".to_owned(),
             Command::Resume => "automatic actions go on".to_owned(),
         })
@@ -175,6 +217,11 @@ fn sentence(cause: Cause) -> &'static str {
             "the data was baked by a newer node (bake.json): use that image or a newer one, restart the agent, then \
              t0rn-agent start"
         }
+        Cause::DatabaseMigrated => {
+            "the update failed and had changed the database already, so the old image cannot read it"
+        }
+        Cause::Update => "the image is updated",
+        Cause::UpdateFailed => "an update failed",
         Cause::DiskFull => {
             "the disk is nearly full, so the collator was stopped: free or add space and it starts again"
         }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::event::Chain;
-use crate::machine::Cause;
+use crate::machine::{Cause, UpdateResult};
 use crate::snapshot::Counters;
 use crate::status::{Agent, Collation, Collator, LastIncident, Maintenance, Restarts, Scrape, Status};
 
@@ -93,6 +93,7 @@ fn full() -> Snapshot {
             ]),
             restart_seconds: Some(0.75),
             incidents: count(&[(Cause::Stalled, 1), (Cause::Frozen, 0)]),
+            updates: UpdateResult::ALL.iter().map(|result| (*result, 1)).collect(),
             scrapes: Scrape::ALL
                 .iter()
                 .map(|result| ((Chain::Parachain, *result), 7))

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Chain, Failure, NoticeKind, Time};
+use crate::event::{Chain, Failure, Images, NoticeKind, Time, Versions};
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Line {
@@ -87,6 +87,16 @@ pub(super) struct Line {
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) seconds: Option<u64>,
 
+    /// Of an update.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) image: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) automatic: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) images: Option<Images>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) versions: Option<Versions>,
+
     /// Of EC2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) notice: Option<NoticeKind>,
@@ -122,6 +132,8 @@ pub(super) enum Name {
     Ec2,
     Gap,
     Operator,
+    Pulled,
+    Databases,
     Finished,
     Clock,
     Action,
@@ -140,6 +152,8 @@ impl Name {
             Self::Ec2 => "ec2",
             Self::Gap => "gap",
             Self::Operator => "operator",
+            Self::Pulled => "pulled",
+            Self::Databases => "databases",
             Self::Finished => "finished",
             Self::Clock => "clock",
             Self::Action => "action",
@@ -216,6 +230,10 @@ impl Line {
             command: None,
             reason: None,
             seconds: None,
+            image: None,
+            automatic: None,
+            images: None,
+            versions: None,
             notice: None,
             outcome: None,
             kind: None,

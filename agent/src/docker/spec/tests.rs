@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
-use crate::config::{Agent, Ec2, Health, Host, Metrics, Notify, NotifyFormat, Pull, Restart, User};
+use crate::config::{Agent, Ec2, Health, Host, Metrics, Notify, NotifyFormat, Pull, Restart, Update, User};
 
 /// A configuration that uses everything a container can be given.
 pub(in crate::docker) fn config() -> Config {
@@ -95,6 +95,12 @@ pub(in crate::docker) fn config() -> Config {
             enabled: None,
             imds: String::new(),
             lifecycle_hook: None,
+        },
+        update: Update {
+            auto: false,
+            check_every: Duration::from_hours(6),
+            probation: Duration::from_mins(10),
+            keep_images: 2,
         },
     }
 }

@@ -8,8 +8,8 @@ use proptest::strategy::ValueTree;
 use super::rig::*;
 use super::witness::Witness;
 use crate::event::{
-    Activity, Chain, Command, Container, Event, Exit, Failure, HostFacts, Notice, NoticeKind, Outcome, Sample,
-    ScrapeError, Time,
+    Activity, Chain, Command, Container, Event, Exit, Failure, HostFacts, Image, Images, Notice, NoticeKind, Outcome,
+    Sample, ScrapeError, Time,
 };
 use crate::machine::{Action, Cause, Machine, Policy};
 
@@ -66,6 +66,14 @@ enum Move {
     Luck(Option<Failure>, bool),
     /// An outcome out of nowhere.
     Finished,
+    Update {
+        pulled: Option<bool>,
+    },
+    Pulled {
+        good: bool,
+    },
+    /// The databases tell another version from now on.
+    Migrates,
 }
 
 fn mood() -> impl Strategy<Value = Mood> {
@@ -96,6 +104,25 @@ fn mood() -> impl Strategy<Value = Mood> {
             error,
             flaps,
         })
+}
+
+fn update() -> Command {
+    Command::Update {
+        image: "org/node:v2".to_owned(),
+        automatic: false,
+    }
+}
+
+fn pulled(good: bool) -> Result<Images, String> {
+    let image = |reference: &str| Image {
+        reference: reference.to_owned(),
+        pin: reference.to_owned(),
+    };
+    let images = Images {
+        from: image("org/node:v1"),
+        to: image("org/node:v2"),
+    };
+    Some(images).filter(|_| good).ok_or_else(|| "no registry".to_owned())
 }
 
 fn command() -> impl Strategy<Value = Command> {
@@ -141,6 +168,9 @@ fn a_move() -> impl Strategy<Value = Move> {
         1 => (select(failures.map(Some).into_iter().chain([None; 4]).collect::<Vec<_>>()), prop::bool::weighted(0.8))
             .prop_map(|(failing, obeys)| Move::Luck(failing, obeys)),
         1 => Just(Move::Finished),
+        3 => of(prop::bool::weighted(0.9)).prop_map(|pulled| Move::Update { pulled }),
+        1 => prop::bool::weighted(0.8).prop_map(|good| Move::Pulled { good }),
+        1 => Just(Move::Migrates),
     ]
 }
 
@@ -216,6 +246,17 @@ fn lead(moves: &[Move]) -> Rig {
             Move::Command(command) => rig.command(command),
             Move::Luck(failing, obeys) => (rig.failing, rig.obeys) = (failing, obeys),
             Move::Finished => rig.done(running(rig.run)),
+            Move::Update { pulled: result } => {
+                rig.command(update());
+                if let Some(good) = result {
+                    rig.event(Event::Pulled(pulled(good)));
+                }
+            }
+            Move::Pulled { good } => rig.event(Event::Pulled(pulled(good))),
+            Move::Migrates => {
+                let version = rig.databases.len().to_string();
+                rig.databases.insert(version.clone(), version);
+            }
         }
     }
     rig
@@ -294,6 +335,9 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(Event::Tick),
         command().prop_map(Event::Operator),
         any::<u64>().prop_map(|seconds| Event::Operator(pause(seconds))),
+        Just(Event::Operator(update())),
+        any::<bool>().prop_map(|good| Event::Pulled(pulled(good))),
+        select(vec!["4", "5"]).prop_map(|v| Event::Databases([(String::new(), v.to_owned())].into())),
         (container, any::<Option<i64>>()).prop_map(|(container, at)| Event::Finished(Outcome::Done { container, at })),
         select(kinds.to_vec()).prop_map(|kind| Event::Finished(Outcome::Failed {
             error: "no".to_owned(),
@@ -355,7 +399,7 @@ proptest! {
         for (passed, event) in events {
             now = Time(now.0 + u64::from(passed % 400_000));
             let actions = machine.step(now, event);
-            let deeds = actions.iter().filter(|a| !matches!(a, Action::Notify { .. } | Action::Judged { .. }));
+            let deeds = actions.iter().filter(|a| is_deed(a));
             prop_assert!(deeds.count() <= 1);
             prop_assert!(machine.next_deadline().is_none_or(|due| due > now));
             let _ = (machine.phase(), machine.health(), machine.problems(), machine.next());
@@ -408,6 +452,8 @@ fn the_lives_led_here_are_eventful() {
         Cause::DatabaseCorrupted,
         Cause::DiskFull,
         Cause::Operator,
+        Cause::Update,
+        Cause::UpdateFailed,
     ] {
         assert!(met.contains_key(&cause), "{cause:?} is never met: {met:?}");
     }

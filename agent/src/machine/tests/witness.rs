@@ -64,7 +64,7 @@ impl Witness {
         );
         for action in actions {
             match action {
-                Action::Notify { .. } => {}
+                Action::Notify { .. } | Action::Pull { .. } | Action::Updated { .. } => {}
                 Action::Judged { cause, helped } => {
                     if *helped {
                         self.tries.remove(cause);
@@ -142,7 +142,13 @@ impl Witness {
             Event::Ec2(notice) => {
                 self.ending = notice.map(|n| n.kind).filter(|kind| *kind >= NoticeKind::ScheduledStop);
             }
-            Event::ScrapeFailed { .. } | Event::Activity(_) | Event::Certificate(_) | Event::Gap | Event::Tick => {}
+            Event::ScrapeFailed { .. }
+            | Event::Activity(_)
+            | Event::Certificate(_)
+            | Event::Pulled(_)
+            | Event::Databases(_)
+            | Event::Gap
+            | Event::Tick => {}
         }
     }
 
@@ -165,6 +171,7 @@ impl Witness {
                 self.paused_until = None;
                 self.tries.clear();
             }
+            Command::Update { .. } => {}
         }
     }
 
@@ -237,7 +244,16 @@ impl Witness {
         if self.stopped {
             assert_eq!(*deed, Action::Stop { cause: Cause::Operator }, "stopped means stopped");
         }
-        assert!(self.paused_until.is_none() || by_operator, "{deed:?} while paused");
+        let of_update = deed.cause().is_of_update();
+        // What an update has begun is brought to its end: a pause must not keep the collator down.
+        assert!(
+            self.paused_until.is_none() || by_operator || of_update,
+            "{deed:?} while paused"
+        );
+        if of_update {
+            // Another image may mend what held this one.
+            self.held = None;
+        }
         match deed {
             Action::Hold { cause } => self.held = Some(*cause),
             Action::Restart { .. } | Action::Start { .. } => assert_eq!(self.held, None, "{deed:?} while held"),

@@ -42,9 +42,9 @@ prop_compose! {
 
 prop_compose! {
     fn anything()(
-        strings in proptest::collection::vec(some(string()), 16),
-        times in proptest::collection::vec(some(time()), 6),
-        n in proptest::collection::vec(some(any::<u64>()), 16),
+        strings in proptest::collection::vec(some(string()), 22),
+        times in proptest::collection::vec(some(time()), 7),
+        n in proptest::collection::vec(some(any::<u64>()), 17),
         floats in proptest::collection::vec(some(any::<f64>()), 2),
         flags in proptest::collection::vec(some(any::<bool>()), 3),
         reasons in proptest::collection::vec(string(), 0..40),
@@ -73,6 +73,10 @@ prop_compose! {
             bake: n[12].map(|block| Bake { block: Some(block), at: times[3] }),
             maintenance: s(8).map(|reason| Maintenance { reason: Some(reason), until: times[4] }),
             last_incident: s(9).map(|id| LastIncident { id: Some(id), cause: s(10), at: times[5], helped: flags[2] }),
+            update: s(14).map(|image| Update {
+                image: Some(image), from: s(15), step: s(16), ends_in_seconds: n[16], result: s(17), reason: s(18),
+                at: times[6], configured: s(19),
+            }),
             next: s(11).map(|action| Next { action, in_seconds: n[13], why: s(12) }),
             agent: Agent { version: s(13), pid: Some(u32::MAX), uptime_seconds: n[14], rss_bytes: n[15] },
             shortened: false,
