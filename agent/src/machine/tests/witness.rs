@@ -251,8 +251,9 @@ impl Witness {
             "{deed:?} while paused"
         );
         if of_update {
-            // Another image may mend what held this one.
+            // Another image may mend what held this one, and what no restart has cured.
             self.held = None;
+            self.tries.clear();
         }
         match deed {
             Action::Hold { cause } => self.held = Some(*cause),
