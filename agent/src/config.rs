@@ -49,6 +49,7 @@ pub struct Config {
     pub metrics: Metrics,
     pub notify: Notify,
     pub ec2: Ec2,
+    pub identity: Identity,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -193,6 +194,25 @@ pub struct Ec2 {
     pub imds: String,
     /// Name of the auto scaling group's termination hook that is answered; `None` is none.
     pub lifecycle_hook: Option<String>,
+}
+
+/// The volume with the keys, as a fence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Nothing runs with the keys unless this host holds the volume.
+    pub required: bool,
+    /// Id of the EBS volume; `None` is a mount that somebody else makes.
+    pub volume: Option<String>,
+    pub mount: PathBuf,
+    pub without_volume: WithoutVolume,
+}
+
+/// What runs without the identity volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WithoutVolume {
+    Nothing,
+    /// The node without authority and without keys.
+    FullNode,
 }
 
 impl Config {

@@ -74,6 +74,9 @@ impl Default for Limits {
 struct Shared {
     socket: String,
     spec: Spec,
+    /// The same without authority and keys, for while they are not here.
+    keyless: Option<Spec>,
+    without_keys: AtomicBool,
     /// Minor version of the API that was agreed on; 0 before.
     api: AtomicUsize,
     /// The engine may not give the container as many file descriptors as configured.
@@ -93,6 +96,8 @@ impl Docker {
         let shared = Shared {
             socket: socket.trim_start_matches("unix://").to_owned(),
             spec: Spec::new(config)?,
+            keyless: None,
+            without_keys: AtomicBool::new(false),
             api: AtomicUsize::new(0),
             nofile_refused: AtomicBool::new(false),
             usage: Mutex::new(None),
@@ -110,9 +115,25 @@ impl Docker {
         self
     }
 
+    /// Knows what to run while the keys are not here. To be called before the first clone.
+    ///
+    /// Fails as [`Self::new`].
+    pub fn with_keyless(mut self, config: &Config) -> Result<Self, Error> {
+        let spec = Spec::new(config)?;
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.keyless = Some(spec);
+        }
+        Ok(self)
+    }
+
+    /// Whether what is asked for from now on is the collator with its keys, or what runs without them.
+    pub fn use_keys(&self, keys: bool) {
+        self.shared.without_keys.store(!keys, Ordering::SeqCst);
+    }
+
     /// The hash of what the configuration asks for, as the container's label carries it.
     pub fn spec_hash(&self) -> &str {
-        &self.shared.spec.hash
+        &self.spec().hash
     }
 
     /// The version of the engine's API that is spoken with it, such as `1.41`: the newest that both know.
@@ -148,7 +169,9 @@ impl Docker {
     }
 
     fn spec(&self) -> &Spec {
-        &self.shared.spec
+        let keyless = self.shared.keyless.as_ref();
+        let keyless = keyless.filter(|_| self.shared.without_keys.load(Ordering::SeqCst));
+        keyless.unwrap_or(&self.shared.spec)
     }
 
     fn limits(&self) -> &Limits {

@@ -3,6 +3,7 @@
 //! Nothing here does I/O. The same values are written to traces (see [`crate::trace`]) and read back by
 //! `replay`, so an event carries only what the core may decide on.
 
+mod identity;
 mod notice;
 
 use std::ops::{Add, Sub};
@@ -28,6 +29,7 @@ macro_rules! named {
     };
 }
 pub(crate) use named;
+pub use identity::{Holding, Identity};
 pub use notice::{Notice, NoticeKind};
 
 /// A point on the agent's own clock, in milliseconds since that clock began.
@@ -276,6 +278,8 @@ pub enum Event {
     },
     /// What EC2 announces now about this instance; `None` is nothing, or nothing any more.
     Ec2(Option<Notice>),
+    /// Whether this host holds the volume with the keys.
+    Identity(Identity),
     /// The agent or the host was stopped or suspended until now.
     Gap,
     /// A deadline passed; nothing else happened.

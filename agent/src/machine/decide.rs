@@ -23,6 +23,10 @@ impl Machine {
             // Whatever anybody wishes, the host ends: what can be had is a clean end, and no new start.
             return may_run.then(|| self.leave(now)).flatten();
         }
+        // Even in a pause: two hosts with one key cost more than a collator that stands still.
+        if let Some(stop) = self.fence_off(may_run) {
+            return Some(stop);
+        }
         match state.desired {
             Desired::StoppedByOperator => return may_run.then_some(Action::Stop { cause: Cause::Operator }),
             Desired::StoppedByPerson => return None,
@@ -38,6 +42,9 @@ impl Machine {
         }
         if state.disk_stop {
             return may_run.then_some(Action::Stop { cause: Cause::DiskFull });
+        }
+        if !self.may_start() {
+            return None;
         }
         if state.seen.is_up() {
             return self.decide_running(now, actions);
@@ -76,7 +83,7 @@ impl Machine {
         if std::mem::take(&mut self.state.restart_owed) {
             return Some(Action::Restart { cause: Cause::Operator });
         }
-        if !self.state.spec_matches {
+        if !self.state.spec_matches || self.is_due_for_keys() {
             return Some(Action::Restart {
                 cause: Cause::SpecChanged,
             });

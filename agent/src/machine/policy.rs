@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::config::Config;
+use crate::config::{Config, WithoutVolume};
 use crate::event::Chain;
 use crate::sync::Windows;
 
@@ -31,6 +31,8 @@ pub struct Policy {
     pub no_collation_after: Option<Duration>,
     /// The container's memory limit, bytes.
     pub memory: Option<u64>,
+    /// What is done without the identity volume; `None` when it is not asked for.
+    pub identity: Option<WithoutVolume>,
 }
 
 /// Looks further apart are no watch, however often the configuration lets us look. Traces from elsewhere
@@ -46,6 +48,7 @@ impl From<&Config> for Policy {
             chains,
             collator,
             notify,
+            identity,
             ..
         } = config;
         Self {
@@ -64,7 +67,12 @@ impl From<&Config> for Policy {
             backoff_initial: restart.backoff_initial,
             backoff_max: restart.backoff_max,
             backoff_reset: restart.backoff_reset,
-            start_timeout: restart.start_timeout,
+            // Behind the fence Docker's own policy is none: there is nothing to wait for.
+            start_timeout: if identity.required {
+                restart.start_timeout.min(Duration::from_secs(1))
+            } else {
+                restart.start_timeout
+            },
             stop_timeout: collator.stop_timeout,
             budget: restart.budget,
             budget_window: restart.budget_window,
@@ -73,6 +81,7 @@ impl From<&Config> for Policy {
             clock_warn: host.clock_warn,
             no_collation_after: notify.no_collation_after,
             memory: collator.memory,
+            identity: identity.required.then_some(identity.without_volume),
         }
     }
 }
@@ -115,6 +124,7 @@ impl Default for Policy {
             clock_warn: Duration::from_millis(500),
             no_collation_after: Some(minutes(30)),
             memory: None,
+            identity: None,
         }
     }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
-use crate::config::{Agent, Ec2, Health, Host, Metrics, Notify, NotifyFormat, Pull, Restart, User};
+use crate::config::{
+    Agent, Ec2, Health, Host, Identity, Metrics, Notify, NotifyFormat, Pull, Restart, User, WithoutVolume,
+};
 
 /// A configuration that uses everything a container can be given.
 pub(in crate::docker) fn config() -> Config {
@@ -94,6 +96,12 @@ pub(in crate::docker) fn config() -> Config {
             enabled: None,
             imds: String::new(),
             lifecycle_hook: None,
+        },
+        identity: Identity {
+            required: false,
+            volume: None,
+            mount: "/var/lib/t0rn-identity".into(),
+            without_volume: WithoutVolume::Nothing,
         },
     }
 }
