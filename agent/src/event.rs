@@ -28,8 +28,8 @@ macro_rules! named {
         }
     };
 }
-pub(crate) use named;
 pub use identity::{Holding, Identity};
+pub(crate) use named;
 pub use notice::{Notice, NoticeKind};
 
 /// A point on the agent's own clock, in milliseconds since that clock began.

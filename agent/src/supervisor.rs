@@ -7,6 +7,7 @@ mod actions;
 mod baked;
 mod clock;
 mod ec2;
+mod identity;
 mod looks;
 mod news;
 mod rounds;
@@ -42,6 +43,7 @@ use actions::{Evidence, Executor, Finished};
 use baked::Baked;
 use clock::Clock;
 use ec2::Ec2;
+use identity::Fence;
 use news::Newsroom;
 use rounds::Look;
 use snapshot::Facts;
@@ -81,7 +83,7 @@ pub(crate) async fn supervise(
     let lock = state::lock(&config.agent.state_dir)?;
     let listener = api::bind(&config.agent.socket, SOCKET_GROUP)
         .with_context(|| format!("failed to listen on {}", config.agent.socket.display()))?;
-    let docker = Docker::new(&config).context("failed to set up the docker client")?;
+    let docker = identity::docker(&config).context("failed to set up the docker client")?;
     let (mut supervisor, mut looks) = Supervisor::new(config, docker.clone(), lock)?;
     let (commands, mut requests) = mpsc::channel(16);
     let (stop_serving, stopped) = watch::channel(());
@@ -128,6 +130,7 @@ pub(crate) async fn supervise(
             finished = supervisor.executor.finished() => Some(supervisor.on_finished(finished)),
             Some(request) = requests.recv() => Some(supervisor.on_request(request)),
             news = supervisor.ec2.next() => supervisor.ec2.event(news, &supervisor.machine),
+            news = supervisor.fence.next() => supervisor.on_identity(news),
             Some(found) = looks.recv() => supervisor.on_look(found),
             () = sleep_until(deadline) => Some(Event::Tick),
             _ = save.tick() => { supervisor.save().await; None }
@@ -167,6 +170,7 @@ struct Supervisor {
     facts: Facts,
     baked: Baked,
     ec2: Ec2,
+    fence: Fence,
     tally: Tally,
     executor: Executor,
     recorder: Arc<Recorder>,
@@ -212,6 +216,7 @@ impl Supervisor {
             facts: Facts::default(),
             baked: Baked::default(),
             ec2: Ec2::start(&config),
+            fence: Fence::start(&config),
             executor,
             recorder,
             history: Keeper::default(),
@@ -227,6 +232,7 @@ impl Supervisor {
             _lock: lock,
         };
         supervisor.facts.last_incident = actions::last_incident(&supervisor.config.agent.state_dir);
+        supervisor.heed_fence();
         supervisor.publish();
         supervisor.start_rounds()?;
         Ok((supervisor, receiver))
@@ -345,6 +351,7 @@ impl Supervisor {
         self.tally.event(&event);
         let turn = matches!(event, Event::Operator(_) | Event::Finished(_));
         let actions = self.machine.step(now, event);
+        self.heed_fence();
         if let Some(stop) = self.machine.leaving() {
             self.executor.give_way(&stop);
         }
@@ -407,7 +414,8 @@ impl Supervisor {
 
     fn publish(&mut self) {
         let (began, started) = self.started;
-        self.ec2.publish(&self.machine);
+        self.fence.publish(&self.machine);
+        self.ec2.publish(&self.machine, self.fence.is_released());
         let snapshot = Snapshot {
             status: Status {
                 ec2: self.ec2.status(&self.machine),

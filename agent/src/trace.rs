@@ -13,8 +13,8 @@ use std::io::{self, Write};
 use line::{Line, Name, OutcomeName, StateName};
 
 use crate::event::{
-    Activity, Command, Conflict, Container, Event, Exit, Failure, Holding, HostFacts, Identity, Notice, Outcome, Sample,
-    ScrapeError, Time,
+    Activity, Command, Conflict, Container, Event, Exit, Failure, Holding, HostFacts, Identity, Notice, Outcome,
+    Sample, ScrapeError, Time,
 };
 
 /// What one line holds.

@@ -128,7 +128,8 @@ impl Api {
 
 fn form(service: Service, action: &str, params: &[(&str, &str)]) -> String {
     let mut form = form_urlencoded::Serializer::new(String::new());
-    form.append_pair("Action", action).append_pair("Version", service.version);
+    form.append_pair("Action", action)
+        .append_pair("Version", service.version);
     form.extend_pairs(params).finish()
 }
 
@@ -141,9 +142,10 @@ fn failed(service: Service, action: &str, status: StatusCode, xml: &str) -> Fail
         "ExpiredToken" | "ExpiredTokenException" | "InvalidClientTokenId" | "RequestExpired" => {
             Failed::Credentials(said)
         }
-        "AccessDenied" | "UnauthorizedOperation" => {
-            Failed::Refused(format!("{said}; allow {}:{action} to the instance's role", service.name))
-        }
+        "AccessDenied" | "UnauthorizedOperation" => Failed::Refused(format!(
+            "{said}; allow {}:{action} to the instance's role",
+            service.name
+        )),
         "ValidationError" if message.contains("No active Lifecycle Action") => Failed::NoAction(said),
         "Throttling" | "ThrottlingException" | "RequestLimitExceeded" => Failed::Passing(said),
         _ if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => Failed::Passing(said),

@@ -55,7 +55,11 @@ impl Volumes {
     /// Asks for the volume as `device`; it is there a moment later. Fails with the reason.
     pub(crate) async fn attach(&mut self, volume: &str, device: &str) -> Result<(), String> {
         let instance = self.instance().await?;
-        let params = [("VolumeId", volume), ("InstanceId", instance.as_str()), ("Device", device)];
+        let params = [
+            ("VolumeId", volume),
+            ("InstanceId", instance.as_str()),
+            ("Device", device),
+        ];
         self.call("AttachVolume", &params).await.map(drop)
     }
 
@@ -152,7 +156,10 @@ mod tests {
         let of = |attachments: &[(&str, &str)]| read(&answer(attachments), "vol-1", "i-me");
         assert_eq!(of(&[]), Some(Attachment::Free));
         assert_eq!(of(&[("i-me", "attached")]), Some(Attachment::Here));
-        assert_eq!(of(&[("i-me", "attaching")]), Some(Attachment::Changing("attaching".into())));
+        assert_eq!(
+            of(&[("i-me", "attaching")]),
+            Some(Attachment::Changing("attaching".into()))
+        );
         let other = Some(Attachment::Elsewhere("i-other".into()));
         assert_eq!(of(&[("i-other", "detaching")]), other);
         assert_eq!(of(&[("i-me", "attached"), ("i-other", "attached")]), other);

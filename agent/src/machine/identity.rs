@@ -79,6 +79,15 @@ impl Machine {
         starts && self.state.authority && self.fence().is_some()
     }
 
+    /// Whether the next start is to be one with the keys; a full node that runs is left alone while nobody can tell.
+    pub fn wants_keys(&self) -> bool {
+        match (self.policy.identity, self.fence()) {
+            (Some(WithoutVolume::FullNode), Some(_)) => false,
+            (Some(WithoutVolume::FullNode), None) => self.holds() || self.state.authority,
+            _ => true,
+        }
+    }
+
     /// What is known of the identity; `None` when it is not asked for, or nothing is known yet.
     pub fn identity(&self) -> Option<&Identity> {
         self.policy.identity?;
@@ -102,7 +111,9 @@ impl Machine {
     pub(super) fn explain_identity(&self) -> String {
         let why = self.identity().map(|i| i.why.as_str()).unwrap_or_default();
         let consequence = match (self.policy.identity, self.fence(), self.state.seen.is_up()) {
-            (Some(WithoutVolume::FullNode), Some(_), true) if !self.state.authority => "it runs as a full node meanwhile",
+            (Some(WithoutVolume::FullNode), Some(_), true) if !self.state.authority => {
+                "it runs as a full node meanwhile"
+            }
             (Some(WithoutVolume::FullNode), Some(_), _) => "it goes on as a full node",
             (_, Some(_), true) => "the collator is being stopped cleanly",
             _ => "the collator is kept stopped until then",

@@ -91,7 +91,7 @@ impl Machine {
             || matches!(action, Action::Stop { cause } if Some(*cause) == fence);
         if leaves && (!leaving || kind == Failure::Cancelled) {
             // It was given up for what comes now.
-            if matches!(action, Action::Start { .. } | Action::Restart { .. }) && kind == Failure::Cancelled {
+            if matches!(action, Action::Start { .. }) && kind == Failure::Cancelled {
                 // Docker may carry it out all the same: the stop finds out.
                 (self.state.seen, self.state.parked) = (Seen::Exited, false);
             }

@@ -269,7 +269,10 @@ impl Machine {
         let wanted = state.desired == Desired::Running && state.hold.is_none() && !state.disk_stop && !leaves;
         let down_by = state.down_by.filter(|_| state.is_author_clear());
         if let Some(cause) = down_by.filter(|_| wanted && !state.crash_loop) {
-            let told = !matches!(cause, Cause::DiskFreed | Cause::NoticeOver | Cause::IdentityHeld | Cause::OutOfMemory);
+            let told = !matches!(
+                cause,
+                Cause::DiskFreed | Cause::NoticeOver | Cause::IdentityHeld | Cause::OutOfMemory
+            );
             add(told, cause);
         }
         let oom = state.last_exit.as_ref().is_some_and(|e| e.oom);

@@ -24,7 +24,9 @@ impl Machine {
             {
                 self.explain_notice()
             }
-            Cause::IdentityMissing | Cause::IdentityLost if self.identity_cause() == Some(cause) => self.explain_identity(),
+            Cause::IdentityMissing | Cause::IdentityLost if self.identity_cause() == Some(cause) => {
+                self.explain_identity()
+            }
             Cause::Paused => match &state.pause {
                 Some(pause) if !pause.reason.is_empty() => {
                     format!(
