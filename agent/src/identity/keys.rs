@@ -15,8 +15,8 @@ use crate::config::User;
 
 /// The folder of the session keys.
 pub(crate) const KEYSTORE: &str = "keystore";
-/// The node key, in a folder of its own: a container is given folders.
-pub(crate) const NODE_KEY: &str = "network/node-key";
+/// The node key, a file that a container is given by itself.
+pub(crate) const NODE_KEY: &str = "node-key";
 /// Size of the largest key file, bytes.
 const LARGEST: u64 = 4096;
 
@@ -82,7 +82,6 @@ pub(crate) fn look(mount: &Path) -> io::Result<Keys> {
 pub(crate) fn init(mount: &Path, owner: Option<User>) -> anyhow::Result<()> {
     folder(&mount.join(KEYSTORE), owner)?;
     let file = mount.join(NODE_KEY);
-    folder(file.parent().unwrap_or(mount), owner)?;
     if !file.exists() {
         let mut seed = [0; 32];
         SystemRandom::new()
@@ -136,7 +135,6 @@ pub(crate) fn import_node_key(mount: &Path, from: &Path, owner: Option<User>) ->
         );
     };
     let file = mount.join(NODE_KEY);
-    folder(file.parent().unwrap_or(mount), owner)?;
     match read(&file) {
         Ok(there) => {
             ensure!(
