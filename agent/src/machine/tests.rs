@@ -13,6 +13,7 @@ mod cures;
 mod faults;
 mod hands;
 mod holds;
+mod identity;
 mod notices;
 mod operator;
 mod properties;

@@ -142,7 +142,12 @@ impl Witness {
             Event::Ec2(notice) => {
                 self.ending = notice.map(|n| n.kind).filter(|kind| *kind >= NoticeKind::ScheduledStop);
             }
-            Event::ScrapeFailed { .. } | Event::Activity(_) | Event::Certificate(_) | Event::Gap | Event::Tick => {}
+            Event::ScrapeFailed { .. }
+            | Event::Activity(_)
+            | Event::Certificate(_)
+            | Event::Identity(_)
+            | Event::Gap
+            | Event::Tick => {}
         }
     }
 
