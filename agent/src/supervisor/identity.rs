@@ -73,7 +73,8 @@ impl Fence {
     /// Lets the task know what runs.
     pub(super) fn publish(&self, machine: &Machine) {
         let now = Wanted {
-            down: machine.is_down(),
+            // A full node has nothing of the volume.
+            down: machine.is_down() || !machine.is_authority(),
             vacated: machine.is_vacated(),
         };
         self.wanted.send_if_modified(|last| std::mem::replace(last, now) != now);
