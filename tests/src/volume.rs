@@ -27,7 +27,7 @@ const GATE: Duration = Duration::from_secs(60);
 /// When a call is kept waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gate {
-    /// Before it has any effect.
+    /// Before it has any effect; it never gets one, as a call that was lost.
     Before(&'static str),
     /// After that, and before the answer.
     After(&'static str),
@@ -262,19 +262,24 @@ impl Server {
     }
 
     fn call(&self, action: &str) -> (u16, String) {
-        self.pass(|gate| matches!(gate, Gate::Before(name) if name == action));
+        if self.pass(|gate| matches!(gate, Gate::Before(name) if name == action)) {
+            return (503, String::new());
+        }
         let answer = self.carry_out(action);
         self.pass(|gate| matches!(gate, Gate::After(name) if name == action));
         answer
     }
 
-    fn pass(&self, closed: impl Fn(Gate) -> bool) {
+    /// Whether it had to wait.
+    fn pass(&self, closed: impl Fn(Gate) -> bool) -> bool {
         let (mutex, opened) = &*self.state;
         let mut state = mutex.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.gate.is_some_and(&closed) {
+        let waits = state.gate.is_some_and(&closed);
+        if waits {
             state.waiting = true;
             drop(opened.wait_timeout_while(state, GATE, |state| state.gate.is_some_and(&closed)));
         }
+        waits
     }
 
     fn carry_out(&self, action: &str) -> (u16, String) {
