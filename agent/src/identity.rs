@@ -195,7 +195,7 @@ impl Keeper {
         };
         match self.setup.volume.clone() {
             Some(volume) => self.step_volume(&volume, found, wanted).await,
-            None => self.step_mount(found).await,
+            None => self.step_mount(found),
         }
     }
 
@@ -249,7 +249,7 @@ impl Keeper {
         }
     }
 
-    async fn step_mount(&mut self, found: Local) -> Step {
+    fn step_mount(&mut self, found: Local) -> Step {
         let Some(mounted) = found.mounted else {
             let mount = self.setup.mount.display();
             return self.absent(format!(

@@ -62,7 +62,7 @@ fn find(mountinfo: &str, path: &Path) -> Option<Mounted> {
             read_only: options.split(',').any(|option| option == "ro"),
         })
     };
-    mountinfo.lines().filter_map(line).last()
+    mountinfo.lines().filter_map(line).next_back()
 }
 
 /// The device of an EBS volume, by the name that udev gives it, else by the serial number that the kernel knows.
