@@ -22,7 +22,7 @@ use crate::wait;
 pub const VOLUME: &str = "vol-0123456789abcdef0";
 const TOOL_SECONDS: u32 = 30;
 /// A gate that nobody opens is a test that failed.
-const GATE: Duration = Duration::from_secs(60);
+const GATE: Duration = Duration::from_mins(1);
 
 /// When a call is kept waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -315,5 +315,11 @@ pub(crate) fn config(docker: &Path, name: &str, dir: &Path) -> Config {
             imds: String::new(),
             lifecycle_hook: None,
         },
+        identity: t0rn_agent::config::Identity {
+            required: false,
+            volume: None,
+            mount: "/var/lib/t0rn-identity".into(),
+            without_volume: t0rn_agent::config::WithoutVolume::Nothing,
+        },
     }
 }
