@@ -41,6 +41,7 @@ use crate::supervisor;
 
 pub use self::certificate::{Certificate, FILE, Unreadable, read};
 pub use self::conflict::{conflict, database};
+pub(crate) use self::plan::keyless;
 pub use self::verify::{Report, verify};
 
 /// Between two lines of progress where no terminal is.

@@ -3,6 +3,7 @@
 mod bake;
 mod files;
 mod history;
+mod identity;
 mod live;
 mod status;
 #[cfg(test)]
@@ -242,6 +243,12 @@ Examples:
     /// Make the chain data for an image: sync without authority, stop cleanly, remove keys, certify
     #[command(args_conflicts_with_subcommands = true, after_help = bake::EXAMPLES)]
     Bake(bake::Bake),
+    /// The volume with the keys: what is on it, and putting it there
+    #[command(after_help = identity::EXAMPLES)]
+    Identity {
+        #[command(subcommand)]
+        what: identity::Identity,
+    },
     /// Print the completion script for a shell
     #[command(after_help = "\
 Example:
@@ -363,6 +370,7 @@ impl Cli {
                 };
             }
             Subcommands::Bake(bake) => return bake.execute(|| self.load(), out).await,
+            Subcommands::Identity { what } => what.execute(&self.load_for_agent()?, out).await?,
             Subcommands::Completions { shell } => {
                 let mut script = Vec::new();
                 clap_complete::generate(*shell, &mut Self::command(), "t0rn-agent", &mut script);

@@ -50,6 +50,7 @@ pub struct Config {
     pub notify: Notify,
     pub ec2: Ec2,
     pub update: Update,
+    pub identity: Identity,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -208,6 +209,25 @@ pub struct Update {
     pub probation: Duration,
     /// Images of the collator that stay on the host, the running one included.
     pub keep_images: u32,
+}
+
+/// The volume with the keys, as a fence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Nothing runs with the keys unless this host holds the volume.
+    pub required: bool,
+    /// Id of the EBS volume; `None` is a mount that somebody else makes.
+    pub volume: Option<String>,
+    pub mount: PathBuf,
+    pub without_volume: WithoutVolume,
+}
+
+/// What runs without the identity volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WithoutVolume {
+    Nothing,
+    /// The node without authority and without keys.
+    FullNode,
 }
 
 impl Config {

@@ -6,7 +6,7 @@
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bollard::errors::Error as EngineError;
@@ -14,6 +14,7 @@ use bollard::{API_DEFAULT_VERSION, BollardRequest};
 
 use self::spec::Spec;
 use self::stats::Usage;
+use self::update::Choice;
 use crate::config::Config;
 
 mod data;
@@ -75,9 +76,10 @@ impl Default for Limits {
 #[derive(Debug)]
 struct Shared {
     socket: String,
-    configured: Arc<Spec>,
-    /// What is to run: another than configured when an update changed the image.
-    spec: RwLock<Arc<Spec>>,
+    collator: Choice,
+    /// The same without authority and keys, for while they are not here.
+    keyless: Option<Choice>,
+    without_keys: AtomicBool,
     /// Minor version of the API that was agreed on; 0 before.
     api: AtomicUsize,
     /// The engine may not give the container as many file descriptors as configured.
@@ -96,11 +98,11 @@ impl Docker {
             path: config.agent.docker.clone(),
             reason: "not UTF-8; correct agent.docker".to_owned(),
         })?;
-        let configured = Arc::new(Spec::new(config)?);
         let shared = Shared {
             socket: socket.trim_start_matches("unix://").to_owned(),
-            spec: RwLock::new(Arc::clone(&configured)),
-            configured,
+            collator: Choice::new(Spec::new(config)?),
+            keyless: None,
+            without_keys: AtomicBool::new(false),
             api: AtomicUsize::new(0),
             nofile_refused: AtomicBool::new(false),
             usage: Mutex::new(None),
@@ -117,6 +119,22 @@ impl Docker {
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
+    }
+
+    /// Knows what to run while the keys are not here. To be called before the first clone.
+    ///
+    /// Fails as [`Self::new`].
+    pub fn with_keyless(mut self, config: &Config) -> Result<Self, Error> {
+        let spec = Spec::new(config)?;
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.keyless = Some(Choice::new(spec));
+        }
+        Ok(self)
+    }
+
+    /// Whether what is asked for from now on is the collator with its keys, or what runs without them.
+    pub fn use_keys(&self, keys: bool) {
+        self.shared.without_keys.store(!keys, Ordering::SeqCst);
     }
 
     /// The hash of what the configuration asks for, as the container's label carries it.
@@ -157,7 +175,9 @@ impl Docker {
     }
 
     fn spec(&self) -> Arc<Spec> {
-        Arc::clone(&self.shared.spec.read().unwrap_or_else(PoisonError::into_inner))
+        let keyless = self.shared.keyless.as_ref();
+        let keyless = keyless.filter(|_| self.shared.without_keys.load(Ordering::SeqCst));
+        keyless.unwrap_or(&self.shared.collator).now()
     }
 
     fn limits(&self) -> &Limits {

@@ -3,6 +3,7 @@
 //! Nothing here does I/O. The same values are written to traces (see [`crate::trace`]) and read back by
 //! `replay`, so an event carries only what the core may decide on.
 
+mod identity;
 mod notice;
 mod update;
 
@@ -28,6 +29,7 @@ macro_rules! named {
         }
     };
 }
+pub use identity::{Holding, Identity};
 pub(crate) use named;
 pub use notice::{Notice, NoticeKind};
 pub use update::{Image, Images, Versions};
@@ -291,6 +293,8 @@ pub enum Event {
     },
     /// What EC2 announces now about this instance; `None` is nothing, or nothing any more.
     Ec2(Option<Notice>),
+    /// Whether this host holds the volume with the keys.
+    Identity(Identity),
     /// The agent or the host was stopped or suspended until now.
     Gap,
     /// A deadline passed; nothing else happened.

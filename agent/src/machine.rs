@@ -29,6 +29,7 @@ mod container;
 mod cure;
 mod decide;
 mod evidence;
+mod identity;
 mod notice;
 mod outcome;
 mod policy;
@@ -45,7 +46,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Activity, Chain, Conflict, Failure, HostFacts, Time, named};
+use crate::event::{Activity, Chain, Conflict, Failure, HostFacts, Identity, Time, named};
 use crate::sync::Tracker;
 use collation::Collation;
 pub use cure::Cures;
@@ -137,6 +138,10 @@ named! {
         SpotInterruption = "spot_interruption",
         Termination = "termination",
         NoticeOver = "notice_over",
+        // the volume with the keys
+        IdentityMissing = "identity_missing",
+        IdentityLost = "identity_lost",
+        IdentityHeld = "identity_held",
         // people
         Operator = "operator",
         StoppedByPerson = "stopped_by_person",
@@ -305,6 +310,12 @@ pub struct State {
     notice: Option<notice::Standing>,
     #[serde(default)]
     update: update::Ledger,
+    /// The newest word on the identity in this life of the agent.
+    #[serde(default)]
+    identity: Option<Identity>,
+    /// The newest run, or the one under way, may sign with the keys.
+    #[serde(default = "identity::assumed")]
+    authority: bool,
 }
 
 /// The pure core.
@@ -362,6 +373,8 @@ impl Machine {
             heard_at: None,
             notice: None,
             update: update::Ledger::default(),
+            identity: None,
+            authority: true,
         };
         Self { policy, state }
     }
@@ -387,6 +400,7 @@ impl Machine {
             .take()
             .is_some_and(|a| !matches!(a, Action::Start { .. }));
         state.observed = false;
+        state.identity = None;
         state.settle = None;
         state.signalled = None;
         state.now = state.now.max(now);

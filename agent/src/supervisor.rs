@@ -8,6 +8,7 @@ mod baked;
 mod clock;
 mod databases;
 mod ec2;
+mod identity;
 mod images;
 mod looks;
 mod news;
@@ -45,6 +46,7 @@ use actions::{Evidence, Executor, Finished};
 use baked::Baked;
 use clock::Clock;
 use ec2::Ec2;
+use identity::Fence;
 use images::Images;
 use news::Newsroom;
 use rounds::Look;
@@ -85,7 +87,7 @@ pub(crate) async fn supervise(
     let lock = state::lock(&config.agent.state_dir)?;
     let listener = api::bind(&config.agent.socket, SOCKET_GROUP)
         .with_context(|| format!("failed to listen on {}", config.agent.socket.display()))?;
-    let docker = Docker::new(&config).context("failed to set up the docker client")?;
+    let docker = identity::docker(&config).context("failed to set up the docker client")?;
     let (mut supervisor, mut looks) = Supervisor::new(config, docker.clone(), lock)?;
     let (commands, mut requests) = mpsc::channel(16);
     let (stop_serving, stopped) = watch::channel(());
@@ -132,6 +134,7 @@ pub(crate) async fn supervise(
             finished = supervisor.executor.finished() => Some(supervisor.on_finished(finished).await),
             Some(request) = requests.recv() => supervisor.on_request(request),
             news = supervisor.ec2.next() => supervisor.ec2.event(news, &supervisor.machine),
+            news = supervisor.fence.next() => supervisor.on_identity(news),
             Some(found) = looks.recv() => supervisor.on_look(found),
             () = sleep_until(deadline) => Some(Event::Tick),
             _ = save.tick() => { supervisor.save().await; None }
@@ -171,6 +174,7 @@ struct Supervisor {
     facts: Facts,
     baked: Baked,
     ec2: Ec2,
+    fence: Fence,
     tally: Tally,
     executor: Executor,
     recorder: Arc<Recorder>,
@@ -219,6 +223,7 @@ impl Supervisor {
             facts: Facts::default(),
             baked: Baked::default(),
             ec2: Ec2::start(&config),
+            fence: Fence::start(&config),
             executor,
             recorder,
             history: Keeper::default(),
@@ -236,6 +241,7 @@ impl Supervisor {
             _lock: lock,
         };
         supervisor.facts.last_incident = actions::last_incident(&supervisor.config.agent.state_dir);
+        supervisor.heed_fence();
         supervisor.adopt_image();
         supervisor.say_which_image();
         supervisor.publish();
@@ -373,6 +379,7 @@ impl Supervisor {
         self.tally.event(&event);
         let turn = matches!(event, Event::Operator(_) | Event::Finished(_));
         let actions = self.machine.step(now, event);
+        self.heed_fence();
         if let Some(stop) = self.machine.leaving() {
             self.executor.give_way(&stop);
         }
@@ -441,7 +448,8 @@ impl Supervisor {
 
     fn publish(&mut self) {
         let (began, started) = self.started;
-        self.ec2.publish(&self.machine);
+        self.fence.publish(&self.machine);
+        self.ec2.publish(&self.machine, self.fence.is_released());
         let snapshot = Snapshot {
             status: Status {
                 ec2: self.ec2.status(&self.machine),

@@ -13,7 +13,8 @@ use std::io::{self, Write};
 use line::{Line, Name, OutcomeName, StateName};
 
 use crate::event::{
-    Activity, Command, Conflict, Container, Event, Exit, Failure, HostFacts, Notice, Outcome, Sample, ScrapeError, Time,
+    Activity, Command, Conflict, Container, Event, Exit, Failure, Holding, HostFacts, Identity, Notice, Outcome,
+    Sample, ScrapeError, Time,
 };
 
 /// What one line holds.
@@ -131,6 +132,11 @@ pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result
             seconds: notice.and_then(|notice| notice.seconds),
             ..Line::new(time, Name::Ec2)
         },
+        Event::Identity(identity) => Line {
+            cause: Some(identity.holding.name().to_owned()),
+            reason: Some(identity.why.clone()).filter(|why| !why.is_empty()),
+            ..Line::new(time, Name::Identity)
+        },
         Event::Operator(command) => operator_line(time, command),
         Event::Pulled(Ok(images)) => Line {
             images: Some(images.clone()),
@@ -242,6 +248,7 @@ fn record(line: Line) -> Result<Record, TraceError> {
             kind,
             seconds: line.seconds,
         })),
+        Name::Identity => Event::Identity(identity(line)?),
         Name::Gap => Event::Gap,
         Name::Operator => Event::Operator(match line.command.as_deref() {
             Some("restart") => Command::Restart {
@@ -285,6 +292,18 @@ fn record(line: Line) -> Result<Record, TraceError> {
             });
         }
     }))
+}
+
+fn identity(line: Line) -> Result<Identity, TraceError> {
+    let word = line.cause.unwrap_or_default();
+    let holding = Holding::ALL.iter().copied().find(|holding| holding.name() == word);
+    Ok(Identity {
+        holding: holding.ok_or(TraceError::Missing {
+            event: "identity",
+            what: "`cause`: held, missing, lost, read_only or unknown",
+        })?,
+        why: line.reason.unwrap_or_default(),
+    })
 }
 
 /// A container's state; a trace made by hand need not know the hash of the specification.

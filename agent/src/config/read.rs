@@ -7,8 +7,8 @@ use super::document::{Document, Section};
 use super::problem::Invalid;
 use super::values::{argument, bind, boolean, choice, duration, integer, optional, path, size, socket, string};
 use super::{
-    Agent, Collator, Config, Data, Ec2, Exporter, Health, Host, Metrics, Mount, Notify, NotifyFormat, Port, Pull,
-    Restart, Update, User, conflicts, net,
+    Agent, Collator, Config, Data, Ec2, Exporter, Health, Host, Identity, Metrics, Mount, Notify, NotifyFormat, Port,
+    Pull, Restart, Update, User, WithoutVolume, conflicts, net,
 };
 use crate::event::Chain;
 
@@ -40,6 +40,7 @@ pub(super) fn config(document: &mut Document) -> Option<Config> {
     let notify = notify(document.section("notify"));
     let ec2 = ec2(document.section("ec2"));
     let update = update(document.section("update"));
+    let identity = identity(document.section("identity"));
     let config = Config {
         agent,
         collator: collator?,
@@ -53,6 +54,7 @@ pub(super) fn config(document: &mut Document) -> Option<Config> {
         notify,
         ec2,
         update,
+        identity,
     };
     conflicts::find(document, &config);
     Some(config)
@@ -286,5 +288,22 @@ fn update(mut section: Section) -> Update {
             .read("probation", duration(SECOND, 7 * DAY))
             .unwrap_or(10 * MINUTE),
         keep_images: section.read("keep_images", integer(2, 1000)).unwrap_or(2),
+    }
+}
+
+fn identity(mut section: Section) -> Identity {
+    let without = [
+        ("nothing", WithoutVolume::Nothing),
+        ("full_node", WithoutVolume::FullNode),
+    ];
+    Identity {
+        required: section.read("required", boolean).unwrap_or(false),
+        volume: section.read("volume", optional(string(net::volume))).flatten(),
+        mount: section
+            .read("mount", string(bind))
+            .unwrap_or_else(|| "/var/lib/t0rn-identity".into()),
+        without_volume: section
+            .read("without_volume", choice(&without))
+            .unwrap_or(WithoutVolume::Nothing),
     }
 }

@@ -29,6 +29,9 @@ pub(super) struct Spec {
     pub(super) collator: Collator,
     pub(super) data: Data,
     pub(super) mounts: Vec<Mount>,
+    /// Behind the identity's fence Docker starts nothing by itself: even `on-failure` is obeyed at the engine's start,
+    /// after a power cut, when the volume may be another host's.
+    fenced: bool,
     /// First 16 hex digits of the SHA-256 over what was asked for.
     pub(super) hash: String,
     /// The very image that it has to be made from, where an update says so: a repository digest or an image id.
@@ -39,11 +42,13 @@ impl Spec {
     /// Fails when a path cannot be told to Docker because it is not UTF-8.
     pub(super) fn new(config: &Config) -> Result<Self, Error> {
         let (collator, data, mounts) = (config.collator.clone(), config.data.clone(), config.mounts.clone());
-        let hash = hash(&collator, &data, &mounts)?;
+        let fenced = config.identity.required;
+        let hash = hash(&collator, &data, &mounts, fenced)?;
         Ok(Self {
             collator,
             data,
             mounts,
+            fenced,
             hash,
             pin: None,
         })
@@ -56,10 +61,11 @@ impl Spec {
             ..self.collator.clone()
         };
         Ok(Self {
-            hash: hash(&collator, &self.data, &self.mounts)?,
+            hash: hash(&collator, &self.data, &self.mounts, self.fenced)?,
             collator,
             data: self.data.clone(),
             mounts: self.mounts.clone(),
+            fenced: self.fenced,
             pin: pin.map(str::to_owned),
         })
     }
@@ -97,7 +103,11 @@ impl Spec {
         let memory = collator.memory.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
         let host = HostConfig {
             restart_policy: Some(RestartPolicy {
-                name: Some(RestartPolicyNameEnum::UNLESS_STOPPED),
+                name: Some(if self.fenced {
+                    RestartPolicyNameEnum::NO
+                } else {
+                    RestartPolicyNameEnum::UNLESS_STOPPED
+                }),
                 maximum_retry_count: None,
             }),
             memory,
@@ -187,9 +197,11 @@ struct Asked<'a> {
     log_max_size: u64,
     log_max_files: u32,
     stop_timeout_ms: u128,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    fenced: bool,
 }
 
-fn hash(collator: &Collator, data: &Data, mounts: &[Mount]) -> Result<String, Error> {
+fn hash(collator: &Collator, data: &Data, mounts: &[Mount], fenced: bool) -> Result<String, Error> {
     let mut all = vec![(text(&data.path)?, text(&data.target)?, false)];
     for mount in mounts {
         all.push((text(&mount.source)?, text(&mount.target)?, mount.read_only));
@@ -210,6 +222,7 @@ fn hash(collator: &Collator, data: &Data, mounts: &[Mount]) -> Result<String, Er
         log_max_size: collator.log_max_size,
         log_max_files: collator.log_max_files,
         stop_timeout_ms: collator.stop_timeout.as_millis(),
+        fenced,
     };
     let json = serde_json::to_vec(&asked).map_err(|error| Error::Api {
         action: "describe the container",

@@ -9,6 +9,7 @@ use bollard::query_parameters::{ListImagesOptionsBuilder, RemoveImageOptionsBuil
 use tracing::warn;
 
 use super::image::Reference;
+use super::spec::Spec;
 use super::{Docker, Error, ImageFault, Shared};
 use crate::config::Pull;
 use crate::event::{Image, Images};
@@ -25,6 +26,36 @@ pub struct Fetched {
 /// More of them are not remembered until somebody asks.
 const FETCHED_MAX: usize = 16;
 
+/// What the configuration asks for, and what is to run: with another image when an update changed it.
+#[derive(Debug)]
+pub(super) struct Choice {
+    configured: Arc<Spec>,
+    now: RwLock<Arc<Spec>>,
+}
+
+impl Choice {
+    pub(super) fn new(configured: Spec) -> Self {
+        let configured = Arc::new(configured);
+        Self {
+            now: RwLock::new(Arc::clone(&configured)),
+            configured,
+        }
+    }
+
+    pub(super) fn now(&self) -> Arc<Spec> {
+        Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn take(&self, image: Option<&Image>) -> Result<(), Error> {
+        let spec = match image {
+            Some(image) => self.configured.with_image(&image.reference, Some(&image.pin))?,
+            None => self.configured.with_image(&self.configured.collator.image, None)?,
+        };
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(spec);
+        Ok(())
+    }
+}
+
 impl Docker {
     /// Takes `image` in place of the configured one, or the configured one again. What runs is not touched: it only no
     /// longer matches.
@@ -32,15 +63,12 @@ impl Docker {
     /// # Errors
     /// The specification cannot be described.
     pub fn use_image(&self, image: Option<&Image>) -> Result<(), Error> {
-        let spec = match image {
-            Some(image) => self.shared.configured.with_image(&image.reference, Some(&image.pin)),
-            None => self
-                .shared
-                .configured
-                .with_image(&self.shared.configured.collator.image, None),
-        };
-        let mut shared = self.shared.spec.write().unwrap_or_else(PoisonError::into_inner);
-        *shared = Arc::new(spec?);
+        for choice in [Some(&self.shared.collator), self.shared.keyless.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            choice.take(image)?;
+        }
         Ok(())
     }
 
@@ -191,11 +219,12 @@ impl Docker {
 
     /// The same engine, asked for another image.
     fn with_reference(&self, reference: &str) -> Result<Self, Error> {
-        let configured = Arc::new(self.shared.configured.with_image(reference, None)?);
+        let collator = self.shared.collator.configured.with_image(reference, None)?;
         let shared = Shared {
             socket: self.shared.socket.clone(),
-            spec: RwLock::new(Arc::clone(&configured)),
-            configured,
+            collator: Choice::new(collator),
+            keyless: None,
+            without_keys: AtomicBool::new(false),
             api: AtomicUsize::new(self.shared.api.load(Ordering::Relaxed)),
             nofile_refused: AtomicBool::new(false),
             usage: Mutex::new(None),

@@ -23,12 +23,17 @@ impl Machine {
             // Whatever anybody wishes, the host ends: what can be had is a clean end, and no new start.
             return may_run.then(|| self.leave(now)).flatten();
         }
+        // Even in a pause: two hosts with one key cost more than a collator that stands still.
+        if let Some(stop) = self.fence_off(may_run) {
+            return Some(stop);
+        }
         match state.desired {
             Desired::StoppedByOperator => return may_run.then_some(Action::Stop { cause: Cause::Operator }),
             Desired::StoppedByPerson => return None,
             Desired::Running => {}
         }
-        let of_update = self.decide_update();
+        let barred = self.state.update.wants_start() && !self.may_start();
+        let of_update = if barred { None } else { self.decide_update() };
         if of_update.is_some() {
             return of_update;
         }
@@ -43,6 +48,9 @@ impl Machine {
         }
         if state.disk_stop {
             return may_run.then_some(Action::Stop { cause: Cause::DiskFull });
+        }
+        if !self.may_start() {
+            return None;
         }
         if state.seen.is_up() {
             return self.decide_running(now, actions);
@@ -81,7 +89,7 @@ impl Machine {
         if std::mem::take(&mut self.state.restart_owed) {
             return Some(Action::Restart { cause: Cause::Operator });
         }
-        if !self.state.spec_matches {
+        if !self.state.spec_matches || self.is_due_for_keys() {
             return Some(Action::Restart {
                 cause: Cause::SpecChanged,
             });

@@ -92,8 +92,10 @@ impl Machine {
             self.state.echo_until = Some(self.state.now + self.policy.stop_timeout + STOP_MARGIN);
             self.state.restart_owed = *action == Action::Restart { cause: Cause::Operator };
         }
-        let leaves = self.leaves(now);
-        let leaving = matches!(action, Action::StopWithin { .. });
+        let fence = self.fence();
+        let leaves = self.leaves(now) || fence.is_some();
+        let leaving = matches!(action, Action::StopWithin { .. })
+            || matches!(action, Action::Stop { cause } if Some(*cause) == fence);
         if leaves && (!leaving || kind == Failure::Cancelled) {
             // It was given up for what comes now.
             if matches!(action, Action::Start { .. }) && kind == Failure::Cancelled {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::config::Config;
+use crate::config::{Config, WithoutVolume};
 use crate::event::Chain;
 use crate::sync::Windows;
 
@@ -37,6 +37,8 @@ pub struct Policy {
     pub image: String,
     /// How long an update's image is watched before it is believed, of observed time.
     pub probation: Duration,
+    /// What is done without the identity volume; `None` when it is not asked for.
+    pub identity: Option<WithoutVolume>,
 }
 
 /// Looks further apart are no watch, however often the configuration lets us look. Traces from elsewhere
@@ -53,6 +55,7 @@ impl From<&Config> for Policy {
             collator,
             notify,
             update,
+            identity,
             ..
         } = config;
         Self {
@@ -71,7 +74,12 @@ impl From<&Config> for Policy {
             backoff_initial: restart.backoff_initial,
             backoff_max: restart.backoff_max,
             backoff_reset: restart.backoff_reset,
-            start_timeout: restart.start_timeout,
+            // Behind the fence Docker's own policy is none: there is nothing to wait for.
+            start_timeout: if identity.required {
+                restart.start_timeout.min(Duration::from_secs(1))
+            } else {
+                restart.start_timeout
+            },
             stop_timeout: collator.stop_timeout,
             budget: restart.budget,
             budget_window: restart.budget_window,
@@ -83,6 +91,7 @@ impl From<&Config> for Policy {
             memory: collator.memory,
             image: collator.image.clone(),
             probation: update.probation,
+            identity: identity.required.then_some(identity.without_volume),
         }
     }
 }
@@ -128,6 +137,7 @@ impl Default for Policy {
             memory: None,
             image: String::new(),
             probation: minutes(10),
+            identity: None,
         }
     }
 }

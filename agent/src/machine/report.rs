@@ -70,7 +70,7 @@ impl Machine {
         if state.desired != Desired::Running {
             return Phase::Stopped;
         }
-        if self.leaves(state.now) {
+        if self.leaves(state.now) || self.fenced().is_some() {
             return Phase::Holding;
         }
         if state.pause.is_some() {
@@ -162,7 +162,7 @@ impl Machine {
 
     fn next_of_health(&self) -> Option<Next> {
         let state = &self.state;
-        if self.leaves(state.now) || state.update.is_at_work() {
+        if self.leaves(state.now) || state.update.is_at_work() || !self.may_start() {
             return None;
         }
         if let Some(pause) = &state.pause {
@@ -270,11 +270,14 @@ impl Machine {
             state.last_failure.is_some() && state.hold.is_none() && state.seen != Seen::Foreign,
             Cause::ActionFailed,
         );
-        let leaves = self.leaves(state.now);
+        let leaves = self.leaves(state.now) || self.fenced().is_some();
         let wanted = state.desired == Desired::Running && state.hold.is_none() && !state.disk_stop && !leaves;
         let down_by = state.down_by.filter(|_| state.is_author_clear());
         if let Some(cause) = down_by.filter(|_| wanted && !state.crash_loop) {
-            let told = !matches!(cause, Cause::DiskFreed | Cause::NoticeOver | Cause::OutOfMemory);
+            let told = !matches!(
+                cause,
+                Cause::DiskFreed | Cause::NoticeOver | Cause::IdentityHeld | Cause::OutOfMemory
+            );
             add(told, cause);
         }
         let oom = state.last_exit.as_ref().is_some_and(|e| e.oom);
@@ -282,6 +285,7 @@ impl Machine {
         add(state.collation.is_lacking(), Cause::NoCollation);
         add(state.update.goes_back(), Cause::UpdateFailed);
         causes.extend(state.notice.map(super::notice::Standing::cause));
+        causes.extend(self.identity_cause());
         causes.extend(
             state
                 .hold
@@ -353,6 +357,8 @@ impl Machine {
                 Health::Degraded
             }
             Cause::ScheduledStop if !self.leaves(self.state.now) => Health::Degraded,
+            // A full node is what was asked for then, and not knowing is not yet losing.
+            Cause::IdentityMissing | Cause::IdentityLost if self.fenced().is_none() => Health::Degraded,
             Cause::Quiet
             | Cause::FallingBehind
             | Cause::ClockOff

@@ -44,6 +44,7 @@ impl Machine {
             }
             Event::Docker { reachable: false } => self.on_docker_gone(),
             Event::Ec2(notice) => self.on_notice(now, notice),
+            Event::Identity(identity) => self.on_identity(now, identity),
             Event::Gap => self.forget_windows(),
             Event::Tick => {}
             Event::Operator(command) => self.on_command(now, command, &mut actions),
@@ -56,6 +57,7 @@ impl Machine {
         if self.state.in_flight.is_none()
             && let Some(action) = self.decide(now, &mut actions)
         {
+            self.note_start(&action);
             self.state.in_flight = Some(action.clone());
             actions.push(action);
         }
@@ -104,9 +106,9 @@ impl Machine {
             Command::Start => self.take_up(now),
             Command::Restart { .. } => {
                 self.take_up(now);
-                let leaves = self.leaves(now);
+                let barred = self.leaves(now) || !self.may_start();
                 let state = &mut self.state;
-                let possible = !leaves
+                let possible = !barred
                     && !state.docker_down
                     && !state.disk_stop
                     && state.seen.is_up()
@@ -114,6 +116,7 @@ impl Machine {
                 if possible {
                     let action = Action::Restart { cause: Cause::Operator };
                     state.in_flight = Some(action.clone());
+                    self.note_start(&action);
                     actions.push(action);
                 }
             }

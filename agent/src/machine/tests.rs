@@ -13,6 +13,7 @@ mod cures;
 mod faults;
 mod hands;
 mod holds;
+mod identity;
 mod interrupted;
 mod notices;
 mod operator;

@@ -73,7 +73,7 @@ impl Machine {
             .notice
             .filter(|_| self.leaves(state.now))
             .map(super::notice::Standing::cause);
-        action.or(wish).or(state.hold).or(notice).or(end)
+        action.or(wish).or(state.hold).or(notice).or(self.fenced()).or(end)
     }
 
     /// Whether a restart for `cause` has yet to show what it was good for.

@@ -24,6 +24,9 @@ impl Machine {
             {
                 self.explain_notice()
             }
+            Cause::IdentityMissing | Cause::IdentityLost if self.identity_cause() == Some(cause) => {
+                self.explain_identity()
+            }
             Cause::Paused => match &state.pause {
                 Some(pause) if !pause.reason.is_empty() => {
                     format!(
@@ -133,6 +136,7 @@ impl Machine {
                 return Err("docker is unreachable, so nothing can be restarted: ask again when it is back".to_owned());
             }
             _ if wants_it_up && self.leaves(state.now) => return Err(self.explain_notice()),
+            _ if wants_it_up && !self.may_start() => return Err(self.explain_identity()),
             _ if wants_it_up && state.disk_stop => {
                 return Err("the disk is nearly full: free or add space and the collator starts again".to_owned());
             }
@@ -234,6 +238,9 @@ fn sentence(cause: Cause) -> &'static str {
         Cause::ScheduledStop => "EC2 stops or reboots this instance",
         Cause::SpotInterruption => "EC2 takes this spot instance back",
         Cause::Termination => "the auto scaling group ends this instance",
+        Cause::IdentityMissing => "the volume with the collator's keys is not here",
+        Cause::IdentityLost => "the volume with the collator's keys was lost",
+        Cause::IdentityHeld => "the identity is held (again)",
         Cause::NoticeOver => "EC2 no longer takes this instance",
         Cause::Operator => "stopped by an operator: t0rn-agent start takes it up again",
         Cause::StoppedByPerson => "stopped with docker stop: t0rn-agent start takes it up again",

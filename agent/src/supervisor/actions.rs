@@ -162,6 +162,13 @@ impl Executor {
         }
     }
 
+    /// What is under way would run with keys that are not here any more.
+    pub(super) fn give_up(&self) {
+        if let Some((Action::Start { .. } | Action::Restart { .. }, _, task)) = &self.running {
+            task.abort();
+        }
+    }
+
     /// A start that is under way (a long pull) gives way to `stop`.
     pub(super) fn cancel_start(&self) {
         if let Some((Action::Start { .. }, _, task)) = &self.running {
@@ -222,6 +229,10 @@ pub(super) fn is_incident(action: &Action) -> bool {
                 | Cause::SpotInterruption
                 | Cause::Termination
                 | Cause::NoticeOver
+                | Cause::IdentityHeld
+                | Cause::IdentityMissing
+                // The stop does not wait for a capsule: another host may have the keys by now.
+                | Cause::IdentityLost
         )
 }
 

@@ -344,6 +344,8 @@ fn event() -> impl Strategy<Value = Event> {
         }),
         prop::option::of(prop::sample::select(crate::event::Conflict::ALL)).prop_map(Event::Certificate),
         any::<bool>().prop_map(|reachable| Event::Docker { reachable }),
+        (prop::sample::select(crate::event::Holding::ALL), "[a-z ]{0,20}")
+            .prop_map(|(holding, why)| { Event::Identity(crate::event::Identity { holding, why }) }),
         Just(Event::Ec2(None)),
         (prop::sample::select(NoticeKind::ALL.to_vec()), any::<Option<u64>>())
             .prop_map(|(kind, seconds)| Event::Ec2(Some(Notice { kind, seconds }))),

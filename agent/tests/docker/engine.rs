@@ -322,5 +322,11 @@ pub(crate) fn config(docker: &Path, name: &str, dir: &Path) -> Config {
             probation: Duration::from_mins(10),
             keep_images: 2,
         },
+        identity: t0rn_agent::config::Identity {
+            required: false,
+            volume: None,
+            mount: "/var/lib/t0rn-identity".into(),
+            without_volume: t0rn_agent::config::WithoutVolume::Nothing,
+        },
     }
 }

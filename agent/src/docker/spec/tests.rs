@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
-use crate::config::{Agent, Ec2, Health, Host, Metrics, Notify, NotifyFormat, Pull, Restart, Update, User};
+use crate::config::{
+    Agent, Ec2, Health, Host, Identity, Metrics, Notify, NotifyFormat, Pull, Restart, Update, User, WithoutVolume,
+};
 
 /// A configuration that uses everything a container can be given.
 pub(in crate::docker) fn config() -> Config {
@@ -102,6 +104,16 @@ pub(in crate::docker) fn config() -> Config {
             probation: Duration::from_mins(10),
             keep_images: 2,
         },
+        identity: no_identity(),
+    }
+}
+
+fn no_identity() -> Identity {
+    Identity {
+        required: false,
+        volume: None,
+        mount: "/var/lib/t0rn-identity".into(),
+        without_volume: WithoutVolume::Nothing,
     }
 }
 

@@ -7,9 +7,10 @@ use proptest::strategy::ValueTree;
 
 use super::rig::*;
 use super::witness::Witness;
+use crate::config::WithoutVolume;
 use crate::event::{
-    Activity, Chain, Command, Container, Event, Exit, Failure, HostFacts, Image, Images, Notice, NoticeKind, Outcome,
-    Sample, ScrapeError, Time,
+    Activity, Chain, Command, Container, Event, Exit, Failure, Holding, HostFacts, Identity, Image, Images, Notice,
+    NoticeKind, Outcome, Sample, ScrapeError, Time,
 };
 use crate::machine::{Action, Cause, Machine, Policy};
 
@@ -54,6 +55,7 @@ enum Move {
         cpu: f64,
     },
     Ec2(Option<Notice>),
+    Identity(Holding),
     Gap {
         seconds: u64,
         told: bool,
@@ -162,6 +164,7 @@ fn a_move() -> impl Strategy<Value = Move> {
             .prop_map(|(free, network_ok)| Move::Host { free, network_ok }),
         1 => select(vec![0.0, 150.0]).prop_map(|cpu| Move::Activity { cpu }),
         1 => of(notice()).prop_map(Move::Ec2),
+        2 => holding().prop_map(Move::Identity),
         1 => (1..10_000_u64, any::<bool>()).prop_map(|(seconds, told)| Move::Gap { seconds, told }),
         1 => (0..10_000_u64).prop_map(|seconds| Move::AgentDies { seconds }),
         2 => command().prop_map(Move::Command),
@@ -174,13 +177,49 @@ fn a_move() -> impl Strategy<Value = Move> {
     ]
 }
 
+fn holding() -> impl Strategy<Value = Holding> {
+    let all = [
+        Holding::Missing,
+        Holding::Lost,
+        Holding::ReadOnly,
+        Holding::Unknown,
+        Holding::Held,
+        Holding::Held,
+        Holding::Held,
+        Holding::Held,
+    ];
+    select(all.to_vec())
+}
+
+fn told(holding: Holding) -> Event {
+    Event::Identity(Identity {
+        holding,
+        why: String::new(),
+    })
+}
+
 fn life() -> impl Strategy<Value = Vec<Move>> {
     prop::collection::vec(a_move(), 1..40)
 }
 
 /// Leads such a life under the eyes of a witness.
 fn lead(moves: &[Move]) -> Rig {
-    let mut rig = Rig::fresh();
+    lead_on(Rig::fresh(), moves)
+}
+
+/// The same on a host that has to hold the volume with the keys, which it does at first.
+fn lead_fenced(moves: &[Move]) -> Rig {
+    let policy = Policy {
+        identity: Some(WithoutVolume::Nothing),
+        ..Policy::default()
+    };
+    let moves: Vec<_> = std::iter::once(Move::Identity(Holding::Held))
+        .chain(moves.iter().cloned())
+        .collect();
+    lead_on(Rig::with(policy), &moves)
+}
+
+fn lead_on(mut rig: Rig, moves: &[Move]) -> Rig {
     rig.witness = Some(Witness::default());
     let mut dice: u32 = 1;
     let mut roll = move || {
@@ -240,6 +279,7 @@ fn lead(moves: &[Move]) -> Rig {
                 cpu_percent: Some(cpu),
                 block_read_bytes: None,
             })),
+            Move::Identity(holding) => rig.event(told(holding)),
             Move::Ec2(notice) => rig.event(Event::Ec2(notice)),
             Move::Gap { seconds, told } => rig.gap(seconds, told),
             Move::AgentDies { seconds } => rig.agent_dies(seconds),
@@ -331,6 +371,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         })),
         any::<bool>().prop_map(|reachable| Event::Docker { reachable }),
         of(notice()).prop_map(Event::Ec2),
+        holding().prop_map(told),
         Just(Event::Gap),
         Just(Event::Tick),
         command().prop_map(Event::Operator),
@@ -363,6 +404,7 @@ proptest! {
     #[test]
     fn no_life_makes_the_core_do_what_it_may_never_do(moves in life()) {
         lead(&moves);
+        lead_fenced(&moves);
     }
 
     #[test]
