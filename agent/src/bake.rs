@@ -16,21 +16,23 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
-use tracing::info;
+use tracing::{info, warn};
 
 use self::certificate::{BakedChain, Image, Stop};
 use self::gate::{Gate, Outlook};
 use crate::api;
 use crate::config::Config;
-use crate::docker::Docker;
+use crate::docker::{self, Docker};
 use crate::event::{Chain, Command, Container, Exit};
 use crate::machine::Phase;
 use crate::signature;
@@ -50,6 +52,10 @@ const PROGRESS: Duration = Duration::from_secs(30);
 const STOP_MARGIN: Duration = Duration::from_mins(2);
 /// Says that a bake began on this data: a node key there is the node's own.
 const BEGUN: &str = "begun";
+/// Says that the database was found damaged by a bake, and how.
+const DAMAGED: &str = "damaged";
+/// A line of the node's log is looked at up to here, bytes.
+const LINE: usize = 64 << 10;
 /// Bit of `node_roles` that an authority has.
 const AUTHORITY: u64 = 4;
 
@@ -99,12 +105,25 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<Certificat
         Ok::<_, anyhow::Error>(snapshot)
     };
     let (supervised, worked) = tokio::join!(supervised, work);
+    // Whatever became of it: Docker's own policy may be about to start it once more.
+    let stopped = docker.stop().await.context("the node may still run");
+    let damage = damage(&docker).await;
+    if let Ok(Some(line)) = &damage {
+        note_damage(config, line)?;
+    }
     supervised?;
     let snapshot = worked?;
+    stopped?;
+    if let Some(line) = damage.context("cannot read the node's log")? {
+        bail!("the node's log tells of a damaged database, so nothing is certified: {line}");
+    }
+    // Before the certificate: after an error there is none.
+    docker.discard().await.context("the node's container stays")?;
     let certificate = certify(config, snapshot).await?;
-    docker.discard().await.context("certified, but the container stays")?;
     let dir = plan::state_dir(config);
-    fs::remove_dir_all(&dir).with_context(|| format!("certified, but cannot remove {}", dir.display()))?;
+    if let Err(error) = fs::remove_dir_all(&dir) {
+        warn!(%error, dir = %dir.display(), "certified; what the bake noted stays, remove it");
+    }
     info!(at = %certificate.at, files = certificate.tree.files, bytes = certificate.tree.bytes, "certified");
     Ok(certificate)
 }
@@ -118,23 +137,80 @@ async fn begin(config: &Config, docker: &Docker) -> anyhow::Result<()> {
         others.join(", "),
         config.data.path.display()
     );
+    if let Container::Exited { .. } = docker.inspect().await?.container {
+        // Its log is of another bake, and perhaps of other data.
+        docker.discard().await?;
+    }
     let (dir, data) = (plan::state_dir(config), config.data.path.clone());
     let prepare = move || {
         let place = data.display().to_string();
+        certificate::withdraw_half(&data).with_context(|| format!("cannot look at {place}"))?;
         let resumed = fs::read_to_string(dir.join(BEGUN)).is_ok_and(|begun| begun == place);
-        scrub::before(&data, resumed)?;
-        // What the core knew of an earlier bake, its stop above all, is not for this one.
-        match fs::remove_dir_all(&dir) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("cannot remove {}", dir.display()));
-            }
-            _ => {}
+        let damaged = dir.join(DAMAGED);
+        if let Some(line) = fs::read_to_string(&damaged)
+            .ok()
+            .filter(|_| resumed && holds_chains(&data))
+        {
+            bail!(
+                "an earlier bake found the database in {place} damaged ({line}): remove what is in it, or restore good \
+                 data and remove {}; then bake again",
+                damaged.display()
+            );
         }
+        scrub::before(&data, resumed)?;
         state::make_dir(&dir)?;
         state::replace_file(&dir.join(BEGUN), place.as_bytes())?;
+        // What the core knew of an earlier bake, its stop above all, is not for this one. What says that a bake began
+        // stays all the time: killed here, the next one goes on.
+        forget(&dir).with_context(|| format!("cannot empty {}", dir.display()))?;
         certificate::withdraw(&data).with_context(|| format!("cannot remove the old certificate in {place}"))
     };
     tokio::task::spawn_blocking(prepare).await?
+}
+
+fn holds_chains(data: &Path) -> bool {
+    fs::read_dir(data).is_ok_and(|mut found| found.next().is_some())
+}
+
+/// Removes all that is in the bake's own directory but the word that a bake began.
+fn forget(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_name() == BEGUN {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    state::sync_dir(dir)
+}
+
+/// The first line of the container's log that tells of a damaged database, if there is one.
+async fn damage(docker: &Docker) -> Result<Option<String>, docker::Error> {
+    let mut log = pin!(docker.logs(u32::MAX, false));
+    let mut line = Vec::new();
+    while let Some(frame) = log.next().await {
+        for byte in frame? {
+            if byte == b'\n' {
+                let text = String::from_utf8_lossy(&line);
+                if signature::tells_of_damage(&text) {
+                    return Ok(Some(text.into_owned()));
+                }
+                line.clear();
+            } else if line.len() < LINE {
+                line.push(byte);
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn note_damage(config: &Config, line: &str) -> anyhow::Result<()> {
+    let file = plan::state_dir(config).join(DAMAGED);
+    state::replace_file(&file, line.as_bytes()).with_context(|| format!("cannot write {}", file.display()))
 }
 
 /// Waits until the chains are in sync and that is believed. Returns what was known at that moment.

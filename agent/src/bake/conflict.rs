@@ -49,12 +49,12 @@ pub fn database(certificate: &Certificate, data: &Path, command: &[String]) -> O
 fn asked(words: &[String]) -> Option<Database> {
     let at = words
         .iter()
-        .position(|word| word.split('=').next() == Some("--database"))?;
+        .position(|word| matches!(word.split('=').next(), Some("--database" | "--db")))?;
     let value = match words[at].split_once('=') {
         Some((_, value)) => value,
         None => words.get(at + 1)?,
     };
-    match value {
+    match value.to_ascii_lowercase().as_str() {
         "rocksdb" => Some(Database::RocksDb),
         "paritydb" | "paritydb-experimental" => Some(Database::ParityDb),
         _ => None,
@@ -114,7 +114,14 @@ mod tests {
         assert_eq!(conflict("--database rocksdb"), None);
         assert_eq!(conflict("--database auto"), None);
         assert_eq!(conflict("-- --database paritydb"), None, "the relay chain is not in it");
-        assert_eq!(conflict("--database=paritydb"), Some(Conflict::Database));
+        for asks in [
+            "--database=paritydb",
+            "--db paritydb",
+            "--database ParityDb",
+            "--db=PARITYDB",
+        ] {
+            assert_eq!(conflict(asks), Some(Conflict::Database), "{asks}");
+        }
         let root = dir.path().join("chains/t0rn");
         std::fs::create_dir_all(root.join("paritydb/full")).unwrap();
         assert_eq!(conflict(""), Some(Conflict::Database));

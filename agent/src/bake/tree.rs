@@ -237,8 +237,11 @@ impl Walk {
 /// Where something may lie: `[base/…]chains/<id>/{db,paritydb,frontier}/…`, and nowhere else.
 fn place(parts: &[&str], is_dir: bool) -> Place {
     const UNKNOWN: Place = Place::Refused("nothing that a node keeps there");
-    if parts == [FILE] || parts == [HALF] {
+    if parts == [FILE] && !is_dir {
         return Place::Ignored;
+    }
+    if parts == [HALF] {
+        return Place::Refused("a certificate that was not finished");
     }
     let Some(chains) = parts.iter().position(|part| *part == "chains") else {
         let plain = is_dir && parts.len() <= BASES && parts.iter().all(|part| !part.starts_with('.'));
@@ -268,11 +271,26 @@ fn place(parts: &[&str], is_dir: bool) -> Place {
 fn is_secret(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     let ends = [".pem", ".key", ".p12", ".pfx", ".kdbx"];
+    let words = [
+        "key",
+        "secret",
+        "id_rsa",
+        "id_ed25519",
+        "id_ecdsa",
+        "ssh_host",
+        "mnemonic",
+        "phrase",
+        "seed",
+        "wallet",
+        "utc--",
+        "password",
+        "passwd",
+        "credential",
+        "token",
+    ];
     name.starts_with('.')
-        || ["keystore", "network", "authorized_keys"].contains(&name)
-        || ["secret", "id_rsa", "id_ed25519", "id_ecdsa", "ssh_host", "node-key", "node_key"]
-            .iter()
-            .any(|word| lower.starts_with(word))
+        || lower == "network"
+        || words.iter().any(|word| lower.contains(word))
         || ends.iter().any(|end| lower.ends_with(end))
         // A key store's file: four bytes of key type, then the public key.
         || (name.len() >= 72 && name.bytes().all(|b| b.is_ascii_hexdigit()))

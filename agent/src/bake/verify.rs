@@ -61,6 +61,9 @@ fn compare(certificate: &Certificate, found: &Survey, differences: &mut Vec<Stri
             certificate.stop.exit_code
         ));
     }
+    if certificate.chains.is_empty() {
+        differences.push("the certificate names no chain".to_owned());
+    }
     for (name, chain) in &certificate.chains {
         let here = found.chains.iter().find(|dir| dir.path == Path::new(&chain.path));
         match here {
@@ -108,7 +111,7 @@ impl Report {
             Some(certificate) if self.ok => {
                 let chains = certificate.chains.iter();
                 let chains: Vec<_> = chains
-                    .map(|(name, chain)| format!("{} {} #{}", name.name(), chain.id, chain.best))
+                    .map(|(name, chain)| format!("{} {} #{}", name.name(), shown(&chain.id), chain.best))
                     .collect();
                 format!(
                     "{}: ok: {}, baked {}\n",
@@ -117,7 +120,14 @@ impl Report {
                     certificate.at
                 )
             }
-            _ => self.differences.join("\n") + "\n",
+            _ => self.differences.iter().map(|line| shown(line) + "\n").collect(),
         }
     }
+}
+
+/// Text of somebody else's, without what a terminal would obey.
+fn shown(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }
