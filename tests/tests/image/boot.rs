@@ -44,6 +44,12 @@ fn the_first_boot_runs_what_user_data_says_without_a_registry_and_with_nothing_e
         "{said}"
     );
 
+    // Nor is a certificate one that the agent cannot read.
+    machine.ok("echo '{}' >/var/lib/t0rn-collator/bake.json")?;
+    let (said, _) = validate(&machine, "boot")?;
+    ensure!(said.contains("FAIL certificate: the agent cannot read"), "{said}");
+    machine.ok("rm /var/lib/t0rn-collator/bake.json")?;
+
     // An agent that cannot run is none.
     machine.ok("mount --bind /bin/false /usr/bin/t0rn-agent")?;
     let (said, _) = validate(&machine, "boot --no-chain")?;
