@@ -74,6 +74,7 @@ pub struct Options {
 /// Fails closed: after an error there is no certificate. The data stays, and the next bake goes on from it.
 pub async fn run(config: &Config, options: Options) -> anyhow::Result<Certificate> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hangup = signal(SignalKind::hangup())?;
     let _lock = state::lock(&config.agent.state_dir)?;
     let derived = plan::derive(config)?;
     let docker = Docker::new(&derived).context("failed to set up the docker client")?;
@@ -89,6 +90,7 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<Certificat
             tokio::select! {
                 _ = terminate.recv() => "stopped by a signal".to_owned(),
                 _ = interrupt.recv() => "interrupted".to_owned(),
+                _ = hangup.recv() => "its terminal closed".to_owned(),
                 () = tokio::time::sleep(options.deadline) =>
                     format!("the deadline of {} passed", duration(options.deadline.as_secs())),
             }
@@ -111,12 +113,14 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<Certificat
     if let Ok(Some(line)) = &damage {
         note_damage(config, line)?;
     }
+    // Damage says more than how the run ended, whose cure would be another start.
+    if let Ok(Some(line)) = &damage {
+        bail!("the node's log tells of a damaged database, so nothing is certified: {line}");
+    }
     supervised?;
     let snapshot = worked?;
     stopped?;
-    if let Some(line) = damage.context("cannot read the node's log")? {
-        bail!("the node's log tells of a damaged database, so nothing is certified: {line}");
-    }
+    damage.context("cannot read the node's log")?;
     // Before the certificate: after an error there is none.
     docker.discard().await.context("the node's container stays")?;
     let certificate = certify(config, snapshot).await?;
@@ -205,7 +209,9 @@ async fn damage(docker: &Docker) -> Result<Option<String>, docker::Error> {
             }
         }
     }
-    Ok(None)
+    // The last words may lack their end.
+    let text = String::from_utf8_lossy(&line);
+    Ok(signature::tells_of_damage(&text).then(|| text.into_owned()))
 }
 
 fn note_damage(config: &Config, line: &str) -> anyhow::Result<()> {
@@ -222,7 +228,8 @@ async fn sync(handle: &api::Handle, config: &Config, options: Options) -> anyhow
         let snapshot = Arc::clone(&snapshots.borrow_and_update());
         let status = &snapshot.status;
         if let Some(Phase::Holding | Phase::Stopped) = status.phase {
-            bail!("{}", status.reasons.first().unwrap_or(&status.summary));
+            let reason = status.reasons.first().unwrap_or(&status.summary);
+            bail!("{}", reason.replace("t0rn-agent start", "t0rn-agent bake"));
         }
         let authority = snapshot
             .nodes
