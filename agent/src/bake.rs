@@ -54,6 +54,8 @@ const STOP_MARGIN: Duration = Duration::from_mins(2);
 const BEGUN: &str = "begun";
 /// Says that the database was found damaged by a bake, and how.
 const DAMAGED: &str = "damaged";
+/// Says that a bake has read the node's log to its end.
+const ENDED: &str = "ended";
 /// A line of the node's log is looked at up to here, bytes.
 const LINE: usize = 64 << 10;
 /// Bit of `node_roles` that an authority has.
@@ -110,8 +112,12 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<Certificat
     // Whatever became of it: Docker's own policy may be about to start it once more.
     let stopped = docker.stop().await.context("the node may still run");
     let damage = damage(&docker).await;
-    if let Ok(Some(line)) = &damage {
-        note_damage(config, line)?;
+    if let Ok(line) = &damage {
+        if let Some(line) = line {
+            note_damage(config, line)?;
+        }
+        let ended = plan::state_dir(config).join(ENDED);
+        state::replace_file(&ended, b"").with_context(|| format!("cannot write {}", ended.display()))?;
     }
     // Damage says more than how the run ended, whose cure would be another start.
     if let Ok(Some(line)) = &damage {
@@ -142,7 +148,12 @@ async fn begin(config: &Config, docker: &Docker) -> anyhow::Result<()> {
         config.data.path.display()
     );
     if let Container::Exited { .. } = docker.inspect().await?.container {
-        // Its log is of another bake, and perhaps of other data.
+        // Its log is of another bake, and perhaps of other data. One that was killed has not read it: the verdict is noted
+        // first, and counts as long as that data is there.
+        let line = damage(docker).await.context("cannot read the node's log")?;
+        if let Some(line) = line.filter(|_| is_unfinished(config)) {
+            note_damage(config, &line)?;
+        }
         docker.discard().await?;
     }
     let (dir, data) = (plan::state_dir(config), config.data.path.clone());
@@ -170,6 +181,12 @@ async fn begin(config: &Config, docker: &Docker) -> anyhow::Result<()> {
         certificate::withdraw(&data).with_context(|| format!("cannot remove the old certificate in {place}"))
     };
     tokio::task::spawn_blocking(prepare).await?
+}
+
+/// Whether a bake began on the data and was ended before it could note anything of its end.
+fn is_unfinished(config: &Config) -> bool {
+    let dir = plan::state_dir(config);
+    dir.join(BEGUN).exists() && !dir.join(ENDED).exists()
 }
 
 fn holds_chains(data: &Path) -> bool {
