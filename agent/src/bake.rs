@@ -81,6 +81,12 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<Certificat
     let derived = plan::derive(config)?;
     let docker = Docker::new(&derived).context("failed to set up the docker client")?;
     begin(config, &docker).await?;
+    for chain in Chain::ALL.iter().filter(|chain| !config.chains.contains_key(chain)) {
+        warn!(
+            "the {name} is neither watched nor certified: there is no [chains.{name}]",
+            name = chain.name()
+        );
+    }
     info!(container = derived.collator.container, data = %config.data.path.display(), ?options, "bake started");
 
     let ((tell, told), (over, is_over)) = (oneshot::channel(), oneshot::channel::<()>());
