@@ -89,6 +89,7 @@ fn full() -> Snapshot {
                 (Cause::OutOfMemory, 0),
                 (Cause::Operator, 0),
                 (Cause::SpecChanged, 0),
+                (Cause::Update, 0),
                 (Cause::StoppedByPerson, 0),
             ]),
             restart_seconds: Some(0.75),

@@ -8,7 +8,7 @@ use crate::snapshot::Counters;
 use crate::status::Scrape;
 
 /// Why a run of the container follows another. Counted from 0, so that also the first one is a rise.
-const RESTARTS: [Cause; 16] = [
+const RESTARTS: [Cause; 17] = [
     Cause::Frozen,
     Cause::Stalled,
     Cause::Isolated,
@@ -23,6 +23,7 @@ const RESTARTS: [Cause; 16] = [
     Cause::UpdateFailed,
     Cause::DiskFreed,
     Cause::NoticeOver,
+    Cause::IdentityHeld,
     Cause::Operator,
     Cause::StoppedByPerson,
 ];
