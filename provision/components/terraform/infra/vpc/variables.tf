@@ -78,8 +78,8 @@ variable "nat_gateways" {
   }
 
   validation {
-    condition     = var.nat_gateways != "none" || length(setsubtract(["ssm", "ssmmessages", "ec2messages"], var.interface_endpoints)) == 0
-    error_message = "nat_gateways = none leaves no way to the instances: add ssm, ssmmessages and ec2messages to interface_endpoints. A collator also needs its peers: without a NAT gateway only those with IPv6 are reached."
+    condition     = var.nat_gateways != "none" || length(setsubtract(["ssm", "ssmmessages", "ec2messages", "ec2", "autoscaling"], var.interface_endpoints)) == 0
+    error_message = "nat_gateways = none leaves no way to the instances: add ssm, ssmmessages and ec2messages to interface_endpoints, and ec2 and autoscaling, without which the agent gets no identity volume and ends no lifecycle hook. A collator also needs its peers: without a NAT gateway only those with IPv6 are reached."
   }
 }
 

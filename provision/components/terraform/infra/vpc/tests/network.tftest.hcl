@@ -70,7 +70,7 @@ run "no_nat_gateway_means_no_route_out" {
 
   variables {
     nat_gateways        = "none"
-    interface_endpoints = ["ssm", "ssmmessages", "ec2messages"]
+    interface_endpoints = ["ssm", "ssmmessages", "ec2messages", "ec2", "autoscaling"]
   }
 
   assert {
@@ -79,7 +79,7 @@ run "no_nat_gateway_means_no_route_out" {
   }
 
   assert {
-    condition     = keys(aws_vpc_endpoint.interface) == ["ec2messages", "ssm", "ssmmessages"] && alltrue([for endpoint in aws_vpc_endpoint.interface : endpoint.private_dns_enabled])
+    condition     = keys(aws_vpc_endpoint.interface) == ["autoscaling", "ec2", "ec2messages", "ssm", "ssmmessages"] && alltrue([for endpoint in aws_vpc_endpoint.interface : endpoint.private_dns_enabled])
     error_message = "got endpoints ${jsonencode(keys(aws_vpc_endpoint.interface))}"
   }
 
