@@ -40,6 +40,8 @@ const NAMES: [&str; 4] = ["/dev/sdp", "/dev/sdo", "/dev/sdn", "/dev/sdm"];
 /// What is to be held, and how.
 #[derive(Debug, Clone)]
 pub(crate) struct Setup {
+    /// This host's name, which holds the lease where there are no instances.
+    pub(crate) host: String,
     /// `None` is a mount that somebody else makes.
     pub(crate) volume: Option<String>,
     pub(crate) mount: PathBuf,
@@ -256,7 +258,7 @@ impl Keeper {
                 "nothing is mounted at {mount}: mount the volume with the keys there"
             ));
         };
-        let host = lease::host();
+        let host = self.setup.host.clone();
         self.lease(&host, mounted.read_only, found.lease, Claim::Shared)
     }
 
@@ -283,7 +285,7 @@ impl Keeper {
             }
             info!(holder = other.holder, at = %other.at, "an old lease is taken over");
         }
-        match self.hands.lease(&self.setup.mount, &mine) {
+        match mine.write(&self.setup.mount) {
             Ok(()) => {
                 self.renewed = Some(Instant::now());
                 told(Holding::Held, "")

@@ -204,7 +204,7 @@ fn is_signed(request: &Request) -> Result<()> {
     for name in names.split(';') {
         writeln!(canonical, "{name}:{}", header(name)?)?;
     }
-    let hash = |text: &str| hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
+    let hash = |text: &str| hex::encode(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
     write!(canonical, "\n{names}\n{}", hash(&request.body))?;
     let text = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", hash(&canonical));
     let mac = |key: &[u8], text: &str| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes());
@@ -212,13 +212,7 @@ fn is_signed(request: &Request) -> Result<()> {
     for step in [REGION, "autoscaling", "aws4_request"] {
         key = mac(key.as_ref(), step);
     }
-    let signature = hex(mac(key.as_ref(), &text).as_ref());
+    let signature = hex::encode(mac(key.as_ref(), &text).as_ref());
     ensure!(part("Signature=")? == signature, "signed by another key");
     Ok(())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }

@@ -3,7 +3,6 @@
 //! Nothing here follows a symbolic link or changes anything.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
@@ -92,7 +91,7 @@ pub(super) fn survey(root: &Path, hash: bool) -> io::Result<Survey> {
         survey: Survey::default(),
     };
     walk.directory(Path::new(""), &about)?;
-    walk.survey.tree.sha256 = hex(&walk.all.finalize());
+    walk.survey.tree.sha256 = hex::encode(&walk.all.finalize());
     Ok(walk.survey)
 }
 
@@ -126,7 +125,7 @@ impl Walk {
             }
         }
         let (digest, mut part) = part;
-        part.sha256 = hex(&digest.finalize());
+        part.sha256 = hex::encode(&digest.finalize());
         let name = if path.as_os_str().is_empty() {
             ".".to_owned()
         } else {
@@ -305,20 +304,12 @@ fn content(path: &Path) -> io::Result<String> {
     let (mut digest, mut chunk) = (Sha256::new(), vec![0; CHUNK]);
     loop {
         match file.read(&mut chunk) {
-            Ok(0) => return Ok(hex(&digest.finalize())),
+            Ok(0) => return Ok(hex::encode(&digest.finalize())),
             Ok(length) => digest.update(&chunk[..length]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-}
-
-fn hex(digest: &[u8]) -> String {
-    digest.iter().fold(String::new(), |mut hex, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use bollard::models::{
@@ -229,14 +228,7 @@ fn hash(collator: &Collator, data: &Data, mounts: &[Mount], fenced: bool) -> Res
         status: None,
         reason: error.to_string(),
     })?;
-    Ok(Sha256::digest(json)
-        .iter()
-        .take(8)
-        .fold(String::new(), |mut hex, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        }))
+    Ok(hex::encode(&Sha256::digest(json)[..8]))
 }
 
 /// A bind mount of the kind that fails when its source is missing, where `Binds` would make it as root.

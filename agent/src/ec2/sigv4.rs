@@ -44,7 +44,7 @@ impl Signer<'_> {
         for part in [self.region, self.service, "aws4_request"] {
             key = mac(key.as_ref(), part);
         }
-        let signature = hex(mac(key.as_ref(), &signed).as_ref());
+        let signature = hex::encode(mac(key.as_ref(), &signed).as_ref());
         format!(
             "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, Signature={signature}",
             self.access_key
@@ -57,14 +57,7 @@ fn mac(key: &[u8], text: &str) -> hmac::Tag {
 }
 
 fn hash(bytes: &[u8]) -> String {
-    hex(digest::digest(&digest::SHA256, bytes).as_ref())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex::encode(digest::digest(&digest::SHA256, bytes).as_ref())
 }
 
 #[cfg(test)]

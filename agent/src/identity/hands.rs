@@ -14,7 +14,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 use tracing::info;
 
-use super::lease::{self, Lease};
+use super::lease;
 use super::local::{self, Device};
 
 /// One run of mount or umount.
@@ -57,12 +57,6 @@ impl Hands {
             Self::Own => self::unmount(mount).await.map(|()| true),
             Self::Helper(dir) => ask(dir, "unmount").map(|()| false),
         }
-    }
-
-    /// Writes the lease. The helper has left a file for it that this user may write to.
-    #[expect(clippy::unused_self, reason = "beside its likes")]
-    pub(crate) fn lease(&self, mount: &Path, lease: &Lease) -> io::Result<()> {
-        lease.write(mount)
     }
 }
 

@@ -1,6 +1,5 @@
 //! Keystore and node key on the volume: put there with the right modes, and told by their public halves only.
 
-use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, chown};
@@ -46,7 +45,7 @@ impl SessionKey {
             return None;
         }
         let (kind, public) = name.split_at(8);
-        let letters = unhex(kind)?;
+        let letters = hex::decode(kind).ok()?;
         let kind = String::from_utf8(letters)
             .ok()
             .filter(|kind| kind.bytes().all(|c| c.is_ascii_graphic()))?;
@@ -88,7 +87,7 @@ pub(crate) fn init(mount: &Path, owner: Option<User>) -> anyhow::Result<()> {
             .fill(&mut seed)
             .ok()
             .context("the kernel gives no random numbers")?;
-        put(&file, hex(&seed).as_bytes(), owner)?;
+        put(&file, hex::encode(&seed).as_bytes(), owner)?;
     }
     Ok(())
 }
@@ -144,7 +143,7 @@ pub(crate) fn import_node_key(mount: &Path, from: &Path, owner: Option<User>) ->
             );
             Ok(())
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => put(&file, hex(&new).as_bytes(), owner),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => put(&file, hex::encode(&new).as_bytes(), owner),
         Err(error) => Err(error).with_context(|| format!("{} cannot be read", file.display())),
     }
 }
@@ -196,7 +195,7 @@ fn seed(bytes: &[u8]) -> Option<[u8; 32]> {
         return Some(raw);
     }
     let text = std::str::from_utf8(bytes).ok()?.trim();
-    unhex(text)?.try_into().ok()
+    hex::decode(text).ok()?.try_into().ok()
 }
 
 /// The name by which peers know a node with this key.
@@ -228,24 +227,6 @@ fn base58(bytes: &[u8]) -> String {
     digits.map(|digit| char::from(LETTERS[usize::from(*digit)])).collect()
 }
 
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.is_ascii() || !text.len().is_multiple_of(2) {
-        return None;
-    }
-    (0..text.len())
-        .step_by(2)
-        .map(|i| u8::from_str_radix(&text[i..i + 2], 16).ok())
-        .collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -260,7 +241,7 @@ mod tests {
     #[test]
     fn a_node_key_is_shown_by_the_peer_id_that_the_network_knows() {
         // The published vector of RFC 8032 for the key, and libp2p's text form of it.
-        let seed = unhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60").unwrap();
+        let seed = hex::decode("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60").unwrap();
         let id = peer_id(&seed.try_into().unwrap()).unwrap();
         assert!(id.starts_with("12D3KooW") && id.len() == 52, "{id}");
         assert_eq!(base58(b"Hello World!"), "2NEpo7TZRRrLZSi2U");

@@ -8,6 +8,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::state::replace_file;
+
 /// Its name on the volume.
 const FILE: &str = "lease.json";
 /// Size of the largest that is read, bytes.
@@ -63,16 +65,8 @@ impl Lease {
 
     /// Writes it: as a whole or not at all where the folder may be written to, else into the file that is there.
     pub(crate) fn write(&self, mount: &Path) -> io::Result<()> {
-        let text = serde_json::to_vec(self)?;
-        let (file, draft) = (path(mount), mount.join(".lease.json.new"));
-        let whole = || {
-            let mut out = File::create(&draft)?;
-            out.write_all(&text)?;
-            out.sync_all()?;
-            fs::rename(&draft, &file)?;
-            File::open(mount)?.sync_all()
-        };
-        match whole() {
+        let (text, file) = (serde_json::to_vec(self)?, path(mount));
+        match replace_file(&file, &text) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 let mut out = File::options().write(true).truncate(true).open(&file)?;
                 out.write_all(&text)?;
@@ -103,11 +97,6 @@ pub(crate) fn remove(mount: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
-}
-
-/// This host's name, for where there are no instances.
-pub(crate) fn host() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

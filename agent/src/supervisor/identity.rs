@@ -8,6 +8,7 @@ use crate::bake;
 use crate::config::{Config, WithoutVolume};
 use crate::docker::Docker;
 use crate::event::{Event, Identity};
+use crate::host::Host;
 use crate::identity::{self, Setup, Wanted};
 use crate::machine::Machine;
 
@@ -40,6 +41,7 @@ impl Fence {
         let endpoint = ENDPOINTS.iter().find_map(|name| std::env::var(name).ok());
         let requests = config.agent.socket.parent().unwrap_or(&config.agent.state_dir);
         let setup = Setup {
+            host: Host::name(),
             volume: config.identity.volume.clone(),
             mount: config.identity.mount.clone(),
             imds: config.ec2.imds.clone(),
