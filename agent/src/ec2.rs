@@ -5,6 +5,7 @@
 //! then. What cannot be told is neither an announcement nor the end of one.
 
 mod api;
+mod caller;
 mod credentials;
 mod imds;
 mod lifecycle;

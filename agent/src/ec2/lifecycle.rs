@@ -2,14 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use tokio::sync::watch::Receiver;
 use tracing::{info, warn};
-use url::Url;
 
-use super::api::{AUTO_SCALING, Api, Failed, element};
-use super::credentials::Credentials;
-use super::imds::{Imds, Unknown};
+use super::api::{AUTO_SCALING, Failed, element};
+use super::caller::{Caller, Trouble};
 use crate::backoff::jitter;
 
 /// Between two heartbeats: the shortest timeout that a hook can have is 30 s.
@@ -32,27 +29,16 @@ pub(crate) struct Hook {
     pub(crate) stop_timeout: Duration,
 }
 
-/// Why a call could not be made or was not carried out.
-#[derive(Debug, thiserror::Error)]
-enum Trouble {
-    #[error(transparent)]
-    Unknown(#[from] Unknown),
-    #[error(transparent)]
-    Failed(#[from] Failed),
-}
-
-/// The instance, its group and the API.
+/// The instance and its group.
 #[derive(Debug)]
 struct Group {
-    api: Api,
     instance: String,
     name: String,
 }
 
 struct Session {
     hook: Hook,
-    imds: Imds,
-    credentials: Option<Credentials>,
+    caller: Caller,
     group: Option<Group>,
 }
 
@@ -63,11 +49,9 @@ pub(crate) async fn release(hook: Hook, mut released: Receiver<Option<bool>>) {
         if released.wait_for(Option::is_some).await.is_err() {
             return;
         }
-        let imds = Imds::new(&hook.imds);
         let session = Session {
+            caller: Caller::new(AUTO_SCALING, &hook.imds, hook.endpoint.clone()),
             hook: hook.clone(),
-            imds,
-            credentials: None,
             group: None,
         };
         if session.answer(&mut released).await.is_none() {
@@ -105,7 +89,6 @@ impl Session {
                 }
                 Err(trouble) => {
                     warn!(why = %trouble, hook = self.hook.name, "the auto scaling group was not told");
-                    self.forget(&trouble);
                     let wait = jitter(retry);
                     retry = (retry * 2).min(RETRY.1);
                     wait
@@ -124,10 +107,9 @@ impl Session {
 
     /// Tells the group that the instance may go, or that it needs more time.
     async fn say(&mut self, free: bool) -> Result<(), Trouble> {
-        let credentials = self.credentials().await?;
         let group = match self.group.take() {
             Some(group) => group,
-            None => self.find_group(&credentials).await?,
+            None => self.find_group().await?,
         };
         let group = self.group.insert(group);
         let mut params = vec![
@@ -141,55 +123,23 @@ impl Session {
         } else {
             "RecordLifecycleActionHeartbeat"
         };
-        group.api.call(&credentials, action, &params).await?;
+        self.caller.call(action, &params).await?;
         Ok(())
     }
 
-    async fn credentials(&mut self) -> Result<Credentials, Unknown> {
-        let now = Timestamp::now();
-        if let Some(credentials) = self.credentials.as_ref().filter(|c| c.hold(now)) {
-            return Ok(credentials.clone());
-        }
-        let credentials = Credentials::get(&mut self.imds).await?;
-        Ok(self.credentials.insert(credentials).clone())
-    }
-
     /// The group's name is among the instance's tags where the metadata service may tell them; the API knows it too.
-    async fn find_group(&mut self, credentials: &Credentials) -> Result<Group, Trouble> {
-        let instance = self.need("meta-data/instance-id").await?;
-        let region = self.need("meta-data/placement/region").await?;
-        let endpoint = if let Some(endpoint) = &self.hook.endpoint {
-            endpoint.clone()
-        } else {
-            let domain = self.need("meta-data/services/domain").await?;
-            format!("https://autoscaling.{region}.{domain}/")
-        };
-        let endpoint = Url::parse(&endpoint).map_err(|e| Failed::Refused(format!("{endpoint} is no URL: {e}")))?;
-        let api = Api::new(endpoint, &region, AUTO_SCALING);
-        let tagged = self
-            .imds
-            .get("meta-data/tags/instance/aws:autoscaling:groupName")
-            .await?;
+    async fn find_group(&mut self) -> Result<Group, Trouble> {
+        let instance = self.caller.instance().await?;
+        let tag = "meta-data/tags/instance/aws:autoscaling:groupName";
+        let tagged = self.caller.imds.get(tag).await?;
         let name = if let Some(name) = tagged.filter(|name| !name.is_empty()) {
             name
         } else {
             let params = [("InstanceIds.member.1", instance.as_str())];
-            let xml = api.call(credentials, "DescribeAutoScalingInstances", &params).await?;
+            let xml = self.caller.call("DescribeAutoScalingInstances", &params).await?;
             let none = || Failed::Refused(format!("{instance} is in no auto scaling group"));
             element(&xml, "AutoScalingGroupName").ok_or_else(none)?
         };
-        Ok(Group { api, instance, name })
-    }
-
-    async fn need(&mut self, path: &str) -> Result<String, Unknown> {
-        let found = self.imds.get(path).await?;
-        found.ok_or_else(|| Unknown::Trouble(format!("there is no {path}")))
-    }
-
-    /// What may have been wrong is asked for anew.
-    fn forget(&mut self, trouble: &Trouble) {
-        if !matches!(trouble, Trouble::Failed(Failed::Passing(_))) {
-            self.credentials = None;
-        }
+        Ok(Group { instance, name })
     }
 }

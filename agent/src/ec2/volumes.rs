@@ -1,20 +1,11 @@
 //! One EBS volume: who has it, and having it or giving it back.
 
-use jiff::Timestamp;
-use url::Url;
-
-use super::api::{Api, EC2, Failed, element};
-use super::credentials::Credentials;
-use super::imds::{Imds, Unknown};
+use super::api::{EC2, element};
+use super::caller::Caller;
 
 /// The EC2 API as this instance may use it.
 #[derive(Debug)]
-pub(crate) struct Volumes {
-    imds: Imds,
-    endpoint: Option<String>,
-    credentials: Option<Credentials>,
-    here: Option<(Api, String)>,
-}
+pub(crate) struct Volumes(Caller);
 
 /// Who has a volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,17 +23,12 @@ pub(crate) enum Attachment {
 impl Volumes {
     /// `imds` is the base of the metadata service, `endpoint` the API's where it is not the region's own.
     pub(crate) fn new(imds: &str, endpoint: Option<String>) -> Self {
-        Self {
-            imds: Imds::new(imds),
-            endpoint,
-            credentials: None,
-            here: None,
-        }
+        Self(Caller::new(EC2, imds, endpoint))
     }
 
     /// This instance's id. Fails with the reason while nobody tells.
     pub(crate) async fn instance(&mut self) -> Result<String, String> {
-        self.reach().await.map(|(_, instance)| instance)
+        self.0.instance().await.map_err(|trouble| trouble.to_string())
     }
 
     /// Who has the volume. Fails with the reason when that cannot be told.
@@ -71,43 +57,7 @@ impl Volumes {
     }
 
     async fn call(&mut self, action: &str, params: &[(&str, &str)]) -> Result<String, String> {
-        let (api, _) = self.reach().await?;
-        let credentials = self.credentials().await.map_err(|unknown| unknown.to_string())?;
-        let done = api.call(&credentials, action, params).await;
-        if matches!(done, Err(Failed::Credentials(_) | Failed::Refused(_))) {
-            self.credentials = None;
-        }
-        done.map_err(|failed| failed.to_string())
-    }
-
-    async fn credentials(&mut self) -> Result<Credentials, Unknown> {
-        if let Some(known) = self.credentials.as_ref().filter(|c| c.hold(Timestamp::now())) {
-            return Ok(known.clone());
-        }
-        let credentials = Credentials::get(&mut self.imds).await?;
-        Ok(self.credentials.insert(credentials).clone())
-    }
-
-    async fn reach(&mut self) -> Result<(Api, String), String> {
-        if let Some((api, instance)) = &self.here {
-            return Ok((api.clone(), instance.clone()));
-        }
-        let instance = self.need("meta-data/instance-id").await?;
-        let region = self.need("meta-data/placement/region").await?;
-        let endpoint = if let Some(endpoint) = &self.endpoint {
-            endpoint.clone()
-        } else {
-            let domain = self.need("meta-data/services/domain").await?;
-            format!("https://ec2.{region}.{domain}/")
-        };
-        let url = Url::parse(&endpoint).map_err(|e| format!("{endpoint} is no URL: {e}"))?;
-        let here = (Api::new(url, &region, EC2), instance);
-        Ok(self.here.insert(here).clone())
-    }
-
-    async fn need(&mut self, path: &str) -> Result<String, String> {
-        let found = self.imds.get(path).await.map_err(|unknown| unknown.to_string())?;
-        found.ok_or_else(|| format!("the instance metadata service has no {path}"))
+        self.0.call(action, params).await.map_err(|trouble| trouble.to_string())
     }
 }
 

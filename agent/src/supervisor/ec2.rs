@@ -10,8 +10,12 @@ use crate::event::Event;
 use crate::machine::Machine;
 use crate::status;
 
-/// Where the AWS command line and libraries look for another address of the API.
-const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_AUTO_SCALING", "AWS_ENDPOINT_URL"];
+/// Another address of an API, from where the AWS command line and libraries look for one.
+pub(super) fn endpoint(service: &str) -> Option<String> {
+    let names = [&format!("AWS_ENDPOINT_URL_{service}"), "AWS_ENDPOINT_URL"];
+    let url = names.into_iter().find_map(|name| std::env::var(name).ok());
+    url.filter(|url| !url.is_empty())
+}
 
 /// The tasks that talk to EC2, and what they told.
 pub(super) struct Ec2 {
@@ -32,11 +36,10 @@ impl Ec2 {
             .clone()
             .filter(|_| config.ec2.enabled != Some(false))
         {
-            let endpoint = ENDPOINTS.iter().find_map(|name| std::env::var(name).ok());
             let hook = Hook {
                 name,
                 imds: config.ec2.imds.clone(),
-                endpoint: endpoint.filter(|url| !url.is_empty()),
+                endpoint: endpoint("AUTO_SCALING"),
                 stop_timeout: config.collator.stop_timeout,
             };
             tasks.push(tokio::spawn(ec2::release(hook, released.subscribe())));

@@ -3,7 +3,7 @@
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::Supervisor;
+use super::{Supervisor, ec2};
 use crate::bake;
 use crate::config::{Config, WithoutVolume};
 use crate::docker::Docker;
@@ -11,9 +11,6 @@ use crate::event::{Event, Identity};
 use crate::host::Host;
 use crate::identity::{self, Setup, Wanted};
 use crate::machine::Machine;
-
-/// Where the AWS command line and libraries look for another address of the API.
-const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_EC2", "AWS_ENDPOINT_URL"];
 
 /// The engine's client, which knows what to run without the keys if that is wanted.
 pub(super) fn docker(config: &Config) -> anyhow::Result<Docker> {
@@ -38,14 +35,13 @@ impl Fence {
         let (sender, news) = mpsc::channel(8);
         let wanted = watch::Sender::new(Wanted::default());
         let (done, released) = watch::channel(false);
-        let endpoint = ENDPOINTS.iter().find_map(|name| std::env::var(name).ok());
         let requests = config.agent.socket.parent().unwrap_or(&config.agent.state_dir);
         let setup = Setup {
             host: Host::name(),
             volume: config.identity.volume.clone(),
             mount: config.identity.mount.clone(),
             imds: config.ec2.imds.clone(),
-            endpoint: endpoint.filter(|url| !url.is_empty()),
+            endpoint: ec2::endpoint("EC2"),
             requests: requests.to_owned(),
         };
         let hold = || tokio::spawn(identity::hold(setup, sender, wanted.subscribe(), done));

@@ -1,0 +1,93 @@
+//! Calls of an AWS API by this instance, as its role: where the API is and what signs, both from the metadata service.
+
+use jiff::Timestamp;
+use url::Url;
+
+use super::api::{Api, Failed, Service};
+use super::credentials::Credentials;
+use super::imds::{Imds, Unknown};
+
+/// Why a call could not be made or was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Trouble {
+    #[error(transparent)]
+    Unknown(#[from] Unknown),
+    #[error(transparent)]
+    Failed(#[from] Failed),
+}
+
+#[derive(Debug)]
+pub(super) struct Caller {
+    service: Service,
+    /// The API's address where it is not the region's own.
+    endpoint: Option<String>,
+    pub(super) imds: Imds,
+    credentials: Option<Credentials>,
+    here: Option<Here>,
+}
+
+/// What does not change while the instance lives.
+#[derive(Debug, Clone)]
+struct Here {
+    api: Api,
+    instance: String,
+}
+
+impl Caller {
+    /// `imds` is the base of the metadata service.
+    pub(super) fn new(service: Service, imds: &str, endpoint: Option<String>) -> Self {
+        Self {
+            service,
+            endpoint,
+            imds: Imds::new(imds),
+            credentials: None,
+            here: None,
+        }
+    }
+
+    /// This instance's id. Fails while the metadata service does not tell.
+    pub(super) async fn instance(&mut self) -> Result<String, Trouble> {
+        self.here().await.map(|here| here.instance)
+    }
+
+    /// Carries out `action`. Returns the XML of the answer. Credentials that may be to blame are asked for anew the next time.
+    pub(super) async fn call(&mut self, action: &str, params: &[(&str, &str)]) -> Result<String, Trouble> {
+        let here = self.here().await?;
+        let credentials = self.credentials().await?;
+        let done = here.api.call(&credentials, action, params).await;
+        if done.as_ref().is_err_and(|failed| !matches!(failed, Failed::Passing(_))) {
+            self.credentials = None;
+        }
+        Ok(done?)
+    }
+
+    async fn credentials(&mut self) -> Result<Credentials, Unknown> {
+        if let Some(known) = self.credentials.as_ref().filter(|c| c.hold(Timestamp::now())) {
+            return Ok(known.clone());
+        }
+        let credentials = Credentials::get(&mut self.imds).await?;
+        Ok(self.credentials.insert(credentials).clone())
+    }
+
+    async fn here(&mut self) -> Result<Here, Trouble> {
+        if let Some(here) = &self.here {
+            return Ok(here.clone());
+        }
+        let instance = self.need("meta-data/instance-id").await?;
+        let region = self.need("meta-data/placement/region").await?;
+        let endpoint = if let Some(endpoint) = &self.endpoint {
+            endpoint.clone()
+        } else {
+            let domain = self.need("meta-data/services/domain").await?;
+            format!("https://{}.{region}.{domain}/", self.service.name)
+        };
+        let url = Url::parse(&endpoint).map_err(|e| Failed::Refused(format!("{endpoint} is no URL: {e}")))?;
+        let api = Api::new(url, &region, self.service);
+        Ok(self.here.insert(Here { api, instance }).clone())
+    }
+
+    async fn need(&mut self, path: &str) -> Result<String, Unknown> {
+        let found = self.imds.get(path).await?;
+        found.ok_or_else(|| Unknown::Trouble(format!("there is no {path}")))
+    }
+}
