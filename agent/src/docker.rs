@@ -89,6 +89,21 @@ struct Shared {
     fetched: Mutex<Vec<Fetched>>,
 }
 
+impl Shared {
+    fn new(socket: &str, collator: Spec, api: usize) -> Self {
+        Self {
+            socket: socket.to_owned(),
+            collator: Choice::new(collator),
+            keyless: None,
+            without_keys: AtomicBool::new(false),
+            api: AtomicUsize::new(api),
+            nofile_refused: AtomicBool::new(false),
+            usage: Mutex::new(None),
+            fetched: Mutex::default(),
+        }
+    }
+}
+
 impl Docker {
     /// Takes what it needs from the configuration. The engine need not be there yet: every call connects.
     ///
@@ -98,18 +113,9 @@ impl Docker {
             path: config.agent.docker.clone(),
             reason: "not UTF-8; correct agent.docker".to_owned(),
         })?;
-        let shared = Shared {
-            socket: socket.trim_start_matches("unix://").to_owned(),
-            collator: Choice::new(Spec::new(config)?),
-            keyless: None,
-            without_keys: AtomicBool::new(false),
-            api: AtomicUsize::new(0),
-            nofile_refused: AtomicBool::new(false),
-            usage: Mutex::new(None),
-            fetched: Mutex::default(),
-        };
+        let socket = socket.trim_start_matches("unix://");
         Ok(Self {
-            shared: Arc::new(shared),
+            shared: Arc::new(Shared::new(socket, Spec::new(config)?, 0)),
             limits: Limits::default(),
         })
     }

@@ -91,7 +91,7 @@ pub(super) fn survey(root: &Path, hash: bool) -> io::Result<Survey> {
         survey: Survey::default(),
     };
     walk.directory(Path::new(""), &about)?;
-    walk.survey.tree.sha256 = hex::encode(&walk.all.finalize());
+    walk.survey.tree.sha256 = hex::encode(walk.all.finalize());
     Ok(walk.survey)
 }
 
@@ -125,7 +125,7 @@ impl Walk {
             }
         }
         let (digest, mut part) = part;
-        part.sha256 = hex::encode(&digest.finalize());
+        part.sha256 = hex::encode(digest.finalize());
         let name = if path.as_os_str().is_empty() {
             ".".to_owned()
         } else {
@@ -304,7 +304,7 @@ fn content(path: &Path) -> io::Result<String> {
     let (mut digest, mut chunk) = (Sha256::new(), vec![0; CHUNK]);
     loop {
         match file.read(&mut chunk) {
-            Ok(0) => return Ok(hex::encode(&digest.finalize())),
+            Ok(0) => return Ok(hex::encode(digest.finalize())),
             Ok(length) => digest.update(&chunk[..length]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),

@@ -1,8 +1,8 @@
 //! Another image in place of the configured one: had and looked at, put in place, and old ones removed.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use bollard::models::ImageInspect;
 use bollard::query_parameters::{ListImagesOptionsBuilder, RemoveImageOptionsBuilder};
@@ -220,18 +220,9 @@ impl Docker {
     /// The same engine, asked for another image.
     fn with_reference(&self, reference: &str) -> Result<Self, Error> {
         let collator = self.shared.collator.configured.with_image(reference, None)?;
-        let shared = Shared {
-            socket: self.shared.socket.clone(),
-            collator: Choice::new(collator),
-            keyless: None,
-            without_keys: AtomicBool::new(false),
-            api: AtomicUsize::new(self.shared.api.load(Ordering::Relaxed)),
-            nofile_refused: AtomicBool::new(false),
-            usage: Mutex::new(None),
-            fetched: Mutex::default(),
-        };
+        let api = self.shared.api.load(Ordering::Relaxed);
         Ok(Self {
-            shared: Arc::new(shared),
+            shared: Arc::new(Shared::new(&self.shared.socket, collator, api)),
             limits: self.limits,
         })
     }

@@ -87,7 +87,7 @@ pub(crate) fn init(mount: &Path, owner: Option<User>) -> anyhow::Result<()> {
             .fill(&mut seed)
             .ok()
             .context("the kernel gives no random numbers")?;
-        put(&file, hex::encode(&seed).as_bytes(), owner)?;
+        put(&file, hex::encode(seed).as_bytes(), owner)?;
     }
     Ok(())
 }
@@ -143,7 +143,7 @@ pub(crate) fn import_node_key(mount: &Path, from: &Path, owner: Option<User>) ->
             );
             Ok(())
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => put(&file, hex::encode(&new).as_bytes(), owner),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => put(&file, hex::encode(new).as_bytes(), owner),
         Err(error) => Err(error).with_context(|| format!("{} cannot be read", file.display())),
     }
 }

@@ -32,8 +32,7 @@ impl Machine {
             Desired::StoppedByPerson => return None,
             Desired::Running => {}
         }
-        let barred = self.state.update.wants_start() && !self.may_start();
-        let of_update = if barred { None } else { self.decide_update() };
+        let of_update = self.decide_update();
         if of_update.is_some() {
             return of_update;
         }

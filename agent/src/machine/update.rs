@@ -159,11 +159,6 @@ impl Ledger {
         self.step() == Some(Step::Probation)
     }
 
-    /// Whether the next step is a start, or a stop that only a start justifies.
-    pub(super) fn wants_start(&self) -> bool {
-        matches!(self.step(), Some(Step::Stopping | Step::Starting | Step::Restoring))
-    }
-
     /// Whether the image is being taken back.
     pub(super) fn goes_back(&self) -> bool {
         matches!(self.step(), Some(Step::RollingBack | Step::Restoring))

@@ -158,23 +158,19 @@ impl Machine {
 
     /// What an update wants done now; `None` leaves the collator to everything else that looks after it.
     pub(in crate::machine) fn decide_update(&mut self) -> Option<Action> {
-        let state = &mut self.state;
-        let (action, waits) = match state.update.step()? {
+        let (update, failed) = (Cause::Update, Cause::UpdateFailed);
+        let (action, waits) = match self.state.update.step()? {
             Step::Pulling | Step::Probation => return None,
-            Step::Stopping => (Action::Stop { cause: Cause::Update }, state.pause.is_some()),
-            Step::Starting => (Action::Start { cause: Cause::Update }, false),
-            Step::RollingBack => {
-                let cause = Cause::UpdateFailed;
-                return Some(Action::Stop { cause });
-            }
-            Step::Restoring => {
-                let cause = Cause::UpdateFailed;
-                (Action::Start { cause }, false)
-            }
+            Step::Stopping => (Action::Stop { cause: update }, self.state.pause.is_some()),
+            Step::Starting => (Action::Start { cause: update }, false),
+            Step::RollingBack => return Some(Action::Stop { cause: failed }),
+            Step::Restoring => (Action::Start { cause: failed }, false),
         };
-        if waits || state.disk_stop {
+        // What may not be started is not stopped for a start either.
+        if waits || self.state.disk_stop || !self.may_start() {
             return None;
         }
+        let state = &mut self.state;
         if matches!(action, Action::Start { .. }) {
             state.next_start = None;
             state.attempts = state.attempts.saturating_add(1);

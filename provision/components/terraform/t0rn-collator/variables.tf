@@ -92,7 +92,7 @@ variable "identity_volume_id" {
 }
 
 variable "identity_fence" {
-  description = "What the agent does without the identity volume: nothing, or full_node (run without authority); null for an agent that knows no [identity]."
+  description = "What the agent does without the identity volume: nothing, or full_node (run without authority); null for no fence at all."
   type        = string
   default     = null
 
