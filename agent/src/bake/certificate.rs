@@ -125,7 +125,7 @@ pub(super) fn write(data: &Path, certificate: &Certificate) -> io::Result<()> {
 }
 
 /// Takes away what an earlier bake said, lastingly: the node is about to change the data.
-pub(super) fn withdraw(data: &Path) -> io::Result<()> {
+pub(crate) fn withdraw(data: &Path) -> io::Result<()> {
     for name in [FILE, HALF] {
         match fs::remove_file(data.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -62,7 +62,7 @@ fn asked(words: &[String]) -> Option<Database> {
 }
 
 /// The numbers of a version such as `1.25.1-0a1b2c`, without what follows them.
-fn numbers(version: &str) -> Option<Vec<u64>> {
+pub(crate) fn numbers(version: &str) -> Option<Vec<u64>> {
     let numbers = version.split(['-', '+', ' ']).next()?;
     numbers
         .trim_start_matches('v')

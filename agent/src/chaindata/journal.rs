@@ -1,0 +1,118 @@
+//! What a restore has done, in the data directory: for the restore that goes on, and for the agent, which starts nothing
+//! in the middle of a switch.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use serde::{Deserialize, Serialize};
+
+use super::switch::Unit;
+use crate::event::named;
+use crate::state;
+
+/// The side directory, in the data directory: it is on the same file system, also where that is a volume of its own.
+pub(super) const SIDE: &str = ".restore";
+const FILE: &str = "journal.json";
+const SCHEMA: u32 = 1;
+/// The largest journal that is read, bytes.
+const LARGEST: u64 = 1 << 20;
+
+named! {
+    Stage {
+        /// The present data is as it was.
+        Unpacking = "unpacking",
+        /// All is proven; the present data is being exchanged.
+        Switching = "switching",
+        /// The restored data is in place; the old waits to be removed.
+        Switched = "switched",
+    }
+}
+
+/// Where unpacking goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Point {
+    pub(super) index: u32,
+    pub(super) offset: u64,
+    pub(super) raw: u64,
+    /// Hexadecimal.
+    pub(super) chain: String,
+    /// Where the next entry begins in the tar stream.
+    pub(super) entry: u64,
+    pub(super) files: u64,
+    pub(super) bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Journal {
+    pub(super) schema: u32,
+    pub(super) stage: Stage,
+    /// What is restored, for people.
+    pub(super) source: String,
+    /// Hexadecimal SHA-256 of its head; empty for a plain archive.
+    pub(super) head: String,
+    pub(super) point: Option<Point>,
+    pub(super) units: Vec<Unit>,
+    /// The old data stays beside the new.
+    pub(super) keep_old: bool,
+}
+
+impl Journal {
+    pub(super) fn new(source: &str, head: String, keep_old: bool) -> Self {
+        Self {
+            schema: SCHEMA,
+            stage: Stage::Unpacking,
+            source: source.to_owned(),
+            head,
+            point: None,
+            units: Vec::new(),
+            keep_old,
+        }
+    }
+
+    /// The journal of a data directory; `None` when no restore is under way.
+    pub(super) fn read(data: &Path) -> anyhow::Result<Option<Self>> {
+        let path = path(data);
+        let about = match fs::symlink_metadata(&path) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(None);
+            }
+            about => about.with_context(|| format!("cannot read {}", path.display()))?,
+        };
+        if !about.is_file() || about.len() > LARGEST {
+            bail!("{}: is no journal of a restore", path.display());
+        }
+        let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let journal: Self = serde_json::from_slice(&text).with_context(|| format!("cannot read {}", path.display()))?;
+        if journal.schema != SCHEMA {
+            bail!("{}: was written by another version of the agent; use that one", path.display());
+        }
+        Ok(Some(journal))
+    }
+
+    /// Lasting, whole or not at all.
+    pub(super) fn write(&self, data: &Path) -> anyhow::Result<()> {
+        let (path, text) = (path(data), serde_json::to_vec(self)?);
+        state::replace_file(&path, &text).with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+pub(super) fn tree(data: &Path) -> PathBuf {
+    data.join(SIDE).join("tree")
+}
+
+pub(super) fn old(data: &Path) -> PathBuf {
+    data.join(SIDE).join("old")
+}
+
+fn path(data: &Path) -> PathBuf {
+    data.join(SIDE).join(FILE)
+}
+
+/// Whether the data is between two states, so that no node may run on it. This blocks on the disk.
+///
+/// A journal that cannot be understood counts: nobody knows.
+pub fn is_switching(data: &Path) -> bool {
+    !matches!(Journal::read(data), Ok(None | Some(Journal { stage: Stage::Unpacking | Stage::Switched, .. })))
+}
