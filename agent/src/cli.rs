@@ -4,6 +4,7 @@ mod bake;
 mod files;
 mod history;
 mod live;
+mod snapshot;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -224,6 +225,12 @@ Examples:
     /// Make the chain data for an image: sync without authority, stop cleanly, remove keys, certify
     #[command(args_conflicts_with_subcommands = true, after_help = bake::EXAMPLES)]
     Bake(bake::Bake),
+    /// Copy the chain data, prove a copy, and put it back
+    #[command(after_help = snapshot::EXAMPLES)]
+    Snapshot {
+        #[command(subcommand)]
+        what: snapshot::Snapshot,
+    },
     /// Print the completion script for a shell
     #[command(after_help = "\
 Example:
@@ -344,6 +351,7 @@ impl Cli {
                 };
             }
             Subcommands::Bake(bake) => return bake.execute(|| self.load(), out).await,
+            Subcommands::Snapshot { what } => return Box::pin(self.snapshot(what, out)).await,
             Subcommands::Completions { shell } => {
                 let mut script = Vec::new();
                 clap_complete::generate(*shell, &mut Self::command(), "t0rn-agent", &mut script);
@@ -406,6 +414,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
         0
     } else if error.chain().any(<dyn Error>::is::<ConfigError>)
         || error.is::<bake::NoDirectory>()
+        || error.is::<snapshot::Unusable>()
         || matches!(error.downcast_ref(), Some(Undelivered::NotConfigured))
     {
         2

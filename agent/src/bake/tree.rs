@@ -43,7 +43,7 @@ pub struct Part {
 #[derive(Debug, Default)]
 pub(crate) struct Survey {
     /// Without the certificate, and without secrets and what is refused.
-    pub(super) tree: Tree,
+    pub(crate) tree: Tree,
     /// Key stores and node keys, relative.
     pub(crate) secrets: Vec<Secret>,
     /// What may not be there, relative, and why.

@@ -9,7 +9,6 @@ use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 
 use super::switch::Unit;
-use crate::event::named;
 use crate::state;
 
 /// The side directory, in the data directory: it is on the same file system, also where that is a volume of its own.
@@ -19,15 +18,15 @@ const SCHEMA: u32 = 1;
 /// The largest journal that is read, bytes.
 const LARGEST: u64 = 1 << 20;
 
-named! {
-    Stage {
-        /// The present data is as it was.
-        Unpacking = "unpacking",
-        /// All is proven; the present data is being exchanged.
-        Switching = "switching",
-        /// The restored data is in place; the old waits to be removed.
-        Switched = "switched",
-    }
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Stage {
+    /// The present data is as it was.
+    Unpacking,
+    /// All is proven; the present data is being exchanged.
+    Switching,
+    /// The restored data is in place; the old waits to be removed.
+    Switched,
 }
 
 /// Where unpacking goes on.

@@ -15,7 +15,7 @@ const WIDTH: u64 = 30;
 
 /// Counts bytes, and tells of them on standard error.
 #[derive(Debug)]
-pub struct Progress {
+pub(super) struct Progress {
     what: &'static str,
     /// `None` where nobody knows.
     total: Option<u64>,
@@ -39,12 +39,9 @@ impl Progress {
         }
     }
 
-    #[cfg(test)]
-    pub(super) fn quiet() -> Self {
-        Self {
-            quiet: true,
-            ..Self::new("test", None)
-        }
+    /// Counts alone, for callers without anybody to tell.
+    pub(super) fn silent(self, quiet: bool) -> Self {
+        Self { quiet, ..self }
     }
 
     /// So many bytes more are done.

@@ -2,10 +2,10 @@
 
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use super::format::{CHUNK, Chain, Digest, Head, Label, Manifest, Part, Parts, SCHEMA, hex, sha256, unhex};
+use super::format::{CHUNK, Chain, Digest, Head, Label, Manifest, Part, Parts, SCHEMA, sha256, unhex};
 use super::pool::{Outputs, Pool};
 use super::sign::{NotSigned, PublicKey};
 
@@ -78,6 +78,16 @@ impl Place {
     }
 }
 
+/// Where a reader is.
+#[derive(Debug, Clone)]
+pub(super) struct Here(Arc<Mutex<Place>>);
+
+impl Here {
+    pub(super) fn get(&self) -> Place {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 enum Job {
     Chunk(u64, Label, Vec<u8>),
     Part(Part),
@@ -95,8 +105,7 @@ enum Done {
 pub(super) struct Proven {
     outputs: Outputs<Done>,
     opening: Opening,
-    /// Of the chunk that is being read.
-    here: Place,
+    here: Here,
     /// Of the chunk after it.
     next: Place,
     chunk: Vec<u8>,
@@ -131,7 +140,7 @@ impl Proven {
         Ok(Self {
             outputs,
             opening,
-            here: place,
+            here: Here(Arc::new(Mutex::new(place))),
             next: place,
             chunk: Vec::new(),
             read: 0,
@@ -142,9 +151,9 @@ impl Proven {
         })
     }
 
-    /// The chunk of the byte that was read last.
-    pub(super) fn here(&self) -> Place {
-        self.here
+    /// Tells the chunk of the byte that was read last, also while somebody reads.
+    pub(super) fn here(&self) -> Here {
+        self.here.clone()
     }
 
     /// Reads what is left, and holds all of it against the manifest and, with a key, the manifest against its signature.
@@ -219,11 +228,12 @@ impl Proven {
                 let raw = found.map_err(|what| named(&what))?;
                 let mut chain = Chain(self.next.chain);
                 chain.add(&label);
-                self.here = self.next;
+                let begins = self.next.raw;
+                *self.here.0.lock().unwrap_or_else(PoisonError::into_inner) = self.next;
                 self.next = Place {
                     index: label.index + 1,
                     offset: at + u64::from(label.length),
-                    raw: self.here.raw + u64::from(label.raw),
+                    raw: begins + u64::from(label.raw),
                     chain: chain.0,
                 };
                 self.chunk = raw;
@@ -291,9 +301,4 @@ fn wrong(error: io::Error) -> Refused {
     } else {
         Refused::Io(error)
     }
-}
-
-/// For people: where a damaged snapshot is damaged.
-pub(super) fn short(digest: &Digest) -> String {
-    hex(&digest[..6])
 }
