@@ -44,8 +44,10 @@ deb: build ## the Debian package: target/debian/t0rn-agent_VERSION_amd64.deb
 	cargo run --locked --quiet --package t0rn-agent --example man -- $(OUT)/man
 	dist/debian/build $(STATIC)/t0rn-agent $(OUT)/man $(OUT)/debian
 
-bench: build ## restart time against Docker's own policy, memory, CPU, size, replay (BENCH_MINUTES=60: the full hour)
+bench: build deb ## restart time against Docker's own policy, memory, CPU, size, replay, boot of an image (BENCH_MINUTES=60: the full hour)
 	@tests/with-engine.sh $(STATIC)/bench
+	@for tool in rootfs packer aws jq; do tests/setup $$tool || true; done
+	@cargo test --locked --quiet -p t0rn-agent-tests --test bake_image boots_twice # prints both boots
 
 bake: ## bake an image of the collator that CONFIG=agent.toml describes: docs/bake.md
 	packer/bake $(or $(CONFIG),$(error CONFIG has to be the agent.toml of the collator))

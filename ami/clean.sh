@@ -22,7 +22,7 @@ main() {
     services
     keys
     traces
-    [ -n "$root" ] || under_tmp
+    [ -n "$root" ] || beneath_mounts
     sync
     echo "clean: done"
 }
@@ -76,14 +76,14 @@ homes() {
 }
 
 access() {
-    rm -f "$root"/etc/ssh/ssh_host_* "$root"/etc/ssh/ssh_known_hosts "$root"/etc/ssh/authorized_keys*
+    rm -rf "$root"/etc/ssh/ssh_host_* "$root"/etc/ssh/ssh_known_hosts "$root"/etc/ssh/authorized_keys*
     rm -f "$root"/etc/sudoers.d/{90-cloud-init-users,ssm-agent-users}
     rm -f "$root"/etc/sudoers.d/*packer*
     remove /etc/docker/key.json /etc/t0rn-agent/registry.json
     remove /etc/apt/auth.conf
     empty /etc/apt/auth.conf.d /etc/ssl/private /var/spool/cron/crontabs /var/spool/cron/atjobs
     # What they were before the last change, with the passwords of then.
-    rm -f "$root"/etc/{passwd,shadow,group,gshadow,subuid,subgid}-
+    rm -f "$root"/etc/{passwd,shadow,group,gshadow,subuid,subgid}- "$root"/var/backups/*{passwd,shadow,group}*
 }
 
 identity() {
@@ -95,7 +95,7 @@ identity() {
     sed -i -E '/^127\.0\.1\.1[[:space:]]/d' "$root/etc/hosts" 2>/dev/null || true
     remove /var/lib/systemd/{random-seed,credential.secret} /var/lib/urandom /boot/efi/loader/random-seed /boot/loader/random-seed
     remove /etc/{nvme/hostid,nvme/hostnqn,iscsi/initiatorname.iscsi,krb5.keytab,machine-info}
-    empty /var/lib/dhcp /var/lib/dhcpcd /var/lib/NetworkManager /var/lib/systemd/network /var/lib/chrony
+    empty /var/lib/dhcp /var/lib/dhcpcd /var/lib/dhclient /var/lib/NetworkManager /var/lib/systemd/network /var/lib/chrony
     rm -f "$root"/etc/udev/rules.d/70-persistent-net.rules "$root"/etc/netplan/50-cloud-init.yaml \
         "$root"/etc/network/interfaces.d/50-cloud-init* "$root"/etc/systemd/network/*cloud-init*
 }
@@ -129,7 +129,9 @@ traces() {
     find "$root/var/log" -xdev -type f \( -name '*.[0-9]' -o -name '*.gz' -o -name '*.old' -o -name 'cloud-init*' \) -delete
     empty /var/cache/apt/archives /var/lib/apt/lists /var/lib/systemd/coredump /var/crash /var/mail /var/spool/mail
     rm -f "$root"/var/cache/apt/*.bin "$root"/var/cache/debconf/*-old "$root"/var/lib/dpkg/*-old
+    rm -f "$root"/{,root/}core "$root"/{,root/}core.[0-9]*
     remove /var/lib/sudo/lectured
+    [ -z "$root" ] || empty /run /dev/shm
     temporary
 }
 
@@ -156,10 +158,15 @@ running() {
     done
 }
 
-# What lies on the disk under a /tmp that is in memory.
-under_tmp() {
-    mountpoint --quiet /tmp || return 0
-    unshare --mount bash -c 'mount --bind / /mnt && find /mnt/tmp -xdev -mindepth 1 -delete'
+# What lies on the disk under a /tmp, /run and /dev/shm that are in memory.
+beneath_mounts() {
+    local folder folders=()
+    for folder in /tmp /run /dev/shm; do
+        ! mountpoint --quiet "$folder" || folders+=("/mnt$folder")
+    done
+    # shellcheck disable=SC2016  # the inner shell expands it
+    [ ${#folders[@]} = 0 ] || unshare --mount bash -c 'mount --bind / /mnt
+        for folder; do [ ! -d "$folder" ] || find "$folder" -xdev -mindepth 1 -delete; done' bash "${folders[@]}"
 }
 
 main "$@"

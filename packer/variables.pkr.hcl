@@ -71,8 +71,8 @@ variable "within" {
   description = "Both chains have to be within so many blocks of the network's height."
   default     = 20
   validation {
-    condition     = var.within >= 1 && var.within <= 10000
-    error_message = "Within is a number of blocks from 1 to 10000."
+    condition     = var.within >= 1 && var.within <= 10000 && floor(var.within) == var.within
+    error_message = "Within is a whole number of blocks from 1 to 10000."
   }
 }
 
@@ -81,8 +81,8 @@ variable "credible" {
   description = "How long that height has to have been credible: peers, and a chain that moves."
   default     = "2m"
   validation {
-    condition     = regex_replace(var.credible, "^[0-9]+(s|m|h)$", "good") == "good"
-    error_message = "Credible is a duration such as 30s, 2m or 1h."
+    condition     = regex_replace(var.credible, "^[1-9][0-9]{0,5}(s|m|h)$", "good") == "good"
+    error_message = "Credible is a duration such as 30s, 2m or 1h; nothing is credible at once."
   }
 }
 
@@ -91,7 +91,7 @@ variable "deadline" {
   description = "A bake that is not done by then fails. Credentials have to live as long."
   default     = "3h"
   validation {
-    condition     = regex_replace(var.deadline, "^[0-9]+(s|m|h)$", "good") == "good"
+    condition     = regex_replace(var.deadline, "^[1-9][0-9]{0,5}(s|m|h)$", "good") == "good"
     error_message = "The deadline is a duration such as 45m or 3h."
   }
 }
@@ -112,7 +112,7 @@ variable "instance_type" {
   description = "The builder: x86-64, with 4 GiB of memory or more."
   default     = "m6a.large"
   validation {
-    condition     = regex_replace(var.instance_type, "^[a-z][a-z0-9-]*\\.[a-z0-9]+$", "good") == "good" && regex_replace(var.instance_type, "^[a-z]+[0-9]+g", "") == var.instance_type
+    condition     = regex_replace(var.instance_type, "^[a-z][a-z0-9-]*\\.[a-z0-9]+$", "good") == "good" && regex_replace(var.instance_type, "^(a1\\.|mac|[a-z]+[0-9]+g)", "") == var.instance_type
     error_message = "The instance_type is one with x86-64 processors, as in m6a.large; the node is not built for arm64."
   }
 }
@@ -141,8 +141,8 @@ variable "root_gib" {
   type    = number
   default = 12
   validation {
-    condition     = var.root_gib >= 8 && var.root_gib <= 16384
-    error_message = "The root volume has from 8 to 16384 GiB; it holds the system and the collator's image."
+    condition     = var.root_gib >= 8 && var.root_gib <= 16384 && floor(var.root_gib) == var.root_gib
+    error_message = "The root volume has from 8 to 16384 GiB, a whole number; it holds the system and the collator's image."
   }
 }
 
@@ -151,8 +151,8 @@ variable "chain_gib" {
   description = "Not smaller than source_chain_snapshot; the file system grows with it."
   default     = 200
   validation {
-    condition     = var.chain_gib >= 1 && var.chain_gib <= 16384
-    error_message = "The chain volume has from 1 to 16384 GiB."
+    condition     = var.chain_gib >= 1 && var.chain_gib <= 16384 && floor(var.chain_gib) == var.chain_gib
+    error_message = "The chain volume has from 1 to 16384 GiB, a whole number."
   }
 }
 

@@ -29,6 +29,7 @@ use tracing::debug;
 
 pub use self::client::{Client, ClientError};
 pub use self::socket::{BindError, bind};
+use crate::config::parse_image;
 use crate::docker::Docker;
 use crate::event::{Command, Container};
 use crate::server::{self, Limits, Stay};
@@ -154,6 +155,13 @@ fn within_bounds(command: Command) -> Result<Command, String> {
             ));
         }
         Command::Restart { reason } | Command::Pause { reason, .. } => reason,
+        Command::Update { image, automatic } => {
+            parse_image(image).map_err(|invalid| format!("image {}; {}", invalid.found, invalid.remedy))?;
+            if *automatic {
+                return Err("an update that somebody asks for is not automatic".to_owned());
+            }
+            return Ok(command);
+        }
         Command::Stop | Command::Start | Command::Resume => return Ok(command),
     };
     if reason.contains(char::is_control) {

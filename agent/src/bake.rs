@@ -16,21 +16,23 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
-use tracing::info;
+use tracing::{info, warn};
 
 use self::certificate::{BakedChain, Image, Stop};
 use self::gate::{Gate, Outlook};
 use crate::api;
 use crate::config::Config;
-use crate::docker::Docker;
+use crate::docker::{self, Docker};
 use crate::event::{Chain, Command, Container, Exit};
 use crate::machine::Phase;
 use crate::signature;
@@ -43,6 +45,7 @@ pub use self::certificate::{Certificate, FILE, Unreadable, read};
 pub(crate) use self::certificate::{Database, withdraw};
 pub(crate) use self::conflict::numbers;
 pub use self::conflict::{conflict, database};
+pub(crate) use self::plan::keyless;
 pub(crate) use self::tree::{ChainDir, Survey, is_allowed, survey};
 pub use self::verify::{Report, verify};
 
@@ -52,6 +55,12 @@ const PROGRESS: Duration = Duration::from_secs(30);
 const STOP_MARGIN: Duration = Duration::from_mins(2);
 /// Says that a bake began on this data: a node key there is the node's own.
 const BEGUN: &str = "begun";
+/// Says that the database was found damaged by a bake, and how.
+const DAMAGED: &str = "damaged";
+/// Says that a bake has read the node's log to its end.
+const ENDED: &str = "ended";
+/// A line of the node's log is looked at up to here, bytes.
+const LINE: usize = 64 << 10;
 /// Bit of `node_roles` that an authority has.
 const AUTHORITY: u64 = 4;
 
@@ -70,10 +79,17 @@ pub struct Options {
 /// Fails closed: after an error there is no certificate. The data stays, and the next bake goes on from it.
 pub async fn run(config: &Config, options: Options) -> anyhow::Result<Certificate> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hangup = signal(SignalKind::hangup())?;
     let _lock = state::lock(&config.agent.state_dir)?;
     let derived = plan::derive(config)?;
     let docker = Docker::new(&derived).context("failed to set up the docker client")?;
     begin(config, &docker).await?;
+    for chain in Chain::ALL.iter().filter(|chain| !config.chains.contains_key(chain)) {
+        warn!(
+            "the {name} is neither watched nor certified: there is no [chains.{name}]",
+            name = chain.name()
+        );
+    }
     info!(container = derived.collator.container, data = %config.data.path.display(), ?options, "bake started");
 
     let ((tell, told), (over, is_over)) = (oneshot::channel(), oneshot::channel::<()>());
@@ -85,6 +101,7 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<Certificat
             tokio::select! {
                 _ = terminate.recv() => "stopped by a signal".to_owned(),
                 _ = interrupt.recv() => "interrupted".to_owned(),
+                _ = hangup.recv() => "its terminal closed".to_owned(),
                 () = tokio::time::sleep(options.deadline) =>
                     format!("the deadline of {} passed", duration(options.deadline.as_secs())),
             }
@@ -101,12 +118,31 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<Certificat
         Ok::<_, anyhow::Error>(snapshot)
     };
     let (supervised, worked) = tokio::join!(supervised, work);
+    // Whatever became of it: Docker's own policy may be about to start it once more.
+    let stopped = docker.stop().await.context("the node may still run");
+    let damage = damage(&docker).await;
+    if let Ok(line) = &damage {
+        if let Some(line) = line {
+            note_damage(config, line)?;
+        }
+        let ended = plan::state_dir(config).join(ENDED);
+        state::replace_file(&ended, b"").with_context(|| format!("cannot write {}", ended.display()))?;
+    }
+    // Damage says more than how the run ended, whose cure would be another start.
+    if let Ok(Some(line)) = &damage {
+        bail!("the node's log tells of a damaged database, so nothing is certified: {line}");
+    }
     supervised?;
     let snapshot = worked?;
+    stopped?;
+    damage.context("cannot read the node's log")?;
+    // Before the certificate: after an error there is none.
+    docker.discard().await.context("the node's container stays")?;
     let certificate = certify(config, snapshot).await?;
-    docker.discard().await.context("certified, but the container stays")?;
     let dir = plan::state_dir(config);
-    fs::remove_dir_all(&dir).with_context(|| format!("certified, but cannot remove {}", dir.display()))?;
+    if let Err(error) = fs::remove_dir_all(&dir) {
+        warn!(%error, dir = %dir.display(), "certified; what the bake noted stays, remove it");
+    }
     info!(at = %certificate.at, files = certificate.tree.files, bytes = certificate.tree.bytes, "certified");
     Ok(certificate)
 }
@@ -120,23 +156,93 @@ async fn begin(config: &Config, docker: &Docker) -> anyhow::Result<()> {
         others.join(", "),
         config.data.path.display()
     );
+    if let Container::Exited { .. } = docker.inspect().await?.container {
+        // Its log is of another bake, and perhaps of other data. One that was killed has not read it: the verdict is noted
+        // first, and counts as long as that data is there.
+        let line = damage(docker).await.context("cannot read the node's log")?;
+        if let Some(line) = line.filter(|_| is_unfinished(config)) {
+            note_damage(config, &line)?;
+        }
+        docker.discard().await?;
+    }
     let (dir, data) = (plan::state_dir(config), config.data.path.clone());
     let prepare = move || {
         let place = data.display().to_string();
+        certificate::withdraw_half(&data).with_context(|| format!("cannot look at {place}"))?;
         let resumed = fs::read_to_string(dir.join(BEGUN)).is_ok_and(|begun| begun == place);
-        scrub::before(&data, resumed)?;
-        // What the core knew of an earlier bake, its stop above all, is not for this one.
-        match fs::remove_dir_all(&dir) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("cannot remove {}", dir.display()));
-            }
-            _ => {}
+        let damaged = dir.join(DAMAGED);
+        if let Some(line) = fs::read_to_string(&damaged)
+            .ok()
+            .filter(|_| resumed && holds_chains(&data))
+        {
+            bail!(
+                "an earlier bake found the database in {place} damaged ({line}): remove what is in it, or restore good \
+                 data and remove {}; then bake again",
+                damaged.display()
+            );
         }
+        scrub::before(&data, resumed)?;
         state::make_dir(&dir)?;
         state::replace_file(&dir.join(BEGUN), place.as_bytes())?;
+        // What the core knew of an earlier bake, its stop above all, is not for this one. What says that a bake began
+        // stays all the time: killed here, the next one goes on.
+        forget(&dir).with_context(|| format!("cannot empty {}", dir.display()))?;
         certificate::withdraw(&data).with_context(|| format!("cannot remove the old certificate in {place}"))
     };
     tokio::task::spawn_blocking(prepare).await?
+}
+
+/// Whether a bake began on the data and was ended before it could note anything of its end.
+fn is_unfinished(config: &Config) -> bool {
+    let dir = plan::state_dir(config);
+    dir.join(BEGUN).exists() && !dir.join(ENDED).exists()
+}
+
+fn holds_chains(data: &Path) -> bool {
+    fs::read_dir(data).is_ok_and(|mut found| found.next().is_some())
+}
+
+/// Removes all that is in the bake's own directory but the word that a bake began.
+fn forget(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_name() == BEGUN {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    state::sync_dir(dir)
+}
+
+/// The first line of the container's log that tells of a damaged database, if there is one.
+async fn damage(docker: &Docker) -> Result<Option<String>, docker::Error> {
+    let mut log = pin!(docker.logs(u32::MAX, false));
+    let mut line = Vec::new();
+    while let Some(frame) = log.next().await {
+        for byte in frame? {
+            if byte == b'\n' {
+                let text = String::from_utf8_lossy(&line);
+                if signature::tells_of_damage(&text) {
+                    return Ok(Some(text.into_owned()));
+                }
+                line.clear();
+            } else if line.len() < LINE {
+                line.push(byte);
+            }
+        }
+    }
+    // The last words may lack their end.
+    let text = String::from_utf8_lossy(&line);
+    Ok(signature::tells_of_damage(&text).then(|| text.into_owned()))
+}
+
+fn note_damage(config: &Config, line: &str) -> anyhow::Result<()> {
+    let file = plan::state_dir(config).join(DAMAGED);
+    state::replace_file(&file, line.as_bytes()).with_context(|| format!("cannot write {}", file.display()))
 }
 
 /// Waits until the chains are in sync and that is believed. Returns what was known at that moment.
@@ -148,7 +254,8 @@ async fn sync(handle: &api::Handle, config: &Config, options: Options) -> anyhow
         let snapshot = Arc::clone(&snapshots.borrow_and_update());
         let status = &snapshot.status;
         if let Some(Phase::Holding | Phase::Stopped) = status.phase {
-            bail!("{}", status.reasons.first().unwrap_or(&status.summary));
+            let reason = status.reasons.first().unwrap_or(&status.summary);
+            bail!("{}", reason.replace("t0rn-agent start", "t0rn-agent bake"));
         }
         let authority = snapshot
             .nodes

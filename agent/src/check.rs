@@ -6,6 +6,7 @@
 mod container;
 mod data;
 mod host;
+mod identity;
 mod keystore;
 mod ports;
 #[cfg(test)]
@@ -127,7 +128,7 @@ pub async fn run(config: &Config) -> Report {
         by(end, "host", host::look(config)),
         by(end, "data", data::look(config)),
     );
-    Report::of([agent, docker, data, host].concat())
+    Report::of([agent, docker, data, identity::look(config), host].concat())
 }
 
 async fn agent(config: &Config) -> Vec<Finding> {

@@ -3,11 +3,13 @@
 mod bake;
 mod files;
 mod history;
+mod identity;
 mod live;
 mod snapshot;
 mod status;
 #[cfg(test)]
 mod tests;
+mod update;
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -151,6 +153,23 @@ Examples:
     /// End a pause, and let the agent try again what it had given up
     #[command(after_help = "Example:\n  t0rn-agent resume")]
     Resume,
+    /// Run another image of the collator, and take it back when it does no good
+    #[command(after_help = "\
+The image is pulled first; then the collator is stopped cleanly and started from it, and watched for
+`update.probation`. An image that fails is taken back, unless it has changed the database already.
+Exit codes with --wait: 0 it runs, 1 it does not.
+
+Examples:
+  t0rn-agent update --image 3h4xx/t0rn-collator:v1.2.0-rc.5
+  t0rn-agent update --image 3h4xx/t0rn-collator:v1.2.0-rc.5 --wait")]
+    Update {
+        /// NAME:TAG or NAME@sha256:…
+        #[arg(long, value_name = "REF", value_parser = image)]
+        image: String,
+        /// Until it is over, with a line for each step
+        #[arg(long)]
+        wait: bool,
+    },
     /// What the agent did, why, and whether it helped
     #[command(after_help = "\
 Examples:
@@ -231,6 +250,12 @@ Examples:
         #[command(subcommand)]
         what: snapshot::Snapshot,
     },
+    /// The volume with the keys: what is on it, and putting it there
+    #[command(after_help = identity::EXAMPLES)]
+    Identity {
+        #[command(subcommand)]
+        what: identity::Identity,
+    },
     /// Print the completion script for a shell
     #[command(after_help = "\
 Example:
@@ -310,6 +335,7 @@ impl Cli {
                 self.tell(command, out).await?;
             }
             Subcommands::Resume => self.tell(Command::Resume, out).await?,
+            Subcommands::Update { image, wait } => return self.update(image, *wait, out).await,
             Subcommands::Check { json } => {
                 let report = check::run(&self.load_for_agent()?).await;
                 let text = if *json {
@@ -352,6 +378,7 @@ impl Cli {
             }
             Subcommands::Bake(bake) => return bake.execute(|| self.load(), out).await,
             Subcommands::Snapshot { what } => return Box::pin(self.snapshot(what, out)).await,
+            Subcommands::Identity { what } => what.execute(&self.load_for_agent()?, out).await?,
             Subcommands::Completions { shell } => {
                 let mut script = Vec::new();
                 clap_complete::generate(*shell, &mut Self::command(), "t0rn-agent", &mut script);
@@ -451,6 +478,10 @@ fn pause_time(text: &str) -> Result<Duration, String> {
     let time = time.ok().and_then(|time| Duration::try_from(time).ok());
     time.filter(|t| (Duration::from_secs(1)..=PAUSE_MAX).contains(t))
         .ok_or_else(|| "give a time from 1s to 30d, such as 45m, 2h or 1h30m".to_owned())
+}
+
+fn image(text: &str) -> Result<String, String> {
+    config::parse_image(text).map_err(|invalid| format!("{}; {}", invalid.found, invalid.remedy))
 }
 
 fn reason(text: &str) -> Result<String, String> {

@@ -49,6 +49,8 @@ pub struct Config {
     pub metrics: Metrics,
     pub notify: Notify,
     pub ec2: Ec2,
+    pub update: Update,
+    pub identity: Identity,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -161,6 +163,8 @@ pub struct Host {
     /// Bytes.
     pub disk_floor: u64,
     pub clock_warn: Duration,
+    /// Percent of a minute in which everything waits for memory; 0 is never.
+    pub memory_warn_percent: u8,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -193,6 +197,37 @@ pub struct Ec2 {
     pub imds: String,
     /// Name of the auto scaling group's termination hook that is answered; `None` is none.
     pub lifecycle_hook: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Update {
+    /// Whether a new image under the same name is taken without anybody asking.
+    pub auto: bool,
+    /// How often the registry is asked for one.
+    pub check_every: Duration,
+    /// Observed time until a new image is believed.
+    pub probation: Duration,
+    /// Images of the collator that stay on the host, the running one included.
+    pub keep_images: u32,
+}
+
+/// The volume with the keys, as a fence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Nothing runs with the keys unless this host holds the volume.
+    pub required: bool,
+    /// Id of the EBS volume; `None` is a mount that somebody else makes.
+    pub volume: Option<String>,
+    pub mount: PathBuf,
+    pub without_volume: WithoutVolume,
+}
+
+/// What runs without the identity volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WithoutVolume {
+    Nothing,
+    /// The node without authority and without keys.
+    FullNode,
 }
 
 impl Config {

@@ -14,6 +14,7 @@ use bollard::{API_DEFAULT_VERSION, BollardRequest};
 
 use self::spec::Spec;
 use self::stats::Usage;
+use self::update::Choice;
 use crate::config::Config;
 
 mod data;
@@ -24,11 +25,13 @@ mod lifecycle;
 mod lines;
 mod spec;
 mod stats;
+mod update;
 mod watch;
 
 pub use self::error::{Error, ImageFault};
 pub use self::image::ImageSource;
 pub use self::inspection::{Detail, Inspection};
+pub use self::update::Fetched;
 pub use self::watch::Notice;
 
 /// The oldest minor version of the engine's API (1.x) that has all we ask for: Docker 20.10.
@@ -73,12 +76,17 @@ impl Default for Limits {
 #[derive(Debug)]
 struct Shared {
     socket: String,
-    spec: Spec,
+    collator: Choice,
+    /// The same without authority and keys, for while they are not here.
+    keyless: Option<Choice>,
+    without_keys: AtomicBool,
     /// Minor version of the API that was agreed on; 0 before.
     api: AtomicUsize,
     /// The engine may not give the container as many file descriptors as configured.
     nofile_refused: AtomicBool,
     usage: Mutex<Option<Usage>>,
+    /// Images that were not here before a pull.
+    fetched: Mutex<Vec<Fetched>>,
 }
 
 impl Docker {
@@ -92,10 +100,13 @@ impl Docker {
         })?;
         let shared = Shared {
             socket: socket.trim_start_matches("unix://").to_owned(),
-            spec: Spec::new(config)?,
+            collator: Choice::new(Spec::new(config)?),
+            keyless: None,
+            without_keys: AtomicBool::new(false),
             api: AtomicUsize::new(0),
             nofile_refused: AtomicBool::new(false),
             usage: Mutex::new(None),
+            fetched: Mutex::default(),
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -110,9 +121,25 @@ impl Docker {
         self
     }
 
+    /// Knows what to run while the keys are not here. To be called before the first clone.
+    ///
+    /// Fails as [`Self::new`].
+    pub fn with_keyless(mut self, config: &Config) -> Result<Self, Error> {
+        let spec = Spec::new(config)?;
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.keyless = Some(Choice::new(spec));
+        }
+        Ok(self)
+    }
+
+    /// Whether what is asked for from now on is the collator with its keys, or what runs without them.
+    pub fn use_keys(&self, keys: bool) {
+        self.shared.without_keys.store(!keys, Ordering::SeqCst);
+    }
+
     /// The hash of what the configuration asks for, as the container's label carries it.
-    pub fn spec_hash(&self) -> &str {
-        &self.shared.spec.hash
+    pub fn spec_hash(&self) -> String {
+        self.spec().hash.clone()
     }
 
     /// The version of the engine's API that is spoken with it, such as `1.41`: the newest that both know.
@@ -147,8 +174,10 @@ impl Docker {
         Ok(format!("1.{agreed}"))
     }
 
-    fn spec(&self) -> &Spec {
-        &self.shared.spec
+    fn spec(&self) -> Arc<Spec> {
+        let keyless = self.shared.keyless.as_ref();
+        let keyless = keyless.filter(|_| self.shared.without_keys.load(Ordering::SeqCst));
+        keyless.unwrap_or(&self.shared.collator).now()
     }
 
     fn limits(&self) -> &Limits {

@@ -12,7 +12,9 @@ mod notices;
 mod sigv4;
 #[cfg(test)]
 mod tests;
+mod volumes;
 mod watch;
 
 pub(crate) use lifecycle::{Hook, release};
+pub(crate) use volumes::{Attachment, Volumes};
 pub(crate) use watch::{News, watch};

@@ -3,7 +3,9 @@
 //! Nothing here does I/O. The same values are written to traces (see [`crate::trace`]) and read back by
 //! `replay`, so an event carries only what the core may decide on.
 
+mod identity;
 mod notice;
+mod update;
 
 use std::ops::{Add, Sub};
 use std::time::Duration;
@@ -27,8 +29,10 @@ macro_rules! named {
         }
     };
 }
+pub use identity::{Holding, Identity};
 pub(crate) use named;
 pub use notice::{Notice, NoticeKind};
+pub use update::{Image, Images, Versions};
 
 /// A point on the agent's own clock, in milliseconds since that clock began.
 ///
@@ -188,6 +192,8 @@ pub struct HostFacts {
     pub disk_total_bytes: Option<u64>,
     /// Memory the kernel says can still be given out, bytes.
     pub memory_available_bytes: Option<u64>,
+    /// Share of the last minute in which everything that runs waited for memory, percent.
+    pub memory_full_percent: Option<f64>,
     /// Load average over one minute.
     pub load1: Option<f64>,
     /// Whether the host itself has a default route and a resolver that answers.
@@ -221,11 +227,22 @@ named! {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
 pub enum Command {
-    Restart { reason: String },
+    Restart {
+        reason: String,
+    },
     Stop,
     Start,
-    Pause { seconds: u64, reason: String },
+    Pause {
+        seconds: u64,
+        reason: String,
+    },
     Resume,
+    Update {
+        image: String,
+        /// Nobody asked: the registry has a new image under the same name.
+        #[serde(default)]
+        automatic: bool,
+    },
 }
 
 /// How an action of ours ended.
@@ -276,10 +293,16 @@ pub enum Event {
     },
     /// What EC2 announces now about this instance; `None` is nothing, or nothing any more.
     Ec2(Option<Notice>),
+    /// Whether this host holds the volume with the keys.
+    Identity(Identity),
     /// The agent or the host was stopped or suspended until now.
     Gap,
     /// A deadline passed; nothing else happened.
     Tick,
     Operator(Command),
+    /// The image of an update is here and was looked at, or why not.
+    Pulled(Result<Images, String>),
+    /// What the databases say while the collator is stopped in the course of an update.
+    Databases(Versions),
     Finished(Outcome),
 }

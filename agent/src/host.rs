@@ -1,4 +1,4 @@
-//! Facts about the host: disk of the chain's data, memory, load, clock, and whether its own network works.
+//! Facts about the host: disk of the chain's data, memory and the want of it, load, clock, and whether its own network works.
 //!
 //! Each is looked at alone and is `None` when it cannot be told: a missing file is no sign of health, and
 //! none of trouble.
@@ -6,6 +6,7 @@
 mod clock;
 mod network;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub struct Host {
     data: PathBuf,
     network: Network,
     clock: Clock,
+    /// Where the kernel tells how long tasks wait for memory.
+    pressure: PathBuf,
     disk_timeout: Duration,
     /// A look at the disk that has not come back.
     disk: Option<JoinHandle<Option<(u64, u64)>>>,
@@ -41,6 +44,7 @@ impl Host {
             data,
             network,
             clock: Clock::default(),
+            pressure: PathBuf::from("/proc/pressure/memory"),
             disk_timeout: DISK_TIMEOUT,
             disk: None,
         }
@@ -79,6 +83,7 @@ impl Host {
             disk_free_bytes: disk.map(|(free, _)| free),
             disk_total_bytes: disk.map(|(_, total)| total),
             memory_available_bytes,
+            memory_full_percent: pressure(&self.pressure),
             load1,
             network_ok,
             clock_offset_ms,
@@ -92,6 +97,15 @@ fn memory() -> Option<(u64, u64)> {
     let mut system = System::new().ok()?;
     system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
     (system.total_memory() > 0).then(|| (system.available_memory(), system.total_memory()))
+}
+
+/// Share of the last minute in which all tasks at once waited for memory, percent, as the kernel's pressure stall information tells
+/// it; `None` where it keeps none.
+fn pressure(file: &Path) -> Option<f64> {
+    let told = fs::read_to_string(file).ok()?;
+    let full = told.lines().find_map(|line| line.strip_prefix("full "))?;
+    let average = full.split(' ').find_map(|field| field.strip_prefix("avg60="))?;
+    average.parse().ok().filter(|percent| (0.0..=100.0).contains(percent))
 }
 
 /// Free and total bytes of the file system that holds `path`, or will: that of its nearest ancestor which
@@ -136,6 +150,26 @@ mod tests {
         let total = |path: &Path| disk(path).map(|(_, total)| total);
         assert_eq!(total(&dir.path().join("a/b/c")), total(dir.path()));
         assert!(total(dir.path()).is_some());
+    }
+
+    #[test]
+    fn want_of_memory_is_the_full_line_s_minute_and_unknown_where_none_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("memory");
+        assert_eq!(pressure(&file), None);
+        let some = "some avg10=90.00 avg60=80.00 avg300=70.00 total=123\n";
+        for (told, known) in [
+            (
+                format!("{some}full avg10=9.00 avg60=8.25 avg300=7.00 total=12\n"),
+                Some(8.25),
+            ),
+            (some.to_owned(), None),
+            (format!("{some}full avg10=9.00 avg60=nan avg300=7.00 total=12\n"), None),
+            (String::new(), None),
+        ] {
+            fs::write(&file, &told).unwrap();
+            assert_eq!(pressure(&file), known, "{told}");
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub mod forecast;
 pub mod history;
 pub mod host;
 mod http;
+mod identity;
 pub mod machine;
 pub mod metrics;
 pub mod notify;

@@ -20,6 +20,8 @@
 //!                      └── called off ◀─┴── Stop within the time left (EC2 takes the instance)
 //! ```
 //!
+//! An update takes it over in between, see [`update`].
+//!
 //! Every action is executed one at a time and comes back as [`Event::Finished`].
 
 mod collation;
@@ -27,6 +29,7 @@ mod container;
 mod cure;
 mod decide;
 mod evidence;
+mod identity;
 mod notice;
 mod outcome;
 mod policy;
@@ -34,6 +37,7 @@ mod report;
 mod step;
 #[cfg(test)]
 mod tests;
+mod update;
 mod view;
 mod words;
 
@@ -42,12 +46,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Activity, Chain, Conflict, Failure, HostFacts, Time, named};
+use crate::event::{Activity, Chain, Conflict, Failure, HostFacts, Identity, Time, named};
 use crate::sync::Tracker;
 use collation::Collation;
 pub use cure::Cures;
 pub use policy::Policy;
 pub use report::{Health, Next, Phase, Problem};
+pub use update::{Past, Progress, Step, UpdateResult};
 
 /// What Docker needs beyond the collator's own stop timeout to kill it and to clean up.
 const STOP_MARGIN: Duration = Duration::from_secs(30);
@@ -72,6 +77,10 @@ pub enum Action {
     Notify { cause: Cause, over: bool },
     /// The last action for this cause has shown whether it helped.
     Judged { cause: Cause, helped: bool },
+    /// Have the image of an update, and look at it, beside everything else.
+    Pull { image: String },
+    /// An update is over.
+    Updated { result: UpdateResult },
 }
 
 named! {
@@ -104,11 +113,16 @@ named! {
         BakedChain = "baked_chain",
         BakedDatabase = "baked_database",
         BakedNewer = "baked_newer",
+        DatabaseMigrated = "database_migrated",
+        // updates
+        Update = "update",
+        UpdateFailed = "update_failed",
         // conditions
         DiskFull = "disk_full",
         DiskFreed = "disk_freed",
         DiskLow = "disk_low",
         ClockOff = "clock_off",
+        MemoryPressure = "memory_pressure",
         NetworkDown = "network_down",
         DockerUnreachable = "docker_unreachable",
         Quiet = "quiet",
@@ -124,6 +138,10 @@ named! {
         SpotInterruption = "spot_interruption",
         Termination = "termination",
         NoticeOver = "notice_over",
+        // the volume with the keys
+        IdentityMissing = "identity_missing",
+        IdentityLost = "identity_lost",
+        IdentityHeld = "identity_held",
         // people
         Operator = "operator",
         StoppedByPerson = "stopped_by_person",
@@ -144,6 +162,11 @@ impl From<Conflict> for Cause {
 impl Cause {
     /// The causes that a health restart is spent on.
     pub const HEALTH: [Self; 4] = [Self::Frozen, Self::Isolated, Self::Stalled, Self::NoExporter];
+
+    /// Whether it is a step of an update, there or back.
+    pub fn is_of_update(self) -> bool {
+        matches!(self, Self::Update | Self::UpdateFailed)
+    }
 }
 
 /// Whether the collator is wanted running.
@@ -285,6 +308,14 @@ pub struct State {
     heard_at: Option<i64>,
     #[serde(default)]
     notice: Option<notice::Standing>,
+    #[serde(default)]
+    update: update::Ledger,
+    /// The newest word on the identity in this life of the agent.
+    #[serde(default)]
+    identity: Option<Identity>,
+    /// The newest run, or the one under way, may sign with the keys.
+    #[serde(default = "identity::assumed")]
+    authority: bool,
 }
 
 /// The pure core.
@@ -341,6 +372,9 @@ impl Machine {
             restart_owed: false,
             heard_at: None,
             notice: None,
+            update: update::Ledger::default(),
+            identity: None,
+            authority: true,
         };
         Self { policy, state }
     }
@@ -366,6 +400,7 @@ impl Machine {
             .take()
             .is_some_and(|a| !matches!(a, Action::Start { .. }));
         state.observed = false;
+        state.identity = None;
         state.settle = None;
         state.signalled = None;
         state.now = state.now.max(now);
@@ -373,6 +408,7 @@ impl Machine {
             state.echo_until = Some(state.now + policy.stop_timeout + STOP_MARGIN);
         }
         let mut machine = Self { policy, state };
+        machine.resume_update();
         machine.forget_windows();
         machine
     }

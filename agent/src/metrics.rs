@@ -89,6 +89,12 @@ fn judgement(page: &mut Page, snapshot: &Snapshot) {
         ["cause"],
         snapshot.counters.incidents.iter().map(|(c, n)| ([c.name()], Some(*n))),
     );
+    page.counter(
+        "t0rn_agent_updates_total",
+        "Updates of the collator's image that are over, since the agent started.",
+        ["result"],
+        snapshot.counters.updates.iter().map(|(r, n)| ([r.name()], Some(*n))),
+    );
     let last = status.last_incident.as_ref();
     let cause = last.and_then(|l| l.cause.as_deref()).unwrap_or_default();
     page.gauge(
@@ -269,6 +275,11 @@ fn host(page: &mut Page, host: &Host) {
         "t0rn_agent_memory_available_bytes",
         "Memory that the kernel can still give out.",
         host.memory_available_bytes,
+    );
+    page.one(
+        "t0rn_agent_memory_full_ratio",
+        "Share of the last minute in which everything that runs waited for memory.",
+        host.memory_full_percent.map(|percent| percent / 100.0),
     );
     page.one(
         "t0rn_agent_clock_offset_seconds",

@@ -106,6 +106,12 @@ pub fn damage(log: &[String]) -> Option<Cause> {
     found.map(|row| row.cause).find(|cause| *cause != Cause::WrongChain)
 }
 
+/// Whether a line, however old, tells that the database is damaged: only for somebody who vouches for it.
+pub fn tells_of_damage(line: &str) -> bool {
+    let mut rows = SIGNATURES.iter().filter(|row| row.cause == Cause::DatabaseCorrupted);
+    rows.any(|row| row.matches(line))
+}
+
 impl Signature {
     fn matches(&self, line: &str) -> bool {
         self.parts

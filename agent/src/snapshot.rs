@@ -7,7 +7,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use crate::event::Chain;
-use crate::machine::{Cause, Health};
+use crate::machine::{Cause, Health, UpdateResult};
 use crate::status::{Scrape, Status};
 
 #[derive(Debug, Clone)]
@@ -62,6 +62,8 @@ pub struct Counters {
     pub restart_seconds: Option<f64>,
     /// Faults that were answered with an action.
     pub incidents: BTreeMap<Cause, u64>,
+    /// Updates that are over.
+    pub updates: BTreeMap<UpdateResult, u64>,
     pub scrapes: BTreeMap<(Chain, Scrape), u64>,
     /// What the newest scrape took, seconds.
     pub scrape_seconds: BTreeMap<Chain, f64>,

@@ -52,6 +52,9 @@ pub struct Status {
     /// Present while automatic actions are suspended by `pause`.
     pub maintenance: Option<Maintenance>,
     pub last_incident: Option<LastIncident>,
+    /// The update under way, or the last one; absent while there was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub update: Option<Update>,
     /// What the agent will do next when nothing changes.
     pub next: Option<Next>,
     pub agent: Agent,
@@ -77,6 +80,7 @@ impl Default for Status {
             bake: None,
             maintenance: None,
             last_incident: None,
+            update: None,
             next: None,
             agent: Agent::default(),
             shortened: false,
@@ -222,6 +226,8 @@ pub struct Host {
     pub disk_total_bytes: Option<u64>,
     pub disk_full_in_seconds: Option<u64>,
     pub memory_available_bytes: Option<u64>,
+    /// Share of the last minute in which everything waited for memory, percent.
+    pub memory_full_percent: Option<f64>,
     pub clock_offset_ms: Option<f64>,
     /// Load average over one minute.
     pub load1: Option<f64>,
@@ -260,6 +266,28 @@ pub struct LastIncident {
     pub at: Option<Timestamp>,
     /// `None` until it is known whether the action helped.
     pub helped: Option<bool>,
+}
+
+/// An update of the collator's image.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Update {
+    /// The one that is, or was, wanted.
+    pub image: Option<String>,
+    /// The one that ran before.
+    pub from: Option<String>,
+    /// `pulling`, `stopping`, `starting`, `probation`, `rolling_back` or `restoring`; `None` when it is over.
+    pub step: Option<String>,
+    /// What is left of the probation.
+    pub ends_in_seconds: Option<u64>,
+    /// `done`, `not_proven`, `unchanged`, `failed`, `rolled_back`, `held` or `superseded`; `None` until it is over.
+    pub result: Option<String>,
+    /// Why it failed.
+    pub reason: Option<String>,
+    /// When it began, or when it was over.
+    pub at: Option<Timestamp>,
+    /// What the configuration says, where that is not what runs.
+    pub configured: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,12 +6,16 @@
 mod actions;
 mod baked;
 mod clock;
+mod databases;
 mod ec2;
+mod identity;
+mod images;
 mod looks;
 mod news;
 mod rounds;
 mod snapshot;
 mod tally;
+mod update;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,7 +32,7 @@ use tracing::{info, warn};
 use crate::api;
 use crate::config::Config;
 use crate::docker::{Docker, Inspection, Notice};
-use crate::event::{Command, Container, Event, Outcome, Time};
+use crate::event::{Command, Container, Event, Image, Outcome, Time};
 use crate::history::Keeper;
 use crate::machine::{Action, Machine, Phase, Policy};
 use crate::notify::Message;
@@ -42,6 +46,8 @@ use actions::{Evidence, Executor, Finished};
 use baked::Baked;
 use clock::Clock;
 use ec2::Ec2;
+use identity::Fence;
+use images::Images;
 use news::Newsroom;
 use rounds::Look;
 use snapshot::Facts;
@@ -81,7 +87,7 @@ pub(crate) async fn supervise(
     let lock = state::lock(&config.agent.state_dir)?;
     let listener = api::bind(&config.agent.socket, SOCKET_GROUP)
         .with_context(|| format!("failed to listen on {}", config.agent.socket.display()))?;
-    let docker = Docker::new(&config).context("failed to set up the docker client")?;
+    let docker = identity::docker(&config).context("failed to set up the docker client")?;
     let (mut supervisor, mut looks) = Supervisor::new(config, docker.clone(), lock)?;
     let (commands, mut requests) = mpsc::channel(16);
     let (stop_serving, stopped) = watch::channel(());
@@ -125,9 +131,10 @@ pub(crate) async fn supervise(
             () = &mut ended => break,
             () = manager.due() => { manager.alive(supervisor.published.borrow().status.answer()); None }
             Some(notice) = notices.next() => Some(supervisor.on_notice(notice)),
-            finished = supervisor.executor.finished() => Some(supervisor.on_finished(finished)),
-            Some(request) = requests.recv() => Some(supervisor.on_request(request)),
+            finished = supervisor.executor.finished() => Some(supervisor.on_finished(finished).await),
+            Some(request) = requests.recv() => supervisor.on_request(request),
             news = supervisor.ec2.next() => supervisor.ec2.event(news, &supervisor.machine),
+            news = supervisor.fence.next() => supervisor.on_identity(news),
             Some(found) = looks.recv() => supervisor.on_look(found),
             () = sleep_until(deadline) => Some(Event::Tick),
             _ = save.tick() => { supervisor.save().await; None }
@@ -167,12 +174,16 @@ struct Supervisor {
     facts: Facts,
     baked: Baked,
     ec2: Ec2,
+    fence: Fence,
     tally: Tally,
     executor: Executor,
     recorder: Arc<Recorder>,
     history: Keeper,
     news: Newsroom,
     docker: Docker,
+    /// What it runs instead of the configured image.
+    image: Option<Image>,
+    images: Images,
     published: watch::Sender<Arc<Snapshot>>,
     looks: mpsc::Sender<Look>,
     /// Somebody wants to know about the host before its next round.
@@ -212,11 +223,14 @@ impl Supervisor {
             facts: Facts::default(),
             baked: Baked::default(),
             ec2: Ec2::start(&config),
+            fence: Fence::start(&config),
             executor,
             recorder,
             history: Keeper::default(),
             news: Newsroom::open(&config, &docker),
             docker,
+            image: None,
+            images: Images::open(dir),
             published: watch::Sender::new(Arc::new(Snapshot::of(Status::default()))),
             looks,
             host_wanted: Arc::default(),
@@ -227,8 +241,12 @@ impl Supervisor {
             _lock: lock,
         };
         supervisor.facts.last_incident = actions::last_incident(&supervisor.config.agent.state_dir);
+        supervisor.heed_fence();
+        supervisor.adopt_image();
+        supervisor.say_which_image();
         supervisor.publish();
         supervisor.start_rounds()?;
+        supervisor.start_asking();
         Ok((supervisor, receiver))
     }
 
@@ -257,7 +275,10 @@ impl Supervisor {
         }
     }
 
-    fn on_finished(&mut self, finished: Finished) -> Event {
+    async fn on_finished(&mut self, finished: Finished) -> Event {
+        if let Some(versions) = finished.databases {
+            self.handle(Event::Databases(versions)).await;
+        }
         self.facts.last_incident = actions::last_incident(&self.config.agent.state_dir);
         let outcome = match finished.result {
             Ok(Inspection { container, detail }) => {
@@ -285,14 +306,18 @@ impl Supervisor {
         Event::Finished(outcome)
     }
 
-    fn on_request(&mut self, request: api::Request) -> Event {
+    fn on_request(&mut self, request: api::Request) -> Option<Event> {
+        if let Some(reason) = self.declines(&request.command) {
+            let _ = request.reply.send(Err(reason));
+            return None;
+        }
         let answer = self.machine.acknowledge(&request.command);
         info!(command = ?request.command, ?answer, "operator");
         self.reply = Some((request.reply, answer));
         if request.command == Command::Stop {
             self.executor.cancel_start();
         }
-        Event::Operator(request.command)
+        Some(Event::Operator(request.command))
     }
 
     fn on_look(&mut self, look: Look) -> Option<Event> {
@@ -323,14 +348,23 @@ impl Supervisor {
                 }
             }
             Look::Host(facts) => {
-                if let Some(free) = facts.disk_free_bytes {
-                    self.facts.disk.note(self.clock.now(), free);
-                }
+                self.note_disk(&facts);
                 Some(Event::Host(facts))
             }
             Look::Activity(activity) => Some(Event::Activity(activity)),
+            Look::Pulled { image, result } => self.on_pulled(&image, result),
+            Look::Newer { image, digest } => self.on_newer(image, &digest),
+            Look::Needed(images) => {
+                self.remove_images(&images);
+                None
+            }
+            Look::Pruned(gone) => {
+                self.on_pruned(&gone);
+                None
+            }
             Look::Detail(detail) => {
                 self.facts.detail = detail;
+                self.note_images();
                 self.publish();
                 None
             }
@@ -345,10 +379,12 @@ impl Supervisor {
         self.tally.event(&event);
         let turn = matches!(event, Event::Operator(_) | Event::Finished(_));
         let actions = self.machine.step(now, event);
+        self.heed_fence();
         if let Some(stop) = self.machine.leaving() {
             self.executor.give_way(&stop);
         }
         self.tally.outcome(now, &self.machine);
+        self.adopt_image();
         if turn || !actions.is_empty() {
             // Budgets and wishes are on disk before anything is done about them; what was done is, before the
             // next agent might do it again.
@@ -382,6 +418,8 @@ impl Supervisor {
                 news::note_incident(news, cause, incident);
                 self.facts.last_incident = actions::last_incident(&self.config.agent.state_dir);
             }
+            Action::Pull { image } => self.pull(image),
+            Action::Updated { result } => self.on_updated(result),
             action => {
                 let why = self.machine.explain(action.cause());
                 info!(action = action.kind(), cause = action.cause().name(), why, "acting");
@@ -400,14 +438,18 @@ impl Supervisor {
                     host: self.machine.host().clone(),
                 };
                 let letter = self.news.letter(&action, news);
-                self.executor.execute(action, evidence, letter);
+                match self.is_unsafe(&action) {
+                    Some(reason) => self.executor.refuse(action, reason),
+                    None => self.executor.execute(action, evidence, letter),
+                }
             }
         }
     }
 
     fn publish(&mut self) {
         let (began, started) = self.started;
-        self.ec2.publish(&self.machine);
+        self.fence.publish(&self.machine);
+        self.ec2.publish(&self.machine, self.fence.is_released());
         let snapshot = Snapshot {
             status: Status {
                 ec2: self.ec2.status(&self.machine),

@@ -13,7 +13,8 @@ use std::io::{self, Write};
 use line::{Line, Name, OutcomeName, StateName};
 
 use crate::event::{
-    Activity, Command, Conflict, Container, Event, Exit, Failure, HostFacts, Notice, Outcome, Sample, ScrapeError, Time,
+    Activity, Command, Conflict, Container, Event, Exit, Failure, Holding, HostFacts, Identity, Notice, Outcome,
+    Sample, ScrapeError, Time,
 };
 
 /// What one line holds.
@@ -103,6 +104,7 @@ pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result
             disk_free_bytes: h.disk_free_bytes,
             disk_total_bytes: h.disk_total_bytes,
             memory_available_bytes: h.memory_available_bytes,
+            memory_full_percent: h.memory_full_percent,
             load1: h.load1,
             network_ok: h.network_ok,
             clock_offset_ms: h.clock_offset_ms,
@@ -130,7 +132,24 @@ pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result
             seconds: notice.and_then(|notice| notice.seconds),
             ..Line::new(time, Name::Ec2)
         },
+        Event::Identity(identity) => Line {
+            cause: Some(identity.holding.name().to_owned()),
+            reason: Some(identity.why.clone()).filter(|why| !why.is_empty()),
+            ..Line::new(time, Name::Identity)
+        },
         Event::Operator(command) => operator_line(time, command),
+        Event::Pulled(Ok(images)) => Line {
+            images: Some(images.clone()),
+            ..Line::new(time, Name::Pulled)
+        },
+        Event::Pulled(Err(error)) => Line {
+            error: Some(error.clone()),
+            ..Line::new(time, Name::Pulled)
+        },
+        Event::Databases(versions) => Line {
+            versions: Some(versions.clone()),
+            ..Line::new(time, Name::Databases)
+        },
         Event::Finished(Outcome::Done { container, at }) => Line {
             event: Name::Finished,
             outcome: Some(OutcomeName::Done),
@@ -201,6 +220,7 @@ fn record(line: Line) -> Result<Record, TraceError> {
             disk_free_bytes: line.disk_free_bytes,
             disk_total_bytes: line.disk_total_bytes,
             memory_available_bytes: line.memory_available_bytes,
+            memory_full_percent: line.memory_full_percent,
             load1: line.load1,
             network_ok: line.network_ok,
             clock_offset_ms: line.clock_offset_ms,
@@ -228,6 +248,7 @@ fn record(line: Line) -> Result<Record, TraceError> {
             kind,
             seconds: line.seconds,
         })),
+        Name::Identity => Event::Identity(identity(line)?),
         Name::Gap => Event::Gap,
         Name::Operator => Event::Operator(match line.command.as_deref() {
             Some("restart") => Command::Restart {
@@ -240,8 +261,14 @@ fn record(line: Line) -> Result<Record, TraceError> {
                 reason: line.reason.unwrap_or_default(),
             },
             Some("resume") => Command::Resume,
-            _ => return Err(missing("`command`: restart, stop, start, pause or resume")),
+            Some("update") => Command::Update {
+                image: line.image.ok_or(missing("`image`"))?,
+                automatic: line.automatic.unwrap_or(false),
+            },
+            _ => return Err(missing("`command`: restart, stop, start, pause, resume or update")),
         }),
+        Name::Pulled => Event::Pulled(line.images.ok_or_else(|| line.error.unwrap_or_default())),
+        Name::Databases => Event::Databases(line.versions.unwrap_or_default()),
         Name::Finished => Event::Finished(match line.outcome.ok_or(missing("`outcome`"))? {
             OutcomeName::Done => Outcome::Done {
                 at: line.done_at,
@@ -265,6 +292,18 @@ fn record(line: Line) -> Result<Record, TraceError> {
             });
         }
     }))
+}
+
+fn identity(line: Line) -> Result<Identity, TraceError> {
+    let word = line.cause.unwrap_or_default();
+    let holding = Holding::ALL.iter().copied().find(|holding| holding.name() == word);
+    Ok(Identity {
+        holding: holding.ok_or(TraceError::Missing {
+            event: "identity",
+            what: "`cause`: held, missing, lost, read_only or unknown",
+        })?,
+        why: line.reason.unwrap_or_default(),
+    })
 }
 
 /// A container's state; a trace made by hand need not know the hash of the specification.
@@ -368,6 +407,14 @@ fn operator_line(time: Time, command: &Command) -> Line {
         Command::Start => ("start", None, None),
         Command::Pause { seconds, reason } => ("pause", Some(reason.clone()), Some(*seconds)),
         Command::Resume => ("resume", None, None),
+        Command::Update { image, automatic } => {
+            return Line {
+                command: Some("update".to_owned()),
+                image: Some(image.clone()),
+                automatic: automatic.then_some(true),
+                ..Line::new(time, Name::Operator)
+            };
+        }
     };
     Line {
         command: Some(word.to_owned()),

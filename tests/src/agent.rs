@@ -41,6 +41,8 @@ pub struct Agent<'a> {
     dir: TempDir,
     resolver: Resolver,
     env: Vec<(&'static str, String)>,
+    /// Bound over `/dev/disk/by-id` for the daemon; what that mounts is seen outside where the mount point is shared.
+    disks: Option<PathBuf>,
     child: Option<Child>,
 }
 
@@ -71,6 +73,7 @@ impl<'a> Agent<'a> {
             dir,
             resolver: Resolver::start()?,
             env: Vec::new(),
+            disks: None,
             child: None,
         };
         agent.write_config()?;
@@ -96,13 +99,17 @@ impl<'a> Agent<'a> {
         ensure!(self.child.is_none(), "the agent runs already");
         let log = File::options().create(true).append(true).open(self.log_file())?;
         let mut command = Command::new("unshare");
+        if self.disks.is_some() {
+            // What is bound next is not to be seen outside.
+            let bind = r#"for m in / /dev /run /tmp; do mount --make-private $m 2>/dev/null; done
+                mkdir -p /dev/disk/by-id && mount --bind "$DISKS" /dev/disk/by-id &&
+                mount --bind "$0" /etc/resolv.conf && exec env -u DISKS "$@""#;
+            command.args(["--mount", "--propagation", "unchanged", "sh", "-c", bind]);
+        } else {
+            let bind = r#"mount --bind "$0" /etc/resolv.conf && exec "$@""#;
+            command.args(["--mount", "sh", "-c", bind]);
+        }
         command
-            .args([
-                "--mount",
-                "sh",
-                "-c",
-                r#"mount --bind "$0" /etc/resolv.conf && exec "$@""#,
-            ])
             .arg(self.resolver.resolv_conf())
             .arg(binary()?)
             .args(["run", "--config"])
@@ -111,6 +118,7 @@ impl<'a> Agent<'a> {
             .env("PATH", env::var_os("PATH").unwrap_or_default())
             .env("RUST_LOG", env::var_os("RUST_LOG").unwrap_or_else(|| "info".into()))
             .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .envs(self.disks.iter().map(|disks| ("DISKS", disks)))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);
@@ -350,6 +358,11 @@ impl<'a> Agent<'a> {
     /// Sets a variable of the daemon's environment, for the next start.
     pub fn set_env(&mut self, name: &'static str, value: impl Into<String>) {
         self.env.push((name, value.into()));
+    }
+
+    /// Gives the daemon a `/dev/disk/by-id` of its own, for the next start.
+    pub fn set_disks(&mut self, disks: &Path) {
+        self.disks = Some(disks.to_owned());
     }
 
     /// The folder of the agent's state.

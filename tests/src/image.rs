@@ -37,6 +37,22 @@ pub fn sim(engine: &Engine) -> Result<String> {
     Ok(tag)
 }
 
+/// Another image with the simulated collator, which is given further flags first. Returns `name`.
+///
+/// # Errors
+/// As [`sim`].
+pub fn variant(engine: &Engine, name: &str, flags: &[&str]) -> Result<String> {
+    let mut entrypoint = vec!["/usr/local/bin/sim-collator"];
+    entrypoint.extend_from_slice(flags);
+    let change = format!("ENTRYPOINT {}", serde_json::to_string(&entrypoint)?);
+    let container = engine.docker(["create", &sim(engine)?])?;
+    let container = container.trim();
+    let committed = engine.docker(["commit", "--change", &change, container, name]);
+    engine.docker(["rm", "-v", container])?;
+    committed?;
+    Ok(name.to_owned())
+}
+
 fn import(engine: &Engine, tag: &str, binary: &[u8]) -> Result<()> {
     let file = tempfile::NamedTempFile::new()?;
     write_archive(binary, file.path())?;

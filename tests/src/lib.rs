@@ -23,4 +23,5 @@ pub mod registry;
 mod setup;
 pub mod sim;
 pub mod skip;
+pub mod volume;
 pub mod wait;

@@ -13,6 +13,7 @@ use crate::wait;
 /// Node keys of this test alone, and the peer ids that belong to them.
 const PRODUCER_KEY: &str = "0000000000000000000000000000000000000000000000000000000000000001";
 const COLLATOR_KEY: &str = "0000000000000000000000000000000000000000000000000000000000000002";
+const GUEST_KEY: &str = "0000000000000000000000000000000000000000000000000000000000000003";
 const PRODUCER_PEER: &str = "12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp";
 const COLLATOR_PEER: &str = "12D3KooWHdiAxVd8uMQR1hGWXccidmfCwLqcMpGwR6QcTP6QRMuD";
 
@@ -23,6 +24,7 @@ pub struct RealNode<'a> {
     image: String,
     network: String,
     producer: String,
+    open: Option<String>,
 }
 
 /// The folder with the real node: what `T0RN_REAL_NODE` names.
@@ -66,6 +68,7 @@ impl<'a> RealNode<'a> {
             image,
             network: unique.clone(),
             producer: format!("{unique}-producer"),
+            open: None,
         };
         engine.docker(["network", "create", &node.network])?;
         let collator = format!("/ip4/127.0.0.1/tcp/1/p2p/{COLLATOR_PEER}");
@@ -98,6 +101,43 @@ impl<'a> RealNode<'a> {
             .chain(["--node-key", PRODUCER_KEY, "--reserved-nodes", &collator]),
         )?;
         Ok(node)
+    }
+
+    /// Adds a node that syncs from the producer, which itself only takes the peer it was told of, and takes anybody.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn open(mut self) -> Result<Self> {
+        let name = format!("{}-open", self.network);
+        let run = [
+            "run",
+            "-d",
+            "--name",
+            &name,
+            "--network",
+            &self.network,
+            "--network-alias",
+            "open",
+        ];
+        let command = Self::collator_command();
+        let words = command.iter().map(String::as_str).filter(|word| *word != "--collator");
+        let image = ["--env", "ACCEPT_UNSEALED=1", &self.image];
+        self.engine.docker(run.into_iter().chain(image).chain(words))?;
+        self.open = Some(name);
+        Ok(self)
+    }
+
+    /// The command of a collator that syncs from the open node, with a key of its own.
+    pub fn guest_command() -> Vec<String> {
+        let mut command = Self::collator_command();
+        for word in &mut command {
+            if word == COLLATOR_KEY {
+                GUEST_KEY.clone_into(word);
+            } else if word.starts_with("/dns/producer/") {
+                *word = format!("/dns/open/tcp/33333/p2p/{COLLATOR_PEER}");
+            }
+        }
+        command
     }
 
     pub fn image(&self) -> &str {
@@ -169,7 +209,9 @@ impl<'a> RealNode<'a> {
 impl Drop for RealNode<'_> {
     fn drop(&mut self) {
         // The collator's container is gone by now; should one be left, the network says so by staying.
-        let _ = self.engine.try_docker(["rm", "-fv", &self.producer]);
+        for name in [Some(&self.producer), self.open.as_ref()].into_iter().flatten() {
+            let _ = self.engine.try_docker(["rm", "-fv", name]);
+        }
         let _ = self.engine.try_docker(["network", "rm", &self.network]);
     }
 }

@@ -193,6 +193,36 @@ fn the_deadline_and_an_unclean_end_leave_no_certificate_and_a_next_bake_goes_on(
 }
 
 #[test]
+fn a_damaged_database_is_left_stopped_and_no_later_bake_vouches_for_it() -> Result<()> {
+    let engine = Engine::shared()?;
+    let crash = r#"{"do":"crash","code":1,"log":["Error: Service(Client(Backend(\"Corruption: block checksum mismatch\")))"],
+        "after_seconds":4,"once":true}"#;
+    let bakery = Bakery::new(&engine, "damaged", &["--sim-fault", crash])?;
+    let said = bakery.refused(&["--credible", "10m"])?;
+    ensure!(said.contains("damaged"), "{said}");
+    let inspect = engine.inspect(&bakery.container())?.context("no container")?;
+    ensure!(
+        inspect["State"]["Status"] == "exited" && inspect["State"]["Restarting"] == false,
+        "{inspect}"
+    );
+
+    let said = bakery.refused(&[])?;
+    ensure!(
+        said.contains("block checksum mismatch") && said.contains("remove"),
+        "{said}"
+    );
+    ensure!(!said.contains("t0rn-agent start"), "{said}");
+
+    for entry in fs::read_dir(bakery.data())? {
+        fs::remove_dir_all(entry?.path())?;
+    }
+    // The fault comes once on a data directory, and these are new.
+    let said = bakery.refused(&["--credible", "10m"])?;
+    ensure!(said.contains("damaged"), "{said}");
+    Ok(())
+}
+
+#[test]
 fn killed_half_way_the_next_bake_goes_on_with_the_same_run() -> Result<()> {
     let engine = Engine::shared()?;
     let bakery = Bakery::new(&engine, "killed", &[])?;

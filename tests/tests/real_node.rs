@@ -1,10 +1,11 @@
 //! The real node, where it is: its own faults, and what the agent makes of them.
 
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
-use t0rn_agent_tests::agent::Agent;
+use t0rn_agent_tests::agent::{Agent, binary};
 use t0rn_agent_tests::engine::Engine;
 use t0rn_agent_tests::real_node::{RealNode, folder};
 use t0rn_agent_tests::{skip, wait};
@@ -114,4 +115,50 @@ fn a_node_that_rejects_every_block_is_given_up_after_two_restarts() -> Result<()
     })?;
     ensure!(status["collator"]["restarts"]["health"] == 2, "{status}");
     agent.stays(&agent.run_id()?, Duration::from_mins(1))
+}
+
+#[test]
+fn its_data_are_baked_without_keys_and_it_goes_on_from_the_baked_height() -> Result<()> {
+    let folder = match folder() {
+        Ok(folder) => folder,
+        Err(reason) => skip!(reason),
+    };
+    let engine = Engine::shared()?;
+    let node = RealNode::start(&engine, &folder, 500)?.open()?;
+    wait::until_value("a chain to bake", START, || node.producer_best(), |best| *best > 100)?;
+    let mut agent = agent(&engine, &node, "realbake", true)?;
+    agent.set("collator.command", RealNode::guest_command())?;
+    let output = wait::run(
+        600,
+        Command::new(binary()?)
+            .args(["bake", "--credible", "20s", "--deadline", "6m", "--config"])
+            .arg(agent.config_file()),
+    )?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "bake: {told}");
+    let verified = wait::run(60, Command::new(binary()?).args(["bake", "verify"]).arg(agent.data()))?;
+    ensure!(
+        verified.status.success(),
+        "verify: {}",
+        String::from_utf8_lossy(&verified.stdout)
+    );
+    for secret in ["keystore", "secret_ed25519"] {
+        let found = Command::new("find")
+            .arg(agent.data())
+            .args(["-name", secret])
+            .output()?;
+        ensure!(found.stdout.is_empty(), "{}", String::from_utf8_lossy(&found.stdout));
+    }
+    let certificate: Value = serde_json::from_slice(&std::fs::read(agent.data().join("bake.json"))?)?;
+    let baked = certificate["chains"]["parachain"]["best"]
+        .as_u64()
+        .context("a baked height")?;
+    ensure!(baked > 100, "{baked} is not where the chain was");
+
+    agent.start()?;
+    let first = agent.wait_for("a height", START, |s| s["chains"]["parachain"]["best"].is_u64())?;
+    ensure!(best(&first) >= baked, "it began anew: {first}");
+    ensure!(first["bake"]["block"] == baked, "{first}");
+    agent.wait_for("the chain to go on", START, |s| best(s) > baked)?;
+    Ok(())
 }

@@ -124,13 +124,21 @@ pub(super) fn write(data: &Path, certificate: &Certificate) -> io::Result<()> {
     state::replace_file(&data.join(FILE), &text)
 }
 
+/// Takes away what a write that was killed has left; nothing else of that name.
+pub(super) fn withdraw_half(data: &Path) -> io::Result<()> {
+    let half = data.join(HALF);
+    match fs::symlink_metadata(&half) {
+        Ok(found) if found.is_file() => fs::remove_file(half),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Takes away what an earlier bake said, lastingly: the node is about to change the data.
 pub(crate) fn withdraw(data: &Path) -> io::Result<()> {
-    for name in [FILE, HALF] {
-        match fs::remove_file(data.join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+    match fs::remove_file(data.join(FILE)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
     }
     match state::sync_dir(data) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

@@ -20,7 +20,7 @@ pub fn conflict(certificate: &Certificate, nodes: &BTreeMap<Chain, Node>) -> Opt
     })
 }
 
-/// What can be told before the node runs: the database that was baked is not what is there, or not what
+/// What can be told before the node runs: the database that was baked is gone, not what is there, or not what
 /// `command` asks for.
 ///
 /// This blocks on the disk.
@@ -41,7 +41,7 @@ pub fn database(certificate: &Certificate, data: &Path, command: &[String]) -> O
         let others = Database::ALL
             .iter()
             .any(|database| *database != baked.database && is_there(*database));
-        (asked || (others && !is_there(baked.database))).then_some(Conflict::Database)
+        (asked || !root.is_dir() || (others && !is_there(baked.database))).then_some(Conflict::Database)
     })
 }
 
@@ -49,26 +49,28 @@ pub fn database(certificate: &Certificate, data: &Path, command: &[String]) -> O
 fn asked(words: &[String]) -> Option<Database> {
     let at = words
         .iter()
-        .position(|word| word.split('=').next() == Some("--database"))?;
+        .position(|word| matches!(word.split('=').next(), Some("--database" | "--db")))?;
     let value = match words[at].split_once('=') {
         Some((_, value)) => value,
         None => words.get(at + 1)?,
     };
-    match value {
+    match value.to_ascii_lowercase().as_str() {
         "rocksdb" => Some(Database::RocksDb),
         "paritydb" | "paritydb-experimental" => Some(Database::ParityDb),
         _ => None,
     }
 }
 
-/// The numbers of a version such as `1.25.1-0a1b2c`, without what follows them.
+/// The numbers of a version such as `1.25.1-0a1b2c`, without what follows them and without zeros at the end.
+/// `None` when they are none, which compares with nothing.
 pub(crate) fn numbers(version: &str) -> Option<Vec<u64>> {
     let numbers = version.split(['-', '+', ' ']).next()?;
-    numbers
-        .trim_start_matches('v')
-        .split('.')
-        .map(|n| n.parse().ok())
-        .collect()
+    let numbers = numbers.trim_start_matches('v').split('.').map(|n| n.parse().ok());
+    let mut numbers: Vec<u64> = numbers.collect::<Option<_>>()?;
+    while numbers.last() == Some(&0) {
+        numbers.pop();
+    }
+    Some(numbers)
 }
 
 #[cfg(test)]
@@ -91,10 +93,17 @@ mod tests {
     fn another_chain_and_an_older_node_are_told_and_nothing_else() {
         let baked = certificate();
         let genesis = baked.chains[&Chain::Parachain].genesis.clone();
+        let mut longer = baked.clone();
+        longer
+            .chains
+            .entry(Chain::Parachain)
+            .and_modify(|chain| chain.node = "1.25.1.0".to_owned());
+        assert_eq!(conflict(&longer, &node("t0rn", &genesis, "1.25.1")), None);
         let cases = [
             (node("t0rn", &genesis, "1.25.1-0"), None),
             (node("t0rn", &genesis, "1.26.0-beta"), None),
             (node("t0rn", &genesis, "unknown"), None),
+            (node("t0rn", &genesis, "1.25.1.0"), None),
             (node("t0rn", &genesis, "1.25.0-0"), Some(Conflict::NewerNode)),
             (node("t0rn", &genesis, "1.9.9"), Some(Conflict::NewerNode)),
             (node("other", &genesis, "1.25.1-0"), Some(Conflict::Chain)),
@@ -111,10 +120,19 @@ mod tests {
         let (baked, dir) = (certificate(), tempfile::tempdir().unwrap());
         let command = |line: &str| -> Vec<String> { line.split(' ').map(str::to_owned).collect() };
         let conflict = |line: &str| database(&baked, dir.path(), &command(line));
+        assert_eq!(conflict(""), Some(Conflict::Database), "the chain's directory is gone");
+        std::fs::create_dir_all(dir.path().join("chains/t0rn")).unwrap();
         assert_eq!(conflict("--database rocksdb"), None);
         assert_eq!(conflict("--database auto"), None);
         assert_eq!(conflict("-- --database paritydb"), None, "the relay chain is not in it");
-        assert_eq!(conflict("--database=paritydb"), Some(Conflict::Database));
+        for asks in [
+            "--database=paritydb",
+            "--db paritydb",
+            "--database ParityDb",
+            "--db=PARITYDB",
+        ] {
+            assert_eq!(conflict(asks), Some(Conflict::Database), "{asks}");
+        }
         let root = dir.path().join("chains/t0rn");
         std::fs::create_dir_all(root.join("paritydb/full")).unwrap();
         assert_eq!(conflict(""), Some(Conflict::Database));

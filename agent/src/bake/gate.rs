@@ -22,9 +22,8 @@ pub(super) struct Gate {
 struct Window {
     since: Instant,
     run: Option<Timestamp>,
-    /// Where each target stood then.
-    targets: BTreeMap<Chain, u64>,
-    moved: BTreeMap<Chain, bool>,
+    /// Where each target stands, and when it last rose.
+    targets: BTreeMap<Chain, (u64, Instant)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,22 +71,32 @@ impl Gate {
         let window = self.open.get_or_insert_with(|| Window {
             since: now,
             run,
-            targets: self.chains.iter().map(|chain| (*chain, target(chain))).collect(),
-            moved: BTreeMap::new(),
+            targets: self.chains.iter().map(|chain| (*chain, (target(chain), now))).collect(),
         });
-        for (chain, was) in &window.targets {
-            let moved = window.moved.entry(*chain).or_default();
-            *moved |= target(chain) > *was;
+        for (chain, (stood, rose)) in &mut window.targets {
+            if target(chain) > *stood {
+                (*stood, *rose) = (target(chain), now);
+            }
         }
-        let lasted = now.saturating_duration_since(window.since);
-        match window.moved.iter().find(|(_, moved)| !**moved) {
-            _ if lasted < self.credible => Outlook::For(lasted),
-            Some((chain, _)) => Outlook::Not(format!(
+        let still = |rose: Instant| now.saturating_duration_since(rose);
+        let standing = window
+            .targets
+            .iter()
+            .find(|(_, (_, rose))| still(*rose) > self.credible / 2);
+        if let Some((chain, (_, rose))) = standing {
+            let why = format!(
                 "the {}'s target has not moved for {}: nobody knows whether the chain goes on",
                 chain.name(),
-                duration(lasted.as_secs())
-            )),
-            None => Outlook::Reached,
+                duration(still(*rose).as_secs())
+            );
+            window.since = now;
+            return Outlook::Not(why);
+        }
+        let lasted = now.saturating_duration_since(window.since);
+        if lasted < self.credible {
+            Outlook::For(lasted)
+        } else {
+            Outlook::Reached
         }
     }
 
@@ -104,6 +113,8 @@ impl Gate {
             ChainStatus {
                 behind: Some(behind), ..
             } if *behind > self.within => Some(format!("is {behind} blocks behind")),
+            // A node that has just started knows no other target than its own height.
+            ChainStatus { best: Some(0), .. } => Some("has no block yet".to_owned()),
             _ => None,
         }
     }
@@ -178,7 +189,28 @@ mod tests {
         let (mut gate, at) = gate();
         let _ = gate.see(at(0), &status(100, 100, 3));
         assert!(matches!(gate.see(at(600), &status(100, 100, 3)), Outlook::Not(_)));
-        assert_eq!(gate.see(at(601), &status(100, 101, 3)), Outlook::Reached);
+        assert_eq!(
+            gate.see(at(601), &status(100, 101, 3)),
+            Outlook::For(Duration::from_secs(1))
+        );
+        assert_eq!(
+            gate.see(at(631), &status(101, 102, 3)),
+            Outlook::For(Duration::from_secs(31))
+        );
+        assert_eq!(gate.see(at(660), &status(101, 102, 3)), Outlook::Reached);
+    }
+
+    #[test]
+    fn a_chain_that_stands_still_for_half_the_time_begins_it_anew() {
+        let (mut gate, at) = gate();
+        let _ = gate.see(at(0), &status(100, 100, 3));
+        let _ = gate.see(at(8), &status(100, 101, 3));
+        let _ = gate.see(at(38), &status(101, 101, 3));
+        assert!(matches!(gate.see(at(39), &status(101, 101, 3)), Outlook::Not(_)));
+        assert_eq!(
+            gate.see(at(60), &status(101, 102, 3)),
+            Outlook::For(Duration::from_secs(21))
+        );
     }
 
     #[test]

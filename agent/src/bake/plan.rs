@@ -44,20 +44,33 @@ pub(super) fn state_dir(config: &Config) -> PathBuf {
 ///
 /// Fails when the command cannot leave chain data behind.
 pub(super) fn derive(config: &Config) -> anyhow::Result<Config> {
-    let mut derived = config.clone();
+    let mut derived = keyless(config)?;
     let dir = state_dir(config);
     derived.agent.socket = dir.join("agent.sock");
     derived.agent.state_dir = dir;
     derived.collator.container = format!("{}-bake", config.collator.container);
-    derived.collator.command = command(&config.collator.command)?;
     derived.metrics.listen = None;
     derived.notify.webhook = None;
     derived.notify.no_collation_after = None;
     derived.ec2.enabled = Some(false);
+    derived.update.auto = false;
+    // Whoever runs on this host may need them.
+    derived.update.keep_images = u32::MAX;
+    derived.identity.required = false;
+    Ok(derived)
+}
+
+/// The same node without authority and keys.
+///
+/// Fails when the command cannot leave chain data behind.
+pub(crate) fn keyless(config: &Config) -> anyhow::Result<Config> {
+    let mut derived = config.clone();
+    derived.collator.command = command(&config.collator.command)?;
     derived.mounts.retain(|mount| {
-        let kept = mount.read_only && !is_key(&mount.source) && !is_key(&mount.target);
+        let identity = config.identity.required && mount.source.starts_with(&config.identity.mount);
+        let kept = mount.read_only && !identity && !is_key(&mount.source) && !is_key(&mount.target);
         if !kept {
-            info!(source = %mount.source.display(), target = %mount.target.display(), "not mounted while baking");
+            info!(source = %mount.source.display(), target = %mount.target.display(), "not mounted: without keys");
         }
         kept
     });
@@ -148,7 +161,11 @@ mod tests {
 
     #[test]
     fn nobody_is_told_and_nothing_of_the_agent_s_own_is_touched() {
-        let derived = derived("[notify]\nwebhook = \"https://x.example/hook\"\n", "");
+        let derived = derived(
+            "[notify]\nwebhook = \"https://x.example/hook\"\n[update]\nauto = true\n",
+            "",
+        );
+        assert!(!derived.update.auto);
         assert_eq!(derived.notify.webhook, None);
         assert_eq!(derived.metrics.listen, None);
         assert_eq!(derived.collator.container, "col-bake");

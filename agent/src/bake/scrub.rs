@@ -34,13 +34,17 @@ pub(super) fn before(data: &Path, resumed: bool) -> anyhow::Result<()> {
     refuse(data, &survey)
 }
 
-/// Removes the key stores and node keys that the node made, and looks that nothing else is left.
+/// Removes the key stores, node keys and caches that the node made, and looks that nothing else is left.
 ///
 /// Fails when something cannot be removed, or should not be there.
 pub(super) fn after(data: &Path) -> anyhow::Result<()> {
     let found = tree::survey(data, false).with_context(|| format!("cannot look at {}", data.display()))?;
     refuse(data, &found)?;
     let root = data.canonicalize()?;
+    for cache in &found.caches {
+        let path = root.join(cache);
+        fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+    }
     for secret in &found.secrets {
         let path = root.join(&secret.path);
         // The survey came here without following a link, and nothing has run since.

@@ -46,6 +46,8 @@ pub(crate) struct Survey {
     pub(crate) tree: Tree,
     /// Key stores and node keys, relative.
     pub(crate) secrets: Vec<Secret>,
+    /// What a node noted about its network, relative: of no use to another, and made anew.
+    pub(super) caches: Vec<PathBuf>,
     /// What may not be there, relative, and why.
     pub(crate) refused: Vec<(PathBuf, &'static str)>,
     pub(crate) chains: Vec<ChainDir>,
@@ -72,6 +74,7 @@ pub(crate) struct ChainDir {
 enum Place {
     Kept,
     Secret,
+    Cache,
     /// Ours, or the file system's own.
     Ignored,
     Refused(&'static str),
@@ -140,6 +143,7 @@ impl Walk {
         match place {
             Place::Refused(why) => self.survey.refused.push((path.to_owned(), why)),
             Place::Ignored => {}
+            Place::Cache => self.survey.caches.push(path.to_owned()),
             Place::Secret => {
                 let holds_keys = !about.is_dir() || fs::read_dir(self.root.join(path))?.next().is_some();
                 let path = path.to_owned();
@@ -243,8 +247,11 @@ pub(crate) fn is_allowed(path: &Path, is_dir: bool) -> bool {
 /// Where something may lie: `[base/…]chains/<id>/{db,paritydb,frontier}/…`, and nowhere else.
 fn place(parts: &[&str], is_dir: bool) -> Place {
     const UNKNOWN: Place = Place::Refused("nothing that a node keeps there");
-    if parts == [FILE] || parts == [HALF] {
+    if parts == [FILE] && !is_dir {
         return Place::Ignored;
+    }
+    if parts == [HALF] {
+        return Place::Refused("a certificate that was not finished");
     }
     let Some(chains) = parts.iter().position(|part| *part == "chains") else {
         let plain = is_dir && parts.len() <= BASES && parts.iter().all(|part| !part.starts_with('.'));
@@ -258,6 +265,7 @@ fn place(parts: &[&str], is_dir: bool) -> Place {
         [] | [_] | [_, "network" | "db" | "paritydb" | "frontier"] if is_dir => Place::Kept,
         [_, "keystore"] if is_dir => Place::Secret,
         [_, "network", "secret_ed25519"] if !is_dir => Place::Secret,
+        [_, "network", "authority_discovery_addr_cache.json"] if !is_dir => Place::Cache,
         [_, "db" | "paritydb" | "frontier", inner @ ..] if !inner.is_empty() => {
             if inner.iter().any(|name| is_secret(name)) {
                 Place::Refused("looks like a key, and no database has one")
@@ -273,11 +281,26 @@ fn place(parts: &[&str], is_dir: bool) -> Place {
 fn is_secret(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     let ends = [".pem", ".key", ".p12", ".pfx", ".kdbx"];
+    let words = [
+        "key",
+        "secret",
+        "id_rsa",
+        "id_ed25519",
+        "id_ecdsa",
+        "ssh_host",
+        "mnemonic",
+        "phrase",
+        "seed",
+        "wallet",
+        "utc--",
+        "password",
+        "passwd",
+        "credential",
+        "token",
+    ];
     name.starts_with('.')
-        || ["keystore", "network", "authorized_keys"].contains(&name)
-        || ["secret", "id_rsa", "id_ed25519", "id_ecdsa", "ssh_host", "node-key", "node_key"]
-            .iter()
-            .any(|word| lower.starts_with(word))
+        || lower == "network"
+        || words.iter().any(|word| lower.contains(word))
         || ends.iter().any(|end| lower.ends_with(end))
         // A key store's file: four bytes of key type, then the public key.
         || (name.len() >= 72 && name.bytes().all(|b| b.is_ascii_hexdigit()))

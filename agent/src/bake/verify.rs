@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::certificate::{self, Certificate};
-use super::tree::{self, Survey, Tree};
+use super::tree::{self, ChainDir, Survey, Tree};
 
 /// What a check found.
 #[derive(Debug, Serialize)]
@@ -15,13 +15,15 @@ pub struct Report {
     pub ok: bool,
     /// Each names what differs, and how.
     pub differences: Vec<String>,
+    /// Chains in the data that nobody watched and nothing is certified of, relative directories.
+    pub unwatched: Vec<String>,
     /// `None` when there is none that can be read.
     pub certificate: Option<Certificate>,
 }
 
 /// Reads everything in `data` and compares. This blocks on the disk.
 pub fn verify(data: &Path) -> Report {
-    let mut differences = Vec::new();
+    let (mut differences, mut unwatched) = (Vec::new(), Vec::new());
     let certificate = certificate::read(data)
         .map_err(|error| differences.push(error.to_string()))
         .ok();
@@ -31,6 +33,17 @@ pub fn verify(data: &Path) -> Report {
             forbidden(&found, &mut differences);
             if let Some(certificate) = certificate {
                 compare(certificate, &found, &mut differences);
+                let watched = |dir: &ChainDir| {
+                    certificate
+                        .chains
+                        .values()
+                        .any(|chain| dir.path == Path::new(&chain.path))
+                };
+                let others = found
+                    .chains
+                    .iter()
+                    .filter(|dir| !dir.databases.is_empty() && !watched(dir));
+                unwatched.extend(others.map(|dir| dir.path.display().to_string()));
             }
         }
     }
@@ -38,6 +51,7 @@ pub fn verify(data: &Path) -> Report {
         schema: certificate::SCHEMA,
         ok: differences.is_empty(),
         differences,
+        unwatched,
         certificate,
     }
 }
@@ -60,6 +74,9 @@ fn compare(certificate: &Certificate, found: &Survey, differences: &mut Vec<Stri
             "the node was not stopped cleanly: exit code {}",
             certificate.stop.exit_code
         ));
+    }
+    if certificate.chains.is_empty() {
+        differences.push("the certificate names no chain".to_owned());
     }
     for (name, chain) in &certificate.chains {
         let here = found.chains.iter().find(|dir| dir.path == Path::new(&chain.path));
@@ -108,16 +125,28 @@ impl Report {
             Some(certificate) if self.ok => {
                 let chains = certificate.chains.iter();
                 let chains: Vec<_> = chains
-                    .map(|(name, chain)| format!("{} {} #{}", name.name(), chain.id, chain.best))
+                    .map(|(name, chain)| format!("{} {} #{}", name.name(), shown(&chain.id), chain.best))
                     .collect();
-                format!(
+                let mut text = format!(
                     "{}: ok: {}, baked {}\n",
                     data.display(),
                     chains.join(", "),
                     certificate.at
-                )
+                );
+                for other in &self.unwatched {
+                    text += &shown(other);
+                    text += ": whole, but nobody knows how far it is: it was not watched\n";
+                }
+                text
             }
-            _ => self.differences.join("\n") + "\n",
+            _ => self.differences.iter().map(|line| shown(line) + "\n").collect(),
         }
     }
+}
+
+/// Text of somebody else's, without what a terminal would obey.
+fn shown(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }

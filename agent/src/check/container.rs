@@ -25,7 +25,13 @@ pub(super) async fn look(docker: &Docker, config: &Config) -> Vec<Finding> {
         Ok(found) => found,
         Err(error) => return vec![Finding::fail("container", error.to_string())],
     };
-    let other = "runs with another configuration: the agent will replace it, its data stays";
+    let runs = found.detail.as_ref().map(|detail| &detail.image);
+    let other = match runs.filter(|image| **image != config.collator.image) {
+        Some(image) => format!(
+            "runs {image}: after t0rn-agent update write that into collator.image, else the agent will replace it"
+        ),
+        None => "runs with another configuration: the agent will replace it, its data stays".to_owned(),
+    };
     let ended = |code: Option<i64>| match code {
         Some(code) => format!("{name} has ended with code {code}: see t0rn-agent status"),
         None => format!("{name} has ended: see t0rn-agent status"),

@@ -183,3 +183,13 @@ fn the_report_has_one_line_for_each_check_and_sums_up() {
         (&"warn".into(), &"warn".into())
     );
 }
+
+#[test]
+fn the_identity_is_looked_at_where_it_is_asked_for() {
+    assert_eq!(identity::look(&config("[identity]\nrequired = false")), []);
+    let dir = tempfile::tempdir().unwrap();
+    let asks = format!("[identity]\nrequired = true\nmount = {:?}", dir.path());
+    let found = identity::look(&config(&asks));
+    assert_eq!(found[0].result, Grade::Fail);
+    assert!(found[0].text.contains("identity init --format"), "{found:?}");
+}

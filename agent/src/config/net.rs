@@ -198,6 +198,17 @@ pub(super) fn http(text: &str) -> Result<String, Invalid> {
     Ok(text.to_owned())
 }
 
+/// The id of an EBS volume.
+pub(super) fn volume(text: &str) -> Result<String, Invalid> {
+    let digits = text.strip_prefix("vol-").unwrap_or_default();
+    let hex = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
+    if (8..=17).contains(&digits.len()) && digits.bytes().all(hex) {
+        return Ok(text.to_owned());
+    }
+    let remedy = "write it as AWS does, such as \"vol-0123456789abcdef0\"";
+    Err(Invalid::new(format!("{} is no volume", quoted(text)), remedy))
+}
+
 /// The name of a lifecycle hook.
 pub(super) fn hook(text: &str) -> Result<String, Invalid> {
     let is_good = |c: char| c.is_ascii_alphanumeric() || "-_/".contains(c);

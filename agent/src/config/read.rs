@@ -7,8 +7,8 @@ use super::document::{Document, Section};
 use super::problem::Invalid;
 use super::values::{argument, bind, boolean, choice, duration, integer, optional, path, size, socket, string};
 use super::{
-    Agent, Collator, Config, Data, Ec2, Exporter, Health, Host, Metrics, Mount, Notify, NotifyFormat, Port, Pull,
-    Restart, User, conflicts, net,
+    Agent, Collator, Config, Data, Ec2, Exporter, Health, Host, Identity, Metrics, Mount, Notify, NotifyFormat, Port,
+    Pull, Restart, Update, User, WithoutVolume, conflicts, net,
 };
 use crate::event::Chain;
 
@@ -39,6 +39,8 @@ pub(super) fn config(document: &mut Document) -> Option<Config> {
     };
     let notify = notify(document.section("notify"));
     let ec2 = ec2(document.section("ec2"));
+    let update = update(document.section("update"));
+    let identity = identity(document.section("identity"));
     let config = Config {
         agent,
         collator: collator?,
@@ -51,6 +53,8 @@ pub(super) fn config(document: &mut Document) -> Option<Config> {
         metrics,
         notify,
         ec2,
+        update,
+        identity,
     };
     conflicts::find(document, &config);
     Some(config)
@@ -239,6 +243,7 @@ fn host(mut section: Section) -> Host {
         clock_warn: section
             .read("clock_warn", duration(MILLISECOND, HOUR))
             .unwrap_or(500 * MILLISECOND),
+        memory_warn_percent: section.read("memory_warn_percent", integer(0, 100)).unwrap_or(20),
     }
 }
 
@@ -270,5 +275,35 @@ fn ec2(mut section: Section) -> Ec2 {
             .read("imds", string(net::http))
             .unwrap_or_else(|| "http://169.254.169.254".to_owned()),
         lifecycle_hook: section.read("lifecycle_hook", optional(string(net::hook))).flatten(),
+    }
+}
+
+fn update(mut section: Section) -> Update {
+    Update {
+        auto: section.read("auto", boolean).unwrap_or(false),
+        check_every: section
+            .read("check_every", duration(SECOND, 30 * DAY))
+            .unwrap_or(6 * HOUR),
+        probation: section
+            .read("probation", duration(SECOND, 7 * DAY))
+            .unwrap_or(10 * MINUTE),
+        keep_images: section.read("keep_images", integer(2, 1000)).unwrap_or(2),
+    }
+}
+
+fn identity(mut section: Section) -> Identity {
+    let without = [
+        ("nothing", WithoutVolume::Nothing),
+        ("full_node", WithoutVolume::FullNode),
+    ];
+    Identity {
+        required: section.read("required", boolean).unwrap_or(false),
+        volume: section.read("volume", optional(string(net::volume))).flatten(),
+        mount: section
+            .read("mount", string(bind))
+            .unwrap_or_else(|| "/var/lib/t0rn-identity".into()),
+        without_volume: section
+            .read("without_volume", choice(&without))
+            .unwrap_or(WithoutVolume::Nothing),
     }
 }

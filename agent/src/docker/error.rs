@@ -85,6 +85,13 @@ pub enum ImageFault {
     Digest(String),
     #[error("not on this host, and collator.pull is \"never\"; `docker pull` or `docker load` it first")]
     Absent,
+    #[error(
+        "it is gone from this host, and an image id cannot be pulled; `docker load` it, or write an image into the \
+         configuration and restart the agent"
+    )]
+    Gone,
+    #[error("it is for {has}, this host is {wants}; take the image for this kind of machine")]
+    Platform { has: String, wants: String },
     #[error("that is no image reference ({0}); correct collator.image")]
     Invalid(String),
     #[error("{}: {reason}", path.display())]

@@ -11,8 +11,8 @@ use futures_util::StreamExt;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use self::reference::Reference;
-use super::{Docker, Error, ImageFault};
+pub(super) use self::reference::Reference;
+use super::{Docker, Error, Fetched, ImageFault};
 use crate::config::Pull;
 
 mod auth;
@@ -38,7 +38,13 @@ impl Docker {
     /// Fails with what a start would fail with: not here and not to be pulled, unknown to the registry, no
     /// registry.
     pub async fn image_source(&self) -> Result<ImageSource, Error> {
-        let collator = &self.spec().collator;
+        let spec = self.spec();
+        if let Some(pin) = &spec.pin
+            && self.image_id(pin).await?.is_some()
+        {
+            return Ok(ImageSource::Host);
+        }
+        let collator = &spec.collator;
         let reference = Reference::parse(&collator.image);
         if self.local_image(&reference).await?.is_some() {
             return Ok(ImageSource::Host);
@@ -58,7 +64,11 @@ impl Docker {
 
     /// What to create the container from: the repository digest where the image has one, else its id.
     pub(super) async fn resolve_image(&self) -> Result<String, Error> {
-        let collator = &self.spec().collator;
+        let spec = self.spec();
+        if let Some(pin) = &spec.pin {
+            return self.resolve_pin(pin).await;
+        }
+        let collator = &spec.collator;
         let reference = Reference::parse(&collator.image);
         match collator.pull {
             Pull::Never => self
@@ -91,7 +101,7 @@ impl Docker {
         }
     }
 
-    async fn local_image(&self, reference: &Reference) -> Result<Option<String>, Error> {
+    pub(super) async fn local_image(&self, reference: &Reference) -> Result<Option<String>, Error> {
         let engine = self.engine().await?;
         let name = reference.name();
         match self
@@ -111,7 +121,8 @@ impl Docker {
         }
     }
 
-    async fn pull(&self, reference: &Reference) -> Result<String, Error> {
+    pub(super) async fn pull(&self, reference: &Reference) -> Result<String, Error> {
+        let before = self.images_here().await?;
         let pulled = match self.pull_once(reference).await {
             // A connection that breaks half way is common on a flaky link, and layers already here stay.
             Err(Error::Image {
@@ -127,29 +138,38 @@ impl Docker {
             pulled => pulled,
         };
         pulled?;
-        self.local_image(reference).await?.ok_or_else(|| {
+        let image = self.local_image(reference).await?.ok_or_else(|| {
             self.image_error(ImageFault::Pull(
                 "docker says done, yet the image is not there".to_owned(),
             ))
-        })
+        })?;
+        if let Some(id) = self.image_id(&image).await?.filter(|id| !before.contains(id)) {
+            self.note_fetched(Fetched {
+                id,
+                reference: reference.name(),
+            });
+        }
+        Ok(image)
     }
 
     /// The registry's password, for whoever has to keep it out of what is told; `None` when there is none that a
     /// pull would use.
     pub fn registry_password(&self) -> Option<String> {
-        let path = self.spec().collator.registry_auth.as_deref()?;
-        auth::read(path, "").ok()?.password
+        let spec = self.spec();
+        auth::read(spec.collator.registry_auth.as_deref()?, "").ok()?.password
     }
 
-    fn credentials(&self, reference: &Reference) -> Result<Option<DockerCredentials>, Error> {
-        let path = self.spec().collator.registry_auth.as_deref();
+    pub(super) fn credentials(&self, reference: &Reference) -> Result<Option<DockerCredentials>, Error> {
+        let spec = self.spec();
+        let path = spec.collator.registry_auth.as_deref();
         path.map(|path| auth::read(path, reference.registry()))
             .transpose()
             .map_err(|fault| self.image_error(fault))
     }
 
     async fn pull_once(&self, reference: &Reference) -> Result<(), Error> {
-        let collator = &self.spec().collator;
+        let spec = self.spec();
+        let collator = &spec.collator;
         let credentials = self.credentials(reference)?;
         let options = CreateImageOptionsBuilder::default()
             .from_image(&reference.repository)
@@ -190,7 +210,7 @@ impl Docker {
         }
     }
 
-    fn pull_error(&self, error: EngineError) -> Error {
+    pub(super) fn pull_error(&self, error: EngineError) -> Error {
         match self.error("pull the image", error) {
             Error::Api { reason, status, .. } => self.image_error(classify(reason, status)),
             other => other,

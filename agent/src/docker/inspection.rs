@@ -34,6 +34,10 @@ pub struct Detail {
     pub image: String,
     /// `sha256:…` of the repository digest that it was created from, else of the image id.
     pub digest: Option<String>,
+    /// What it was created from: a repository digest or an image id.
+    pub pin: String,
+    /// Id of its image, `sha256:…`.
+    pub image_id: Option<String>,
     /// Hash of what was asked for when it was created; `None` on a container that is not ours.
     pub spec: Option<String>,
     pub started_at: Option<Timestamp>,
@@ -83,7 +87,8 @@ impl Docker {
     /// Fails when the engine does not answer or there is no container.
     pub async fn inspect_json(&self) -> Result<String, Error> {
         let engine = self.engine().await?;
-        let answer = engine.inspect_container(self.spec().name(), None);
+        let spec = self.spec();
+        let answer = engine.inspect_container(spec.name(), None);
         let answer = self.within("inspect the container", self.limits().call, answer).await?;
         serde_json::to_string_pretty(&answer).map_err(|error| Error::Api {
             action: "inspect the container",
@@ -94,12 +99,13 @@ impl Docker {
 
     pub(super) async fn find(&self) -> Result<Option<Found>, Error> {
         let engine = self.engine().await?;
-        let name = self.spec().name();
+        let spec = self.spec();
+        let name = spec.name();
         let answer = engine.inspect_container(name, None);
         match self.within("inspect the container", self.limits().call, answer).await {
             // Docker also takes a name for the beginning of an id.
             Ok(answer) if answer.name.as_deref().map(|found| found.trim_start_matches('/')) != Some(name) => Ok(None),
-            Ok(answer) => Ok(Some(Found::new(answer, self.spec()))),
+            Ok(answer) => Ok(Some(Found::new(answer, &spec))),
             Err(error) if error.status() == Some(404) => Ok(None),
             Err(error) => Err(error),
         }
@@ -148,14 +154,15 @@ impl Found {
         let digest = image
             .split_once('@')
             .map(|(_, digest)| digest.to_owned())
-            .or(answer.image);
+            .or(answer.image.clone());
         let exit_code = state.exit_code.filter(|_| ended);
         let oom = ended && state.oom_killed.unwrap_or(false);
         let networks = answer.network_settings.and_then(|settings| settings.networks);
+        let made = spec.made(&labels, &image);
         let cut_off = status == Status::RUNNING && !is_attached(networks.unwrap_or_default(), spec);
         Self {
             ours: is_ours(&labels),
-            spec_matches: spec.made(&labels) && !cut_off,
+            spec_matches: made && !cut_off,
             status,
             started_at: started_at.map(Timestamp::as_millisecond),
             finished_at: finished_at.map(Timestamp::as_millisecond),
@@ -164,8 +171,10 @@ impl Found {
             detail: Detail {
                 id: id.chars().take(12).collect(),
                 name: answer.name.unwrap_or_default().trim_start_matches('/').to_owned(),
-                image: labels.get(IMAGE).cloned().unwrap_or(image),
+                image: labels.get(IMAGE).cloned().unwrap_or_else(|| image.clone()),
                 digest,
+                pin: image,
+                image_id: answer.image,
                 spec: labels.get(SPEC).cloned(),
                 started_at,
                 finished_at,

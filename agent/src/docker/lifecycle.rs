@@ -166,8 +166,9 @@ impl Docker {
         self.resolve_image().await
     }
 
-    async fn require_network(&self) -> Result<(), Error> {
-        let Some(name) = self.spec().network() else {
+    pub(super) async fn require_network(&self) -> Result<(), Error> {
+        let spec = self.spec();
+        let Some(name) = spec.network() else {
             return Ok(());
         };
         let engine = self.engine().await?;

@@ -29,20 +29,44 @@ pub(super) struct Spec {
     pub(super) collator: Collator,
     pub(super) data: Data,
     pub(super) mounts: Vec<Mount>,
+    /// Behind the identity's fence Docker starts nothing by itself: even `on-failure` is obeyed at the engine's start,
+    /// after a power cut, when the volume may be another host's.
+    fenced: bool,
     /// First 16 hex digits of the SHA-256 over what was asked for.
     pub(super) hash: String,
+    /// The very image that it has to be made from, where an update says so: a repository digest or an image id.
+    pub(super) pin: Option<String>,
 }
 
 impl Spec {
     /// Fails when a path cannot be told to Docker because it is not UTF-8.
     pub(super) fn new(config: &Config) -> Result<Self, Error> {
         let (collator, data, mounts) = (config.collator.clone(), config.data.clone(), config.mounts.clone());
-        let hash = hash(&collator, &data, &mounts)?;
+        let fenced = config.identity.required;
+        let hash = hash(&collator, &data, &mounts, fenced)?;
         Ok(Self {
             collator,
             data,
             mounts,
+            fenced,
             hash,
+            pin: None,
+        })
+    }
+
+    /// The same with another image.
+    pub(super) fn with_image(&self, reference: &str, pin: Option<&str>) -> Result<Self, Error> {
+        let collator = Collator {
+            image: reference.to_owned(),
+            ..self.collator.clone()
+        };
+        Ok(Self {
+            hash: hash(&collator, &self.data, &self.mounts, self.fenced)?,
+            collator,
+            data: self.data.clone(),
+            mounts: self.mounts.clone(),
+            fenced: self.fenced,
+            pin: pin.map(str::to_owned),
         })
     }
 
@@ -51,9 +75,9 @@ impl Spec {
         &self.collator.container
     }
 
-    /// Whether a container with these labels was made from this very spec.
-    pub(super) fn made(&self, labels: &HashMap<String, String>) -> bool {
-        labels.get(SPEC) == Some(&self.hash)
+    /// Whether a container with these labels, created from `image`, was made from this very spec.
+    pub(super) fn made(&self, labels: &HashMap<String, String>, image: &str) -> bool {
+        labels.get(SPEC) == Some(&self.hash) && self.pin.as_deref().is_none_or(|pin| pin == image)
     }
 
     /// The network that it is to be on, by name or id; `None` where Docker's own mode leaves no choice.
@@ -79,7 +103,11 @@ impl Spec {
         let memory = collator.memory.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
         let host = HostConfig {
             restart_policy: Some(RestartPolicy {
-                name: Some(RestartPolicyNameEnum::UNLESS_STOPPED),
+                name: Some(if self.fenced {
+                    RestartPolicyNameEnum::NO
+                } else {
+                    RestartPolicyNameEnum::UNLESS_STOPPED
+                }),
                 maximum_retry_count: None,
             }),
             memory,
@@ -169,9 +197,11 @@ struct Asked<'a> {
     log_max_size: u64,
     log_max_files: u32,
     stop_timeout_ms: u128,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    fenced: bool,
 }
 
-fn hash(collator: &Collator, data: &Data, mounts: &[Mount]) -> Result<String, Error> {
+fn hash(collator: &Collator, data: &Data, mounts: &[Mount], fenced: bool) -> Result<String, Error> {
     let mut all = vec![(text(&data.path)?, text(&data.target)?, false)];
     for mount in mounts {
         all.push((text(&mount.source)?, text(&mount.target)?, mount.read_only));
@@ -192,6 +222,7 @@ fn hash(collator: &Collator, data: &Data, mounts: &[Mount]) -> Result<String, Er
         log_max_size: collator.log_max_size,
         log_max_files: collator.log_max_files,
         stop_timeout_ms: collator.stop_timeout.as_millis(),
+        fenced,
     };
     let json = serde_json::to_vec(&asked).map_err(|error| Error::Api {
         action: "describe the container",

@@ -196,7 +196,7 @@ impl Watch {
 
     async fn take(&mut self, event: EventMessage) -> Result<(), Error> {
         let nanos = event.time_nano;
-        match translate(self.docker.spec(), event) {
+        match translate(&self.docker.spec(), event) {
             None => {}
             Some(News::Tell(container)) => self.notices.push_back(Notice::Container(container)),
             Some(News::Oom { at }) => self.run.out_of_memory(at),

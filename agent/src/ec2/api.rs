@@ -1,4 +1,4 @@
-//! The few calls of the Auto Scaling API that are needed: signed forms out, a word of XML back.
+//! The few calls of AWS APIs that are needed: signed forms out, a word of XML back.
 
 use std::time::Duration;
 
@@ -15,14 +15,30 @@ use crate::wire::Wire;
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Size of the largest answer that is read, bytes.
 const LARGEST: usize = 64 << 10;
-const VERSION: &str = "2011-01-01";
 const FORM: &str = "application/x-www-form-urlencoded; charset=utf-8";
+
+/// Which of the APIs: its name for signatures, and its version.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Service {
+    pub(super) name: &'static str,
+    pub(super) version: &'static str,
+}
+
+pub(super) const AUTO_SCALING: Service = Service {
+    name: "autoscaling",
+    version: "2011-01-01",
+};
+pub(super) const EC2: Service = Service {
+    name: "ec2",
+    version: "2016-11-15",
+};
 
 /// Where the API is.
 #[derive(Debug, Clone)]
 pub(super) struct Api {
     endpoint: Url,
     region: String,
+    service: Service,
     wire: Wire,
 }
 
@@ -44,10 +60,11 @@ pub(super) enum Failed {
 }
 
 impl Api {
-    pub(super) fn new(endpoint: Url, region: &str) -> Self {
+    pub(super) fn new(endpoint: Url, region: &str, service: Service) -> Self {
         Self {
             endpoint,
             region: region.to_owned(),
+            service,
             wire: Wire::default(),
         }
     }
@@ -75,7 +92,7 @@ impl Api {
         action: &str,
         params: &[(&str, &str)],
     ) -> Result<String, Failed> {
-        let body = form(action, params);
+        let body = form(self.service, action, params);
         let date = amz_date(Timestamp::now());
         let host = &self.endpoint[Position::BeforeHost..Position::AfterPort];
         let headers = [
@@ -88,7 +105,7 @@ impl Api {
             access_key: &credentials.access_key_id,
             secret_key: &credentials.secret_access_key,
             region: &self.region,
-            service: "autoscaling",
+            service: self.service.name,
         };
         let authorization = signer.authorization("POST", self.endpoint.path(), &headers, body.as_bytes(), &date);
         let sent = [
@@ -104,19 +121,20 @@ impl Api {
         match text {
             Ok(text) if status.is_success() => Ok(text),
             Err(broken) if status.is_success() => Err(Failed::Passing(format!("{action}: {broken}"))),
-            text => Err(failed(action, status, &text.unwrap_or_default())),
+            text => Err(failed(self.service, action, status, &text.unwrap_or_default())),
         }
     }
 }
 
-fn form(action: &str, params: &[(&str, &str)]) -> String {
+fn form(service: Service, action: &str, params: &[(&str, &str)]) -> String {
     let mut form = form_urlencoded::Serializer::new(String::new());
-    form.append_pair("Action", action).append_pair("Version", VERSION);
+    form.append_pair("Action", action)
+        .append_pair("Version", service.version);
     form.extend_pairs(params).finish()
 }
 
 /// What an answer other than success means.
-fn failed(action: &str, status: StatusCode, xml: &str) -> Failed {
+fn failed(service: Service, action: &str, status: StatusCode, xml: &str) -> Failed {
     let code = element(xml, "Code").unwrap_or_default();
     let message = element(xml, "Message").unwrap_or_default();
     let said = format!("{action}: {status} {code} {message}").trim_end().to_owned();
@@ -124,9 +142,10 @@ fn failed(action: &str, status: StatusCode, xml: &str) -> Failed {
         "ExpiredToken" | "ExpiredTokenException" | "InvalidClientTokenId" | "RequestExpired" => {
             Failed::Credentials(said)
         }
-        "AccessDenied" | "UnauthorizedOperation" => {
-            Failed::Refused(format!("{said}; allow autoscaling:{action} to the instance's role"))
-        }
+        "AccessDenied" | "UnauthorizedOperation" => Failed::Refused(format!(
+            "{said}; allow {}:{action} to the instance's role",
+            service.name
+        )),
         "ValidationError" if message.contains("No active Lifecycle Action") => Failed::NoAction(said),
         "Throttling" | "ThrottlingException" | "RequestLimitExceeded" => Failed::Passing(said),
         _ if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => Failed::Passing(said),
@@ -167,6 +186,7 @@ mod tests {
         let call = "CompleteLifecycleAction";
         let of = |status: u16, code: &str, message: &str| {
             failed(
+                AUTO_SCALING,
                 call,
                 StatusCode::from_u16(status).unwrap_or_default(),
                 &error(code, message),

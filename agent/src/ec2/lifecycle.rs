@@ -7,7 +7,7 @@ use tokio::sync::watch::Receiver;
 use tracing::{info, warn};
 use url::Url;
 
-use super::api::{Api, Failed, element};
+use super::api::{AUTO_SCALING, Api, Failed, element};
 use super::credentials::Credentials;
 use super::imds::{Imds, Unknown};
 use crate::backoff::jitter;
@@ -165,7 +165,7 @@ impl Session {
             format!("https://autoscaling.{region}.{domain}/")
         };
         let endpoint = Url::parse(&endpoint).map_err(|e| Failed::Refused(format!("{endpoint} is no URL: {e}")))?;
-        let api = Api::new(endpoint, &region);
+        let api = Api::new(endpoint, &region, AUTO_SCALING);
         let tagged = self
             .imds
             .get("meta-data/tags/instance/aws:autoscaling:groupName")

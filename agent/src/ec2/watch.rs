@@ -12,8 +12,8 @@ use crate::backoff::jitter;
 use crate::config::Ec2;
 use crate::event::Notice;
 
-/// Between two looks at what may leave no time: half of it to all of it.
-const URGENT: Duration = Duration::from_millis(1600);
+/// Between two looks at what may leave no time. There is nothing to spread: the service is this instance's own.
+const URGENT: Duration = Duration::from_millis(1700);
 /// Every so many of those also at what leaves hours.
 const SLOW_EVERY: u32 = 20;
 /// What kind of instance it is: `spot`, `on-demand`, …
@@ -123,10 +123,10 @@ impl Rounds {
         while !self.news.is_closed() {
             wait = match self.look().await {
                 Ok(()) => URGENT,
-                Err(_) => (wait * 2).min(TROUBLE_MAX),
+                Err(_) => jitter((wait * 2).min(TROUBLE_MAX)),
             };
             tokio::select! {
-                () = tokio::time::sleep(jitter(wait)) => {}
+                () = tokio::time::sleep(wait) => {}
                 () = self.news.closed() => return,
             }
         }

@@ -176,6 +176,7 @@ impl Machine {
             return;
         }
         if let Some(cause) = signature::fatal(exit, signalled.is_some()) {
+            self.state.update.note_crash(exit.code, Some(cause));
             self.state.hold = Some(cause);
             self.state.settle = None;
             return;
@@ -197,6 +198,7 @@ impl Machine {
             Some(SIGKILL) => self.settle(now, KILL_SETTLES, Cause::Killed),
             Some(_) => self.settle(now, STOP_SETTLES, Cause::Killed),
             None => {
+                self.state.update.note_crash(exit.code, None);
                 self.count_crash(now);
                 let cause = if exit.oom { Cause::OutOfMemory } else { Cause::Exited };
                 self.leave_to_policy(now, cause);

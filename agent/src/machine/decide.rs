@@ -23,11 +23,21 @@ impl Machine {
             // Whatever anybody wishes, the host ends: what can be had is a clean end, and no new start.
             return may_run.then(|| self.leave(now)).flatten();
         }
+        // Even in a pause: two hosts with one key cost more than a collator that stands still.
+        if let Some(stop) = self.fence_off(may_run) {
+            return Some(stop);
+        }
         match state.desired {
             Desired::StoppedByOperator => return may_run.then_some(Action::Stop { cause: Cause::Operator }),
             Desired::StoppedByPerson => return None,
             Desired::Running => {}
         }
+        let barred = self.state.update.wants_start() && !self.may_start();
+        let of_update = if barred { None } else { self.decide_update() };
+        if of_update.is_some() {
+            return of_update;
+        }
+        let state = &self.state;
         let held_back = state.hold.is_some() || state.disk_stop || state.crash_loop;
         let owed = state.restart_owed && state.seen.is_up();
         if state.pause.is_some() && !owed && (!state.asked || held_back || state.seen.is_up()) {
@@ -38,6 +48,9 @@ impl Machine {
         }
         if state.disk_stop {
             return may_run.then_some(Action::Stop { cause: Cause::DiskFull });
+        }
+        if !self.may_start() {
+            return None;
         }
         if state.seen.is_up() {
             return self.decide_running(now, actions);
@@ -76,7 +89,7 @@ impl Machine {
         if std::mem::take(&mut self.state.restart_owed) {
             return Some(Action::Restart { cause: Cause::Operator });
         }
-        if !self.state.spec_matches {
+        if !self.state.spec_matches || self.is_due_for_keys() {
             return Some(Action::Restart {
                 cause: Cause::SpecChanged,
             });
@@ -90,6 +103,10 @@ impl Machine {
             return None;
         }
         let fault = self.fault(self.verdicts(now)).filter(Fault::is_due)?;
+        if self.state.update.is_on_probation() {
+            // It is rolled back, or given the time that is left: that spends no budget.
+            return None;
+        }
         let (cause, policy, cures) = (fault.cause, &self.policy, &mut self.state.cures);
         if cures.is_back(cause) {
             actions.push(Action::Judged { cause, helped: false });

@@ -76,6 +76,7 @@ impl Machine {
             });
         }
         if progress {
+            self.state.update.note_progress(chain);
             for cause in self.state.cures.moved(chain, best, finalized) {
                 actions.push(Action::Judged { cause, helped: true });
             }

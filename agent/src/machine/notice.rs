@@ -120,6 +120,12 @@ impl Machine {
         if state.notice?.kind != NoticeKind::Termination {
             return None;
         }
+        Some(self.is_down())
+    }
+
+    /// Whether the collator is down, stays down, and nothing is about to change that.
+    pub fn is_down(&self) -> bool {
+        let state = &self.state;
         let known = !state.docker_down && state.observed && state.unconfirmed_until.is_none();
         let down = match state.seen {
             Seen::Exited => state.parked,
@@ -127,7 +133,13 @@ impl Machine {
             Seen::Missing | Seen::Created | Seen::Foreign => true,
             Seen::Unknown | Seen::Running | Seen::Paused | Seen::Restarting => false,
         };
-        Some(known && down && state.in_flight.is_none())
+        known && down && state.in_flight.is_none()
+    }
+
+    /// Whether whatever this host holds may be given to another: it ends, and the collator is down.
+    pub fn is_vacated(&self) -> bool {
+        let ends = |notice: Standing| matches!(notice.kind, NoticeKind::SpotInterruption | NoticeKind::Termination);
+        self.state.notice.is_some_and(ends) && self.is_down()
     }
 
     /// The stop that an announcement will bring.

@@ -8,14 +8,21 @@ use crate::sync::Tracker;
 
 impl Machine {
     /// An action of ours ended.
-    pub(super) fn on_finished(&mut self, now: Time, outcome: Outcome) {
+    pub(super) fn on_finished(&mut self, now: Time, outcome: Outcome, actions: &mut Vec<Action>) {
         // Not ours, or of a former life: the container's own news tell what came of it.
         let Some(action) = self.state.in_flight.take() else {
             return;
         };
         match outcome {
-            Outcome::Done { container, at } => self.on_done(now, &action, container, at),
-            Outcome::Failed { error, kind } => self.on_failed(now, &action, error, kind),
+            Outcome::Done { container, at } => {
+                self.on_done(now, &action, container, at);
+                self.advance_update(now, &action, actions);
+            }
+            Outcome::Failed { error, kind } => {
+                let reason = error.clone();
+                self.on_failed(now, &action, error, kind);
+                self.fail_step(now, &action, reason, kind, actions);
+            }
         }
     }
 
@@ -85,8 +92,10 @@ impl Machine {
             self.state.echo_until = Some(self.state.now + self.policy.stop_timeout + STOP_MARGIN);
             self.state.restart_owed = *action == Action::Restart { cause: Cause::Operator };
         }
-        let leaves = self.leaves(now);
-        let leaving = matches!(action, Action::StopWithin { .. });
+        let fence = self.fence();
+        let leaves = self.leaves(now) || fence.is_some();
+        let leaving = matches!(action, Action::StopWithin { .. })
+            || matches!(action, Action::Stop { cause } if Some(*cause) == fence);
         if leaves && (!leaving || kind == Failure::Cancelled) {
             // It was given up for what comes now.
             if matches!(action, Action::Start { .. }) && kind == Failure::Cancelled {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::config::Config;
+use crate::config::{Config, WithoutVolume};
 use crate::event::Chain;
 use crate::sync::Windows;
 
@@ -27,10 +27,18 @@ pub struct Policy {
     /// Bytes.
     pub disk_floor: u64,
     pub clock_warn: Duration,
+    /// Percent of a minute; 0 is never.
+    pub memory_warn_percent: u8,
     /// How long a collator may build no block while its chain makes some; `None` is for ever.
     pub no_collation_after: Option<Duration>,
     /// The container's memory limit, bytes.
     pub memory: Option<u64>,
+    /// The configured image.
+    pub image: String,
+    /// How long an update's image is watched before it is believed, of observed time.
+    pub probation: Duration,
+    /// What is done without the identity volume; `None` when it is not asked for.
+    pub identity: Option<WithoutVolume>,
 }
 
 /// Looks further apart are no watch, however often the configuration lets us look. Traces from elsewhere
@@ -46,6 +54,8 @@ impl From<&Config> for Policy {
             chains,
             collator,
             notify,
+            update,
+            identity,
             ..
         } = config;
         Self {
@@ -64,15 +74,24 @@ impl From<&Config> for Policy {
             backoff_initial: restart.backoff_initial,
             backoff_max: restart.backoff_max,
             backoff_reset: restart.backoff_reset,
-            start_timeout: restart.start_timeout,
+            // Behind the fence Docker's own policy is none: there is nothing to wait for.
+            start_timeout: if identity.required {
+                restart.start_timeout.min(Duration::from_secs(1))
+            } else {
+                restart.start_timeout
+            },
             stop_timeout: collator.stop_timeout,
             budget: restart.budget,
             budget_window: restart.budget_window,
             disk_warn_percent: host.disk_warn_percent,
             disk_floor: host.disk_floor,
             clock_warn: host.clock_warn,
+            memory_warn_percent: host.memory_warn_percent,
             no_collation_after: notify.no_collation_after,
             memory: collator.memory,
+            image: collator.image.clone(),
+            probation: update.probation,
+            identity: identity.required.then_some(identity.without_volume),
         }
     }
 }
@@ -111,10 +130,14 @@ impl Default for Policy {
             budget: 3,
             budget_window: minutes(6 * 60),
             disk_warn_percent: 10,
+            memory_warn_percent: 20,
             disk_floor: 2 << 30,
             clock_warn: Duration::from_millis(500),
             no_collation_after: Some(minutes(30)),
             memory: None,
+            image: String::new(),
+            probation: minutes(10),
+            identity: None,
         }
     }
 }

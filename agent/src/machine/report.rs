@@ -70,7 +70,7 @@ impl Machine {
         if state.desired != Desired::Running {
             return Phase::Stopped;
         }
-        if self.leaves(state.now) {
+        if self.leaves(state.now) || self.fenced().is_some() {
             return Phase::Holding;
         }
         if state.pause.is_some() {
@@ -162,7 +162,7 @@ impl Machine {
 
     fn next_of_health(&self) -> Option<Next> {
         let state = &self.state;
-        if self.leaves(state.now) {
+        if self.leaves(state.now) || state.update.is_at_work() || !self.may_start() {
             return None;
         }
         if let Some(pause) = &state.pause {
@@ -251,6 +251,10 @@ impl Machine {
         let clock_off = host
             .clock_offset_ms
             .is_some_and(|ms| ms.abs() > policy.clock_warn.as_secs_f64() * 1000.0);
+        let memory_short = policy.memory_warn_percent > 0
+            && host
+                .memory_full_percent
+                .is_some_and(|percent| percent >= f64::from(policy.memory_warn_percent));
         add(state.docker_down, Cause::DockerUnreachable);
         add(state.seen == Seen::Foreign, Cause::Foreign);
         add(state.desired == Desired::StoppedByOperator, Cause::Operator);
@@ -259,23 +263,29 @@ impl Machine {
         add(state.disk_stop, Cause::DiskFull);
         add(disk_low && !state.disk_stop, Cause::DiskLow);
         add(clock_off, Cause::ClockOff);
+        add(memory_short, Cause::MemoryPressure);
         add(host.network_ok == Some(false), Cause::NetworkDown);
         add(state.crash_loop, Cause::CrashLoop);
         add(
             state.last_failure.is_some() && state.hold.is_none() && state.seen != Seen::Foreign,
             Cause::ActionFailed,
         );
-        let leaves = self.leaves(state.now);
+        let leaves = self.leaves(state.now) || self.fenced().is_some();
         let wanted = state.desired == Desired::Running && state.hold.is_none() && !state.disk_stop && !leaves;
         let down_by = state.down_by.filter(|_| state.is_author_clear());
         if let Some(cause) = down_by.filter(|_| wanted && !state.crash_loop) {
-            let told = !matches!(cause, Cause::DiskFreed | Cause::NoticeOver | Cause::OutOfMemory);
+            let told = !matches!(
+                cause,
+                Cause::DiskFreed | Cause::NoticeOver | Cause::IdentityHeld | Cause::OutOfMemory
+            );
             add(told, cause);
         }
         let oom = state.last_exit.as_ref().is_some_and(|e| e.oom);
         add(oom && !self.ran_long(), Cause::OutOfMemory);
         add(state.collation.is_lacking(), Cause::NoCollation);
+        add(state.update.goes_back(), Cause::UpdateFailed);
         causes.extend(state.notice.map(super::notice::Standing::cause));
+        causes.extend(self.identity_cause());
         causes.extend(
             state
                 .hold
@@ -347,9 +357,12 @@ impl Machine {
                 Health::Degraded
             }
             Cause::ScheduledStop if !self.leaves(self.state.now) => Health::Degraded,
+            // A full node is what was asked for then, and not knowing is not yet losing.
+            Cause::IdentityMissing | Cause::IdentityLost if self.fenced().is_none() => Health::Degraded,
             Cause::Quiet
             | Cause::FallingBehind
             | Cause::ClockOff
+            | Cause::MemoryPressure
             | Cause::DiskLow
             | Cause::DockerUnreachable
             | Cause::Blind
@@ -363,6 +376,8 @@ impl Machine {
             | Cause::Exited
             | Cause::Killed
             | Cause::Removed
+            | Cause::Update
+            | Cause::UpdateFailed
             | Cause::NoExporter => Health::Degraded,
             _ => Health::Critical,
         }

@@ -44,15 +44,20 @@ impl Machine {
             }
             Event::Docker { reachable: false } => self.on_docker_gone(),
             Event::Ec2(notice) => self.on_notice(now, notice),
+            Event::Identity(identity) => self.on_identity(now, identity),
             Event::Gap => self.forget_windows(),
             Event::Tick => {}
             Event::Operator(command) => self.on_command(now, command, &mut actions),
-            Event::Finished(outcome) => self.on_finished(now, outcome),
+            Event::Pulled(result) => self.on_pulled(now, result, &mut actions),
+            Event::Databases(versions) => self.state.update.note(versions),
+            Event::Finished(outcome) => self.on_finished(now, outcome, &mut actions),
         }
         self.pass_deadlines(now);
+        self.judge_update(now, &mut actions);
         if self.state.in_flight.is_none()
             && let Some(action) = self.decide(now, &mut actions)
         {
+            self.note_start(&action);
             self.state.in_flight = Some(action.clone());
             actions.push(action);
         }
@@ -76,6 +81,7 @@ impl Machine {
             *next_start,
             *unconfirmed_until,
             self.leave_at(),
+            self.probation_ends(),
         ];
         deadlines.into_iter().flatten().filter(|t| t > now).min()
     }
@@ -95,13 +101,14 @@ impl Machine {
                 state.last_failure = None;
                 state.asked = false;
                 state.restart_owed = false;
+                self.drop_update(now, actions);
             }
             Command::Start => self.take_up(now),
             Command::Restart { .. } => {
                 self.take_up(now);
-                let leaves = self.leaves(now);
+                let barred = self.leaves(now) || !self.may_start();
                 let state = &mut self.state;
-                let possible = !leaves
+                let possible = !barred
                     && !state.docker_down
                     && !state.disk_stop
                     && state.seen.is_up()
@@ -109,6 +116,7 @@ impl Machine {
                 if possible {
                     let action = Action::Restart { cause: Cause::Operator };
                     state.in_flight = Some(action.clone());
+                    self.note_start(&action);
                     actions.push(action);
                 }
             }
@@ -121,6 +129,7 @@ impl Machine {
                 state.next_start = state.next_start.map(|_| now);
                 self.forgive();
             }
+            Command::Update { image, automatic } => self.begin_update(now, image, automatic),
         }
     }
 

@@ -73,7 +73,7 @@ impl Machine {
             .notice
             .filter(|_| self.leaves(state.now))
             .map(super::notice::Standing::cause);
-        action.or(wish).or(state.hold).or(notice).or(end)
+        action.or(wish).or(state.hold).or(notice).or(self.fenced()).or(end)
     }
 
     /// Whether a restart for `cause` has yet to show what it was good for.
@@ -100,6 +100,8 @@ impl Action {
             | Self::Backoff { cause, .. }
             | Self::Notify { cause, .. }
             | Self::Judged { cause, .. } => *cause,
+            Self::Pull { .. } => Cause::Update,
+            Self::Updated { result } => result.cause(),
         }
     }
 
@@ -121,6 +123,8 @@ impl Action {
             Self::Backoff { .. } => "backoff",
             Self::Notify { .. } => "notify",
             Self::Judged { .. } => "judged",
+            Self::Pull { .. } => "pull",
+            Self::Updated { .. } => "updated",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Cause, Desired, Machine, Seen};
+use super::{Cause, Desired, Machine, Seen, UpdateResult};
 use crate::config::show_duration;
 use crate::event::Command;
 
@@ -23,6 +23,9 @@ impl Machine {
                 if state.notice.is_some_and(|n| n.cause() == cause) =>
             {
                 self.explain_notice()
+            }
+            Cause::IdentityMissing | Cause::IdentityLost if self.identity_cause() == Some(cause) => {
+                self.explain_identity()
             }
             Cause::Paused => match &state.pause {
                 Some(pause) if !pause.reason.is_empty() => {
@@ -60,6 +63,16 @@ impl Machine {
                     .to_owned()
             }
             Cause::Operator if state.desired == Desired::Running => "an operator asked for it".to_owned(),
+            Cause::Update | Cause::UpdateFailed => self.explain_update(),
+            Cause::DatabaseMigrated => {
+                let last = self.past_updates().next_back().and_then(|past| past.images.as_ref());
+                let old = last.map_or("REF", |images| images.from.reference.as_str());
+                format!(
+                    "{}: restore the chain data from a snapshot, then t0rn-agent update --image {old}; or update to a \
+                     newer image; t0rn-agent start tries this one again",
+                    sentence(cause)
+                )
+            }
             Cause::NoCollation => {
                 let limit = self.policy.no_collation_after.unwrap_or_default();
                 format!(
@@ -72,7 +85,42 @@ impl Machine {
                 let offset = state.host.clock_offset_ms.unwrap_or_default();
                 format!("the host's clock is off by {offset:.0} ms and collating needs exact time: check chrony")
             }
+            Cause::MemoryPressure => {
+                let percent = state.host.memory_full_percent.unwrap_or_default();
+                format!(
+                    "for {percent:.0} % of the last minute everything on this host waited for memory: the node gets slow \
+                     and may be killed, take a larger instance or end what else runs here"
+                )
+            }
             _ => sentence(cause).to_owned(),
+        }
+    }
+
+    /// The update under way, or else the last one, as a sentence.
+    fn explain_update(&self) -> String {
+        if let Some(update) = self.update() {
+            let step = update.step.name().replace('_', " ");
+            return match update.reason {
+                Some(reason) => format!("the update to {} failed, {step}: {reason}", update.image),
+                None => format!("the update to {} is under way: {step}", update.image),
+            };
+        }
+        let Some(past) = self.past_updates().next_back() else {
+            return sentence(Cause::Update).to_owned();
+        };
+        let image = &past.image;
+        let told = match past.result {
+            UpdateResult::Done => format!("updated to {image}"),
+            UpdateResult::NotProven => format!("updated to {image}, which is not proven"),
+            UpdateResult::Unchanged => format!("{image} is the image that runs"),
+            UpdateResult::Failed => format!("the update to {image} failed and nothing was changed"),
+            UpdateResult::RolledBack => format!("the update to {image} failed and was taken back"),
+            UpdateResult::Held => format!("the update to {image} failed and cannot be taken back"),
+            UpdateResult::Superseded => format!("the update to {image} was given up"),
+        };
+        match &past.reason {
+            Some(reason) => format!("{told}: {reason}"),
+            None => told,
         }
     }
 
@@ -88,6 +136,7 @@ impl Machine {
                 return Err("docker is unreachable, so nothing can be restarted: ask again when it is back".to_owned());
             }
             _ if wants_it_up && self.leaves(state.now) => return Err(self.explain_notice()),
+            _ if wants_it_up && !self.may_start() => return Err(self.explain_identity()),
             _ if wants_it_up && state.disk_stop => {
                 return Err("the disk is nearly full: free or add space and the collator starts again".to_owned());
             }
@@ -104,6 +153,10 @@ impl Machine {
                     show_duration(Duration::from_secs(*seconds))
                 )
             }
+            Command::Update { image, .. } => match self.refuses_update() {
+                Some(reason) => return Err(reason),
+                None => format!("updating to {image}: see t0rn-agent status"),
+            },
             Command::Resume if state.pause.is_none() => "automatic actions were not paused".to_owned(),
             Command::Resume => "automatic actions go on".to_owned(),
         })
@@ -168,6 +221,11 @@ fn sentence(cause: Cause) -> &'static str {
             "the data was baked by a newer node (bake.json): use that image or a newer one, restart the agent, then \
              t0rn-agent start"
         }
+        Cause::DatabaseMigrated => {
+            "the update failed and had changed the database already, so the old image cannot read it"
+        }
+        Cause::Update => "the image is updated",
+        Cause::UpdateFailed => "an update failed",
         Cause::DiskFull => {
             "the disk is nearly full, so the collator was stopped: free or add space and it starts again"
         }
@@ -180,6 +238,9 @@ fn sentence(cause: Cause) -> &'static str {
         Cause::ScheduledStop => "EC2 stops or reboots this instance",
         Cause::SpotInterruption => "EC2 takes this spot instance back",
         Cause::Termination => "the auto scaling group ends this instance",
+        Cause::IdentityMissing => "the volume with the collator's keys is not here",
+        Cause::IdentityLost => "the volume with the collator's keys was lost",
+        Cause::IdentityHeld => "the identity is held (again)",
         Cause::NoticeOver => "EC2 no longer takes this instance",
         Cause::Operator => "stopped by an operator: t0rn-agent start takes it up again",
         Cause::StoppedByPerson => "stopped with docker stop: t0rn-agent start takes it up again",
@@ -190,6 +251,7 @@ fn sentence(cause: Cause) -> &'static str {
         Cause::SpecChanged => "the container is not what the configuration asks for",
         Cause::ActionFailed => "an action failed",
         Cause::ClockOff => "the host's clock is off",
+        Cause::MemoryPressure => "everything on this host waits for memory",
         Cause::Paused => "automatic actions are paused",
     }
 }

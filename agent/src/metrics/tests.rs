@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::event::Chain;
-use crate::machine::Cause;
+use crate::machine::{Cause, UpdateResult};
 use crate::snapshot::Counters;
 use crate::status::{Agent, Collation, Collator, LastIncident, Maintenance, Restarts, Scrape, Status};
 
@@ -59,6 +59,7 @@ fn full() -> Snapshot {
             disk_full_in_seconds: Some(86_400),
             memory_available_bytes: Some(1_288_490_188),
             clock_offset_ms: Some(-1.25),
+            memory_full_percent: Some(1.5),
             load1: Some(0.42),
             network_ok: Some(true),
         },
@@ -88,10 +89,12 @@ fn full() -> Snapshot {
                 (Cause::OutOfMemory, 0),
                 (Cause::Operator, 0),
                 (Cause::SpecChanged, 0),
+                (Cause::Update, 0),
                 (Cause::StoppedByPerson, 0),
             ]),
             restart_seconds: Some(0.75),
             incidents: count(&[(Cause::Stalled, 1), (Cause::Frozen, 0)]),
+            updates: UpdateResult::ALL.iter().map(|result| (*result, 1)).collect(),
             scrapes: Scrape::ALL
                 .iter()
                 .map(|result| ((Chain::Parachain, *result), 7))

@@ -102,7 +102,7 @@ impl Message {
 /// An action that answers a fault by doing something to the container: its kind.
 pub(super) fn deed(action: &Action) -> Option<&'static str> {
     match action {
-        Action::Notify { .. } | Action::Judged { .. } => None,
+        Action::Notify { .. } | Action::Judged { .. } | Action::Pull { .. } | Action::Updated { .. } => None,
         deed => Some(deed.kind()),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::message::{Kind, deed};
-use crate::machine::{Action, Cause};
+use crate::machine::{Action, Cause, UpdateResult};
 
 /// One piece of news, without its words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +80,15 @@ impl Desk {
                         ..plain
                     });
                 }
+                // A rollback and a hold were told when they were done.
+                Action::Updated { result } => match result {
+                    UpdateResult::Done | UpdateResult::NotProven => news.push(News {
+                        kind: Kind::Over,
+                        ..plain
+                    }),
+                    UpdateResult::Failed => news.push(plain),
+                    _ => {}
+                },
                 deed if is_incident(deed) => news.push(News {
                     kind: Kind::Action,
                     action: Some(deed.kind()),

@@ -314,6 +314,7 @@ fn a_week_of_two_chains_at_5_s_fits_many_times() {
             all.push(Event::Host(HostFacts {
                 disk_free_bytes: Some((64 << 30) - n * 104_729),
                 disk_total_bytes: Some(100 << 30),
+                memory_full_percent: Some(0.5),
                 load1: Some(0.25),
                 ..HostFacts::default()
             }));

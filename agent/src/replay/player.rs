@@ -230,7 +230,7 @@ impl<'a> Player<'a> {
             let name = action.kind();
             let after = match action {
                 Action::Notify { over: true, .. } | Action::Judged { .. } => continue,
-                Action::Notify { .. } => None,
+                Action::Notify { .. } | Action::Pull { .. } | Action::Updated { .. } => None,
                 Action::Start { .. } | Action::Restart { .. } => Some(Container::Running {
                     started_at: None,
                     spec_matches: true,

@@ -25,12 +25,18 @@ const STEPS: &[fn(&mut Status)] = &[
     },
     |s| s.names(40),
     |s| s.prose(60),
-    |s| s.host.load1 = None,
+    |s| (s.host.load1, s.host.memory_full_percent) = (None, None),
     |s| s.ec2 = None,
     |s| s.last_incident = None,
+    |s| {
+        s.update
+            .iter_mut()
+            .for_each(|u| (u.from, u.reason, u.configured) = (None, None, None));
+    },
     |s| s.maintenance.iter_mut().for_each(|m| m.reason = None),
     |s| s.names(20),
     |s| s.next = None,
+    |s| s.update = None,
     |s| {
         s.collator = Collator {
             state: s.collator.state.take(),
@@ -85,6 +91,7 @@ impl Status {
             self.next.as_mut().and_then(|n| n.why.as_mut()),
             self.maintenance.as_mut().and_then(|m| m.reason.as_mut()),
             self.ec2.as_mut().and_then(|e| e.notice.as_mut()),
+            self.update.as_mut().and_then(|u| u.reason.as_mut()),
         ];
         prose
             .into_iter()
@@ -93,6 +100,8 @@ impl Status {
             .for_each(|text| edit(text, true));
         let incident = self.last_incident.as_mut();
         let (id, cause) = incident.map_or((None, None), |i| (i.id.as_mut(), i.cause.as_mut()));
+        let update = self.update.iter_mut();
+        let update = update.flat_map(|u| [&mut u.image, &mut u.from, &mut u.step, &mut u.result, &mut u.configured]);
         let names = [
             self.collator.container.as_mut(),
             self.collator.image.as_mut(),
@@ -110,6 +119,7 @@ impl Status {
             .into_iter()
             .flatten()
             .chain(chains)
+            .chain(update.flatten())
             .for_each(|text| edit(text, false));
     }
 
@@ -123,9 +133,16 @@ impl Status {
             self.bake.as_mut().and_then(|b| b.at.as_mut()),
             self.maintenance.as_mut().and_then(|m| m.until.as_mut()),
             self.last_incident.as_mut().and_then(|i| i.at.as_mut()),
+            self.update.as_mut().and_then(|u| u.at.as_mut()),
         ];
         times.into_iter().flatten().for_each(second);
-        let host = [self.host.clock_offset_ms.as_mut(), self.host.load1.as_mut()];
+        let super::Host {
+            clock_offset_ms,
+            load1,
+            memory_full_percent,
+            ..
+        } = &mut self.host;
+        let host = [clock_offset_ms, load1, memory_full_percent].map(Option::as_mut);
         let rates = self.chains.values_mut().filter_map(|c| c.blocks_per_second.as_mut());
         for number in host.into_iter().flatten().chain(rates).filter(|n| n.abs() < 1e12) {
             *number = (*number * 1e3).round() / 1e3;

@@ -70,6 +70,7 @@ fn syncing() -> Status {
             disk_full_in_seconds: None,
             memory_available_bytes: Some(1_288_490_188),
             clock_offset_ms: Some(1.2),
+            memory_full_percent: Some(1.5),
             load1: Some(0.42),
             network_ok: Some(true),
         },
@@ -370,9 +371,44 @@ fn json_has_every_field_of_the_contract() {
     let mut status = syncing();
     (CASES[6].4)(&mut status);
     status.maintenance = Some(Maintenance::default());
+    status.update = Some(Update::default());
     next(&mut status, "restart", 60, "stalled");
     let value: serde_json::Value = serde_json::from_str(&status.to_json()).unwrap();
     insta::assert_snapshot!(serde_json::to_string_pretty(&value).unwrap());
+}
+
+#[test]
+fn an_update_is_told_with_its_step_or_its_end_and_what_to_write_into_the_configuration() {
+    let mut status = syncing();
+    let lines = |status: &Status| -> Vec<String> {
+        let text = status.render(false);
+        let lines = text.lines().skip_while(|line| !line.starts_with("update"));
+        lines.take(2).map(str::to_owned).collect()
+    };
+    status.update = Some(Update {
+        image: Some("org/node:v2".into()),
+        step: Some("rolling_back".into()),
+        reason: Some("it exited with code 1".into()),
+        ..Update::default()
+    });
+    assert_eq!(
+        lines(&status)[0],
+        "update      rolling back   to org/node:v2   it exited with code 1"
+    );
+    status.update = Some(Update {
+        image: Some("org/node:v2".into()),
+        step: Some("probation".into()),
+        ends_in_seconds: Some(90),
+        configured: Some("org/node:v1".into()),
+        ..Update::default()
+    });
+    assert_eq!(
+        lines(&status),
+        [
+            "update      probation, 1m 30s left   to org/node:v2",
+            "            write the image that runs into collator.image, which says org/node:v1"
+        ]
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::human::{between, bytes, clean, count, duration, moment, shorten, width, wrap};
 use super::{
     Agent, ChainStatus, Collation, Collator, Health, Host, LastIncident, Maintenance, Next, Restarts, Scrape, Status,
-    Verdict,
+    Update, Verdict,
 };
 
 const COLUMNS: usize = 100;
@@ -44,6 +44,7 @@ impl Status {
                 .as_ref()
                 .map(|i| row("incident", &self.incident_cells(i))),
         );
+        facts.extend(self.update.iter().flat_map(|u| self.update_lines(u)));
         facts.extend(self.next.as_ref().map(|n| row("next", &[next_text(n)])));
         facts.push(row("agent", &self.agent_cells(&self.agent)));
 
@@ -181,6 +182,24 @@ impl Status {
             helped.to_owned(),
             text(i.id.as_deref()),
         ]
+    }
+
+    fn update_lines(&self, u: &Update) -> Vec<String> {
+        let at = known(u.at, |at| format!("{} ago", between(at, self.time)));
+        let left = u.ends_in_seconds.map(|s| format!(", {} left", duration(s)));
+        let word = match (u.step.as_deref(), u.result.as_deref()) {
+            (Some(step), _) => format!("{}{}", clean(step).replace('_', " "), left.unwrap_or_default()),
+            (None, Some(result)) => format!("{} {at}", clean(result).replace('_', " ")),
+            (None, None) => "?".to_owned(),
+        };
+        let mut cells = vec![word, format!("to {}", text(u.image.as_deref()))];
+        cells.extend(u.reason.as_deref().map(clean));
+        let mut lines = vec![row("update", &cells)];
+        if let Some(configured) = &u.configured {
+            let advice = "write the image that runs into collator.image, which says";
+            lines.push(row("", &[format!("{advice} {}", clean(configured))]));
+        }
+        lines
     }
 
     fn agent_cells(&self, a: &Agent) -> Vec<String> {

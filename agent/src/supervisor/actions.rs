@@ -8,10 +8,11 @@ use jiff::Timestamp;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
+use super::databases;
 use super::news::Letter;
 use crate::config::Config;
 use crate::docker::{Docker, Inspection};
-use crate::event::{Chain, Failure, HostFacts, Time};
+use crate::event::{Chain, Failure, HostFacts, Time, Versions};
 use crate::exporter::Exporter;
 use crate::machine::{Action, Cause};
 use crate::recorder::incident::{self, Capsule};
@@ -42,6 +43,8 @@ pub(super) struct Evidence {
 pub(super) struct Finished {
     pub(super) action: Action,
     pub(super) result: Result<Inspection, (String, Failure)>,
+    /// What the databases say at rest, where an update wants to know.
+    pub(super) databases: Option<Versions>,
 }
 
 /// Runs actions against Docker and keeps their incidents.
@@ -96,12 +99,29 @@ impl Executor {
                 Action::StopWithin { seconds, .. } => docker.stop_within(Duration::from_secs(*seconds)).await,
                 _ => docker.stop().await,
             };
+            let databases = match &doing {
+                Action::Stop { cause } if cause.is_of_update() && result.is_ok() => {
+                    databases::read(config.data.path.clone()).await
+                }
+                _ => None,
+            };
             Finished {
                 action: doing,
                 result: result.map_err(|e| (chain(&e), e.failure())),
+                databases,
             }
         });
         self.running = Some((action, Instant::now(), task));
+    }
+
+    /// `action` is not to be done: it fails with `error`.
+    pub(super) fn refuse(&mut self, action: Action, error: String) {
+        let finished = Finished {
+            action: action.clone(),
+            result: Err((error, Failure::Other)),
+            databases: None,
+        };
+        self.running = Some((action, Instant::now(), tokio::spawn(async { finished })));
     }
 
     /// The action that ended; pending for ever while none runs.
@@ -119,6 +139,7 @@ impl Executor {
             Finished {
                 action: action.clone(),
                 result: Err(failed),
+                databases: None,
             }
         });
         self.running = None;
@@ -137,6 +158,13 @@ impl Executor {
             _ => false,
         };
         if !as_early {
+            task.abort();
+        }
+    }
+
+    /// What is under way would run with keys that are not here any more.
+    pub(super) fn give_up(&self) {
+        if let Some((Action::Start { .. } | Action::Restart { .. }, _, task)) = &self.running {
             task.abort();
         }
     }
@@ -180,19 +208,32 @@ pub(crate) fn incidents(state_dir: &Path) -> PathBuf {
 
 /// Whether an action answers a fault; what people, configuration and EC2 ask for does not.
 pub(super) fn is_incident(action: &Action) -> bool {
-    !matches!(
-        action.cause(),
-        Cause::Operator
-            | Cause::SpecChanged
-            | Cause::Missing
-            | Cause::DiskFreed
-            | Cause::Rebalance
-            | Cause::Maintenance
-            | Cause::ScheduledStop
-            | Cause::SpotInterruption
-            | Cause::Termination
-            | Cause::NoticeOver
-    )
+    // The stop before it has kept the evidence.
+    let restores = matches!(
+        action,
+        Action::Start {
+            cause: Cause::UpdateFailed
+        }
+    );
+    !restores
+        && !matches!(
+            action.cause(),
+            Cause::Operator
+                | Cause::Update
+                | Cause::SpecChanged
+                | Cause::Missing
+                | Cause::DiskFreed
+                | Cause::Rebalance
+                | Cause::Maintenance
+                | Cause::ScheduledStop
+                | Cause::SpotInterruption
+                | Cause::Termination
+                | Cause::NoticeOver
+                | Cause::IdentityHeld
+                | Cause::IdentityMissing
+                // The stop does not wait for a capsule: another host may have the keys by now.
+                | Cause::IdentityLost
+        )
 }
 
 async fn keep(
@@ -238,7 +279,7 @@ async fn keep(
 }
 
 /// An error with its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

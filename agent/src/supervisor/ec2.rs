@@ -73,8 +73,8 @@ impl Ec2 {
     }
 
     /// Lets the group know how far the collator's end is.
-    pub(super) fn publish(&self, machine: &Machine) {
-        let released = machine.released();
+    pub(super) fn publish(&self, machine: &Machine, given_back: bool) {
+        let released = machine.released().map(|down| down && given_back);
         self.released
             .send_if_modified(|last| std::mem::replace(last, released) != released);
     }

@@ -2,7 +2,10 @@
 
 use std::time::Instant;
 
+use tracing::info;
+
 use super::{ACTIVITY_INTERVAL, Look, Supervisor};
+use crate::event::HostFacts;
 
 impl Supervisor {
     /// Refreshes the details of the container for status; decisions do not wait for them.
@@ -14,6 +17,17 @@ impl Supervisor {
                 let _ = looks.send(Look::Detail(inspection.detail)).await;
             }
         });
+    }
+
+    /// Notes how full the disk is, and says when it was enlarged.
+    pub(super) fn note_disk(&mut self, facts: &HostFacts) {
+        if let Some(free) = facts.disk_free_bytes {
+            self.facts.disk.note(self.clock.now(), free);
+        }
+        let sizes = self.machine.host().disk_total_bytes.zip(facts.disk_total_bytes);
+        if let Some((before, now)) = sizes.filter(|(before, now)| now > before) {
+            info!(before, now, "the file system of data.path has grown, bytes");
+        }
     }
 
     /// Looks at what the container uses, only while its chains do not move.

@@ -6,7 +6,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::Supervisor;
 use crate::docker::Detail;
-use crate::event::{Activity, Chain, HostFacts, Time};
+use crate::event::{Activity, Chain, HostFacts, Images, Time};
 use crate::exporter::{self, Exporter, Page};
 use crate::host::Host;
 
@@ -23,6 +23,20 @@ pub(super) enum Look {
     Host(HostFacts),
     Activity(Activity),
     Detail(Option<Detail>),
+    /// The image of an update is here, or why not.
+    Pulled {
+        image: String,
+        result: Result<Images, String>,
+    },
+    /// Ids of images that must stay.
+    Needed(Vec<String>),
+    /// Ids of images that are gone.
+    Pruned(Vec<String>),
+    /// The registry has another image under the name that runs.
+    Newer {
+        image: String,
+        digest: String,
+    },
 }
 
 impl Supervisor {

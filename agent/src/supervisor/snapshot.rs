@@ -87,7 +87,12 @@ pub(super) fn status(machine: &Machine, facts: &Facts, config: &Config, clock: &
         reasons,
         collator: status::Collator {
             container: Some(config.collator.container.clone()),
-            image: Some(config.collator.image.clone()),
+            image: Some(
+                machine
+                    .image()
+                    .map_or(&config.collator.image, |image| &image.reference)
+                    .clone(),
+            ),
             digest: detail.and_then(|d| d.digest.clone()),
             id: detail.map(|d| d.id.clone()),
             state: detail.map(|d| d.status.clone()),
@@ -120,6 +125,7 @@ pub(super) fn status(machine: &Machine, facts: &Facts, config: &Config, clock: &
             disk_full_in_seconds: facts.disk.full_in_seconds(),
             memory_available_bytes: host.memory_available_bytes,
             clock_offset_ms: host.clock_offset_ms,
+            memory_full_percent: host.memory_full_percent,
             load1: host.load1,
             network_ok: host.network_ok,
         },
@@ -129,6 +135,7 @@ pub(super) fn status(machine: &Machine, facts: &Facts, config: &Config, clock: &
             until: Some(clock.wall(until)),
         }),
         last_incident: facts.last_incident.clone(),
+        update: super::update::status(machine, config, clock),
         next: machine.next().map(|next| status::Next {
             action: next.action.to_owned(),
             in_seconds: Some(next.at.since(now).as_secs()),

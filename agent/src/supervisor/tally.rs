@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use crate::event::{Chain, Container, Event, Time};
-use crate::machine::{Cause, Machine};
+use crate::machine::{Cause, Machine, UpdateResult};
 use crate::snapshot::Counters;
 use crate::status::Scrape;
 
 /// Why a run of the container follows another. Counted from 0, so that also the first one is a rise.
-const RESTARTS: [Cause; 14] = [
+const RESTARTS: [Cause; 17] = [
     Cause::Frozen,
     Cause::Stalled,
     Cause::Isolated,
@@ -19,8 +19,11 @@ const RESTARTS: [Cause; 14] = [
     Cause::OutOfMemory,
     Cause::CrashLoop,
     Cause::SpecChanged,
+    Cause::Update,
+    Cause::UpdateFailed,
     Cause::DiskFreed,
     Cause::NoticeOver,
+    Cause::IdentityHeld,
     Cause::Operator,
     Cause::StoppedByPerson,
 ];
@@ -45,6 +48,9 @@ impl Tally {
         let mut counters = Counters::default();
         counters.restarts.extend(RESTARTS.map(|cause| (cause, 0)));
         counters.incidents.extend(Cause::HEALTH.map(|cause| (cause, 0)));
+        counters
+            .updates
+            .extend(UpdateResult::ALL.iter().map(|result| (*result, 0)));
         for chain in chains {
             let results = Scrape::ALL.iter().map(|result| ((chain, *result), 0));
             counters.scrapes.extend(results);
@@ -72,6 +78,11 @@ impl Tally {
     /// An action that answers a fault.
     pub(super) fn incident(&mut self, cause: Cause) {
         *self.counters.incidents.entry(cause).or_default() += 1;
+    }
+
+    /// An update that is over.
+    pub(super) fn update(&mut self, result: UpdateResult) {
+        *self.counters.updates.entry(result).or_default() += 1;
     }
 
     /// What is about to be told to the core.

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Chain, Failure, NoticeKind, Time};
+use crate::event::{Chain, Failure, Images, NoticeKind, Time, Versions};
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Line {
@@ -67,6 +67,8 @@ pub(super) struct Line {
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) memory_available_bytes: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) memory_full_percent: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) load1: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) network_ok: Option<bool>,
@@ -84,6 +86,16 @@ pub(super) struct Line {
     pub(super) reason: Option<String>,
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) seconds: Option<u64>,
+
+    /// Of an update.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) image: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) automatic: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) images: Option<Images>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) versions: Option<Versions>,
 
     /// Of EC2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -118,8 +130,11 @@ pub(super) enum Name {
     Certificate,
     Docker,
     Ec2,
+    Identity,
     Gap,
     Operator,
+    Pulled,
+    Databases,
     Finished,
     Clock,
     Action,
@@ -136,8 +151,11 @@ impl Name {
             Self::Certificate => "certificate",
             Self::Docker => "docker",
             Self::Ec2 => "ec2",
+            Self::Identity => "identity",
             Self::Gap => "gap",
             Self::Operator => "operator",
+            Self::Pulled => "pulled",
+            Self::Databases => "databases",
             Self::Finished => "finished",
             Self::Clock => "clock",
             Self::Action => "action",
@@ -205,6 +223,7 @@ impl Line {
             disk_free_bytes: None,
             disk_total_bytes: None,
             memory_available_bytes: None,
+            memory_full_percent: None,
             load1: None,
             network_ok: None,
             clock_offset_ms: None,
@@ -213,6 +232,10 @@ impl Line {
             command: None,
             reason: None,
             seconds: None,
+            image: None,
+            automatic: None,
+            images: None,
+            versions: None,
             notice: None,
             outcome: None,
             kind: None,

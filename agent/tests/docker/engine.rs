@@ -16,7 +16,7 @@ use bollard::query_parameters::{
 };
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use t0rn_agent::config::{
-    Agent, Collator, Config, Data, Ec2, Health, Host, Metrics, Notify, NotifyFormat, Pull, Restart,
+    Agent, Collator, Config, Data, Ec2, Health, Host, Metrics, Notify, NotifyFormat, Pull, Restart, Update,
 };
 use t0rn_agent::docker::{Docker, Inspection, Notice};
 use t0rn_agent::event::Container;
@@ -303,6 +303,7 @@ pub(crate) fn config(docker: &Path, name: &str, dir: &Path) -> Config {
             disk_warn_percent: 10,
             disk_floor: 2 << 30,
             clock_warn: Duration::from_millis(500),
+            memory_warn_percent: 20,
         },
         metrics: Metrics { listen: None },
         notify: Notify {
@@ -314,6 +315,18 @@ pub(crate) fn config(docker: &Path, name: &str, dir: &Path) -> Config {
             enabled: None,
             imds: String::new(),
             lifecycle_hook: None,
+        },
+        update: Update {
+            auto: false,
+            check_every: Duration::from_hours(6),
+            probation: Duration::from_mins(10),
+            keep_images: 2,
+        },
+        identity: t0rn_agent::config::Identity {
+            required: false,
+            volume: None,
+            mount: "/var/lib/t0rn-identity".into(),
+            without_volume: t0rn_agent::config::WithoutVolume::Nothing,
         },
     }
 }

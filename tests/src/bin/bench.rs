@@ -20,6 +20,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use t0rn_agent_tests::agent::{Agent, binary};
 use t0rn_agent_tests::container::SimContainer;
+use t0rn_agent_tests::ec2::Ec2;
 use t0rn_agent_tests::engine::Engine;
 
 /// Docker's pauses between its restarts grow until a container has run for ten seconds.
@@ -51,6 +52,11 @@ fn measure(rounds: u32, minutes: u32) -> Result<Vec<Line>> {
     // The windows of the tests are short; what is promised is promised for the defaults.
     agent.unset("health")?;
     agent.unset("restart")?;
+    // An instance of a group, as the agent is meant to run on.
+    let ec2 = Ec2::start()?;
+    ec2.set("instance-life-cycle", "on-demand");
+    agent.set("ec2.enabled", "auto")?;
+    agent.set("ec2.imds", ec2.url())?;
     agent.start()?;
     agent.wait_watched()?;
     table.extend(restarts(&engine, &plain, &agent, rounds, &pause)?);

@@ -21,6 +21,8 @@ pub struct Args {
     pub start_delay: Duration,
     pub stop_delay: Duration,
     pub control_port: u16,
+    /// Written into the parachain's database as its version.
+    pub db_version: Option<u32>,
     pub faults: Vec<Order>,
 }
 
@@ -59,6 +61,7 @@ impl Default for Args {
             start_delay: Duration::ZERO,
             stop_delay: Duration::from_millis(300),
             control_port: 7999,
+            db_version: None,
             faults: Vec::new(),
         }
     }
@@ -122,6 +125,7 @@ impl Args {
             "--sim-start-delay" => self.start_delay = millis(value)?,
             "--sim-stop-delay" => self.stop_delay = millis(value)?,
             "--sim-control-port" => self.control_port = number(flag, value)?,
+            "--sim-db-version" => self.db_version = Some(number(flag, value)?),
             "--sim-fault" => self
                 .faults
                 .push(Order::parse(value).map_err(|e| format!("{flag}: {e}"))?),

@@ -98,6 +98,14 @@ impl Data {
         Ok(starts)
     }
 
+    /// Writes the database's version, as a node does that migrates it.
+    ///
+    /// # Errors
+    /// As [`Self::save_height`].
+    pub(super) fn migrate(&self, version: u32) -> Result<(), String> {
+        self.write("chains/t0rn_testnet/db/full/db_version", &version)
+    }
+
     /// # Errors
     /// The node's line for a damaged database.
     pub(super) fn heights(&self) -> Result<Heights, String> {

@@ -18,6 +18,7 @@
 //! | `--sim-start-delay MS` | 0 | from start until the exporters listen |
 //! | `--sim-stop-delay MS` | 300 | from SIGTERM until exit 0 |
 //! | `--sim-control-port N` | 7999 | port of the control server, 0 turns it off |
+//! | `--sim-db-version N` | none | written into the parachain's database at every start, as a migration does |
 //! | `--sim-fault F` | | a command as below, or only its name; applied at every start; may be repeated |
 //!
 //! `--prometheus-port` before and after `--`, and `--base-path`, mean what they mean to the node. An unknown `--sim-…`

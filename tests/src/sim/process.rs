@@ -113,6 +113,9 @@ fn start(args: &Args) -> Result<Arc<Shared>, (String, i32)> {
     let signals = Signals::new([SIGTERM, SIGINT]).map_err(|e| failed(format!("Error: signals: {e}")))?;
     let data = Data::open(&args.base_path).map_err(failed)?;
     let starts = data.count_start().map_err(failed)?;
+    if let Some(version) = args.db_version {
+        data.migrate(version).map_err(failed)?;
+    }
     log::banner(args, starts);
     let mut remembered = data.remembered();
     fail_start(&data, &mut remembered)?;

@@ -92,11 +92,35 @@ fn a_seed_is_checked_before_it_becomes_the_chain(machine: &Machine) -> Result<()
         let left = machine.ok(&format!("ls -A {CHAIN}"))?;
         ensure!(left.is_empty(), "with {wrong:?}, this was left: {left}");
     }
+    // With a checksum that is right, but without a chain where one has to be: empty, or in a folder of its own.
+    for from in ["/run/empty", "/run/above"] {
+        machine.ok(&format!(
+            "mkdir -p /run/empty /run/above && cp -r /run/from /run/above/node && tar -C {from} -czf /run/seed-not.tar.gz ."
+        ))?;
+        let refused = machine.run(
+            "SEED_URL=file:///run/seed-not.tar.gz SEED_SHA256=$(sha256sum /run/seed-not.tar.gz | cut -d ' ' -f 1) bash /run/seed",
+        )?;
+        ensure!(
+            !refused.status.success() && said(&refused).contains("has no chains/ in it"),
+            "{from}: {}",
+            said(&refused)
+        );
+        ensure!(machine.ok(&format!("ls -A {CHAIN}"))?.is_empty());
+    }
+    // As a run leaves it that was killed.
+    machine.ok(&format!(
+        "rm -rf /run/empty /run/above && mkfifo /run/t0rn-seed && mkdir -p {CHAIN}/.seed/chains/b"
+    ))?;
     let taken = seed(&right)?;
     ensure!(taken.status.success(), "{}", said(&taken));
     ensure!(machine.ok(&format!("cat {CHAIN}/chains/a/db && stat --format %u {CHAIN}/chains/a"))? == "block\n1000");
-    // One that is there already stays.
+    machine.ok(&format!(
+        "[ ! -e {CHAIN}/.seed ] && [ ! -e {CHAIN}/chains/b ] && [ ! -e /run/t0rn-seed ]"
+    ))?;
+    // One that is there already stays, and one that was being moved there is.
+    machine.ok(&format!("mkdir -p {CHAIN}/.seeded/polkadot"))?;
     ensure!(said(&seed(&right)?).contains("is gone on from"));
+    machine.ok(&format!("rmdir {CHAIN}/polkadot && [ ! -e {CHAIN}/.seeded ]"))?;
     machine.ok(&format!("rm -r {CHAIN}/chains /run/from /run/seed*"))?;
     Ok(())
 }

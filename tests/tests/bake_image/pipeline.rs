@@ -1,6 +1,7 @@
 //! What happens to an image that was baked: it becomes the current one, and old ones go.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
@@ -79,6 +80,18 @@ fn a_baked_image_is_tagged_copied_shared_and_current_and_old_ones_go_with_their_
         said(&none)
     );
 
+    // The last is 0 to a shell.
+    for keep in ["0", "-1", "all", "18446744073709551616"] {
+        account.set("KEEP", keep);
+        let refused = account.script("packer/prune", &[])?;
+        let words = format!("KEEP={keep} is no number from 1 to 9999");
+        ensure!(
+            !refused.status.success() && said(&refused).contains(&words),
+            "{}",
+            said(&refused)
+        );
+    }
+
     // What is not tagged with its name is not published: nobody would clean it up.
     let (image, folder) = baked(&account, 1)?;
     account.set("NAME", "another");
@@ -142,6 +155,87 @@ fn a_baked_image_is_tagged_copied_shared_and_current_and_old_ones_go_with_their_
     ensure!(!left.contains(&old), "{old} is still there: {said}");
     let all = account.aws("ec2 describe-snapshots --owner-ids self")?.to_string();
     ensure!(!old_snapshots.iter().any(|snapshot| all.contains(snapshot)), "{said}");
+    Ok(())
+}
+
+/// Prints what it is asked to build with.
+const PACKER: &str = "#!/bin/sh\n[ \"$1\" != build ] || printf '%s\\n' \"$@\"\n";
+
+#[test]
+fn the_next_bake_starts_from_the_current_image_and_its_volume_may_grow_but_not_shrink() -> Result<()> {
+    if let Some(reason) = impossible() {
+        skip!(reason);
+    }
+    let mut account = Account::open()?;
+    let (image, folder) = baked(&account, 1)?;
+    account.set("ACCOUNTS", "");
+    step(&account, "packer/publish", Some(&folder))?;
+    let snapshot = account.aws(&format!("ec2 describe-images --image-ids {image}"))?;
+    let snapshot = snapshot["Images"][0]["BlockDeviceMappings"]
+        .as_array()
+        .and_then(|mappings| mappings.iter().find(|mapping| mapping["DeviceName"] == "/dev/sdf"))
+        .and_then(|mapping| mapping.pointer("/Ebs/SnapshotId")?.as_str())
+        .context("no chain")?
+        .to_owned();
+    let tools = account.dir().join("tools");
+    fs::create_dir(&tools)?;
+    fs::write(tools.join("packer"), PACKER)?;
+    fs::set_permissions(tools.join("packer"), Permissions::from_mode(0o755))?;
+    account.first_in_path(&tools);
+    let output = account.dir().join("next").display().to_string();
+    account.set("OUTPUT", &output);
+    let config = account.dir().join("agent.toml");
+    fs::write(&config, "")?;
+    let config = config.display().to_string();
+    // Given in the environment or as an argument; the image has 9 GiB.
+    for (variable, argument, expected) in [
+        ("", None, Ok("9")),
+        ("300", None, Ok("300")),
+        ("8", None, Err("chain_gib=8 is too small: the chain of")),
+        ("300", Some("chain_gib=10"), Ok("10")),
+        (
+            "300",
+            Some("chain_gib=8"),
+            Err("chain_gib=8 is too small: the chain of"),
+        ),
+        ("many", None, Err("chain_gib=many is no number")),
+    ] {
+        account.set("PKR_VAR_chain_gib", variable);
+        let mut arguments = vec![config.as_str()];
+        arguments.extend(argument.iter().flat_map(|argument| ["-var", argument]));
+        let ran = account.script("packer/bake", &arguments)?;
+        let told = said(&ran);
+        match expected {
+            // Packer's stand-in writes no manifest, which ends the bake behind it.
+            Ok(gib) => ensure!(
+                told.contains(&format!(
+                    "-var\nsource_chain_snapshot={snapshot}\n-var\nchain_gib={gib}\n"
+                )),
+                "{variable} {argument:?}: {told}"
+            ),
+            Err(words) => ensure!(
+                !ran.status.success() && told.contains(words) && !told.contains("source_chain_snapshot="),
+                "{variable} {argument:?}: {told}"
+            ),
+        }
+    }
+    // One choice of where the chain starts, and a seed with its checksum.
+    account.set("PKR_VAR_chain_gib", "");
+    let seed = ["-var", "seed_url=https://example.org/chain.tar"];
+    for (from, variables, good, words) in [
+        ("current", &seed[..], true, "\n-var\nseed_url=\n-var\nseed_sha256=\n"),
+        ("genesis", &seed[..], true, "\n-var\nseed_url=\n-var\nseed_sha256=\n"),
+        ("seed", &[], false, "FROM=seed needs seed_url"),
+        ("seed", &seed[..], false, "seed_url needs seed_sha256"),
+    ] {
+        account.set("FROM", from);
+        let ran = account.script("packer/bake", &[&[config.as_str()], variables].concat())?;
+        let told = said(&ran);
+        ensure!(
+            told.contains(words) && told.contains("\nbuild\n") == good,
+            "FROM={from}: {told}"
+        );
+    }
     Ok(())
 }
 

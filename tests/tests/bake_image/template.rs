@@ -9,7 +9,7 @@ use crate::account::{Account, impossible, said, top};
 use crate::builder::{package, template};
 
 /// A value that is wrong, and words of the message that says what would be right.
-const WRONG: [(&str, &str); 20] = [
+const WRONG: [(&str, &str); 27] = [
     ("name=A_b", "lower-case letters, digits and dashes"),
     ("agent_deb=agent.rpm", "make deb"),
     ("agent_config=agent.json", "t0rn-agent config check"),
@@ -18,14 +18,21 @@ const WRONG: [(&str, &str); 20] = [
     ("seed_url=https://example.org/chain.zip", ".tar.zst"),
     ("seed_sha256=1234", "64 lower-case hexadecimal digits"),
     ("within=0", "from 1 to 10000"),
+    ("within=1.5", "a whole number of blocks"),
     ("credible=2", "30s, 2m or 1h"),
+    ("credible=0h", "nothing is credible at once"),
     ("deadline=soon", "45m or 3h"),
+    ("deadline=0s", "45m or 3h"),
     ("region=Frankfurt", "eu-central-1"),
     ("instance_type=t4g.small", "not built for arm64"),
+    ("instance_type=a1.large", "not built for arm64"),
+    ("instance_type=im4gn.large", "not built for arm64"),
     ("source_ami=debian", "AMI's id"),
     ("root_device=/dev/sda", "/dev/xvda or /dev/sda1"),
     ("root_gib=4", "from 8 to 16384 GiB"),
+    ("root_gib=8.5", "a whole number"),
     ("chain_gib=0", "from 1 to 16384 GiB"),
+    ("chain_gib=200.5", "a whole number"),
     ("kms_key_id=my-key", "alias/NAME"),
     ("subnet_id=private", "default VPC"),
     ("ssh_interface=dns", "session_manager"),

@@ -31,6 +31,31 @@ fn the_first_boot_runs_what_user_data_says_without_a_registry_and_with_nothing_e
     machine.ok("passwd --status root | grep -q '^root L '")?;
     machine.ok("findmnt --noheadings --output OPTIONS /tmp | grep noexec")?;
 
+    // What somebody left in the image is found here, too: keys, histories, credentials.
+    machine.ok(
+        "mkdir -p /srv/a/.aws && echo key >/srv/a/.aws/credentials && echo ls >/srv/a/.bash_history && \
+         echo key >/root/.ssh/authorized_keys && echo '-----BEGIN RSA PRIVATE KEY-----' >/srv/a/key",
+    )?;
+    let (said, content) = validate(&machine, "boot --no-chain")?;
+    let failed: Vec<_> = said.lines().filter_map(|line| line.strip_prefix("FAIL ")).collect();
+    let found = ["authorized_keys", "private_keys", "shell_history", "credentials"];
+    ensure!(
+        !content && failed.iter().filter_map(|line| line.split(':').next()).eq(found),
+        "{said}"
+    );
+
+    // Nor is a certificate one that the agent cannot read.
+    machine.ok("echo '{}' >/var/lib/t0rn-collator/bake.json")?;
+    let (said, _) = validate(&machine, "boot")?;
+    ensure!(said.contains("FAIL certificate: the agent cannot read"), "{said}");
+    machine.ok("rm /var/lib/t0rn-collator/bake.json")?;
+
+    // An agent that cannot run is none.
+    machine.ok("mount --bind /bin/false /usr/bin/t0rn-agent")?;
+    let (said, _) = validate(&machine, "boot --no-chain")?;
+    ensure!(said.contains("FAIL agent_status: "), "{said}");
+    machine.ok("umount /usr/bin/t0rn-agent")?;
+
     // Something that listens for others is found.
     machine.ok("python3 -m http.server 8000 >/dev/null 2>&1 &")?;
     let (said, _) = wait::until("the listener", wait::SOON, || {

@@ -26,6 +26,75 @@ const PLANTS: &[(&str, &str)] = &[
         "mkdir -p var/lib/t0rn-agent/.ssh && echo key >var/lib/t0rn-agent/.ssh/authorized_keys",
     ),
     ("authorized_keys", "echo key >etc/ssh/authorized_keys"),
+    (
+        "authorized_keys",
+        "mkdir -p etc/ssh/authorized_keys.d && echo key >etc/ssh/authorized_keys.d/admin",
+    ),
+    ("ssh_host_keys", "mkdir -p srv/a && echo key >srv/a/ssh_host_rsa_key"),
+    (
+        "ssh_host_keys",
+        "mkdir -p srv/dropbear && echo key >srv/dropbear/dropbear_ed25519_host_key",
+    ),
+    (
+        "private_keys",
+        "mkdir -p srv/a && printf -- '-----BEGIN RSA PRIVATE KEY-----\\nAAAA\\n' >srv/a/a.pem",
+    ),
+    (
+        "private_keys",
+        "mkdir -p srv/a && printf 'key: \"-----BEGIN PRIVATE KEY-----\\\\nAAAA\"' >srv/a/a.yaml",
+    ),
+    (
+        "ssh_settings",
+        "echo 'HostKey /srv/key' >etc/ssh/sshd_config.d/10-key.conf",
+    ),
+    (
+        "ssh_settings",
+        "echo ' authorizedkeysfile=/srv/%u' >>etc/ssh/sshd_config",
+    ),
+    ("credentials", "mkdir -p srv/a/.aws && echo key >srv/a/.aws/credentials"),
+    ("credentials", "mkdir -p srv/a && echo key >srv/a/.netrc"),
+    ("credentials", "mkdir -p srv/a && echo key >srv/a/.git-credentials"),
+    ("credentials", "mkdir -p srv/a && echo key >srv/a/.npmrc"),
+    ("credentials", "mkdir -p srv/a && echo key >srv/a/.pgpass"),
+    ("credentials", "mkdir -p srv/a/.kube && echo key >srv/a/.kube/config"),
+    ("credentials", "mkdir -p srv/a/.ssh && echo key >srv/a/.ssh/deploy"),
+    (
+        "network_secrets",
+        "mkdir -p etc/wireguard && echo key >etc/wireguard/wg0.conf",
+    ),
+    (
+        "network_secrets",
+        "mkdir -p etc/openvpn && echo key >etc/openvpn/client.key",
+    ),
+    (
+        "network_secrets",
+        "d=etc/letsencrypt/live/a; mkdir -p $d && echo key >$d/privkey.pem",
+    ),
+    (
+        "network_secrets",
+        "d=etc/NetworkManager/system-connections; mkdir -p $d && echo key >$d/w.nmconnection",
+    ),
+    ("network_secrets", "mkdir -p etc/credstore && echo key >etc/credstore/a"),
+    (
+        "network_secrets",
+        "mkdir -p etc/credstore.encrypted && echo key >etc/credstore.encrypted/a",
+    ),
+    ("swap", "echo memory >swapfile"),
+    ("swap", "echo memory >swap.img"),
+    ("core_dumps", "echo memory >core.123"),
+    ("shell_history", "mkdir -p srv/a && echo ls >srv/a/.bash_history"),
+    ("shell_history", "mkdir -p srv/a && echo ls >srv/a/.zhistory"),
+    ("beneath_mounts", "mkdir -p run/a && echo secret >run/a/b"),
+    ("beneath_mounts", "mkdir -p dev/shm && echo secret >dev/shm/a"),
+    (
+        "account_backups",
+        "mkdir -p var/backups && echo 'root:hash' >var/backups/shadow.bak",
+    ),
+    ("account_backups", "cp etc/passwd etc/passwd-"),
+    (
+        "cloud_configuration",
+        "echo 'password: a' >etc/cloud/cloud.cfg.d/95-secret.cfg",
+    ),
     ("known_hosts", "mkdir -p root/.ssh && echo host >root/.ssh/known_hosts"),
     (
         "private_ssh_keys",
@@ -106,6 +175,14 @@ const PLANTS: &[(&str, &str)] = &[
         "agent_configuration",
         "printf '[notify]\\nwebhook = \"https://example.com/secret\"\\n' >>etc/t0rn-agent/agent.toml",
     ),
+    (
+        "agent_configuration",
+        "printf 'notify = { webhook = \"https://example.com/secret\" }\\n' | cat - etc/t0rn-agent/agent.toml >a && mv a etc/t0rn-agent/agent.toml",
+    ),
+    (
+        "agent_configuration",
+        "printf '[collator]\\ncommand = [\"--node-key\", \"ab\"]\\n' >etc/t0rn-agent/agent.toml",
+    ),
     ("agent_configuration", "echo key >etc/t0rn-agent/node-key"),
     (
         "docker_credentials",
@@ -164,6 +241,19 @@ const PLANTS: &[(&str, &str)] = &[
         "sed -i 's|^daemon:[^:]*:|daemon:!$6$salt$hash:|' etc/shadow",
     ),
     ("passwords", "sed -i 's|^root:[^:]*:|root::|' etc/shadow"),
+    ("passwords", "sed -i 's|^daemon:x:|daemon:$6$salt$hash:|' etc/passwd"),
+    ("passwords", "sed -i 's|^daemon:x:|daemon::|' etc/passwd"),
+    ("passwords", "sed -i 's|^adm:[^:]*:|adm:$6$salt$hash:|' etc/gshadow"),
+    (
+        "administrators",
+        "echo \"deploy:x:1500:$(awk -F : '$1 == \"sudo\" { print $3 }' etc/group)::/srv:/bin/sh\" >>etc/passwd",
+    ),
+    (
+        "administrators",
+        "echo \"deploy:x:1500:$(awk -F : '$1 == \"docker\" { print $3 }' etc/group)::/srv:/bin/sh\" >>etc/passwd",
+    ),
+    ("sudo_settings", "echo 'Defaults !authenticate' >>etc/sudoers"),
+    ("sudo_settings", "echo '%adm ALL=(ALL) NOPASSWD:ALL' >>etc/sudoers"),
     ("administrators", "echo 'toor:x:0:0::/root:/bin/sh' >>etc/passwd"),
     ("administrators", "sed -i 's/^docker:.*/&,admin/' etc/group"),
     (
@@ -183,6 +273,26 @@ const PLANTS: &[(&str, &str)] = &[
         "mkdir -p etc/apt/auth.conf.d && echo 'machine a password b' >etc/apt/auth.conf.d/a",
     ),
     (
+        "build_settings",
+        "echo '/* of the builder */ Acquire::http::Proxy \"http://builder:3128\";' >etc/apt/apt.conf.d/99proxy",
+    ),
+    (
+        "build_settings",
+        "echo 'Environment=HTTPS_PROXY=http://me:word@proxy:3128' >>etc/systemd/system/docker.service.d/chain-volume.conf",
+    ),
+    (
+        "build_settings",
+        "echo '{\"proxies\": {\"https-proxy\": \"http://me:word@proxy:3128\"}}' >etc/docker/daemon.json",
+    ),
+    (
+        "build_settings",
+        "echo 'deb https://token@example.org/debian a b' >etc/apt/sources.list.d/a.list",
+    ),
+    (
+        "build_settings",
+        "echo 'export AWS_SECRET_ACCESS_KEY=a' >etc/profile.d/aws.sh",
+    ),
+    (
         "tls_keys",
         "mkdir -p etc/ssl/private && echo key >etc/ssl/private/ssl-cert-snakeoil.key",
     ),
@@ -192,6 +302,11 @@ const PLANTS: &[(&str, &str)] = &[
         "rm etc/systemd/system/multi-user.target.wants/t0rn-agent.service",
     ),
     ("agent", "rm usr/bin/t0rn-agent"),
+    ("agent", "ln -sf true usr/bin/t0rn-agent"),
+    (
+        "agent",
+        "rm usr/bin/t0rn-agent && printf '#!/bin/sh\\nexit 1\\n' >usr/bin/t0rn-agent && chmod 755 usr/bin/t0rn-agent",
+    ),
     ("made_of", "rm usr/lib/t0rn-agent/made-of"),
 ];
 
@@ -247,6 +362,12 @@ fn a_chain_without_its_certificate_is_no_image() -> Result<()> {
     let output = beside_the_image("\"$top/packer/validate\" bake --root \"$dir/root\"")?;
     let said = String::from_utf8_lossy(&output.stdout);
     ensure!(output.status.code() == Some(1), "{said}");
+    let output = beside_the_image(
+        r#"mkdir -p var/lib/t0rn-collator && echo '{}' >var/lib/t0rn-collator/bake.json && ln -sf true usr/bin/t0rn-agent
+        "$top/packer/validate" bake --root "$dir/root""#,
+    )?;
+    let broken = String::from_utf8_lossy(&output.stdout);
+    ensure!(broken.contains("FAIL certificate: the agent cannot run"), "{broken}");
     for line in [
         "FAIL certificate: /var/lib/t0rn-collator/bake.json is missing",
         "FAIL collator_image: ",
@@ -269,6 +390,11 @@ fn the_cleanup_takes_away_whatever_validation_would_find() -> Result<()> {
         "administrators",
         "agent_configuration",
         "build_settings",
+        "cloud_configuration",
+        "network_secrets",
+        "ssh_settings",
+        "sudo_settings",
+        "swap",
     ];
     let script: Vec<_> = PLANTS
         .iter()
@@ -281,6 +407,7 @@ fn the_cleanup_takes_away_whatever_validation_would_find() -> Result<()> {
         .collect();
     // Outside the data directory, a key is somebody's own doing: the clean-up does not search the world.
     let script = script.join("\n").replace("srv/node/", "var/lib/t0rn-collator/other/");
+    let script = format!("{script}\nrm -rf srv/*");
     let clean = "\"$top/ami/clean.sh\" --root \"$dir/root\" >/dev/null";
     let (said, output) = validate(&format!("{script}\n{clean}"))?;
     let left: Vec<_> = said.lines().filter(|line| line.starts_with("FAIL ")).collect();
@@ -328,6 +455,13 @@ fn a_machine_that_runs_is_cleaned_and_judged_from_within() -> Result<()> {
     ensure!(said.contains("FAIL docker_containers: "), "{said}");
     ensure!(said.contains("FAIL temporary_files: /tmp/below "), "{said}");
 
+    // No bake replaces it, and so nothing cleans it.
+    ensure!(
+        said.contains("FAIL agent_configuration: /etc/t0rn-agent/agent.toml; "),
+        "{said}"
+    );
+    let packaged = baked()?.0.join("etc/t0rn-agent/agent.toml");
+    fs::copy(packaged, machine.path("/etc/t0rn-agent/agent.toml")?)?;
     machine.ok("bash /var/tmp/t0rn/clean.sh && [ -e /var/tmp/t0rn/validate ] && [ ! -e /tmp/left ]")?;
     let (said, content) = validate_running(&machine, "bake --no-chain")?;
     let failed: Vec<_> = said.lines().filter(|line| line.starts_with("FAIL ")).collect();

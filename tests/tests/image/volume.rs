@@ -108,10 +108,63 @@ END
         refused "holds LVM2_member"
         device text; conf "$disk"; printf 'a word that no tool knows' | put 5000000
         refused "it holds data of an unknown kind"
+        device middle; conf "$disk"; printf 'somebody is here' | put 20971520
+        refused "it holds data of an unknown kind"
+        device beheaded; conf "$disk"; chroot . mkfs.ext4 -q "$disk"; fallocate --punch-hole --offset 0 --length 16M "$file"
+        refused "it holds data of an unknown kind"
         device end; conf "$disk"; printf 'a copy of something at the end' | put 67107000
         refused "it holds data of an unknown kind"
         device small; truncate --size 16M "$file"; losetup --set-capacity "$disk"; conf "$disk"
         refused "has only 16777216 bytes""#)?;
+    Ok(())
+}
+
+#[test]
+fn a_large_volume_that_lost_its_beginning_is_not_blank() -> Result<()> {
+    devices_or_skip!();
+    ok(r#"
+        device large; truncate --size 4G "$file"; losetup --set-capacity "$disk"; conf "$disk"
+        not_blank() {
+            if helper prepare 2>"$dir/said"; then echo "formatted: $1"; exit 1; fi
+            grep -q "it holds data of an unknown kind" "$dir/said"
+            fallocate --punch-hole --offset 0 --length 4G "$file"
+        }
+        for size in 1024 2048 4096; do
+            chroot . mkfs.ext4 -q -b "$size" "$disk"
+            fallocate --punch-hole --offset 0 --length 1G "$file"
+            not_blank "ext4 with blocks of $size"
+        done
+        head --bytes 2M /dev/urandom | dd of="$disk" bs=1M seek=3000 conv=notrunc,fsync status=none
+        not_blank "somebody's data"
+        helper prepare; mounted"#)?;
+    Ok(())
+}
+
+#[test]
+fn a_configuration_that_is_not_understood_is_refused_and_never_means_the_root_volume() -> Result<()> {
+    devices_or_skip!();
+    ok(r#"
+        device blank; conf=etc/t0rn-agent/chain-volume.conf
+        for line in "volume = $disk" "  volume=$disk" "Volume=$disk" "volume=$disk " "volume=" "volumes=$disk" 'volume=\033[2J' "$disk"; do
+            printf '# a comment\n\n'"$line\n" >$conf
+            refused "line 3 of /etc/t0rn-agent/chain-volume.conf is no setting; write volume=…"
+        done
+        for text in '' '\n' 'wait=0\n' '# volume=none'; do
+            printf "$text" >$conf
+            refused "/etc/t0rn-agent/chain-volume.conf has no line volume=…; write none"
+        done
+        for owner in abc 1000 1000:users -1:0; do
+            printf "volume=$disk\nowner=$owner\n" >$conf
+            # As an earlier run left it.
+            ln -s "$disk" run/t0rn-chain/device
+            refused "owner=$owner in /etc/t0rn-agent/chain-volume.conf is no user; write the numbers UID:GID"
+        done
+        printf "volume=$disk\nwait=soon\n" >$conf; refused "wait=soon in"
+        # Without a newline at its end.
+        printf "owner=1001:1002\nvolume=$disk" >$conf; helper prepare; mounted
+        [ "$(stat --format '%u:%g' var/lib/t0rn-collator)" = 1001:1002 ]
+        # What is mounted stays what it is while somebody mends the configuration.
+        link=$(readlink run/t0rn-chain/device); [ "$link" = "$disk" ]; helper prepare"#)?;
     Ok(())
 }
 

@@ -19,6 +19,11 @@ fn key_stores_and_node_keys_of_every_chain_go_and_the_databases_stay() {
     for chain in ["chains/t0rn", "polkadot/chains/rococo"] {
         put(dir.path(), &format!("{chain}/keystore/61757261ff"), "words");
     }
+    put(
+        dir.path(),
+        "polkadot/chains/rococo/network/authority_discovery_addr_cache.json",
+        "{}",
+    );
     after(dir.path()).unwrap();
     let left = tree::survey(dir.path(), true).unwrap();
     assert!(left.secrets.is_empty() && left.refused.is_empty(), "{left:?}");

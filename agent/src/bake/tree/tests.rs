@@ -89,6 +89,10 @@ fn what_is_no_database_is_refused_by_its_path() {
         "chains/t0rn/db/full/node.key",
         "chains/t0rn/db/full/.bash_history",
         "chains/t0rn/db/secret_ed25519",
+        "chains/t0rn/db/full/mnemonic.txt",
+        "chains/t0rn/db/KEYSTORE/1",
+        "chains/t0rn/db/full/UTC--2026--wallet.json",
+        "bake.json.tmp",
         "a/b/c/d/chains/x/db/full/1",
     ] {
         let dir = data();

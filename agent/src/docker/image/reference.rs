@@ -4,17 +4,17 @@
 const HUB: &str = "https://index.docker.io/v1/";
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Reference {
+pub(in crate::docker) struct Reference {
     /// With its registry, as given.
-    pub(super) repository: String,
-    pub(super) tag: Option<String>,
+    pub(in crate::docker) repository: String,
+    pub(in crate::docker) tag: Option<String>,
     /// `sha256:…`
-    pub(super) digest: Option<String>,
+    pub(in crate::docker) digest: Option<String>,
 }
 
 impl Reference {
     /// Never fails: Docker itself judges what is no reference at all.
-    pub(super) fn parse(given: &str) -> Self {
+    pub(in crate::docker) fn parse(given: &str) -> Self {
         let (rest, digest) = match given.split_once('@') {
             Some((rest, digest)) => (rest, Some(digest.to_owned())),
             None => (given, None),
@@ -33,18 +33,18 @@ impl Reference {
 
     /// What decides which image it is: the digest, else the tag. Without either Docker would pull every
     /// tag of the repository.
-    pub(super) fn version(&self) -> &str {
+    pub(in crate::docker) fn version(&self) -> &str {
         self.digest.as_deref().or(self.tag.as_deref()).unwrap_or("latest")
     }
 
     /// The name to look it up by on this host.
-    pub(super) fn name(&self) -> String {
+    pub(in crate::docker) fn name(&self) -> String {
         let separator = if self.digest.is_some() { '@' } else { ':' };
         format!("{}{separator}{}", self.repository, self.version())
     }
 
     /// The repository as Docker prints it.
-    pub(super) fn familiar(&self) -> &str {
+    pub(in crate::docker) fn familiar(&self) -> &str {
         let hub = self
             .repository
             .strip_prefix("docker.io/")
@@ -54,7 +54,7 @@ impl Reference {
     }
 
     /// The registry that credentials are for.
-    pub(super) fn registry(&self) -> &str {
+    pub(in crate::docker) fn registry(&self) -> &str {
         match self.repository.split_once('/') {
             Some(("docker.io" | "index.docker.io", _)) | None => HUB,
             Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => first,

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
-use crate::config::{Agent, Ec2, Health, Host, Metrics, Notify, NotifyFormat, Pull, Restart, User};
+use crate::config::{
+    Agent, Ec2, Health, Host, Identity, Metrics, Notify, NotifyFormat, Pull, Restart, Update, User, WithoutVolume,
+};
 
 /// A configuration that uses everything a container can be given.
 pub(in crate::docker) fn config() -> Config {
@@ -83,6 +85,7 @@ pub(in crate::docker) fn config() -> Config {
             disk_warn_percent: 10,
             disk_floor: 2 << 30,
             clock_warn: Duration::from_millis(500),
+            memory_warn_percent: 20,
         },
         metrics: Metrics { listen: None },
         notify: Notify {
@@ -95,6 +98,22 @@ pub(in crate::docker) fn config() -> Config {
             imds: String::new(),
             lifecycle_hook: None,
         },
+        update: Update {
+            auto: false,
+            check_every: Duration::from_hours(6),
+            probation: Duration::from_mins(10),
+            keep_images: 2,
+        },
+        identity: no_identity(),
+    }
+}
+
+fn no_identity() -> Identity {
+    Identity {
+        required: false,
+        volume: None,
+        mount: "/var/lib/t0rn-identity".into(),
+        without_volume: WithoutVolume::Nothing,
     }
 }
 

@@ -75,7 +75,7 @@ pub(super) fn translate(spec: &Spec, event: EventMessage) -> Option<News> {
             id: actor.id.unwrap_or_default(),
             at,
             code: number("exitCode"),
-            spec_matches: spec.made(&attributes),
+            spec_matches: spec.made(&attributes, attributes.get("image").map_or("", String::as_str)),
         }),
         ("stop", true) => News::Tell(Container::Stopped { at }),
         ("destroy", true) => News::Tell(Container::Removed { at }),

@@ -407,6 +407,24 @@ fn a_clock_that_is_off_is_reported() {
 }
 
 #[test]
+fn want_of_memory_is_reported_and_nothing_restarted_for_it() {
+    for (percent, wrong) in [
+        (Some(20.0), &[Cause::MemoryPressure][..]),
+        (Some(19.9), &[]),
+        (None, &[]),
+    ] {
+        let mut rig = Rig::synced();
+        rig.host = Some(HostFacts {
+            memory_full_percent: percent,
+            ..healthy_host()
+        });
+        rig.run(10 * MINUTE);
+        assert_eq!(rig.wrong(), wrong);
+        assert_eq!(rig.deeds(), []);
+    }
+}
+
+#[test]
 fn nothing_is_done_while_docker_is_unreachable_and_afterwards_the_container_is_adopted() {
     let mut rig = Rig::synced();
     rig.event(Event::Docker { reachable: false });

@@ -7,9 +7,10 @@ use proptest::strategy::ValueTree;
 
 use super::rig::*;
 use super::witness::Witness;
+use crate::config::WithoutVolume;
 use crate::event::{
-    Activity, Chain, Command, Container, Event, Exit, Failure, HostFacts, Notice, NoticeKind, Outcome, Sample,
-    ScrapeError, Time,
+    Activity, Chain, Command, Container, Event, Exit, Failure, Holding, HostFacts, Identity, Image, Images, Notice,
+    NoticeKind, Outcome, Sample, ScrapeError, Time,
 };
 use crate::machine::{Action, Cause, Machine, Policy};
 
@@ -54,6 +55,7 @@ enum Move {
         cpu: f64,
     },
     Ec2(Option<Notice>),
+    Identity(Holding),
     Gap {
         seconds: u64,
         told: bool,
@@ -66,6 +68,14 @@ enum Move {
     Luck(Option<Failure>, bool),
     /// An outcome out of nowhere.
     Finished,
+    Update {
+        pulled: Option<bool>,
+    },
+    Pulled {
+        good: bool,
+    },
+    /// The databases tell another version from now on.
+    Migrates,
 }
 
 fn mood() -> impl Strategy<Value = Mood> {
@@ -96,6 +106,25 @@ fn mood() -> impl Strategy<Value = Mood> {
             error,
             flaps,
         })
+}
+
+fn update() -> Command {
+    Command::Update {
+        image: "org/node:v2".to_owned(),
+        automatic: false,
+    }
+}
+
+fn pulled(good: bool) -> Result<Images, String> {
+    let image = |reference: &str| Image {
+        reference: reference.to_owned(),
+        pin: reference.to_owned(),
+    };
+    let images = Images {
+        from: image("org/node:v1"),
+        to: image("org/node:v2"),
+    };
+    Some(images).filter(|_| good).ok_or_else(|| "no registry".to_owned())
 }
 
 fn command() -> impl Strategy<Value = Command> {
@@ -135,13 +164,29 @@ fn a_move() -> impl Strategy<Value = Move> {
             .prop_map(|(free, network_ok)| Move::Host { free, network_ok }),
         1 => select(vec![0.0, 150.0]).prop_map(|cpu| Move::Activity { cpu }),
         1 => of(notice()).prop_map(Move::Ec2),
+        2 => holding().prop_map(Move::Identity),
         1 => (1..10_000_u64, any::<bool>()).prop_map(|(seconds, told)| Move::Gap { seconds, told }),
         1 => (0..10_000_u64).prop_map(|seconds| Move::AgentDies { seconds }),
         2 => command().prop_map(Move::Command),
         1 => (select(failures.map(Some).into_iter().chain([None; 4]).collect::<Vec<_>>()), prop::bool::weighted(0.8))
             .prop_map(|(failing, obeys)| Move::Luck(failing, obeys)),
         1 => Just(Move::Finished),
+        3 => of(prop::bool::weighted(0.9)).prop_map(|pulled| Move::Update { pulled }),
+        1 => prop::bool::weighted(0.8).prop_map(|good| Move::Pulled { good }),
+        1 => Just(Move::Migrates),
     ]
+}
+
+fn holding() -> impl Strategy<Value = Holding> {
+    let all = [Holding::Missing, Holding::Lost, Holding::ReadOnly, Holding::Unknown];
+    prop_oneof![select(all.to_vec()), Just(Holding::Held)]
+}
+
+fn told(holding: Holding) -> Event {
+    Event::Identity(Identity {
+        holding,
+        why: String::new(),
+    })
 }
 
 fn life() -> impl Strategy<Value = Vec<Move>> {
@@ -150,7 +195,22 @@ fn life() -> impl Strategy<Value = Vec<Move>> {
 
 /// Leads such a life under the eyes of a witness.
 fn lead(moves: &[Move]) -> Rig {
-    let mut rig = Rig::fresh();
+    lead_on(Rig::fresh(), moves)
+}
+
+/// The same on a host that has to hold the volume with the keys, which it does at first.
+fn lead_fenced(moves: &[Move]) -> Rig {
+    let policy = Policy {
+        identity: Some(WithoutVolume::Nothing),
+        ..Policy::default()
+    };
+    let moves: Vec<_> = std::iter::once(Move::Identity(Holding::Held))
+        .chain(moves.iter().cloned())
+        .collect();
+    lead_on(Rig::with(policy), &moves)
+}
+
+fn lead_on(mut rig: Rig, moves: &[Move]) -> Rig {
     rig.witness = Some(Witness::default());
     let mut dice: u32 = 1;
     let mut roll = move || {
@@ -210,12 +270,24 @@ fn lead(moves: &[Move]) -> Rig {
                 cpu_percent: Some(cpu),
                 block_read_bytes: None,
             })),
+            Move::Identity(holding) => rig.event(told(holding)),
             Move::Ec2(notice) => rig.event(Event::Ec2(notice)),
             Move::Gap { seconds, told } => rig.gap(seconds, told),
             Move::AgentDies { seconds } => rig.agent_dies(seconds),
             Move::Command(command) => rig.command(command),
             Move::Luck(failing, obeys) => (rig.failing, rig.obeys) = (failing, obeys),
             Move::Finished => rig.done(running(rig.run)),
+            Move::Update { pulled: result } => {
+                rig.command(update());
+                if let Some(good) = result {
+                    rig.event(Event::Pulled(pulled(good)));
+                }
+            }
+            Move::Pulled { good } => rig.event(Event::Pulled(pulled(good))),
+            Move::Migrates => {
+                let version = rig.databases.len().to_string();
+                rig.databases.insert(version.clone(), version);
+            }
         }
     }
     rig
@@ -278,6 +350,7 @@ fn any_event() -> impl Strategy<Value = Event> {
                 disk_free_bytes: bytes[0],
                 disk_total_bytes: bytes[1],
                 memory_available_bytes: bytes[2],
+                memory_full_percent: f,
                 load1: f,
                 network_ok,
                 clock_offset_ms: f,
@@ -289,10 +362,14 @@ fn any_event() -> impl Strategy<Value = Event> {
         })),
         any::<bool>().prop_map(|reachable| Event::Docker { reachable }),
         of(notice()).prop_map(Event::Ec2),
+        holding().prop_map(told),
         Just(Event::Gap),
         Just(Event::Tick),
         command().prop_map(Event::Operator),
         any::<u64>().prop_map(|seconds| Event::Operator(pause(seconds))),
+        Just(Event::Operator(update())),
+        any::<bool>().prop_map(|good| Event::Pulled(pulled(good))),
+        select(vec!["4", "5"]).prop_map(|v| Event::Databases([(String::new(), v.to_owned())].into())),
         (container, any::<Option<i64>>()).prop_map(|(container, at)| Event::Finished(Outcome::Done { container, at })),
         select(kinds.to_vec()).prop_map(|kind| Event::Finished(Outcome::Failed {
             error: "no".to_owned(),
@@ -318,6 +395,7 @@ proptest! {
     #[test]
     fn no_life_makes_the_core_do_what_it_may_never_do(moves in life()) {
         lead(&moves);
+        lead_fenced(&moves);
     }
 
     #[test]
@@ -354,7 +432,7 @@ proptest! {
         for (passed, event) in events {
             now = Time(now.0 + u64::from(passed % 400_000));
             let actions = machine.step(now, event);
-            let deeds = actions.iter().filter(|a| !matches!(a, Action::Notify { .. } | Action::Judged { .. }));
+            let deeds = actions.iter().filter(|a| is_deed(a));
             prop_assert!(deeds.count() <= 1);
             prop_assert!(machine.next_deadline().is_none_or(|due| due > now));
             let _ = (machine.phase(), machine.health(), machine.problems(), machine.next());
@@ -407,6 +485,8 @@ fn the_lives_led_here_are_eventful() {
         Cause::DatabaseCorrupted,
         Cause::DiskFull,
         Cause::Operator,
+        Cause::Update,
+        Cause::UpdateFailed,
     ] {
         assert!(met.contains_key(&cause), "{cause:?} is never met: {met:?}");
     }

@@ -1,7 +1,9 @@
 //! A node under the core's eyes.
 
 use super::witness::Witness;
-use crate::event::{Chain, Command, Container, Event, Exit, Failure, HostFacts, Outcome, Sample, ScrapeError, Time};
+use crate::event::{
+    Chain, Command, Container, Event, Exit, Failure, HostFacts, Outcome, Sample, ScrapeError, Time, Versions,
+};
 use crate::machine::{Action, Cause, Health, Machine, Phase, Policy};
 
 /// One chain as its exporter tells it.
@@ -86,6 +88,8 @@ pub(super) struct Rig {
     pub(super) obeys: bool,
     /// Actions that are carried out fail in this way.
     pub(super) failing: Option<Failure>,
+    /// What the databases say at rest.
+    pub(super) databases: Versions,
     /// Start time of the newest run, Unix ms.
     pub(super) run: i64,
     /// The container runs: exporters can answer.
@@ -145,6 +149,7 @@ impl Rig {
             log: Vec::new(),
             obeys: true,
             failing: None,
+            databases: Versions::new(),
             run: 0,
             up: false,
             fed: Vec::new(),
@@ -227,7 +232,7 @@ impl Rig {
 
     fn carry_out(&mut self, action: &Action) {
         match (action, self.failing) {
-            (Action::Notify { .. } | Action::Judged { .. }, _) => {}
+            (Action::Notify { .. } | Action::Judged { .. } | Action::Pull { .. } | Action::Updated { .. }, _) => {}
             (_, Some(kind)) => self.fails(kind),
             (_, None) => self.achieve(action),
         }
@@ -242,6 +247,9 @@ impl Rig {
             }
             Action::Stop { .. } | Action::StopWithin { .. } | Action::Hold { .. } | Action::Backoff { .. } => {
                 self.up = false;
+                if action.cause().is_of_update() {
+                    self.event(Event::Databases(self.databases.clone()));
+                }
                 let at = Some(self.wall());
                 self.done(Container::Exited {
                     at,
@@ -249,7 +257,7 @@ impl Rig {
                     spec_matches: true,
                 });
             }
-            Action::Notify { .. } | Action::Judged { .. } => {}
+            Action::Notify { .. } | Action::Judged { .. } | Action::Pull { .. } | Action::Updated { .. } => {}
         }
     }
 
@@ -340,15 +348,13 @@ impl Rig {
     /// What was done to the container, oldest first.
     pub(super) fn deeds(&self) -> Vec<Action> {
         let deeds = self.log.iter().map(|(_, a)| a.clone());
-        deeds
-            .filter(|a| !matches!(a, Action::Notify { .. } | Action::Judged { .. }))
-            .collect()
+        deeds.filter(is_deed).collect()
     }
 
     /// How many seconds after `since` each deed came.
     pub(super) fn times(&self, since: u64) -> Vec<u64> {
         let deeds = self.log.iter();
-        let deeds = deeds.filter(|(_, a)| !matches!(a, Action::Notify { .. } | Action::Judged { .. }));
+        let deeds = deeds.filter(|(_, a)| is_deed(a));
         deeds.filter(|(t, _)| *t >= since).map(|(t, _)| t - since).collect()
     }
 
@@ -376,6 +382,14 @@ impl Rig {
     }
 }
 
+/// Whether it does something to the container.
+pub(super) fn is_deed(action: &Action) -> bool {
+    !matches!(
+        action,
+        Action::Notify { .. } | Action::Judged { .. } | Action::Pull { .. } | Action::Updated { .. }
+    )
+}
+
 pub(super) fn running(started_at: i64) -> Container {
     Container::Running {
         started_at: Some(started_at),
@@ -388,6 +402,7 @@ pub(super) fn healthy_host() -> HostFacts {
         disk_free_bytes: Some(60 << 30),
         disk_total_bytes: Some(100 << 30),
         memory_available_bytes: Some(2 << 30),
+        memory_full_percent: Some(0.0),
         load1: Some(0.5),
         network_ok: Some(true),
         clock_offset_ms: Some(0.4),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::event::{Chain, Command, Container, Event, Failure, NoticeKind, Outcome, Time};
+use crate::event::{Chain, Command, Container, Event, Failure, Holding, NoticeKind, Outcome, Time};
 use crate::machine::{Action, Cause, Machine};
 use crate::sync::{BLINK, Verdict};
 
@@ -42,6 +42,7 @@ pub(super) struct Witness {
     in_flight: Option<Action>,
     /// What EC2 announced that ends a run.
     ending: Option<NoticeKind>,
+    holding: Option<Holding>,
     /// Health restarts that were not refused by an absent Docker.
     spent: Vec<Time>,
     /// Restarts for a cause since it last helped or was forgiven.
@@ -64,7 +65,7 @@ impl Witness {
         );
         for action in actions {
             match action {
-                Action::Notify { .. } => {}
+                Action::Notify { .. } | Action::Pull { .. } | Action::Updated { .. } => {}
                 Action::Judged { cause, helped } => {
                     if *helped {
                         self.tries.remove(cause);
@@ -142,7 +143,14 @@ impl Witness {
             Event::Ec2(notice) => {
                 self.ending = notice.map(|n| n.kind).filter(|kind| *kind >= NoticeKind::ScheduledStop);
             }
-            Event::ScrapeFailed { .. } | Event::Activity(_) | Event::Certificate(_) | Event::Gap | Event::Tick => {}
+            Event::Identity(identity) => self.holding = Some(identity.holding),
+            Event::ScrapeFailed { .. }
+            | Event::Activity(_)
+            | Event::Certificate(_)
+            | Event::Pulled(_)
+            | Event::Databases(_)
+            | Event::Gap
+            | Event::Tick => {}
         }
     }
 
@@ -165,6 +173,7 @@ impl Witness {
                 self.paused_until = None;
                 self.tries.clear();
             }
+            Command::Update { .. } => {}
         }
     }
 
@@ -210,6 +219,21 @@ impl Witness {
         }
     }
 
+    /// Whether `deed` is the stop for want of the keys, which outranks what anybody wishes; without them nothing starts.
+    fn keeps_keys_safe(&self, deed: &Action, machine: &Machine) -> bool {
+        if matches!(deed, Action::Stop { cause } if [Cause::IdentityMissing, Cause::IdentityLost].contains(cause)) {
+            let gone = [Holding::Missing, Holding::Lost, Holding::ReadOnly];
+            assert!(self.holding.is_some_and(|h| gone.contains(&h)), "{deed:?} with keys");
+            return true;
+        }
+        let starts = matches!(deed, Action::Start { .. } | Action::Restart { .. });
+        assert!(
+            !starts || machine.policy.identity.is_none() || self.holding == Some(Holding::Held),
+            "{deed:?} without keys"
+        );
+        false
+    }
+
     /// Whether `deed` may be done now.
     fn judge(&mut self, now: Time, deed: &Action, machine: &Machine) {
         assert_eq!(self.in_flight, None, "two actions at a time: {deed:?}");
@@ -221,6 +245,9 @@ impl Witness {
                 "{deed:?} without a notice"
             );
             assert!(*seconds > 0, "docker would kill it at once");
+            return;
+        }
+        if self.keeps_keys_safe(deed, machine) {
             return;
         }
         // A scheduled stop may lie far ahead.
@@ -237,7 +264,17 @@ impl Witness {
         if self.stopped {
             assert_eq!(*deed, Action::Stop { cause: Cause::Operator }, "stopped means stopped");
         }
-        assert!(self.paused_until.is_none() || by_operator, "{deed:?} while paused");
+        let of_update = deed.cause().is_of_update();
+        // What an update has begun is brought to its end: a pause must not keep the collator down.
+        assert!(
+            self.paused_until.is_none() || by_operator || of_update,
+            "{deed:?} while paused"
+        );
+        if of_update {
+            // Another image may mend what held this one, and what no restart has cured.
+            self.held = None;
+            self.tries.clear();
+        }
         match deed {
             Action::Hold { cause } => self.held = Some(*cause),
             Action::Restart { .. } | Action::Start { .. } => assert_eq!(self.held, None, "{deed:?} while held"),

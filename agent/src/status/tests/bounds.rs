@@ -42,9 +42,9 @@ prop_compose! {
 
 prop_compose! {
     fn anything()(
-        strings in proptest::collection::vec(some(string()), 16),
-        times in proptest::collection::vec(some(time()), 6),
-        n in proptest::collection::vec(some(any::<u64>()), 16),
+        strings in proptest::collection::vec(some(string()), 22),
+        times in proptest::collection::vec(some(time()), 7),
+        n in proptest::collection::vec(some(any::<u64>()), 17),
         floats in proptest::collection::vec(some(any::<f64>()), 2),
         flags in proptest::collection::vec(some(any::<bool>()), 3),
         reasons in proptest::collection::vec(string(), 0..40),
@@ -66,12 +66,17 @@ prop_compose! {
             collation: n[5].map(|built| Collation { built: Some(built), sent: n[6], last_built_seconds_ago: n[7] }),
             host: Host {
                 disk_free_bytes: n[8], disk_total_bytes: n[9], disk_full_in_seconds: n[10],
-                memory_available_bytes: n[11], clock_offset_ms: floats[0], load1: floats[1], network_ok: flags[1],
+                memory_available_bytes: n[11], memory_full_percent: floats[1], clock_offset_ms: floats[0],
+                load1: floats[1], network_ok: flags[1],
             },
             ec2: s(6).map(|id| Ec2 { instance_id: Some(id), notice: s(7) }),
             bake: n[12].map(|block| Bake { block: Some(block), at: times[3] }),
             maintenance: s(8).map(|reason| Maintenance { reason: Some(reason), until: times[4] }),
             last_incident: s(9).map(|id| LastIncident { id: Some(id), cause: s(10), at: times[5], helped: flags[2] }),
+            update: s(14).map(|image| Update {
+                image: Some(image), from: s(15), step: s(16), ends_in_seconds: n[16], result: s(17), reason: s(18),
+                at: times[6], configured: s(19),
+            }),
             next: s(11).map(|action| Next { action, in_seconds: n[13], why: s(12) }),
             agent: Agent { version: s(13), pid: Some(u32::MAX), uptime_seconds: n[14], rss_bytes: n[15] },
             shortened: false,

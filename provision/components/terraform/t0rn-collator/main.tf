@@ -24,7 +24,7 @@ module "user_data" {
 
   settings = merge(
     var.agent_settings,
-    var.agent_answers_hook ? { ec2 = merge(lookup(var.agent_settings, "ec2", {}), { lifecycle_hook = local.hook }) } : {},
+    { ec2 = merge(lookup(var.agent_settings, "ec2", {}), { lifecycle_hook = local.hook }) },
     var.identity_fence == null ? {} : {
       identity = { required = "true", volume = var.identity_volume_id, mount = "/var/lib/t0rn-identity", without_volume = var.identity_fence }
     },

@@ -102,12 +102,6 @@ variable "identity_fence" {
   }
 }
 
-variable "agent_answers_hook" {
-  description = "Let the agent end the wait for a clean stop; false for an agent that knows no ec2.lifecycle_hook, and the wait then takes termination_seconds."
-  type        = bool
-  default     = false
-}
-
 variable "ami_id" {
   description = "The image, by its id."
   type        = string
@@ -407,6 +401,6 @@ variable "agent_settings" {
 
   validation {
     condition     = !can(var.agent_settings["ec2"]["lifecycle_hook"])
-    error_message = "agent_settings must not have ec2.lifecycle_hook: agent_answers_hook = true puts the right name there."
+    error_message = "agent_settings must not have ec2.lifecycle_hook: the right name is put there."
   }
 }

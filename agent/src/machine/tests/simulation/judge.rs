@@ -134,7 +134,7 @@ impl Judge {
                 self.crashes.clear();
                 self.looping = false;
             }
-            Command::Stop | Command::Pause { .. } => {}
+            Command::Stop | Command::Pause { .. } | Command::Update { .. } => {}
         }
     }
 
@@ -227,7 +227,7 @@ impl World {
                     self.false_order("a backoff without a crash loop");
                 }
             }
-            Action::Notify { .. } | Action::Judged { .. } => {}
+            Action::Notify { .. } | Action::Judged { .. } | Action::Pull { .. } | Action::Updated { .. } => {}
         }
     }
 

@@ -242,6 +242,7 @@ impl World {
             disk_free_bytes: Some(self.disk_free),
             disk_total_bytes: Some(100 << 30),
             memory_available_bytes: Some(1 << 30),
+            memory_full_percent: None,
             load1: None,
             network_ok: Some(self.network_up),
             clock_offset_ms: Some(self.clock_offset),

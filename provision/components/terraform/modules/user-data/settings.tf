@@ -16,7 +16,7 @@ locals {
       backoff_initial = "duration", backoff_max = "duration", backoff_reset = "duration", start_timeout = "duration", budget = "number",
       budget_window   = "duration"
     }
-    host     = { disk_warn_percent = "number", disk_floor = "size", clock_warn = "duration" }
+    host     = { disk_warn_percent = "number", disk_floor = "size", clock_warn = "duration", memory_warn_percent = "number" }
     metrics  = { listen = "address" }
     notify   = { format = "format", no_collation_after = "duration" }
     ec2      = { enabled = "switch", imds = "url", lifecycle_hook = "hook" }

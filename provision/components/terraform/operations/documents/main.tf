@@ -50,6 +50,16 @@ locals {
       description = "End a pause, and let the agent try again what it had given up"
       parameters  = {}
     }
+    update = {
+      description = "Run another image, and take it back when it does no good; comes back at once, status tells what becomes of it"
+      parameters = {
+        image = {
+          type           = "String"
+          description    = "NAME:TAG or NAME@sha256:…, such as 3h4xx/t0rn-collator:v1.2.0-rc.5"
+          allowedPattern = "^[a-z0-9][A-Za-z0-9._/:-]{0,199}(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}|@sha256:[0-9a-f]{64})$"
+        }
+      }
+    }
     incidents = {
       description = "What the agent did, why, and whether it helped: all that are kept, or one"
       parameters = {

@@ -12,7 +12,7 @@ run "each_document_is_named_after_its_stack" {
   command = apply
 
   assert {
-    condition     = output.documents == { for name in ["check", "incidents", "logs", "pause", "restart", "resume", "status"] : name => "t0rn-ec1-dev-${name}" }
+    condition     = output.documents == { for name in ["check", "incidents", "logs", "pause", "restart", "resume", "status", "update"] : name => "t0rn-ec1-dev-${name}" }
     error_message = "documents: ${jsonencode(output.documents)}"
   }
 }

@@ -52,8 +52,7 @@ run "the_agent_answers_the_hook_that_there_is" {
   command = plan
 
   variables {
-    agent_answers_hook = true
-    agent_settings     = { ec2 = { enabled = "true" } }
+    agent_settings = { ec2 = { enabled = "true" } }
   }
 
   assert {

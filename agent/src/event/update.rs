@@ -1,0 +1,24 @@
+//! What an update of the collator's image is decided on.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// An image, as people call it and as it is found again for ever.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// As it was given: `name:tag` or `name@sha256:…`.
+    pub reference: String,
+    /// What a container is created from: a repository digest or an image id.
+    pub pin: String,
+}
+
+/// The image that runs, and the one that is wanted instead and is on this host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Images {
+    pub from: Image,
+    pub to: Image,
+}
+
+/// Versions of the databases at rest, by the file that tells. Only what could be read is in it.
+pub type Versions = BTreeMap<String, String>;

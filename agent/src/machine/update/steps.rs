@@ -1,0 +1,331 @@
+//! One step of an update after the other.
+
+use std::collections::BTreeSet;
+
+use super::super::{Action, Cause, Desired, Machine, Seen};
+use super::{Ledger, Past, Pinned, Probation, Running, Step, UpdateResult};
+use crate::event::{Chain, Failure, Image, Images, Time, Versions};
+use crate::sync::{Tracker, Verdict};
+
+impl Machine {
+    /// What speaks against an update now.
+    pub(in crate::machine) fn refuses_update(&self) -> Option<String> {
+        let state = &self.state;
+        if let Some(running) = &state.update.running {
+            return Some(format!(
+                "an update to {} is under way ({}): wait until it is over, see t0rn-agent status",
+                running.image,
+                running.step.name().replace('_', " ")
+            ));
+        }
+        if state.docker_down {
+            return Some("docker is unreachable, so nothing can be updated: ask again when it is back".to_owned());
+        }
+        if self.leaves(state.now) {
+            return Some(self.explain_notice());
+        }
+        if state.desired != Desired::Running {
+            return Some(
+                "the collator is stopped: t0rn-agent start, then update; or write the image into the configuration"
+                    .to_owned(),
+            );
+        }
+        if state.pause.is_some() {
+            return Some("automatic actions are paused, and an update is made of them: t0rn-agent resume".to_owned());
+        }
+        let host = &state.host;
+        let low = |free: u64| free < self.policy.disk_floor.saturating_add(self.policy.disk_floor / 2);
+        if state.disk_stop
+            || host
+                .disk_free_bytes
+                .filter(|_| host.disk_total_bytes != Some(0))
+                .is_some_and(low)
+        {
+            return Some("the disk has no room for another image: free or add space".to_owned());
+        }
+        if state.conflict.is_some() {
+            return Some(
+                "the data was baked for something else: mend that first, or write the image into the configuration"
+                    .to_owned(),
+            );
+        }
+        if !state.observed || matches!(state.seen, Seen::Unknown | Seen::Missing | Seen::Foreign) {
+            return Some("there is no collator to update: write the image into the configuration".to_owned());
+        }
+        None
+    }
+
+    pub(in crate::machine) fn begin_update(&mut self, now: Time, image: String, automatic: bool) {
+        if self.refuses_update().is_some() {
+            return;
+        }
+        self.state.update.running = Some(Running {
+            image,
+            automatic,
+            configured: self.policy.image.clone(),
+            began: now,
+            step: Step::Pulling,
+            images: None,
+            before: None,
+            read: None,
+            moved_before: BTreeSet::default(),
+            was_isolated: false,
+            probation: Probation::default(),
+            reason: None,
+            ordered: false,
+        });
+    }
+
+    /// A former life of the agent was killed in the middle of it, or the configuration was changed.
+    pub(in crate::machine) fn resume_update(&mut self) {
+        let (configured, ledger) = (&self.policy.image, &mut self.state.update);
+        ledger.pinned.take_if(|pinned| pinned.configured != *configured);
+        if let Some(running) = ledger.running.take_if(|running| running.configured != *configured) {
+            let reason = format!("the configuration names {configured} by now");
+            ledger.remember(running.over(self.state.now, UpdateResult::Superseded, Some(reason)));
+        }
+        if let Some(running) = &mut ledger.running {
+            running.probation.watched = None;
+            running.ordered = false;
+        }
+    }
+
+    /// The operator stops the collator: what has not begun does not begin.
+    pub(in crate::machine) fn drop_update(&mut self, now: Time, actions: &mut Vec<Action>) {
+        if matches!(self.state.update.step(), Some(Step::Pulling | Step::Stopping)) {
+            self.close_update(
+                now,
+                UpdateResult::Failed,
+                Some("stopped by an operator".to_owned()),
+                actions,
+            );
+        }
+    }
+
+    /// The pull that an update begins with, once in each life of the agent.
+    pub(super) fn order_pull(&mut self, actions: &mut Vec<Action>) {
+        let ready = self.state.observed && !self.state.docker_down;
+        let pulling = |running: &&mut Running| running.step == Step::Pulling && !running.ordered && ready;
+        if let Some(running) = self.state.update.running.as_mut().filter(pulling) {
+            running.ordered = true;
+            actions.push(Action::Pull {
+                image: running.image.clone(),
+            });
+        }
+    }
+
+    pub(in crate::machine) fn on_pulled(
+        &mut self,
+        now: Time,
+        result: Result<Images, String>,
+        actions: &mut Vec<Action>,
+    ) {
+        if self.state.update.step() != Some(Step::Pulling) {
+            return;
+        }
+        let images = match result {
+            Ok(images) => images,
+            Err(reason) => return self.close_update(now, UpdateResult::Failed, Some(reason), actions),
+        };
+        let refused = self.state.update.was_refused(&images.to.pin);
+        let window = self.policy.windows.stall_after;
+        let verdicts = self.verdicts(now);
+        // Not for so long that a verdict says so, but as things are going.
+        let isolated = |tracker: &Tracker| {
+            tracker.sample().is_some_and(|sample| sample.peers == Some(0)) && !tracker.progressing(window / 2)
+        };
+        let moving = |(chain, tracker): (&Chain, &Tracker)| {
+            let well = matches!(verdicts.of(*chain), Verdict::Syncing | Verdict::Synced);
+            (well && tracker.progressing(window) && !isolated(tracker)).then_some(*chain)
+        };
+        let moved_before = self.state.trackers.iter().filter_map(moving).collect();
+        let was_isolated = self.state.trackers.values().any(isolated);
+        let Some(running) = &mut self.state.update.running else {
+            return;
+        };
+        let same = images.from.pin == images.to.pin;
+        running.images = Some(images);
+        if same {
+            return self.close_update(now, UpdateResult::Unchanged, None, actions);
+        }
+        if running.automatic && refused {
+            let reason = "this very image was taken back before".to_owned();
+            return self.close_update(now, UpdateResult::Failed, Some(reason), actions);
+        }
+        running.step = Step::Stopping;
+        (running.moved_before, running.was_isolated) = (moved_before, was_isolated);
+    }
+
+    /// What an update wants done now; `None` leaves the collator to everything else that looks after it.
+    pub(in crate::machine) fn decide_update(&mut self) -> Option<Action> {
+        let state = &mut self.state;
+        let (action, waits) = match state.update.step()? {
+            Step::Pulling | Step::Probation => return None,
+            Step::Stopping => (Action::Stop { cause: Cause::Update }, state.pause.is_some()),
+            Step::Starting => (Action::Start { cause: Cause::Update }, false),
+            Step::RollingBack => {
+                let cause = Cause::UpdateFailed;
+                return Some(Action::Stop { cause });
+            }
+            Step::Restoring => {
+                let cause = Cause::UpdateFailed;
+                (Action::Start { cause }, false)
+            }
+        };
+        if waits || state.disk_stop {
+            return None;
+        }
+        if matches!(action, Action::Start { .. }) {
+            state.next_start = None;
+            state.attempts = state.attempts.saturating_add(1);
+        }
+        Some(action)
+    }
+
+    /// An action is done: the step that it belonged to as well.
+    pub(in crate::machine) fn advance_update(&mut self, now: Time, action: &Action, actions: &mut Vec<Action>) {
+        let down = !self.state.seen.is_up();
+        let ledger = &mut self.state.update;
+        let Some(running) = &mut ledger.running else { return };
+        let Some(Images { from, to }) = running.images.clone() else {
+            return;
+        };
+        match (running.step, action) {
+            (Step::Stopping, Action::Stop { cause: Cause::Update }) if down => {
+                running.before = running.read.take();
+                running.step = Step::Starting;
+                ledger.pin(to);
+                self.make_way();
+            }
+            (
+                Step::RollingBack,
+                Action::Stop {
+                    cause: Cause::UpdateFailed,
+                },
+            ) if down => {
+                if running.has_migrated() {
+                    let reason = running.reason.clone();
+                    self.state.hold = Some(Cause::DatabaseMigrated);
+                    return self.close_update(now, UpdateResult::Held, reason, actions);
+                }
+                running.step = Step::Restoring;
+                ledger.pin(from);
+                self.make_way();
+            }
+            (
+                Step::Restoring,
+                Action::Start {
+                    cause: Cause::UpdateFailed,
+                },
+            ) => {
+                let reason = running.reason.clone();
+                self.close_update(now, UpdateResult::RolledBack, reason, actions);
+            }
+            _ => {}
+        }
+    }
+
+    /// An action failed.
+    pub(in crate::machine) fn fail_step(
+        &mut self,
+        now: Time,
+        action: &Action,
+        reason: String,
+        kind: Failure,
+        actions: &mut Vec<Action>,
+    ) {
+        if matches!(kind, Failure::DockerUnreachable | Failure::Cancelled) {
+            // It is done when that is over.
+            return;
+        }
+        match (self.state.update.step(), action) {
+            (Some(Step::Stopping), Action::Stop { cause: Cause::Update }) => {
+                // Nothing more is tried, and everything else goes on.
+                (self.state.last_failure, self.state.next_start) = (None, None);
+                self.close_update(now, UpdateResult::Failed, Some(reason), actions);
+            }
+            (Some(Step::Starting), Action::Start { cause: Cause::Update }) => {
+                self.take_back(format!("it cannot be started: {reason}"));
+            }
+            _ => {}
+        }
+    }
+
+    /// The new image is no good.
+    pub(super) fn take_back(&mut self, reason: String) {
+        if let Some(running) = &mut self.state.update.running {
+            running.step = Step::RollingBack;
+            running.reason = Some(reason);
+            running.read = None;
+        }
+        self.make_way();
+    }
+
+    /// Whatever was held against the other image is no concern of this one.
+    fn make_way(&mut self) {
+        let state = &mut self.state;
+        state.hold = None;
+        state.crash_loop = false;
+        state.crashes.clear();
+        state.attempts = 0;
+        state.settle = None;
+        state.next_start = None;
+        state.last_failure = None;
+        state.down_by = None;
+        self.forgive();
+    }
+
+    pub(super) fn close_update(
+        &mut self,
+        now: Time,
+        result: UpdateResult,
+        reason: Option<String>,
+        actions: &mut Vec<Action>,
+    ) {
+        let ledger = &mut self.state.update;
+        let images = ledger.running.as_ref().and_then(|running| running.images.clone());
+        // The name means the new image on this host by now: a container made anew would be made from that.
+        if let Some(Images { from, to }) = images.filter(|_| result == UpdateResult::Failed)
+            && from.reference == to.reference
+        {
+            ledger.pin(from);
+        }
+        if let Some(running) = ledger.running.take() {
+            ledger.remember(running.over(now, result, reason));
+            actions.push(Action::Updated { result });
+        }
+    }
+}
+
+impl Ledger {
+    fn pin(&mut self, image: Image) {
+        if let Some(running) = &self.running {
+            self.pinned = Some(Pinned {
+                configured: running.configured.clone(),
+                image,
+            });
+        }
+    }
+}
+
+impl Running {
+    fn over(self, now: Time, result: UpdateResult, reason: Option<String>) -> Past {
+        Past {
+            image: self.image,
+            images: self.images,
+            result,
+            reason,
+            began: self.began,
+            ended: now,
+        }
+    }
+
+    /// Whether the new image changed the databases' form. What could not be read before and after says nothing, and a
+    /// file that says something now and did not before says yes.
+    fn has_migrated(&self) -> bool {
+        let changed = |(before, after): (&Versions, &Versions)| {
+            after.iter().any(|(file, version)| before.get(file) != Some(version))
+        };
+        self.before.as_ref().zip(self.read.as_ref()).is_some_and(changed)
+    }
+}
