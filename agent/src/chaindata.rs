@@ -34,7 +34,7 @@ use crate::bake;
 pub use self::create::Created;
 pub use self::facts::{Facts, Told};
 pub use self::format::{ChainFacts, Consistency, Head, Manifest};
-pub use self::journal::is_switching;
+pub use self::journal::{claim, interrupted, is_switching};
 pub use self::local::{Stdin, Whole, stdout};
 pub use self::read::Refused;
 pub use self::rest::{Rest, ask, rest};

@@ -8,11 +8,11 @@ use std::thread;
 use anyhow::{Context as _, bail};
 use tar::{Builder, EntryType, Header};
 
+use super::Consistency;
 use super::format::{CHUNK, Chain, Head, Label, Manifest, Part, hex, sha256};
 use super::pool::{Outputs, Pool};
 use super::progress::Progress;
 use super::sign::SecretKey;
-use super::Consistency;
 
 /// Zstd's own default.
 const LEVEL: i32 = 3;
@@ -49,7 +49,9 @@ pub(super) fn create<W: Write + Send>(
     progress: &Progress,
 ) -> anyhow::Result<Created> {
     let text = serde_json::to_vec(head)?;
-    let at = Part::Head(text.clone()).write(to).context("cannot write the snapshot")?;
+    let at = Part::Head(text.clone())
+        .write(to)
+        .context("cannot write the snapshot")?;
     let mut pool = Pool::new(compressor)?;
     let outputs = pool.outputs().context("the pool has its outputs once")?;
     let (tarred, written) = thread::scope(|scope| {
@@ -58,7 +60,9 @@ pub(super) fn create<W: Write + Send>(
         let tarred = archive(items, head.consistency, &mut chunks, progress).map(|()| chunks.taken);
         // Without it, the writer would wait for more.
         drop(chunks);
-        let written = written.join().unwrap_or_else(|_| Err(io::Error::other("the writer broke down")));
+        let written = written
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("the writer broke down")));
         (tarred, written)
     });
     // Why nothing could be written says more than that nobody took the next chunk.
@@ -109,12 +113,7 @@ struct Written {
     at: u64,
 }
 
-fn write_chunks(
-    mut outputs: Outputs<Compressed>,
-    head: &[u8],
-    mut at: u64,
-    to: &mut dyn Write,
-) -> io::Result<Written> {
+fn write_chunks(mut outputs: Outputs<Compressed>, head: &[u8], mut at: u64, to: &mut dyn Write) -> io::Result<Written> {
     let (mut chain, mut chunks) = (Chain::new(head), Vec::new());
     while let Some(compressed) = outputs.next() {
         let (raw, frame) = compressed?;
@@ -203,7 +202,10 @@ fn archive(items: &[Item], consistency: Consistency, to: &mut Chunks, progress: 
         tar.append_data(&mut header, &item.place, &mut content)
             .with_context(|| format!("cannot copy {}", item.from.display()))?;
         if !live && file.metadata().is_ok_and(|now| changed(&about, &now)) {
-            bail!("{} changed while it was copied: does a node run on it?", item.from.display());
+            bail!(
+                "{} changed while it was copied: does a node run on it?",
+                item.from.display()
+            );
         }
     }
     let to = tar.into_inner()?;

@@ -26,7 +26,9 @@ pub(super) fn facts(root: &Path, survey: &Survey, told: &BTreeMap<String, Told>)
         let database = *chain.databases.first()?;
         let path = chain.path.display().to_string();
         let told = told.get(&chain.id).cloned().unwrap_or_default();
-        let baked = certificate.as_ref().and_then(|c| c.chains.values().find(|baked| baked.id == chain.id));
+        let baked = certificate
+            .as_ref()
+            .and_then(|c| c.chains.values().find(|baked| baked.id == chain.id));
         let facts = ChainFacts {
             id: chain.id.clone(),
             genesis: told.genesis.or_else(|| baked.map(|baked| baked.genesis.clone())),
@@ -44,10 +46,15 @@ pub(super) fn facts(root: &Path, survey: &Survey, told: &BTreeMap<String, Told>)
 /// The version of a database's form, as the node keeps it beside the data.
 fn version(chain: &Path, database: Database) -> Option<u32> {
     match database {
-        Database::RocksDb => fs::read_to_string(chain.join("db/full/db_version")).ok()?.trim().parse().ok(),
+        Database::RocksDb => fs::read_to_string(chain.join("db/full/db_version"))
+            .ok()?
+            .trim()
+            .parse()
+            .ok(),
         Database::ParityDb => {
             let text = fs::read_to_string(chain.join("paritydb/full/metadata")).ok()?;
-            text.lines().find_map(|line| line.strip_prefix("version=")?.trim().parse().ok())
+            text.lines()
+                .find_map(|line| line.strip_prefix("version=")?.trim().parse().ok())
         }
     }
 }
@@ -60,7 +67,10 @@ pub(super) fn conflict(present: &Facts, new: &Facts) -> Option<String> {
     new.iter().find_map(|(path, new)| {
         let place = |path: &str| path.rsplit_once('/').map(|(place, _)| place.to_owned());
         let same = present.get(path);
-        if let Some((other, _)) = present.iter().find(|(other, _)| same.is_none() && place(other) == place(path)) {
+        if let Some((other, _)) = present
+            .iter()
+            .find(|(other, _)| same.is_none() && place(other) == place(path))
+        {
             return Some(format!(
                 "it is another chain's: it has {path}, and the data directory has {other}; for another chain, \
                  name another data.path"
@@ -128,8 +138,15 @@ mod tests {
         assert!(refused(&chain("chains/t0rn", |c| c.genesis = Some("b".repeat(64)))).contains("another chain"));
         assert!(refused(&chain("chains/t0rn", |c| c.database_version = Some(5))).contains("newer database"));
         assert!(refused(&chain("chains/t0rn", |c| c.node = Some("1.26.0".to_owned()))).contains("newer node"));
-        assert_eq!(conflict(&present, &chain("chains/t0rn", |c| c.database_version = Some(3))), None);
+        assert_eq!(
+            conflict(&present, &chain("chains/t0rn", |c| c.database_version = Some(3))),
+            None
+        );
         assert_eq!(conflict(&present, &chain("chains/t0rn", |c| c.genesis = None)), None);
-        assert_eq!(conflict(&present, &chain("polkadot/chains/rococo", |_| {})), None, "a base that is not there yet");
+        assert_eq!(
+            conflict(&present, &chain("polkadot/chains/rococo", |_| {})),
+            None,
+            "a base that is not there yet"
+        );
     }
 }

@@ -126,7 +126,9 @@ impl Part {
                 (&label, frame)
             }
         };
-        let length = u32::try_from(payload.len() + 1).ok().filter(|length| *length <= LARGEST);
+        let length = u32::try_from(payload.len() + 1)
+            .ok()
+            .filter(|length| *length <= LARGEST);
         let length = length.ok_or_else(|| io::Error::other("the snapshot has more chunks than a manifest holds"))?;
         let mut header = [0; 9];
         header[..4].copy_from_slice(&MAGIC);

@@ -1,7 +1,7 @@
 //! What a restore has done, in the data directory: for the restore that goes on, and for the agent, which starts nothing
 //! in the middle of a switch.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -85,7 +85,10 @@ impl Journal {
         let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let journal: Self = serde_json::from_slice(&text).with_context(|| format!("cannot read {}", path.display()))?;
         if journal.schema != SCHEMA {
-            bail!("{}: was written by another version of the agent; use that one", path.display());
+            bail!(
+                "{}: was written by another version of the agent; use that one",
+                path.display()
+            );
         }
         Ok(Some(journal))
     }
@@ -111,7 +114,42 @@ fn path(data: &Path) -> PathBuf {
 
 /// Whether the data is between two states, so that no node may run on it. This blocks on the disk.
 ///
-/// A journal that cannot be understood counts: nobody knows.
+/// A journal that cannot be understood counts. Where the data may not be looked at, there is none to go by.
 pub fn is_switching(data: &Path) -> bool {
-    !matches!(Journal::read(data), Ok(None | Some(Journal { stage: Stage::Unpacking | Stage::Switched, .. })))
+    if matches!(fs::symlink_metadata(path(data)), Err(error) if error.kind() == io::ErrorKind::PermissionDenied) {
+        return false;
+    }
+    match Journal::read(data) {
+        Ok(journal) => journal.is_some_and(|journal| journal.stage == Stage::Switching),
+        Err(_) => true,
+    }
+}
+
+/// In words, when a restore was interrupted and nobody goes on with it; `None` also where that cannot be told.
+pub fn interrupted(data: &Path) -> Option<String> {
+    let journal = Journal::read(data).ok()??;
+    claim(data).ok()?;
+    let source = &journal.source;
+    Some(match journal.stage {
+        Stage::Unpacking => format!(
+            "a restore of {source} was interrupted; the data is as it was: run it again, or give it up with t0rn-agent \
+             snapshot abandon"
+        ),
+        Stage::Switching => {
+            format!("a restore of {source} was interrupted while it exchanged the data: run it again, and it finishes")
+        }
+        Stage::Switched => {
+            format!("a restore of {source} was interrupted when all was done but removing the old data: run it again")
+        }
+    })
+}
+
+/// Holds a data directory for one snapshot or restore at a time, until dropped, however the process ends.
+pub fn claim(data: &Path) -> anyhow::Result<File> {
+    let dir = File::open(data).with_context(|| format!("cannot open {}", data.display()))?;
+    match dir.try_lock() {
+        Ok(()) => Ok(dir),
+        Err(TryLockError::WouldBlock) => bail!("another snapshot or restore is at work on {}", data.display()),
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", data.display())),
+    }
 }

@@ -1,6 +1,6 @@
 //! A database at one moment, while a node runs on it.
 //!
-//! RocksDB never changes a table file, only adds to its logs, and names what belongs together in its manifest. Links to
+//! A `RocksDB` never changes a table file, only adds to its logs, and names what belongs together in its manifest. Links to
 //! the tables and copies of the rest, made while the manifest did not move, are therefore what a power cut at that moment
 //! would have left. Other databases change their files in place: there is no such moment for them.
 
@@ -47,7 +47,11 @@ fn clear(side: &Path) -> io::Result<()> {
 
 /// Holds the databases of `data` at a moment each.
 pub(super) fn hold(data: &Path, survey: &Survey) -> anyhow::Result<Moment> {
-    if let Some(chain) = survey.chains.iter().find(|chain| chain.databases.contains(&Database::ParityDb)) {
+    if let Some(chain) = survey
+        .chains
+        .iter()
+        .find(|chain| chain.databases.contains(&Database::ParityDb))
+    {
         bail!(
             "{} has a ParityDB, which changes its files in place: no copy of it while the node runs can be trusted; \
              leave --live away",
@@ -60,7 +64,11 @@ pub(super) fn hold(data: &Path, survey: &Survey) -> anyhow::Result<Moment> {
     };
     let side = moment.side.clone();
     fs::create_dir(&side).with_context(|| format!("cannot make {}", side.display()))?;
-    let databases: Vec<_> = survey.kept.iter().filter(|path| data.join(path).join("CURRENT").is_file()).collect();
+    let databases: Vec<_> = survey
+        .kept
+        .iter()
+        .filter(|path| data.join(path).join("CURRENT").is_file())
+        .collect();
     for place in &survey.kept {
         let parent = place.parent().unwrap_or(place);
         if !databases.iter().any(|database| database.as_path() == parent) || data.join(place).is_dir() {
@@ -73,7 +81,8 @@ pub(super) fn hold(data: &Path, survey: &Survey) -> anyhow::Result<Moment> {
     for (number, place) in databases.into_iter().enumerate() {
         let (from, to) = (data.join(place), side.join(number.to_string()));
         let held = (0..ATTEMPTS).find_map(|_| attempt(&from, &to).transpose());
-        let held = held.with_context(|| format!("{} does not stand still long enough; leave --live away", from.display()))?;
+        let held =
+            held.with_context(|| format!("{} does not stand still long enough; leave --live away", from.display()))?;
         let names = held.with_context(|| format!("cannot hold {}", from.display()))?;
         moment.items.extend(names.into_iter().filter_map(|name| {
             let place = place.join(&name);

@@ -86,7 +86,8 @@ impl Progress {
                 bar.unwrap_or_default(),
                 mib(done),
                 mib(speed),
-                left.map(|left| format!(", {} left", duration(left))).unwrap_or_default()
+                left.map(|left| format!(", {} left", duration(left)))
+                    .unwrap_or_default()
             )
         } else {
             let line = json!({

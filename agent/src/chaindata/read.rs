@@ -35,18 +35,20 @@ pub(super) struct Opening {
 
 /// Reads the head, which is proven at the end alone.
 pub(super) fn opening(from: &mut dyn Read) -> Result<Opening, Refused> {
-    let mut parts = Parts::new(from, 0);
-    let Some(Part::Head(text)) = parts.next().map_err(wrong)? else {
-        return Err(damaged("byte 0: no snapshot begins here"));
-    };
     #[derive(serde::Deserialize)]
     struct Schema {
         schema: u32,
     }
+    let mut parts = Parts::new(from, 0);
+    let Some(Part::Head(text)) = parts.next().map_err(wrong)? else {
+        return Err(damaged("byte 0: no snapshot begins here"));
+    };
     let unreadable = |error: serde_json::Error| damaged(format!("the head cannot be read: {error}"));
     let Schema { schema } = serde_json::from_slice(&text).map_err(unreadable)?;
     if schema != SCHEMA {
-        return Err(damaged(format!("the snapshot has schema {schema}, this agent knows {SCHEMA}: use its own version")));
+        return Err(damaged(format!(
+            "the snapshot has schema {schema}, this agent knows {SCHEMA}: use its own version"
+        )));
     }
     Ok(Opening {
         head: serde_json::from_slice(&text).map_err(unreadable)?,
@@ -120,7 +122,9 @@ impl Proven {
     /// `from` stands at `place`.
     pub(super) fn new(from: Box<dyn Read + Send>, opening: Opening, place: Place) -> io::Result<Self> {
         let mut pool = Pool::new(prover)?;
-        let outputs = pool.outputs().ok_or_else(|| io::Error::other("the pool has its outputs once"))?;
+        let outputs = pool
+            .outputs()
+            .ok_or_else(|| io::Error::other("the pool has its outputs once"))?;
         let over = Arc::new(AtomicBool::new(false));
         let is_over = Arc::clone(&over);
         thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
@@ -160,9 +164,12 @@ impl Proven {
     pub(super) fn finish(mut self, key: Option<&PublicKey>) -> Result<Manifest, Refused> {
         while self.advance()? {}
         let text = self.manifest.take();
-        let text = text.ok_or_else(|| damaged("the snapshot ends before its manifest: it was not written to its end"))?;
+        let text =
+            text.ok_or_else(|| damaged("the snapshot ends before its manifest: it was not written to its end"))?;
         if !self.ended {
-            return Err(damaged("the snapshot ends before its end: it was not written to its end"));
+            return Err(damaged(
+                "the snapshot ends before its end: it was not written to its end",
+            ));
         }
         let manifest: Manifest =
             serde_json::from_slice(&text).map_err(|error| damaged(format!("the manifest cannot be read: {error}")))?;

@@ -78,7 +78,9 @@ pub async fn rest(config: &Config, client: Client) -> anyhow::Result<Rest> {
         others.join(", "),
         config.data.path.display()
     );
-    let stopped_before = agent.as_ref().is_some_and(|status| status.phase == Some(Phase::Stopped));
+    let stopped_before = agent
+        .as_ref()
+        .is_some_and(|status| status.phase == Some(Phase::Stopped));
     if agent.is_some() {
         client.command(&Command::Stop).await?;
     }

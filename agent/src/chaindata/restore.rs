@@ -71,7 +71,10 @@ pub fn prepare(
     if let Some(journal) = Journal::read(data)?
         && journal.stage != Stage::Unpacking
     {
-        say(&format!("going on with the restore of {}, which was interrupted while it switched", journal.source));
+        say(&format!(
+            "going on with the restore of {}, which was interrupted while it switched",
+            journal.source
+        ));
         let skipped = Vec::new();
         return Ok(Ready { journal, skipped });
     }
@@ -80,7 +83,9 @@ pub fn prepare(
         "{} is there already, from an earlier restore: remove it first",
         data.join(KEPT).display()
     );
-    let mut from = source.open(0).with_context(|| format!("cannot open {}", source.name()))?;
+    let mut from = source
+        .open(0)
+        .with_context(|| format!("cannot open {}", source.name()))?;
     let mut magic = [0; MAGIC];
     let length = read_some(&mut from, &mut magic).with_context(|| format!("cannot read {}", source.name()))?;
     let from = Box::new(io::Cursor::new(magic[..length].to_vec()).chain(from));
@@ -125,15 +130,25 @@ impl Job<'_> {
         let first = Place::first(&opening);
         let (place, entry) = place.unwrap_or((first, 0));
         if place != first {
-            (self.say)(&format!("going on at chunk {}: {} are in place already", place.index, mib(done)));
+            (self.say)(&format!(
+                "going on at chunk {}: {} are in place already",
+                place.index,
+                mib(done)
+            ));
             drop(from);
-            from = self.source.open(place.offset).context("cannot go on with the snapshot")?;
+            from = self
+                .source
+                .open(place.offset)
+                .context("cannot go on with the snapshot")?;
         }
         let before = journal.point.clone();
         let progress = self.progress("restore", Some(head.bytes));
         progress.add(done);
         let mut proven = Proven::new(from, opening, place)?;
-        io::copy(&mut (&mut proven).take(entry.saturating_sub(place.raw)), &mut io::sink())?;
+        io::copy(
+            &mut (&mut proven).take(entry.saturating_sub(place.raw)),
+            &mut io::sink(),
+        )?;
         let (tree, here) = (journal::tree(self.data), proven.here());
         let target = self.target(&tree, Strange::Refuse, 0)?;
         let (files, bytes) = before.as_ref().map_or((0, 0), |point| (point.files, point.bytes));
@@ -198,7 +213,9 @@ impl Job<'_> {
         let side = self.data.join(SIDE);
         let mut private = fs::DirBuilder::new();
         private.recursive(true).mode(0o700);
-        private.create(&side).with_context(|| format!("cannot make {}", side.display()))?;
+        private
+            .create(&side)
+            .with_context(|| format!("cannot make {}", side.display()))?;
         let tree = journal::tree(self.data);
         remove(&tree)?;
         fs::create_dir(&tree).with_context(|| format!("cannot make {}", tree.display()))?;
@@ -282,7 +299,11 @@ impl Job<'_> {
             mib(needs),
             mib(free)
         );
-        (self.say)(&format!("needs {} beside the present data; {place} has {} free", mib(needs), mib(free)));
+        (self.say)(&format!(
+            "needs {} beside the present data; {place} has {} free",
+            mib(needs),
+            mib(free)
+        ));
         Ok(())
     }
 

@@ -113,7 +113,10 @@ impl PublicKey {
 
 /// The line that is not a comment.
 fn line(text: &str) -> Option<Vec<u8>> {
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.contains("comment:"))?;
+    let line = text
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty() && !line.contains("comment:"))?;
     STANDARD.decode(line).ok()
 }
 

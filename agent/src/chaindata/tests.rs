@@ -57,7 +57,11 @@ pub(super) fn data(seed: u64) -> tempfile::TempDir {
         put(root, &place, &noise(700_000, seed + table));
     }
     put(root, "chains/t0rn/frontier/db/full/000001.sst", &vec![7; 100_000]);
-    put(root, "polkadot/chains/rococo/db/full/000001.sst", &noise(3_000_000, seed + 100));
+    put(
+        root,
+        "polkadot/chains/rococo/db/full/000001.sst",
+        &noise(3_000_000, seed + 100),
+    );
     put(root, "chains/t0rn/keystore/61757261aa", b"SECRET");
     put(root, "chains/t0rn/network/secret_ed25519", b"SECRET");
     dir
@@ -77,7 +81,8 @@ pub(super) fn content(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
             let path = entry.unwrap().path();
             if path.ends_with(".restore") {
                 continue;
-            } else if path.is_dir() {
+            }
+            if path.is_dir() {
                 walk(root, &path, found);
             } else {
                 found.insert(path.strip_prefix(root).unwrap().to_owned(), fs::read(&path).unwrap());
@@ -170,7 +175,9 @@ fn another_chain_is_refused_before_anything_is_unpacked() {
     assert!(!to.path().join(".restore").exists());
     let older = data(9);
     put(older.path(), "chains/t0rn/db/full/db_version", b"3");
-    let refused = ready(older.path(), &bytes, &Options::default()).unwrap_err().to_string();
+    let refused = ready(older.path(), &bytes, &Options::default())
+        .unwrap_err()
+        .to_string();
     assert!(refused.contains("newer database"), "{refused}");
 }
 
@@ -180,17 +187,38 @@ fn a_running_rocksdb_is_held_at_one_moment_and_a_paritydb_is_refused() {
     let root = from.path();
     put(root, "chains/t0rn/db/full/LOCK", b"");
     let mut to = Vec::new();
-    let mut live = || create(root, Consistency::CrashConsistent, &BTreeMap::new(), &mut to, None, true, &mut |_| {});
+    let mut live = || {
+        create(
+            root,
+            Consistency::CrashConsistent,
+            &BTreeMap::new(),
+            &mut to,
+            None,
+            true,
+            &mut |_| {},
+        )
+    };
     let created = live().unwrap();
     assert_eq!(created.manifest.head.consistency, Consistency::CrashConsistent);
     assert!(!root.join(".snapshot").exists());
     let target = tempfile::tempdir().unwrap();
     restore_all(target.path(), &Bytes(to.clone()), &Options::default()).unwrap();
-    let (mut then, now) = (content(&root.join("chains/t0rn/db")), content(&target.path().join("chains/t0rn/db")));
+    let (mut then, now) = (
+        content(&root.join("chains/t0rn/db")),
+        content(&target.path().join("chains/t0rn/db")),
+    );
     then.remove(Path::new("full/LOCK"));
     assert!(then == now);
     put(root, "polkadot/chains/rococo/paritydb/full/metadata", b"version=8\n");
     let mut to = Vec::new();
-    let refused = create(root, Consistency::CrashConsistent, &BTreeMap::new(), &mut to, None, true, &mut |_| {});
+    let refused = create(
+        root,
+        Consistency::CrashConsistent,
+        &BTreeMap::new(),
+        &mut to,
+        None,
+        true,
+        &mut |_| {},
+    );
     assert!(refused.unwrap_err().to_string().contains("ParityDB"));
 }

@@ -64,15 +64,22 @@ pub(super) fn unpack<R: Read>(
         if matches!(kind, EntryType::XGlobalHeader) {
             continue;
         }
-        let place = relative(&path, target.strip).with_context(|| format!("{}: leads out of the data", path.display()))?;
-        let plain = matches!(kind, EntryType::Regular | EntryType::Continuous | EntryType::Directory | EntryType::GNUSparse);
+        let place =
+            relative(&path, target.strip).with_context(|| format!("{}: leads out of the data", path.display()))?;
+        let plain = matches!(
+            kind,
+            EntryType::Regular | EntryType::Continuous | EntryType::Directory | EntryType::GNUSparse
+        );
         let is_dir = kind == EntryType::Directory;
         if place.as_os_str().is_empty() {
             ensure!(is_dir, "{}: a file where the data directory belongs", path.display());
             continue;
         }
         if !plain {
-            bail!("{}: neither a file nor a directory, which no chain data has", path.display());
+            bail!(
+                "{}: neither a file nor a directory, which no chain data has",
+                path.display()
+            );
         }
         if !bake::is_allowed(&place, is_dir) {
             if target.strange == Strange::Refuse {
@@ -96,7 +103,8 @@ pub(super) fn unpack<R: Read>(
         let file = write(&mut entry, &to, mode | 0o600, &mut buffer, progress)
             .with_context(|| format!("cannot unpack {}", path.display()))?;
         if let Some((uid, gid)) = target.owner {
-            rustix::fs::fchown(&file.0, Some(uid), Some(gid)).with_context(|| format!("cannot give {} away", to.display()))?;
+            rustix::fs::fchown(&file.0, Some(uid), Some(gid))
+                .with_context(|| format!("cannot give {} away", to.display()))?;
         }
         done.files += 1;
         done.bytes += file.1;
@@ -104,13 +112,7 @@ pub(super) fn unpack<R: Read>(
     Ok(done)
 }
 
-fn write(
-    from: &mut dyn Read,
-    to: &Path,
-    mode: u32,
-    buffer: &mut [u8],
-    progress: &Progress,
-) -> io::Result<(File, u64)> {
+fn write(from: &mut dyn Read, to: &Path, mode: u32, buffer: &mut [u8], progress: &Progress) -> io::Result<(File, u64)> {
     let mut options = OpenOptions::new();
     let mut file = options.write(true).create(true).truncate(true).mode(mode).open(to)?;
     let mut length = 0;
@@ -138,7 +140,8 @@ fn make_dirs(target: &Target<'_>, place: &Path) -> anyhow::Result<()> {
             made => made.with_context(|| format!("cannot make {}", path.display()))?,
         }
         if let Some((uid, gid)) = target.owner {
-            rustix::fs::chown(&path, Some(uid), Some(gid)).with_context(|| format!("cannot give {} away", path.display()))?;
+            rustix::fs::chown(&path, Some(uid), Some(gid))
+                .with_context(|| format!("cannot give {} away", path.display()))?;
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::future::Future;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
@@ -32,7 +32,7 @@ pub(super) enum Snapshot {
         /// A file, or - for standard output
         #[arg(long, value_name = "FILE")]
         to: String,
-        /// Leave the collator running: the copy is what a power cut would have left (RocksDB alone)
+        /// Leave the collator running: the copy is what a power cut would have left (rocksdb alone)
         #[arg(long)]
         live: bool,
         /// Sign with this secret key of minisign, one without a password
@@ -108,8 +108,16 @@ impl Cli {
             }
             Snapshot::Abandon => {
                 let data = self.load()?.data.path;
+                let _alone = chaindata::claim(&data)?;
                 let was = blocking(move || chaindata::abandon(&data)).await?;
-                print(out, if was { "given up; the data is as it was\n" } else { "no restore is under way\n" })?;
+                print(
+                    out,
+                    if was {
+                        "given up; the data is as it was\n"
+                    } else {
+                        "no restore is under way\n"
+                    },
+                )?;
             }
         }
         Ok(0)
@@ -117,10 +125,19 @@ impl Cli {
 
     async fn create(&self, to: &str, live: bool, signer: Option<SecretKey>, out: &mut dyn Write) -> anyhow::Result<()> {
         let config = self.load_for_agent()?;
+        let _alone = chaindata::claim(&config.data.path)?;
         let told = chaindata::ask(&config).await;
-        let rest = if live { None } else { Some(chaindata::rest(&config, self.client()).await?) };
+        let rest = if live {
+            None
+        } else {
+            Some(chaindata::rest(&config, self.client()).await?)
+        };
         let (data, to) = (config.data.path.clone(), to.to_owned());
-        let consistency = if live { Consistency::CrashConsistent } else { Consistency::Clean };
+        let consistency = if live {
+            Consistency::CrashConsistent
+        } else {
+            Consistency::Clean
+        };
         let unclean = rest.as_ref().is_some_and(|rest| rest.clean == Some(false));
         let work = async {
             ensure!(
@@ -145,8 +162,14 @@ impl Cli {
         Ok(())
     }
 
-    async fn restore(&self, source: Box<dyn Source + Send>, options: Options, out: &mut dyn Write) -> anyhow::Result<()> {
+    async fn restore(
+        &self,
+        source: Box<dyn Source + Send>,
+        options: Options,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<()> {
         let config = self.load_for_agent()?;
+        let _alone = chaindata::claim(&config.data.path)?;
         let told = chaindata::ask(&config).await;
         let data = config.data.path.clone();
         let place = data.clone();
@@ -188,7 +211,8 @@ fn write(
     let manifest = format!("{to}.manifest.json");
     fs::write(&manifest, &created.text).with_context(|| format!("cannot write {manifest}"))?;
     if let Some(signature) = &created.signature {
-        fs::write(format!("{manifest}.minisig"), signature).with_context(|| format!("cannot write {manifest}.minisig"))?;
+        fs::write(format!("{manifest}.minisig"), signature)
+            .with_context(|| format!("cannot write {manifest}.minisig"))?;
     }
     file.finish().with_context(failed)?;
     Ok(Some((to.to_owned(), created)))
@@ -196,10 +220,16 @@ fn write(
 
 fn verified(name: &str, proven: Result<Manifest, Refused>, json: bool, out: &mut dyn Write) -> anyhow::Result<u8> {
     let (text, code) = match proven {
-        Ok(manifest) if json => (serde_json::json!({"ok": true, "snapshot": manifest.head}).to_string(), 0),
+        Ok(manifest) if json => (
+            serde_json::json!({"ok": true, "snapshot": manifest.head}).to_string(),
+            0,
+        ),
         Ok(manifest) => (format!("{name}: ok: {}", describe(&manifest)), 0),
         Err(Refused::Io(error)) => return Err(Unusable(format!("cannot read {name}: {error}")).into()),
-        Err(refused) if json => (serde_json::json!({"ok": false, "problem": refused.to_string()}).to_string(), 1),
+        Err(refused) if json => (
+            serde_json::json!({"ok": false, "problem": refused.to_string()}).to_string(),
+            1,
+        ),
         Err(refused) => (format!("{name}: {refused}"), 1),
     };
     print(out, &(text + "\n"))?;
@@ -245,8 +275,13 @@ fn sha256(text: &str) -> Result<[u8; 32], String> {
 
 /// Told beside the progress.
 fn say(words: &str) {
+    let mut to = io::stderr().lock();
     // What nobody can be told is no reason to end.
-    let _ = writeln!(io::stderr().lock(), "{words}");
+    let _ = if to.is_terminal() {
+        writeln!(to, "{words}")
+    } else {
+        writeln!(to, "{}", serde_json::json!({"note": words}))
+    };
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> anyhow::Result<T> + Send + 'static) -> anyhow::Result<T> {

@@ -29,7 +29,11 @@ fn options(bytes: &[u8]) -> Options {
 
 #[test]
 fn plain_archives_of_every_kind_are_restored_without_the_keys_in_them() {
-    let key = ("chains/t0rn/keystore/61757261", tar::EntryType::Regular, b"SECRET".as_slice());
+    let key = (
+        "chains/t0rn/keystore/61757261",
+        tar::EntryType::Regular,
+        b"SECRET".as_slice(),
+    );
     let tar = archive(&[GOOD, key]);
     let mut lz4 = lz4_flex::frame::FrameEncoder::new(Vec::new());
     io::copy(&mut &tar[..], &mut lz4).unwrap();
@@ -53,7 +57,9 @@ fn a_wrong_checksum_and_none_are_refused_and_nothing_is_switched() {
     let (bytes, to) = (archive(&[GOOD]), data(50));
     let before = content(to.path());
     let refused = |options: &Options| {
-        let words = ready(to.path(), &Bytes(bytes.clone()), options).unwrap_err().to_string();
+        let words = ready(to.path(), &Bytes(bytes.clone()), options)
+            .unwrap_err()
+            .to_string();
         abandon(to.path()).unwrap();
         words
     };

@@ -45,7 +45,11 @@ fn a_snapshot_that_ends_early_or_goes_on_is_refused_wherever_that_is() {
     let good = snapshot(from.path(), None);
     for end in places(good.len(), 97) {
         let found = verify(&Bytes(good[..end].to_vec()), None, true);
-        assert!(matches!(found, Err(Refused::Damaged(_))), "{end} of {}: {found:?}", good.len());
+        assert!(
+            matches!(found, Err(Refused::Damaged(_))),
+            "{end} of {}: {found:?}",
+            good.len()
+        );
     }
     let more = [good.as_slice(), &good[..1000]].concat();
     assert!(verify(&Bytes(more), None, true).is_err());

@@ -36,7 +36,10 @@ fn secrets_in_twenty_places_are_in_no_snapshot() {
     }
     let bytes = snapshot(from.path(), None);
     let mut tar = Vec::new();
-    zstd::stream::read::Decoder::new(&bytes[..]).unwrap().read_to_end(&mut tar).unwrap();
+    zstd::stream::read::Decoder::new(&bytes[..])
+        .unwrap()
+        .read_to_end(&mut tar)
+        .unwrap();
     let finds = |what: &[u8]| memchr::memmem::find(&tar, what).is_some();
     assert!(finds(b"MANIFEST-000005"), "the archive is looked through");
     assert!(!finds(SECRET) && !finds(b"SECRET"));
