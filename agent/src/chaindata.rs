@@ -13,6 +13,7 @@ mod local;
 mod pool;
 mod progress;
 mod read;
+mod remote;
 mod rest;
 mod restore;
 mod sign;
@@ -20,6 +21,7 @@ mod switch;
 #[cfg(test)]
 mod tests;
 mod unpack;
+mod upload;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -37,9 +39,11 @@ pub use self::format::{ChainFacts, Consistency, Head, Manifest};
 pub use self::journal::{claim, interrupted, is_switching};
 pub use self::local::{Stdin, Whole, stdout};
 pub use self::read::Refused;
+pub use self::remote::Remote;
 pub use self::rest::{Rest, ask, rest};
 pub use self::restore::{Options, Ready, Source, abandon, commit, prepare, verify};
 pub use self::sign::{NotSigned, PublicKey, SecretKey};
+pub use self::upload::Upload;
 
 /// Writes a snapshot of `data` to `to`. `say` gets what is left out and why. This blocks on the disk.
 ///
@@ -106,4 +110,10 @@ pub fn present(data: &Path, told: &BTreeMap<String, Told>) -> anyhow::Result<Fac
 /// The digest that 64 hex digits stand for.
 pub fn digest(hex: &str) -> Option<[u8; 32]> {
     format::unhex(hex)
+}
+
+/// How many bytes a snapshot of `data` has before it is compressed, about.
+pub fn size(data: &Path) -> anyhow::Result<u64> {
+    let survey = bake::survey(data, false).with_context(|| format!("cannot read {}", data.display()))?;
+    Ok(survey.tree.bytes)
 }

@@ -10,7 +10,9 @@ use clap::Subcommand;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Cli, print};
-use crate::chaindata::{self, Consistency, Created, Manifest, Options, PublicKey, Refused, SecretKey, Source};
+use crate::chaindata::{
+    self, Consistency, Created, Manifest, Options, PublicKey, Refused, Remote, SecretKey, Source, Upload,
+};
 
 pub(super) const EXAMPLES: &str = "\
 Needs root. A snapshot is a .tar.zst that any zstd and tar read, with a digest for each chunk. Keys are never in it.
@@ -23,14 +25,15 @@ Examples:
   t0rn-agent snapshot create --live --to - | ssh backup 'cat > chain.tar.zst'
   t0rn-agent snapshot verify /backup/chain.tar.zst --public-key minisign.pub
   t0rn-agent snapshot restore /backup/chain.tar.zst
+  t0rn-agent snapshot create --to s3://backups/chain.tar.zst
   t0rn-agent snapshot restore chain.tar.lz4 --sha256 4f3c…";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Snapshot {
     /// Stop the collator, copy its chain data, and start it again
     Create {
-        /// A file, or - for standard output
-        #[arg(long, value_name = "FILE")]
+        /// A file, - for standard output, or s3 with bucket and key
+        #[arg(long, value_name = "PLACE")]
         to: String,
         /// Leave the collator running: the copy is what a power cut would have left (rocksdb alone)
         #[arg(long)]
@@ -41,8 +44,8 @@ pub(super) enum Snapshot {
     },
     /// Prove a snapshot or archive aside, then put it in place of the present data
     Restore {
-        /// A file, or - for standard input
-        #[arg(value_name = "FILE")]
+        /// A file, - for standard input, or a URL: https, http or s3
+        #[arg(value_name = "PLACE")]
         from: String,
         /// Take only what this public key of minisign signed: a file, or the key itself
         #[arg(long, value_name = "KEY")]
@@ -59,8 +62,8 @@ pub(super) enum Snapshot {
     },
     /// Prove a snapshot: every chunk, the manifest, the signature
     Verify {
-        /// A file, or - for standard input
-        #[arg(value_name = "FILE")]
+        /// A file, - for standard input, or a URL: https, http or s3
+        #[arg(value_name = "PLACE")]
         from: String,
         /// Take only what this public key of minisign signed: a file, or the key itself
         #[arg(long, value_name = "KEY")]
@@ -72,6 +75,9 @@ pub(super) enum Snapshot {
     /// Give up a restore that was interrupted; the present data stays
     Abandon,
 }
+
+/// Where instances learn about themselves.
+const IMDS: &str = "http://169.254.169.254";
 
 /// What was named cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -98,11 +104,11 @@ impl Cli {
                     keep_old: *keep_old,
                     strip: *strip,
                 };
-                self.restore(source(from), options, out).await?;
+                self.restore(self.source(from)?, options, out).await?;
             }
             Snapshot::Verify { from, public_key, json } => {
                 let key = public_key.as_deref().map(key).transpose()?;
-                let (source, name) = (source(from), from.clone());
+                let (source, name) = (self.source(from)?, from.clone());
                 let proven = blocking(move || Ok(chaindata::verify(&*source, key.as_ref(), false))).await?;
                 return verified(&name, proven, *json, out);
             }
@@ -121,6 +127,18 @@ impl Cli {
             }
         }
         Ok(0)
+    }
+
+    fn source(&self, from: &str) -> anyhow::Result<Box<dyn Source + Send>> {
+        Ok(match from {
+            "-" => Box::new(chaindata::Stdin::default()),
+            url if Remote::is_meant(url) => {
+                // Without a configuration, a bucket can still be read with the region and keys of the environment.
+                let imds = self.load().map_or_else(|_| IMDS.to_owned(), |config| config.ec2.imds);
+                Box::new(Remote::new(url, &imds).map_err(|error| Unusable(error.to_string()))?)
+            }
+            path => Box::new(PathBuf::from(path)),
+        })
     }
 
     async fn create(&self, to: &str, live: bool, signer: Option<SecretKey>, out: &mut dyn Write) -> anyhow::Result<()> {
@@ -145,7 +163,18 @@ impl Cli {
                 "the collator did not end cleanly, so its data may not be whole: look at its log, or raise \
                  collator.stop_timeout"
             );
-            blocking(move || write(&data, consistency, &told, &to, signer.as_ref())).await
+            if !Remote::is_meant(&to) {
+                return blocking(move || write(&data, consistency, &told, &to, signer.as_ref())).await;
+            }
+            let place = data.clone();
+            let bytes = blocking(move || chaindata::size(&place)).await?;
+            let mut upload = Upload::open(&to, &config.ec2.imds, bytes, &config.agent.state_dir).await?;
+            let created = blocking(move || {
+                let done = chaindata::create(&data, consistency, &told, &mut upload, signer.as_ref(), false, &mut say)?;
+                upload.finish().context("cannot finish the upload")?;
+                Ok(done)
+            });
+            Ok(Some((to, created.await?)))
         };
         let done = until_signal(work).await;
         // However it ended.
@@ -250,13 +279,6 @@ fn describe(manifest: &Manifest) -> String {
         manifest.head.bytes >> 20,
         manifest.head.at
     )
-}
-
-fn source(from: &str) -> Box<dyn Source + Send> {
-    match from {
-        "-" => Box::new(chaindata::Stdin::default()),
-        path => Box::new(PathBuf::from(path)),
-    }
 }
 
 fn secret_key(path: &Path) -> anyhow::Result<SecretKey> {
