@@ -42,8 +42,11 @@ use crate::status::duration;
 use crate::supervisor;
 
 pub use self::certificate::{Certificate, FILE, Unreadable, read};
+pub(crate) use self::certificate::{Database, withdraw};
+pub(crate) use self::conflict::numbers;
 pub use self::conflict::{conflict, database};
 pub(crate) use self::plan::keyless;
+pub(crate) use self::tree::{ChainDir, Survey, is_allowed, survey};
 pub use self::verify::{Report, verify};
 
 /// Between two lines of progress where no terminal is.

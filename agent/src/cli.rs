@@ -5,6 +5,7 @@ mod files;
 mod history;
 mod identity;
 mod live;
+mod snapshot;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -243,6 +244,12 @@ Examples:
     /// Make the chain data for an image: sync without authority, stop cleanly, remove keys, certify
     #[command(args_conflicts_with_subcommands = true, after_help = bake::EXAMPLES)]
     Bake(bake::Bake),
+    /// Copy the chain data, prove a copy, and put it back
+    #[command(after_help = snapshot::EXAMPLES)]
+    Snapshot {
+        #[command(subcommand)]
+        what: snapshot::Snapshot,
+    },
     /// The volume with the keys: what is on it, and putting it there
     #[command(after_help = identity::EXAMPLES)]
     Identity {
@@ -370,6 +377,7 @@ impl Cli {
                 };
             }
             Subcommands::Bake(bake) => return bake.execute(|| self.load(), out).await,
+            Subcommands::Snapshot { what } => return Box::pin(self.snapshot(what, out)).await,
             Subcommands::Identity { what } => what.execute(&self.load_for_agent()?, out).await?,
             Subcommands::Completions { shell } => {
                 let mut script = Vec::new();
@@ -433,6 +441,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
         0
     } else if error.chain().any(<dyn Error>::is::<ConfigError>)
         || error.is::<bake::NoDirectory>()
+        || error.is::<snapshot::Unusable>()
         || matches!(error.downcast_ref(), Some(Undelivered::NotConfigured))
     {
         2

@@ -10,6 +10,7 @@ mod credentials;
 mod imds;
 mod lifecycle;
 mod notices;
+mod s3;
 mod sigv4;
 #[cfg(test)]
 mod tests;
@@ -17,5 +18,6 @@ mod volumes;
 mod watch;
 
 pub(crate) use lifecycle::{Hook, release};
+pub(crate) use s3::{Bucket, NoObject};
 pub(crate) use volumes::{Attachment, Volumes};
 pub(crate) use watch::{News, watch};

@@ -212,7 +212,7 @@ pub struct Activity {
 }
 
 named! {
-    /// Why what runs may not use the data that an image was baked with.
+    /// Why what runs may not use the data: it is not what the image was baked with, or not whole.
     Conflict {
         /// Another genesis or another id.
         Chain = "chain",
@@ -220,6 +220,8 @@ named! {
         Database = "database",
         /// A newer node wrote it.
         NewerNode = "newer_node",
+        /// A restore is between the old data and the new.
+        Restore = "restore",
     }
 }
 

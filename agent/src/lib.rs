@@ -4,11 +4,13 @@
 //! [`signature`]), the one loop that executes what the core decides ([`supervisor`]), the adapters it
 //! drives ([`docker`], [`exporter`], [`host`], `ec2`, [`notify`], `systemd`; [`forecast`]), what it leaves
 //! behind ([`state`], [`recorder`]), and the edges ([`config`], [`snapshot`], [`status`], [`api`],
-//! [`web`], [`metrics`], [`cli`], [`check`], [`replay`], [`trace`]); [`bake`] makes the data for an image.
+//! [`web`], [`metrics`], [`cli`], [`check`], [`replay`], [`trace`]); [`bake`] makes the data for an image, [`chaindata`]
+//! copies data and puts it back.
 
 pub mod api;
 mod backoff;
 pub mod bake;
+pub mod chaindata;
 pub mod check;
 pub mod cli;
 pub mod config;

@@ -113,6 +113,7 @@ named! {
         BakedChain = "baked_chain",
         BakedDatabase = "baked_database",
         BakedNewer = "baked_newer",
+        RestoreInterrupted = "restore_interrupted",
         DatabaseMigrated = "database_migrated",
         // updates
         Update = "update",
@@ -155,6 +156,7 @@ impl From<Conflict> for Cause {
             Conflict::Chain => Self::BakedChain,
             Conflict::Database => Self::BakedDatabase,
             Conflict::NewerNode => Self::BakedNewer,
+            Conflict::Restore => Self::RestoreInterrupted,
         }
     }
 }

@@ -236,7 +236,7 @@ fn record(line: Line) -> Result<Record, TraceError> {
                     .iter()
                     .copied()
                     .find(|conflict| conflict.name() == word)
-                    .ok_or(missing("`cause`: chain, database or newer_node"))?,
+                    .ok_or(missing("`cause`: chain, database, newer_node or restore"))?,
             ),
         }),
         Name::Docker => match line.state {

@@ -1,4 +1,4 @@
-//! One POST over a connection of its own, plain or TLS.
+//! One request over a connection of its own, plain or TLS.
 //!
 //! The clients of the exporters speak no TLS, and know nothing of it: what is only needed now and then is only
 //! touched, and only takes memory, when it is.
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use hyper::body::Incoming;
 use hyper::header::{HOST, USER_AGENT};
-use hyper::{Request, Response};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -54,6 +54,17 @@ impl Wire {
     /// Sends `body` with these headers beside the usual ones, and returns the head of the answer; its body is still to
     /// be read.
     pub(crate) async fn post(&self, url: &Url, headers: &[(&str, &str)], body: String) -> Result<Answer, Broken> {
+        self.send(Method::POST, url, headers, Body::from(body)).await
+    }
+
+    /// As [`Wire::post`], with any method.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        url: &Url,
+        headers: &[(&str, &str)],
+        body: Body,
+    ) -> Result<Answer, Broken> {
         let lost = |what: &dyn std::fmt::Display| Broken::Lost(what.to_string());
         let stream = TokioIo::new(self.connect(url).await?);
         let (mut sender, connection) = hyper::client::conn::http1::handshake(stream)
@@ -61,13 +72,15 @@ impl Wire {
             .map_err(|e| lost(&innermost(&e)))?;
         // Ends with the answer's body, or when the caller gives up on it.
         tokio::spawn(connection);
-        let request = Request::post(&url[Position::BeforePath..Position::AfterQuery])
+        let request = Request::builder()
+            .method(method)
+            .uri(&url[Position::BeforePath..Position::AfterQuery])
             .header(HOST, &url[Position::BeforeHost..Position::AfterPort])
             .header(USER_AGENT, AGENT);
         let request = headers
             .iter()
             .fold(request, |request, (name, value)| request.header(*name, *value));
-        let request = request.body(Body::from(body)).map_err(|e| lost(&e))?;
+        let request = request.body(body).map_err(|e| lost(&e))?;
         sender.send_request(request).await.map_err(|e| lost(&innermost(&e)))
     }
 

@@ -135,7 +135,7 @@ pub(super) fn withdraw_half(data: &Path) -> io::Result<()> {
 }
 
 /// Takes away what an earlier bake said, lastingly: the node is about to change the data.
-pub(super) fn withdraw(data: &Path) -> io::Result<()> {
+pub(crate) fn withdraw(data: &Path) -> io::Result<()> {
     match fs::remove_file(data.join(FILE)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

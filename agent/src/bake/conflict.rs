@@ -63,7 +63,7 @@ fn asked(words: &[String]) -> Option<Database> {
 
 /// The numbers of a version such as `1.25.1-0a1b2c`, without what follows them and without zeros at the end.
 /// `None` when they are none, which compares with nothing.
-fn numbers(version: &str) -> Option<Vec<u64>> {
+pub(crate) fn numbers(version: &str) -> Option<Vec<u64>> {
     let numbers = version.split(['-', '+', ' ']).next()?;
     let numbers = numbers.trim_start_matches('v').split('.').map(|n| n.parse().ok());
     let mut numbers: Vec<u64> = numbers.collect::<Option<_>>()?;

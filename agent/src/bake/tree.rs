@@ -40,31 +40,33 @@ pub struct Part {
 
 /// What was found in a data directory.
 #[derive(Debug, Default)]
-pub(super) struct Survey {
+pub(crate) struct Survey {
     /// Without the certificate, and without secrets and what is refused.
-    pub(super) tree: Tree,
+    pub(crate) tree: Tree,
     /// Key stores and node keys, relative.
-    pub(super) secrets: Vec<Secret>,
+    pub(crate) secrets: Vec<Secret>,
     /// What a node noted about its network, relative: of no use to another, and made anew.
     pub(super) caches: Vec<PathBuf>,
     /// What may not be there, relative, and why.
-    pub(super) refused: Vec<(PathBuf, &'static str)>,
-    pub(super) chains: Vec<ChainDir>,
+    pub(crate) refused: Vec<(PathBuf, &'static str)>,
+    pub(crate) chains: Vec<ChainDir>,
+    /// All that is allowed, relative: directories before what lies in them.
+    pub(crate) kept: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Secret {
-    pub(super) path: PathBuf,
+pub(crate) struct Secret {
+    pub(crate) path: PathBuf,
     /// It is more than an empty key store.
-    pub(super) holds_keys: bool,
+    pub(crate) holds_keys: bool,
 }
 
 /// `…/chains/<id>` and the databases in it that are not empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ChainDir {
-    pub(super) id: String,
-    pub(super) path: PathBuf,
-    pub(super) databases: Vec<Database>,
+pub(crate) struct ChainDir {
+    pub(crate) id: String,
+    pub(crate) path: PathBuf,
+    pub(crate) databases: Vec<Database>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -80,7 +82,7 @@ enum Place {
 /// Looks at everything in `root`; with `hash` also at what is in the files.
 ///
 /// Fails when something cannot be read. This blocks on the disk, for as long as reading all of it takes.
-pub(super) fn survey(root: &Path, hash: bool) -> io::Result<Survey> {
+pub(crate) fn survey(root: &Path, hash: bool) -> io::Result<Survey> {
     let root = root.canonicalize()?;
     let about = fs::symlink_metadata(&root)?;
     let mut walk = Walk {
@@ -147,6 +149,7 @@ impl Walk {
                 self.survey.secrets.push(Secret { path, holds_keys });
             }
             Place::Kept if about.is_dir() => {
+                self.survey.kept.push(path.to_owned());
                 self.note_chain(path)?;
                 self.directory(path, about)?;
             }
@@ -161,6 +164,7 @@ impl Walk {
                 };
                 let line = format!("{}\0file\0{}\0{}\0{content}", path.display(), owner(about), about.len());
                 self.note(&mut part.0, &line);
+                self.survey.kept.push(path.to_owned());
                 part.1.files += 1;
                 part.1.bytes += about.len();
                 self.survey.tree.files += 1;
@@ -231,6 +235,12 @@ impl Walk {
             digest.update(b"\n");
         }
     }
+}
+
+/// Whether a file or directory may lie at this place, relative to a data directory, in an image or a snapshot.
+pub(crate) fn is_allowed(path: &Path, is_dir: bool) -> bool {
+    let parts: Option<Vec<_>> = path.iter().map(|part| part.to_str()).collect();
+    parts.is_some_and(|parts| parts.len() <= DEEPEST && place(&parts, is_dir) == Place::Kept)
 }
 
 /// Where something may lie: `[base/…]chains/<id>/{db,paritydb,frontier}/…`, and nowhere else.

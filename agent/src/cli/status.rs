@@ -10,6 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{Cli, Closed, print};
 use crate::api::ClientError;
+use crate::chaindata;
 use crate::config::{Config, ConfigError};
 use crate::docker::{Docker, Error, Inspection};
 use crate::event::Container;
@@ -35,6 +36,13 @@ impl Cli {
                 Err(error) => without_agent(&error, self.load(), Timestamp::now()).await,
             };
             if let Some(why) = refused(Path::new(VOLUME_REFUSED)) {
+                status.reasons.insert(0, why);
+            }
+            if let Some(why) = self
+                .load()
+                .ok()
+                .and_then(|config| chaindata::interrupted(&config.data.path))
+            {
                 status.reasons.insert(0, why);
             }
             let code = status.health.exit_code();

@@ -1,4 +1,4 @@
-//! AWS Signature Version 4 of one request with a body and without a query. Pure.
+//! AWS Signature Version 4 of one request. Pure.
 
 use std::fmt::Write as _;
 
@@ -29,14 +29,27 @@ impl Signer<'_> {
         body: &[u8],
         date: &str,
     ) -> String {
+        self.sign(method, (path, ""), headers, &hash(body), date)
+    }
+
+    /// As [`Signer::authorization`], with path and query as they are sent, the query's parts in the order of their names,
+    /// and with the body's SHA-256 in hexadecimal.
+    pub(super) fn sign(
+        &self,
+        method: &str,
+        (path, query): (&str, &str),
+        headers: &[(&str, &str)],
+        body: &str,
+        date: &str,
+    ) -> String {
         let names: Vec<_> = headers.iter().map(|(name, _)| *name).collect();
         let names = names.join(";");
-        let mut canonical = format!("{method}\n{path}\n\n");
+        let mut canonical = format!("{method}\n{path}\n{query}\n");
         for (name, value) in headers {
             // Writing to a string does not fail.
             let _ = writeln!(canonical, "{name}:{value}");
         }
-        let _ = write!(canonical, "\n{names}\n{}", hash(body));
+        let _ = write!(canonical, "\n{names}\n{body}");
         let day = date.get(..8).unwrap_or_default();
         let scope = format!("{day}/{}/{}/aws4_request", self.region, self.service);
         let signed = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", hash(canonical.as_bytes()));
@@ -56,7 +69,7 @@ fn mac(key: &[u8], text: &str) -> hmac::Tag {
     hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes())
 }
 
-fn hash(bytes: &[u8]) -> String {
+pub(super) fn hash(bytes: &[u8]) -> String {
     hex::encode(digest::digest(&digest::SHA256, bytes).as_ref())
 }
 

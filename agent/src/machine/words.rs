@@ -217,6 +217,10 @@ fn sentence(cause: Cause) -> &'static str {
             "the data was baked with another kind of database (bake.json): mend --database in collator.command or \
              restore the data, restart the agent, then t0rn-agent start"
         }
+        Cause::RestoreInterrupted => {
+            "a restore was interrupted while it exchanged the data: run the same t0rn-agent snapshot restore again, and \
+             it finishes"
+        }
         Cause::BakedNewer => {
             "the data was baked by a newer node (bake.json): use that image or a newer one, restart the agent, then \
              t0rn-agent start"

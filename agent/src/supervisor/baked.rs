@@ -7,6 +7,7 @@ use tracing::{info, warn};
 
 use super::Supervisor;
 use crate::bake::{self, Certificate, Unreadable};
+use crate::chaindata;
 use crate::event::{Chain, Conflict, Event};
 use crate::status;
 
@@ -19,6 +20,8 @@ pub(super) struct Baked {
     certificate: Option<Certificate>,
     /// Told by the disk and the command, before anything runs.
     database: Option<Conflict>,
+    /// A restore is between the old data and the new.
+    restoring: bool,
 }
 
 impl Supervisor {
@@ -41,6 +44,7 @@ impl Supervisor {
                 self.baked = Baked {
                     certificate: Some(certificate),
                     database,
+                    restoring: false,
                 };
             }
             Ok(Ok(Err(Unreadable::Missing(_)))) => {}
@@ -50,14 +54,31 @@ impl Supervisor {
                 warn!(limit = ?READ_TIMEOUT, "the bake certificate could not be read in time, going on without it");
             }
         }
+        self.look_for_restore().await;
+    }
+
+    /// Looks whether a restore was interrupted while it switched, and tells the core: before the first start, and before
+    /// an operator's.
+    pub(super) async fn look_for_restore(&mut self) {
+        let data = self.config.data.path.clone();
+        let look = tokio::task::spawn_blocking(move || chaindata::is_switching(&data));
+        if let Ok(Ok(restoring)) = timeout(READ_TIMEOUT, look).await {
+            self.baked.restoring = restoring;
+        } else {
+            warn!(limit = ?READ_TIMEOUT, "nobody knows whether a restore is under way: the disk does not answer");
+        }
         self.compare_certificate().await;
     }
 
     /// Tells the core when something speaks against running on the baked data, or no longer does.
     pub(super) async fn compare_certificate(&mut self) {
-        let Baked { certificate, database } = &self.baked;
+        let Baked {
+            certificate,
+            database,
+            restoring,
+        } = &self.baked;
         let found = certificate.as_ref().and_then(|c| bake::conflict(c, &self.facts.nodes));
-        let conflict = database.or(found);
+        let conflict = restoring.then_some(Conflict::Restore).or(*database).or(found);
         if conflict != self.machine.conflict() {
             self.handle(Event::Certificate(conflict)).await;
         }

@@ -1,0 +1,152 @@
+//! What is known of chain data, and what speaks against putting other data in its place.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use super::format::ChainFacts;
+use crate::bake::{self, Database, Survey};
+
+/// What is known of each chain, by its directory.
+pub type Facts = BTreeMap<String, ChainFacts>;
+
+/// What a running node told: by the id of its chain.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Told {
+    pub genesis: Option<String>,
+    pub best: Option<u64>,
+    pub finalized: Option<u64>,
+    pub node: Option<String>,
+}
+
+/// What the disk, the certificate of a bake, and the running nodes tell of the data below `root`.
+pub(super) fn facts(root: &Path, survey: &Survey, told: &BTreeMap<String, Told>) -> Facts {
+    let certificate = bake::read(root).ok();
+    let chains = survey.chains.iter().filter_map(|chain| {
+        let database = *chain.databases.first()?;
+        let path = chain.path.display().to_string();
+        let told = told.get(&chain.id).cloned().unwrap_or_default();
+        let baked = certificate
+            .as_ref()
+            .and_then(|c| c.chains.values().find(|baked| baked.id == chain.id));
+        let facts = ChainFacts {
+            id: chain.id.clone(),
+            genesis: told.genesis.or_else(|| baked.map(|baked| baked.genesis.clone())),
+            database,
+            database_version: version(&root.join(&chain.path), database),
+            best: told.best,
+            finalized: told.finalized,
+            node: told.node.or_else(|| baked.map(|baked| baked.node.clone())),
+        };
+        Some((path, facts))
+    });
+    chains.collect()
+}
+
+/// The version of a database's form, as the node keeps it beside the data.
+fn version(chain: &Path, database: Database) -> Option<u32> {
+    match database {
+        Database::RocksDb => fs::read_to_string(chain.join("db/full/db_version"))
+            .ok()?
+            .trim()
+            .parse()
+            .ok(),
+        Database::ParityDb => {
+            let text = fs::read_to_string(chain.join("paritydb/full/metadata")).ok()?;
+            text.lines()
+                .find_map(|line| line.strip_prefix("version=")?.trim().parse().ok())
+        }
+    }
+}
+
+/// Why `new` may not take the place of `present`; `None` when nothing speaks against it, also where too little is known.
+pub(super) fn conflict(present: &Facts, new: &Facts) -> Option<String> {
+    if new.is_empty() {
+        return Some("it holds no database of a chain (chains/ID/db/full or chains/ID/paritydb/full)".to_owned());
+    }
+    new.iter().find_map(|(path, new)| {
+        let place = |path: &str| path.rsplit_once('/').map(|(place, _)| place.to_owned());
+        let same = present.get(path);
+        if let Some((other, _)) = present
+            .iter()
+            .find(|(other, _)| same.is_none() && place(other) == place(path))
+        {
+            return Some(format!(
+                "it is another chain's: it has {path}, and the data directory has {other}; for another chain, \
+                 name another data.path"
+            ));
+        }
+        let now = same?;
+        match (&now.genesis, &new.genesis) {
+            (Some(now), Some(new)) if now != new => {
+                return Some(format!(
+                    "it is another chain's: {path} begins with the block {new}, and here it begins with {now}"
+                ));
+            }
+            _ => {}
+        }
+        if now.database == new.database && new.database_version > now.database_version && now.database_version.is_some()
+        {
+            return Some(format!(
+                "{path} has a newer database: version {}, here {}; update collator.image first",
+                show(new.database_version),
+                show(now.database_version)
+            ));
+        }
+        let numbers = |node: &Option<String>| node.as_deref().and_then(bake::numbers);
+        match (numbers(&now.node), numbers(&new.node)) {
+            (Some(this), Some(that)) if that > this => Some(format!(
+                "{path} was written by a newer node ({}, here {}); update collator.image first",
+                new.node.as_deref().unwrap_or_default(),
+                now.node.as_deref().unwrap_or_default()
+            )),
+            _ => None,
+        }
+    })
+}
+
+fn show(version: Option<u32>) -> String {
+    version.map_or_else(|| "unknown".to_owned(), |version| version.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chain(path: &str, change: impl FnOnce(&mut ChainFacts)) -> Facts {
+        let mut facts = ChainFacts {
+            id: path.rsplit('/').next().unwrap_or_default().to_owned(),
+            genesis: Some("a".repeat(64)),
+            database: Database::RocksDb,
+            database_version: Some(4),
+            best: Some(10),
+            finalized: None,
+            node: Some("1.25.1-abc".to_owned()),
+        };
+        change(&mut facts);
+        BTreeMap::from([(path.to_owned(), facts)])
+    }
+
+    #[test]
+    fn another_chain_and_a_newer_database_are_refused_and_what_is_unknown_is_not() {
+        let present = chain("chains/t0rn", |_| {});
+        let refused = |new: &Facts| conflict(&present, new).unwrap_or_default();
+        assert_eq!(conflict(&present, &present), None);
+        assert_eq!(conflict(&Facts::new(), &present), None);
+        assert!(refused(&Facts::new()).contains("no database"));
+        assert!(refused(&chain("chains/other", |_| {})).contains("another chain"));
+        assert!(refused(&chain("chains/t0rn", |c| c.genesis = Some("b".repeat(64)))).contains("another chain"));
+        assert!(refused(&chain("chains/t0rn", |c| c.database_version = Some(5))).contains("newer database"));
+        assert!(refused(&chain("chains/t0rn", |c| c.node = Some("1.26.0".to_owned()))).contains("newer node"));
+        assert_eq!(
+            conflict(&present, &chain("chains/t0rn", |c| c.database_version = Some(3))),
+            None
+        );
+        assert_eq!(conflict(&present, &chain("chains/t0rn", |c| c.genesis = None)), None);
+        assert_eq!(
+            conflict(&present, &chain("polkadot/chains/rococo", |_| {})),
+            None,
+            "a base that is not there yet"
+        );
+    }
+}

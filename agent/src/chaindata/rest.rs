@@ -1,0 +1,136 @@
+//! The collator brought to rest for a copy or a switch, and started again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use tokio::time::{Instant, sleep};
+
+use super::Told;
+use crate::api::{Client, ClientError};
+use crate::config::{Config, show_duration};
+use crate::docker::Docker;
+use crate::event::{Command, Container};
+use crate::exporter::Exporter;
+use crate::machine::Phase;
+use crate::signature;
+use crate::status::Status;
+
+/// Between two looks at a collator that stops.
+const LOOK: Duration = Duration::from_millis(500);
+/// What stopping may take beyond the node's own time.
+const MARGIN: Duration = Duration::from_mins(2);
+/// What the agent may take to tell its status.
+const STATUS: Duration = Duration::from_secs(5);
+
+/// What the nodes tell of themselves, by the id of their chain; those that do not answer are left out.
+pub async fn ask(config: &Config) -> BTreeMap<String, Told> {
+    let mut told = BTreeMap::new();
+    for (chain, exporter) in &config.chains {
+        let Ok(exporter) = Exporter::new(*chain, exporter, config.health.scrape_timeout) else {
+            continue;
+        };
+        if let Ok(page) = exporter.scrape().await
+            && let Some(id) = page.chain_id
+        {
+            let about = Told {
+                genesis: page.genesis,
+                best: page.sample.best,
+                finalized: page.sample.finalized,
+                node: page.node_version,
+            };
+            told.insert(id, about);
+        }
+    }
+    told
+}
+
+/// A collator at rest.
+#[derive(Debug)]
+pub struct Rest {
+    client: Option<Client>,
+    /// Whether it ended as one ends whose database is whole; `None` when nobody knows.
+    pub clean: Option<bool>,
+}
+
+/// Makes sure that nothing runs on the data: through the agent, if one runs, which then keeps it down.
+///
+/// Fails when the collator runs and no agent answers, when something else has the data, and when the collator does not
+/// stop in its time.
+pub async fn rest(config: &Config, client: Client) -> anyhow::Result<Rest> {
+    let docker = Docker::new(config).context("failed to set up the docker client")?;
+    let agent = match client.status(STATUS).await {
+        Ok(status) => Some(status),
+        Err(ClientError::Missing(_) | ClientError::Dead(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    if agent.is_none() && !config.agent.docker.exists() {
+        // No engine, so no container.
+        return Ok(Rest {
+            client: None,
+            clean: None,
+        });
+    }
+    let others = docker.others_on_data().await?;
+    ensure!(
+        others.is_empty(),
+        "{} has the data directory {}: remove the container (docker rm)",
+        others.join(", "),
+        config.data.path.display()
+    );
+    let stopped_before = agent
+        .as_ref()
+        .is_some_and(|status| status.phase == Some(Phase::Stopped));
+    if agent.is_some() {
+        client.command(&Command::Stop).await?;
+    }
+    let limit = config.collator.stop_timeout + MARGIN;
+    let end = Instant::now() + limit;
+    let container = loop {
+        let container = docker.inspect().await?.container;
+        let runs = matches!(
+            container,
+            Container::Running { .. } | Container::Paused { .. } | Container::Restarting
+        );
+        let settled = match &agent {
+            None => true,
+            Some(_) => is_stopped(&client.status(STATUS).await?),
+        };
+        if !runs && settled {
+            break container;
+        }
+        if agent.is_none() {
+            bail!("the collator runs and no agent answers: start the agent, or stop the container (docker stop)");
+        }
+        ensure!(
+            Instant::now() < end,
+            "the collator still runs after {}: look at its log; it stays stopped until t0rn-agent start",
+            show_duration(limit)
+        );
+        sleep(LOOK).await;
+    };
+    let clean = match container {
+        Container::Exited { exit, .. } => exit
+            .code
+            .map(|code| code == 0 && !exit.oom && signature::damage(&exit.log).is_none()),
+        _ => None,
+    };
+    let client = (agent.is_some() && !stopped_before).then_some(client);
+    Ok(Rest { client, clean })
+}
+
+fn is_stopped(status: &Status) -> bool {
+    status.phase == Some(Phase::Stopped)
+}
+
+impl Rest {
+    /// Starts the collator again if it was stopped for this. Returns whether it was.
+    pub async fn over(self) -> anyhow::Result<bool> {
+        let Some(client) = self.client else {
+            return Ok(false);
+        };
+        let started = client.command(&Command::Start).await;
+        started.context("the collator was not started again: t0rn-agent start")?;
+        Ok(true)
+    }
+}

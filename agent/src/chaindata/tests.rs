@@ -1,0 +1,224 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod archives;
+mod damage;
+mod resume;
+mod secrets;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Cursor, Read};
+use std::path::{Path, PathBuf};
+
+use super::sign::tests::keys;
+use super::*;
+
+/// Bytes that are read from the beginning or from the middle, and may end early.
+pub(super) struct Bytes(pub(super) Vec<u8>);
+
+impl Source for Bytes {
+    fn name(&self) -> String {
+        "a snapshot".to_owned()
+    }
+
+    fn open(&self, at: u64) -> io::Result<Box<dyn Read + Send>> {
+        let bytes = self.0[usize::try_from(at).unwrap()..].to_vec();
+        Ok(Box::new(Cursor::new(bytes)))
+    }
+}
+
+/// So many bytes that do not compress.
+pub(super) fn noise(length: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed | 1;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    std::iter::repeat_with(next).flatten().take(length).collect()
+}
+
+pub(super) fn put(root: &Path, place: &str, content: &[u8]) {
+    let path = root.join(place);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, content).unwrap();
+}
+
+/// A collator's data directory: two chains, and what is secret.
+pub(super) fn data(seed: u64) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    put(root, "chains/t0rn/db/full/db_version", b"4");
+    put(root, "chains/t0rn/db/full/CURRENT", b"MANIFEST-000005\n");
+    put(root, "chains/t0rn/db/full/MANIFEST-000005", b"tables");
+    for table in 0..8 {
+        let place = format!("chains/t0rn/db/full/{table:06}.sst");
+        put(root, &place, &noise(700_000, seed + table));
+    }
+    put(root, "chains/t0rn/frontier/db/full/000001.sst", &vec![7; 100_000]);
+    put(
+        root,
+        "polkadot/chains/rococo/db/full/000001.sst",
+        &noise(3_000_000, seed + 100),
+    );
+    put(root, "chains/t0rn/keystore/61757261aa", b"SECRET");
+    put(root, "chains/t0rn/network/secret_ed25519", b"SECRET");
+    dir
+}
+
+pub(super) fn snapshot(root: &Path, signer: Option<&SecretKey>) -> Vec<u8> {
+    let mut to = Vec::new();
+    let told = BTreeMap::new();
+    create(root, Consistency::Clean, &told, &mut to, signer, true, &mut |_| {}).unwrap();
+    to
+}
+
+/// Every file with its content, but for `.restore`.
+pub(super) fn content(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    fn walk(root: &Path, dir: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.ends_with(".restore") {
+                continue;
+            }
+            if path.is_dir() {
+                walk(root, &path, found);
+            } else {
+                found.insert(path.strip_prefix(root).unwrap().to_owned(), fs::read(&path).unwrap());
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    walk(root, root, &mut found);
+    found
+}
+
+pub(super) fn ready(root: &Path, source: &dyn Source, options: &Options) -> anyhow::Result<Ready> {
+    let present = present(root, &BTreeMap::new())?;
+    prepare(root, source, options, &present, &mut |_| {}, true)
+}
+
+pub(super) fn restore_all(root: &Path, source: &dyn Source, options: &Options) -> anyhow::Result<()> {
+    commit(root, ready(root, source, options)?, || Ok(())).map(drop)
+}
+
+#[test]
+fn what_was_copied_comes_back_and_the_keys_stay_where_they_are() {
+    let (from, to) = (data(1), data(50));
+    put(to.path(), "chains/t0rn/keystore/61757261aa", b"its own");
+    put(to.path(), "chains/t0rn/db/full/999999.sst", b"only here");
+    put(to.path(), "bake.json", b"{}");
+    let bytes = snapshot(from.path(), None);
+    restore_all(to.path(), &Bytes(bytes), &Options::default()).unwrap();
+    let mut expected = content(from.path());
+    expected.insert("chains/t0rn/keystore/61757261aa".into(), b"its own".to_vec());
+    assert!(content(to.path()) == expected);
+    assert!(!to.path().join(".restore").exists());
+    assert!(!is_switching(to.path()));
+}
+
+#[test]
+fn an_empty_directory_gets_the_data_and_the_old_data_is_kept_when_asked() {
+    let (from, to) = (data(1), tempfile::tempdir().unwrap());
+    let bytes = Bytes(snapshot(from.path(), None));
+    restore_all(to.path(), &bytes, &Options::default()).unwrap();
+    assert!(content(&to.path().join("chains/t0rn/db")) == content(&from.path().join("chains/t0rn/db")));
+    put(to.path(), "chains/t0rn/db/full/old", b"old");
+    let options = Options {
+        keep_old: true,
+        ..Options::default()
+    };
+    restore_all(to.path(), &bytes, &options).unwrap();
+    assert!(!to.path().join("chains/t0rn/db/full/old").exists());
+    assert!(to.path().join(".before-restore/chains/t0rn/db/full/old").exists());
+    let refused = restore_all(to.path(), &bytes, &options).unwrap_err().to_string();
+    assert!(refused.contains(".before-restore"), "{refused}");
+}
+
+#[test]
+fn the_tools_of_everybody_read_it() {
+    let (from, to) = (data(1), tempfile::tempdir().unwrap());
+    let file = to.path().join("chain.tar.zst");
+    fs::write(&file, snapshot(from.path(), None)).unwrap();
+    let mut tar = tar::Archive::new(zstd::stream::read::Decoder::new(fs::File::open(&file).unwrap()).unwrap());
+    let out = to.path().join("out");
+    tar.unpack(&out).unwrap();
+    assert!(content(&out.join("chains/t0rn/db")) == content(&from.path().join("chains/t0rn/db")));
+}
+
+#[test]
+fn only_the_right_signature_is_taken() {
+    let (from, to) = (data(1), tempfile::tempdir().unwrap());
+    let (secret, public) = keys(3);
+    let signed = Bytes(snapshot(from.path(), Some(&SecretKey::parse(&secret).unwrap())));
+    let with = |public: &str| Options {
+        public_key: Some(PublicKey::parse(public).unwrap()),
+        ..Options::default()
+    };
+    let refused = |source: &Bytes, public: &str| ready(to.path(), source, &with(public)).unwrap_err().to_string();
+    assert!(refused(&signed, &keys(4).1).contains("another key"));
+    abandon(to.path()).unwrap();
+    assert!(refused(&Bytes(snapshot(from.path(), None)), &public).contains("no signature"));
+    abandon(to.path()).unwrap();
+    assert!(!to.path().join("chains").exists());
+    restore_all(to.path(), &signed, &with(&public)).unwrap();
+}
+
+#[test]
+fn another_chain_is_refused_before_anything_is_unpacked() {
+    let (from, to) = (data(1), tempfile::tempdir().unwrap());
+    put(to.path(), "chains/other/db/full/CURRENT", b"x");
+    let bytes = Bytes(snapshot(from.path(), None));
+    let refused = ready(to.path(), &bytes, &Options::default()).unwrap_err().to_string();
+    assert!(refused.contains("another chain"), "{refused}");
+    assert!(!to.path().join(".restore").exists());
+    let older = data(9);
+    put(older.path(), "chains/t0rn/db/full/db_version", b"3");
+    let refused = ready(older.path(), &bytes, &Options::default())
+        .unwrap_err()
+        .to_string();
+    assert!(refused.contains("newer database"), "{refused}");
+}
+
+#[test]
+fn a_running_rocksdb_is_held_at_one_moment_and_a_paritydb_is_refused() {
+    let from = data(1);
+    let root = from.path();
+    put(root, "chains/t0rn/db/full/LOCK", b"");
+    let mut to = Vec::new();
+    let mut live = || {
+        create(
+            root,
+            Consistency::CrashConsistent,
+            &BTreeMap::new(),
+            &mut to,
+            None,
+            true,
+            &mut |_| {},
+        )
+    };
+    let created = live().unwrap();
+    assert_eq!(created.manifest.head.consistency, Consistency::CrashConsistent);
+    assert!(!root.join(".snapshot").exists());
+    let target = tempfile::tempdir().unwrap();
+    restore_all(target.path(), &Bytes(to.clone()), &Options::default()).unwrap();
+    let (mut then, now) = (
+        content(&root.join("chains/t0rn/db")),
+        content(&target.path().join("chains/t0rn/db")),
+    );
+    then.remove(Path::new("full/LOCK"));
+    assert!(then == now);
+    put(root, "polkadot/chains/rococo/paritydb/full/metadata", b"version=8\n");
+    let mut to = Vec::new();
+    let refused = create(
+        root,
+        Consistency::CrashConsistent,
+        &BTreeMap::new(),
+        &mut to,
+        None,
+        true,
+        &mut |_| {},
+    );
+    assert!(refused.unwrap_err().to_string().contains("ParityDB"));
+}

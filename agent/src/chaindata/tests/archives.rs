@@ -1,0 +1,94 @@
+use super::*;
+
+fn archive(entries: &[(&str, tar::EntryType, &[u8])]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (path, kind, content) in entries {
+        let mut header = tar::Header::new_gnu();
+        // Not through the library, which refuses what an attacker does not.
+        header.as_mut_bytes()[..path.len()].copy_from_slice(path.as_bytes());
+        header.set_entry_type(*kind);
+        header.set_size(content.len() as u64);
+        header.set_mode(0o6644);
+        if kind.is_symlink() || kind.is_hard_link() {
+            header.set_link_name("/etc/passwd").unwrap();
+        }
+        header.set_cksum();
+        builder.append(&header, *content).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+const GOOD: (&str, tar::EntryType, &[u8]) = ("chains/t0rn/db/full/CURRENT", tar::EntryType::Regular, b"now");
+
+fn options(bytes: &[u8]) -> Options {
+    Options {
+        sha256: Some(format::sha256(bytes)),
+        ..Options::default()
+    }
+}
+
+#[test]
+fn plain_archives_of_every_kind_are_restored_without_the_keys_in_them() {
+    let key = (
+        "chains/t0rn/keystore/61757261",
+        tar::EntryType::Regular,
+        b"SECRET".as_slice(),
+    );
+    let tar = archive(&[GOOD, key]);
+    let mut lz4 = lz4_flex::frame::FrameEncoder::new(Vec::new());
+    io::copy(&mut &tar[..], &mut lz4).unwrap();
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    io::copy(&mut &tar[..], &mut gz).unwrap();
+    let zst = zstd::stream::encode_all(&tar[..], 1).unwrap();
+    for bytes in [tar, lz4.finish().unwrap(), gz.finish().unwrap(), zst] {
+        let to = tempfile::tempdir().unwrap();
+        let options = options(&bytes);
+        let ready = ready(to.path(), &Bytes(bytes), &options).unwrap();
+        assert_eq!(ready.skipped, [Path::new("chains/t0rn/keystore/61757261")]);
+        commit(to.path(), ready, || Ok(())).unwrap();
+        let found = content(to.path());
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[Path::new(GOOD.0)], b"now");
+    }
+}
+
+#[test]
+fn a_wrong_checksum_and_none_are_refused_and_nothing_is_switched() {
+    let (bytes, to) = (archive(&[GOOD]), data(50));
+    let before = content(to.path());
+    let refused = |options: &Options| {
+        let words = ready(to.path(), &Bytes(bytes.clone()), options)
+            .unwrap_err()
+            .to_string();
+        abandon(to.path()).unwrap();
+        words
+    };
+    assert!(refused(&Options::default()).contains("--sha256"));
+    assert!(refused(&options(b"another")).contains("nothing was switched"));
+    assert!(content(to.path()) == before);
+}
+
+#[test]
+fn what_leads_out_of_the_data_is_refused() {
+    use tar::EntryType;
+    let evil = [
+        ("../evil", EntryType::Regular),
+        ("/etc/evil", EntryType::Regular),
+        ("chains/../../evil", EntryType::Regular),
+        ("chains/t0rn/db/full/link", EntryType::Symlink),
+        ("chains/t0rn/db/full/link", EntryType::Link),
+        ("chains/t0rn/db/full/device", EntryType::Block),
+        ("chains/t0rn/db/full/device", EntryType::Char),
+        ("chains/t0rn/db/full/pipe", EntryType::Fifo),
+    ];
+    for (path, kind) in evil {
+        let bytes = archive(&[GOOD, (path, kind, b"")]);
+        let outer = tempfile::tempdir().unwrap();
+        let to = outer.path().join("data");
+        fs::create_dir(&to).unwrap();
+        let options = options(&bytes);
+        let refused = ready(&to, &Bytes(bytes), &options).unwrap_err().to_string();
+        assert!(refused.contains(path), "{path}: {refused}");
+        assert!(!outer.path().join("evil").exists() && !to.join("chains").exists());
+    }
+}

@@ -1,0 +1,49 @@
+use super::*;
+
+const SECRET: &[u8] = b"bottom drive obey lake curtain smoke basket hold race lonely fit walk";
+
+/// Where people, nodes and tools leave keys.
+const PLACES: [&str; 22] = [
+    "chains/t0rn/keystore/61757261d43593c715fdd31c61141abd04a99fd6822c8558854ccde39a5684e7a56da27d",
+    "chains/t0rn/network/secret_ed25519",
+    "chains/t0rn/network/secret_ed25519.bak",
+    "chains/t0rn/keystore.old/key",
+    "chains/t0rn/node-key",
+    "chains/t0rn/db/full/node-key",
+    "chains/t0rn/db/full/secret_ed25519",
+    "chains/t0rn/db/keystore/key",
+    "chains/t0rn/db/full/.key",
+    "chains/t0rn/db/full/backup.pem",
+    "chains/t0rn/db/full/61757261d43593c715fdd31c61141abd04a99fd6822c8558854ccde39a5684e7a56da27d",
+    "chains/t0rn/frontier/id_ed25519",
+    "chains/t0rn/secret.txt",
+    "chains/secret.txt",
+    "chains/keystore",
+    "polkadot/chains/rococo/keystore/6772616e",
+    "polkadot/chains/rococo/network/secret_ed25519",
+    "polkadot/keystore/key",
+    "keystore/key",
+    "node-key",
+    ".ssh/id_rsa",
+    "wallet.json",
+];
+
+#[test]
+fn secrets_in_twenty_places_are_in_no_snapshot() {
+    let from = data(1);
+    for place in PLACES {
+        put(from.path(), place, SECRET);
+    }
+    let bytes = snapshot(from.path(), None);
+    let mut tar = Vec::new();
+    zstd::stream::read::Decoder::new(&bytes[..])
+        .unwrap()
+        .read_to_end(&mut tar)
+        .unwrap();
+    let finds = |what: &[u8]| memchr::memmem::find(&tar, what).is_some();
+    assert!(finds(b"MANIFEST-000005"), "the archive is looked through");
+    assert!(!finds(SECRET) && !finds(b"SECRET"));
+    for name in ["keystore", "secret", "node-key", "id_rsa", "61757261"] {
+        assert!(!finds(name.as_bytes()), "{name}");
+    }
+}

@@ -1,0 +1,161 @@
+//! A tar stream into a side directory: only what a data directory may hold, and never outside of it.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context as _, bail, ensure};
+use rustix::fs::{Gid, Uid};
+use tar::{Archive, EntryType};
+
+use super::progress::Progress;
+use crate::bake;
+
+/// Read and written at once, bytes.
+const BUFFER: usize = 256 << 10;
+
+/// What becomes of what may not be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Strange {
+    /// A snapshot has nothing of the kind.
+    Refuse,
+    /// An archive from elsewhere may have keys, which are left out.
+    Skip,
+}
+
+/// Where and for whom is unpacked.
+#[derive(Debug)]
+pub(super) struct Target<'a> {
+    pub(super) tree: &'a Path,
+    pub(super) owner: Option<(Uid, Gid)>,
+    pub(super) strange: Strange,
+    /// Leading directories that are taken off.
+    pub(super) strip: usize,
+}
+
+/// What was unpacked.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Unpacked {
+    pub(super) files: u64,
+    pub(super) bytes: u64,
+    pub(super) skipped: Vec<PathBuf>,
+}
+
+/// Unpacks all of `from`. `before` is told of each entry that could be begun from: where it begins in the stream, and how
+/// many files and bytes come before it.
+pub(super) fn unpack<R: Read>(
+    from: R,
+    target: &Target<'_>,
+    progress: &Progress,
+    mut before: impl FnMut(u64, &Unpacked) -> anyhow::Result<()>,
+) -> anyhow::Result<Unpacked> {
+    let (mut archive, mut done) = (Archive::new(from), Unpacked::default());
+    let mut buffer = vec![0; BUFFER];
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        let path = PathBuf::from(std::ffi::OsString::from(
+            String::from_utf8(entry.path_bytes().into_owned()).context("a name in the archive is not UTF-8")?,
+        ));
+        if entry.header().path_bytes() == entry.path_bytes() {
+            before(entry.raw_header_position(), &done)?;
+        }
+        let kind = entry.header().entry_type();
+        if matches!(kind, EntryType::XGlobalHeader) {
+            continue;
+        }
+        let place =
+            relative(&path, target.strip).with_context(|| format!("{}: leads out of the data", path.display()))?;
+        let plain = matches!(
+            kind,
+            EntryType::Regular | EntryType::Continuous | EntryType::Directory | EntryType::GNUSparse
+        );
+        let is_dir = kind == EntryType::Directory;
+        if place.as_os_str().is_empty() {
+            ensure!(is_dir, "{}: a file where the data directory belongs", path.display());
+            continue;
+        }
+        if !plain {
+            bail!(
+                "{}: neither a file nor a directory, which no chain data has",
+                path.display()
+            );
+        }
+        if !bake::is_allowed(&place, is_dir) {
+            if target.strange == Strange::Refuse {
+                bail!("{}: nothing that may be in a snapshot", path.display());
+            }
+            if done.skipped.len() < 100 {
+                done.skipped.push(place);
+            }
+            continue;
+        }
+        let to = target.tree.join(&place);
+        let mode = entry.header().mode().unwrap_or(0o755) & 0o777;
+        if is_dir {
+            make_dirs(target, &place)?;
+            fs::set_permissions(&to, fs::Permissions::from_mode(mode | 0o700))?;
+            continue;
+        }
+        if let Some(parent) = place.parent() {
+            make_dirs(target, parent)?;
+        }
+        let file = write(&mut entry, &to, mode | 0o600, &mut buffer, progress)
+            .with_context(|| format!("cannot unpack {}", path.display()))?;
+        if let Some((uid, gid)) = target.owner {
+            rustix::fs::fchown(&file.0, Some(uid), Some(gid))
+                .with_context(|| format!("cannot give {} away", to.display()))?;
+        }
+        done.files += 1;
+        done.bytes += file.1;
+    }
+    Ok(done)
+}
+
+fn write(from: &mut dyn Read, to: &Path, mode: u32, buffer: &mut [u8], progress: &Progress) -> io::Result<(File, u64)> {
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(mode).open(to)?;
+    let mut length = 0;
+    loop {
+        let read = super::format::read_some(from, buffer)?;
+        if read == 0 {
+            return Ok((file, length));
+        }
+        io::Write::write_all(&mut file, &buffer[..read])?;
+        length += read as u64;
+        progress.add(read as u64);
+    }
+}
+
+/// Makes the directories down to `place`, each with its owner.
+fn make_dirs(target: &Target<'_>, place: &Path) -> anyhow::Result<()> {
+    if target.tree.join(place).is_dir() {
+        return Ok(());
+    }
+    let mut path = target.tree.to_owned();
+    for part in place {
+        path.push(part);
+        match DirBuilder::new().mode(0o755).create(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            made => made.with_context(|| format!("cannot make {}", path.display()))?,
+        }
+        if let Some((uid, gid)) = target.owner {
+            rustix::fs::chown(&path, Some(uid), Some(gid))
+                .with_context(|| format!("cannot give {} away", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// The path below the data directory; `None` when it leads out of it.
+fn relative(path: &Path, strip: usize) -> Option<PathBuf> {
+    let mut place = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::Normal(name) => place.push(name),
+            Component::RootDir | Component::ParentDir | Component::Prefix(_) => return None,
+        }
+    }
+    Some(place.components().skip(strip).collect())
+}

@@ -1,0 +1,321 @@
+//! `snapshot`: where it goes to and comes from, and what is told of it.
+
+use std::fs;
+use std::future::Future;
+use std::io::{self, IsTerminal as _, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, ensure};
+use clap::Subcommand;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Cli, print};
+use crate::chaindata::{
+    self, Consistency, Created, Manifest, Options, PublicKey, Refused, Remote, SecretKey, Source, Upload,
+};
+
+pub(super) const EXAMPLES: &str = "\
+Needs root. A snapshot is a .tar.zst that any zstd and tar read, with a digest for each chunk. Keys are never in it.
+What was interrupted goes on when it is run again.
+
+Exit codes: 0 done, 1 failed (verify: damaged, or not signed), 2 usage or not readable.
+
+Examples:
+  t0rn-agent snapshot create --to /backup/chain.tar.zst
+  t0rn-agent snapshot create --live --to - | ssh backup 'cat > chain.tar.zst'
+  t0rn-agent snapshot verify /backup/chain.tar.zst --public-key minisign.pub
+  t0rn-agent snapshot restore /backup/chain.tar.zst
+  t0rn-agent snapshot create --to s3://backups/chain.tar.zst
+  t0rn-agent snapshot restore chain.tar.lz4 --sha256 4f3c…";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Snapshot {
+    /// Stop the collator, copy its chain data, and start it again
+    Create {
+        /// A file, - for standard output, or s3 with bucket and key
+        #[arg(long, value_name = "PLACE")]
+        to: String,
+        /// Leave the collator running: the copy is what a power cut would have left (rocksdb alone)
+        #[arg(long)]
+        live: bool,
+        /// Sign with this secret key of minisign, one without a password
+        #[arg(long, value_name = "KEY")]
+        sign: Option<PathBuf>,
+    },
+    /// Prove a snapshot or archive aside, then put it in place of the present data
+    Restore {
+        /// A file, - for standard input, or a URL: https, http or s3
+        #[arg(value_name = "PLACE")]
+        from: String,
+        /// Take only what this public key of minisign signed: a file, or the key itself
+        #[arg(long, value_name = "KEY")]
+        public_key: Option<String>,
+        /// The checksum of a plain archive: .tar, .tar.zst, .tar.lz4 or .tar.gz
+        #[arg(long, value_name = "HEX", value_parser = sha256)]
+        sha256: Option<[u8; 32]>,
+        /// Leading directories of a plain archive to take off
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        strip: usize,
+        /// Leave the present data beside the new, in .before-restore
+        #[arg(long)]
+        keep_old: bool,
+    },
+    /// Prove a snapshot: every chunk, the manifest, the signature
+    Verify {
+        /// A file, - for standard input, or a URL: https, http or s3
+        #[arg(value_name = "PLACE")]
+        from: String,
+        /// Take only what this public key of minisign signed: a file, or the key itself
+        #[arg(long, value_name = "KEY")]
+        public_key: Option<String>,
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Give up a restore that was interrupted; the present data stays
+    Abandon,
+}
+
+/// Where instances learn about themselves.
+const IMDS: &str = "http://169.254.169.254";
+
+/// What was named cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Unusable(String);
+
+impl Cli {
+    pub(super) async fn snapshot(&self, what: &Snapshot, out: &mut dyn Write) -> anyhow::Result<u8> {
+        match what {
+            Snapshot::Create { to, live, sign } => {
+                let signer = sign.as_deref().map(secret_key).transpose()?;
+                self.create(to, *live, signer, out).await?;
+            }
+            Snapshot::Restore {
+                from,
+                public_key,
+                sha256,
+                strip,
+                keep_old,
+            } => {
+                let options = Options {
+                    public_key: public_key.as_deref().map(key).transpose()?,
+                    sha256: *sha256,
+                    keep_old: *keep_old,
+                    strip: *strip,
+                };
+                self.restore(self.source(from)?, options, out).await?;
+            }
+            Snapshot::Verify { from, public_key, json } => {
+                let key = public_key.as_deref().map(key).transpose()?;
+                let (source, name) = (self.source(from)?, from.clone());
+                let proven = blocking(move || Ok(chaindata::verify(&*source, key.as_ref(), false))).await?;
+                return verified(&name, proven, *json, out);
+            }
+            Snapshot::Abandon => {
+                let data = self.load()?.data.path;
+                let _alone = chaindata::claim(&data)?;
+                let was = blocking(move || chaindata::abandon(&data)).await?;
+                print(
+                    out,
+                    if was {
+                        "given up; the data is as it was\n"
+                    } else {
+                        "no restore is under way\n"
+                    },
+                )?;
+            }
+        }
+        Ok(0)
+    }
+
+    fn source(&self, from: &str) -> anyhow::Result<Box<dyn Source + Send>> {
+        Ok(match from {
+            "-" => Box::new(chaindata::Stdin::default()),
+            url if Remote::is_meant(url) => {
+                // Without a configuration, a bucket can still be read with the region and keys of the environment.
+                let imds = self.load().map_or_else(|_| IMDS.to_owned(), |config| config.ec2.imds);
+                Box::new(Remote::new(url, &imds).map_err(|error| Unusable(error.to_string()))?)
+            }
+            path => Box::new(PathBuf::from(path)),
+        })
+    }
+
+    async fn create(&self, to: &str, live: bool, signer: Option<SecretKey>, out: &mut dyn Write) -> anyhow::Result<()> {
+        let config = self.load_for_agent()?;
+        let _alone = chaindata::claim(&config.data.path)?;
+        let told = chaindata::ask(&config).await;
+        let rest = if live {
+            None
+        } else {
+            Some(chaindata::rest(&config, self.client()).await?)
+        };
+        let (data, to) = (config.data.path.clone(), to.to_owned());
+        let consistency = if live {
+            Consistency::CrashConsistent
+        } else {
+            Consistency::Clean
+        };
+        let unclean = rest.as_ref().is_some_and(|rest| rest.clean == Some(false));
+        let work = async {
+            ensure!(
+                !unclean,
+                "the collator did not end cleanly, so its data may not be whole: look at its log, or raise \
+                 collator.stop_timeout"
+            );
+            if !Remote::is_meant(&to) {
+                return blocking(move || write(&data, consistency, &told, &to, signer.as_ref())).await;
+            }
+            let place = data.clone();
+            let bytes = blocking(move || chaindata::size(&place)).await?;
+            let mut upload = Upload::open(&to, &config.ec2.imds, bytes, &config.agent.state_dir).await?;
+            let created = blocking(move || {
+                let done = chaindata::create(&data, consistency, &told, &mut upload, signer.as_ref(), false, &mut say)?;
+                upload.finish().context("cannot finish the upload")?;
+                Ok(done)
+            });
+            Ok(Some((to, created.await?)))
+        };
+        let done = until_signal(work).await;
+        // However it ended.
+        let over = match rest {
+            Some(rest) => rest.over().await.map(drop),
+            None => Ok(()),
+        };
+        let created = done?;
+        over?;
+        if let Some((path, created)) = created {
+            let text = format!("{path}: {}\n", describe(&created.manifest));
+            print(out, &text)?;
+        }
+        Ok(())
+    }
+
+    async fn restore(
+        &self,
+        source: Box<dyn Source + Send>,
+        options: Options,
+        out: &mut dyn Write,
+    ) -> anyhow::Result<()> {
+        let config = self.load_for_agent()?;
+        let _alone = chaindata::claim(&config.data.path)?;
+        let told = chaindata::ask(&config).await;
+        let data = config.data.path.clone();
+        let place = data.clone();
+        let unpack = blocking(move || {
+            let present = chaindata::present(&place, &told)?;
+            chaindata::prepare(&place, &*source, &options, &present, &mut say, false)
+        });
+        let ready = until_signal(unpack).await?;
+        for path in &ready.skipped {
+            say(&format!("left out: {}", path.display()));
+        }
+        let rest = chaindata::rest(&config, self.client()).await?;
+        // Not started again when it fails: the data may be between two.
+        let kept = blocking(move || chaindata::commit(&data, ready, || Ok(()))).await?;
+        rest.over().await?;
+        print(out, "restored\n")?;
+        if let Some(kept) = kept {
+            print(out, &format!("the data from before is in {}\n", kept.display()))?;
+        }
+        Ok(())
+    }
+}
+
+fn write(
+    data: &Path,
+    consistency: Consistency,
+    told: &std::collections::BTreeMap<String, chaindata::Told>,
+    to: &str,
+    signer: Option<&SecretKey>,
+) -> anyhow::Result<Option<(String, Created)>> {
+    if to == "-" {
+        let mut stdout = chaindata::stdout()?;
+        chaindata::create(data, consistency, told, &mut stdout, signer, false, &mut say)?;
+        return Ok(None);
+    }
+    let failed = || format!("cannot write {to}");
+    let mut file = chaindata::Whole::create(Path::new(to)).with_context(failed)?;
+    let created = chaindata::create(data, consistency, told, &mut file, signer, false, &mut say)?;
+    let manifest = format!("{to}.manifest.json");
+    fs::write(&manifest, &created.text).with_context(|| format!("cannot write {manifest}"))?;
+    if let Some(signature) = &created.signature {
+        fs::write(format!("{manifest}.minisig"), signature)
+            .with_context(|| format!("cannot write {manifest}.minisig"))?;
+    }
+    file.finish().with_context(failed)?;
+    Ok(Some((to.to_owned(), created)))
+}
+
+fn verified(name: &str, proven: Result<Manifest, Refused>, json: bool, out: &mut dyn Write) -> anyhow::Result<u8> {
+    let (text, code) = match proven {
+        Ok(manifest) if json => (
+            serde_json::json!({"ok": true, "snapshot": manifest.head}).to_string(),
+            0,
+        ),
+        Ok(manifest) => (format!("{name}: ok: {}", describe(&manifest)), 0),
+        Err(Refused::Io(error)) => return Err(Unusable(format!("cannot read {name}: {error}")).into()),
+        Err(refused) if json => (
+            serde_json::json!({"ok": false, "problem": refused.to_string()}).to_string(),
+            1,
+        ),
+        Err(refused) => (format!("{name}: {refused}"), 1),
+    };
+    print(out, &(text + "\n"))?;
+    Ok(code)
+}
+
+fn describe(manifest: &Manifest) -> String {
+    let chains = manifest.head.chains.values().map(|chain| {
+        let height = chain.best.map(|best| format!(" #{best}")).unwrap_or_default();
+        format!("{}{height}", chain.id)
+    });
+    let chains: Vec<_> = chains.collect();
+    format!(
+        "{}, {}, {} files with {} MiB, made {}",
+        chains.join(", "),
+        manifest.head.consistency.name(),
+        manifest.head.files,
+        manifest.head.bytes >> 20,
+        manifest.head.at
+    )
+}
+
+fn secret_key(path: &Path) -> anyhow::Result<SecretKey> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    SecretKey::parse(&text).map_err(|error| Unusable(format!("{}: {error}", path.display())).into())
+}
+
+fn key(given: &str) -> anyhow::Result<PublicKey> {
+    let text = fs::read_to_string(given).unwrap_or_else(|_| given.to_owned());
+    PublicKey::parse(&text).map_err(|error| Unusable(format!("{given}: {error}")).into())
+}
+
+fn sha256(text: &str) -> Result<[u8; 32], String> {
+    chaindata::digest(&text.to_ascii_lowercase()).ok_or_else(|| "give the 64 hex digits of a SHA-256".to_owned())
+}
+
+/// Told beside the progress.
+fn say(words: &str) {
+    let mut to = io::stderr().lock();
+    // What nobody can be told is no reason to end.
+    let _ = if to.is_terminal() {
+        writeln!(to, "{words}")
+    } else {
+        writeln!(to, "{}", serde_json::json!({"note": words}))
+    };
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> anyhow::Result<T> + Send + 'static) -> anyhow::Result<T> {
+    tokio::task::spawn_blocking(work).await?
+}
+
+/// `work`, unless a signal comes first: then what it does in other threads ends with the process.
+async fn until_signal<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        done = work => done,
+        _ = terminate.recv() => anyhow::bail!("stopped by a signal"),
+        _ = interrupt.recv() => anyhow::bail!("interrupted"),
+    }
+}
