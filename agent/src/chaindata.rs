@@ -40,7 +40,7 @@ pub use self::journal::{claim, interrupted, is_switching};
 pub use self::local::{Stdin, Whole, stdout};
 pub use self::read::Refused;
 pub use self::remote::Remote;
-pub use self::rest::{Rest, ask, rest};
+pub use self::rest::{Rest, ask, left_stopped, rest, spoken};
 pub use self::restore::{Options, Ready, Source, abandon, commit, prepare, verify};
 pub use self::sign::{NotSigned, PublicKey, SecretKey};
 pub use self::upload::Upload;

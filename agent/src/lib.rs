@@ -14,6 +14,7 @@ pub mod chaindata;
 pub mod check;
 pub mod cli;
 pub mod config;
+mod databases;
 pub mod docker;
 mod ec2;
 pub mod event;

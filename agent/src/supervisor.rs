@@ -6,7 +6,6 @@
 mod actions;
 mod baked;
 mod clock;
-mod databases;
 mod ec2;
 mod identity;
 mod images;

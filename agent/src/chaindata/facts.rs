@@ -1,11 +1,11 @@
 //! What is known of chain data, and what speaks against putting other data in its place.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use super::format::ChainFacts;
-use crate::bake::{self, Database, Survey};
+use crate::bake::{self, Survey};
+use crate::databases;
 
 /// What is known of each chain, by its directory.
 pub type Facts = BTreeMap<String, ChainFacts>;
@@ -21,7 +21,7 @@ pub struct Told {
 
 /// What the disk, the certificate of a bake, and the running nodes tell of the data below `root`.
 pub(super) fn facts(root: &Path, survey: &Survey, told: &BTreeMap<String, Told>) -> Facts {
-    let certificate = bake::read(root).ok();
+    let (certificate, versions) = (bake::read(root).ok(), databases::versions(root));
     let chains = survey.chains.iter().filter_map(|chain| {
         let database = *chain.databases.first()?;
         let path = chain.path.display().to_string();
@@ -33,7 +33,13 @@ pub(super) fn facts(root: &Path, survey: &Survey, told: &BTreeMap<String, Told>)
             id: chain.id.clone(),
             genesis: told.genesis.or_else(|| baked.map(|baked| baked.genesis.clone())),
             database,
-            database_version: version(&root.join(&chain.path), database),
+            versions: versions
+                .iter()
+                .filter_map(|(file, version)| {
+                    let file = Path::new(file).strip_prefix(&chain.path).ok()?;
+                    Some((file.display().to_string(), version.clone()))
+                })
+                .collect(),
             best: told.best,
             finalized: told.finalized,
             node: told.node.or_else(|| baked.map(|baked| baked.node.clone())),
@@ -41,22 +47,6 @@ pub(super) fn facts(root: &Path, survey: &Survey, told: &BTreeMap<String, Told>)
         Some((path, facts))
     });
     chains.collect()
-}
-
-/// The version of a database's form, as the node keeps it beside the data.
-fn version(chain: &Path, database: Database) -> Option<u32> {
-    match database {
-        Database::RocksDb => fs::read_to_string(chain.join("db/full/db_version"))
-            .ok()?
-            .trim()
-            .parse()
-            .ok(),
-        Database::ParityDb => {
-            let text = fs::read_to_string(chain.join("paritydb/full/metadata")).ok()?;
-            text.lines()
-                .find_map(|line| line.strip_prefix("version=")?.trim().parse().ok())
-        }
-    }
 }
 
 /// Why `new` may not take the place of `present`; `None` when nothing speaks against it, also where too little is known.
@@ -85,13 +75,17 @@ pub(super) fn conflict(present: &Facts, new: &Facts) -> Option<String> {
             }
             _ => {}
         }
-        if now.database == new.database && new.database_version > now.database_version && now.database_version.is_some()
-        {
-            return Some(format!(
-                "{path} has a newer database: version {}, here {}; update collator.image first",
-                show(new.database_version),
-                show(now.database_version)
-            ));
+        let newer = new.versions.iter().find_map(|(file, version)| {
+            let here = now.versions.get(file)?;
+            let (number, least) = (version.parse::<u32>().ok()?, here.parse::<u32>().ok()?);
+            (number > least).then(|| {
+                format!(
+                    "{path} has a newer database: {file} says {version}, and here {here}; update collator.image first"
+                )
+            })
+        });
+        if newer.is_some() {
+            return newer;
         }
         let numbers = |node: &Option<String>| node.as_deref().and_then(bake::numbers);
         match (numbers(&now.node), numbers(&new.node)) {
@@ -105,26 +99,30 @@ pub(super) fn conflict(present: &Facts, new: &Facts) -> Option<String> {
     })
 }
 
-fn show(version: Option<u32>) -> String {
-    version.map_or_else(|| "unknown".to_owned(), |version| version.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bake::Database;
+    use crate::event::Versions;
 
     fn chain(path: &str, change: impl FnOnce(&mut ChainFacts)) -> Facts {
         let mut facts = ChainFacts {
             id: path.rsplit('/').next().unwrap_or_default().to_owned(),
             genesis: Some("a".repeat(64)),
             database: Database::RocksDb,
-            database_version: Some(4),
+            versions: Versions::from([("db/full/db_version".to_owned(), "4".to_owned())]),
             best: Some(10),
             finalized: None,
             node: Some("1.25.1-abc".to_owned()),
         };
         change(&mut facts);
         BTreeMap::from([(path.to_owned(), facts)])
+    }
+
+    fn version(chain: &mut ChainFacts, version: &str) {
+        chain
+            .versions
+            .insert("db/full/db_version".to_owned(), version.to_owned());
     }
 
     #[test]
@@ -136,12 +134,9 @@ mod tests {
         assert!(refused(&Facts::new()).contains("no database"));
         assert!(refused(&chain("chains/other", |_| {})).contains("another chain"));
         assert!(refused(&chain("chains/t0rn", |c| c.genesis = Some("b".repeat(64)))).contains("another chain"));
-        assert!(refused(&chain("chains/t0rn", |c| c.database_version = Some(5))).contains("newer database"));
+        assert!(refused(&chain("chains/t0rn", |c| version(c, "5"))).contains("newer database"));
         assert!(refused(&chain("chains/t0rn", |c| c.node = Some("1.26.0".to_owned()))).contains("newer node"));
-        assert_eq!(
-            conflict(&present, &chain("chains/t0rn", |c| c.database_version = Some(3))),
-            None
-        );
+        assert_eq!(conflict(&present, &chain("chains/t0rn", |c| version(c, "3"))), None);
         assert_eq!(conflict(&present, &chain("chains/t0rn", |c| c.genesis = None)), None);
         assert_eq!(
             conflict(&present, &chain("polkadot/chains/rococo", |_| {})),

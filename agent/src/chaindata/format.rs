@@ -11,7 +11,7 @@ use ring::digest;
 use serde::{Deserialize, Serialize};
 
 use crate::bake::Database;
-use crate::event::named;
+use crate::event::{Versions, named};
 
 /// Bytes of the tar stream in one frame.
 pub(super) const CHUNK: usize = 2 << 20;
@@ -58,8 +58,9 @@ pub struct ChainFacts {
     pub id: String,
     pub genesis: Option<String>,
     pub database: Database,
-    /// Version of the database's form, as the node wrote it beside the data.
-    pub database_version: Option<u32>,
+    /// The form of its databases: by file below the chain's directory, as the node wrote it there.
+    #[serde(default)]
+    pub versions: Versions,
     pub best: Option<u64>,
     pub finalized: Option<u64>,
     /// Version of the node.

@@ -6,6 +6,8 @@ use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
 
 use super::Source;
 use crate::state;
@@ -66,10 +68,17 @@ pub fn stdout() -> io::Result<File> {
     Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
 }
 
+/// Written before the disk is asked to keep it, bytes.
+const SYNC_EVERY: u64 = 128 << 20;
+
 /// A file that has its name when it is whole.
 #[derive(Debug)]
 pub struct Whole {
     file: File,
+    unsynced: u64,
+    /// Asks for what was written to be kept, while more is written.
+    sync: SyncSender<()>,
+    syncs: JoinHandle<io::Result<()>>,
     half: PathBuf,
     path: PathBuf,
 }
@@ -80,12 +89,26 @@ impl Whole {
         half.push(".part");
         let half = PathBuf::from(half);
         let file = File::create(&half)?;
-        let path = path.to_owned();
-        Ok(Self { file, half, path })
+        let (sync, asked) = sync_channel(1);
+        let written = file.try_clone()?;
+        let syncs = thread::Builder::new()
+            .name("sync".to_owned())
+            .spawn(move || asked.iter().try_for_each(|()| written.sync_data()))?;
+        Ok(Self {
+            file,
+            unsynced: 0,
+            sync,
+            syncs,
+            half,
+            path: path.to_owned(),
+        })
     }
 
     /// Gives it its name, lastingly.
     pub fn finish(self) -> io::Result<()> {
+        drop(self.sync);
+        let synced = self.syncs.join();
+        synced.unwrap_or_else(|_| Err(io::Error::other("what syncs broke down")))?;
         self.file.sync_all()?;
         fs::rename(&self.half, &self.path)?;
         match self.path.parent() {
@@ -97,7 +120,12 @@ impl Whole {
 
 impl Write for Whole {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        let written = self.file.write(bytes)?;
+        self.unsynced += written as u64;
+        if self.unsynced >= SYNC_EVERY && self.sync.try_send(()).is_ok() {
+            self.unsynced = 0;
+        }
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -1,12 +1,14 @@
 //! The collator brought to rest for a copy or a switch, and started again.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use tokio::time::{Instant, sleep};
 
-use super::Told;
+use super::{Told, claim};
 use crate::api::{Client, ClientError};
 use crate::config::{Config, show_duration};
 use crate::docker::Docker;
@@ -14,6 +16,7 @@ use crate::event::{Command, Container};
 use crate::exporter::Exporter;
 use crate::machine::Phase;
 use crate::signature;
+use crate::state;
 use crate::status::Status;
 
 /// Between two looks at a collator that stops.
@@ -45,10 +48,14 @@ pub async fn ask(config: &Config) -> BTreeMap<String, Told> {
     told
 }
 
+/// In the state directory while the collator is down for a snapshot or a restore, and comes back afterwards.
+const NOTE: &str = "stopped-for-snapshot";
+
 /// A collator at rest.
 #[derive(Debug)]
 pub struct Rest {
     client: Option<Client>,
+    note: PathBuf,
     /// Whether it ended as one ends whose database is whole; `None` when nobody knows.
     pub clean: Option<bool>,
 }
@@ -58,6 +65,7 @@ pub struct Rest {
 /// Fails when the collator runs and no agent answers, when something else has the data, and when the collator does not
 /// stop in its time.
 pub async fn rest(config: &Config, client: Client) -> anyhow::Result<Rest> {
+    let note = config.agent.state_dir.join(NOTE);
     let docker = Docker::new(config).context("failed to set up the docker client")?;
     let agent = match client.status(STATUS).await {
         Ok(status) => Some(status),
@@ -68,6 +76,7 @@ pub async fn rest(config: &Config, client: Client) -> anyhow::Result<Rest> {
         // No engine, so no container.
         return Ok(Rest {
             client: None,
+            note,
             clean: None,
         });
     }
@@ -80,7 +89,12 @@ pub async fn rest(config: &Config, client: Client) -> anyhow::Result<Rest> {
     );
     let stopped_before = agent
         .as_ref()
-        .is_some_and(|status| status.phase == Some(Phase::Stopped));
+        .is_some_and(|status| status.phase == Some(Phase::Stopped) && !note.exists());
+    let comes_back = agent.is_some() && !stopped_before;
+    if comes_back {
+        state::make_dir(&config.agent.state_dir)?;
+        state::replace_file(&note, b"")?;
+    }
     if agent.is_some() {
         client.command(&Command::Stop).await?;
     }
@@ -115,8 +129,26 @@ pub async fn rest(config: &Config, client: Client) -> anyhow::Result<Rest> {
             .map(|code| code == 0 && !exit.oom && signature::damage(&exit.log).is_none()),
         _ => None,
     };
-    let client = (agent.is_some() && !stopped_before).then_some(client);
-    Ok(Rest { client, clean })
+    let client = comes_back.then_some(client);
+    Ok(Rest { client, note, clean })
+}
+
+/// A person's word about the collator is later than ours.
+pub fn spoken(config: &Config) {
+    settle(&config.agent.state_dir.join(NOTE));
+}
+
+fn settle(note: &Path) {
+    // Left behind, it makes a status say too much, and no more.
+    let _ = fs::remove_file(note);
+}
+
+/// In words, when a snapshot or a restore was killed that had stopped the collator, and nobody has started it since.
+pub fn left_stopped(config: &Config, status: &Status) -> Option<String> {
+    let left = is_stopped(status) && config.agent.state_dir.join(NOTE).exists() && claim(&config.data.path).is_ok();
+    left.then(|| {
+        "a snapshot or a restore had stopped the collator and was killed: t0rn-agent start, or run it again".to_owned()
+    })
 }
 
 fn is_stopped(status: &Status) -> bool {
@@ -131,6 +163,7 @@ impl Rest {
         };
         let started = client.command(&Command::Start).await;
         started.context("the collator was not started again: t0rn-agent start")?;
+        settle(&self.note);
         Ok(true)
     }
 }

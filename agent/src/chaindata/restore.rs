@@ -88,6 +88,7 @@ pub fn prepare(
         .with_context(|| format!("cannot open {}", source.name()))?;
     let mut magic = [0; MAGIC];
     let length = read_some(&mut from, &mut magic).with_context(|| format!("cannot read {}", source.name()))?;
+    ensure!(length > 0, "{} is empty", source.name());
     let from = Box::new(io::Cursor::new(magic[..length].to_vec()).chain(from));
     let mut job = Job {
         data,

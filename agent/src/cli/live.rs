@@ -6,12 +6,16 @@ use std::pin::pin;
 use futures_util::TryStreamExt;
 
 use super::{Cli, print, write};
+use crate::chaindata;
 use crate::event::Command;
 
 impl Cli {
     /// Hands over the command and prints what the agent says it does about it.
     pub(super) async fn tell(&self, command: Command, out: &mut dyn Write) -> anyhow::Result<()> {
         let words = self.client().command(&command).await?;
+        if let (Command::Restart { .. } | Command::Stop | Command::Start, Ok(config)) = (&command, self.load()) {
+            chaindata::spoken(&config);
+        }
         print(out, &format!("{}\n", words.trim_end()))
     }
 

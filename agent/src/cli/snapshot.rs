@@ -312,10 +312,13 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> anyhow::Result<T> + 
 
 /// `work`, unless a signal comes first: then what it does in other threads ends with the process.
 async fn until_signal<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
     tokio::select! {
         done = work => done,
         _ = terminate.recv() => anyhow::bail!("stopped by a signal"),
         _ = interrupt.recv() => anyhow::bail!("interrupted"),
+        _ = hang_up.recv() => anyhow::bail!("the terminal is gone"),
     }
 }

@@ -38,12 +38,10 @@ impl Cli {
             if let Some(why) = refused(Path::new(VOLUME_REFUSED)) {
                 status.reasons.insert(0, why);
             }
-            if let Some(why) = self
-                .load()
-                .ok()
-                .and_then(|config| chaindata::interrupted(&config.data.path))
-            {
-                status.reasons.insert(0, why);
+            if let Ok(config) = self.load() {
+                let left = chaindata::left_stopped(&config, &status);
+                let told = chaindata::interrupted(&config.data.path).into_iter().chain(left);
+                status.reasons.splice(0..0, told);
             }
             let code = status.health.exit_code();
             let text = if json {

@@ -153,7 +153,7 @@ fn failed(service: Service, action: &str, status: StatusCode, xml: &str) -> Fail
     }
 }
 
-/// The text of the first element of that name, at most 200 characters of it.
+/// The text of the first element of that name, at most 1024 characters of it: what has to be handed back is not cut.
 pub(super) fn element(xml: &str, name: &str) -> Option<String> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     let (text, _) = rest.split_once(&format!("</{name}>"))?;
@@ -168,7 +168,7 @@ pub(super) fn element(xml: &str, name: &str) -> Option<String> {
     .fold(text.trim().to_owned(), |text, (escaped, plain)| {
         text.replace(escaped, plain)
     });
-    Some(plain.chars().filter(|c| !c.is_control()).take(200).collect())
+    Some(plain.chars().filter(|c| !c.is_control()).take(1024).collect())
 }
 
 #[cfg(test)]

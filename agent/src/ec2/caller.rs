@@ -1,10 +1,9 @@
 //! Calls of an AWS API by this instance, as its role: where the API is and what signs, both from the metadata service.
 
-use jiff::Timestamp;
 use url::Url;
 
 use super::api::{Api, Failed, Service};
-use super::credentials::Credentials;
+use super::credentials::Role;
 use super::imds::{Imds, Unknown};
 
 /// Why a call could not be made or was not carried out.
@@ -21,8 +20,7 @@ pub(super) struct Caller {
     service: Service,
     /// The API's address where it is not the region's own.
     endpoint: Option<String>,
-    pub(super) imds: Imds,
-    credentials: Option<Credentials>,
+    pub(super) role: Role,
     here: Option<Here>,
 }
 
@@ -39,8 +37,7 @@ impl Caller {
         Self {
             service,
             endpoint,
-            imds: Imds::new(imds),
-            credentials: None,
+            role: Role::new(Imds::new(imds)),
             here: None,
         }
     }
@@ -53,20 +50,12 @@ impl Caller {
     /// Carries out `action`. Returns the XML of the answer. Credentials that may be to blame are asked for anew the next time.
     pub(super) async fn call(&mut self, action: &str, params: &[(&str, &str)]) -> Result<String, Trouble> {
         let here = self.here().await?;
-        let credentials = self.credentials().await?;
+        let credentials = self.role.credentials().await?;
         let done = here.api.call(&credentials, action, params).await;
         if done.as_ref().is_err_and(|failed| !matches!(failed, Failed::Passing(_))) {
-            self.credentials = None;
+            self.role.forget();
         }
         Ok(done?)
-    }
-
-    async fn credentials(&mut self) -> Result<Credentials, Unknown> {
-        if let Some(known) = self.credentials.as_ref().filter(|c| c.hold(Timestamp::now())) {
-            return Ok(known.clone());
-        }
-        let credentials = Credentials::get(&mut self.imds).await?;
-        Ok(self.credentials.insert(credentials).clone())
     }
 
     async fn here(&mut self) -> Result<Here, Trouble> {
@@ -87,7 +76,7 @@ impl Caller {
     }
 
     async fn need(&mut self, path: &str) -> Result<String, Unknown> {
-        let found = self.imds.get(path).await?;
+        let found = self.role.imds.get(path).await?;
         found.ok_or_else(|| Unknown::Trouble(format!("there is no {path}")))
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct Credentials {
 
 impl Credentials {
     /// Asks for them. Fails when the instance has no role, or the service does not tell.
-    pub(super) async fn get(imds: &mut Imds) -> Result<Self, Unknown> {
+    async fn get(imds: &mut Imds) -> Result<Self, Unknown> {
         let none = || {
             Unknown::Trouble(
                 "the instance has no role: give it an instance profile that allows what docs/ec2.md lists".to_owned(),
@@ -42,8 +42,35 @@ impl Credentials {
     }
 
     /// Whether they still hold for a request or two.
-    pub(super) fn hold(&self, now: Timestamp) -> bool {
+    fn hold(&self, now: Timestamp) -> bool {
         self.expiration.duration_since(now) > RENEW_BEFORE.try_into().unwrap_or_default()
+    }
+}
+
+/// The instance's role.
+#[derive(Debug)]
+pub(super) struct Role {
+    pub(super) imds: Imds,
+    known: Option<Credentials>,
+}
+
+impl Role {
+    pub(super) fn new(imds: Imds) -> Self {
+        Self { imds, known: None }
+    }
+
+    /// Its credentials, asked for anew when those that are known end soon.
+    pub(super) async fn credentials(&mut self) -> Result<Credentials, Unknown> {
+        if let Some(known) = self.known.as_ref().filter(|known| known.hold(Timestamp::now())) {
+            return Ok(known.clone());
+        }
+        let credentials = Credentials::get(&mut self.imds).await?;
+        Ok(self.known.insert(credentials).clone())
+    }
+
+    /// They were not taken: the next are asked for.
+    pub(super) fn forget(&mut self) {
+        self.known = None;
     }
 }
 

@@ -131,7 +131,7 @@ impl Session {
     async fn find_group(&mut self) -> Result<Group, Trouble> {
         let instance = self.caller.instance().await?;
         let tag = "meta-data/tags/instance/aws:autoscaling:groupName";
-        let tagged = self.caller.imds.get(tag).await?;
+        let tagged = self.caller.role.imds.get(tag).await?;
         let name = if let Some(name) = tagged.filter(|name| !name.is_empty()) {
             name
         } else {

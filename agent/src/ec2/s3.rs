@@ -8,10 +8,11 @@ use axum::body::{Body, Bytes};
 use hyper::header::ETAG;
 use hyper::{Method, StatusCode};
 use jiff::Timestamp;
+use tokio::sync::Mutex;
 use url::{Position, Url};
 
 use super::api::element;
-use super::credentials::Credentials;
+use super::credentials::Role;
 use super::imds::Imds;
 use super::sigv4::{Signer, amz_date, hash};
 use crate::backoff;
@@ -31,7 +32,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(crate) struct Bucket {
     base: Url,
     region: String,
-    imds: String,
+    role: Mutex<Role>,
     wire: Wire,
 }
 
@@ -58,10 +59,11 @@ impl Bucket {
     /// A bucket by its name. `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL` and `AWS_REGION` hold as for other tools; without a
     /// region, the instance's own is asked for at `imds`.
     pub(crate) async fn open(name: &str, imds: &str) -> Result<Self, NoObject> {
+        let mut imds = Imds::new(imds);
         let region = if let Some(region) = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")) {
             region
         } else {
-            let region = Imds::new(imds).get("meta-data/placement/region").await;
+            let region = imds.get("meta-data/placement/region").await;
             let region = region.map_err(|e| NoObject::Passing(format!("which region? set AWS_REGION ({e})")))?;
             region.ok_or_else(|| NoObject::Refused("which region? set AWS_REGION".to_owned()))?
         };
@@ -76,7 +78,7 @@ impl Bucket {
         Ok(Self {
             base,
             region,
-            imds: imds.to_owned(),
+            role: Mutex::new(Role::new(imds)),
             wire: Wire::default(),
         })
     }
@@ -209,7 +211,7 @@ impl Bucket {
             let token = variable("AWS_SESSION_TOKEN");
             return Ok(Keys { access, secret, token });
         }
-        let role = Credentials::get(&mut Imds::new(&self.imds)).await;
+        let role = self.role.lock().await.credentials().await;
         let role = role.map_err(|e| NoObject::Passing(format!("no credentials for S3: {e}")))?;
         Ok(Keys {
             access: role.access_key_id,
@@ -229,7 +231,11 @@ impl Bucket {
         let said = said.trim_end().to_owned();
         match code.as_str() {
             "NoSuchUpload" => NoObject::NoUpload(said),
-            "SlowDown" | "RequestTimeout" | "ExpiredToken" => NoObject::Passing(said),
+            "ExpiredToken" => {
+                self.role.lock().await.forget();
+                NoObject::Passing(said)
+            }
+            "SlowDown" | "RequestTimeout" => NoObject::Passing(said),
             _ if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => NoObject::Passing(said),
             _ => NoObject::Refused(said),
         }

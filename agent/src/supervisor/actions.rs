@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-use super::databases;
 use super::news::Letter;
 use crate::config::Config;
+use crate::databases;
 use crate::docker::{Docker, Inspection};
 use crate::event::{Chain, Failure, HostFacts, Time, Versions};
 use crate::exporter::Exporter;

@@ -17,13 +17,15 @@ const FILES_MAX: usize = 64;
 const SIZE_MAX: u64 = 4096;
 
 /// The versions by file, relative to `data`; `None` when they could not be read in time.
-pub(super) async fn read(data: PathBuf) -> Option<Versions> {
+pub(crate) async fn read(data: PathBuf) -> Option<Versions> {
     let reading = tokio::task::spawn_blocking(move || versions(&data));
     tokio::time::timeout(TIMEOUT, reading).await.ok()?.ok()
 }
 
+/// The versions by file, relative to `data`. This blocks on the disk.
+///
 /// `<data>` and every folder in it (the relay chain has one of its own) may hold `chains/<id>/<kind>/<role>`.
-fn versions(data: &Path) -> Versions {
+pub(crate) fn versions(data: &Path) -> Versions {
     let mut found = Versions::new();
     let bases = std::iter::once(data.to_owned()).chain(folders(data));
     for chain in bases.flat_map(|base| folders(&base.join("chains"))) {
