@@ -45,6 +45,7 @@ deb: build ## the Debian package: target/debian/t0rn-agent_VERSION_amd64.deb
 	dist/debian/build $(STATIC)/t0rn-agent $(OUT)/man $(OUT)/debian
 
 bench: build deb ## restart time against Docker's own policy, memory, CPU, size, replay, boot of an image (BENCH_MINUTES=60: the full hour)
+	@tests/setup zstd
 	@tests/with-engine.sh $(STATIC)/bench
 	@for tool in rootfs packer aws jq; do tests/setup $$tool || true; done
 	@cargo test --locked --quiet -p t0rn-agent-tests --test bake_image boots_twice # prints both boots
@@ -76,7 +77,7 @@ unit:
 
 engine: build
 	@tests/setup prometheus || true # without it, the tests that need it say that they are skipped
-	@for tool in chromium jq; do tests/setup $$tool || true; done # the same
+	@for tool in chromium jq zstd minisign; do tests/setup $$tool || true; done # the same
 	tests/with-engine.sh cargo test --locked -p t0rn-agent --test docker
 	tests/with-engine.sh cargo test --locked -p t0rn-agent-tests --no-fail-fast
 

@@ -118,7 +118,7 @@ fn a_node_that_rejects_every_block_is_given_up_after_two_restarts() -> Result<()
 }
 
 #[test]
-fn its_data_are_baked_without_keys_and_it_goes_on_from_the_baked_height() -> Result<()> {
+fn its_data_are_baked_and_copied_without_keys_and_it_goes_on_from_their_heights() -> Result<()> {
     let folder = match folder() {
         Ok(folder) => folder,
         Err(reason) => skip!(reason),
@@ -160,5 +160,27 @@ fn its_data_are_baked_without_keys_and_it_goes_on_from_the_baked_height() -> Res
     ensure!(best(&first) >= baked, "it began anew: {first}");
     ensure!(first["bake"]["block"] == baked, "{first}");
     agent.wait_for("the chain to go on", START, |s| best(s) > baked)?;
+
+    let dir = tempfile::tempdir()?;
+    let file = dir.path().join("chain.tar.zst");
+    let file = file.to_str().context("a path")?;
+    agent.ok(["snapshot", "create", "--to", file])?;
+    agent.ok(["stop"])?;
+    let manifest: Value = serde_json::from_slice(&std::fs::read(format!("{file}.manifest.json"))?)?;
+    let chains = manifest["chains"].as_object().context("chains")?;
+    let copied = chains
+        .iter()
+        .find(|(path, _)| path.starts_with("chains/"))
+        .context("a parachain")?
+        .1;
+    let copied = copied["best"].as_u64().context("a height")?;
+    ensure!(copied > baked, "{manifest}");
+    let mut other = self::agent(&engine, &node, "realrestored", true)?;
+    other.set("collator.command", RealNode::guest_command())?;
+    other.ok(["snapshot", "restore", file])?;
+    other.start()?;
+    let first = other.wait_for("a height", START, |s| s["chains"]["parachain"]["best"].is_u64())?;
+    ensure!(best(&first) >= copied, "it began anew: {first}");
+    other.wait_for("the restored chain to go on", START, |s| best(s) > copied)?;
     Ok(())
 }

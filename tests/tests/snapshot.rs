@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use t0rn_agent_tests::agent::{Agent, binary};
 use t0rn_agent_tests::engine::Engine;
 use t0rn_agent_tests::objects::Objects;
+use t0rn_agent_tests::skip;
 use t0rn_agent_tests::wait::{SOON, run, until};
 use tempfile::TempDir;
 
@@ -153,6 +154,52 @@ fn a_file_is_verified_by_exit_code_and_restored_by_pipe() -> Result<()> {
     ensure!(to.failed(&["restore", name])?.contains("chunk "));
     ensure!(to.database()? == before);
     ensure!(from.snapshot(&["verify", "/nothing/there"])?.status.code() == Some(2));
+    Ok(())
+}
+
+#[test]
+fn minisign_verifies_what_is_signed_here_and_what_is_not_is_not_taken() -> Result<()> {
+    if Command::new("minisign").arg("-v").output().is_err() {
+        skip!("no minisign to verify with");
+    }
+    let (from, to) = (Host::with_chain(2)?, Host::new()?);
+    let dir = from.dir.path();
+    let path = |name: &str| dir.join(name).display().to_string();
+    let (file, secret, public, other) = (
+        &*path("chain.tar.zst"),
+        &*path("secret.key"),
+        &*path("public.key"),
+        &*path("other.key"),
+    );
+    for (secret, public) in [(secret, public), (&*path("unused.key"), other)] {
+        let made = run(
+            30,
+            Command::new("minisign").args(["-G", "-W", "-s", secret, "-p", public]),
+        )?;
+        ensure!(made.status.success(), "{}", said(&made));
+    }
+    from.done(&["create", "--to", file, "--sign", secret])?;
+    let manifest = format!("{file}.manifest.json");
+    let verified = run(30, Command::new("minisign").args(["-V", "-p", public, "-m", &manifest]))?;
+    ensure!(verified.status.success(), "{}", said(&verified));
+    from.done(&["verify", file, "--public-key", public])?;
+    ensure!(
+        from.failed(&["verify", file, "--public-key", other])?
+            .contains("another key")
+    );
+    ensure!(
+        to.failed(&["restore", file, "--public-key", other])?
+            .contains("another key")
+    );
+    ensure!(!to.data().join("chains").exists());
+    to.done(&["restore", file, "--public-key", public])?;
+    ensure!(to.database()? == from.database()?);
+
+    from.done(&["create", "--to", file])?;
+    ensure!(
+        from.failed(&["verify", file, "--public-key", public])?
+            .contains("carries no signature")
+    );
     Ok(())
 }
 

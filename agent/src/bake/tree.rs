@@ -252,6 +252,14 @@ fn place(parts: &[&str], is_dir: bool) -> Place {
     if parts == [HALF] {
         return Place::Refused("a certificate that was not finished");
     }
+    match parts.first() {
+        Some(&".restore") => {
+            return Place::Refused("a restore is under way: finish it, or t0rn-agent snapshot abandon");
+        }
+        Some(&".snapshot") => return Place::Refused("a snapshot was killed: t0rn-agent snapshot abandon removes it"),
+        Some(&".before-restore") => return Place::Refused("the data from before a restore: remove it"),
+        _ => {}
+    }
     let Some(chains) = parts.iter().position(|part| *part == "chains") else {
         let plain = is_dir && parts.len() <= BASES && parts.iter().all(|part| !part.starts_with('.'));
         let secret = parts.last().is_some_and(|name| is_secret(name));

@@ -12,6 +12,7 @@ use rustix::fs::{Gid, Uid, statvfs, syncfs};
 use super::facts::{self, Facts};
 use super::format::{self, Manifest, is_snapshot, read_some, unhex};
 use super::journal::{self, Journal, Point, SIDE, Stage};
+use super::live;
 use super::progress::{Progress, mib};
 use super::read::{Opening, Place, Proven, opening};
 use super::sign::PublicKey;
@@ -368,8 +369,10 @@ pub fn commit(
     Ok(journal.keep_old.then_some(kept))
 }
 
-/// Gives up a restore that has not begun to switch. Returns whether there was one.
+/// Gives up a restore that has not begun to switch, and removes what a killed snapshot left. Returns whether there was a
+/// restore.
 pub fn abandon(data: &Path) -> anyhow::Result<bool> {
+    live::clean(data)?;
     match Journal::read(data)? {
         None => Ok(false),
         Some(journal) => {

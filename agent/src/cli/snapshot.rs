@@ -72,7 +72,7 @@ pub(super) enum Snapshot {
         #[arg(long)]
         json: bool,
     },
-    /// Give up a restore that was interrupted; the present data stays
+    /// Give up a restore that was interrupted, and what a killed snapshot left; the present data stays
     Abandon,
 }
 

@@ -5,6 +5,8 @@
 
 #![expect(clippy::print_stdout, reason = "its output is a table")]
 
+mod snapshots;
+
 use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -45,6 +47,7 @@ fn measure(rounds: u32, minutes: u32) -> Result<Vec<Line>> {
     let pause = Pause::until_interrupted()?;
     let mut table = vec![size()?];
     table.extend(replay()?);
+    table.extend(snapshots::measure()?);
 
     let engine = Engine::shared()?;
     let plain = SimContainer::run(&engine, &["--restart", "unless-stopped"], &[])?;
@@ -115,27 +118,29 @@ fn replay() -> Result<[Line; 2]> {
     }
     out.flush()?;
 
+    let (took, peak) = watch(Command::new(binary()?).arg("replay").arg(trace.path()))?;
+    Ok([
+        Line::new(format!("replay of {REPLAYED} samples"), took.as_secs_f64(), "s", 2.0),
+        Line::new("  its peak resident memory", mib(peak), "MiB", None),
+    ])
+}
+
+/// Runs a command to its end. Returns how long it took and its peak resident memory in bytes.
+fn watch(command: &mut Command) -> Result<(Duration, u64)> {
     let began = Instant::now();
-    let mut replay = Command::new(binary()?)
-        .arg("replay")
-        .arg(trace.path())
-        .stdout(Stdio::null())
-        .spawn()?;
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     let mut peak = 0;
     let status = loop {
         // The high-water mark only rises: the last look before the end has nearly all of it.
-        peak = memory(replay.id(), "VmHWM").unwrap_or(peak);
-        if let Some(status) = replay.try_wait()? {
+        peak = memory(child.id(), "VmHWM").unwrap_or(peak);
+        if let Some(status) = child.try_wait()? {
             break status;
         }
         thread::sleep(Duration::from_millis(5));
     };
     let took = began.elapsed();
-    ensure!(status.success(), "t0rn-agent replay: {status}");
-    Ok([
-        Line::new(format!("replay of {REPLAYED} samples"), took.as_secs_f64(), "s", 2.0),
-        Line::new("  its peak resident memory", mib(peak), "MiB", None),
-    ])
+    ensure!(status.success(), "{command:?}: {status}");
+    Ok((took, peak))
 }
 
 /// Kills both containers in turn and takes Docker's own time stamps of each death and the next start.
