@@ -7,21 +7,19 @@
 mod certificate;
 mod conflict;
 mod gate;
+mod notes;
 mod plan;
 mod scrub;
 mod tree;
 mod verify;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
-use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -30,9 +28,10 @@ use tracing::{info, warn};
 
 use self::certificate::{BakedChain, Image, Stop};
 use self::gate::{Gate, Outlook};
+use self::notes::Notes;
 use crate::api;
 use crate::config::Config;
-use crate::docker::{self, Docker};
+use crate::docker::Docker;
 use crate::event::{Chain, Command, Container, Exit};
 use crate::machine::Phase;
 use crate::signature;
@@ -53,14 +52,6 @@ pub use self::verify::{Report, verify};
 const PROGRESS: Duration = Duration::from_secs(30);
 /// What stopping may take beyond the node's own time.
 const STOP_MARGIN: Duration = Duration::from_mins(2);
-/// Says that a bake began on this data: a node key there is the node's own.
-const BEGUN: &str = "begun";
-/// Says that the database was found damaged by a bake, and how.
-const DAMAGED: &str = "damaged";
-/// Says that a bake has read the node's log to its end.
-const ENDED: &str = "ended";
-/// A line of the node's log is looked at up to here, bytes.
-const LINE: usize = 64 << 10;
 /// Bit of `node_roles` that an authority has.
 const AUTHORITY: u64 = 4;
 
@@ -83,7 +74,8 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<Certificat
     let _lock = state::lock(&config.agent.state_dir)?;
     let derived = plan::derive(config)?;
     let docker = Docker::new(&derived).context("failed to set up the docker client")?;
-    begin(config, &docker).await?;
+    let notes = Notes::new(config);
+    begin(config, &notes, &docker).await?;
     for chain in Chain::ALL.iter().filter(|chain| !config.chains.contains_key(chain)) {
         warn!(
             "the {name} is neither watched nor certified: there is no [chains.{name}]",
@@ -120,14 +112,7 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<Certificat
     let (supervised, worked) = tokio::join!(supervised, work);
     // Whatever became of it: Docker's own policy may be about to start it once more.
     let stopped = docker.stop().await.context("the node may still run");
-    let damage = damage(&docker).await;
-    if let Ok(line) = &damage {
-        if let Some(line) = line {
-            note_damage(config, line)?;
-        }
-        let ended = plan::state_dir(config).join(ENDED);
-        state::replace_file(&ended, b"").with_context(|| format!("cannot write {}", ended.display()))?;
-    }
+    let damage = notes.read_log(&docker).await;
     // Damage says more than how the run ended, whose cure would be another start.
     if let Ok(Some(line)) = &damage {
         bail!("the node's log tells of a damaged database, so nothing is certified: {line}");
@@ -135,20 +120,19 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<Certificat
     supervised?;
     let snapshot = worked?;
     stopped?;
-    damage.context("cannot read the node's log")?;
+    damage?;
     // Before the certificate: after an error there is none.
     docker.discard().await.context("the node's container stays")?;
     let certificate = certify(config, snapshot).await?;
-    let dir = plan::state_dir(config);
-    if let Err(error) = fs::remove_dir_all(&dir) {
-        warn!(%error, dir = %dir.display(), "certified; what the bake noted stays, remove it");
+    if let Err(error) = notes.remove() {
+        warn!("certified; what the bake noted stays, remove it: {error:#}");
     }
     info!(at = %certificate.at, files = certificate.tree.files, bytes = certificate.tree.bytes, "certified");
     Ok(certificate)
 }
 
 /// Looks whether the host may be baked on, and takes back what an earlier bake certified.
-async fn begin(config: &Config, docker: &Docker) -> anyhow::Result<()> {
+async fn begin(config: &Config, notes: &Notes, docker: &Docker) -> anyhow::Result<()> {
     let others = docker.others_on_data().await?;
     ensure!(
         others.is_empty(),
@@ -159,90 +143,20 @@ async fn begin(config: &Config, docker: &Docker) -> anyhow::Result<()> {
     if let Container::Exited { .. } = docker.inspect().await?.container {
         // Its log is of another bake, and perhaps of other data. One that was killed has not read it: the verdict is noted
         // first, and counts as long as that data is there.
-        let line = damage(docker).await.context("cannot read the node's log")?;
-        if let Some(line) = line.filter(|_| is_unfinished(config)) {
-            note_damage(config, &line)?;
+        if notes.is_unfinished() {
+            notes.read_log(docker).await?;
         }
         docker.discard().await?;
     }
-    let (dir, data) = (plan::state_dir(config), config.data.path.clone());
+    let (notes, data) = (notes.clone(), config.data.path.clone());
     let prepare = move || {
-        let place = data.display().to_string();
+        let place = data.display();
         certificate::withdraw_half(&data).with_context(|| format!("cannot look at {place}"))?;
-        let resumed = fs::read_to_string(dir.join(BEGUN)).is_ok_and(|begun| begun == place);
-        let damaged = dir.join(DAMAGED);
-        if let Some(line) = fs::read_to_string(&damaged)
-            .ok()
-            .filter(|_| resumed && holds_chains(&data))
-        {
-            bail!(
-                "an earlier bake found the database in {place} damaged ({line}): remove what is in it, or restore good \
-                 data and remove {}; then bake again",
-                damaged.display()
-            );
-        }
-        scrub::before(&data, resumed)?;
-        state::make_dir(&dir)?;
-        state::replace_file(&dir.join(BEGUN), place.as_bytes())?;
-        // What the core knew of an earlier bake, its stop above all, is not for this one. What says that a bake began
-        // stays all the time: killed here, the next one goes on.
-        forget(&dir).with_context(|| format!("cannot empty {}", dir.display()))?;
+        scrub::before(&data, notes.resumed()?)?;
+        notes.begin()?;
         certificate::withdraw(&data).with_context(|| format!("cannot remove the old certificate in {place}"))
     };
     tokio::task::spawn_blocking(prepare).await?
-}
-
-/// Whether a bake began on the data and was ended before it could note anything of its end.
-fn is_unfinished(config: &Config) -> bool {
-    let dir = plan::state_dir(config);
-    dir.join(BEGUN).exists() && !dir.join(ENDED).exists()
-}
-
-fn holds_chains(data: &Path) -> bool {
-    fs::read_dir(data).is_ok_and(|mut found| found.next().is_some())
-}
-
-/// Removes all that is in the bake's own directory but the word that a bake began.
-fn forget(dir: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        if entry.file_name() == BEGUN {
-            continue;
-        }
-        if entry.file_type()?.is_dir() {
-            fs::remove_dir_all(entry.path())?;
-        } else {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    state::sync_dir(dir)
-}
-
-/// The first line of the container's log that tells of a damaged database, if there is one.
-async fn damage(docker: &Docker) -> Result<Option<String>, docker::Error> {
-    let mut log = pin!(docker.logs(u32::MAX, false));
-    let mut line = Vec::new();
-    while let Some(frame) = log.next().await {
-        for byte in frame? {
-            if byte == b'\n' {
-                let text = String::from_utf8_lossy(&line);
-                if signature::tells_of_damage(&text) {
-                    return Ok(Some(text.into_owned()));
-                }
-                line.clear();
-            } else if line.len() < LINE {
-                line.push(byte);
-            }
-        }
-    }
-    // The last words may lack their end.
-    let text = String::from_utf8_lossy(&line);
-    Ok(signature::tells_of_damage(&text).then(|| text.into_owned()))
-}
-
-fn note_damage(config: &Config, line: &str) -> anyhow::Result<()> {
-    let file = plan::state_dir(config).join(DAMAGED);
-    state::replace_file(&file, line.as_bytes()).with_context(|| format!("cannot write {}", file.display()))
 }
 
 /// Waits until the chains are in sync and that is believed. Returns what was known at that moment.

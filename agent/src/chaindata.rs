@@ -88,7 +88,8 @@ pub fn create<W: Write + Send>(
     };
     let head = Head {
         schema: format::SCHEMA,
-        at: Timestamp::now(),
+        // Whole seconds are of one length: what follows lies where it lay, and an upload goes on with it.
+        at: Timestamp::from_second(Timestamp::now().as_second())?,
         agent: env!("CARGO_PKG_VERSION").to_owned(),
         consistency,
         chains,

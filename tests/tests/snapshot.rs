@@ -130,6 +130,7 @@ fn a_file_is_verified_by_exit_code_and_restored_by_pipe() -> Result<()> {
         "{listed}"
     );
 
+    fs::remove_dir(to.data())?; // a host on which nothing ran yet
     let piped = to.command(&["snapshot", "restore", "-"])?;
     let mut shell = Command::new("sh");
     shell
@@ -210,20 +211,20 @@ fn an_upload_that_broke_off_sends_only_what_is_missing_and_is_restored_over_line
     from.objects = Some(objects.url.clone());
     to.objects = Some(objects.url.clone());
     objects.store().refuse_above = Some(2);
-    let failed = from.failed(&["create", "--to", "s3://bucket/chain.tar.zst"])?;
+    let failed = from.failed(&["create", "--to", "s3://bucket/a chain.tar.zst"])?;
     ensure!(failed.contains("UploadPart: 403"), "{failed}");
     ensure!(objects.store().sent == [1, 2] && objects.store().objects.is_empty());
 
     objects.store().refuse_above = None;
-    from.done(&["create", "--to", "s3://bucket/chain.tar.zst"])?;
+    from.done(&["create", "--to", "s3://bucket/a chain.tar.zst"])?;
     // The first has the time in it.
     ensure!(objects.store().sent == [1, 2, 1, 3, 4], "{:?}", objects.store().sent);
 
     objects.store().break_after = Some(9 << 20);
-    to.done(&["restore", "s3://bucket/chain.tar.zst"])?;
+    to.done(&["restore", "s3://bucket/a chain.tar.zst"])?;
     ensure!(objects.store().reads.len() >= 4, "{:?}", objects.store().reads);
     ensure!(to.database()? == from.database()?);
-    let url = format!("{}/bucket/chain.tar.zst", objects.url);
+    let url = format!("{}/bucket/a%20chain.tar.zst", objects.url);
     ensure!(to.done(&["verify", &url])?.contains("ok"));
     Ok(())
 }

@@ -32,8 +32,7 @@ const WAITING: usize = 8;
 /// A snapshot behind `http:`, `https:` or `s3:`.
 #[derive(Debug)]
 pub struct Remote {
-    url: Url,
-    imds: String,
+    from: From,
     /// Does what does not block, while the readers block.
     runtime: Handle,
 }
@@ -42,15 +41,18 @@ impl Remote {
     /// `imds` is where an instance learns its region and credentials, which only `s3:` needs. To be called, and used, while a
     /// runtime is at work.
     pub fn new(url: &str, imds: &str) -> anyhow::Result<Self> {
-        let url = Url::parse(url).with_context(|| format!("{url} is no URL"))?;
-        if !["http", "https", "s3"].contains(&url.scheme()) || url.host_str().is_none() {
-            bail!("{url}: give an address that begins with https://, http:// or s3://");
-        }
-        Ok(Self {
-            url,
-            imds: imds.to_owned(),
-            runtime: Handle::current(),
-        })
+        let from = if let Some((bucket, key)) = s3(url)? {
+            let (bucket, key, imds) = (bucket.to_owned(), key.to_owned(), imds.to_owned());
+            From::S3 { bucket, key, imds }
+        } else {
+            let url = Url::parse(url).with_context(|| format!("{url} is no URL"))?;
+            if !["http", "https"].contains(&url.scheme()) || url.host_str().is_none() {
+                bail!("{url}: give an address that begins with https://, http:// or s3://");
+            }
+            From::Web(url)
+        };
+        let runtime = Handle::current();
+        Ok(Self { from, runtime })
     }
 
     /// Whether these words name something remote.
@@ -61,17 +63,22 @@ impl Remote {
 
 impl Source for Remote {
     fn name(&self) -> String {
-        let mut url = self.url.clone();
-        // It may be a secret.
-        let _ = url.set_password(None);
-        url.set_query(None);
-        url.to_string()
+        match &self.from {
+            From::S3 { bucket, key, .. } => format!("s3://{bucket}/{key}"),
+            From::Web(url) => {
+                let mut url = url.clone();
+                // It may be a secret.
+                let _ = url.set_password(None);
+                url.set_query(None);
+                url.to_string()
+            }
+        }
     }
 
     fn open(&self, at: u64) -> io::Result<Box<dyn Read + Send>> {
         let (pieces, reader) = mpsc::channel(WAITING);
         let mut pump = Pump {
-            from: From::new(&self.url, &self.imds),
+            from: self.from.clone(),
             at,
             tag: None,
         };
@@ -89,22 +96,20 @@ impl Source for Remote {
 }
 
 /// What is asked.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum From {
     Web(Url),
     S3 { bucket: String, key: String, imds: String },
 }
 
-impl From {
-    fn new(url: &Url, imds: &str) -> Self {
-        if url.scheme() != "s3" {
-            return Self::Web(url.clone());
-        }
-        Self::S3 {
-            bucket: url.host_str().unwrap_or_default().to_owned(),
-            key: url.path().trim_start_matches('/').to_owned(),
-            imds: imds.to_owned(),
-        }
+/// Bucket and key of `s3://BUCKET/KEY`, as they are: a key may have spaces and percent signs. `None` for other places.
+pub(super) fn s3(words: &str) -> anyhow::Result<Option<(&str, &str)>> {
+    let Some(place) = words.strip_prefix("s3://") else {
+        return Ok(None);
+    };
+    match place.split_once('/') {
+        Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => Ok(Some((bucket, key))),
+        _ => bail!("{words}: give s3://BUCKET/KEY"),
     }
 }
 

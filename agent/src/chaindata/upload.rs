@@ -8,9 +8,9 @@ use anyhow::Context as _;
 use axum::body::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
-use url::Url;
 
 use super::format::sha256;
+use super::remote::s3;
 use crate::ec2::{Bucket, NoObject};
 use crate::state;
 
@@ -46,11 +46,8 @@ impl Upload {
     /// Begins an upload to `s3://BUCKET/KEY`, or goes on with one that was interrupted. `bytes` is about how much will
     /// come; what was sent is noted in `state_dir`.
     pub async fn open(to: &str, imds: &str, bytes: u64, state_dir: &Path) -> anyhow::Result<Self> {
-        let url = Url::parse(to).with_context(|| format!("{to} is no URL"))?;
-        let key = url.path().trim_start_matches('/').to_owned();
-        let bucket = url.host_str().filter(|_| url.scheme() == "s3" && !key.is_empty());
-        let bucket = bucket.with_context(|| format!("{to}: give s3://BUCKET/KEY"))?;
-        let bucket = Bucket::open(bucket, imds).await?;
+        let (bucket, key) = s3(to)?.with_context(|| format!("{to}: give s3://BUCKET/KEY"))?;
+        let (bucket, key) = (Bucket::open(bucket, imds).await?, key.to_owned());
         let part = usize::try_from((bytes / MOST).max(SMALLEST))?;
         let file = state_dir.join(NOTE);
         let known = fs::read(&file)

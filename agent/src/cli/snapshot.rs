@@ -13,6 +13,7 @@ use super::{Cli, print};
 use crate::chaindata::{
     self, Consistency, Created, Manifest, Options, PublicKey, Refused, Remote, SecretKey, Source, Upload,
 };
+use crate::docker::Docker;
 
 pub(super) const EXAMPLES: &str = "\
 Needs root. A snapshot is a .tar.zst that any zstd and tar read, with a digest for each chunk. Keys are never in it.
@@ -198,6 +199,10 @@ impl Cli {
         out: &mut dyn Write,
     ) -> anyhow::Result<()> {
         let config = self.load_for_agent()?;
+        if !config.data.path.exists() {
+            // A host on which nothing ran yet: made as for a first start.
+            Docker::new(&config)?.prepare_paths().await?;
+        }
         let _alone = chaindata::claim(&config.data.path)?;
         let told = chaindata::ask(&config).await;
         let data = config.data.path.clone();
