@@ -160,18 +160,23 @@ impl Ec2 {
                 found.map_or((404, String::new()), |text| (200, text))
             }
         };
-        let ttl = "x-aws-ec2-metadata-token-ttl-seconds: 21600\r\n";
-        let length = body.len();
-        write!(
-            stream,
-            "HTTP/1.1 {status} x\r\n{ttl}content-length: {length}\r\n\r\n{body}"
-        )?;
+        reply(stream, status, &body)?;
         Ok(true)
     }
 }
 
+/// What both the metadata service and an API answer.
+pub(crate) fn reply(mut stream: &TcpStream, status: u16, body: &str) -> io::Result<()> {
+    let ttl = "x-aws-ec2-metadata-token-ttl-seconds: 21600\r\n";
+    let length = body.len();
+    write!(
+        stream,
+        "HTTP/1.1 {status} x\r\n{ttl}content-length: {length}\r\n\r\n{body}"
+    )
+}
+
 /// The value of a field of a form, as it is written.
-fn field<'f>(form: &'f str, name: &str) -> Option<&'f str> {
+pub(crate) fn field<'f>(form: &'f str, name: &str) -> Option<&'f str> {
     form.split('&')
         .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
 }

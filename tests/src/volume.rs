@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::ec2::{field, reply};
 use crate::sim::http::read_request;
 use crate::wait;
 
@@ -224,10 +225,7 @@ impl Server {
         };
         let (status, body) = match request.method.as_str() {
             "PUT" => (200, "a-token".to_owned()),
-            "POST" => {
-                let action = request.body.split('&').find_map(|pair| pair.strip_prefix("Action="));
-                self.call(action.unwrap_or_default())
-            }
+            "POST" => self.call(field(&request.body, "Action").unwrap_or_default()),
             _ => match request.path.trim_start_matches("/latest/meta-data/") {
                 "instance-id" => (200, self.id.clone()),
                 "placement/region" => (200, "eu-central-1".to_owned()),
@@ -241,12 +239,7 @@ impl Server {
                 _ => self.document(&request.path),
             },
         };
-        let ttl = "x-aws-ec2-metadata-token-ttl-seconds: 21600\r\n";
-        let length = body.len();
-        write!(
-            stream,
-            "HTTP/1.1 {status} x\r\n{ttl}content-length: {length}\r\n\r\n{body}"
-        )?;
+        reply(stream, status, &body)?;
         Ok(true)
     }
 
