@@ -92,16 +92,20 @@ impl Machine {
             self.state.echo_until = Some(self.state.now + self.policy.stop_timeout + STOP_MARGIN);
             self.state.restart_owed = *action == Action::Restart { cause: Cause::Operator };
         }
+        if kind == Failure::Cancelled {
+            // It was given up for what comes now.
+            if matches!(action, Action::Start { .. }) {
+                // Docker may carry it out all the same: a stop finds out.
+                (self.state.seen, self.state.parked) = (Seen::Exited, false);
+            }
+            return;
+        }
         let fence = self.fence();
         let leaves = self.leaves(now) || fence.is_some();
         let leaving = matches!(action, Action::StopWithin { .. })
             || matches!(action, Action::Stop { cause } if Some(*cause) == fence);
-        if leaves && (!leaving || kind == Failure::Cancelled) {
-            // It was given up for what comes now.
-            if matches!(action, Action::Start { .. }) && kind == Failure::Cancelled {
-                // Docker may carry it out all the same: the stop finds out.
-                (self.state.seen, self.state.parked) = (Seen::Exited, false);
-            }
+        if leaves && !leaving {
+            // What comes now is no second attempt.
             return;
         }
         self.state.last_failure = Some((kind, error));

@@ -1,7 +1,7 @@
 //! The operator wins, in every state.
 
 use super::rig::*;
-use crate::event::{Command, Container, Event, Failure, HostFacts, ScrapeError};
+use crate::event::{Command, Container, Event, Exit, Failure, HostFacts, ScrapeError};
 use crate::machine::{Action, Cause, Health, Phase};
 
 const RESTART: fn() -> Command = || Command::Restart {
@@ -73,7 +73,7 @@ fn stop_means_stopped_until_start() {
     rig.agent_dies(HOUR);
     rig.event(Event::Container(Container::Exited {
         at: None,
-        exit: crate::event::Exit::default(),
+        exit: Exit::default(),
         spec_matches: true,
     }));
     rig.run(24 * HOUR);
@@ -120,6 +120,33 @@ fn stop_waits_for_the_action_under_way_and_then_wins() {
     rig.run = rig.wall();
     rig.done(running(rig.run));
     assert_eq!(rig.deeds(), [start(Cause::Exited), stop_by_operator()]);
+}
+
+#[test]
+fn stop_wins_over_a_start_that_gives_way_although_docker_carries_it_out() {
+    let mut rig = Rig::synced();
+    rig.command(Command::Stop);
+    rig.obeys = false;
+    rig.command(Command::Start);
+    rig.command(Command::Stop);
+    rig.fails(Failure::Cancelled);
+    assert_eq!(
+        rig.deeds(),
+        [stop_by_operator(), start(Cause::Operator), stop_by_operator()]
+    );
+    rig.runs_anew();
+    rig.done(Container::Exited {
+        at: Some(rig.wall()),
+        exit: Exit::default(),
+        spec_matches: true,
+    });
+    rig.run(HOUR);
+    assert_eq!(rig.deeds().len(), 3);
+    rig.expect(Phase::Stopped, Health::Critical);
+    assert!(
+        rig.wrong().iter().all(|cause| *cause != Cause::ActionFailed),
+        "nothing failed"
+    );
 }
 
 #[test]
