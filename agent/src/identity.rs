@@ -202,10 +202,16 @@ impl Keeper {
     }
 
     async fn step_volume(&mut self, volume: &str, found: Local, wanted: Wanted) -> Step {
-        let mounted = found.mounted.as_ref();
-        let in_place = mounted.is_some() && mounted.map(|m| m.number) == found.device.as_ref().map(|d| d.number);
-        if self.held && !in_place {
-            self.here = None;
+        let misplaced = self.misplaced(volume, &found);
+        match &misplaced {
+            None if found.mounted.is_some_and(|mounted| mounted.read_only) => return self.read_only(),
+            // Under a collator that runs, what this host itself sees is enough, whatever the API says or does not say.
+            Some(why) if !wanted.down => {
+                self.here = None;
+                return self.absent(why);
+            }
+            Some(_) if self.held => self.here = None,
+            _ => {}
         }
         let fresh = self.here.is_some_and(|at| at.elapsed() < ASK);
         if !fresh {
@@ -230,25 +236,29 @@ impl Keeper {
             Ok(instance) => instance,
             Err(why) => return told(Holding::Unknown, why),
         };
-        match (found.device, found.mounted) {
-            (None, _) => self.absent(format!("{volume} is attached and its device is not to be seen (lsblk)")),
-            (Some(device), None) => self.mount(&device, wanted).await,
-            (Some(device), Some(mounted)) if mounted.number == device.number => {
-                self.lease(&instance, mounted.read_only, found.lease, Claim::Exclusive)
-            }
-            (Some(device), Some(_)) => {
-                let why = format!(
-                    "{} is not {}: unmount it",
-                    self.setup.mount.display(),
-                    device.path.display()
-                );
-                if self.tidy_stale(wanted).await {
-                    Step::Again
-                } else {
-                    self.absent(why)
-                }
-            }
+        match (found.device, found.mounted, misplaced) {
+            (_, Some(mounted), None) => self.lease(&instance, mounted.read_only, found.lease, Claim::Exclusive),
+            (Some(device), None, _) => self.mount(&device).await,
+            (Some(_), Some(_), Some(_)) if self.tidy_stale(wanted).await => Step::Again,
+            (_, _, why) => self.absent(why.unwrap_or_default()),
         }
+    }
+
+    /// Why what is mounted is not the volume, by what this host sees.
+    fn misplaced(&self, volume: &str, found: &Local) -> Option<String> {
+        let mount = self.setup.mount.display();
+        match (&found.device, found.mounted) {
+            (Some(device), Some(mounted)) if mounted.number == device.number => None,
+            (None, _) => Some(format!("the device of {volume} is not to be seen (lsblk)")),
+            (Some(device), None) => Some(format!("{} is not mounted at {mount}", device.path.display())),
+            (Some(device), Some(_)) => Some(format!("{mount} is not {}: unmount it", device.path.display())),
+        }
+    }
+
+    fn read_only(&self) -> Step {
+        let mount = self.setup.mount.display();
+        let why = format!("{mount} is read-only: look at dmesg, then mount it anew");
+        told(Holding::ReadOnly, why)
     }
 
     fn step_mount(&mut self, found: Local) -> Step {
@@ -265,10 +275,7 @@ impl Keeper {
     fn lease(&mut self, holder: &str, read_only: bool, found: Option<Lease>, claim: Claim) -> Step {
         let mount = self.setup.mount.display().to_string();
         if read_only {
-            return told(
-                Holding::ReadOnly,
-                format!("{mount} is read-only: look at dmesg, then mount it anew"),
-            );
+            return self.read_only();
         }
         let mine = match Lease::of(holder) {
             Ok(mine) => mine,
@@ -318,10 +325,7 @@ impl Keeper {
         }
     }
 
-    async fn mount(&mut self, device: &Device, wanted: Wanted) -> Step {
-        if !wanted.down {
-            return self.absent(format!("{} is not mounted", device.path.display()));
-        }
+    async fn mount(&mut self, device: &Device) -> Step {
         match self.hands.mount(device, &self.setup.mount).await {
             Ok(true) => Step::Again,
             Ok(false) => self.absent(format!("{} is being mounted", device.path.display())),

@@ -187,6 +187,14 @@ impl Volume {
         run(Command::new("mount").args(["-o", "remount,ro"]).arg(&instance.mount)).map(drop)
     }
 
+    /// Takes the mount away under whoever uses it.
+    ///
+    /// # Errors
+    /// It is not mounted there.
+    pub fn unmount(&self, instance: &Instance) -> Result<()> {
+        run(Command::new("umount").arg("--lazy").arg(&instance.mount)).map(drop)
+    }
+
     /// Lets it be written to again.
     ///
     /// # Errors

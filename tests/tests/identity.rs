@@ -143,8 +143,7 @@ fn a_volume_that_vanishes_or_becomes_read_only_stops_the_collator_and_says_so() 
     agent
         .stays(&run, Duration::from_secs(25))
         .context("an API that does not answer stopped it")?;
-    volume.set_out_of_order(false);
-
+    // What the host itself sees is enough, and the API is still out of order.
     volume.make_read_only(&place)?;
     let code = agent.wait_down(SOON)?;
     ensure!(code == 0, "it exited with {code}");
@@ -154,8 +153,19 @@ fn a_volume_that_vanishes_or_becomes_read_only_stops_the_collator_and_says_so() 
         "{status}"
     );
 
+    volume.set_out_of_order(false);
     wait::until("the volume to be remounted", SOON, || volume.make_writable(&place))?;
-    agent.wait_other_run(&run, SOON)?;
+    agent.wait_other_run(&run, LATER)?;
+    let run = agent.run_id()?;
+
+    // Also for an agent that was away when it happened.
+    volume.set_out_of_order(true);
+    agent.kill()?;
+    volume.unmount(&place)?;
+    agent.start()?;
+    agent.wait_down(SOON)?;
+    volume.set_out_of_order(false);
+    agent.wait_other_run(&run, LATER)?;
     let run = agent.run_id()?;
     volume.take_away();
     agent.wait_down(SOON)?;

@@ -174,5 +174,9 @@ fn render(keys: &keys::Keys) -> String {
         Some(id) => writeln!(text, "node  {id}"),
         None => writeln!(text, "no node key"),
     };
+    for path in &keys.exposed {
+        let shown = path.display();
+        let _ = writeln!(text, "{shown}: others may read it; t0rn-agent identity init closes it");
+    }
     text
 }

@@ -2,12 +2,13 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{Ed25519KeyPair, KeyPair};
+use rustix::fs::OFlags;
 use serde::Serialize;
 
 use crate::config::User;
@@ -25,6 +26,8 @@ pub(crate) struct Keys {
     pub(crate) session: Vec<SessionKey>,
     /// Of the node key; `None` when there is none that can be used.
     pub(crate) peer_id: Option<String>,
+    /// What others than its owner may read.
+    pub(crate) exposed: Vec<PathBuf>,
 }
 
 /// The public half of a key in a keystore.
@@ -58,15 +61,13 @@ impl SessionKey {
 
 /// Looks at what is below `mount`. Fails when that cannot be read.
 pub(crate) fn look(mount: &Path) -> io::Result<Keys> {
-    let mut session = Vec::new();
-    match fs::read_dir(mount.join(KEYSTORE)) {
-        Ok(files) => {
-            for file in files {
-                session.extend(SessionKey::parse(&file?.file_name().to_string_lossy()));
-            }
+    let (mut session, mut exposed) = (Vec::new(), Vec::new());
+    for path in secrets(mount)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        session.extend(SessionKey::parse(&name));
+        if is_exposed(&fs::symlink_metadata(&path)?) {
+            exposed.push(path);
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
     }
     session.sort();
     let peer_id = match read(&mount.join(NODE_KEY)) {
@@ -74,11 +75,46 @@ pub(crate) fn look(mount: &Path) -> io::Result<Keys> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
-    Ok(Keys { session, peer_id })
+    Ok(Keys {
+        session,
+        peer_id,
+        exposed,
+    })
 }
 
-/// Makes what is missing: an empty keystore, and a node key. Never replaces one.
+/// The keystore, what lies in it, and the node key, as far as they are there. Fails when one is a link: what it leads to
+/// may lie off the volume.
+fn secrets(mount: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let keystore = mount.join(KEYSTORE);
+    for path in [&keystore, &mount.join(NODE_KEY)] {
+        match fs::symlink_metadata(path) {
+            Ok(meta) if meta.is_symlink() => {
+                let words = format!("{} is a link: move the keys themselves onto the volume", path.display());
+                return Err(io::Error::other(words));
+            }
+            Ok(_) => found.push(path.clone()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if found.contains(&keystore) {
+        for file in fs::read_dir(&keystore)? {
+            found.push(file?.path());
+        }
+    }
+    Ok(found)
+}
+
+fn is_exposed(meta: &fs::Metadata) -> bool {
+    !meta.is_symlink() && meta.mode() & 0o077 != 0
+}
+
+/// Makes what is missing: an empty keystore, and a node key. Never replaces one; what is there is closed to others.
 pub(crate) fn init(mount: &Path, owner: Option<User>) -> anyhow::Result<()> {
+    for path in secrets(mount)? {
+        close(&path, owner).with_context(|| format!("{} cannot be closed to others", path.display()))?;
+    }
     folder(&mount.join(KEYSTORE), owner)?;
     let file = mount.join(NODE_KEY);
     if !file.exists() {
@@ -95,6 +131,7 @@ pub(crate) fn init(mount: &Path, owner: Option<User>) -> anyhow::Result<()> {
 /// Copies a keystore's keys. Files of the same content are left alone. Fails before anything is written when a name is
 /// no key's, or another key lies there already.
 pub(crate) fn import_keystore(mount: &Path, from: &Path, owner: Option<User>) -> anyhow::Result<usize> {
+    secrets(mount)?;
     let to = mount.join(KEYSTORE);
     let mut keys = Vec::new();
     for entry in fs::read_dir(from).with_context(|| format!("{} cannot be read", from.display()))? {
@@ -133,6 +170,7 @@ pub(crate) fn import_node_key(mount: &Path, from: &Path, owner: Option<User>) ->
             from.display()
         );
     };
+    secrets(mount)?;
     let file = mount.join(NODE_KEY);
     match read(&file) {
         Ok(there) => {
@@ -180,13 +218,29 @@ fn put(path: &Path, bytes: &[u8], owner: Option<User>) -> anyhow::Result<()> {
     write().with_context(|| format!("{} cannot be written", path.display()))
 }
 
+fn close(path: &Path, owner: Option<User>) -> io::Result<()> {
+    let meta = fs::symlink_metadata(path)?;
+    if is_exposed(&meta) {
+        fs::set_permissions(path, fs::Permissions::from_mode(meta.mode() & 0o700))?;
+    }
+    own(path, owner)
+}
+
 fn own(path: &Path, owner: Option<User>) -> io::Result<()> {
     owner.map_or(Ok(()), |user| chown(path, Some(user.uid), Some(user.gid)))
 }
 
+/// Fails on what no key file is: a link, a pipe, or more than a key.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    let meta = file.metadata()?;
+    if !meta.is_file() || meta.len() > LARGEST {
+        return Err(io::Error::other("it is no key file: a regular one of at most 4 KiB"));
+    }
     let mut bytes = Vec::new();
-    File::open(path)?.take(LARGEST).read_to_end(&mut bytes)?;
+    file.take(LARGEST).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -230,7 +284,7 @@ fn base58(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::symlink;
 
     use super::*;
 
@@ -263,6 +317,47 @@ mod tests {
         let error = format!("{:#}", import_node_key(dir.path(), &other, None).unwrap_err());
         assert!(error.contains("another key"), "{error}");
         assert_eq!(look(dir.path()).unwrap(), keys);
+    }
+
+    #[test]
+    fn what_others_may_read_is_told_and_closed() {
+        let dir = tempfile::tempdir().unwrap();
+        init(dir.path(), None).unwrap();
+        let (keystore, key) = (dir.path().join(KEYSTORE), dir.path().join(NODE_KEY));
+        let session = keystore.join(format!("61757261{}", "ab".repeat(32)));
+        fs::write(&session, "words").unwrap();
+        for path in [&keystore, &key, &session] {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        assert_eq!(
+            look(dir.path()).unwrap().exposed,
+            [keystore.clone(), key.clone(), session.clone()]
+        );
+        init(dir.path(), None).unwrap();
+        assert_eq!(look(dir.path()).unwrap().exposed, [] as [PathBuf; 0]);
+        assert_eq!([&keystore, &key].map(|path| mode(path)), [0o700, 0o700]);
+    }
+
+    #[test]
+    fn a_link_a_pipe_or_a_large_file_is_no_key_and_nothing_is_put_off_the_volume() {
+        let (dir, from) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let name = format!("61757261{}", "ab".repeat(32));
+        let source = from.path().join(&name);
+        rustix::fs::mkfifoat(rustix::fs::CWD, &source, rustix::fs::Mode::RUSR).unwrap();
+        let failed = |what: &str| {
+            let error = format!("{:#}", import_keystore(dir.path(), from.path(), None).unwrap_err());
+            assert!(error.contains(what), "{error}");
+        };
+        failed("no key file");
+        fs::remove_file(&source).unwrap();
+        fs::write(&source, [b'x'; 5000]).unwrap();
+        failed("no key file");
+        fs::write(&source, "words").unwrap();
+        let off = tempfile::tempdir().unwrap();
+        symlink(off.path(), dir.path().join(KEYSTORE)).unwrap();
+        failed("is a link");
+        assert!(init(dir.path(), None).is_err() && look(dir.path()).is_err());
+        assert_eq!(fs::read_dir(off.path()).unwrap().count(), 0);
     }
 
     #[test]
