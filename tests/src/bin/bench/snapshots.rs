@@ -42,6 +42,7 @@ pub(super) fn measure() -> Result<[Line; 6]> {
         restored[1].push(took.as_secs_f64());
         for name in ["own", "theirs"] {
             fs::remove_dir_all(place.join(name))?;
+            fs::remove_file(place.join(format!("{name}.tar.zst")))?;
         }
     }
     let [create, tar] = created.map(median);
