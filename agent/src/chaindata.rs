@@ -86,10 +86,12 @@ pub fn create<W: Write + Send>(
             (moment.items.clone(), count, sum)
         }
     };
+    let now = Timestamp::now();
     let head = Head {
         schema: format::SCHEMA,
-        // Whole seconds are of one length: what follows lies where it lay, and an upload goes on with it.
-        at: Timestamp::from_second(Timestamp::now().as_second())?,
+        // Both are of one length: what follows lies where it lay, and an upload goes on with it.
+        id: format!("{:016x}", now.as_nanosecond()),
+        at: Timestamp::from_second(now.as_second())?,
         agent: env!("CARGO_PKG_VERSION").to_owned(),
         consistency,
         chains,

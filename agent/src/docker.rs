@@ -181,9 +181,14 @@ impl Docker {
     }
 
     fn spec(&self) -> Arc<Spec> {
+        self.choice().now()
+    }
+
+    /// With the keys or without, as is wanted now.
+    fn choice(&self) -> &Choice {
         let keyless = self.shared.keyless.as_ref();
         let keyless = keyless.filter(|_| self.shared.without_keys.load(Ordering::SeqCst));
-        keyless.unwrap_or(&self.shared.collator).now()
+        keyless.unwrap_or(&self.shared.collator)
     }
 
     fn limits(&self) -> &Limits {

@@ -131,7 +131,7 @@ pub(crate) async fn supervise(
             () = manager.due() => { manager.alive(supervisor.published.borrow().status.answer()); None }
             Some(notice) = notices.next() => Some(supervisor.on_notice(notice)),
             finished = supervisor.executor.finished() => Some(supervisor.on_finished(finished).await),
-            Some(request) = requests.recv() => { supervisor.look_for_restore().await; supervisor.on_request(request) }
+            Some(request) = requests.recv() => { supervisor.take_stock().await; supervisor.on_request(request) }
             news = supervisor.ec2.next() => supervisor.ec2.event(news, &supervisor.machine),
             news = supervisor.fence.next() => supervisor.on_identity(news),
             Some(found) = looks.recv() => supervisor.on_look(found),

@@ -30,6 +30,20 @@ fn a_minute_without_docker_restarts_nothing() -> Result<()> {
 }
 
 #[test]
+fn what_a_killed_engine_stops_when_it_is_back_is_started_again() -> Result<()> {
+    let engine = Engine::private(false)?;
+    let agent = Agent::running(&engine, "orphaned", &[])?;
+    let run = agent.run_id()?;
+    engine.kill()?;
+    agent.wait_phase("docker_unreachable", SOON)?;
+    engine.start()?;
+    agent.wait_other_run(&run, SOON)?;
+    agent.wait_watched()?;
+    ensure!(agent.status()?["collator"]["restarts"]["health"] == 0);
+    Ok(())
+}
+
+#[test]
 fn a_restarted_engine_s_collator_is_adopted() -> Result<()> {
     let engine = Engine::private(false)?;
     let agent = Agent::running(&engine, "restarted", &[])?;

@@ -40,6 +40,8 @@ named! {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
     pub schema: u32,
+    /// Tells it from every other.
+    pub id: String,
     pub at: Timestamp,
     /// Version of the agent that made it.
     pub agent: String,

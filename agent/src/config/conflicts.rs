@@ -11,6 +11,7 @@ use super::{Config, NotifyFormat, Port};
 pub(super) fn find(document: &mut Document, config: &Config) {
     windows(document, config);
     paths(document, config);
+    identity(document, config);
     ports(document, config);
     notify(document, config);
     let mut urls = config.chains.values().map(|exporter| &exporter.metrics);
@@ -87,6 +88,32 @@ fn paths(
             let key = format!("mounts[{i}].target");
             document.conflict(&[&key], Invalid::new(found, "give every mount a target of its own"));
         }
+    }
+}
+
+fn identity(
+    document: &mut Document,
+    Config {
+        identity, data, ec2, ..
+    }: &Config,
+) {
+    if !identity.required {
+        return;
+    }
+    let (mount, path) = (&identity.mount, &data.path);
+    if mount.starts_with(path) || path.starts_with(mount) {
+        let found = format!(
+            "identity.mount {} and data.path {} lie in each other",
+            mount.display(),
+            path.display()
+        );
+        let remedy = "give the keys a volume of their own: chain data is copied, replaced and thrown away";
+        document.conflict(&["identity.mount", "data.path"], Invalid::new(found, remedy));
+    }
+    if identity.volume.is_some() && ec2.enabled == Some(false) {
+        let found = "identity.volume is an EBS volume, and ec2.enabled is false";
+        let remedy = "enable ec2, or leave the volume away where somebody else mounts it";
+        document.conflict(&["identity.volume", "ec2.enabled"], Invalid::new(found, remedy));
     }
 }
 

@@ -219,7 +219,7 @@ impl Docker {
 
     /// The same engine, asked for another image.
     fn with_reference(&self, reference: &str) -> Result<Self, Error> {
-        let collator = self.shared.collator.configured.with_image(reference, None)?;
+        let collator = self.choice().configured.with_image(reference, None)?;
         let api = self.shared.api.load(Ordering::Relaxed);
         Ok(Self {
             shared: Arc::new(Shared::new(&self.shared.socket, collator, api)),

@@ -5,6 +5,7 @@
 //! look at the container itself, and while the stream is silent the engine is asked whether it is there.
 
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -73,6 +74,8 @@ impl Docker {
             from: since.map(|ms| ms.saturating_mul(1_000_000)),
             wait: Duration::ZERO,
             outage: false,
+            gone: None,
+            away: None,
             ping: Instant::now(),
             connected: None,
             run: Run::default(),
@@ -93,6 +96,10 @@ struct Watch {
     /// Before the next connection.
     wait: Duration,
     outage: bool,
+    /// Since when there has been no engine to connect to, Docker's wall clock in Unix milliseconds.
+    gone: Option<i64>,
+    /// When that was, the last time.
+    away: Option<RangeInclusive<i64>>,
     /// When the engine is asked next whether it is there.
     ping: Instant,
     /// Since when this connection, or the one before it, has held.
@@ -108,6 +115,9 @@ impl Watch {
             }
             if let Err(error) = self.advance().await {
                 self.events = None;
+                if matches!(error, Error::Unreachable { hangs: false, .. }) {
+                    self.gone.get_or_insert_with(|| Timestamp::now().as_millisecond());
+                }
                 if !self.outage {
                     self.outage = true;
                     self.notices.push_back(Notice::Unreachable {
@@ -147,6 +157,9 @@ impl Watch {
         }
         self.wait = (self.wait * 2).clamp(BACKOFF_FIRST, BACKOFF_CAP);
         let api = self.docker.version().await?;
+        if let Some(gone) = self.gone.take() {
+            self.away = Some(gone..=Timestamp::now().as_millisecond());
+        }
         // The clock may have stepped back; events from the future would never come.
         let now = i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
         let from = self.from.map_or(now, |from| from.min(now));
@@ -198,6 +211,9 @@ impl Watch {
         let nanos = event.time_nano;
         match translate(&self.docker.spec(), event) {
             None => {}
+            // An engine that was killed stops what outlived it when it is back. Nobody else can have asked it then.
+            Some(News::Tell(Container::Signalled { at: Some(at), .. } | Container::Stopped { at: Some(at) }))
+                if self.away.as_ref().is_some_and(|away| away.contains(&at)) => {}
             Some(News::Tell(container)) => self.notices.push_back(Notice::Container(container)),
             Some(News::Oom { at }) => self.run.out_of_memory(at),
             Some(News::Died(death)) => {

@@ -141,7 +141,7 @@ impl Rounds {
             let kind = self.imds.get(LIFE_CYCLE).await.ok();
             self.spot = kind.map(|kind| kind.as_deref() != Some("on-demand"));
         }
-        let mut trouble = None;
+        let (mut trouble, mut strange) = (None, None);
         for source in Source::ALL {
             let urgent = match source {
                 Source::Spot => self.spot != Some(false),
@@ -153,15 +153,22 @@ impl Rounds {
             }
             match self.look_at(source).await {
                 // What is graver waits for no other document.
-                Ok(()) => self.tell(true).await,
+                Ok(true) => self.tell(true).await,
+                Ok(false) => strange = Some(source),
                 Err(unknown) => trouble = Some(unknown),
             }
         }
         self.tell(false).await;
-        if self.troubled != trouble.is_some() {
-            self.troubled = trouble.is_some();
+        let unseen = trouble.is_some() || strange.is_some();
+        if self.troubled != unseen {
+            self.troubled = unseen;
             if let Some(why) = &trouble {
                 warn!(%why, "notices of EC2 cannot be seen at the moment");
+            } else if let Some(source) = strange {
+                warn!(
+                    document = source.path(),
+                    "a notice of EC2 is not what it should be, and cannot be read"
+                );
             } else {
                 info!("notices of EC2 can be seen again");
             }
@@ -169,22 +176,25 @@ impl Rounds {
         trouble.map_or(Ok(()), Err)
     }
 
-    async fn look_at(&mut self, source: Source) -> Result<(), Unknown> {
+    /// False for a document that nobody understands: that is no reason to look at the others less often.
+    async fn look_at(&mut self, source: Source) -> Result<bool, Unknown> {
         let found = self.imds.get(source.path()).await?;
         if source == Source::Lifecycle {
             self.grouped = found.is_some();
         }
         let foreseen = match found {
             None => Vec::new(),
-            Some(text) => source
-                .read(&text)
-                .ok_or_else(|| Unknown::Trouble(format!("{} is not what it should be", source.path())))?,
+            Some(text) => match source.read(&text) {
+                Some(foreseen) => foreseen,
+                None => return Ok(false),
+            },
         };
         self.board.note(source, foreseen);
-        Ok(())
+        Ok(true)
     }
 
-    /// Tells what is announced, when that is new, or only when it is `graver`; that nothing is, once everything was seen.
+    /// Tells what is announced, when that is new, or only when it is `graver`; that nothing is, once everything was seen, or
+    /// what was told is gone.
     async fn tell(&mut self, graver: bool) {
         let now = Timestamp::now();
         let gravest = self.board.gravest(now);
@@ -193,7 +203,8 @@ impl Rounds {
             Some(told) if graver => kind(gravest) > kind(told),
             told => told != Some(gravest),
         };
-        if untold && (gravest.is_some() || self.board.is_complete()) {
+        let gone = matches!(self.told, Some(Some(_)));
+        if untold && (gravest.is_some() || gone || self.board.is_complete()) {
             self.told = Some(gravest);
             let news = News::Notice(gravest.map(|gravest| notice(gravest, now)));
             // Nobody to tell when the agent stops.

@@ -259,6 +259,12 @@ impl Machine {
         !before_this_run && self.state.ours_until.is_none_or(|until| at > until)
     }
 
+    /// Whether an action of ours is bringing it down.
+    pub(super) fn is_stopping(&self) -> bool {
+        let action = self.state.in_flight.as_ref();
+        action.is_some_and(|action| !matches!(action, Action::Start { .. } | Action::Restart { .. }))
+    }
+
     fn is_starting(&self) -> bool {
         matches!(self.state.in_flight, Some(Action::Start { .. }))
     }

@@ -75,7 +75,8 @@ impl Machine {
     }
 
     fn start_cause(&self) -> Cause {
-        match self.state.down_by {
+        // A full node comes in the place of one that was stopped for its keys.
+        match self.state.down_by.or_else(|| self.fence()) {
             _ if self.state.asked => Cause::Operator,
             _ if self.state.crash_loop => Cause::CrashLoop,
             Some(cause) => cause,

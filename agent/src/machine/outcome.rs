@@ -82,6 +82,15 @@ impl Machine {
             }
             Failure::Executable | Failure::Image | Failure::Cancelled | Failure::Other => {}
         }
+        if matches!(
+            action,
+            Action::Restart {
+                cause: Cause::SpecChanged
+            }
+        ) {
+            // What runs is still not what is wanted.
+            self.state.spec_matches = false;
+        }
         if let (Action::Restart { cause }, Failure::DockerUnreachable, true) = (action, kind, self.state.seen.is_up()) {
             // Nothing was done, so nothing was tried.
             if self.state.cures.take_back(*cause) {

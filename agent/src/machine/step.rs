@@ -135,8 +135,8 @@ impl Machine {
 
     /// `start` or `restart`: whatever kept it down is over.
     fn take_up(&mut self, now: Time) {
+        let down = !self.state.seen.is_up() || self.is_stopping();
         let state = &mut self.state;
-        let down = !state.seen.is_up();
         state.desired = Desired::Running;
         state.asked = down;
         state.hold = state.conflict.map(Cause::from);

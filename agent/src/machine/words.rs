@@ -144,6 +144,9 @@ impl Machine {
                 "another action is under way: nothing more to do".to_owned()
             }
             Command::Restart { .. } => "restarting the collator".to_owned(),
+            Command::Start if state.seen.is_up() && self.is_stopping() => {
+                "starting the collator as soon as it has stopped".to_owned()
+            }
             Command::Start if state.seen.is_up() => "the collator is running already".to_owned(),
             Command::Start => "starting the collator".to_owned(),
             Command::Stop => "stopping the collator; it stays stopped until t0rn-agent start".to_owned(),

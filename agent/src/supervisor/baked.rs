@@ -57,6 +57,14 @@ impl Supervisor {
         self.look_for_restore().await;
     }
 
+    /// What the disk says now, before an operator is answered.
+    pub(super) async fn take_stock(&mut self) {
+        self.look_for_restore().await;
+        if self.facts.unsaved.is_some() {
+            self.save().await;
+        }
+    }
+
     /// Looks whether a restore was interrupted while it switched, and tells the core: before the first start, and before
     /// an operator's.
     pub(super) async fn look_for_restore(&mut self) {

@@ -63,15 +63,15 @@ async fn trouble_hides_a_notice_from_nobody() {
     let (mut rounds, mut news) = rounds(&fake);
     rounds.look().await.unwrap();
     assert_eq!(told(&mut news), [Some(NoticeKind::SpotInterruption)]);
-    for trouble in [
-        Answer::Status(503),
-        Answer::Status(429),
-        Answer::Text("garbage".to_owned()),
-        Answer::Text("x".repeat(1 << 20)),
+    for (trouble, in_vain) in [
+        (Answer::Status(503), true),
+        (Answer::Status(429), true),
+        (Answer::Text("garbage".to_owned()), false),
+        (Answer::Text("x".repeat(1 << 20)), true),
     ] {
         fake.answer(Source::Spot.path(), trouble);
         for _ in 0..3 {
-            assert!(rounds.look().await.is_err());
+            assert_eq!(rounds.look().await.is_err(), in_vain);
             assert_eq!(told(&mut news), []);
         }
     }
@@ -85,6 +85,23 @@ async fn one_document_in_trouble_does_not_hide_another() {
     let (mut rounds, mut news) = rounds(&fake);
     assert!(rounds.look().await.is_err());
     assert_eq!(told(&mut news), [Some(NoticeKind::Termination)]);
+}
+
+#[tokio::test]
+async fn a_document_that_nobody_understands_neither_slows_the_others_nor_keeps_a_notice_from_being_called_off() {
+    let fake = Fake::instance().await;
+    fake.answer(Source::Scheduled.path(), Answer::Text("garbage".to_owned()));
+    let (mut rounds, mut news) = rounds(&fake);
+    rounds.look().await.unwrap();
+    assert_eq!(told(&mut news), [], "nobody knows that there is none");
+    fake.set(Source::Spot.path(), &spot("terminate"));
+    rounds.look().await.unwrap();
+    assert_eq!(told(&mut news), [Some(NoticeKind::SpotInterruption)]);
+    fake.remove(Source::Spot.path());
+    for expected in [vec![], vec![None]] {
+        rounds.look().await.unwrap();
+        assert_eq!(told(&mut news), expected);
+    }
 }
 
 #[tokio::test]

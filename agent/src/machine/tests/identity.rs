@@ -2,7 +2,7 @@
 
 use super::rig::*;
 use crate::config::WithoutVolume;
-use crate::event::{Command, Event, Holding, Identity};
+use crate::event::{Command, Event, Failure, Holding, Identity};
 use crate::machine::{Action, Cause, Health, Machine, Phase, Policy};
 
 impl Rig {
@@ -151,7 +151,9 @@ fn a_full_node_takes_the_place_and_makes_room_for_the_keys() {
                 Action::Stop {
                     cause: Cause::IdentityLost
                 },
-                Action::Start { .. }
+                Action::Start {
+                    cause: Cause::IdentityLost
+                }
             ]
         ),
         "{:?}",
@@ -167,6 +169,22 @@ fn a_full_node_takes_the_place_and_makes_room_for_the_keys() {
         }]
     );
     assert!(rig.machine.is_authority());
+}
+
+#[test]
+fn the_keys_are_taken_up_again_and_again_until_they_can_be_used() {
+    let mut rig = keyed(WithoutVolume::FullNode);
+    rig.told_of_keys(Holding::Lost);
+    rig.run(MINUTE);
+    rig.log.clear();
+    rig.obeys = false;
+    rig.told_of_keys(Holding::Held);
+    rig.fails(Failure::Other);
+    rig.run(MINUTE);
+    let again = Action::Restart {
+        cause: Cause::SpecChanged,
+    };
+    assert_eq!(rig.deeds(), [again.clone(), again]);
 }
 
 #[test]

@@ -150,6 +150,24 @@ fn stop_wins_over_a_start_that_gives_way_although_docker_carries_it_out() {
 }
 
 #[test]
+fn a_start_while_it_is_being_stopped_is_the_operators_and_no_crash() {
+    let mut rig = Rig::synced();
+    rig.obeys = false;
+    rig.command(Command::Stop);
+    let answer = rig.machine.acknowledge(&Command::Start).unwrap();
+    assert!(answer.contains("as soon as it has stopped"), "{answer}");
+    rig.command(Command::Start);
+    rig.now.0 += 1;
+    rig.done(Container::Exited {
+        at: Some(rig.wall()),
+        exit: Exit::default(),
+        spec_matches: true,
+    });
+    rig.run(MINUTE);
+    assert_eq!(rig.deeds(), [stop_by_operator(), start(Cause::Operator)]);
+}
+
+#[test]
 fn a_stop_of_ours_is_the_last_exit_however_its_news_come() {
     for told in [true, false] {
         let mut rig = Rig::synced();
