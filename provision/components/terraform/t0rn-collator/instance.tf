@@ -1,3 +1,8 @@
+locals {
+  # EC2 starts no Spot instance that is protected.
+  protected = var.termination_protection && !var.spot
+}
+
 resource "aws_launch_template" "this" {
   name                    = local.id
   description             = "The collator of ${module.label.stack}"
@@ -6,8 +11,8 @@ resource "aws_launch_template" "this" {
   instance_type           = var.instance_types[0]
   user_data               = base64encode(module.user_data.cloud_config)
   ebs_optimized           = true
-  disable_api_stop        = var.termination_protection
-  disable_api_termination = var.termination_protection
+  disable_api_stop        = local.protected
+  disable_api_termination = local.protected
 
   instance_initiated_shutdown_behavior = "terminate"
 

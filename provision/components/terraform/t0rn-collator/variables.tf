@@ -212,7 +212,7 @@ variable "detailed_monitoring" {
 }
 
 variable "termination_protection" {
-  description = "Refuse to stop or terminate the instance by hand. Auto Scaling still may: a refresh has to."
+  description = "Refuse to stop or terminate the instance by hand. Auto Scaling still may: a refresh has to. Without effect on Spot, which knows no such protection."
   type        = bool
   default     = true
 }

@@ -118,6 +118,19 @@ run "it_may_be_without_protection" {
   }
 }
 
+run "spot_knows_no_protection" {
+  command = plan
+
+  variables {
+    spot = true
+  }
+
+  assert {
+    condition     = aws_launch_template.this.disable_api_termination == false && aws_launch_template.this.disable_api_stop == false
+    error_message = "EC2 starts no Spot instance that is protected"
+  }
+}
+
 run "credits_are_for_burstable_types" {
   command = plan
 
