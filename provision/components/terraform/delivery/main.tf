@@ -1,3 +1,5 @@
+data "aws_partition" "this" {}
+
 module "label" {
   source = "../modules/label"
 
@@ -27,6 +29,7 @@ module "plan" {
   source = "../modules/github-role"
 
   name              = "${local.stack}-plan"
+  permissions_boundary_arn = var.permissions_boundary_arn
   description       = "Terraform plan of ${local.stack} by workflows"
   oidc_provider_arn = local.provider_arn
   repository        = var.repository
@@ -38,6 +41,7 @@ module "apply" {
   source = "../modules/github-role"
 
   name              = "${local.stack}-apply"
+  permissions_boundary_arn = var.permissions_boundary_arn
   description       = "Terraform apply of ${local.stack} by workflows, after review"
   oidc_provider_arn = local.provider_arn
   repository        = var.repository

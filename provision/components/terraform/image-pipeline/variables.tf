@@ -40,6 +40,17 @@ variable "role_arn" {
   }
 }
 
+variable "permissions_boundary_arn" {
+  description = "Permissions boundary of every role that is made here; null for none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary_arn == null || can(regex("^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/.+$", var.permissions_boundary_arn))
+    error_message = "permissions_boundary_arn must be the ARN of a policy, such as arn:aws:iam::111122223333:policy/boundary, or null for none."
+  }
+}
+
 variable "repository" {
   description = "Repository on GitHub whose workflows are let in, OWNER/NAME."
   type        = string

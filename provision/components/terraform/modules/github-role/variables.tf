@@ -48,3 +48,9 @@ variable "max_session_hours" {
     error_message = "max_session_hours must be from 1 to 12, as IAM allows."
   }
 }
+
+variable "permissions_boundary_arn" {
+  description = "Permissions boundary of the role; null for none."
+  type        = string
+  default     = null
+}
