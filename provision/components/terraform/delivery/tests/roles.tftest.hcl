@@ -14,7 +14,7 @@ variables {
   stage        = "dev"
   region       = "eu-central-1"
   repository   = "t3rn/t0rn-agent"
-  state_bucket = "t0rn-terraform-state-dev"
+  state_bucket = "t0rn-terraform-state-ec1-dev"
 }
 
 run "planning_and_applying_are_two_roles_with_two_ways_in" {
