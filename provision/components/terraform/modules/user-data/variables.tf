@@ -1,6 +1,7 @@
 variable "image" {
   description = "The collator's container image, with a tag or a digest."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex(local.patterns.image, var.image)) && length(var.image) <= 255 && !endswith(var.image, ":latest")
@@ -12,6 +13,7 @@ variable "command" {
   description = "Arguments of the image's entrypoint; with none, the image's own."
   type        = list(string)
   default     = []
+  nullable    = false
 
   validation {
     condition     = alltrue([for argument in var.command : can(regex(local.patterns.text, argument))])
@@ -28,6 +30,7 @@ variable "env" {
   description = "Environment of the collator; no secrets, since user-data is read by whoever may look at the launch template."
   type        = map(string)
   default     = {}
+  nullable    = false
 
   validation {
     condition     = alltrue([for name in keys(var.env) : can(regex("^[A-Za-z_][A-Za-z0-9_]*$", name))])
@@ -60,6 +63,7 @@ variable "mounts" {
   description = "Further directories of the host for the container, such as the keystore."
   type        = list(object({ source = string, target = string, read_only = optional(bool, false) }))
   default     = []
+  nullable    = false
 
   validation {
     condition     = alltrue(flatten([for mount in var.mounts : [for path in [mount.source, mount.target] : can(regex(local.patterns.path, path))]]))
@@ -71,6 +75,7 @@ variable "chains" {
   description = "The node's exporters, parachain and relaychain; empty for the agent's default."
   type        = map(object({ metrics = string, prefix = optional(string) }))
   default     = {}
+  nullable    = false
 
   validation {
     condition     = length(setsubtract(keys(var.chains), ["parachain", "relaychain"])) == 0
@@ -87,6 +92,7 @@ variable "settings" {
   description = "Further settings of the agent, as in its configuration: section, key and value, such as { health = { stall_after = \"10m\" } }."
   type        = map(map(string))
   default     = {}
+  nullable    = false
 
   validation {
     condition     = alltrue([for values in values(var.settings) : values != null])
