@@ -20,6 +20,11 @@ run "by_its_name_it_must_be_our_own" {
   command = plan
 
   assert {
+    condition     = data.aws_ami.this.most_recent == true
+    error_message = "of several images, none would be chosen"
+  }
+
+  assert {
     condition     = data.aws_ami.this.owners == tolist(["self"]) && contains([for filter in data.aws_ami.this.filter : one(filter.values) if filter.name == "name"], "t0rn-collator-*")
     error_message = "got ${jsonencode(data.aws_ami.this.filter)} of ${jsonencode(data.aws_ami.this.owners)}"
   }

@@ -25,6 +25,28 @@ run "no_action_has_a_wildcard" {
   }
 }
 
+run "it_may_do_this_and_nothing_else" {
+  command = plan
+
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/1234"
+  }
+
+  assert {
+    condition = toset(flatten([for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Action])) == toset([
+      "autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat", "cloudwatch:PutMetricData", "ec2:AttachVolume",
+      "ec2:DescribeTags", "ec2:DescribeVolumes", "ec2:DetachVolume", "kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey",
+      "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents",
+    ])
+    error_message = "got ${aws_iam_role_policy.this.policy}"
+  }
+
+  assert {
+    condition     = try(length(aws_iam_role.this.inline_policy), 0) == 0
+    error_message = "a second policy stands in the role itself"
+  }
+}
+
 run "only_looking_and_figures_are_allowed_everywhere" {
   command = plan
 
@@ -98,7 +120,7 @@ run "only_ec2_assumes_the_role" {
   command = plan
 
   assert {
-    condition     = [for statement in jsondecode(aws_iam_role.this.assume_role_policy).Statement : statement.Principal] == [{ Service = "ec2.amazonaws.com" }]
+    condition     = [for statement in jsondecode(aws_iam_role.this.assume_role_policy).Statement : [statement.Effect, statement.Principal, statement.Action]] == [["Allow", { Service = "ec2.amazonaws.com" }, "sts:AssumeRole"]]
     error_message = "got ${aws_iam_role.this.assume_role_policy}"
   }
 }
