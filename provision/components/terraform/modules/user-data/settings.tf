@@ -102,6 +102,7 @@ locals {
   secrets = {
     argument = "(?i)^--?(node-key|suri|password|keystore-password|dev|one|two|alice|bob|charlie|dave|eve|ferdie)(=|$)"
     variable = "(?i)(secret|passw|passphrase|_phrase|^phrase$|(^|_)pass(_|$)|(^|_)auth(orization)?(_|$)|token|mnemonic|seed|suri|private|credential|api_?key|node_?key|(^|_)key$)"
+    place    = "(?i)_(file|path)$"
     url      = "://[^/@[:space:]]*:[^/@[:space:]]*@"
   }
 }

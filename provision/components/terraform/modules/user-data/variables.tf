@@ -43,8 +43,8 @@ variable "env" {
   }
 
   validation {
-    condition     = !anytrue([for name, value in var.env : can(regex(local.secrets.variable, name)) || can(regex(local.secrets.url, value))])
-    error_message = "env must carry no secret, neither by its name nor as a password in a URL: user-data is read by whoever may look at the launch template. Put it into a file on the identity volume."
+    condition     = !anytrue([for name, value in var.env : (can(regex(local.secrets.variable, name)) && !can(regex(local.secrets.place, name))) || can(regex(local.secrets.url, value))])
+    error_message = "env must carry no secret, neither by its name nor as a password in a URL: user-data is read by whoever may look at the launch template. Put it into a file on the identity volume, whose path may stand in a variable that ends in _FILE or _PATH."
   }
 }
 

@@ -7,7 +7,7 @@ run "takes_what_only_looks_like_a_secret" {
   command = plan
 
   variables {
-    env     = { RUST_LOG = "info", AUTHORITY_DISCOVERY = "on", BYPASS = "1", TELEMETRY = "wss://example.com:443/a@b", KEYSTORE_PATH = "/node/keystore" }
+    env     = { RUST_LOG = "info", AUTHORITY_DISCOVERY = "on", BYPASS = "1", TELEMETRY = "wss://example.com:443/a@b", KEYSTORE_PATH = "/node/keystore", NODE_KEY_FILE = "/node/identity/node-key" }
     command = ["--node-key-file=/node/key", "--password-filename=/node/word", "--bob-cat", "--", "--chain", "rococo", "text\twith\nlines"]
   }
 
