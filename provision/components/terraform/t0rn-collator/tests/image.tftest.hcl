@@ -111,3 +111,24 @@ run "a_chain_may_begin_empty" {
     error_message = "got ${jsonencode(aws_launch_template.this.block_device_mappings)}"
   }
 }
+
+run "refuses_more_operations_than_the_image_s_volume_gives" {
+  command = plan
+
+  variables {
+    chain_volume_iops = 16000
+  }
+
+  override_data {
+    target = data.aws_ami.this
+    values = {
+      id               = "ami-0123456789abcdef0"
+      architecture     = "x86_64"
+      root_device_name = "/dev/xvda"
+
+      block_device_mappings = [{ device_name = "/dev/sdf", ebs = { volume_size = "31" }, no_device = "", virtual_name = "" }]
+    }
+  }
+
+  expect_failures = [aws_launch_template.this]
+}
