@@ -109,9 +109,12 @@ enable() {
     # Docker's socket comes with Docker, and Docker with the chain's volume: see ami/README.md.
     systemctl --quiet disable docker.socket
     for unit in docker containerd chrony t0rn-agent t0rn-chain-volume unattended-upgrades \
-        apt-daily.timer apt-daily-upgrade.timer amazon-ssm-agent amazon-cloudwatch-agent; do
+        apt-daily.timer apt-daily-upgrade.timer amazon-ssm-agent; do
         systemctl --quiet enable "$unit" || die "$unit cannot be enabled"
     done
+    # What it collects, and where to, the deployment says (provision, observability), which also enables and starts it.
+    # Without a configuration it would not come up.
+    systemctl --quiet disable amazon-cloudwatch-agent || die "amazon-cloudwatch-agent cannot be disabled"
 }
 
 record() {

@@ -106,7 +106,8 @@ def fill(state, block, type_name, seed):
         if state.get(attribute.name) is not None or not attribute.computed:
             continue
         if attribute.name in made_up:
-            state[attribute.name] = made_up[attribute.name]
+            value = made_up[attribute.name]
+            state[attribute.name] = str(value) if json.loads(attribute.type) == "string" else value
         elif attribute.name == "tags_all":
             state[attribute.name] = state.get("tags") or {}
         elif not attribute.optional:

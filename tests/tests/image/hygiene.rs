@@ -301,6 +301,14 @@ const PLANTS: &[(&str, &str)] = &[
         "enabled_t0rn-agent",
         "rm etc/systemd/system/multi-user.target.wants/t0rn-agent.service",
     ),
+    (
+        "disabled_amazon-cloudwatch-agent",
+        "ln -s /lib/systemd/system/amazon-cloudwatch-agent.service etc/systemd/system/multi-user.target.wants/",
+    ),
+    (
+        "no_collection",
+        "d=opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d; mkdir -p $d && echo '{}' >$d/t0rn-agent.json",
+    ),
     ("agent", "rm usr/bin/t0rn-agent"),
     ("agent", "ln -sf true usr/bin/t0rn-agent"),
     (
@@ -384,6 +392,8 @@ fn the_cleanup_takes_away_whatever_validation_would_find() -> Result<()> {
     let others = [
         "masked_",
         "enabled_",
+        "disabled_",
+        "no_collection",
         "agent",
         "made_of",
         "passwords",

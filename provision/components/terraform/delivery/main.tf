@@ -1,3 +1,5 @@
+data "aws_partition" "this" {}
+
 module "label" {
   source = "../modules/label"
 
@@ -26,20 +28,22 @@ resource "aws_iam_openid_connect_provider" "github" {
 module "plan" {
   source = "../modules/github-role"
 
-  name              = "${local.stack}-plan"
-  description       = "Terraform plan of ${local.stack} by workflows"
-  oidc_provider_arn = local.provider_arn
-  repository        = var.repository
-  subjects          = ["ref:refs/heads/${var.branch}"]
+  name                     = "${local.stack}-plan"
+  permissions_boundary_arn = var.permissions_boundary_arn
+  description              = "Terraform plan of ${local.stack} by workflows"
+  oidc_provider_arn        = local.provider_arn
+  repository               = var.repository
+  subjects                 = ["ref:refs/heads/${var.branch}"]
 }
 
 # Changes: only for jobs of the environment that is called like the stack, which waits for a reviewer.
 module "apply" {
   source = "../modules/github-role"
 
-  name              = "${local.stack}-apply"
-  description       = "Terraform apply of ${local.stack} by workflows, after review"
-  oidc_provider_arn = local.provider_arn
-  repository        = var.repository
-  subjects          = ["environment:${local.stack}"]
+  name                     = "${local.stack}-apply"
+  permissions_boundary_arn = var.permissions_boundary_arn
+  description              = "Terraform apply of ${local.stack} by workflows, after review"
+  oidc_provider_arn        = local.provider_arn
+  repository               = var.repository
+  subjects                 = ["environment:${local.stack}"]
 }

@@ -1,18 +1,27 @@
 locals {
+  partition   = data.aws_partition.this.partition
   region_only = { StringEquals = { "aws:RequestedRegion" = var.region } }
+  flow_logs   = "arn:${local.partition}:s3:::${local.stack}-flow-logs-*"
 
   state_read = [
     {
       Sid      = "StateList"
       Effect   = "Allow"
       Action   = "s3:ListBucket"
-      Resource = "arn:aws:s3:::${var.state_bucket}"
+      Resource = "arn:${local.partition}:s3:::${var.state_bucket}"
+    },
+    {
+      # Terraform asks in this way whether the bucket is still there.
+      Sid      = "FlowLogsList"
+      Effect   = "Allow"
+      Action   = "s3:ListBucket"
+      Resource = local.flow_logs
     },
     {
       Sid      = "StateRead"
       Effect   = "Allow"
       Action   = "s3:GetObject"
-      Resource = "arn:aws:s3:::${var.state_bucket}/*"
+      Resource = "arn:${local.partition}:s3:::${var.state_bucket}/*"
     },
   ]
 
@@ -21,14 +30,14 @@ locals {
     Sid      = "StateLock"
     Effect   = "Allow"
     Action   = ["s3:PutObject", "s3:DeleteObject"]
-    Resource = "arn:aws:s3:::${var.state_bucket}/*.tflock"
+    Resource = "arn:${local.partition}:s3:::${var.state_bucket}/*.tflock"
   }]
 
   state_write = [{
     Sid      = "StateWrite"
     Effect   = "Allow"
     Action   = ["s3:PutObject", "s3:DeleteObject"]
-    Resource = "arn:aws:s3:::${var.state_bucket}/*"
+    Resource = "arn:${local.partition}:s3:::${var.state_bucket}/*"
   }]
 
   # Names say what is read: no contents of secrets, objects or logs.
@@ -40,7 +49,6 @@ locals {
       "cloudwatch:DescribeAlarms", "cloudwatch:GetDashboard", "cloudwatch:ListTagsForResource",
       "dlm:GetLifecyclePolicy", "dlm:GetLifecyclePolicies", "dlm:ListTagsForResource",
       "ec2:Describe*", "ec2:GetEbsEncryptionByDefault",
-      "events:DescribeRule", "events:ListTagsForResource", "events:ListTargetsByRule",
       "iam:GetInstanceProfile", "iam:GetOpenIDConnectProvider", "iam:GetPolicy", "iam:GetPolicyVersion", "iam:GetRole",
       "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListInstanceProfilesForRole", "iam:ListPolicyVersions",
       "iam:ListRolePolicies", "iam:ListRoleTags",
@@ -60,26 +68,65 @@ locals {
     Sid      = "ImageParameter"
     Effect   = "Allow"
     Action   = ["ssm:GetParameter", "ssm:GetParameters"]
-    Resource = ["arn:aws:ssm:${var.region}:*:parameter/t0rn-agent/${local.stack}/*", "arn:aws:ssm:${var.region}::parameter/aws/service/*"]
+    Resource = ["arn:${local.partition}:ssm:${var.region}:*:parameter/t0rn-agent/${local.stack}/*", "arn:${local.partition}:ssm:${var.region}::parameter/aws/service/*"]
   }]
 
-  network_and_machines = [{
-    Sid    = "NetworkAndMachines"
-    Effect = "Allow"
-    # EC2 knows a resource's tags only after it was made; the region is the fence, and the account is the stage's.
-    Action = [
-      "ec2:Allocate*", "ec2:Associate*", "ec2:Attach*", "ec2:Authorize*", "ec2:Create*", "ec2:Delete*", "ec2:Detach*",
-      "ec2:Disassociate*", "ec2:Modify*", "ec2:Release*", "ec2:Replace*", "ec2:Revoke*", "ec2:RunInstances",
-      "autoscaling:*AutoScalingGroup", "autoscaling:*InstanceRefresh", "autoscaling:*LifecycleHook", "autoscaling:*Processes",
-      "autoscaling:*MetricsCollection", "autoscaling:CreateOrUpdateTags", "autoscaling:DeleteTags",
-      "autoscaling:SetInstanceProtection",
-      "dlm:*LifecyclePolicy", "dlm:TagResource", "dlm:UntagResource",
-    ]
+  machines = [
+    "ec2:Allocate*", "ec2:Associate*", "ec2:Attach*", "ec2:Authorize*", "ec2:Create*", "ec2:Detach*", "ec2:Disassociate*",
+    "ec2:Modify*", "ec2:Replace*", "ec2:Revoke*", "ec2:RunInstances",
+    "autoscaling:*AutoScalingGroup", "autoscaling:*InstanceRefresh", "autoscaling:*LifecycleHook", "autoscaling:*Processes",
+    "autoscaling:*MetricsCollection", "autoscaling:CreateOrUpdateTags", "autoscaling:DeleteTags",
+    "autoscaling:SetInstanceProtection",
+    "dlm:*LifecyclePolicy", "dlm:TagResource", "dlm:UntagResource",
+  ]
+  machines_end = ["ec2:Delete*", "ec2:Release*"]
+
+  network_and_machines = [
+    {
+      # A resource that is made has no tags yet that could be asked for: the region is the fence, and what follows.
+      Sid       = "NetworkAndMachines"
+      Effect    = "Allow"
+      Action    = local.machines
+      Resource  = "*"
+      Condition = local.region_only
+    },
+    {
+      Sid       = "EndOfWhatIsThisStacks"
+      Effect    = "Allow"
+      Action    = local.machines_end
+      Resource  = "*"
+      Condition = { StringEquals = { "aws:RequestedRegion" = var.region, "aws:ResourceTag/Stack" = local.stack } }
+    },
+    {
+      # Nor may it take another stack's tag away, or put its own over it.
+      Sid       = "NothingOfAnotherStacks"
+      Effect    = "Deny"
+      Action    = concat(local.machines, local.machines_end)
+      Resource  = "*"
+      Condition = { Null = { "aws:ResourceTag/Stack" = "false" }, StringNotEquals = { "aws:ResourceTag/Stack" = local.stack } }
+    },
+    {
+      # IAM knows no resource for these, without which EC2 makes and removes no flow log.
+      Sid       = "FlowLogsDelivery"
+      Effect    = "Allow"
+      Action    = ["logs:CreateLogDelivery", "logs:DeleteLogDelivery"]
+      Resource  = "*"
+      Condition = local.region_only
+    },
+  ]
+
+  # Whoever sets a boundary wants it on every role: else whoever applies could make one without, and take it.
+  bounded_actions = ["iam:AttachRolePolicy", "iam:CreateRole", "iam:DeleteRolePolicy", "iam:DetachRolePolicy", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy"]
+  unbounded = var.permissions_boundary_arn == null ? [] : [{
+    Sid       = "NoRoleWithoutItsBoundary"
+    Effect    = "Deny"
+    Action    = local.bounded_actions
     Resource  = "*"
-    Condition = local.region_only
+    Condition = { StringNotEquals = { "iam:PermissionsBoundary" = var.permissions_boundary_arn } }
   }]
 
-  # By name: nothing of another stack's in the same account.
+  # By name, with a separator behind it: nothing of another stack's in the same account. Associations have no names; their
+  # document has one.
   own = [
     {
       Sid    = "Roles"
@@ -88,36 +135,37 @@ locals {
         "iam:AddRoleToInstanceProfile", "iam:AttachRolePolicy", "iam:CreateInstanceProfile", "iam:CreatePolicy",
         "iam:CreatePolicyVersion", "iam:CreateRole", "iam:DeleteInstanceProfile", "iam:DeletePolicy",
         "iam:DeletePolicyVersion", "iam:DeleteRole", "iam:DeleteRolePolicy", "iam:DetachRolePolicy", "iam:PassRole",
-        "iam:PutRolePolicy", "iam:RemoveRoleFromInstanceProfile", "iam:TagInstanceProfile", "iam:TagPolicy", "iam:TagRole",
+        "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy", "iam:RemoveRoleFromInstanceProfile", "iam:TagInstanceProfile", "iam:TagPolicy", "iam:TagRole",
         "iam:UntagInstanceProfile", "iam:UntagPolicy", "iam:UntagRole", "iam:UpdateAssumeRolePolicy", "iam:UpdateRole",
       ]
-      Resource = [for kind in ["instance-profile", "policy", "role"] : "arn:aws:iam::*:${kind}/${local.stack}-*"]
+      Resource = [for kind in ["instance-profile", "policy", "role"] : "arn:${local.partition}:iam::*:${kind}/${local.stack}-*"]
     },
     {
       Sid       = "ServiceRoleOfAutoScaling"
       Effect    = "Allow"
       Action    = "iam:CreateServiceLinkedRole"
-      Resource  = "arn:aws:iam::*:role/aws-service-role/autoscaling.amazonaws.com/*"
+      Resource  = "arn:${local.partition}:iam::*:role/aws-service-role/autoscaling.amazonaws.com/*"
       Condition = { StringEquals = { "iam:AWSServiceName" = "autoscaling.amazonaws.com" } }
     },
     {
-      # It gives itself no rights directly. Through a role that it makes it still could: the gate before it is the fence.
+      # It gives itself no rights directly. Through a role that it makes it still could: the gate before it is the fence,
+      # and permissions_boundary_arn, which it may not change either.
       Sid      = "NotItsOwnRoles"
       Effect   = "Deny"
       Action   = ["iam:Attach*", "iam:Create*", "iam:Delete*", "iam:Detach*", "iam:PassRole", "iam:Put*", "iam:Update*"]
-      Resource = [for role in ["plan", "apply", "bake", "publish"] : "arn:aws:iam::*:role/${local.stack}-${role}"]
+      Resource = concat([for role in ["plan", "apply", "bake", "publish"] : "arn:${local.partition}:iam::*:role/${local.stack}-${role}"], var.permissions_boundary_arn == null ? [] : [var.permissions_boundary_arn])
     },
     {
       Sid      = "Documents"
       Effect   = "Allow"
       Action   = ["ssm:AddTagsToResource", "ssm:CreateDocument", "ssm:DeleteDocument", "ssm:RemoveTagsFromResource", "ssm:UpdateDocument", "ssm:UpdateDocumentDefaultVersion"]
-      Resource = "arn:aws:ssm:${var.region}:*:document/${local.stack}-*"
+      Resource = "arn:${local.partition}:ssm:${var.region}:*:document/${local.stack}-*"
     },
     {
       Sid      = "Associations"
       Effect   = "Allow"
       Action   = ["ssm:CreateAssociation", "ssm:DeleteAssociation", "ssm:UpdateAssociation"]
-      Resource = ["arn:aws:ssm:${var.region}:*:document/${local.stack}-*", "arn:aws:ssm:${var.region}:*:association/*"]
+      Resource = ["arn:${local.partition}:ssm:${var.region}:*:document/${local.stack}-*", "arn:${local.partition}:ssm:${var.region}:*:association/*"]
     },
     {
       Sid    = "AlarmsAndLogs"
@@ -129,21 +177,27 @@ locals {
         "logs:TagResource", "logs:UntagResource",
         "sns:CreateTopic", "sns:DeleteTopic", "sns:SetTopicAttributes", "sns:Subscribe", "sns:TagResource", "sns:Unsubscribe",
         "sns:UntagResource",
-        "events:DeleteRule", "events:PutRule", "events:PutTargets", "events:RemoveTargets", "events:TagResource",
       ]
       Resource = [
-        "arn:aws:cloudwatch:${var.region}:*:alarm:${local.stack}-*",
-        "arn:aws:cloudwatch::*:dashboard/${local.stack}*",
-        "arn:aws:logs:${var.region}:*:log-group:*${local.stack}*",
-        "arn:aws:sns:${var.region}:*:${local.stack}-*",
-        "arn:aws:events:${var.region}:*:rule/${local.stack}-*",
+        "arn:${local.partition}:cloudwatch:${var.region}:*:alarm:${local.stack}-*",
+        "arn:${local.partition}:cloudwatch::*:dashboard/${local.stack}",
+        "arn:${local.partition}:logs:${var.region}:*:log-group:/${local.stack}/*",
+        "arn:${local.partition}:logs:${var.region}:*:log-group:/t0rn-agent/${local.stack}/*",
+        "arn:${local.partition}:sns:${var.region}:*:${local.stack}-*",
       ]
     },
     {
       Sid      = "Buckets"
       Effect   = "Allow"
       Action   = ["s3:CreateBucket", "s3:DeleteBucket", "s3:DeleteBucketPolicy", "s3:PutBucket*", "s3:PutEncryptionConfiguration", "s3:PutLifecycleConfiguration"]
-      Resource = "arn:aws:s3:::${local.stack}-*"
+      Resource = local.flow_logs
+    },
+    {
+      # For flow_logs_force_destroy.
+      Sid      = "FlowLogsEmpty"
+      Effect   = "Allow"
+      Action   = ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:ListBucketVersions"]
+      Resource = [local.flow_logs, "${local.flow_logs}/*"]
     },
   ]
 }
@@ -164,6 +218,6 @@ resource "aws_iam_role_policy" "apply" {
 
   policy = jsonencode({
     Version   = "2012-10-17"
-    Statement = concat(local.state_read, local.state_write, local.look, local.image_parameter, local.network_and_machines, local.own)
+    Statement = concat(local.state_read, local.state_write, local.look, local.image_parameter, local.network_and_machines, local.own, local.unbounded)
   })
 }

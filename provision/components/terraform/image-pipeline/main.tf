@@ -1,3 +1,5 @@
+data "aws_partition" "this" {}
+
 module "label" {
   source = "../modules/label"
 
@@ -32,11 +34,12 @@ resource "aws_ssm_parameter" "image" {
 module "bake" {
   source = "../modules/github-role"
 
-  name              = "${local.stack}-bake"
-  description       = "Bake images by workflows"
-  oidc_provider_arn = var.oidc_provider_arn
-  repository        = var.repository
-  subjects          = ["ref:refs/heads/${var.branch}"]
+  name                     = "${local.stack}-bake"
+  permissions_boundary_arn = var.permissions_boundary_arn
+  description              = "Bake images by workflows"
+  oidc_provider_arn        = var.oidc_provider_arn
+  repository               = var.repository
+  subjects                 = ["ref:refs/heads/${var.branch}"]
   # The chain catches up for hours.
   max_session_hours = 6
 }
@@ -45,18 +48,20 @@ module "bake" {
 module "publish" {
   source = "../modules/github-role"
 
-  name              = "${local.stack}-publish"
-  description       = "Publish and prune images by workflows"
-  oidc_provider_arn = var.oidc_provider_arn
-  repository        = var.repository
-  subjects          = ["environment:${var.publish_environment}"]
+  name                     = "${local.stack}-publish"
+  permissions_boundary_arn = var.permissions_boundary_arn
+  description              = "Publish and prune images by workflows"
+  oidc_provider_arn        = var.oidc_provider_arn
+  repository               = var.repository
+  subjects                 = ["environment:${var.publish_environment}"]
   # A copy to another region takes its time.
   max_session_hours = 4
 }
 
 # For a builder that is reached through Systems Manager, in a private subnet (ssh_interface = session_manager).
 resource "aws_iam_role" "builder" {
-  name = "${local.stack}-image-builder"
+  name                 = "${local.stack}-image-builder"
+  permissions_boundary = var.permissions_boundary_arn
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -70,7 +75,7 @@ resource "aws_iam_role" "builder" {
 
 resource "aws_iam_role_policy_attachment" "builder" {
   role       = aws_iam_role.builder.name
-  policy_arn = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
+  policy_arn = "arn:${local.partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"
 }
 
 resource "aws_iam_instance_profile" "builder" {

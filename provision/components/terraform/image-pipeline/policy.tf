@@ -1,11 +1,35 @@
 locals {
-  # Packer puts this tag on everything that it makes, at the moment that it makes it.
-  marked   = { Null = { "aws:ResourceTag/t0rn-agent:name" = "false" } }
-  marking  = { Null = { "aws:RequestTag/t0rn-agent:name" = "false" } }
-  made     = [for kind in ["image", "instance", "key-pair", "network-interface", "security-group", "snapshot", "volume"] : "arn:aws:ec2:${var.region}:*:${kind}/*"]
-  lent     = [for kind in ["key-pair", "network-interface", "security-group", "subnet", "vpc"] : "arn:aws:ec2:${var.region}:*:${kind}/*"]
-  from     = ["arn:aws:ec2:${var.region}::image/*", "arn:aws:ec2:${var.region}:*:snapshot/*"]
-  pictures = ["arn:aws:ec2:${var.region}::image/*", "arn:aws:ec2:${var.region}::snapshot/*", "arn:aws:ec2:${var.region}:*:snapshot/*"]
+  partition = data.aws_partition.this.partition
+
+  # Packer puts this tag on everything that it makes, at the moment that it makes it. Its value is the image's name, and
+  # that is the stack's: another stack's images are not ours.
+  marked   = { StringEquals = { "aws:ResourceTag/t0rn-agent:name" = local.stack } }
+  marking  = { StringEquals = { "aws:RequestTag/t0rn-agent:name" = local.stack } }
+  reached  = { StringEquals = { "ssm:resourceTag/t0rn-agent:name" = local.stack } }
+  made     = [for kind in ["image", "instance", "key-pair", "network-interface", "security-group", "snapshot", "volume"] : "arn:${local.partition}:ec2:${var.region}:*:${kind}/*"]
+  lent     = [for kind in ["key-pair", "network-interface", "security-group", "subnet", "vpc"] : "arn:${local.partition}:ec2:${var.region}:*:${kind}/*"]
+  from     = ["arn:${local.partition}:ec2:${var.region}::image/*", "arn:${local.partition}:ec2:${var.region}:*:snapshot/*"]
+  pictures = ["arn:${local.partition}:ec2:${var.region}::image/*", "arn:${local.partition}:ec2:${var.region}::snapshot/*", "arn:${local.partition}:ec2:${var.region}:*:snapshot/*"]
+
+  never = concat(
+    [
+      # In a snapshot of an identity volume lie the collator's keys: no image and no volume is made of one, and nobody gets it.
+      for key in ["identity-snapshot", "identity"] : {
+        Sid       = "NothingFromAn${join("", [for word in split("-", key) : title(word)])}"
+        Effect    = "Deny"
+        Action    = ["ec2:CopySnapshot", "ec2:CreateImage", "ec2:CreateSnapshot*", "ec2:CreateTags", "ec2:CreateVolume", "ec2:DeleteSnapshot", "ec2:ModifySnapshotAttribute", "ec2:RegisterImage", "ec2:RunInstances"]
+        Resource  = ["arn:${local.partition}:ec2:*:*:snapshot/*", "arn:${local.partition}:ec2:*:*:volume/*"]
+        Condition = { Null = { "aws:ResourceTag/t0rn-agent:${key}" = "false" } }
+      }
+    ],
+    [{
+      Sid       = "NoOtherImagesMark"
+      Effect    = "Deny"
+      Action    = "ec2:CreateTags"
+      Resource  = "arn:${local.partition}:ec2:*:*:*/*"
+      Condition = { Null = { "aws:ResourceTag/t0rn-agent:name" = "false" }, StringNotEquals = { "aws:ResourceTag/t0rn-agent:name" = local.stack } }
+    }],
+  )
 }
 
 resource "aws_iam_role_policy" "bake" {
@@ -14,7 +38,7 @@ resource "aws_iam_role_policy" "bake" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat(local.never, [
       {
         # IAM knows no resource for looking at these.
         Sid      = "Look"
@@ -39,7 +63,7 @@ resource "aws_iam_role_policy" "bake" {
         Sid       = "PictureWhatIsMarked"
         Effect    = "Allow"
         Action    = ["ec2:CreateImage", "ec2:CreateSnapshot"]
-        Resource  = ["arn:aws:ec2:${var.region}:*:instance/*", "arn:aws:ec2:${var.region}:*:volume/*"]
+        Resource  = ["arn:${local.partition}:ec2:${var.region}:*:instance/*", "arn:${local.partition}:ec2:${var.region}:*:volume/*"]
         Condition = local.marked
       },
       {
@@ -80,35 +104,35 @@ resource "aws_iam_role_policy" "bake" {
         Sid       = "ReachTheBuilder"
         Effect    = "Allow"
         Action    = ["ssm:StartSession"]
-        Resource  = "arn:aws:ec2:${var.region}:*:instance/*"
-        Condition = { Null = { "ssm:resourceTag/t0rn-agent:name" = "false" } }
+        Resource  = "arn:${local.partition}:ec2:${var.region}:*:instance/*"
+        Condition = local.reached
       },
       {
         Sid      = "ReachTheBuilderBy"
         Effect   = "Allow"
         Action   = "ssm:StartSession"
-        Resource = "arn:aws:ssm:${var.region}::document/AWS-StartPortForwardingSession"
+        Resource = "arn:${local.partition}:ssm:${var.region}::document/AWS-StartPortForwardingSession"
       },
       {
         Sid       = "AskTheBuilder"
         Effect    = "Allow"
         Action    = "ssm:SendCommand"
-        Resource  = "arn:aws:ec2:${var.region}:*:instance/*"
-        Condition = { Null = { "ssm:resourceTag/t0rn-agent:name" = "false" } }
+        Resource  = "arn:${local.partition}:ec2:${var.region}:*:instance/*"
+        Condition = local.reached
       },
       {
         Sid      = "AskTheBuilderBy"
         Effect   = "Allow"
         Action   = "ssm:SendCommand"
-        Resource = "arn:aws:ssm:${var.region}::document/AWS-RunShellScript"
+        Resource = "arn:${local.partition}:ssm:${var.region}::document/AWS-RunShellScript"
       },
       {
         Sid      = "WhichIsCurrent"
         Effect   = "Allow"
         Action   = "ssm:GetParameter"
-        Resource = "arn:aws:ssm:${var.region}:*:parameter${var.image_parameter}"
+        Resource = "arn:${local.partition}:ssm:${var.region}:*:parameter${var.image_parameter}"
       },
-    ]
+    ])
   })
 }
 
@@ -118,7 +142,7 @@ resource "aws_iam_role_policy" "publish" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat(local.never, [
       {
         # IAM knows no resource for looking at these.
         Sid      = "Look"
@@ -127,25 +151,32 @@ resource "aws_iam_role_policy" "publish" {
         Resource = "*"
       },
       {
-        # A copy lies in another region, and has its tags only afterwards.
         Sid      = "Copy"
         Effect   = "Allow"
-        Action   = ["ec2:CopyImage", "ec2:CreateTags"]
-        Resource = ["arn:aws:ec2:*::image/*", "arn:aws:ec2:*::snapshot/*"]
+        Action   = "ec2:CopyImage"
+        Resource = ["arn:${local.partition}:ec2:*::image/*", "arn:${local.partition}:ec2:*::snapshot/*"]
+      },
+      {
+        # A copy lies in another region, and has its tags only afterwards.
+        Sid       = "MarkTheCopy"
+        Effect    = "Allow"
+        Action    = "ec2:CreateTags"
+        Resource  = ["arn:${local.partition}:ec2:*::image/*", "arn:${local.partition}:ec2:*::snapshot/*"]
+        Condition = local.marking
       },
       {
         Sid       = "ShareAndRemoveWhatIsMarked"
         Effect    = "Allow"
         Action    = ["ec2:DeleteSnapshot", "ec2:DeregisterImage", "ec2:ModifyImageAttribute", "ec2:ModifySnapshotAttribute"]
-        Resource  = ["arn:aws:ec2:*::image/*", "arn:aws:ec2:*::snapshot/*"]
+        Resource  = ["arn:${local.partition}:ec2:*::image/*", "arn:${local.partition}:ec2:*::snapshot/*"]
         Condition = local.marked
       },
       {
         Sid      = "Publish"
         Effect   = "Allow"
         Action   = ["ssm:GetParameter", "ssm:PutParameter"]
-        Resource = "arn:aws:ssm:*:*:parameter${var.image_parameter}"
+        Resource = "arn:${local.partition}:ssm:*:*:parameter${var.image_parameter}"
       },
-    ]
+    ])
   })
 }

@@ -1,27 +1,32 @@
 variable "tenant" {
   description = "Who it belongs to, such as t0rn."
   type        = string
+  nullable    = false
 }
 
 variable "environment" {
   description = "The region's short name, such as ec1 for eu-central-1."
   type        = string
+  nullable    = false
 }
 
 variable "stage" {
   description = "The stage of the deployment, such as dev or prod."
   type        = string
+  nullable    = false
 }
 
 variable "tags" {
   description = "Further tags of every resource, such as the cost centre."
   type        = map(string)
   default     = {}
+  nullable    = false
 }
 
 variable "region" {
   description = "AWS region, such as eu-central-1."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
@@ -40,9 +45,21 @@ variable "role_arn" {
   }
 }
 
+variable "permissions_boundary_arn" {
+  description = "Permissions boundary of every role that is made here; null for none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary_arn == null || can(regex("^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/.+$", var.permissions_boundary_arn))
+    error_message = "permissions_boundary_arn must be the ARN of a policy, such as arn:aws:iam::111122223333:policy/boundary, or null for none."
+  }
+}
+
 variable "repository" {
   description = "Repository on GitHub whose workflows are let in, OWNER/NAME."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.repository))
@@ -54,6 +71,7 @@ variable "branch" {
   description = "Branch whose images are published."
   type        = string
   default     = "main"
+  nullable    = false
 
   validation {
     condition     = can(regex("^[A-Za-z0-9._/-]+$", var.branch))
@@ -64,6 +82,7 @@ variable "branch" {
 variable "oidc_provider_arn" {
   description = "ARN of the account's identity provider for GitHub's workflows, as the component delivery puts it out."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:oidc-provider/token\\.actions\\.githubusercontent\\.com$", var.oidc_provider_arn))
@@ -75,6 +94,7 @@ variable "publish_environment" {
   description = "Environment on GitHub in which images are published."
   type        = string
   default     = "images"
+  nullable    = false
 
   validation {
     condition     = can(regex("^[A-Za-z0-9._-]+$", var.publish_environment))
@@ -85,6 +105,7 @@ variable "publish_environment" {
 variable "image_parameter" {
   description = "SSM parameter that names the image in use."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^(/[A-Za-z0-9_.-]+)+$", var.image_parameter))

@@ -82,6 +82,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   datapoints_to_alarm = each.key == "cpu-credits" ? each.value.minutes / 5 : each.value.minutes
   # A collator that nobody hears of is not a healthy one.
   treat_missing_data = "breaching"
+  actions_enabled    = true
   alarm_actions      = local.targets
   ok_actions         = local.targets
 }

@@ -1,27 +1,32 @@
 variable "tenant" {
   description = "Who it belongs to, such as t0rn."
   type        = string
+  nullable    = false
 }
 
 variable "environment" {
   description = "The region's short name, such as ec1 for eu-central-1."
   type        = string
+  nullable    = false
 }
 
 variable "stage" {
   description = "The stage of the deployment, such as dev or prod."
   type        = string
+  nullable    = false
 }
 
 variable "tags" {
   description = "Further tags of every resource, such as the cost centre."
   type        = map(string)
   default     = {}
+  nullable    = false
 }
 
 variable "region" {
   description = "AWS region, such as eu-central-1."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
@@ -43,6 +48,7 @@ variable "role_arn" {
 variable "autoscaling_group_name" {
   description = "Auto Scaling group of the collator"
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_./-]{1,255}$", var.autoscaling_group_name))
@@ -53,6 +59,7 @@ variable "autoscaling_group_name" {
 variable "instance_type" {
   description = "Instance type of the collator; a burstable one has an alarm on its CPU credits"
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]*\\.[a-z0-9-]+$", var.instance_type))
@@ -64,6 +71,7 @@ variable "chains" {
   description = "Chains that the agent watches, as in its configuration"
   type        = set(string)
   default     = ["parachain", "relaychain"]
+  nullable    = false
 
   validation {
     condition     = length(var.chains) > 0 && length(setsubtract(var.chains, ["parachain", "relaychain"])) == 0
@@ -75,6 +83,7 @@ variable "data_path" {
   description = "Mount point of the chain data on the host"
   type        = string
   default     = "/var/lib/t0rn-collator"
+  nullable    = false
 
   validation {
     condition     = can(regex("^(/[A-Za-z0-9_.-]+)+$", var.data_path))
@@ -86,6 +95,7 @@ variable "exporter" {
   description = "Where the agent's own exporter listens on the host: metrics.listen of its configuration"
   type        = string
   default     = "127.0.0.1:9733"
+  nullable    = false
 
   validation {
     condition     = can(regex("^(127\\.[0-9.]+|localhost):[0-9]{1,5}$", var.exporter))
@@ -97,10 +107,11 @@ variable "alarm_emails" {
   description = "Addresses that alarms are mailed to, once each has been confirmed"
   type        = set(string)
   default     = []
+  nullable    = false
 
   validation {
-    condition     = alltrue([for address in var.alarm_emails : can(regex("^[^@ ]+@[^@ ]+\\.[^@ ]+$", address))])
-    error_message = "alarm_emails are mail addresses, such as ops@t0rn.io."
+    condition     = alltrue([for address in var.alarm_emails : can(regex("^[^@[:space:][:cntrl:]]+@[^@[:space:][:cntrl:]]+\\.[^@[:space:][:cntrl:]]+$", address))])
+    error_message = "alarm_emails are mail addresses, without blanks and ends of lines, such as ops@t0rn.io."
   }
 }
 
@@ -108,6 +119,7 @@ variable "alarm_topic_arns" {
   description = "Further SNS topics that are told of alarms, such as the one of a paging service"
   type        = set(string)
   default     = []
+  nullable    = false
 
   validation {
     condition     = alltrue([for arn in var.alarm_topic_arns : can(regex("^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$", arn))])
@@ -125,7 +137,8 @@ variable "thresholds" {
     peers                    = optional(number, 1)
     loop_age_seconds         = optional(number, 60)
   })
-  default = {}
+  default  = {}
+  nullable = false
 
   validation {
     condition     = var.thresholds.disk_used_percent > 0 && var.thresholds.disk_used_percent < 100
@@ -147,6 +160,7 @@ variable "retention_days" {
   description = "For how many days the log that carries the metrics is kept; the metrics themselves live for 15 months"
   type        = number
   default     = 30
+  nullable    = false
 
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827], var.retention_days)

@@ -1,3 +1,5 @@
+data "aws_partition" "this" {}
+
 module "label" {
   source = "../modules/label"
 
@@ -40,7 +42,7 @@ resource "aws_iam_policy" "operator" {
         Sid       = "Instances"
         Effect    = "Allow"
         Action    = "ssm:SendCommand"
-        Resource  = "arn:aws:ec2:${var.region}:*:instance/*"
+        Resource  = "arn:${data.aws_partition.this.partition}:ec2:${var.region}:*:instance/*"
         Condition = { StringEquals = { "ssm:resourceTag/aws:autoscaling:groupName" = var.autoscaling_group_name } }
       },
       {

@@ -1,27 +1,32 @@
 variable "tenant" {
   description = "Who it belongs to, such as t0rn."
   type        = string
+  nullable    = false
 }
 
 variable "environment" {
   description = "The region's short name, such as ec1 for eu-central-1."
   type        = string
+  nullable    = false
 }
 
 variable "stage" {
   description = "The stage of the deployment, such as dev or prod."
   type        = string
+  nullable    = false
 }
 
 variable "tags" {
   description = "Further tags of every resource, such as the cost centre."
   type        = map(string)
   default     = {}
+  nullable    = false
 }
 
 variable "region" {
   description = "AWS region, such as eu-central-1."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
@@ -43,6 +48,7 @@ variable "role_arn" {
 variable "autoscaling_group_name" {
   description = "Auto Scaling group whose instance the documents may be sent to"
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_./-]{1,255}$", var.autoscaling_group_name))

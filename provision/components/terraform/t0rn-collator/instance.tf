@@ -1,3 +1,8 @@
+locals {
+  # EC2 starts no Spot instance that is protected.
+  protected = var.termination_protection && !var.spot
+}
+
 resource "aws_launch_template" "this" {
   name                    = local.id
   description             = "The collator of ${module.label.stack}"
@@ -6,8 +11,8 @@ resource "aws_launch_template" "this" {
   instance_type           = var.instance_types[0]
   user_data               = base64encode(module.user_data.cloud_config)
   ebs_optimized           = true
-  disable_api_stop        = var.termination_protection
-  disable_api_termination = var.termination_protection
+  disable_api_stop        = local.protected
+  disable_api_termination = local.protected
 
   instance_initiated_shutdown_behavior = "terminate"
 
@@ -89,6 +94,11 @@ resource "aws_launch_template" "this" {
     precondition {
       condition     = var.chain_volume_gib != null || var.chain_snapshot_id != null || contains([for mapping in data.aws_ami.this.block_device_mappings : mapping.device_name], var.chain_device)
       error_message = "the image ${data.aws_ami.this.id} brings no volume as ${var.chain_device}: name the device of its chain as chain_device, or give chain_volume_gib to begin with an empty one."
+    }
+
+    precondition {
+      condition     = var.chain_volume_gib != null || alltrue([for mapping in data.aws_ami.this.block_device_mappings : var.chain_volume_iops <= 500 * try(tonumber(mapping.ebs.volume_size), 16384) if mapping.device_name == var.chain_device])
+      error_message = "EBS takes at most 500 operations per second for each GiB, and the chain's volume of the image ${data.aws_ami.this.id} is too small for ${var.chain_volume_iops}: lower chain_volume_iops, or give a larger chain_volume_gib."
     }
   }
 }

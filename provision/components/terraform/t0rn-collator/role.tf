@@ -1,6 +1,7 @@
 locals {
   ec2       = "arn:${local.partition}:ec2:${var.region}:${local.account_id}"
   volume    = "${local.ec2}:volume/${var.identity_volume_id}"
+  log_group = "arn:${local.partition}:logs:${var.region}:${local.account_id}:log-group:/t0rn-agent/${module.label.stack}/metrics"
   group_arn = "arn:${local.partition}:autoscaling:${var.region}:${local.account_id}:autoScalingGroup:*:autoScalingGroupName/${local.id}"
 
   statements = concat(
@@ -26,6 +27,30 @@ locals {
         Action    = ["ec2:DescribeVolumes"]
         Resource  = ["*"]
         Condition = { StringEquals = { "aws:RequestedRegion" = var.region } }
+      },
+      {
+        # IAM knows no resource for looking at tags: CloudWatch's agent learns its group's name from them.
+        Sid       = "WhichGroupItIs"
+        Effect    = "Allow"
+        Action    = ["ec2:DescribeTags"]
+        Resource  = ["*"]
+        Condition = { StringEquals = { "aws:RequestedRegion" = var.region } }
+      },
+      {
+        # Nor one for figures: their namespace is the fence.
+        Sid       = "Figures"
+        Effect    = "Allow"
+        Action    = ["cloudwatch:PutMetricData"]
+        Resource  = ["*"]
+        Condition = { StringEquals = { "cloudwatch:namespace" = "T0rnAgent" } }
+      },
+      {
+        # No right to make the group: it is observability's, and made anew while that is destroyed, it would stop the next apply.
+        Sid       = "IntoTheLogOfObservability"
+        Effect    = "Allow"
+        Action    = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+        Resource  = ["${local.log_group}:*"]
+        Condition = {}
       },
       {
         Sid       = "EndTheWaitOfTheLifecycleHook"
@@ -64,7 +89,7 @@ resource "aws_iam_role" "this" {
 }
 
 resource "aws_iam_role_policy_attachment" "this" {
-  for_each = toset(["AmazonSSMManagedInstanceCore", "CloudWatchAgentServerPolicy"])
+  for_each = toset(["AmazonSSMManagedInstanceCore"])
 
   role       = aws_iam_role.this.name
   policy_arn = "arn:${local.partition}:iam::aws:policy/${each.key}"

@@ -1,27 +1,32 @@
 variable "tenant" {
   description = "Who it belongs to, such as t0rn."
   type        = string
+  nullable    = false
 }
 
 variable "environment" {
   description = "The region's short name, such as ec1 for eu-central-1."
   type        = string
+  nullable    = false
 }
 
 variable "stage" {
   description = "The stage of the deployment, such as dev or prod."
   type        = string
+  nullable    = false
 }
 
 variable "tags" {
   description = "Further tags of every resource, such as the cost centre."
   type        = map(string)
   default     = {}
+  nullable    = false
 }
 
 variable "region" {
   description = "AWS region, such as eu-central-1."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
@@ -54,6 +59,7 @@ variable "permissions_boundary_arn" {
 variable "vpc_id" {
   description = "The VPC, as the component infra/vpc puts it out."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^vpc-[0-9a-f]{8,17}$", var.vpc_id))
@@ -64,6 +70,7 @@ variable "vpc_id" {
 variable "private_subnet_ids" {
   description = "Private subnet, by zone, as the component infra/vpc puts it out."
   type        = map(string)
+  nullable    = false
 
   validation {
     condition     = alltrue([for subnet in values(var.private_subnet_ids) : can(regex("^subnet-[0-9a-f]{8,17}$", subnet))])
@@ -74,6 +81,7 @@ variable "private_subnet_ids" {
 variable "availability_zone" {
   description = "The zone of the identity volume, as the component t0rn-identity puts it out: the collator cannot be in another one."
   type        = string
+  nullable    = false
 
   validation {
     condition     = contains(keys(var.private_subnet_ids), var.availability_zone)
@@ -84,6 +92,7 @@ variable "availability_zone" {
 variable "identity_volume_id" {
   description = "The volume with keystore and node key, as the component t0rn-identity puts it out."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^vol-[0-9a-f]{8,17}$", var.identity_volume_id))
@@ -103,7 +112,7 @@ variable "identity_fence" {
 }
 
 variable "ami_id" {
-  description = "The image, by its id."
+  description = "The image, by its id, in this region and of one of ami_owners; without results, bake one, or copy it here (packer/publish)."
   type        = string
   default     = null
 
@@ -119,7 +128,7 @@ variable "ami_id" {
 }
 
 variable "ami_ssm_parameter" {
-  description = "The image, by the name of an SSM parameter of the type aws:ec2:image. A plan shows which one it is."
+  description = "The image, by the name of an SSM parameter of the type aws:ec2:image, which has to exist: packer/publish writes it, or aws ssm put-parameter (README, step 3). A plan shows which one it is."
   type        = string
   default     = null
 
@@ -130,7 +139,7 @@ variable "ami_ssm_parameter" {
 }
 
 variable "ami_name" {
-  description = "The image, by a pattern of its name; the newest one counts. A plan shows which one it is."
+  description = "The image, by a pattern of its name; the newest one counts, and there has to be one: bake it first (packer). A plan shows which one it is."
   type        = string
   default     = null
 
@@ -144,6 +153,7 @@ variable "ami_owners" {
   description = "Whose image it may be."
   type        = list(string)
   default     = ["self"]
+  nullable    = false
 
   validation {
     condition     = length(var.ami_owners) > 0 && alltrue([for owner in var.ami_owners : owner == "self" || can(regex("^[0-9]{12}$", owner))])
@@ -155,6 +165,7 @@ variable "instance_types" {
   description = "Instance types. More than one only with spot = true, where any of them will do."
   type        = list(string)
   default     = ["t3a.medium"]
+  nullable    = false
 
   validation {
     condition     = alltrue([for type in var.instance_types : contains(try(local.families[split(".", type)[0]].sizes, []), try(split(".", type)[1], ""))])
@@ -167,6 +178,11 @@ variable "instance_types" {
   }
 
   validation {
+    condition     = length(distinct(var.instance_types)) == length(var.instance_types)
+    error_message = "instance_types must name each type once."
+  }
+
+  validation {
     condition     = length(var.instance_types) == 1 || (var.spot && length(var.instance_types) > 1)
     error_message = "instance_types must be one type; several only with spot = true, where any of them will do."
   }
@@ -176,6 +192,7 @@ variable "cpu_credits" {
   description = "For burstable types: unlimited (pays for what is used beyond) or standard (slows down to the baseline, and the collator with it)."
   type        = string
   default     = "unlimited"
+  nullable    = false
 
   validation {
     condition     = contains(["unlimited", "standard"], var.cpu_credits)
@@ -187,6 +204,7 @@ variable "spot" {
   description = "Run on spare capacity, at a third of the price, which may be taken away with two minutes' notice."
   type        = bool
   default     = false
+  nullable    = false
 }
 
 variable "spot_max_price" {
@@ -209,18 +227,21 @@ variable "detailed_monitoring" {
   description = "Let EC2 report each minute instead of each five."
   type        = bool
   default     = true
+  nullable    = false
 }
 
 variable "termination_protection" {
-  description = "Refuse to stop or terminate the instance by hand. Auto Scaling still may: a refresh has to."
+  description = "Refuse to stop or terminate the instance by hand. Auto Scaling still may: a refresh has to. Without effect on Spot, which knows no such protection."
   type        = bool
   default     = true
+  nullable    = false
 }
 
 variable "root_volume_gib" {
   description = "Size of the system's volume; at least the image's."
   type        = number
   default     = 20
+  nullable    = false
 
   validation {
     condition     = var.root_volume_gib >= 8 && var.root_volume_gib <= 500 && floor(var.root_volume_gib) == var.root_volume_gib
@@ -232,6 +253,7 @@ variable "chain_device" {
   description = "The chain's device in the image's mapping."
   type        = string
   default     = "/dev/sdf"
+  nullable    = false
 
   validation {
     condition     = can(regex("^/dev/(sd|xvd)[f-p]$", var.chain_device))
@@ -254,10 +276,16 @@ variable "chain_volume_iops" {
   description = "Operations per second of the chain's volume: 3000 are free."
   type        = number
   default     = 3000
+  nullable    = false
 
   validation {
-    condition     = var.chain_volume_iops >= 3000 && var.chain_volume_iops <= 16000
-    error_message = "chain_volume_iops must be from 3000, which are free, to 16000."
+    condition     = var.chain_volume_iops >= 3000 && var.chain_volume_iops <= 16000 && floor(var.chain_volume_iops) == var.chain_volume_iops
+    error_message = "chain_volume_iops must be a whole number from 3000, which are free, to 16000."
+  }
+
+  validation {
+    condition     = var.chain_volume_gib == null || try(var.chain_volume_iops <= 500 * var.chain_volume_gib, true)
+    error_message = "chain_volume_iops must be at most 500 for each GiB of chain_volume_gib, as EBS has it."
   }
 }
 
@@ -265,10 +293,11 @@ variable "chain_volume_throughput" {
   description = "MiB per second of the chain's volume: 125 are free."
   type        = number
   default     = 250
+  nullable    = false
 
   validation {
-    condition     = var.chain_volume_throughput >= 125 && var.chain_volume_throughput <= 1000 && var.chain_volume_throughput <= var.chain_volume_iops / 4
-    error_message = "chain_volume_throughput must be from 125, which are free, to 1000, and at most a quarter of chain_volume_iops."
+    condition     = var.chain_volume_throughput >= 125 && var.chain_volume_throughput <= 1000 && var.chain_volume_throughput <= var.chain_volume_iops / 4 && floor(var.chain_volume_throughput) == var.chain_volume_throughput
+    error_message = "chain_volume_throughput must be a whole number from 125, which are free, to 1000, and at most a quarter of chain_volume_iops."
   }
 }
 
@@ -298,10 +327,11 @@ variable "health_check_grace_seconds" {
   description = "How long a new instance may take before Auto Scaling judges it."
   type        = number
   default     = 300
+  nullable    = false
 
   validation {
-    condition     = var.health_check_grace_seconds >= 60 && var.health_check_grace_seconds <= 7200
-    error_message = "health_check_grace_seconds must be from 60 to 7200: too short a grace replaces an instance that is still booting."
+    condition     = var.health_check_grace_seconds >= 60 && var.health_check_grace_seconds <= 7200 && floor(var.health_check_grace_seconds) == var.health_check_grace_seconds
+    error_message = "health_check_grace_seconds must be a whole number from 60 to 7200: too short a grace replaces an instance that is still booting."
   }
 }
 
@@ -309,10 +339,11 @@ variable "instance_warmup_seconds" {
   description = "How long a refresh waits after a new instance before it counts it as good."
   type        = number
   default     = 300
+  nullable    = false
 
   validation {
-    condition     = var.instance_warmup_seconds >= 60 && var.instance_warmup_seconds <= 7200
-    error_message = "instance_warmup_seconds must be from 60 to 7200: a refresh that counts an instance as good at once cannot roll back."
+    condition     = var.instance_warmup_seconds >= 60 && var.instance_warmup_seconds <= 7200 && floor(var.instance_warmup_seconds) == var.instance_warmup_seconds
+    error_message = "instance_warmup_seconds must be a whole number from 60 to 7200: a refresh that counts an instance as good at once cannot roll back."
   }
 }
 
@@ -320,10 +351,18 @@ variable "termination_seconds" {
   description = "How long Auto Scaling waits for a clean stop before it terminates an instance; the agent ends the wait when it is done."
   type        = number
   default     = 600
+  nullable    = false
 
   validation {
-    condition     = var.termination_seconds >= 60 && var.termination_seconds <= 7200
-    error_message = "termination_seconds must be from 60 to 7200, and longer than the collator's stop_timeout (5m): a database that is not closed in peace may be damaged."
+    condition     = var.termination_seconds >= 60 && var.termination_seconds <= 7200 && floor(var.termination_seconds) == var.termination_seconds
+    error_message = "termination_seconds must be a whole number from 60 to 7200: a database that is not closed in peace may be damaged."
+  }
+
+  validation {
+    condition = try(1000 * var.termination_seconds > sum([
+      for part in regexall("([0-9]+)(ms|[smhd])", try(var.agent_settings["collator"]["stop_timeout"], "5m")) : tonumber(part[0]) * { ms = 1, s = 1000, m = 60000, h = 3600000, d = 86400000 }[part[1]]
+    ]), true)
+    error_message = "termination_seconds must be longer than the collator's stop_timeout, ${try(var.agent_settings["collator"]["stop_timeout"], "5m")}: a database that is not closed in peace may be damaged. Lengthen the one or shorten the other (agent_settings)."
   }
 }
 
@@ -333,8 +372,8 @@ variable "p2p_port" {
   default     = null
 
   validation {
-    condition     = var.p2p_port == null || try(var.p2p_port >= 1024 && var.p2p_port <= 65535, false)
-    error_message = "p2p_port must be from 1024 to 65535, such as 33333, or null to let nobody in."
+    condition     = var.p2p_port == null || try(var.p2p_port >= 1024 && var.p2p_port <= 65535 && floor(var.p2p_port) == var.p2p_port, false)
+    error_message = "p2p_port must be a whole number from 1024 to 65535, such as 33333, or null to let nobody in."
   }
 }
 
@@ -342,10 +381,16 @@ variable "p2p_cidr_blocks" {
   description = "Who may reach p2p_port."
   type        = set(string)
   default     = []
+  nullable    = false
 
   validation {
     condition     = alltrue([for block in var.p2p_cidr_blocks : can(cidrnetmask(block))])
     error_message = "p2p_cidr_blocks must be IPv4 ranges, such as 10.10.0.0/18."
+  }
+
+  validation {
+    condition     = alltrue([for block in var.p2p_cidr_blocks : try(cidrhost(block, 0) == split("/", block)[0] && can(regex("/(0|[1-9][0-9]?)$", block)), true)])
+    error_message = "p2p_cidr_blocks must begin at their own network's address, without zeros before a number: AWS would keep ${join(", ", [for block in var.p2p_cidr_blocks : try("${cidrhost(block, 0)}/${tonumber(split("/", block)[1])}", block)])}."
   }
 
   validation {
@@ -357,18 +402,21 @@ variable "p2p_cidr_blocks" {
 variable "collator_image" {
   description = "The collator's container image, with a tag or a digest."
   type        = string
+  nullable    = false
 }
 
 variable "collator_command" {
   description = "Arguments of the image's entrypoint; with none, the image's own."
   type        = list(string)
   default     = []
+  nullable    = false
 }
 
 variable "collator_env" {
   description = "Environment of the collator; no secrets."
   type        = map(string)
   default     = {}
+  nullable    = false
 }
 
 variable "collator_ports" {
@@ -381,18 +429,21 @@ variable "collator_mounts" {
   description = "Further directories of the host for the container, such as the keystore."
   type        = list(object({ source = string, target = string, read_only = optional(bool, false) }))
   default     = []
+  nullable    = false
 }
 
 variable "chains" {
   description = "The node's exporters, parachain and relaychain; empty for the agent's default."
   type        = map(object({ metrics = string, prefix = optional(string) }))
   default     = {}
+  nullable    = false
 }
 
 variable "agent_settings" {
   description = "Further settings of the agent, as in its configuration: section, key and value, such as { health = { stall_after = \"10m\" } }."
   type        = map(map(string))
   default     = {}
+  nullable    = false
 
   validation {
     condition     = !contains(keys(var.agent_settings), "identity")

@@ -1,27 +1,32 @@
 variable "tenant" {
   description = "Who it belongs to, such as t0rn."
   type        = string
+  nullable    = false
 }
 
 variable "environment" {
   description = "The region's short name, such as ec1 for eu-central-1."
   type        = string
+  nullable    = false
 }
 
 variable "stage" {
   description = "The stage of the deployment, such as dev or prod."
   type        = string
+  nullable    = false
 }
 
 variable "tags" {
   description = "Further tags of every resource, such as the cost centre."
   type        = map(string)
   default     = {}
+  nullable    = false
 }
 
 variable "region" {
   description = "AWS region, such as eu-central-1."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
@@ -54,6 +59,7 @@ variable "permissions_boundary_arn" {
 variable "availability_zone" {
   description = "The one zone in which the volume can be attached, and with it the collator's."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^${var.region}[a-h]$", var.availability_zone))
@@ -65,6 +71,7 @@ variable "size_gib" {
   description = "Size of the volume. Keystore and node key take kilobytes."
   type        = number
   default     = 1
+  nullable    = false
 
   validation {
     condition     = var.size_gib >= 1 && var.size_gib <= 16 && floor(var.size_gib) == var.size_gib
@@ -87,6 +94,7 @@ variable "snapshot_time" {
   description = "When the daily snapshot is made, UTC."
   type        = string
   default     = "03:30"
+  nullable    = false
 
   validation {
     condition     = can(regex("^([01][0-9]|2[0-3]):[0-5][0-9]$", var.snapshot_time))
@@ -98,6 +106,7 @@ variable "snapshots_kept" {
   description = "How many daily snapshots are kept."
   type        = number
   default     = 14
+  nullable    = false
 
   validation {
     condition     = var.snapshots_kept >= 1 && var.snapshots_kept <= 1000 && floor(var.snapshots_kept) == var.snapshots_kept

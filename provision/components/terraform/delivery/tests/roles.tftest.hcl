@@ -1,4 +1,8 @@
 mock_provider "aws" {
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+
   mock_resource "aws_iam_openid_connect_provider" {
     defaults = { arn = "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com" }
   }
@@ -10,7 +14,7 @@ variables {
   stage        = "dev"
   region       = "eu-central-1"
   repository   = "t3rn/t0rn-agent"
-  state_bucket = "t0rn-terraform-state-dev"
+  state_bucket = "t0rn-terraform-state-ec1-dev"
 }
 
 run "planning_and_applying_are_two_roles_with_two_ways_in" {
@@ -88,6 +92,124 @@ run "the_policies_are_as_short_as_iam_wants_them" {
   assert {
     condition     = length(aws_iam_role_policy.apply.policy) <= 10240 && length(aws_iam_role_policy.plan.policy) <= 10240
     error_message = "a role takes 10,240 characters: ${length(aws_iam_role_policy.apply.policy)}"
+  }
+}
+
+run "flow_logs_are_looked_at_by_both_and_delivered_and_emptied_by_whoever_applies" {
+  command = apply
+
+  assert {
+    condition = alltrue([
+      for policy in [aws_iam_role_policy.plan.policy, aws_iam_role_policy.apply.policy] :
+      anytrue([for statement in jsondecode(policy).Statement : statement.Effect == "Allow" && contains(flatten([statement.Action]), "s3:ListBucket") && contains(flatten([statement.Resource]), "arn:aws:s3:::t0rn-ec1-dev-flow-logs-*")])
+    ])
+    error_message = "Terraform could not see whether the bucket is there"
+  }
+
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_role_policy.apply.policy).Statement : [statement.Action, statement.Resource] if statement.Sid == "FlowLogsDelivery"] == [[["logs:CreateLogDelivery", "logs:DeleteLogDelivery"], "*"]]
+    error_message = "EC2 would make no flow log"
+  }
+
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_role_policy.apply.policy).Statement : statement.Resource if contains(flatten([statement.Action]), "s3:DeleteObjectVersion")] == [["arn:aws:s3:::t0rn-ec1-dev-flow-logs-*", "arn:aws:s3:::t0rn-ec1-dev-flow-logs-*/*"]]
+    error_message = "flow_logs_force_destroy would have no effect, or reach further"
+  }
+}
+
+# What is allowed by a name has a separator behind the stack's, or ends there.
+run "no_name_reaches_a_stack_whose_name_begins_alike" {
+  command = apply
+
+  assert {
+    condition = alltrue(flatten([
+      for statement in jsondecode(aws_iam_role_policy.apply.policy).Statement : [
+        for resource in flatten([statement.Resource]) : can(regex("[:/]t0rn-ec1-dev($|[-/])", resource)) if strcontains(resource, "t0rn-ec1-dev")
+      ]
+    ]))
+    error_message = aws_iam_role_policy.apply.policy
+  }
+
+  assert {
+    condition     = !strcontains(aws_iam_role_policy.apply.policy, "*t0rn-ec1-dev") && !strcontains(aws_iam_role_policy.apply.policy, "t0rn-ec1-dev*")
+    error_message = aws_iam_role_policy.apply.policy
+  }
+}
+
+run "nothing_of_another_stack_s_is_changed_and_only_this_one_s_is_deleted" {
+  command = apply
+
+  assert {
+    condition = alltrue(flatten([
+      for statement in jsondecode(aws_iam_role_policy.apply.policy).Statement : [
+        for action in flatten([statement.Action]) : try(statement.Condition.StringEquals["aws:ResourceTag/Stack"], "") == "t0rn-ec1-dev"
+        if statement.Effect == "Allow" && can(regex("^ec2:(Delete|Release|Terminate)", action))
+      ]
+    ]))
+    error_message = aws_iam_role_policy.apply.policy
+  }
+
+  assert {
+    condition = length(setsubtract(
+      flatten([for statement in jsondecode(aws_iam_role_policy.apply.policy).Statement : [for action in flatten([statement.Action]) : action if statement.Effect == "Allow" && can(regex("^(ec2|autoscaling|dlm):", action)) && !can(regex(":(Describe|Get|List)", action))]]),
+      flatten([for statement in jsondecode(aws_iam_role_policy.apply.policy).Statement : statement.Action if statement.Effect == "Deny" && try(statement.Condition, {}) == { Null = { "aws:ResourceTag/Stack" = "false" }, StringNotEquals = { "aws:ResourceTag/Stack" = "t0rn-ec1-dev" } }])
+    )) == 0
+    error_message = aws_iam_role_policy.apply.policy
+  }
+}
+
+run "without_a_boundary_there_is_none_to_ask_for" {
+  command = apply
+
+  assert {
+    condition     = !strcontains(aws_iam_role_policy.apply.policy, "iam:PermissionsBoundary\"")
+    error_message = aws_iam_role_policy.apply.policy
+  }
+}
+
+run "a_boundary_is_every_role_s_and_cannot_be_changed_by_whoever_applies" {
+  command = apply
+
+  variables {
+    permissions_boundary_arn = "arn:aws:iam::111122223333:policy/boundary"
+  }
+
+  assert {
+    condition     = module.plan.permissions_boundary_arn == var.permissions_boundary_arn && module.apply.permissions_boundary_arn == var.permissions_boundary_arn
+    error_message = "a role is without its boundary"
+  }
+
+  assert {
+    condition = anytrue([
+      for statement in jsondecode(aws_iam_role_policy.apply.policy).Statement :
+      statement.Effect == "Deny" && statement.Resource == "*" && length(setsubtract(["iam:AttachRolePolicy", "iam:CreateRole", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy"], flatten([statement.Action]))) == 0 &&
+      try(statement.Condition, {}) == { StringNotEquals = { "iam:PermissionsBoundary" = "arn:aws:iam::111122223333:policy/boundary" } }
+    ])
+    error_message = aws_iam_role_policy.apply.policy
+  }
+
+  assert {
+    condition     = anytrue([for statement in jsondecode(aws_iam_role_policy.apply.policy).Statement : statement.Effect == "Deny" && contains(flatten([statement.Action]), "iam:Create*") && contains(flatten([statement.Resource]), "arn:aws:iam::111122223333:policy/boundary")])
+    error_message = "whoever applies would write the boundary"
+  }
+
+  assert {
+    condition     = !strcontains(aws_iam_role_policy.apply.policy, "iam:DeleteRolePermissionsBoundary") && length(aws_iam_role_policy.apply.policy) <= 10240
+    error_message = "the boundary could be taken away, or the policy is too long: ${length(aws_iam_role_policy.apply.policy)}"
+  }
+}
+
+run "another_partition_has_other_arns" {
+  command = apply
+
+  override_data {
+    target = data.aws_partition.this
+    values = { partition = "aws-cn" }
+  }
+
+  assert {
+    condition     = !strcontains("${aws_iam_role_policy.plan.policy}${aws_iam_role_policy.apply.policy}", "arn:aws:")
+    error_message = aws_iam_role_policy.apply.policy
   }
 }
 

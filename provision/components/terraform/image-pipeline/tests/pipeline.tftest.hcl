@@ -1,4 +1,8 @@
-mock_provider "aws" {}
+mock_provider "aws" {
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+}
 
 variables {
   tenant            = "t0rn"
@@ -40,10 +44,72 @@ run "what_is_changed_or_removed_bears_the_mark" {
     condition = alltrue(flatten([
       for statement in concat(jsondecode(aws_iam_role_policy.bake.policy).Statement, jsondecode(aws_iam_role_policy.publish.policy).Statement) : [
         for action in flatten([statement.Action]) :
-        !can(regex("^ec2:(Terminate|Delete|Deregister|Stop|Modify)", action)) || try(jsonencode(statement.Condition), "") == jsonencode({ Null = { "aws:ResourceTag/t0rn-agent:name" = "false" } })
+        !can(regex("^ec2:(Terminate|Delete|Deregister|Stop|Modify)", action)) || try(jsonencode(statement.Condition), "") == jsonencode({ StringEquals = { "aws:ResourceTag/t0rn-agent:name" = "t0rn-ec1-dev" } }) || statement.Effect == "Deny"
       ]
     ]))
     error_message = aws_iam_role_policy.bake.policy
+  }
+}
+
+run "nothing_is_made_of_an_identity_s_snapshot" {
+  command = apply
+
+  assert {
+    condition = alltrue(flatten([
+      for policy in [aws_iam_role_policy.bake.policy, aws_iam_role_policy.publish.policy] : [
+        for key in ["identity-snapshot", "identity"] : anytrue([
+          for statement in jsondecode(policy).Statement :
+          statement.Effect == "Deny" && contains(flatten([statement.Resource]), "arn:aws:ec2:*:*:snapshot/*") &&
+          length(setsubtract(["ec2:CopySnapshot", "ec2:CreateVolume", "ec2:ModifySnapshotAttribute", "ec2:RegisterImage", "ec2:RunInstances"], flatten([statement.Action]))) == 0 &&
+          try(statement.Condition, {}) == { Null = { "aws:ResourceTag/t0rn-agent:${key}" = "false" } }
+        ])
+      ]
+    ]))
+    error_message = "whoever bakes could read the collator's keys"
+  }
+}
+
+run "another_image_is_neither_marked_nor_reached" {
+  command = apply
+
+  assert {
+    condition = alltrue([
+      for policy in [aws_iam_role_policy.bake.policy, aws_iam_role_policy.publish.policy] : anytrue([
+        for statement in jsondecode(policy).Statement : statement.Effect == "Deny" && jsonencode(statement.Action) == jsonencode("ec2:CreateTags") &&
+        try(statement.Condition.StringNotEquals, {}) == { "aws:ResourceTag/t0rn-agent:name" = "t0rn-ec1-dev" }
+      ])
+    ])
+    error_message = "another stack's image could be given this one's mark"
+  }
+
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_role_policy.bake.policy).Statement : try(statement.Condition.StringEquals, {}) == { "ssm:resourceTag/t0rn-agent:name" = "t0rn-ec1-dev" }
+      if contains(flatten([statement.Resource]), "arn:aws:ec2:eu-central-1:*:instance/*") && length([for action in flatten([statement.Action]) : action if startswith(action, "ssm:")]) > 0
+    ])
+    error_message = "an instance that is no builder is reached"
+  }
+}
+
+run "only_ec2_takes_the_builder_s_role" {
+  command = plan
+
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_role.builder.assume_role_policy).Statement : [statement.Effect, statement.Principal]] == [["Allow", { Service = "ec2.amazonaws.com" }]]
+    error_message = aws_iam_role.builder.assume_role_policy
+  }
+}
+
+run "a_boundary_is_every_role_s" {
+  command = apply
+
+  variables {
+    permissions_boundary_arn = "arn:aws:iam::111122223333:policy/boundary"
+  }
+
+  assert {
+    condition     = alltrue([for boundary in [module.bake.permissions_boundary_arn, module.publish.permissions_boundary_arn, aws_iam_role.builder.permissions_boundary] : boundary == var.permissions_boundary_arn])
+    error_message = "a role is without its boundary"
   }
 }
 

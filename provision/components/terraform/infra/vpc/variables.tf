@@ -1,27 +1,32 @@
 variable "tenant" {
   description = "Who it belongs to, such as t0rn."
   type        = string
+  nullable    = false
 }
 
 variable "environment" {
   description = "The region's short name, such as ec1 for eu-central-1."
   type        = string
+  nullable    = false
 }
 
 variable "stage" {
   description = "The stage of the deployment, such as dev or prod."
   type        = string
+  nullable    = false
 }
 
 variable "tags" {
   description = "Further tags of every resource, such as the cost centre."
   type        = map(string)
   default     = {}
+  nullable    = false
 }
 
 variable "region" {
   description = "AWS region, such as eu-central-1."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
@@ -55,11 +60,13 @@ variable "cidr_block" {
   description = "The VPC's IPv4 range, from /16 to /24; a sixteenth of it is one subnet."
   type        = string
   default     = "10.10.0.0/18"
+  nullable    = false
 }
 
 variable "availability_zones" {
   description = "Zones with a private and a public subnet each. With nat_gateways = \"per_az\", each costs a NAT gateway."
   type        = list(string)
+  nullable    = false
 
   validation {
     condition     = alltrue([for zone in var.availability_zones : startswith(zone, var.region)])
@@ -71,6 +78,7 @@ variable "nat_gateways" {
   description = "Way out of the private subnets: one (shared), per_az (survives the loss of a zone) or none (endpoints only)."
   type        = string
   default     = "one"
+  nullable    = false
 
   validation {
     condition     = contains(["one", "per_az", "none"], var.nat_gateways)
@@ -87,12 +95,14 @@ variable "ipv6_enabled" {
   description = "Give the VPC and its subnets IPv6, and the private ones a way out that lets nobody in."
   type        = bool
   default     = false
+  nullable    = false
 }
 
 variable "interface_endpoints" {
   description = "AWS services with an endpoint in the private subnets, each at a cost per zone and hour. Session Manager takes ssm, ssmmessages and ec2messages."
   type        = set(string)
   default     = []
+  nullable    = false
 
   validation {
     condition     = length(setsubtract(var.interface_endpoints, ["ssm", "ssmmessages", "ec2messages", "ec2", "autoscaling", "logs", "monitoring", "kms"])) == 0
@@ -104,6 +114,7 @@ variable "flow_logs" {
   description = "Where the record of connections goes: s3 (parquet, cheap), cloudwatch (searched at once) or none."
   type        = string
   default     = "s3"
+  nullable    = false
 
   validation {
     condition     = contains(["s3", "cloudwatch", "none"], var.flow_logs)
@@ -115,6 +126,7 @@ variable "flow_logs_retention_days" {
   description = "For how many days flow logs are kept."
   type        = number
   default     = 90
+  nullable    = false
 
   validation {
     # CloudWatch knows no other numbers.
@@ -127,6 +139,7 @@ variable "flow_logs_force_destroy" {
   description = "Let `destroy` delete the flow logs along with their bucket; otherwise it stops at a bucket that is not empty."
   type        = bool
   default     = false
+  nullable    = false
 }
 
 variable "kms_key_arn" {

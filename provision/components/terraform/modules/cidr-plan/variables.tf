@@ -1,10 +1,16 @@
 variable "cidr_block" {
   description = "The VPC's IPv4 range, such as 10.10.0.0/18. A sixteenth of it is one subnet."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(cidrnetmask(var.cidr_block))
     error_message = "cidr_block must be an IPv4 range, an address and a prefix such as 10.10.0.0/18."
+  }
+
+  validation {
+    condition     = !can(cidrnetmask(var.cidr_block)) || can(regex("/[1-9][0-9]?$", var.cidr_block))
+    error_message = "cidr_block must have a prefix without a zero before it, such as 10.10.0.0/18."
   }
 
   validation {
@@ -26,6 +32,7 @@ variable "cidr_block" {
 variable "availability_zones" {
   description = "Availability zones by name, such as eu-central-1a."
   type        = list(string)
+  nullable    = false
 
   validation {
     condition     = length(var.availability_zones) >= 1

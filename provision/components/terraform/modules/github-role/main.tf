@@ -3,6 +3,7 @@ resource "aws_iam_role" "this" {
   name                 = var.name
   description          = var.description
   max_session_duration = var.max_session_hours * 3600
+  permissions_boundary = var.permissions_boundary_arn
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"

@@ -12,3 +12,8 @@ output "trust" {
   description = "Who may take the role, as a policy."
   value       = aws_iam_role.this.assume_role_policy
 }
+
+output "permissions_boundary_arn" {
+  description = "Permissions boundary of the role; null for none."
+  value       = aws_iam_role.this.permissions_boundary
+}

@@ -1,6 +1,7 @@
 variable "name" {
   description = "Name of the role."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^[a-z0-9-]{1,64}$", var.name))
@@ -11,16 +12,19 @@ variable "name" {
 variable "description" {
   description = "What the role is for."
   type        = string
+  nullable    = false
 }
 
 variable "oidc_provider_arn" {
   description = "ARN of the account's identity provider for GitHub's workflows."
   type        = string
+  nullable    = false
 }
 
 variable "repository" {
   description = "Repository on GitHub, OWNER/NAME."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.repository))
@@ -31,6 +35,7 @@ variable "repository" {
 variable "subjects" {
   description = "Jobs that may take the role: ref:refs/heads/BRANCH, environment:NAME or pull_request."
   type        = set(string)
+  nullable    = false
 
   validation {
     condition     = length(var.subjects) > 0 && alltrue([for subject in var.subjects : can(regex("^(ref:refs/heads/[A-Za-z0-9._/-]+|environment:[A-Za-z0-9._-]+|pull_request)$", subject))])
@@ -42,9 +47,16 @@ variable "max_session_hours" {
   description = "For how many hours a job may keep the role."
   type        = number
   default     = 1
+  nullable    = false
 
   validation {
-    condition     = var.max_session_hours >= 1 && var.max_session_hours <= 12
-    error_message = "max_session_hours must be from 1 to 12, as IAM allows."
+    condition     = var.max_session_hours >= 1 && var.max_session_hours <= 12 && floor(var.max_session_hours) == var.max_session_hours
+    error_message = "max_session_hours must be a whole number from 1 to 12, as IAM allows."
   }
+}
+
+variable "permissions_boundary_arn" {
+  description = "Permissions boundary of the role; null for none."
+  type        = string
+  default     = null
 }

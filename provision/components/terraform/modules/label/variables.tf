@@ -1,6 +1,7 @@
 variable "tenant" {
   description = "Who it belongs to, such as t0rn."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^[a-z0-9]{1,8}$", var.tenant))
@@ -11,6 +12,7 @@ variable "tenant" {
 variable "environment" {
   description = "The region's short name, such as ec1 for eu-central-1."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^[a-z0-9]{1,8}$", var.environment))
@@ -21,6 +23,7 @@ variable "environment" {
 variable "stage" {
   description = "The stage of the deployment, such as dev or prod."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^[a-z0-9]{1,10}$", var.stage))
@@ -31,6 +34,7 @@ variable "stage" {
 variable "name" {
   description = "What it is, such as vpc or collator."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,18}[a-z0-9]$", var.name))
@@ -42,6 +46,7 @@ variable "tags" {
   description = "Further tags, such as the cost centre."
   type        = map(string)
   default     = {}
+  nullable    = false
 
   validation {
     condition     = alltrue([for key in keys(var.tags) : !contains(["Name", "Stack", "Tenant", "Environment", "Stage", "Component", "ManagedBy"], key)])
@@ -51,6 +56,11 @@ variable "tags" {
   validation {
     condition     = alltrue([for key in keys(var.tags) : !startswith(lower(key), "aws:") && length(key) <= 128]) && length(var.tags) <= 40
     error_message = "tags must be at most 40, their keys at most 128 characters and not begin with aws:, which Amazon keeps for itself."
+  }
+
+  validation {
+    condition     = alltrue([for value in values(var.tags) : can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]*$", value)) && try(length(value) <= 256, false)])
+    error_message = "tags must have values of at most 256 letters, digits, spaces and _.:/=+@-, and no null: IAM takes no others. Leave a tag out that has no value."
   }
 
   validation {

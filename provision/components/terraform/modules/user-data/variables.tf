@@ -1,9 +1,10 @@
 variable "image" {
   description = "The collator's container image, with a tag or a digest."
   type        = string
+  nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z0-9][a-z0-9._/:-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|@sha256:[0-9a-f]{64})$", var.image)) && !endswith(var.image, ":latest")
+    condition     = can(regex(local.patterns.image, var.image)) && length(var.image) <= 255 && !endswith(var.image, ":latest")
     error_message = "image must have a tag other than latest, or a digest, such as 3h4xx/t0rn-collator:v1.2.0-rc.4: otherwise two instances of one configuration would run two versions."
   }
 }
@@ -12,10 +13,16 @@ variable "command" {
   description = "Arguments of the image's entrypoint; with none, the image's own."
   type        = list(string)
   default     = []
+  nullable    = false
 
   validation {
-    condition     = !anytrue([for argument in var.command : can(regex("(?i)^--(node-key|suri|password|keystore-password)(=|$)", argument)) || can(regex("(?i)^--(alice|bob|charlie|dave|eve|ferdie)$", argument))])
-    error_message = "command must carry no key, seed or password: user-data is read by whoever may look at the launch template. Use --node-key-file and a keystore on the identity volume."
+    condition     = alltrue([for argument in var.command : can(regex(local.patterns.text, argument))])
+    error_message = "command must be texts without control characters, and none of them null: the agent could not read its configuration."
+  }
+
+  validation {
+    condition     = !anytrue([for argument in var.command : can(regex(local.secrets.argument, argument)) || can(regex(local.secrets.url, argument))])
+    error_message = "command must carry no key, seed or password: user-data is read by whoever may look at the launch template. Use --node-key-file and a keystore on the identity volume. Nor a key that everybody knows (--dev, --alice, --one and the like): anybody could sign in its name."
   }
 }
 
@@ -23,6 +30,7 @@ variable "env" {
   description = "Environment of the collator; no secrets, since user-data is read by whoever may look at the launch template."
   type        = map(string)
   default     = {}
+  nullable    = false
 
   validation {
     condition     = alltrue([for name in keys(var.env) : can(regex("^[A-Za-z_][A-Za-z0-9_]*$", name))])
@@ -30,8 +38,13 @@ variable "env" {
   }
 
   validation {
-    condition     = !anytrue([for name in keys(var.env) : can(regex("(?i)(secret|password|passwd|token|mnemonic|seed|suri|private|credential|api_?key)", name))])
-    error_message = "env must carry no secret: user-data is read by whoever may look at the launch template. Put it into a file on the identity volume."
+    condition     = alltrue([for value in values(var.env) : can(regex(local.patterns.text, value))])
+    error_message = "env must have texts without control characters as values, and none of them null: the agent could not read its configuration."
+  }
+
+  validation {
+    condition     = !anytrue([for name, value in var.env : (can(regex(local.secrets.variable, name)) && !can(regex(local.secrets.place, name))) || can(regex(local.secrets.url, value))])
+    error_message = "env must carry no secret, neither by its name nor as a password in a URL: user-data is read by whoever may look at the launch template. Put it into a file on the identity volume, whose path may stand in a variable that ends in _FILE or _PATH."
   }
 }
 
@@ -41,8 +54,8 @@ variable "ports" {
   default     = null
 
   validation {
-    condition     = alltrue([for port in coalesce(var.ports, []) : can(regex("^([0-9.]+:)?[0-9]{1,5}:[0-9]{1,5}(/(tcp|udp))?$", port))])
-    error_message = "ports must be [ADDRESS:]HOST:CONTAINER[/PROTOCOL], such as 33333:33333/tcp or 127.0.0.1:7001:7001/tcp."
+    condition     = alltrue([for port in var.ports == null ? [] : var.ports : can(regex(local.patterns.port, port))])
+    error_message = "ports must be [ADDRESS:]HOST:CONTAINER[/PROTOCOL] with numbers from 1 to 65535, such as 33333:33333/tcp or 127.0.0.1:7001:7001/tcp."
   }
 }
 
@@ -50,6 +63,7 @@ variable "mounts" {
   description = "Further directories of the host for the container, such as the keystore."
   type        = list(object({ source = string, target = string, read_only = optional(bool, false) }))
   default     = []
+  nullable    = false
 
   validation {
     condition     = alltrue(flatten([for mount in var.mounts : [for path in [mount.source, mount.target] : can(regex(local.patterns.path, path))]]))
@@ -61,6 +75,7 @@ variable "chains" {
   description = "The node's exporters, parachain and relaychain; empty for the agent's default."
   type        = map(object({ metrics = string, prefix = optional(string) }))
   default     = {}
+  nullable    = false
 
   validation {
     condition     = length(setsubtract(keys(var.chains), ["parachain", "relaychain"])) == 0
@@ -68,8 +83,8 @@ variable "chains" {
   }
 
   validation {
-    condition     = alltrue([for chain in values(var.chains) : can(regex(local.patterns.url, chain.metrics)) && can(regex("^[A-Za-z_]+$", coalesce(chain.prefix, "substrate")))])
-    error_message = "chains must have the URL of an exporter as metrics, such as http://127.0.0.1:7001/metrics, and letters as prefix, such as substrate."
+    condition     = alltrue([for chain in values(var.chains) : can(regex(local.patterns.url, chain.metrics)) && can(regex(local.patterns.prefix, chain.prefix == null ? "substrate" : chain.prefix))])
+    error_message = "chains must have the URL of an exporter as metrics, such as http://127.0.0.1:7001/metrics, and as prefix what stands before _block_height there, such as substrate; without a prefix leave it out."
   }
 }
 
@@ -77,6 +92,17 @@ variable "settings" {
   description = "Further settings of the agent, as in its configuration: section, key and value, such as { health = { stall_after = \"10m\" } }."
   type        = map(map(string))
   default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for values in values(var.settings) : values != null])
+    error_message = "settings must have keys and values in each section, and no null: leave a section out that has none."
+  }
+
+  validation {
+    condition     = try(var.settings["collator"]["network"] != "none", true)
+    error_message = "settings must not have none as collator.network: it cuts the collator off from its peers, and the agent from its exporters."
+  }
 
   validation {
     condition     = length(setsubtract(keys(var.settings), local.order)) == 0
@@ -84,12 +110,29 @@ variable "settings" {
   }
 
   validation {
-    condition     = alltrue(flatten([for section, values in var.settings : [for key, _ in values : !contains(keys(local.settings), section) || contains(keys(try(local.settings[section], {})), key)]]))
-    error_message = "settings has keys that the agent does not know or that may not be in user-data: ${join(", ", flatten([for section, values in var.settings : [for key, _ in values : "${section}.${key}" if !contains(keys(try(local.settings[section], {})), key)]]))}. `t0rn-agent config default` shows them all; notify.webhook is a secret and is set on the host."
+    condition     = alltrue(flatten([for section, values in var.settings : [for key, _ in values : !contains(keys(local.settings), section) || contains(keys(try(local.settings[section], {})), key)] if values != null]))
+    error_message = "settings has keys that the agent does not know or that may not be in user-data: ${join(", ", flatten([for section, values in var.settings : [for key, _ in values : "${section}.${key}" if !contains(keys(try(local.settings[section], {})), key)] if values != null]))}. `t0rn-agent config default` shows them all; notify.webhook is a secret and is set on the host."
   }
 
   validation {
-    condition     = alltrue(flatten([for section, values in var.settings : [for key, value in values : can(regex(local.patterns[local.settings[section][key]], value)) || !can(local.settings[section][key])]]))
-    error_message = "settings has values that do not fit: ${join(", ", flatten([for section, values in var.settings : [for key, value in values : "${section}.${key} (a ${local.settings[section][key]})" if can(local.settings[section][key]) && !can(regex(local.patterns[local.settings[section][key]], value))]]))}. Durations are such as 30s, 5m or 1h30m, sizes such as 50MiB or 2GiB, paths begin with a slash; `t0rn-agent config default` shows one of each."
+    condition     = alltrue(flatten([for section, values in var.settings : [for key, value in values : can(regex(local.patterns[local.settings[section][key]], value)) || !can(local.settings[section][key])] if values != null]))
+    error_message = "settings has values that do not fit: ${join(", ", flatten([for section, values in var.settings : [for key, value in values : "${section}.${key} (a ${local.settings[section][key]})" if can(local.settings[section][key]) && !can(regex(local.patterns[local.settings[section][key]], value))] if values != null]))}. Durations are such as 30s, 5m or 1h30m, sizes such as 50MiB or 2GiB, paths begin with a slash; `t0rn-agent config default` shows one of each."
+  }
+
+  validation {
+    condition = alltrue(flatten([for section, values in var.settings : [for key, value in values : try(
+      local.bounds["${section}.${key}"] == null,
+      true
+      ) || try(
+      sum([for part in regexall("([0-9]+)(ms|[smhd]|[KMGT]iB|)", value) : tonumber(part[0]) * lookup(local.units, part[1], 1)]) >= local.bounds["${section}.${key}"][0] &&
+      sum([for part in regexall("([0-9]+)(ms|[smhd]|[KMGT]iB|)", value) : tonumber(part[0]) * lookup(local.units, part[1], 1)]) <= local.bounds["${section}.${key}"][1],
+      true
+    ) if !startswith(value == null ? "/" : value, "/")] if values != null]))
+    error_message = "settings has values that the agent refuses as too small or too large. The bounds, durations in milliseconds and sizes in bytes: ${jsonencode({ for key, bounds in local.of_key : key => bounds if can(var.settings[split(".", key)[0]][split(".", key)[1]]) })}."
+  }
+
+  validation {
+    condition     = alltrue(flatten([for section, values in var.settings : [for key, value in values : try(length(value) <= local.bounds["${section}.${key}"][1], true) if startswith(value == null ? "" : value, "/")] if values != null]))
+    error_message = "settings has paths that are too long: 107 characters for a socket, 4095 for the others."
   }
 }

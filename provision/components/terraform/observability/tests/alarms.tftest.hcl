@@ -32,6 +32,11 @@ run "every_alarm_has_a_target_and_takes_silence_for_a_fault" {
   }
 
   assert {
+    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.this : alarm.actions_enabled])
+    error_message = "an alarm whose actions are switched off"
+  }
+
+  assert {
     condition = join(" ", keys(output.alarms)) == join(" ", [
       "agent-heartbeat", "cpu-credits", "disk-data", "disk-root", "in-service", "memory", "parachain-behind",
       "parachain-peers", "relaychain-behind", "relaychain-peers", "status-check",
@@ -196,7 +201,9 @@ run "only_this_account_s_alarms_of_this_stack_may_publish" {
   command = apply
 
   assert {
-    condition     = jsondecode(aws_sns_topic_policy.alarms.policy).Statement[0].Condition.ArnLike["aws:SourceArn"] == "arn:aws:cloudwatch:eu-central-1:111122223333:alarm:t0rn-ec1-dev-*"
+    condition = [for statement in jsondecode(aws_sns_topic_policy.alarms.policy).Statement : [statement.Effect, statement.Principal, statement.Action, statement.Condition]] == [
+      ["Allow", { Service = "cloudwatch.amazonaws.com" }, "sns:Publish", { ArnLike = { "aws:SourceArn" = "arn:aws:cloudwatch:eu-central-1:111122223333:alarm:t0rn-ec1-dev-*" } }]
+    ] && aws_sns_topic_policy.alarms.arn == aws_sns_topic.alarms.arn
     error_message = aws_sns_topic_policy.alarms.policy
   }
 }

@@ -69,6 +69,12 @@ run "whatever_instance_the_group_starts_is_configured" {
 run "the_log_does_not_live_for_ever" {
   command = plan
 
+  # The role of t0rn-collator writes to this group alone.
+  assert {
+    condition     = aws_cloudwatch_log_group.metrics.name == "/t0rn-agent/t0rn-ec1-dev/metrics"
+    error_message = aws_cloudwatch_log_group.metrics.name
+  }
+
   assert {
     condition     = aws_cloudwatch_log_group.metrics.retention_in_days == 30
     error_message = "retention"

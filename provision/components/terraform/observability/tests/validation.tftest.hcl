@@ -125,3 +125,23 @@ run "a_retention_that_cloudwatch_does_not_know_is_refused" {
     retention_days = 42
   }
 }
+
+run "refuses_an_address_with_two_lines" {
+  command = plan
+
+  variables {
+    alarm_emails = ["ops@t0rn.io\nops@example.org"]
+  }
+
+  expect_failures = [var.alarm_emails]
+}
+
+run "refuses_an_address_with_an_end_of_line" {
+  command = plan
+
+  variables {
+    alarm_emails = ["ops@t0rn.io\n"]
+  }
+
+  expect_failures = [var.alarm_emails]
+}

@@ -1,4 +1,8 @@
-mock_provider "aws" {}
+mock_provider "aws" {
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+}
 
 variables {
   tenant                 = "t0rn"
@@ -87,8 +91,16 @@ run "an_operator_may_send_these_documents_to_this_stack_and_nothing_else" {
   }
 
   assert {
-    condition     = strcontains(aws_iam_policy.operator.policy, "t0rn-ec1-dev-collator")
-    error_message = "instances of other groups may be commanded"
+    condition = [
+      for statement in jsondecode(aws_iam_policy.operator.policy).Statement : [statement.Effect, statement.Resource, try(statement.Condition, null)]
+      if contains(flatten([statement.Action]), "ssm:SendCommand") && !anytrue([for resource in flatten([statement.Resource]) : contains([for document in aws_ssm_document.this : document.arn], resource)])
+    ] == [["Allow", "arn:aws:ec2:eu-central-1:*:instance/*", { StringEquals = { "ssm:resourceTag/aws:autoscaling:groupName" = "t0rn-ec1-dev-collator" } }]]
+    error_message = "instances of other groups may be commanded, or by other documents"
+  }
+
+  assert {
+    condition     = toset(flatten([for statement in jsondecode(aws_iam_policy.operator.policy).Statement : statement.Action])) == toset(["autoscaling:DescribeAutoScalingGroups", "ssm:GetCommandInvocation", "ssm:ListCommandInvocations", "ssm:SendCommand"])
+    error_message = "an operator may do more than ask: ${aws_iam_policy.operator.policy}"
   }
 }
 

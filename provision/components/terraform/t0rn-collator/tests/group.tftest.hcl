@@ -90,6 +90,11 @@ run "spot_takes_whichever_type_there_is" {
     condition     = [for override in one(one(aws_autoscaling_group.this.mixed_instances_policy).launch_template).override : override.instance_type] == ["t3a.medium", "t3.medium", "t3a.large"] && length(aws_autoscaling_group.this.launch_template) == 0
     error_message = "got ${jsonencode(aws_autoscaling_group.this.mixed_instances_policy)}"
   }
+
+  assert {
+    condition     = one(one(one(aws_autoscaling_group.this.mixed_instances_policy).launch_template).launch_template_specification).version == tostring(aws_launch_template.this.latest_version)
+    error_message = "the group would not see a new version"
+  }
 }
 
 run "its_tags_go_to_the_instance" {

@@ -20,6 +20,11 @@ run "by_its_name_it_must_be_our_own" {
   command = plan
 
   assert {
+    condition     = data.aws_ami.this.most_recent == true
+    error_message = "of several images, none would be chosen"
+  }
+
+  assert {
     condition     = data.aws_ami.this.owners == tolist(["self"]) && contains([for filter in data.aws_ami.this.filter : one(filter.values) if filter.name == "name"], "t0rn-collator-*")
     error_message = "got ${jsonencode(data.aws_ami.this.filter)} of ${jsonencode(data.aws_ami.this.owners)}"
   }
@@ -105,4 +110,25 @@ run "a_chain_may_begin_empty" {
     condition     = one(aws_launch_template.this.block_device_mappings[1].ebs).volume_size == 200 && one(aws_launch_template.this.block_device_mappings[1].ebs).encrypted == "true"
     error_message = "got ${jsonencode(aws_launch_template.this.block_device_mappings)}"
   }
+}
+
+run "refuses_more_operations_than_the_image_s_volume_gives" {
+  command = plan
+
+  variables {
+    chain_volume_iops = 16000
+  }
+
+  override_data {
+    target = data.aws_ami.this
+    values = {
+      id               = "ami-0123456789abcdef0"
+      architecture     = "x86_64"
+      root_device_name = "/dev/xvda"
+
+      block_device_mappings = [{ device_name = "/dev/sdf", ebs = { volume_size = "31" }, no_device = "", virtual_name = "" }]
+    }
+  }
+
+  expect_failures = [aws_launch_template.this]
 }

@@ -76,9 +76,21 @@ run "the_instance_has_no_public_address" {
 run "nobody_is_let_in" {
   command = plan
 
+  override_resource {
+    target = aws_security_group.this
+    values = { ingress = [] }
+
+    override_during = plan
+  }
+
   assert {
     condition     = length(aws_vpc_security_group_ingress_rule.p2p) == 0
     error_message = "there is an ingress rule that nobody asked for"
+  }
+
+  assert {
+    condition     = try(length(aws_security_group.this.ingress), 0) == 0
+    error_message = "an ingress rule stands in the group itself"
   }
 }
 
@@ -118,6 +130,19 @@ run "it_may_be_without_protection" {
   }
 }
 
+run "spot_knows_no_protection" {
+  command = plan
+
+  variables {
+    spot = true
+  }
+
+  assert {
+    condition     = aws_launch_template.this.disable_api_termination == false && aws_launch_template.this.disable_api_stop == false
+    error_message = "EC2 starts no Spot instance that is protected"
+  }
+}
+
 run "credits_are_for_burstable_types" {
   command = plan
 
@@ -143,9 +168,14 @@ run "other_types_have_none" {
 run "everything_is_tagged" {
   command = plan
 
+  variables {
+    p2p_port        = 33333
+    p2p_cidr_blocks = ["10.10.0.0/18"]
+  }
+
   assert {
     condition = alltrue([
-      for tags in concat([aws_launch_template.this.tags, aws_security_group.this.tags, aws_iam_role.this.tags, aws_iam_instance_profile.this.tags], [for specification in aws_launch_template.this.tag_specifications : specification.tags]) :
+      for tags in concat([for rule in aws_vpc_security_group_egress_rule.this : rule.tags], [for rule in aws_vpc_security_group_ingress_rule.p2p : rule.tags], [aws_launch_template.this.tags, aws_security_group.this.tags, aws_iam_role.this.tags, aws_iam_instance_profile.this.tags], [for specification in aws_launch_template.this.tag_specifications : specification.tags]) :
       tags["Stack"] == "t0rn-ec1-dev" && tags["CostCenter"] == "collators" && startswith(tags["Name"], "t0rn-ec1-dev-collator")
     ])
     error_message = "something is without the stack's name or a cost centre"

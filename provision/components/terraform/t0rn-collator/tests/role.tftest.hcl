@@ -25,11 +25,47 @@ run "no_action_has_a_wildcard" {
   }
 }
 
-run "only_looking_at_volumes_is_allowed_everywhere" {
+run "it_may_do_this_and_nothing_else" {
+  command = plan
+
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/1234"
+  }
+
+  assert {
+    condition = toset(flatten([for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Action])) == toset([
+      "autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat", "cloudwatch:PutMetricData", "ec2:AttachVolume",
+      "ec2:DescribeTags", "ec2:DescribeVolumes", "ec2:DetachVolume", "kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey",
+      "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents",
+    ])
+    error_message = "got ${aws_iam_role_policy.this.policy}"
+  }
+
+  assert {
+    condition     = try(length(aws_iam_role.this.inline_policy), 0) == 0
+    error_message = "a second policy stands in the role itself"
+  }
+}
+
+run "only_looking_and_figures_are_allowed_everywhere" {
   command = plan
 
   assert {
-    condition     = flatten([for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Action if contains(statement.Resource, "*")]) == ["ec2:DescribeVolumes"]
+    condition     = flatten([for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Action if contains(statement.Resource, "*")]) == ["ec2:DescribeVolumes", "ec2:DescribeTags", "cloudwatch:PutMetricData"]
+    error_message = "got ${aws_iam_role_policy.this.policy}"
+  }
+
+  assert {
+    condition     = alltrue([for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : length(statement.Condition) > 0 if contains(statement.Resource, "*")])
+    error_message = "everywhere, and without a condition: ${aws_iam_role_policy.this.policy}"
+  }
+}
+
+run "the_log_group_is_written_to_and_never_made" {
+  command = plan
+
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : [statement.Action, statement.Resource] if anytrue([for action in statement.Action : startswith(action, "logs:")])] == [[["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"], ["arn:aws:logs:eu-central-1:111122223333:log-group:/t0rn-agent/t0rn-ec1-dev/metrics:*"]]]
     error_message = "got ${aws_iam_role_policy.this.policy}"
   }
 }
@@ -71,11 +107,11 @@ run "the_hooks_of_this_group_alone" {
   }
 }
 
-run "two_managed_policies_and_no_other" {
+run "one_managed_policy_and_no_other" {
   command = plan
 
   assert {
-    condition     = toset([for attachment in aws_iam_role_policy_attachment.this : attachment.policy_arn]) == toset(["arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore", "arn:aws:iam::aws:policy/CloudWatchAgentServerPolicy"])
+    condition     = toset([for attachment in aws_iam_role_policy_attachment.this : attachment.policy_arn]) == toset(["arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"])
     error_message = "got ${jsonencode([for attachment in aws_iam_role_policy_attachment.this : attachment.policy_arn])}"
   }
 }
@@ -84,7 +120,7 @@ run "only_ec2_assumes_the_role" {
   command = plan
 
   assert {
-    condition     = [for statement in jsondecode(aws_iam_role.this.assume_role_policy).Statement : statement.Principal] == [{ Service = "ec2.amazonaws.com" }]
+    condition     = [for statement in jsondecode(aws_iam_role.this.assume_role_policy).Statement : [statement.Effect, statement.Principal, statement.Action]] == [["Allow", { Service = "ec2.amazonaws.com" }, "sts:AssumeRole"]]
     error_message = "got ${aws_iam_role.this.assume_role_policy}"
   }
 }

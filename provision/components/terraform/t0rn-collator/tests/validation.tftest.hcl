@@ -381,3 +381,115 @@ run "refuses_a_hook_among_the_settings" {
 
   expect_failures = [var.agent_settings]
 }
+
+run "refuses_half_a_port" {
+  command = plan
+
+  variables {
+    p2p_port        = 33333.5
+    p2p_cidr_blocks = ["10.10.0.0/18"]
+  }
+
+  expect_failures = [var.p2p_port]
+}
+
+run "refuses_a_peer_within_its_range" {
+  command = plan
+
+  variables {
+    p2p_port        = 33333
+    p2p_cidr_blocks = ["10.10.1.0/18"]
+  }
+
+  expect_failures = [var.p2p_cidr_blocks]
+}
+
+run "refuses_a_peer_with_zeros" {
+  command = plan
+
+  variables {
+    p2p_port        = 33333
+    p2p_cidr_blocks = ["10.010.0.0/18"]
+  }
+
+  expect_failures = [var.p2p_cidr_blocks]
+}
+
+run "refuses_half_an_operation" {
+  command = plan
+
+  variables {
+    chain_volume_iops = 3000.5
+  }
+
+  expect_failures = [var.chain_volume_iops]
+}
+
+run "refuses_more_operations_than_the_size_gives" {
+  command = plan
+
+  variables {
+    chain_volume_gib  = 10
+    chain_volume_iops = 5001
+  }
+
+  expect_failures = [var.chain_volume_iops]
+}
+
+run "refuses_half_a_second" {
+  command = plan
+
+  variables {
+    termination_seconds = 600.5
+  }
+
+  expect_failures = [var.termination_seconds]
+}
+
+run "refuses_a_wait_shorter_than_a_clean_stop" {
+  command = plan
+
+  variables {
+    termination_seconds = 300
+  }
+
+  expect_failures = [var.termination_seconds]
+}
+
+run "refuses_a_wait_shorter_than_the_stop_that_is_set" {
+  command = plan
+
+  variables {
+    agent_settings = { collator = { stop_timeout = "9m60s" } }
+  }
+
+  expect_failures = [var.termination_seconds]
+}
+
+run "refuses_a_type_twice" {
+  command = plan
+
+  variables {
+    spot           = true
+    instance_types = ["t3a.medium", "t3a.medium"]
+  }
+
+  expect_failures = [var.instance_types]
+}
+
+run "null_is_the_default" {
+  command = plan
+
+  variables {
+    termination_protection = null
+    tags                   = null
+    instance_types         = null
+    termination_seconds    = null
+    collator_env           = null
+  }
+
+  assert {
+    condition     = aws_launch_template.this.disable_api_termination && aws_launch_template.this.instance_type == "t3a.medium"
+    error_message = "null took the protection away"
+  }
+}

@@ -23,6 +23,11 @@ run "the_volume_is_encrypted_and_held_by_one" {
   }
 
   assert {
+    condition     = aws_ebs_volume.this.final_snapshot == true
+    error_message = "a volume that is given up leaves nothing behind"
+  }
+
+  assert {
     condition     = aws_ebs_volume.this.availability_zone == "eu-central-1a" && output.availability_zone == "eu-central-1a"
     error_message = "got ${aws_ebs_volume.this.availability_zone}"
   }
@@ -39,6 +44,34 @@ run "snapshots_are_of_this_stack_alone" {
   assert {
     condition     = one(one(one(aws_dlm_lifecycle_policy.this.policy_details).schedule).retain_rule).count == 14 && aws_dlm_lifecycle_policy.this.state == "ENABLED"
     error_message = "snapshots are not kept as asked for"
+  }
+}
+
+run "snapshots_are_made_once_a_day" {
+  command = plan
+
+  assert {
+    condition     = [for rule in one(one(aws_dlm_lifecycle_policy.this.policy_details).schedule).create_rule : "${rule.interval} ${rule.interval_unit} ${join(" ", rule.times)}"] == ["24 HOURS 03:30"]
+    error_message = jsonencode(aws_dlm_lifecycle_policy.this.policy_details)
+  }
+}
+
+run "snapshots_bear_the_tag_that_keeps_other_roles_away" {
+  command = plan
+
+  # image-pipeline denies what is made of a snapshot with this tag.
+  assert {
+    condition     = one(one(aws_dlm_lifecycle_policy.this.policy_details).schedule).tags_to_add["t0rn-agent:identity-snapshot"] == "t0rn-ec1-dev-identity"
+    error_message = jsonencode(aws_dlm_lifecycle_policy.this.policy_details)
+  }
+}
+
+run "only_the_lifecycle_manager_of_this_account_assumes_its_role" {
+  command = plan
+
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_role.snapshots.assume_role_policy).Statement : [statement.Effect, statement.Principal, statement.Condition]] == [["Allow", { Service = "dlm.amazonaws.com" }, { StringEquals = { "aws:SourceAccount" = "111122223333" } }]]
+    error_message = aws_iam_role.snapshots.assume_role_policy
   }
 }
 

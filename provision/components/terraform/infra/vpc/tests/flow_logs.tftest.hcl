@@ -29,6 +29,39 @@ run "go_to_s3_as_parquet_and_expire" {
   }
 }
 
+run "are_of_the_whole_network_and_of_whatever_was_let_through_or_not" {
+  command = apply
+
+  assert {
+    condition     = aws_flow_log.s3[0].vpc_id == aws_vpc.this.id && aws_flow_log.s3[0].traffic_type == "ALL" && aws_flow_log.s3[0].log_destination == aws_s3_bucket.flow_logs[0].arn
+    error_message = jsonencode(aws_flow_log.s3[0])
+  }
+}
+
+run "are_the_same_in_cloudwatch" {
+  command = apply
+
+  variables {
+    flow_logs = "cloudwatch"
+    tags      = { CostCenter = "collators" }
+  }
+
+  assert {
+    condition     = aws_flow_log.cloudwatch[0].vpc_id == aws_vpc.this.id && aws_flow_log.cloudwatch[0].traffic_type == "ALL" && aws_flow_log.cloudwatch[0].log_destination == aws_cloudwatch_log_group.flow_logs[0].arn
+    error_message = jsonencode(aws_flow_log.cloudwatch[0])
+  }
+
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_role.flow_logs[0].assume_role_policy).Statement : [statement.Effect, statement.Principal, statement.Action]] == [["Allow", { Service = "vpc-flow-logs.amazonaws.com" }, "sts:AssumeRole"]]
+    error_message = aws_iam_role.flow_logs[0].assume_role_policy
+  }
+
+  assert {
+    condition     = alltrue([for tags in [aws_flow_log.cloudwatch[0].tags, aws_cloudwatch_log_group.flow_logs[0].tags, aws_iam_role.flow_logs[0].tags] : tags["Stack"] == "t0rn-ec1-dev" && tags["CostCenter"] == "collators"])
+    error_message = "something of the flow logs is without the stack's name or a cost centre"
+  }
+}
+
 run "the_bucket_is_encrypted_and_not_public" {
   command = plan
 
@@ -47,14 +80,19 @@ run "the_bucket_is_encrypted_and_not_public" {
 }
 
 run "the_bucket_is_reached_through_tls_alone" {
-  command = plan
+  command = apply
 
   assert {
-    condition = anytrue([
+    condition = [
       for statement in jsondecode(aws_s3_bucket_policy.flow_logs[0].policy).Statement :
-      statement.Effect == "Deny" && statement.Action == "s3:*" && length(statement.Resource) == 2 && try(statement.Condition.Bool["aws:SecureTransport"], "") == "false"
-    ])
-    error_message = "the bucket's policy lets plain HTTP in"
+      [statement.Principal, statement.Action, statement.Resource, statement.Condition] if statement.Effect == "Deny"
+    ] == [["*", "s3:*", ["arn:aws:s3:::${aws_s3_bucket.flow_logs[0].bucket}", "arn:aws:s3:::${aws_s3_bucket.flow_logs[0].bucket}/*"], { Bool = { "aws:SecureTransport" = "false" } }]]
+    error_message = "the bucket's policy lets plain HTTP in: ${aws_s3_bucket_policy.flow_logs[0].policy}"
+  }
+
+  assert {
+    condition     = aws_s3_bucket_policy.flow_logs[0].bucket == aws_s3_bucket.flow_logs[0].id
+    error_message = "the policy is another bucket's"
   }
 }
 

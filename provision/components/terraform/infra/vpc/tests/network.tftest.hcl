@@ -25,6 +25,23 @@ run "a_private_and_a_public_subnet_in_each_zone" {
   }
 }
 
+run "private_subnets_have_no_way_in" {
+  command = apply
+
+  assert {
+    condition = alltrue([
+      for zone in var.availability_zones :
+      aws_route_table_association.private[zone].subnet_id == aws_subnet.private[zone].id && aws_route_table_association.private[zone].route_table_id == aws_route_table.private[zone].id && aws_route_table.private[zone].id != aws_route_table.public.id
+    ]) && join(" ", keys(aws_route_table_association.private)) == join(" ", var.availability_zones)
+    error_message = "a private subnet is not in the private route table of its zone"
+  }
+
+  assert {
+    condition     = alltrue([for zone, route in aws_route.private_ipv4 : route.route_table_id == aws_route_table.private[zone].id && route.nat_gateway_id == aws_nat_gateway.this["eu-central-1a"].id])
+    error_message = "a private subnet goes out by another way than a NAT gateway"
+  }
+}
+
 run "nothing_gets_a_public_address" {
   command = plan
 

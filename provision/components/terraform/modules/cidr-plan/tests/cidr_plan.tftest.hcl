@@ -177,3 +177,23 @@ run "refuses_a_local_zone" {
 
   expect_failures = [var.availability_zones]
 }
+
+run "refuses_an_address_with_zeros" {
+  command = plan
+
+  variables {
+    cidr_block = "10.010.0.0/18"
+  }
+
+  expect_failures = [var.cidr_block]
+}
+
+run "refuses_a_prefix_with_a_zero" {
+  command = plan
+
+  variables {
+    cidr_block = "10.10.0.0/018"
+  }
+
+  expect_failures = [var.cidr_block]
+}

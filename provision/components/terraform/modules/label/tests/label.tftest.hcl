@@ -130,3 +130,43 @@ run "refuses_a_tag_that_metadata_cannot_tell" {
 
   expect_failures = [var.tags]
 }
+
+run "refuses_a_tag_that_is_null" {
+  command = plan
+
+  variables {
+    tags = { CostCenter = null }
+  }
+
+  expect_failures = [var.tags]
+}
+
+run "refuses_a_long_tag" {
+  command = plan
+
+  variables {
+    tags = { CostCenter = join("", [for n in range(257) : "a"]) }
+  }
+
+  expect_failures = [var.tags]
+}
+
+run "refuses_a_tag_with_two_lines" {
+  command = plan
+
+  variables {
+    tags = { CostCenter = "a\nb" }
+  }
+
+  expect_failures = [var.tags]
+}
+
+run "refuses_a_tag_with_a_control_character" {
+  command = plan
+
+  variables {
+    tags = { CostCenter = "a\u007fb" }
+  }
+
+  expect_failures = [var.tags]
+}
