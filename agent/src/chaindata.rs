@@ -28,7 +28,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use jiff::Timestamp;
 
 use crate::bake;
@@ -40,7 +40,7 @@ pub use self::journal::{claim, interrupted, is_switching};
 pub use self::local::{Stdin, Whole, stdout};
 pub use self::read::Refused;
 pub use self::remote::Remote;
-pub use self::rest::{Rest, ask, left_stopped, rest, spoken};
+pub use self::rest::{ask, is_at_work, left_stopped, over, rest, spoken};
 pub use self::restore::{Options, Ready, Source, abandon, commit, prepare, verify};
 pub use self::sign::{NotSigned, PublicKey, SecretKey};
 pub use self::upload::Upload;
@@ -64,6 +64,12 @@ pub fn create<W: Write + Send>(
     );
     live::clean(data)?;
     let survey = bake::survey(data, false).with_context(|| format!("cannot read {}", data.display()))?;
+    if let Some((path, why)) = survey.hole() {
+        bail!(
+            "{}: {why}, and a snapshot without it would not be whole: put what it stands for in its place",
+            data.join(path).display()
+        );
+    }
     for (path, why) in &survey.refused {
         say(&format!("left out: {}: {why}", path.display()));
     }
@@ -99,7 +105,22 @@ pub fn create<W: Write + Send>(
         bytes,
     };
     let progress = progress::Progress::new("snapshot", Some(head.bytes)).silent(quiet);
-    let created = create::create(&items, &head, to, signer, &progress)?;
+    let failed = || format!("cannot read {}", data.display());
+    let before = create::marks(&items).with_context(failed)?;
+    let proof = || {
+        if moment.is_some() {
+            return Ok(());
+        }
+        let now = bake::survey(data, false).with_context(failed)?;
+        let now = create::marks(&create::items(data, &now.kept)).with_context(failed)?;
+        ensure!(
+            now == before,
+            "{} changed while it was copied: does a node run on it?",
+            data.display()
+        );
+        Ok(())
+    };
+    let created = create::create(&items, &head, to, signer, &progress, proof)?;
     progress.end();
     Ok(created)
 }
@@ -117,6 +138,7 @@ pub fn digest(hex: &str) -> Option<[u8; 32]> {
 
 /// How many bytes a snapshot of `data` has before it is compressed, about.
 pub fn size(data: &Path) -> anyhow::Result<u64> {
+    live::clean(data)?;
     let survey = bake::survey(data, false).with_context(|| format!("cannot read {}", data.display()))?;
     Ok(survey.tree.bytes)
 }

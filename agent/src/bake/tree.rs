@@ -38,6 +38,10 @@ pub struct Part {
     pub sha256: String,
 }
 
+const LINK: &str = "a symbolic link";
+const ELSEWHERE: &str = "on another file system";
+const SECOND_NAME: &str = "a file with a second name (hard link)";
+
 /// What was found in a data directory.
 #[derive(Debug, Default)]
 pub(crate) struct Survey {
@@ -52,6 +56,22 @@ pub(crate) struct Survey {
     pub(crate) chains: Vec<ChainDir>,
     /// All that is allowed, relative: directories before what lies in them.
     pub(crate) kept: Vec<PathBuf>,
+}
+
+impl Survey {
+    /// What is refused for what it is, and not for its name: without it, a database is not whole.
+    pub(crate) fn hole(&self) -> Option<&(PathBuf, &'static str)> {
+        self.refused.iter().find(|(path, why)| {
+            [LINK, ELSEWHERE, SECOND_NAME].contains(why) && (is_allowed(path, true) || is_allowed(path, false))
+        })
+    }
+
+    /// What a rename cannot exchange, or would leave behind.
+    pub(crate) fn fixed(&self) -> Option<&(PathBuf, &'static str)> {
+        self.refused
+            .iter()
+            .find(|(path, why)| [LINK, ELSEWHERE].contains(why) && is_allowed(path, true))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -180,16 +200,16 @@ impl Walk {
             return Place::Refused("a name that is not UTF-8");
         };
         if kind.is_symlink() {
-            return Place::Refused("a symbolic link");
+            return Place::Refused(LINK);
         }
         if kind.is_socket() || kind.is_fifo() || kind.is_block_device() || kind.is_char_device() {
             return Place::Refused("neither a file nor a directory");
         }
         if about.dev() != self.device {
-            return Place::Refused("on another file system");
+            return Place::Refused(ELSEWHERE);
         }
         if about.is_file() && about.nlink() > 1 {
-            return Place::Refused("a file with a second name (hard link)");
+            return Place::Refused(SECOND_NAME);
         }
         if about.is_file() && about.mode() & 0o6000 != 0 {
             return Place::Refused("a file that gives its user's rights away (setuid)");

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::SystemTime;
 
 use anyhow::{Context as _, bail};
 use tar::{Builder, EntryType, Header};
@@ -37,7 +38,7 @@ pub(super) struct Item {
     pub(super) from: PathBuf,
 }
 
-/// Writes `items` to `to`. This blocks for as long as reading, compressing and writing all of it takes.
+/// Writes `items` to `to`; `proof` is asked once all of them were read. This blocks for as long as reading, compressing and writing all of it takes.
 ///
 /// Fails when a file cannot be read, or, but for crash-consistent data, when one changes while it is read; and when `to`
 /// takes no more.
@@ -47,6 +48,7 @@ pub(super) fn create<W: Write + Send>(
     to: &mut W,
     signer: Option<&SecretKey>,
     progress: &Progress,
+    proof: impl FnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<Created> {
     let text = serde_json::to_vec(head)?;
     let at = Part::Head(text.clone())
@@ -67,10 +69,12 @@ pub(super) fn create<W: Write + Send>(
     });
     // Why nothing could be written says more than that nobody took the next chunk.
     let written = written.context("cannot write the snapshot")?;
+    let tar_bytes = tarred?;
+    proof()?;
     let manifest = Manifest {
         head: head.clone(),
         head_sha256: hex::encode(sha256(&text)),
-        tar_bytes: tarred?,
+        tar_bytes,
         sha256: hex::encode(written.chain.0),
         chunks: written.chunks,
     };
@@ -214,6 +218,16 @@ fn archive(items: &[Item], consistency: Consistency, to: &mut Chunks, progress: 
 
 fn changed(then: &fs::Metadata, now: &fs::Metadata) -> bool {
     then.len() != now.len() || then.modified().ok() != now.modified().ok()
+}
+
+/// How each of these is now, to be compared with later.
+pub(super) fn marks(items: &[Item]) -> io::Result<Vec<(PathBuf, u64, Option<SystemTime>)>> {
+    let mark = |item: &Item| {
+        let about = fs::symlink_metadata(&item.from)?;
+        let length = if about.is_file() { about.len() } else { 0 };
+        Ok((item.place.clone(), length, about.modified().ok()))
+    };
+    items.iter().map(mark).collect()
 }
 
 /// So many bytes of a file, whatever becomes of it; fails when it has fewer.

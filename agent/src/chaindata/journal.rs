@@ -72,7 +72,13 @@ impl Journal {
 
     /// The journal of a data directory; `None` when no restore is under way.
     pub(super) fn read(data: &Path) -> anyhow::Result<Option<Self>> {
-        let path = path(data);
+        let (side, path) = (data.join(SIDE), path(data));
+        // Whoever the data belongs to could lead root elsewhere.
+        if let Ok(about) = fs::symlink_metadata(&side)
+            && !about.is_dir()
+        {
+            bail!("{}: is no directory; remove it", side.display());
+        }
         let about = match fs::symlink_metadata(&path) {
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 return Ok(None);
@@ -142,6 +148,12 @@ pub fn interrupted(data: &Path) -> Option<String> {
             format!("a restore of {source} was interrupted when all was done but removing the old data: run it again")
         }
     })
+}
+
+/// Whether another snapshot or restore is at work on it.
+pub(super) fn is_claimed(data: &Path) -> bool {
+    let tried = File::open(data).map(|dir| dir.try_lock());
+    matches!(tried, Ok(Err(TryLockError::WouldBlock)))
 }
 
 /// Holds a data directory for one snapshot or restore at a time, until dropped, however the process ends.

@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -111,6 +112,10 @@ fn attempt(from: &Path, to: &Path) -> io::Result<Option<Vec<String>>> {
             continue;
         }
         let is_table = [".sst", ".blob"].iter().any(|end| name.ends_with(end));
+        if entry.metadata()?.nlink() > 1 {
+            let words = format!("{}: a file with a second name (hard link)", entry.path().display());
+            return Err(io::Error::other(words));
+        }
         let taken = if is_table {
             fs::hard_link(entry.path(), to.join(&name))
         } else {

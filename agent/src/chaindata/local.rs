@@ -104,6 +104,11 @@ impl Whole {
         })
     }
 
+    /// Its name until then.
+    pub fn half(&self) -> &Path {
+        &self.half
+    }
+
     /// Gives it its name, lastingly.
     pub fn finish(self) -> io::Result<()> {
         drop(self.sync);

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use tokio::time::{Instant, sleep};
 
-use super::{Told, claim};
+use super::Told;
+use super::journal::{claim, is_claimed};
 use crate::api::{Client, ClientError};
 use crate::config::{Config, show_duration};
 use crate::docker::Docker;
@@ -51,20 +52,11 @@ pub async fn ask(config: &Config) -> BTreeMap<String, Told> {
 /// In the state directory while the collator is down for a snapshot or a restore, and comes back afterwards.
 const NOTE: &str = "stopped-for-snapshot";
 
-/// A collator at rest.
-#[derive(Debug)]
-pub struct Rest {
-    client: Option<Client>,
-    note: PathBuf,
-    /// Whether it ended as one ends whose database is whole; `None` when nobody knows.
-    pub clean: Option<bool>,
-}
-
 /// Makes sure that nothing runs on the data: through the agent, if one runs, which then keeps it down.
 ///
-/// Fails when the collator runs and no agent answers, when something else has the data, and when the collator does not
-/// stop in its time.
-pub async fn rest(config: &Config, client: Client) -> anyhow::Result<Rest> {
+/// Returns whether it ended as one ends whose database is whole; `None` when nobody knows. Fails when the collator runs and
+/// no agent answers, when something else has the data, and when the collator does not stop in its time.
+pub async fn rest(config: &Config, client: &Client) -> anyhow::Result<Option<bool>> {
     let note = config.agent.state_dir.join(NOTE);
     let docker = Docker::new(config).context("failed to set up the docker client")?;
     let agent = match client.status(STATUS).await {
@@ -74,11 +66,7 @@ pub async fn rest(config: &Config, client: Client) -> anyhow::Result<Rest> {
     };
     if agent.is_none() && !config.agent.docker.exists() {
         // No engine, so no container.
-        return Ok(Rest {
-            client: None,
-            note,
-            clean: None,
-        });
+        return Ok(None);
     }
     let others = docker.others_on_data().await?;
     ensure!(
@@ -118,7 +106,7 @@ pub async fn rest(config: &Config, client: Client) -> anyhow::Result<Rest> {
         }
         ensure!(
             Instant::now() < end,
-            "the collator still runs after {}: look at its log; it stays stopped until t0rn-agent start",
+            "the collator still runs after {}: look at its log",
             show_duration(limit)
         );
         sleep(LOOK).await;
@@ -129,8 +117,23 @@ pub async fn rest(config: &Config, client: Client) -> anyhow::Result<Rest> {
             .map(|code| code == 0 && !exit.oom && signature::damage(&exit.log).is_none()),
         _ => None,
     };
-    let client = comes_back.then_some(client);
-    Ok(Rest { client, note, clean })
+    Ok(clean)
+}
+
+/// Starts the collator again if it was stopped for a snapshot or a restore.
+pub async fn over(config: &Config, client: &Client) -> anyhow::Result<()> {
+    let note = config.agent.state_dir.join(NOTE);
+    if note.exists() {
+        let started = client.command(&Command::Start).await;
+        started.context("the collator was not started again: t0rn-agent start")?;
+        settle(&note);
+    }
+    Ok(())
+}
+
+/// Whether the collator is down for a snapshot or a restore that is at work now. This blocks on the disk.
+pub fn is_at_work(config: &Config) -> bool {
+    config.agent.state_dir.join(NOTE).exists() && is_claimed(&config.data.path)
 }
 
 /// A person's word about the collator is later than ours.
@@ -153,17 +156,4 @@ pub fn left_stopped(config: &Config, status: &Status) -> Option<String> {
 
 fn is_stopped(status: &Status) -> bool {
     status.phase == Some(Phase::Stopped)
-}
-
-impl Rest {
-    /// Starts the collator again if it was stopped for this. Returns whether it was.
-    pub async fn over(self) -> anyhow::Result<bool> {
-        let Some(client) = self.client else {
-            return Ok(false);
-        };
-        let started = client.command(&Command::Start).await;
-        started.context("the collator was not started again: t0rn-agent start")?;
-        settle(&self.note);
-        Ok(true)
-    }
 }

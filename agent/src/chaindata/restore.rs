@@ -69,15 +69,28 @@ pub fn prepare(
     say: &mut dyn FnMut(&str),
     quiet: bool,
 ) -> anyhow::Result<Ready> {
-    if let Some(journal) = Journal::read(data)?
+    if let Some(mut journal) = Journal::read(data)?
         && journal.stage != Stage::Unpacking
     {
+        ensure!(
+            journal.source == source.name(),
+            "a restore of {} was interrupted while it switched: run that one again, and it finishes",
+            journal.source
+        );
+        journal.keep_old |= options.keep_old;
         say(&format!(
             "going on with the restore of {}, which was interrupted while it switched",
             journal.source
         ));
         let skipped = Vec::new();
         return Ok(Ready { journal, skipped });
+    }
+    let here = bake::survey(data, false).with_context(|| format!("cannot read {}", data.display()))?;
+    if let Some((path, why)) = here.fixed() {
+        bail!(
+            "{}: {why}, and cannot be exchanged by a rename: put the data itself there",
+            data.join(path).display()
+        );
     }
     ensure!(
         !options.keep_old || !data.join(KEPT).exists(),
@@ -127,8 +140,8 @@ impl Job<'_> {
         self.refuse(&head.chains)?;
         let (mut journal, place) = self.begin(&opening)?;
         let done = journal.point.as_ref().map_or(0, |point| point.bytes);
-        let needs = head.bytes.saturating_sub(done) + head.files * PER_FILE + SPARE;
-        self.room(needs)?;
+        let room = head.bytes.saturating_add(head.files.saturating_mul(PER_FILE));
+        self.room(room.saturating_sub(self.unpacked()?).saturating_add(SPARE))?;
         let first = Place::first(&opening);
         let (place, entry) = place.unwrap_or((first, 0));
         if place != first {
@@ -173,7 +186,8 @@ impl Job<'_> {
             });
             journal.write(data)
         };
-        let unpacked = unpack(&mut proven, &target, &progress, checkpoint).map_err(bare)?;
+        let most = head.bytes.saturating_sub(bytes);
+        let unpacked = unpack(&mut proven, &target, most, &progress, checkpoint).map_err(bare)?;
         let manifest: Manifest = proven.finish(self.options.public_key.as_ref())?;
         progress.end();
         let files = files + unpacked.files;
@@ -185,13 +199,21 @@ impl Job<'_> {
             files,
             manifest.head.files
         );
+        // What another attempt left there was not proven.
+        let found = bake::survey(journal::tree(self.data).as_path(), false)?.tree.files;
+        ensure!(
+            found == files,
+            "{} has more than the snapshot: give it up (t0rn-agent snapshot abandon), and restore again",
+            journal::tree(self.data).display()
+        );
         self.ready(journal, unpacked)
     }
 
     /// The journal that is gone on from, or a new one.
     fn begin(&mut self, opening: &Opening) -> anyhow::Result<(Journal, Option<(Place, u64)>)> {
         let head = hex::encode(opening.sha256);
-        if let Some(journal) = Journal::read(self.data)? {
+        if let Some(mut journal) = Journal::read(self.data)? {
+            journal.keep_old = self.options.keep_old;
             ensure!(
                 journal.head == head,
                 "a restore of {} is under way here: go on with that one, or give it up: t0rn-agent snapshot abandon",
@@ -206,7 +228,9 @@ impl Job<'_> {
                 };
                 Some((place, point.entry))
             });
-            return Ok((journal, place));
+            if place.is_some() {
+                return Ok((journal, place));
+            }
         }
         self.fresh(head).map(|journal| (journal, None))
     }
@@ -246,7 +270,7 @@ impl Job<'_> {
                 journal.source
             );
         }
-        let free = free(self.data)?;
+        let free = free(self.data).with_context(|| format!("cannot tell the free space of {}", self.data.display()))?;
         (self.say)(&format!(
             "nobody knows how much room a plain archive needs; {} are free, and the present data stays until all is there",
             mib(free)
@@ -260,7 +284,9 @@ impl Job<'_> {
         };
         let progress = self.progress("restore", None);
         let mut archive = decoder(&mut hashed, magic)?;
-        let unpacked = unpack(&mut archive, &target, &progress, |_, _| Ok(()))?;
+        let unpacked = unpack(&mut archive, &target, u64::MAX, &progress, |_, _| Ok(()));
+        // Nothing of it can be gone on from.
+        let unpacked = unpacked.inspect_err(|_| drop(remove(&tree)))?;
         io::copy(&mut archive, &mut io::sink()).context("the archive is damaged at its end")?;
         drop(archive);
         io::copy(&mut hashed, &mut io::sink())?;
@@ -291,9 +317,16 @@ impl Job<'_> {
         }
     }
 
+    /// What an earlier attempt left beside the data, bytes; it is written over.
+    fn unpacked(&self) -> anyhow::Result<u64> {
+        let tree = journal::tree(self.data);
+        let survey = bake::survey(&tree, false).with_context(|| format!("cannot read {}", tree.display()))?;
+        Ok(survey.tree.bytes)
+    }
+
     /// Says what is needed, and fails when that is not there.
     fn room(&mut self, needs: u64) -> anyhow::Result<()> {
-        let free = free(self.data)?;
+        let free = free(self.data).with_context(|| format!("cannot tell the free space of {}", self.data.display()))?;
         let place = self.data.display();
         ensure!(
             free >= needs,
@@ -317,6 +350,7 @@ impl Job<'_> {
             owner: root.then(|| (Uid::from_raw(about.uid()), Gid::from_raw(about.gid()))),
             strange,
             strip,
+            spare: SPARE / 2,
         })
     }
 
@@ -344,7 +378,7 @@ pub fn commit(
     let (tree, old) = (journal::tree(data), journal::old(data));
     if journal.stage == Stage::Unpacking {
         let survey = |root: &Path| bake::survey(root, false).with_context(|| format!("cannot read {}", root.display()));
-        journal.units = switch::units(data, &survey(data)?.chains, &tree, &survey(&tree)?.chains);
+        journal.units = switch::units(data, &tree, &survey(&tree)?.chains);
         sync(&tree)?;
         journal.stage = Stage::Switching;
         step()?;
@@ -407,8 +441,8 @@ fn sync(place: &Path) -> anyhow::Result<()> {
     done.with_context(|| format!("cannot write {} to the disk", place.display()))
 }
 
-fn free(data: &Path) -> anyhow::Result<u64> {
-    let about = statvfs(data).with_context(|| format!("cannot tell the free space of {}", data.display()))?;
+pub(super) fn free(data: &Path) -> io::Result<u64> {
+    let about = statvfs(data)?;
     Ok(about.f_bavail.saturating_mul(about.f_frsize))
 }
 

@@ -3,7 +3,6 @@
 //!
 //! Only what a snapshot may hold is moved. Key stores and node keys stay where they are.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,10 +24,12 @@ pub(super) struct Unit {
     pub(super) new: bool,
 }
 
-/// What is exchanged: the databases that are there, and those that were restored.
-pub(super) fn units(data: &Path, present: &[ChainDir], tree: &Path, restored: &[ChainDir]) -> Vec<Unit> {
-    let chains: BTreeSet<_> = present.iter().chain(restored).map(|chain| &chain.path).collect();
-    let places = chains.iter().flat_map(|path| DATABASES.map(|name| path.join(name)));
+/// What is exchanged: all databases of the chains that were restored. Other chains stay as they are.
+pub(super) fn units(data: &Path, tree: &Path, restored: &[ChainDir]) -> Vec<Unit> {
+    let places = restored
+        .iter()
+        .map(|chain| &chain.path)
+        .flat_map(|path| DATABASES.map(|name| path.join(name)));
     places
         .map(|place| Unit {
             new: tree.join(&place).is_dir(),

@@ -10,10 +10,13 @@ use rustix::fs::{Gid, Uid};
 use tar::{Archive, EntryType};
 
 use super::progress::Progress;
+use super::restore::free;
 use crate::bake;
 
 /// Read and written at once, bytes.
 const BUFFER: usize = 256 << 10;
+/// Between two looks at the room that is left, within a file, bytes.
+const LOOK_EVERY: u64 = 64 << 20;
 
 /// What becomes of what may not be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub(super) struct Target<'a> {
     pub(super) strange: Strange,
     /// Leading directories that are taken off.
     pub(super) strip: usize,
+    /// Left free for what runs on the same disk, bytes.
+    pub(super) spare: u64,
 }
 
 /// What was unpacked.
@@ -42,11 +47,12 @@ pub(super) struct Unpacked {
     pub(super) skipped: Vec<PathBuf>,
 }
 
-/// Unpacks all of `from`. `before` is told of each entry that could be begun from: where it begins in the stream, and how
+/// Unpacks all of `from`, which has at most `most` bytes in its files. `before` is told of each entry that could be begun from: where it begins in the stream, and how
 /// many files and bytes come before it.
 pub(super) fn unpack<R: Read>(
     from: R,
     target: &Target<'_>,
+    most: u64,
     progress: &Progress,
     mut before: impl FnMut(u64, &Unpacked) -> anyhow::Result<()>,
 ) -> anyhow::Result<Unpacked> {
@@ -60,6 +66,11 @@ pub(super) fn unpack<R: Read>(
         if entry.header().path_bytes() == entry.path_bytes() {
             before(entry.raw_header_position(), &done)?;
         }
+        ensure!(
+            done.bytes.saturating_add(entry.size()) <= most,
+            "{}: there is more in the snapshot than its head says",
+            path.display()
+        );
         let kind = entry.header().entry_type();
         if matches!(kind, EntryType::XGlobalHeader) {
             continue;
@@ -100,7 +111,7 @@ pub(super) fn unpack<R: Read>(
         if let Some(parent) = place.parent() {
             make_dirs(target, parent)?;
         }
-        let file = write(&mut entry, &to, mode | 0o600, &mut buffer, progress)
+        let file = write(&mut entry, &to, mode | 0o600, &mut buffer, target, progress)
             .with_context(|| format!("cannot unpack {}", path.display()))?;
         if let Some((uid, gid)) = target.owner {
             rustix::fs::fchown(&file.0, Some(uid), Some(gid))
@@ -112,11 +123,23 @@ pub(super) fn unpack<R: Read>(
     Ok(done)
 }
 
-fn write(from: &mut dyn Read, to: &Path, mode: u32, buffer: &mut [u8], progress: &Progress) -> io::Result<(File, u64)> {
+fn write(
+    from: &mut dyn Read,
+    to: &Path,
+    mode: u32,
+    buffer: &mut [u8],
+    target: &Target<'_>,
+    progress: &Progress,
+) -> io::Result<(File, u64)> {
     let mut options = OpenOptions::new();
     let mut file = options.write(true).create(true).truncate(true).mode(mode).open(to)?;
-    let mut length = 0;
+    let mut length = 0_u64;
     loop {
+        if length.is_multiple_of(LOOK_EVERY) && free(target.tree)? < target.spare {
+            return Err(io::Error::other(
+                "the disk is nearly full; make room, or grow the volume",
+            ));
+        }
         let read = super::format::read_some(from, buffer)?;
         if read == 0 {
             return Ok((file, length));

@@ -1,6 +1,7 @@
 //! `snapshot`: where it goes to and comes from, and what is told of it.
 
-use std::fs;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::future::Future;
 use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
@@ -11,8 +12,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Cli, print};
 use crate::chaindata::{
-    self, Consistency, Created, Manifest, Options, PublicKey, Refused, Remote, SecretKey, Source, Upload,
+    self, Consistency, Created, Manifest, Options, PublicKey, Refused, Remote, SecretKey, Source, Told, Upload, Whole,
 };
+use crate::config::Config;
 use crate::docker::Docker;
 
 pub(super) const EXAMPLES: &str = "\
@@ -138,56 +140,56 @@ impl Cli {
                 let imds = self.load().map_or_else(|_| IMDS.to_owned(), |config| config.ec2.imds);
                 Box::new(Remote::new(url, &imds).map_err(|error| Unusable(error.to_string()))?)
             }
-            path => Box::new(PathBuf::from(path)),
+            path => {
+                let unusable = |error: io::Error| Unusable(format!("cannot read {path}: {error}"));
+                fs::metadata(path).map_err(unusable)?;
+                Box::new(PathBuf::from(path))
+            }
         })
     }
 
     async fn create(&self, to: &str, live: bool, signer: Option<SecretKey>, out: &mut dyn Write) -> anyhow::Result<()> {
         let config = self.load_for_agent()?;
-        let _alone = chaindata::claim(&config.data.path)?;
-        let told = chaindata::ask(&config).await;
-        let rest = if live {
-            None
-        } else {
-            Some(chaindata::rest(&config, self.client()).await?)
-        };
-        let (data, to) = (config.data.path.clone(), to.to_owned());
+        let alone = chaindata::claim(&config.data.path)?;
+        // Before the collator is stopped for it.
+        let target = Target::open(to, &config).await?;
+        let half = target.half();
         let consistency = if live {
             Consistency::CrashConsistent
         } else {
             Consistency::Clean
         };
-        let unclean = rest.as_ref().is_some_and(|rest| rest.clean == Some(false));
+        let (data, client) = (config.data.path.clone(), self.client());
         let work = async {
+            let told = chaindata::ask(&config).await;
+            let clean = if live {
+                None
+            } else {
+                chaindata::rest(&config, &client).await?
+            };
             ensure!(
-                !unclean,
+                clean != Some(false),
                 "the collator did not end cleanly, so its data may not be whole: look at its log, or raise \
                  collator.stop_timeout"
             );
-            if !Remote::is_meant(&to) {
-                return blocking(move || write(&data, consistency, &told, &to, signer.as_ref())).await;
-            }
-            let place = data.clone();
-            let bytes = blocking(move || chaindata::size(&place)).await?;
-            let mut upload = Upload::open(&to, &config.ec2.imds, bytes, &config.agent.state_dir).await?;
-            let created = blocking(move || {
-                let done = chaindata::create(&data, consistency, &told, &mut upload, signer.as_ref(), false, &mut say)?;
-                upload.finish().context("cannot finish the upload")?;
-                Ok(done)
-            });
-            Ok(Some((to, created.await?)))
+            blocking(move || target.fill(&data, consistency, &told, signer.as_ref())).await
         };
-        let done = until_signal(work).await;
+        let done = until_signal(Box::pin(work)).await;
+        if let Some(half) = half.filter(|_| done.is_err()) {
+            // Of no use to anybody.
+            let _ = fs::remove_file(half);
+        }
+        drop(alone);
         // However it ended.
-        let over = match rest {
-            Some(rest) => rest.over().await.map(drop),
-            None => Ok(()),
+        let over = if live {
+            Ok(())
+        } else {
+            chaindata::over(&config, &client).await
         };
         let created = done?;
         over?;
-        if let Some((path, created)) = created {
-            let text = format!("{path}: {}\n", describe(&created.manifest));
-            print(out, &text)?;
+        if to != "-" {
+            print(out, &format!("{to}: {}\n", describe(&created.manifest)))?;
         }
         Ok(())
     }
@@ -203,9 +205,9 @@ impl Cli {
             // A host on which nothing ran yet: made as for a first start.
             Docker::new(&config)?.prepare_paths().await?;
         }
-        let _alone = chaindata::claim(&config.data.path)?;
+        let alone = chaindata::claim(&config.data.path)?;
         let told = chaindata::ask(&config).await;
-        let data = config.data.path.clone();
+        let (data, client) = (config.data.path.clone(), self.client());
         let place = data.clone();
         let unpack = blocking(move || {
             let present = chaindata::present(&place, &told)?;
@@ -215,10 +217,11 @@ impl Cli {
         for path in &ready.skipped {
             say(&format!("left out: {}", path.display()));
         }
-        let rest = chaindata::rest(&config, self.client()).await?;
+        chaindata::rest(&config, &client).await?;
         // Not started again when it fails: the data may be between two.
         let kept = blocking(move || chaindata::commit(&data, ready, || Ok(()))).await?;
-        rest.over().await?;
+        drop(alone);
+        chaindata::over(&config, &client).await?;
         print(out, "restored\n")?;
         if let Some(kept) = kept {
             print(out, &format!("the data from before is in {}\n", kept.display()))?;
@@ -227,29 +230,80 @@ impl Cli {
     }
 }
 
-fn write(
-    data: &Path,
-    consistency: Consistency,
-    told: &std::collections::BTreeMap<String, chaindata::Told>,
-    to: &str,
-    signer: Option<&SecretKey>,
-) -> anyhow::Result<Option<(String, Created)>> {
-    if to == "-" {
-        let mut stdout = chaindata::stdout()?;
-        chaindata::create(data, consistency, told, &mut stdout, signer, false, &mut say)?;
-        return Ok(None);
+/// Where a snapshot goes to.
+enum Target {
+    Pipe(File),
+    File { name: String, file: Whole },
+    S3(Box<Upload>),
+}
+
+impl Target {
+    async fn open(to: &str, config: &Config) -> anyhow::Result<Self> {
+        if to == "-" {
+            return Ok(Self::Pipe(chaindata::stdout()?));
+        }
+        if Remote::is_meant(to) {
+            let data = config.data.path.clone();
+            let bytes = blocking(move || chaindata::size(&data)).await?;
+            let upload = Upload::open(to, &config.ec2.imds, bytes, &config.agent.state_dir).await?;
+            return Ok(Self::S3(Box::new(upload)));
+        }
+        // Through a link, to what it stands for.
+        let path = fs::canonicalize(to).unwrap_or_else(|_| PathBuf::from(to));
+        let is_file = fs::metadata(&path).map_or(!to.ends_with('/'), |about| about.is_file());
+        if !is_file {
+            return Err(Unusable(format!("{to}: give the name of a file, or - for standard output")).into());
+        }
+        let file = Whole::create(&path).with_context(|| format!("cannot write {to}"))?;
+        let name = path.display().to_string();
+        Ok(Self::File { name, file })
     }
-    let failed = || format!("cannot write {to}");
-    let mut file = chaindata::Whole::create(Path::new(to)).with_context(failed)?;
-    let created = chaindata::create(data, consistency, told, &mut file, signer, false, &mut say)?;
-    let manifest = format!("{to}.manifest.json");
-    fs::write(&manifest, &created.text).with_context(|| format!("cannot write {manifest}"))?;
-    if let Some(signature) = &created.signature {
-        fs::write(format!("{manifest}.minisig"), signature)
-            .with_context(|| format!("cannot write {manifest}.minisig"))?;
+
+    /// The file that is not whole yet.
+    fn half(&self) -> Option<PathBuf> {
+        match self {
+            Self::File { file, .. } => Some(file.half().to_owned()),
+            Self::Pipe(_) | Self::S3(_) => None,
+        }
     }
-    file.finish().with_context(failed)?;
-    Ok(Some((to.to_owned(), created)))
+
+    fn fill(
+        self,
+        data: &Path,
+        consistency: Consistency,
+        told: &BTreeMap<String, Told>,
+        signer: Option<&SecretKey>,
+    ) -> anyhow::Result<Created> {
+        match self {
+            Self::Pipe(mut pipe) => chaindata::create(data, consistency, told, &mut pipe, signer, false, &mut say),
+            Self::S3(mut upload) => {
+                let created = chaindata::create(data, consistency, told, &mut *upload, signer, false, &mut say)?;
+                upload.finish().context("cannot finish the upload")?;
+                Ok(created)
+            }
+            Self::File { name, mut file } => {
+                let created = chaindata::create(data, consistency, told, &mut file, signer, false, &mut say)?;
+                // What lies beside the snapshot is its own at every moment, or not there.
+                let beside = ["manifest.json", "manifest.json.minisig"].map(|end| format!("{name}.{end}"));
+                for old in &beside {
+                    match fs::remove_file(old) {
+                        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                            return Err(error).with_context(|| format!("cannot replace {old}"));
+                        }
+                        _ => {}
+                    }
+                }
+                file.finish().with_context(|| format!("cannot write {name}"))?;
+                let contents = [Some(&created.text[..]), created.signature.as_deref().map(str::as_bytes)];
+                for (name, content) in beside.iter().zip(contents) {
+                    if let Some(content) = content {
+                        fs::write(name, content).with_context(|| format!("cannot write {name}"))?;
+                    }
+                }
+                Ok(created)
+            }
+        }
+    }
 }
 
 fn verified(name: &str, proven: Result<Manifest, Refused>, json: bool, out: &mut dyn Write) -> anyhow::Result<u8> {
@@ -287,7 +341,8 @@ fn describe(manifest: &Manifest) -> String {
 }
 
 fn secret_key(path: &Path) -> anyhow::Result<SecretKey> {
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let unusable = |error: io::Error| Unusable(format!("cannot read {}: {error}", path.display()));
+    let text = fs::read_to_string(path).map_err(unusable)?;
     SecretKey::parse(&text).map_err(|error| Unusable(format!("{}: {error}", path.display())).into())
 }
 

@@ -22,6 +22,8 @@ pub(super) struct Baked {
     database: Option<Conflict>,
     /// A restore is between the old data and the new.
     restoring: bool,
+    /// The collator is down for a snapshot or a restore.
+    pub(super) copying: bool,
 }
 
 impl Supervisor {
@@ -45,6 +47,7 @@ impl Supervisor {
                     certificate: Some(certificate),
                     database,
                     restoring: false,
+                    copying: false,
                 };
             }
             Ok(Ok(Err(Unreadable::Missing(_)))) => {}
@@ -69,9 +72,11 @@ impl Supervisor {
     /// an operator's.
     pub(super) async fn look_for_restore(&mut self) {
         let data = self.config.data.path.clone();
-        let look = tokio::task::spawn_blocking(move || chaindata::is_switching(&data));
-        if let Ok(Ok(restoring)) = timeout(READ_TIMEOUT, look).await {
-            self.baked.restoring = restoring;
+        let config = self.config.clone();
+        let look =
+            tokio::task::spawn_blocking(move || (chaindata::is_switching(&data), chaindata::is_at_work(&config)));
+        if let Ok(Ok((restoring, copying))) = timeout(READ_TIMEOUT, look).await {
+            (self.baked.restoring, self.baked.copying) = (restoring, copying);
         } else {
             warn!(limit = ?READ_TIMEOUT, "nobody knows whether a restore is under way: the disk does not answer");
         }
@@ -84,6 +89,7 @@ impl Supervisor {
             certificate,
             database,
             restoring,
+            ..
         } = &self.baked;
         let found = certificate.as_ref().and_then(|c| bake::conflict(c, &self.facts.nodes));
         let conflict = restoring.then_some(Conflict::Restore).or(*database).or(found);

@@ -45,6 +45,16 @@ impl Supervisor {
 
     /// Why a command is not even shown to the core.
     pub(super) fn declines(&self, command: &Command) -> Option<String> {
+        if self.baked.copying
+            && matches!(
+                command,
+                Command::Start | Command::Restart { .. } | Command::Update { .. }
+            )
+        {
+            return Some(
+                "a snapshot or a restore is at work on the data, and starts the collator when it is done".to_owned(),
+            );
+        }
         let unsaved = self
             .facts
             .unsaved

@@ -92,3 +92,12 @@ fn what_leads_out_of_the_data_is_refused() {
         assert!(!outer.path().join("evil").exists() && !to.join("chains").exists());
     }
 }
+
+#[test]
+fn chains_that_an_archive_does_not_have_stay_as_they_are() {
+    let (bytes, to) = (archive(&[GOOD]), data(1));
+    let relay = content(&to.path().join("polkadot"));
+    restore_all(to.path(), &Bytes(bytes.clone()), &options(&bytes)).unwrap();
+    assert!(content(&to.path().join("polkadot")) == relay);
+    assert_eq!(content(&to.path().join("chains/t0rn/db")).len(), 1);
+}

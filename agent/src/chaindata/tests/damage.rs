@@ -56,3 +56,25 @@ fn a_snapshot_that_ends_early_or_goes_on_is_refused_wherever_that_is() {
     let more = [good.as_slice(), b"more"].concat();
     assert!(verify(&Bytes(more), None, true).is_err());
 }
+
+#[test]
+fn a_head_that_tells_of_less_than_there_is_fills_no_disk() {
+    let from = data(1);
+    let survey = crate::bake::survey(from.path(), false).unwrap();
+    let head = Head {
+        schema: format::SCHEMA,
+        id: String::new(),
+        at: jiff::Timestamp::UNIX_EPOCH,
+        agent: String::new(),
+        consistency: Consistency::CrashConsistent,
+        chains: facts::facts(from.path(), &survey, &BTreeMap::new()),
+        files: 1,
+        bytes: 10,
+    };
+    let (items, mut bytes) = (create::items(from.path(), &survey.kept), Vec::new());
+    let progress = progress::Progress::new("test", None).silent(true);
+    create::create(&items, &head, &mut bytes, None, &progress, || Ok(())).unwrap();
+    let to = tempfile::tempdir().unwrap();
+    let refused = ready(to.path(), &Bytes(bytes), &Options::default()).unwrap_err();
+    assert!(refused.to_string().contains("than its head says"), "{refused}");
+}

@@ -144,3 +144,34 @@ fn killed_at_every_step_of_the_switch_the_next_restore_finishes_and_no_key_is_lo
     }
     assert!(steps >= 9, "{steps}");
 }
+
+#[test]
+fn what_a_failed_attempt_left_is_not_switched_in() {
+    let (from, to) = (data(1), tempfile::tempdir().unwrap());
+    let bytes = snapshot(from.path(), None);
+    ready(to.path(), &Cut(bytes.clone(), bytes.len() / 2), &Options::default()).unwrap_err();
+    put(
+        to.path(),
+        ".restore/tree/chains/t0rn/db/full/000099.sst",
+        b"of somebody else",
+    );
+    restore_all(to.path(), &Bytes(bytes), &Options::default()).unwrap();
+    assert!(!to.path().join("chains/t0rn/db/full/000099.sst").exists());
+}
+
+#[test]
+fn an_interrupted_exchange_is_finished_by_its_own_source_alone() {
+    let (from, to) = (data(1), data(9));
+    let bytes = snapshot(from.path(), None);
+    let prepared = ready(to.path(), &Bytes(bytes.clone()), &Options::default()).unwrap();
+    let mut steps = 0;
+    let killed = commit(to.path(), prepared, || {
+        steps += 1;
+        anyhow::ensure!(steps < 3, "killed");
+        Ok(())
+    });
+    killed.unwrap_err();
+    let refused = ready(to.path(), &Cut(bytes.clone(), 0), &Options::default()).unwrap_err();
+    assert!(refused.to_string().contains("run that one again"), "{refused}");
+    restore_all(to.path(), &Bytes(bytes), &Options::default()).unwrap();
+}

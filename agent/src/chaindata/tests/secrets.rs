@@ -47,3 +47,33 @@ fn secrets_in_twenty_places_are_in_no_snapshot() {
         assert!(!finds(name.as_bytes()), "{name}");
     }
 }
+
+#[test]
+fn a_link_where_a_database_has_its_files_is_no_hole_in_a_snapshot_but_an_error() {
+    let secret = "chains/t0rn/keystore/61757261aa";
+    for (live, hard) in [(true, true), (false, true), (true, false), (false, false)] {
+        let from = data(1);
+        let (key, place) = (from.path().join(secret), from.path().join("chains/t0rn/db/full/notes"));
+        if hard {
+            fs::hard_link(&key, &place).unwrap();
+        } else {
+            std::os::unix::fs::symlink(&key, &place).unwrap();
+        }
+        let consistency = if live {
+            Consistency::CrashConsistent
+        } else {
+            Consistency::Clean
+        };
+        let refused = create(
+            from.path(),
+            consistency,
+            &BTreeMap::new(),
+            &mut Vec::new(),
+            None,
+            true,
+            &mut |_| {},
+        );
+        let words = format!("{:#}", refused.unwrap_err());
+        assert!(words.contains("notes") && words.contains("link"), "{words}");
+    }
+}
