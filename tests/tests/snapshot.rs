@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use t0rn_agent_tests::agent::{Agent, binary};
 use t0rn_agent_tests::engine::Engine;
 use t0rn_agent_tests::objects::Objects;
@@ -307,7 +308,10 @@ fn a_full_disk_is_told_beforehand_or_leaves_the_data_as_it_was() -> Result<()> {
     ensure!(told.contains("code 1\nold") && told.contains("make room"), "{told}");
     let archive = archive.to_str().context("a path")?;
     let told = on_a_small_disk(&["snapshot", "restore", archive, "--sha256", sum])?;
-    ensure!(told.contains("code 1\nold") && told.contains("the disk is nearly full"), "{told}");
+    ensure!(
+        told.contains("code 1\nold") && told.contains("the disk is nearly full"),
+        "{told}"
+    );
     Ok(())
 }
 
@@ -325,6 +329,45 @@ const QUICK: [&str; 6] = [
     "--sim-relay-target",
     "3000",
 ];
+
+#[test]
+fn a_signal_while_the_collator_stops_brings_it_back_and_after_a_kill_the_status_says_what_to_do() -> Result<()> {
+    let engine = Engine::shared()?;
+    let agent = Agent::running(&engine, "interrupted", &["--sim-stop-delay", "4000"])?;
+    let dir = tempfile::tempdir()?;
+    let file = dir.path().join("chain.tar.zst");
+    for signal in [Signal::TERM, Signal::HUP, Signal::KILL] {
+        let run = agent.run_id()?;
+        let mut command = Command::new(binary()?);
+        command
+            .arg("--config")
+            .arg(agent.config_file())
+            .args(["snapshot", "create", "--to"]);
+        let mut create = command.arg(&file).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        agent.wait_phase("stopped", SOON)?;
+        let started = client(&agent, &["start"])?;
+        ensure!(
+            said(&started).contains("a snapshot or a restore is at work"),
+            "{}",
+            said(&started)
+        );
+        kill_process(Pid::from_child(&create), signal)?;
+        ensure!(!create.wait()?.success(), "it went on");
+        if signal == Signal::KILL {
+            agent.wait_down(SOON)?;
+            let status = said(&client(&agent, &["status"])?);
+            ensure!(status.contains("and was killed: t0rn-agent start"), "{status}");
+            client(&agent, &["start"])?;
+        }
+        agent.wait_other_run(&run, SOON)?;
+        agent.wait_watched()?;
+        ensure!(
+            signal == Signal::KILL || fs::read_dir(dir.path())?.next().is_none(),
+            "half a file stayed"
+        );
+    }
+    Ok(())
+}
 
 #[test]
 fn a_collator_is_stopped_copied_started_and_another_goes_on_from_its_height() -> Result<()> {
