@@ -128,13 +128,13 @@ fn a_synced_chain_is_certified_verified_and_gone_on_from() -> Result<()> {
     );
     for base in ["chains/t0rn_testnet", "polkadot/chains/rococo_v2_2"] {
         let root = bakery.data().join(base);
-        ensure!(root.join("db/full/height.json").exists());
+        ensure!(root.join("db/full/000100.log").exists());
         ensure!(!root.join("keystore").exists() && !root.join("network").exists());
     }
     let (code, report) = bakery.verify()?;
     ensure!(code == Some(0) && report["ok"] == true, "{report}");
 
-    let heights = bakery.data().join("chains/t0rn_testnet/db/full/height.json");
+    let heights = bakery.data().join("chains/t0rn_testnet/db/full/000100.log");
     let good = fs::read(&heights)?;
     let mut bad = good.clone();
     bad[0] ^= 1;

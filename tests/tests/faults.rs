@@ -193,7 +193,7 @@ fn what_no_restart_cures_is_held_until_a_person_says_start() -> Result<()> {
             );
             Ok(())
         })?;
-        fs::remove_file(agent.data().join("chains/t0rn_testnet/db/full/sim/faults.json"))?;
+        fs::remove_file(agent.data().join("chains/t0rn_testnet/db/full/000103.log"))?;
         agent.ok(["start"])?;
         agent.wait_watched()?;
     }

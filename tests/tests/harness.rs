@@ -35,7 +35,7 @@ fn a_stopped_engine_stops_the_collator_and_starts_it_again() -> Result<()> {
     ensure!(sim.sim().best().is_err());
     engine.start()?;
     until("the collator", SOON, || sim.sim().best())?;
-    ensure!(sim.read("chains/t0rn_testnet/db/full/sim/starts")? == "2");
+    ensure!(sim.read("chains/t0rn_testnet/db/full/000101.log")? == "2");
     Ok(())
 }
 

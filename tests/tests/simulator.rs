@@ -47,7 +47,7 @@ fn sigkill_loses_at_most_the_last_moment_and_a_restart_resumes() -> Result<()> {
     engine.docker(["start", sim.name()])?;
     let after = until("the restarted collator", SOON, || sim.sim().best())?;
     ensure!(after > 1_000, "{after} is no resumption of {before}");
-    ensure!(sim.read("chains/t0rn_testnet/db/full/sim/starts")? == "2");
+    ensure!(sim.read("chains/t0rn_testnet/db/full/000101.log")? == "2");
     Ok(())
 }
 
@@ -63,7 +63,7 @@ fn a_second_container_on_the_same_data_is_refused() -> Result<()> {
     engine.docker(["rm", "-v", &second])?;
     ensure!(code == "1", "exit code {code}");
     ensure!(String::from_utf8_lossy(&log.stderr).contains("Database file is in use."));
-    ensure!(sim.read("chains/t0rn_testnet/db/full/sim/refused")?.contains("refused"));
+    ensure!(sim.read("chains/t0rn_testnet/db/full/000102.log")?.contains("refused"));
     sim.sim().best().context("the first one runs on")?;
     Ok(())
 }
@@ -131,7 +131,7 @@ fn failing_starts_are_counted_across_restarts() -> Result<()> {
     until_value(
         "the start after two failures",
         SOON,
-        || sim.read("chains/t0rn_testnet/db/full/sim/starts"),
+        || sim.read("chains/t0rn_testnet/db/full/000101.log"),
         |starts| starts == "4",
     )?;
     until("the collator", SOON, || sim.sim().best())?;

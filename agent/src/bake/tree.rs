@@ -293,15 +293,53 @@ fn place(parts: &[&str], is_dir: bool) -> Place {
         [_, "keystore"] if is_dir => Place::Secret,
         [_, "network", "secret_ed25519"] if !is_dir => Place::Secret,
         [_, "network", "authority_discovery_addr_cache.json"] if !is_dir => Place::Cache,
-        [_, "db" | "paritydb" | "frontier", inner @ ..] if !inner.is_empty() => {
-            if inner.iter().any(|name| is_secret(name)) {
-                Place::Refused("looks like a key, and no database has one")
-            } else {
+        [_, "db" | "paritydb" | "frontier", inner @ ..] => match inner.split_last() {
+            Some((name, above))
+                if above.iter().all(|name| FOLDERS.contains(name))
+                    && if is_dir {
+                        FOLDERS.contains(name)
+                    } else {
+                        is_database_file(name)
+                    } =>
+            {
                 Place::Kept
             }
-        }
+            _ => Place::Refused("no file of a database"),
+        },
         _ => UNKNOWN,
     }
+}
+
+/// Folders within databases.
+const FOLDERS: [&str; 7] = ["full", "light", "parachains", "db", "paritydb", "archive", "sql"];
+
+/// Whether `RocksDB`, `ParityDB`, the node beside them, or Frontier in its own database, names a file so.
+fn is_database_file(name: &str) -> bool {
+    const NAMES: [&str; 11] = [
+        "CURRENT",
+        "IDENTITY",
+        "LOCK",
+        "LOG",
+        "db_version",
+        "parachain_db_version",
+        "metadata",
+        "lock",
+        "frontier.db3",
+        "frontier.db3-wal",
+        "frontier.db3-shm",
+    ];
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let numbered = ["MANIFEST-", "OPTIONS-", "LOG.old.", "log", "table_", "index_"];
+    let ends = ["sst", "ldb", "log", "blob", "dbtmp"];
+    let begins = |start: &str| {
+        let rest = name.strip_prefix(start);
+        rest.is_some_and(|rest| rest.split('_').all(number))
+    };
+    NAMES.contains(&name)
+        || numbered.into_iter().any(begins)
+        || name
+            .rsplit_once('.')
+            .is_some_and(|(start, end)| number(start) && ends.contains(&end))
 }
 
 /// A name that no database gives, and that people and nodes give to keys.

@@ -75,11 +75,11 @@ impl Agent<'_> {
     /// # Errors
     /// Two were, or the collator was never started.
     pub fn starts(&self) -> Result<u64> {
-        let sim = self.setup.data.join("chains/t0rn_testnet/db/full/sim");
-        if let Ok(refused) = fs::read_to_string(sim.join("refused")) {
+        let database = self.setup.data.join("chains/t0rn_testnet/db/full");
+        if let Ok(refused) = fs::read_to_string(database.join("000102.log")) {
             bail!("two collators on one data directory: {refused}");
         }
-        let starts = fs::read_to_string(sim.join("starts")).context("no collator was ever started")?;
+        let starts = fs::read_to_string(database.join("000101.log")).context("no collator was ever started")?;
         Ok(starts.trim().parse()?)
     }
 

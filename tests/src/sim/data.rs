@@ -57,7 +57,6 @@ impl Data {
             }
             node_key(&root.join("network/secret_ed25519")).map_err(input)?;
         }
-        fs::create_dir_all(base.join("chains/t0rn_testnet/db/full/sim")).map_err(input)?;
         let lock = chain_root(base, Chain::Parachain).join("db/full/LOCK");
         let lock = OpenOptions::new()
             .create(true)
@@ -75,7 +74,7 @@ impl Data {
                 let refused = OpenOptions::new()
                     .create(true)
                     .append(true)
-                    .open(base.join("chains/t0rn_testnet/db/full/sim/refused"));
+                    .open(base.join("chains/t0rn_testnet/db/full/000102.log"));
                 let _ = refused.and_then(|mut f| writeln!(f, "{} refused at {}", std::process::id(), unix_millis()));
                 Err("Error: Service(Client(Backend(\"Database file is in use.\")))".to_owned())
             }
@@ -89,12 +88,12 @@ impl Data {
     /// As [`Self::save_height`].
     pub(super) fn count_start(&self) -> Result<u64, String> {
         let starts = self
-            .read::<u64>("chains/t0rn_testnet/db/full/sim/starts")
+            .read::<u64>("chains/t0rn_testnet/db/full/000101.log")
             .ok()
             .flatten()
             .unwrap_or(0)
             + 1;
-        self.write("chains/t0rn_testnet/db/full/sim/starts", &starts)?;
+        self.write("chains/t0rn_testnet/db/full/000101.log", &starts)?;
         Ok(starts)
     }
 
@@ -139,7 +138,7 @@ impl Data {
 
     /// What was remembered; nothing when the file is missing or was damaged by hand.
     pub(super) fn remembered(&self) -> Remembered {
-        self.read("chains/t0rn_testnet/db/full/sim/faults.json")
+        self.read("chains/t0rn_testnet/db/full/000103.log")
             .ok()
             .flatten()
             .unwrap_or_default()
@@ -148,7 +147,7 @@ impl Data {
     /// # Errors
     /// As [`Self::save_height`].
     pub(super) fn remember(&self, faults: &Remembered) -> Result<(), String> {
-        self.write("chains/t0rn_testnet/db/full/sim/faults.json", faults)
+        self.write("chains/t0rn_testnet/db/full/000103.log", faults)
     }
 
     fn read<T: DeserializeOwned>(&self, file: &str) -> Result<Option<T>, String> {
@@ -162,7 +161,7 @@ impl Data {
     /// Replaces a file in one step, so that a kill leaves the old or the new one.
     fn write(&self, file: &str, value: &impl Serialize) -> Result<(), String> {
         let path = self.base.join(file);
-        let temporary = path.with_extension("new");
+        let temporary = path.with_file_name("000000.dbtmp");
         let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         serde_json::to_vec(value)
             .map_err(io::Error::other)
@@ -186,7 +185,7 @@ fn chain_root(base: &Path, chain: Chain) -> PathBuf {
 
 fn height_file(chain: Chain) -> String {
     chain_root(Path::new(""), chain)
-        .join("db/full/height.json")
+        .join("db/full/000100.log")
         .display()
         .to_string()
 }
@@ -212,7 +211,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let held = Data::open(dir.path()).unwrap();
         assert!(Data::open(dir.path()).unwrap_err().contains("Database file is in use."));
-        assert!(dir.path().join("chains/t0rn_testnet/db/full/sim/refused").exists());
+        assert!(dir.path().join("chains/t0rn_testnet/db/full/000102.log").exists());
         drop(held);
         Data::open(dir.path()).unwrap();
     }

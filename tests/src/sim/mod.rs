@@ -45,11 +45,11 @@
 //! | `{"do":"recover"}` | ends every fault, remembered ones too |
 //!
 //! Any command may carry `"after_seconds": N` (it waits that long) and `"once": true` (with `--sim-fault`: only at the
-//! first start on this directory). What survives a restart stands in `<base-path>/chains/t0rn_testnet/db/full/sim/faults.json`; deleting that file
+//! first start on this directory). What survives a restart stands in `<base-path>/chains/t0rn_testnet/db/full/000103.log`; deleting that file
 //! is the cure from outside.
 //!
 //! Two live processes never share a directory: the second one logs `Database file is in use.`, leaves a line in
-//! `<base-path>/chains/t0rn_testnet/db/full/sim/refused` and exits with code 1.
+//! `<base-path>/chains/t0rn_testnet/db/full/000102.log` and exits with code 1.
 
 pub mod args;
 pub mod control;

@@ -149,7 +149,7 @@ fn a_crash_loop_is_taken_over_from_docker_and_forgotten_once_it_runs_for_long() 
     })?;
     ensure!(reasons(&status).contains("again and again"), "{status}");
     // From here on nobody but the agent starts it, every 5 s.
-    fs::remove_file(agent.data().join("chains/t0rn_testnet/db/full/sim/faults.json"))?;
+    fs::remove_file(agent.data().join("chains/t0rn_testnet/db/full/000103.log"))?;
     let status = agent.wait_for("a run", LATER, |s| s["phase"] == "synced")?;
     ensure!(status["health"] == "critical", "it may yet crash again: {status}");
     let run = agent.run_id()?;

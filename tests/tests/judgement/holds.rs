@@ -29,7 +29,7 @@ fn damage(agent: &Agent, code: i32, line: &str) -> Result<()> {
 /// The cure from outside.
 fn mend(agent: &Agent) -> Result<()> {
     Ok(fs::remove_file(
-        agent.data().join("chains/t0rn_testnet/db/full/sim/faults.json"),
+        agent.data().join("chains/t0rn_testnet/db/full/000103.log"),
     )?)
 }
 

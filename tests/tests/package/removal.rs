@@ -67,7 +67,7 @@ fn removal_and_purge_leave_the_collator_and_a_new_installation_takes_it_over() -
     }
     machine.ok("! systemctl cat t0rn-agent && ! getent passwd t0rn-agent && ! getent group t0rn-agent")?;
     ensure!(machine.ok(RUN)? == run, "the collator was touched");
-    machine.ok("[ -e /var/lib/t0rn-collator/chains/t0rn_testnet/db/full/sim/starts ]")?;
+    machine.ok("[ -e /var/lib/t0rn-collator/chains/t0rn_testnet/db/full/000101.log ]")?;
 
     configure(&machine)?;
     machine.ok(&format!("{INSTALL} /root/agent.deb"))?;

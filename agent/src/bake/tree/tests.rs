@@ -62,7 +62,7 @@ fn any_change_changes_the_digest_and_the_certificate_does_not() {
             fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
         }),
         ("a directory", |d| {
-            fs::create_dir(d.join("chains/t0rn/db/full/x")).unwrap();
+            fs::create_dir(d.join("chains/t0rn/db/full/archive")).unwrap();
         }),
     ];
     for (what, change) in changes {

@@ -3,7 +3,7 @@ use super::*;
 const SECRET: &[u8] = b"bottom drive obey lake curtain smoke basket hold race lonely fit walk";
 
 /// Where people, nodes and tools leave keys.
-const PLACES: [&str; 22] = [
+const PLACES: [&str; 27] = [
     "chains/t0rn/keystore/61757261d43593c715fdd31c61141abd04a99fd6822c8558854ccde39a5684e7a56da27d",
     "chains/t0rn/network/secret_ed25519",
     "chains/t0rn/network/secret_ed25519.bak",
@@ -15,6 +15,11 @@ const PLACES: [&str; 22] = [
     "chains/t0rn/db/full/.key",
     "chains/t0rn/db/full/backup.pem",
     "chains/t0rn/db/full/61757261d43593c715fdd31c61141abd04a99fd6822c8558854ccde39a5684e7a56da27d",
+    "chains/t0rn/db/full/backup.json",
+    "chains/t0rn/db/full/node.sk",
+    "chains/t0rn/db/full/aura",
+    "chains/t0rn/db/full/deep/er/5GrwvaEF.json",
+    "chains/t0rn/frontier/db/n0de",
     "chains/t0rn/frontier/id_ed25519",
     "chains/t0rn/secret.txt",
     "chains/secret.txt",
@@ -53,7 +58,10 @@ fn a_link_where_a_database_has_its_files_is_no_hole_in_a_snapshot_but_an_error()
     let secret = "chains/t0rn/keystore/61757261aa";
     for (live, hard) in [(true, true), (false, true), (true, false), (false, false)] {
         let from = data(1);
-        let (key, place) = (from.path().join(secret), from.path().join("chains/t0rn/db/full/notes"));
+        let (key, place) = (
+            from.path().join(secret),
+            from.path().join("chains/t0rn/db/full/000077.log"),
+        );
         if hard {
             fs::hard_link(&key, &place).unwrap();
         } else {
@@ -74,6 +82,6 @@ fn a_link_where_a_database_has_its_files_is_no_hole_in_a_snapshot_but_an_error()
             &mut |_| {},
         );
         let words = format!("{:#}", refused.unwrap_err());
-        assert!(words.contains("notes") && words.contains("link"), "{words}");
+        assert!(words.contains("000077.log") && words.contains("link"), "{words}");
     }
 }
