@@ -329,8 +329,11 @@ fn is_database_file(name: &str) -> bool {
         "frontier.db3-shm",
     ];
     let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if let Some(half) = name.strip_suffix(".dbtmp") {
+        return number(half) || is_database_file(half);
+    }
     let numbered = ["MANIFEST-", "OPTIONS-", "LOG.old.", "log", "table_", "index_"];
-    let ends = ["sst", "ldb", "log", "blob", "dbtmp"];
+    let ends = ["sst", "ldb", "log", "blob"];
     let begins = |start: &str| {
         let rest = name.strip_prefix(start);
         rest.is_some_and(|rest| rest.split('_').all(number))
