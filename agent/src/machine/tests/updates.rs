@@ -211,6 +211,17 @@ fn what_would_cost_a_restart_takes_the_image_back_instead() {
 }
 
 #[test]
+fn an_image_that_begins_to_stall_before_the_probation_ends_is_not_done() {
+    let mut rig = Rig::on_probation();
+    rig.run(7 * MINUTE);
+    rig.run_with(8 * MINUTE, |rig| {
+        rig.para.moves = rig.machine.image().is_none_or(|image| image.reference != NEW);
+    });
+    assert_eq!(rig.result(), Some(UpdateResult::RolledBack));
+    assert!(rig.reason().contains("no progress"), "{}", rig.reason());
+}
+
+#[test]
 fn an_isolation_that_was_there_before_is_not_the_images_fault() {
     let mut rig = Rig::synced();
     (rig.para.peers, rig.para.moves) = (Some(0), false);

@@ -3,11 +3,18 @@
 use super::super::evidence::Fault;
 use super::super::{Action, Cause, Desired, Machine};
 use super::{Probation, Running, Step, UpdateResult};
-use crate::event::Time;
+use crate::event::{Chain, Time};
 use crate::sync::Verdict;
 
 /// How often an unclear probation is prolonged.
 const EXTENSIONS: u32 = 3;
+/// Standing still for these is nobody's fault.
+const EXCUSED: [Verdict; 4] = [
+    Verdict::Unknown,
+    Verdict::Starting,
+    Verdict::Quiet,
+    Verdict::WaitingForRelay,
+];
 
 impl Machine {
     /// Takes an update as far as what is known allows, without doing anything to the container.
@@ -93,11 +100,12 @@ impl Machine {
         let Some(running) = self.state.update.running.as_ref().filter(|_| over) else {
             return;
         };
-        let result = if running.is_proven() {
+        let last = running.probation.extensions >= EXTENSIONS;
+        let result = if running.is_proven() && (last || !self.falters(running, now)) {
             UpdateResult::Done
         } else if self.stands_still(running, now) {
             return self.take_back("no block arrived although they did before".to_owned());
-        } else if running.probation.extensions >= EXTENSIONS {
+        } else if last {
             UpdateResult::NotProven
         } else {
             if let Some(running) = &mut self.state.update.running {
@@ -127,15 +135,20 @@ impl Machine {
             return false;
         }
         let unmoved = running.moved_before.difference(&running.probation.moved);
-        let excused = [
-            Verdict::Unknown,
-            Verdict::Starting,
-            Verdict::Quiet,
-            Verdict::WaitingForRelay,
-        ];
         unmoved
             .into_iter()
-            .any(|chain| !excused.contains(&self.verdict(now, *chain)))
+            .any(|chain| !EXCUSED.contains(&self.verdict(now, *chain)))
+    }
+
+    /// Whether a chain that moved on the new image may be about to stall.
+    fn falters(&self, running: &Running, now: Time) -> bool {
+        let window = self.policy.windows.stall_after / 2;
+        let still = |chain: &&Chain| {
+            let tracker = self.state.trackers.get(chain);
+            tracker.is_some_and(|tracker| !tracker.progressing(window))
+                && !EXCUSED.contains(&self.verdict(now, **chain))
+        };
+        running.probation.moved.iter().any(|chain| still(&chain))
     }
 }
 
