@@ -15,7 +15,8 @@ mod verify;
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::path::Path;
+use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -86,21 +87,21 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<Certificat
 
     let ((tell, told), (over, is_over)) = (oneshot::channel(), oneshot::channel::<()>());
     let ended = async move { drop(is_over.await) };
+    let mut given_up = pin!(async {
+        tokio::select! {
+            _ = terminate.recv() => "stopped by a signal".to_owned(),
+            _ = interrupt.recv() => "interrupted".to_owned(),
+            _ = hangup.recv() => "its terminal closed".to_owned(),
+            () = tokio::time::sleep(options.deadline) =>
+                format!("the deadline of {} passed", duration(options.deadline.as_secs())),
+        }
+    });
     let supervised = supervisor::supervise(derived.clone(), ended, |handle| drop(tell.send(handle)));
     let work = async {
         let handle: api::Handle = told.await.context("the supervisor ended")?;
-        let given_up = async {
-            tokio::select! {
-                _ = terminate.recv() => "stopped by a signal".to_owned(),
-                _ = interrupt.recv() => "interrupted".to_owned(),
-                _ = hangup.recv() => "its terminal closed".to_owned(),
-                () = tokio::time::sleep(options.deadline) =>
-                    format!("the deadline of {} passed", duration(options.deadline.as_secs())),
-            }
-        };
         let synced = tokio::select! {
             synced = sync(&handle, &derived, options) => synced,
-            why = given_up => Err(anyhow::anyhow!("{why}; {}; the node is stopped, a next bake goes on", where_it_is(&handle))),
+            why = &mut given_up => Err(anyhow::anyhow!("{why}; {}; the node is stopped, a next bake goes on", where_it_is(&handle))),
         };
         let exit = stop(&handle, &derived).await;
         drop(over);
@@ -123,7 +124,12 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<Certificat
     damage?;
     // Before the certificate: after an error there is none.
     docker.discard().await.context("the node's container stays")?;
-    let certificate = certify(config, snapshot).await?;
+    let certificate = tokio::select! {
+        certificate = certify(config, snapshot) => certificate?,
+        // The process ends, and with it the thread that reads.
+        why = given_up => bail!("{why} while every file was looked at, so nothing is certified; a next bake goes on"),
+    };
+    write(config.data.path.clone(), certificate.clone()).await?;
     if let Err(error) = notes.remove() {
         warn!("certified; what the bake noted stays, remove it: {error:#}");
     }
@@ -237,7 +243,7 @@ fn prove(exit: &Exit) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Removes the keys, looks at every byte that is left, and vouches for it.
+/// Removes the keys, looks at every byte that is left, and says what it is.
 async fn certify(config: &Config, snapshot: Arc<Snapshot>) -> anyhow::Result<Certificate> {
     let (data, reference) = (config.data.path.clone(), config.collator.image.clone());
     let wanted: Vec<Chain> = config.chains.keys().copied().collect();
@@ -254,7 +260,7 @@ async fn certify(config: &Config, snapshot: Arc<Snapshot>) -> anyhow::Result<Cer
         let chains = wanted
             .into_iter()
             .map(|chain| Ok((chain, baked(chain, &snapshot, &survey)?)));
-        let certificate = Certificate {
+        Ok(Certificate {
             schema: certificate::SCHEMA,
             at: Timestamp::now(),
             agent: env!("CARGO_PKG_VERSION").to_owned(),
@@ -268,15 +274,17 @@ async fn certify(config: &Config, snapshot: Arc<Snapshot>) -> anyhow::Result<Cer
                 exit_code: 0,
             },
             tree: survey.tree,
-        };
-        write(&data, &certificate)?;
-        Ok(certificate)
+        })
     };
     tokio::task::spawn_blocking(work).await?
 }
 
-fn write(data: &Path, certificate: &Certificate) -> anyhow::Result<()> {
-    certificate::write(data, certificate).with_context(|| format!("cannot write the certificate in {}", data.display()))
+async fn write(data: PathBuf, certificate: Certificate) -> anyhow::Result<()> {
+    let work = move || {
+        certificate::write(&data, &certificate)
+            .with_context(|| format!("cannot write the certificate in {}", data.display()))
+    };
+    tokio::task::spawn_blocking(work).await?
 }
 
 /// What is certified of one chain. What is not known is not certified.

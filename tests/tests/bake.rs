@@ -1,11 +1,13 @@
 //! Chain data baked with a real engine: proven, or refused; and run on afterwards.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use ring::digest;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use t0rn_agent_tests::agent::{Agent, binary};
@@ -86,6 +88,15 @@ impl<'a> Bakery<'a> {
         Ok((output.status.code(), report))
     }
 
+    /// Puts `certificate` beside the data, as one that was made so: its digest fits.
+    fn forge(&self, mut certificate: Value) -> Result<()> {
+        let fields = certificate.as_object_mut().context("no certificate")?;
+        fields.remove("sha256").context("no digest of its own")?;
+        let digest = digest::digest(&digest::SHA256, certificate.to_string().as_bytes());
+        certificate["sha256"] = hex::encode(digest).into();
+        Ok(fs::write(self.certificate_file(), certificate.to_string())?)
+    }
+
     fn certificate_file(&self) -> std::path::PathBuf {
         self.data().join("bake.json")
     }
@@ -149,6 +160,23 @@ fn a_synced_chain_is_certified_verified_and_gone_on_from() -> Result<()> {
     );
     fs::write(&heights, good)?;
     ensure!(bakery.verify()?.0 == Some(0));
+
+    let written = fs::read_to_string(bakery.certificate_file())?;
+    fs::write(
+        bakery.certificate_file(),
+        written.replacen("\"best\": ", "\"best\": 9", 1),
+    )?;
+    let (code, report) = bakery.verify()?;
+    ensure!(
+        code == Some(1) && report["differences"].to_string().contains("its own sha256"),
+        "{report}"
+    );
+    bakery.agent.start()?;
+    let status = bakery.agent.wait_watched()?;
+    ensure!(status["reasons"].to_string().contains("its own sha256"), "{status}");
+    ensure!(status["health"] == "degraded" && status["bake"].is_null(), "{status}");
+    bakery.agent.end(Signal::TERM)?;
+    fs::write(bakery.certificate_file(), written)?;
 
     bakery.agent.start()?;
     let status = bakery.agent.wait_watched()?;
@@ -245,6 +273,34 @@ fn killed_half_way_the_next_bake_goes_on_with_the_same_run() -> Result<()> {
 }
 
 #[test]
+fn interrupted_while_it_reads_every_file_it_ends_without_a_certificate() -> Result<()> {
+    let engine = Engine::shared()?;
+    let bakery = Bakery::new(&engine, "reading", &[])?;
+    let folder = bakery.data().join("chains/t0rn_testnet/db/full");
+    fs::create_dir_all(&folder)?;
+    // Hours of reading, and no room on the disk.
+    let endless = folder.join("999999.sst");
+    fs::File::create(&endless)?.set_len(8 << 40)?;
+    let mut child = bakery.spawn(&[])?;
+    let mut said = BufReader::new(child.stderr.take().context("no stderr")?).lines();
+    said.by_ref()
+        .find(|line| line.as_ref().is_ok_and(|line| line.contains("looking at every file")))
+        .context("it never looked at the files")??;
+    kill_process(Pid::from_child(&child), Signal::INT)?;
+    ensure!(exit(&mut child, SOON)?.code() == Some(1));
+    let said = said.collect::<std::io::Result<Vec<_>>>()?.join("\n");
+    ensure!(
+        said.contains("interrupted") && said.contains("nothing is certified"),
+        "{said}"
+    );
+    ensure!(!bakery.certificate_file().exists());
+
+    fs::remove_file(endless)?;
+    bakery.certified(&[])?;
+    Ok(())
+}
+
+#[test]
 fn what_a_person_has_on_the_host_is_refused_before_anything_runs() -> Result<()> {
     let engine = Engine::shared()?;
     let bakery = Bakery::new(&engine, "person", &[])?;
@@ -283,7 +339,7 @@ fn data_of_another_chain_holds_and_no_start_gets_past_it() -> Result<()> {
     let mut bakery = Bakery::new(&engine, "other", &[])?;
     let mut certificate = bakery.certified(&[])?;
     certificate["chains"]["parachain"]["genesis"] = "0".repeat(64).into();
-    fs::write(bakery.certificate_file(), certificate.to_string())?;
+    bakery.forge(certificate)?;
     bakery.agent.start()?;
     let status = bakery.agent.wait_phase("holding", SOON)?;
     ensure!(status["reasons"].to_string().contains("another chain"), "{status}");

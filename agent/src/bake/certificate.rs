@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::tree::Tree;
 use crate::event::{Chain, named};
@@ -18,6 +20,8 @@ pub const FILE: &str = "bake.json";
 pub(super) const HALF: &str = "bake.json.tmp";
 /// Version of the form; additions do not raise it.
 pub(super) const SCHEMA: u32 = 1;
+/// Field with the digest of all others.
+const DIGEST: &str = "sha256";
 /// The largest certificate that is read, bytes; one has a few KiB.
 const LARGEST: u64 = 1 << 20;
 
@@ -79,7 +83,7 @@ pub struct Stop {
 pub enum Unreadable {
     #[error("{}: there is none; bake this directory, or name the data directory of an image", .0.display())]
     Missing(PathBuf),
-    #[error("{}: {reason}; bake again", path.display())]
+    #[error("{}: {reason}; take another image, or bake again", path.display())]
     Damaged { path: PathBuf, reason: String },
 }
 
@@ -114,12 +118,26 @@ pub fn read(data: &Path) -> Result<Certificate, Unreadable> {
     if schema != SCHEMA {
         return Err(damaged(format!("its schema is {schema}, this agent knows {SCHEMA}")));
     }
-    serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))
+    let mut whole: Value = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
+    let told = whole.as_object_mut().and_then(|fields| fields.remove(DIGEST));
+    if told != Some(digest(&whole).into()) {
+        return Err(damaged(
+            "it is not what was certified: its own sha256 differs".to_owned(),
+        ));
+    }
+    serde_json::from_value(whole).map_err(|error| damaged(error.to_string()))
+}
+
+/// Of the certificate without its digest: one line of JSON, names sorted.
+fn digest(certificate: &Value) -> String {
+    hex::encode(Sha256::digest(certificate.to_string()))
 }
 
 /// Puts the certificate beside the data: whole or not at all, also after a power cut.
 pub(super) fn write(data: &Path, certificate: &Certificate) -> io::Result<()> {
-    let mut text = serde_json::to_vec_pretty(certificate)?;
+    let mut whole = serde_json::to_value(certificate)?;
+    whole[DIGEST] = digest(&whole).into();
+    let mut text = serde_json::to_vec_pretty(&whole)?;
     text.push(b'\n');
     state::replace_file(&data.join(FILE), &text)
 }

@@ -85,11 +85,21 @@ impl Journal {
             }
             about => about.with_context(|| format!("cannot read {}", path.display()))?,
         };
+        let old = old(data);
+        let unreadable = || {
+            format!(
+                "{}: is no journal of a restore; without {} the data is as it was, so remove {}, else move what is in the \
+                 first back to its place before",
+                path.display(),
+                old.display(),
+                side.display()
+            )
+        };
         if !about.is_file() || about.len() > LARGEST {
-            bail!("{}: is no journal of a restore", path.display());
+            bail!(unreadable());
         }
         let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let journal: Self = serde_json::from_slice(&text).with_context(|| format!("cannot read {}", path.display()))?;
+        let journal: Self = serde_json::from_slice(&text).with_context(unreadable)?;
         if journal.schema != SCHEMA {
             bail!(
                 "{}: was written by another version of the agent; use that one",

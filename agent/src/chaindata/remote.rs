@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use axum::body::{Body, Bytes};
 use futures_util::StreamExt as _;
-use hyper::header::{ETAG, LOCATION};
+use hyper::header::{CONTENT_RANGE, ETAG, LOCATION};
 use hyper::{Method, StatusCode};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -161,7 +161,13 @@ impl Pump {
             let answer = answer.map_err(io::Error::other)?;
             match answer.status() {
                 StatusCode::OK => return Ok(Some((answer, at))),
-                StatusCode::PARTIAL_CONTENT => return Ok(Some((answer, 0))),
+                StatusCode::PARTIAL_CONTENT if begins_at(&answer, at) => return Ok(Some((answer, 0))),
+                StatusCode::PARTIAL_CONTENT => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        "the server sends another part than it was asked for",
+                    ));
+                }
                 StatusCode::RANGE_NOT_SATISFIABLE => return Ok(None),
                 status if status.is_redirection() => {
                     let to = answer.headers().get(LOCATION).and_then(|to| to.to_str().ok());
@@ -223,6 +229,17 @@ impl Pump {
             self.at += length;
         }
     }
+}
+
+/// Whether the part that is sent begins with the byte `at`.
+fn begins_at(answer: &Answer, at: u64) -> bool {
+    let range = answer
+        .headers()
+        .get(CONTENT_RANGE)
+        .and_then(|range| range.to_str().ok());
+    let range = range.and_then(|range| range.strip_prefix("bytes "));
+    let begin = range.and_then(|range| range.split_once('-'));
+    begin.is_some_and(|(begin, _)| begin.parse() == Ok(at))
 }
 
 struct Pieces {

@@ -212,13 +212,8 @@ impl Job<'_> {
     /// The journal that is gone on from, or a new one.
     fn begin(&mut self, opening: &Opening) -> anyhow::Result<(Journal, Option<(Place, u64)>)> {
         let head = hex::encode(opening.sha256);
-        if let Some(mut journal) = Journal::read(self.data)? {
+        if let Some(mut journal) = self.under_way(&head)? {
             journal.keep_old = self.options.keep_old;
-            ensure!(
-                journal.head == head,
-                "a restore of {} is under way here: go on with that one, or give it up: t0rn-agent snapshot abandon",
-                journal.source
-            );
             let place = journal.point.as_ref().and_then(|point| {
                 let place = Place {
                     index: point.index,
@@ -233,6 +228,19 @@ impl Job<'_> {
             }
         }
         self.fresh(head).map(|journal| (journal, None))
+    }
+
+    /// What was begun here before. Fails when that is another restore, and there is something to lose.
+    fn under_way(&self, head: &str) -> anyhow::Result<Option<Journal>> {
+        let journal = Journal::read(self.data)?;
+        if let Some(other) = journal.as_ref().filter(|journal| journal.head != head) {
+            ensure!(
+                other.point.is_none(),
+                "a restore of {} is under way here: go on with that one, or give it up: t0rn-agent snapshot abandon",
+                other.source
+            );
+        }
+        Ok(journal.filter(|journal| journal.head == head))
     }
 
     fn fresh(&self, head: String) -> anyhow::Result<Journal> {
@@ -263,19 +271,14 @@ impl Job<'_> {
             "{} is a plain archive, which carries no signature: leave --public-key away",
             self.source.name()
         );
-        if let Some(journal) = Journal::read(self.data)? {
-            ensure!(
-                journal.head == hex::encode(wanted),
-                "a restore of {} is under way here: go on with that one, or give it up: t0rn-agent snapshot abandon",
-                journal.source
-            );
-        }
+        let wanted = hex::encode(wanted);
+        self.under_way(&wanted)?;
         let free = free(self.data).with_context(|| format!("cannot tell the free space of {}", self.data.display()))?;
         (self.say)(&format!(
             "nobody knows how much room a plain archive needs; {} are free, and the present data stays until all is there",
             mib(free)
         ));
-        let journal = self.fresh(hex::encode(wanted))?;
+        let journal = self.fresh(wanted.clone())?;
         let tree = journal::tree(self.data);
         let target = self.target(&tree, Strange::Skip, self.options.strip)?;
         let mut hashed = Hashed {
@@ -293,10 +296,9 @@ impl Job<'_> {
         progress.end();
         let found = hex::encode(hashed.context.finish().as_ref());
         ensure!(
-            found == hex::encode(wanted),
-            "{} has the SHA-256 {found}, and {} was asked for; nothing was switched",
-            self.source.name(),
-            hex::encode(wanted)
+            found == wanted,
+            "{} has the SHA-256 {found}, and {wanted} was asked for; nothing was switched",
+            self.source.name()
         );
         self.ready(journal, unpacked)
     }

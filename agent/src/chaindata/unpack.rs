@@ -1,9 +1,11 @@
 //! A tar stream into a side directory: only what a data directory may hold, and never outside of it.
 
+use std::cell::Cell;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
 
 use anyhow::{Context as _, bail, ensure};
 use rustix::fs::{Gid, Uid};
@@ -17,6 +19,9 @@ use crate::bake;
 const BUFFER: usize = 256 << 10;
 /// Between two looks at the room that is left, within a file, bytes.
 const LOOK_EVERY: u64 = 64 << 20;
+
+/// What describes one entry, bytes: its name, and that of a sparse file's parts.
+const LARGEST_HEADER: u64 = 1 << 20;
 
 /// What becomes of what may not be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,10 +61,21 @@ pub(super) fn unpack<R: Read>(
     progress: &Progress,
     mut before: impl FnMut(u64, &Unpacked) -> anyhow::Result<()>,
 ) -> anyhow::Result<Unpacked> {
-    let (mut archive, mut done) = (Archive::new(from), Unpacked::default());
+    let ahead = Rc::new(Cell::new(0));
+    let bounded = Bounded {
+        from,
+        left: Rc::clone(&ahead),
+    };
+    let (mut archive, mut done) = (Archive::new(bounded), Unpacked::default());
     let mut buffer = vec![0; BUFFER];
-    for entry in archive.entries()? {
+    let mut entries = archive.entries()?;
+    loop {
+        ahead.set(LARGEST_HEADER);
+        let Some(entry) = entries.next() else {
+            return Ok(done);
+        };
         let mut entry = entry?;
+        ahead.set(u64::MAX);
         let path = PathBuf::from(std::ffi::OsString::from(
             String::from_utf8(entry.path_bytes().into_owned()).context("a name in the archive is not UTF-8")?,
         ));
@@ -73,6 +89,7 @@ pub(super) fn unpack<R: Read>(
         );
         let kind = entry.header().entry_type();
         if matches!(kind, EntryType::XGlobalHeader) {
+            io::copy(&mut entry, &mut io::sink())?;
             continue;
         }
         let place =
@@ -99,6 +116,7 @@ pub(super) fn unpack<R: Read>(
             if done.skipped.len() < 100 {
                 done.skipped.push(place);
             }
+            io::copy(&mut entry, &mut io::sink())?;
             continue;
         }
         let to = target.tree.join(&place);
@@ -120,7 +138,22 @@ pub(super) fn unpack<R: Read>(
         done.files += 1;
         done.bytes += file.1;
     }
-    Ok(done)
+}
+
+/// A reader that gives up where the next header should have ended: the tar library takes all of one into memory.
+struct Bounded<R> {
+    from: R,
+    left: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.from.read(buffer)?;
+        let left = self.left.get().checked_sub(read as u64);
+        let left = left.ok_or_else(|| io::Error::other("a header in the archive is longer than 1 MiB"))?;
+        self.left.set(left);
+        Ok(read)
+    }
 }
 
 fn write(

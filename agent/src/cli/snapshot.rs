@@ -240,6 +240,11 @@ enum Target {
 impl Target {
     async fn open(to: &str, config: &Config) -> anyhow::Result<Self> {
         if to == "-" {
+            if io::stdout().is_terminal() {
+                return Err(
+                    Unusable("a snapshot is nothing for a terminal: give a file, or pipe it on".to_owned()).into(),
+                );
+            }
             return Ok(Self::Pipe(chaindata::stdout()?));
         }
         if Remote::is_meant(to) {

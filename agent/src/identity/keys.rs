@@ -215,7 +215,11 @@ fn put(path: &Path, bytes: &[u8], owner: Option<User>) -> anyhow::Result<()> {
         linked?;
         File::open(path.parent().unwrap_or(path))?.sync_all()
     };
-    write().with_context(|| format!("{} cannot be written", path.display()))
+    let written = write();
+    if written.is_err() {
+        let _ = fs::remove_file(&draft);
+    }
+    written.with_context(|| format!("{} cannot be written", path.display()))
 }
 
 fn close(path: &Path, owner: Option<User>) -> io::Result<()> {

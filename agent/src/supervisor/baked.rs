@@ -1,5 +1,6 @@
 //! The certificate of the image that the data came with: read once, compared with all that is learnt.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -51,13 +52,16 @@ impl Supervisor {
                 };
             }
             Ok(Ok(Err(Unreadable::Missing(_)))) => {}
-            Ok(Ok(Err(error))) => warn!(%error, "the bake certificate says nothing, going on without it"),
-            Ok(Err(error)) => warn!(%error, "the bake certificate could not be read, going on without it"),
-            Err(_) => {
-                warn!(limit = ?READ_TIMEOUT, "the bake certificate could not be read in time, going on without it");
-            }
+            Ok(Ok(Err(error))) => self.go_on_uncertified(&error),
+            Ok(Err(error)) => self.go_on_uncertified(&error),
+            Err(_) => self.go_on_uncertified(&"the bake certificate could not be read in time"),
         }
         self.look_for_restore().await;
+    }
+
+    fn go_on_uncertified(&mut self, error: &dyn Display) {
+        warn!(%error, "the bake certificate says nothing, going on without it");
+        self.facts.uncertified = Some(error.to_string());
     }
 
     /// What the disk says now, before an operator is answered.

@@ -25,6 +25,8 @@ pub(super) struct Facts {
     built: Option<(u64, Time)>,
     collation: Collation,
     pub(super) disk: Forecast,
+    /// Why the certificate beside the data says nothing.
+    pub(super) uncertified: Option<String>,
     /// Why the state could not be saved the last time.
     pub(super) unsaved: Option<String>,
     pub(super) last_incident: Option<status::LastIncident>,
@@ -75,8 +77,12 @@ pub(super) fn status(machine: &Machine, facts: &Facts, config: &Config, clock: &
     let exit = machine.last_exit();
     let mut reasons: Vec<_> = problems.into_iter().map(|p| p.text).collect();
     let mut health = machine.health();
-    if let Some(error) = &facts.unsaved {
-        reasons.push(format!("a restart of the agent would forget what it knows: {error}"));
+    let unsaved = facts.unsaved.as_ref();
+    let unsaved = unsaved.map(|error| format!("a restart of the agent would forget what it knows: {error}"));
+    let uncertified = facts.uncertified.as_ref();
+    let uncertified = uncertified.map(|error| format!("nobody knows what data the image came with: {error}"));
+    for reason in [unsaved, uncertified].into_iter().flatten() {
+        reasons.push(reason);
         health = if health == Health::Ok { Health::Degraded } else { health };
     }
     Status {

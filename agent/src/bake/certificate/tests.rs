@@ -43,6 +43,28 @@ fn what_is_written_is_read_back_and_nothing_half_is_left() {
 }
 
 #[test]
+fn a_certificate_that_was_changed_is_damaged_whatever_was_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(FILE);
+    write(dir.path(), &certificate()).unwrap();
+    let written = fs::read_to_string(&path).unwrap();
+    let compact: Value = serde_json::from_str(&written).unwrap();
+    fs::write(&path, compact.to_string()).unwrap();
+    assert_eq!(read(dir.path()).unwrap(), certificate(), "only the layout is another");
+    for (from, to) in [
+        ("90000", "90001"),
+        ("\"1.25.1-0\"", "\"1.25.1-1\""),
+        ("\"schema\"", "\"more\": 1, \"schema\""),
+        ("\"sha256\": \"", "\"sha256\": \"0"),
+        ("\"finalized\": null,", ""),
+    ] {
+        assert_ne!(written, written.replace(from, to), "{from} is in it");
+        fs::write(&path, written.replace(from, to)).unwrap();
+        assert!(matches!(read(dir.path()), Err(Unreadable::Damaged { .. })), "{from}");
+    }
+}
+
+#[test]
 fn a_certificate_that_is_damaged_newer_huge_or_a_link_is_named_so() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(FILE);

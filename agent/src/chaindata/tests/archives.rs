@@ -60,12 +60,34 @@ fn a_wrong_checksum_and_none_are_refused_and_nothing_is_switched() {
         let words = ready(to.path(), &Bytes(bytes.clone()), options)
             .unwrap_err()
             .to_string();
-        abandon(to.path()).unwrap();
         words
     };
     assert!(refused(&Options::default()).contains("--sha256"));
     assert!(refused(&options(b"another")).contains("nothing was switched"));
-    assert!(content(to.path()) == before);
+    assert!(abandon(to.path()).unwrap() && content(to.path()) == before);
+    refused(&options(b"another"));
+    restore_all(to.path(), &Bytes(bytes.clone()), &options(&bytes)).unwrap();
+    assert_eq!(content(&to.path().join("chains/t0rn/db")).len(), 1);
+}
+
+#[test]
+fn a_header_that_would_fill_the_memory_is_refused() {
+    let long = vec![b'a'; 2 << 20];
+    for kind in [
+        tar::EntryType::GNULongName,
+        tar::EntryType::GNULongLink,
+        tar::EntryType::XHeader,
+    ] {
+        let bytes = archive(&[GOOD, ("long", kind, &long), GOOD]);
+        let to = tempfile::tempdir().unwrap();
+        let options = options(&bytes);
+        let refused = format!("{:#}", ready(to.path(), &Bytes(bytes), &options).unwrap_err());
+        assert!(refused.contains("longer than 1 MiB"), "{refused}");
+    }
+    let key = ("chains/t0rn/keystore/61", tar::EntryType::Regular, &long[..]);
+    let bytes = archive(&[key, GOOD]);
+    let to = tempfile::tempdir().unwrap();
+    ready(to.path(), &Bytes(bytes.clone()), &options(&bytes)).unwrap();
 }
 
 #[test]

@@ -98,11 +98,36 @@ fn another_source_is_not_mixed_in() {
     let to = tempfile::tempdir().unwrap();
     let (one, other) = (snapshot(data(1).path(), None), snapshot(data(9).path(), None));
     let length = one.len() / 2;
-    ready(to.path(), &Cut(one, length), &Options::default()).unwrap_err();
+    ready(to.path(), &Cut(one.clone(), length), &Options::default()).unwrap_err();
+    let mut journal = Journal::read(to.path()).unwrap().unwrap();
+    journal.point = points(&one).pop();
+    journal.write(to.path()).unwrap();
     let refused = ready(to.path(), &Bytes(other.clone()), &Options::default()).unwrap_err();
     assert!(refused.to_string().contains("snapshot abandon"), "{refused}");
     assert!(abandon(to.path()).unwrap() && !abandon(to.path()).unwrap());
     restore_all(to.path(), &Bytes(other), &Options::default()).unwrap();
+}
+
+#[test]
+fn what_failed_before_there_was_anything_to_lose_is_no_obstacle() {
+    let to = tempfile::tempdir().unwrap();
+    let (one, other) = (snapshot(data(1).path(), None), snapshot(data(9).path(), None));
+    ready(to.path(), &Cut(one.clone(), one.len() / 2), &Options::default()).unwrap_err();
+    restore_all(to.path(), &Bytes(other.clone()), &Options::default()).unwrap();
+    let expected = tempfile::tempdir().unwrap();
+    restore_all(expected.path(), &Bytes(other), &Options::default()).unwrap();
+    assert!(content(to.path()) == content(expected.path()));
+}
+
+#[test]
+fn a_journal_that_cannot_be_read_starts_nothing_and_says_what_to_do() {
+    let to = data(1);
+    put(to.path(), ".restore/journal.json", b"{\"schema\": 1, \"sta");
+    assert!(is_switching(to.path()));
+    let before = content(to.path());
+    let words = abandon(to.path()).unwrap_err().to_string();
+    assert!(words.contains(".restore/old") && words.contains("as it was"), "{words}");
+    assert!(content(to.path()) == before);
 }
 
 #[test]
