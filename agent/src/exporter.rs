@@ -3,6 +3,7 @@
 //! The page is read as it arrives: only the lines that are needed are kept, so that memory is bounded by
 //! the cap on lines and not by what a broken or hostile exporter sends.
 
+mod line;
 mod page;
 #[cfg(test)]
 mod tests;
@@ -42,9 +43,6 @@ pub struct Page {
     /// Id of the chain specification that the node runs: label `chain` of `block_height`.
     pub chain_id: Option<String>,
     pub collation: Collation,
-    /// The node's own name: label `name` of `build_info`. Quotes, braces, commas, equals signs and
-    /// backslashes in it read as `_`.
-    pub node_name: Option<String>,
     /// Version of the node's program: label `version` of `build_info`.
     pub node_version: Option<String>,
     /// Hash of the chain's first block, 64 hex digits, from the names of its own protocols (`block-announces`).

@@ -1,11 +1,8 @@
 //! Exposition text, as it arrives, to a [`Page`].
 //!
-//! The parser splits labels at every `,` and `=`, ends them at the first `}`, and skips what it does not
-//! understand. So it gets the lines that are needed and no others, with those characters taken out of label
-//! values.
+//! Only the lines that are needed are kept and parsed.
 
-use prometheus_parse::{Labels, Scrape, Value};
-
+use super::line::Line;
 use super::{Collation, Page};
 use crate::event::{Sample, ScrapeError};
 
@@ -42,7 +39,7 @@ const COLLATION: [&str; 4] = [
 /// Collects what is needed of a page, chunk by chunk.
 pub(super) struct Reader<'a> {
     prefix: &'a str,
-    /// The needed lines, ready for the parser.
+    /// The needed lines.
     lines: Vec<String>,
     /// A line whose end is yet to come, unless it is too long already.
     partial: Vec<u8>,
@@ -121,8 +118,8 @@ impl<'a> Reader<'a> {
             let detail = format!("the page has its metrics more than {MOST} times");
             return Err((ScrapeError::Unparsable, detail));
         }
-        let looks_right = first.is_none_or(|line| parse(vec![line]).len() == 1);
-        match (read(prefix, lines), other) {
+        let looks_right = first.is_none_or(|line| Line::parse(&line).is_some());
+        match (read(prefix, &lines), other) {
             (Some(page), _) => Ok(Page { genesis, bytes, ..page }),
             (None, Some(other)) => {
                 let detail = format!("no {prefix}_block_height but {other}_block_height: set prefix = \"{other}\"");
@@ -152,7 +149,7 @@ impl<'a> Reader<'a> {
             return;
         }
         if self.first.is_none() {
-            self.first = Some(plain(&line[..line.len().min(LONGEST)]));
+            self.first = Some(text(&line[..line.len().min(LONGEST)]));
         }
         let end = memchr::memchr2(b'{', b' ', line);
         let Some(name) = end.map(|end| &line[..end]).filter(|_| line.len() <= LONGEST) else {
@@ -166,12 +163,12 @@ impl<'a> Reader<'a> {
         if node.is_some_and(|n| is_among(n, &NODE)) || collation.is_some_and(|n| is_among(n, &COLLATION)) {
             // One more than can be used, so that the excess is seen.
             if self.lines.len() <= MOST {
-                self.lines.push(plain(line));
+                self.lines.push(text(line));
             }
         } else if node.is_some_and(|n| n.starts_with(b"sub_libp2p_")) {
             self.genesis.note(line);
         } else if let Some(other) = name.strip_suffix(b"_block_height") {
-            self.other.get_or_insert_with(|| plain(other));
+            self.other.get_or_insert_with(|| text(other));
         }
     }
 }
@@ -209,60 +206,26 @@ impl Genesis {
     }
 }
 
-/// A line without what would mislead the parser: inside quotes, its punctuation becomes `_`.
-fn plain(line: &[u8]) -> String {
-    let (mut quoted, mut escaped) = (false, false);
-    let keep = |c: char| {
-        let was_escaped = std::mem::take(&mut escaped);
-        match c {
-            _ if was_escaped => '_',
-            '\\' if quoted => {
-                escaped = true;
-                '_'
-            }
-            '"' => {
-                quoted = !quoted;
-                c
-            }
-
-            ',' | '=' | '{' | '}' if quoted => '_',
-            _ => c,
-        }
-    };
-    String::from_utf8_lossy(line).chars().map(keep).collect()
-}
-
-/// Name, labels and value of each line that is a sample.
-fn parse(lines: Vec<String>) -> Vec<(String, Labels, f64)> {
-    #[expect(
-        clippy::default_trait_access,
-        reason = "any time will do, and its type is the parser's"
-    )]
-    let scrape = Scrape::parse_at(lines.into_iter().map(Ok), Default::default());
-    let samples = scrape.map(|scrape| scrape.samples).unwrap_or_default();
-    let untyped = samples.into_iter().filter_map(|sample| match sample.value {
-        // Without a TYPE line, which is never kept, every sample is.
-        Value::Untyped(value) => Some((sample.metric, sample.labels, value)),
-        _ => None,
-    });
-    untyped.collect()
+fn text(line: &[u8]) -> String {
+    String::from_utf8_lossy(line).into_owned()
 }
 
 /// The needed lines as a page; `None` when there is no block height among them.
-fn read(prefix: &str, lines: Vec<String>) -> Option<Page> {
+fn read(prefix: &str, lines: &[String]) -> Option<Page> {
     let (mut sample, mut collation, mut page) = (Sample::default(), Collation::default(), Page::default());
     let (mut peers_count, mut sync_peers) = (None, None);
     let mut has_height = false;
-    for (metric, labels, value) in parse(lines) {
-        let label = |name: &str| labels.get(name).map(str::to_owned);
+    for line in lines.iter().filter_map(|line| Line::parse(line)) {
+        // It is shown on terminals.
+        let label = |name: &str| Some(line.label(name)?.replace(char::is_control, "_"));
         // First, since the node's own prefix may be `polkadot` too.
-        let collation_name = metric.strip_prefix(COLLATION_PREFIX);
-        let node_name = || metric.strip_prefix(prefix).and_then(|name| name.strip_prefix('_'));
+        let collation_name = line.name.strip_prefix(COLLATION_PREFIX);
+        let node_name = || line.name.strip_prefix(prefix).and_then(|name| name.strip_prefix('_'));
         let slot = match collation_name.or_else(node_name).unwrap_or_default() {
             "block_height" => {
                 has_height = true;
                 page.chain_id = page.chain_id.or_else(|| label("chain"));
-                match labels.get("status") {
+                match line.label("status") {
                     Some("best") => &mut sample.best,
                     Some("finalized") => &mut sample.finalized,
                     Some("sync_target") => &mut sample.target,
@@ -270,20 +233,19 @@ fn read(prefix: &str, lines: Vec<String>) -> Option<Page> {
                 }
             }
             "build_info" => {
-                page.node_name = page.node_name.or_else(|| label("name"));
                 page.node_version = page.node_version.or_else(|| label("version"));
                 continue;
             }
             "sub_libp2p_is_major_syncing" => {
-                sample.major_syncing = sample.major_syncing.or(match whole(value) {
+                sample.major_syncing = sample.major_syncing.or(match whole(line.value) {
                     Some(0) => Some(false),
                     Some(1) => Some(true),
                     _ => None,
                 });
                 continue;
             }
-            "import_queue_processed_total" if labels.get("result") == Some("success") => &mut sample.imported_total,
-            "sub_libp2p_network_bytes_total" if labels.get("direction") == Some("in") => &mut sample.bytes_in,
+            "import_queue_processed_total" if line.label("result") == Some("success") => &mut sample.imported_total,
+            "sub_libp2p_network_bytes_total" if line.label("direction") == Some("in") => &mut sample.bytes_in,
             "node_roles" => &mut page.node_roles,
             "process_start_time_seconds" => &mut sample.process_start,
             "proposer_block_constructed_count" => &mut collation.built,
@@ -297,7 +259,7 @@ fn read(prefix: &str, lines: Vec<String>) -> Option<Page> {
             _ => continue,
         };
         // Said twice, the first word counts.
-        *slot = slot.or_else(|| whole(value));
+        *slot = slot.or_else(|| whole(line.value));
     }
     sample.peers = peers_count.or(sync_peers);
     sample.built_total = collation.built;
@@ -388,7 +350,6 @@ mod tests {
             prop_assert_eq!(page.sample, sample);
             prop_assert_eq!(page.chain_id, Some(chain));
             prop_assert_eq!(page.node_version.as_deref(), Some("1.2"));
-            prop_assert_eq!(page.node_name.map(|n| n.chars().count()), Some(quoted.chars().count()));
         }
 
         #[test]

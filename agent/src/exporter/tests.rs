@@ -101,7 +101,6 @@ async fn a_real_parachain_page_reads_in_full() {
             built: Some(0),
             ..Collation::default()
         },
-        node_name: Some("exuberant-can-3783".to_owned()),
         node_version: Some("1.25.1-0".to_owned()),
         genesis: Some("ec62ec7bc3bd808f67a63d9a3c709d1426ec5a33cd172938fde8236a0d28ce32".to_owned()),
         node_roles: Some(4),

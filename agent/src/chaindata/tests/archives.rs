@@ -57,10 +57,9 @@ fn a_wrong_checksum_and_none_are_refused_and_nothing_is_switched() {
     let (bytes, to) = (archive(&[GOOD]), data(50));
     let before = content(to.path());
     let refused = |options: &Options| {
-        let words = ready(to.path(), &Bytes(bytes.clone()), options)
+        ready(to.path(), &Bytes(bytes.clone()), options)
             .unwrap_err()
-            .to_string();
-        words
+            .to_string()
     };
     assert!(refused(&Options::default()).contains("--sha256"));
     assert!(refused(&options(b"another")).contains("nothing was switched"));
