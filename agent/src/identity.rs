@@ -32,6 +32,9 @@ const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 const LOOK: Duration = Duration::from_secs(5);
 /// Giving it back may take so long: the instance waits for it.
 const RELEASE: Duration = Duration::from_secs(20);
+/// What another host gets to notice that the volume was taken from it by force, and to stop its collator: it looks every
+/// [`ROUND`].
+const NOTICE: Duration = Duration::from_secs(30);
 /// Steps of one round that each changed something.
 const STEPS: usize = 8;
 /// Names to attach under; the kernel has names of its own on newer instances.
@@ -78,6 +81,7 @@ pub(crate) async fn hold(
         held: false,
         attempts: 0,
         renewed: None,
+        taken: None,
     };
     let mut told: Option<Identity> = None;
     let mut retry = RETRY.0;
@@ -138,6 +142,8 @@ struct Keeper {
     attempts: usize,
     /// When the lease was last written.
     renewed: Option<Instant>,
+    /// When the volume was first seen here with the lease of a host that did not give it back.
+    taken: Option<Instant>,
 }
 
 /// One step on the way to holding it.
@@ -290,11 +296,19 @@ impl Keeper {
             if claim == Claim::Shared && other.is_fresh() {
                 return self.absent(format!("{} holds {mount}, its lease is of a moment ago", other.holder));
             }
+            let taken = *self.taken.get_or_insert_with(Instant::now);
+            if claim == Claim::Exclusive && other.holder != holder && taken.elapsed() < NOTICE {
+                return self.absent(format!(
+                    "{} did not give {mount} back, and gets {} s to notice that it has it no more",
+                    other.holder,
+                    NOTICE.as_secs()
+                ));
+            }
             info!(holder = other.holder, at = %other.at, "an old lease is taken over");
         }
         match mine.write(&self.setup.mount) {
             Ok(()) => {
-                self.renewed = Some(Instant::now());
+                (self.renewed, self.taken) = (Some(Instant::now()), None);
                 told(Holding::Held, "")
             }
             // A full volume, or one that went away in between.
@@ -373,6 +387,9 @@ impl Keeper {
 
     async fn give_back(&mut self, volume: &str) -> Result<bool, String> {
         if local::mounted(&self.setup.mount).map_err(|e| e.to_string())?.is_some() {
+            if let Err(error) = lease::remove(&self.setup.mount) {
+                warn!(%error, "the lease stays on the volume, and the next host waits for this one");
+            }
             self.hands.unmount(&self.setup.mount).await?;
             return Ok(false);
         }

@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use t0rn_agent_tests::agent::{Agent, SYNCING};
 use t0rn_agent_tests::engine::Engine;
+use t0rn_agent_tests::sim::control::Command;
 use t0rn_agent_tests::skip;
 use t0rn_agent_tests::volume::{Gate, Instance, VOLUME, Volume};
 use t0rn_agent_tests::wait::{self, LATER, SOON};
@@ -125,6 +126,25 @@ fn of_two_hosts_one_runs_and_the_other_takes_over_once_the_first_has_given_it_ba
         !runs(winner) && volume.holder().as_ref() != Some(&place.id),
         "the winner kept it"
     );
+    never_two(&engine, &[&first, &second])
+}
+
+#[test]
+fn a_host_that_lost_the_volume_by_force_has_time_to_stop_before_another_starts() -> Result<()> {
+    let engine = Engine::shared()?;
+    let dir = tempfile::tempdir()?;
+    let volume = volume!(dir.path());
+    let (one, two) = (volume.instance("i-00000001")?, volume.instance("i-00000002")?);
+    let (mut first, mut second) = (agent(&engine, &one, "nothing")?, agent(&engine, &two, "nothing")?);
+    first.set("collator.stop_timeout", "8s")?;
+    first.start()?;
+    wait_runs(&first)?;
+    first.sim().control(&Command::Sigterm { obey: false })?;
+    second.start()?;
+    second.wait_for("the other's name", SOON, |s| says(s, &one.id))?;
+    volume.take_away();
+    second.wait_for("the other's time", SOON, |s| says(s, "did not give"))?;
+    wait_runs(&second)?;
     never_two(&engine, &[&first, &second])
 }
 
