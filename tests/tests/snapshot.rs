@@ -356,7 +356,7 @@ fn a_signal_while_the_collator_stops_brings_it_back_and_after_a_kill_the_status_
         if signal == Signal::KILL {
             agent.wait_down(SOON)?;
             let status = said(&client(&agent, &["status"])?);
-            ensure!(status.contains("and was killed: t0rn-agent start"), "{status}");
+            ensure!(status.contains("did not end well: t0rn-agent start"), "{status}");
             client(&agent, &["start"])?;
         }
         agent.wait_other_run(&run, SOON)?;

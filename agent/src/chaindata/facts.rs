@@ -49,13 +49,24 @@ pub(super) fn facts(root: &Path, survey: &Survey, told: &BTreeMap<String, Told>)
     chains.collect()
 }
 
+/// Where a collator keeps the parachain and the relay chain, unless it is told otherwise.
+const USUAL: [&str; 2] = ["chains", "polkadot/chains"];
+
 /// Why `new` may not take the place of `present`; `None` when nothing speaks against it, also where too little is known.
 pub(super) fn conflict(present: &Facts, new: &Facts) -> Option<String> {
     if new.is_empty() {
         return Some("it holds no database of a chain (chains/ID/db/full or chains/ID/paritydb/full)".to_owned());
     }
+    let is_known =
+        |path: &&String| USUAL.contains(&place(path)) || present.keys().any(|here| place(here) == place(path));
+    if let Some(path) = new.keys().next().filter(|_| !new.keys().any(|path| is_known(&path))) {
+        let ahead = Path::new(place(path)).components().count() - 1;
+        return Some(format!(
+            "it has {path}, and a node looks for it in chains/ID: take leading directories of an archive off with \
+             --strip {ahead}"
+        ));
+    }
     new.iter().find_map(|(path, new)| {
-        let place = |path: &str| path.rsplit_once('/').map(|(place, _)| place.to_owned());
         let same = present.get(path);
         if let Some((other, _)) = present
             .iter()
@@ -99,6 +110,11 @@ pub(super) fn conflict(present: &Facts, new: &Facts) -> Option<String> {
     })
 }
 
+/// Where chains lie, without their ids.
+fn place(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(place, _)| place)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +154,10 @@ mod tests {
         assert!(refused(&chain("chains/t0rn", |c| c.node = Some("1.26.0".to_owned()))).contains("newer node"));
         assert_eq!(conflict(&present, &chain("chains/t0rn", |c| version(c, "3"))), None);
         assert_eq!(conflict(&present, &chain("chains/t0rn", |c| c.genesis = None)), None);
+        let led = chain("snap/chains/t0rn", |_| {});
+        assert!(refused(&led).contains("--strip 1"));
+        assert!(conflict(&Facts::new(), &led).is_some());
+        assert_eq!(conflict(&led, &led), None, "a base path of the node's own");
         assert_eq!(
             conflict(&present, &chain("polkadot/chains/rococo", |_| {})),
             None,

@@ -150,7 +150,8 @@ fn settle(note: &Path) {
 pub fn left_stopped(config: &Config, status: &Status) -> Option<String> {
     let left = is_stopped(status) && config.agent.state_dir.join(NOTE).exists() && claim(&config.data.path).is_ok();
     left.then(|| {
-        "a snapshot or a restore had stopped the collator and was killed: t0rn-agent start, or run it again".to_owned()
+        "a snapshot or a restore had stopped the collator and did not end well: t0rn-agent start, or run it again"
+            .to_owned()
     })
 }
 

@@ -6,18 +6,17 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
-use ring::digest;
 use rustix::fs::{Gid, Uid, statvfs, syncfs};
 
 use super::facts::{self, Facts};
-use super::format::{self, Manifest, is_snapshot, read_some, unhex};
+use super::format::{Manifest, is_snapshot, read_some, unhex};
 use super::journal::{self, Journal, Point, SIDE, Stage};
 use super::live;
 use super::progress::{Progress, mib};
 use super::read::{Opening, Place, Proven, opening};
 use super::sign::PublicKey;
 use super::switch;
-use super::unpack::{Strange, Target, Unpacked, unpack};
+use super::unpack::{Hashed, MAGIC, Strange, Target, Unpacked, decoder, unpack};
 use crate::bake;
 
 /// What has to be free beyond the content, for each file: its last block and its name.
@@ -28,8 +27,6 @@ const SPARE: u64 = 64 << 20;
 const SYNC_EVERY: u64 = 256 << 20;
 /// Where the old data stays when it is asked for.
 const KEPT: &str = ".before-restore";
-/// The first bytes that tell what an archive is.
-const MAGIC: usize = 4;
 
 /// Where a snapshot comes from.
 pub trait Source: Sync {
@@ -112,16 +109,16 @@ pub fn prepare(
         say,
         quiet,
     };
-    if is_snapshot(&magic) {
-        ensure!(
-            options.sha256.is_none(),
-            "{} is a snapshot, which has digests of its own: leave --sha256 away",
-            source.name()
-        );
+    let ready = if is_snapshot(&magic) {
         job.snapshot(from)
     } else {
         job.plain(from, magic)
+    };
+    if ready.is_err() && Journal::read(data).is_ok_and(|journal| journal.is_some_and(|it| it.point.is_none())) {
+        // Nothing of it can be gone on from. Why it failed says more than what stays.
+        let _ = clear(data);
     }
+    ready
 }
 
 struct Job<'a> {
@@ -135,6 +132,11 @@ struct Job<'a> {
 
 impl Job<'_> {
     fn snapshot(&mut self, mut from: Box<dyn Read + Send>) -> anyhow::Result<Ready> {
+        ensure!(
+            self.options.sha256.is_none(),
+            "{} is a snapshot, which has digests of its own: leave --sha256 away",
+            self.source.name()
+        );
         let opening = opening(&mut from)?;
         let head = opening.head.clone();
         self.refuse(&head.chains)?;
@@ -281,20 +283,16 @@ impl Job<'_> {
         let journal = self.fresh(wanted.clone())?;
         let tree = journal::tree(self.data);
         let target = self.target(&tree, Strange::Skip, self.options.strip)?;
-        let mut hashed = Hashed {
-            from,
-            context: digest::Context::new(&digest::SHA256),
-        };
+        let mut hashed = Hashed::new(from);
         let progress = self.progress("restore", None);
         let mut archive = decoder(&mut hashed, magic)?;
         let unpacked = unpack(&mut archive, &target, u64::MAX, &progress, |_, _| Ok(()));
-        // Nothing of it can be gone on from.
-        let unpacked = unpacked.inspect_err(|_| drop(remove(&tree)))?;
+        let unpacked = unpacked.with_context(|| format!("{} cannot be unpacked", self.source.name()))?;
         io::copy(&mut archive, &mut io::sink()).context("the archive is damaged at its end")?;
         drop(archive);
         io::copy(&mut hashed, &mut io::sink())?;
         progress.end();
-        let found = hex::encode(hashed.context.finish().as_ref());
+        let found = hashed.finish();
         ensure!(
             found == wanted,
             "{} has the SHA-256 {found}, and {wanted} was asked for; nothing was switched",
@@ -446,29 +444,6 @@ fn sync(place: &Path) -> anyhow::Result<()> {
 pub(super) fn free(data: &Path) -> io::Result<u64> {
     let about = statvfs(data)?;
     Ok(about.f_bavail.saturating_mul(about.f_frsize))
-}
-
-struct Hashed<R> {
-    from: R,
-    context: digest::Context,
-}
-
-impl<R: Read> Read for Hashed<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.from.read(buffer)?;
-        self.context.update(&buffer[..read]);
-        Ok(read)
-    }
-}
-
-/// What is in an archive, by its first bytes.
-fn decoder<'a>(from: &'a mut dyn Read, magic: [u8; MAGIC]) -> anyhow::Result<Box<dyn Read + 'a>> {
-    Ok(match magic {
-        [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(from)),
-        [0x04, 0x22, 0x4d, 0x18] => Box::new(lz4_flex::frame::FrameDecoder::new(from)),
-        magic if format::is_zstd(&magic) => Box::new(zstd::stream::read::Decoder::new(from)?),
-        _ => Box::new(from),
-    })
 }
 
 /// Proves a snapshot without writing anything. This blocks on the source.

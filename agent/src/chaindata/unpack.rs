@@ -8,9 +8,11 @@ use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
 use anyhow::{Context as _, bail, ensure};
+use ring::digest;
 use rustix::fs::{Gid, Uid};
 use tar::{Archive, EntryType};
 
+use super::format;
 use super::progress::Progress;
 use super::restore::free;
 use crate::bake;
@@ -20,6 +22,8 @@ const BUFFER: usize = 256 << 10;
 /// Between two looks at the room that is left, within a file, bytes.
 const LOOK_EVERY: u64 = 64 << 20;
 
+/// The first bytes that tell what an archive is.
+pub(super) const MAGIC: usize = 4;
 /// What describes one entry, bytes: its name, and that of a sparse file's parts.
 const LARGEST_HEADER: u64 = 1 << 20;
 
@@ -74,7 +78,7 @@ pub(super) fn unpack<R: Read>(
         let Some(entry) = entries.next() else {
             return Ok(done);
         };
-        let mut entry = entry?;
+        let mut entry = entry.context("it is no tar archive, or a damaged one")?;
         ahead.set(u64::MAX);
         let path = PathBuf::from(std::ffi::OsString::from(
             String::from_utf8(entry.path_bytes().into_owned()).context("a name in the archive is not UTF-8")?,
@@ -173,7 +177,7 @@ fn write(
                 "the disk is nearly full; make room, or grow the volume",
             ));
         }
-        let read = super::format::read_some(from, buffer)?;
+        let read = format::read_some(from, buffer)?;
         if read == 0 {
             return Ok((file, length));
         }
@@ -214,4 +218,40 @@ fn relative(path: &Path, strip: usize) -> Option<PathBuf> {
         }
     }
     Some(place.components().skip(strip).collect())
+}
+
+/// A reader that knows the SHA-256 of what it gave.
+pub(super) struct Hashed<R> {
+    from: R,
+    context: digest::Context,
+}
+
+impl<R> Hashed<R> {
+    pub(super) fn new(from: R) -> Self {
+        let context = digest::Context::new(&digest::SHA256);
+        Self { from, context }
+    }
+
+    /// Hexadecimal.
+    pub(super) fn finish(self) -> String {
+        hex::encode(self.context.finish().as_ref())
+    }
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.from.read(buffer)?;
+        self.context.update(&buffer[..read]);
+        Ok(read)
+    }
+}
+
+/// What is in an archive, by its first bytes.
+pub(super) fn decoder<'a>(from: &'a mut dyn Read, magic: [u8; MAGIC]) -> anyhow::Result<Box<dyn Read + 'a>> {
+    Ok(match magic {
+        [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(from)),
+        [0x04, 0x22, 0x4d, 0x18] => Box::new(lz4_flex::frame::FrameDecoder::new(from)),
+        magic if format::is_zstd(&magic) => Box::new(zstd::stream::read::Decoder::new(from)?),
+        _ => Box::new(from),
+    })
 }

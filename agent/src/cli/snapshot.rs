@@ -218,10 +218,17 @@ impl Cli {
             say(&format!("left out: {}", path.display()));
         }
         chaindata::rest(&config, &client).await?;
-        // Not started again when it fails: the data may be between two.
-        let kept = blocking(move || chaindata::commit(&data, ready, || Ok(()))).await?;
-        drop(alone);
-        chaindata::over(&config, &client).await?;
+        let place = data.clone();
+        let kept = blocking(move || chaindata::commit(&place, ready, || Ok(()))).await;
+        // Between two states of the data nothing is started.
+        let over = if chaindata::is_switching(&data) {
+            Ok(())
+        } else {
+            drop(alone);
+            chaindata::over(&config, &client).await
+        };
+        let kept = kept?;
+        over?;
         print(out, "restored\n")?;
         if let Some(kept) = kept {
             print(out, &format!("the data from before is in {}\n", kept.display()))?;
@@ -258,6 +265,12 @@ impl Target {
         let is_file = fs::metadata(&path).map_or(!to.ends_with('/'), |about| about.is_file());
         if !is_file {
             return Err(Unusable(format!("{to}: give the name of a file, or - for standard output")).into());
+        }
+        let place = std::path::absolute(&path).ok();
+        let place = place.and_then(|place| fs::canonicalize(place.parent()?).ok());
+        let data = fs::canonicalize(&config.data.path).unwrap_or_else(|_| config.data.path.clone());
+        if place.is_some_and(|place| place.starts_with(data)) {
+            return Err(Unusable(format!("{to}: lies in data.path, which is copied; name another place")).into());
         }
         let file = Whole::create(&path).with_context(|| format!("cannot write {to}"))?;
         let name = path.display().to_string();

@@ -47,8 +47,10 @@ fn a_restore_goes_on_at_every_entry_and_the_result_is_the_same() {
     // Where each entry could be gone on from, as a restore that is never interrupted would have noted it.
     let points = points(&bytes);
     assert!(points.len() > 15 && points.iter().any(|point| point.index >= 2));
+    let first = points[0].clone();
     for point in points {
         let to = tempfile::tempdir().unwrap();
+        begun(to.path(), &bytes, first.clone());
         // Everything before the point is there.
         let broken = ready(to.path(), &Cut(bytes.clone(), bytes.len() - 10), &Options::default()).unwrap_err();
         assert!(format!("{broken:#}").contains("the line broke"), "{broken:#}");
@@ -65,6 +67,15 @@ fn a_restore_goes_on_at_every_entry_and_the_result_is_the_same() {
         commit(to.path(), ready.unwrap(), || Ok(())).unwrap();
         assert!(content(to.path()) == expected, "{point:?}");
     }
+}
+
+/// As if a restore had been killed after it had noted `point`.
+fn begun(root: &Path, bytes: &[u8], point: Point) {
+    let head = crate::chaindata::read::opening(&mut &bytes[..]).unwrap().sha256;
+    fs::create_dir_all(root.join(".restore/tree")).unwrap();
+    let mut journal = Journal::new("elsewhere", hex::encode(head), false);
+    journal.point = Some(point);
+    journal.write(root).unwrap();
 }
 
 fn points(bytes: &[u8]) -> Vec<Point> {
@@ -98,10 +109,8 @@ fn another_source_is_not_mixed_in() {
     let to = tempfile::tempdir().unwrap();
     let (one, other) = (snapshot(data(1).path(), None), snapshot(data(9).path(), None));
     let length = one.len() / 2;
-    ready(to.path(), &Cut(one.clone(), length), &Options::default()).unwrap_err();
-    let mut journal = Journal::read(to.path()).unwrap().unwrap();
-    journal.point = points(&one).pop();
-    journal.write(to.path()).unwrap();
+    begun(to.path(), &one, points(&one).swap_remove(0));
+    ready(to.path(), &Cut(one, length), &Options::default()).unwrap_err();
     let refused = ready(to.path(), &Bytes(other.clone()), &Options::default()).unwrap_err();
     assert!(refused.to_string().contains("snapshot abandon"), "{refused}");
     assert!(abandon(to.path()).unwrap() && !abandon(to.path()).unwrap());
