@@ -5,6 +5,7 @@
 # usage: ami/harden.sh
 set -euo pipefail
 
+[ $# = 0 ] || { echo "usage: ami/harden.sh, on the machine itself" >&2 && exit 2; }
 [ "$(id -u)" = 0 ] || { echo "harden: needs root" >&2 && exit 1; }
 
 # No way in but Systems Manager: nobody has a password, and nothing listens.

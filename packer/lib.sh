@@ -2,6 +2,7 @@
 # What the steps of the pipeline have in common. Needs aws and jq.
 
 name=${NAME:-t0rn-collator}
+[[ $name =~ ^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$ ]] || { echo "NAME=$name is no name: letters, digits, . _ -" >&2 && exit 2; }
 # The current image of a region: what launch templates and people look at.
 parameter=/t0rn-agent/$name/ami
 
@@ -18,7 +19,11 @@ current() {
 
 # baked DIR: region and image that packer/bake wrote about.
 baked() {
-    jq --raw-output '.last_run_uuid as $run | [.builds[] | select(.packer_run_uuid == $run)][-1].artifact_id | sub(":"; " ")' "$1/manifest.json"
+    local artifact
+    [ -n "${1:-}" ] && [ -f "$1/manifest.json" ] || die "the first argument has to be the folder that packer/bake wrote: manifest.json and bake.json"
+    artifact=$(jq --raw-output '.last_run_uuid as $run | [.builds[]? | select(.packer_run_uuid == $run)][-1].artifact_id // ""' "$1/manifest.json")
+    [[ $artifact =~ ^[a-z0-9-]+:ami-[0-9a-f]+$ ]] || die "$1/manifest.json names no image of one region but '$artifact': bake again"
+    echo "${artifact/:/ }"
 }
 
 # snapshots REGION IMAGE

@@ -199,7 +199,11 @@ async fn sync(handle: &api::Handle, config: &Config, options: Options) -> anyhow
 
 fn where_it_is(handle: &api::Handle) -> String {
     let snapshot = handle.snapshot.borrow();
-    let reasons = snapshot.status.reasons.first();
+    let reasons = snapshot
+        .status
+        .reasons
+        .first()
+        .filter(|reason| **reason != snapshot.status.summary);
     let reason = reasons.map(|reason| format!(" ({reason})")).unwrap_or_default();
     format!("{}{reason}", snapshot.status.summary)
 }

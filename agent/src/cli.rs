@@ -440,7 +440,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
     if error.is::<Closed>() {
         0
     } else if error.chain().any(<dyn Error>::is::<ConfigError>)
-        || error.is::<bake::NoDirectory>()
+        || error.is::<bake::Misused>()
         || error.is::<snapshot::Unusable>()
         || matches!(error.downcast_ref(), Some(Undelivered::NotConfigured))
     {

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{ErrorKind, Read};
 use std::net::SocketAddr;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -238,6 +239,11 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let file = path.display().to_string();
         let fail = |found: String, remedy: String| ConfigError::file(&file, None, Invalid { found, remedy });
+        let is_pipe = std::fs::metadata(path).is_ok_and(|about| about.file_type().is_fifo());
+        // Not those that a shell makes for one command: somebody writes into them.
+        if is_pipe && !["/dev", "/proc"].iter().any(|own| path.starts_with(own)) {
+            return Err(fail("is a pipe".to_owned(), "name a file".to_owned()));
+        }
         let mut bytes = Vec::new();
         let read = std::fs::File::open(path).and_then(|f| f.take(LARGEST + 1).read_to_end(&mut bytes));
         if let Err(error) = read {

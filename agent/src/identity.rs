@@ -311,8 +311,8 @@ impl Keeper {
                 (self.renewed, self.taken) = (Some(Instant::now()), None);
                 told(Holding::Held, "")
             }
-            // A full volume, or one that went away in between.
-            Err(error) if ours => told(
+            // A volume that went away in between, or hangs; soon another host may take it.
+            Err(error) if ours && self.renewed.is_none_or(|at| at.elapsed() < lease::UNSURE) => told(
                 Holding::Unknown,
                 format!("the lease in {mount} cannot be renewed: {error}"),
             ),

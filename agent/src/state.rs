@@ -17,6 +17,10 @@ pub const SCHEMA: u32 = 1;
 
 const FILE: &str = "state.json";
 const LOCK: &str = "agent.lock";
+/// Room for the next file, should the disk be full by then.
+const RESERVE: &str = "state.reserve";
+/// Its length, bytes: several times what a file has.
+const RESERVED: usize = 64 << 10;
 /// The largest file read, bytes; the agent's own is a few KiB.
 const SIZE_MAX: u64 = 16 << 20;
 /// Damaged files kept for a look at them.
@@ -97,12 +101,26 @@ pub fn save<T: Serialize>(dir: &Path, clock: Time, value: &T) -> Result<(), Stat
         state: value,
     })
     .map_err(io::Error::from)
-    .and_then(|text| make_dir(dir).and_then(|()| replace_file(&path, &text)))
+    .and_then(|text| make_dir(dir).and_then(|()| replace_with_reserve(dir, &path, &text)))
     .map_err(|source| StateError {
         action: "write",
         path,
         source,
     })
+}
+
+/// Replaces the file, on a full disk with the room that was kept for it.
+fn replace_with_reserve(dir: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
+    let reserve = dir.join(RESERVE);
+    let mut written = replace_file(path, text);
+    let full = |error: &io::Error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    if written.as_ref().is_err_and(full) && fs::remove_file(&reserve).is_ok() {
+        written = replace_file(path, text);
+    }
+    if written.is_ok() && !reserve.exists() && write_file(&reserve, &vec![0; RESERVED]).is_err() {
+        let _ = fs::remove_file(&reserve);
+    }
+    written
 }
 
 /// Holds the state folder for this process until dropped, however the process ends.

@@ -241,6 +241,9 @@ pub struct Ec2 {
     pub instance_id: Option<String>,
     /// A pending spot interruption, termination or rebalance.
     pub notice: Option<String>,
+    /// Why nobody can tell whether there is one; absent while it can be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unseen: Option<String>,
 }
 
 /// What the image was baked with.

@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use anyhow::{Context as _, bail, ensure};
+use tracing::info;
 
 use super::tree::{self, Survey};
 use crate::state;
@@ -54,6 +55,7 @@ pub(super) fn after(data: &Path) -> anyhow::Result<()> {
             fs::remove_file(&path)
         };
         removed.with_context(|| format!("cannot remove {}", path.display()))?;
+        info!(path = %path.display(), keys = secret.holds_keys, "removed what an image must not carry");
         if let Some(above) = path.parent() {
             if above.file_name().is_some_and(|name| name == "network") {
                 fs::remove_dir(above).with_context(|| format!("cannot remove {}", above.display()))?;
@@ -72,6 +74,12 @@ pub(super) fn refuse(data: &Path, survey: &Survey) -> anyhow::Result<()> {
         .refused
         .iter()
         .map(|(path, why)| format!("{} ({why})", data.join(path).display()))
+        .chain(
+            survey
+                .marked
+                .iter()
+                .map(|path| format!("{} ({})", data.join(path).display(), tree::MARKED)),
+        )
         .collect();
     if refused.is_empty() {
         return Ok(());

@@ -38,6 +38,7 @@ pub struct Part {
     pub sha256: String,
 }
 
+pub(super) const MARKED: &str = "extended attributes (getfattr -dm -), which no database has";
 const LINK: &str = "a symbolic link";
 const ELSEWHERE: &str = "on another file system";
 const SECOND_NAME: &str = "a file with a second name (hard link)";
@@ -54,6 +55,8 @@ pub(crate) struct Survey {
     /// What may not be there, relative, and why.
     pub(crate) refused: Vec<(PathBuf, &'static str)>,
     pub(crate) chains: Vec<ChainDir>,
+    /// What is allowed and has extended attributes, relative: they can hold anything, and a snapshot does not take them along.
+    pub(super) marked: Vec<PathBuf>,
     /// All that is allowed, relative: directories before what lies in them.
     pub(crate) kept: Vec<PathBuf>,
 }
@@ -159,6 +162,9 @@ impl Walk {
 
     fn entry(&mut self, path: &Path, about: &Metadata, part: &mut (Sha256, Part)) -> io::Result<()> {
         let place = self.place(path, about);
+        if matches!(place, Place::Kept | Place::Ignored) && is_marked(&self.root.join(path)) {
+            self.survey.marked.push(path.to_owned());
+        }
         match place {
             Place::Refused(why) => self.survey.refused.push((path.to_owned(), why)),
             Place::Ignored => {}
@@ -372,6 +378,18 @@ fn is_secret(name: &str) -> bool {
         || ends.iter().any(|end| lower.ends_with(end))
         // A key store's file: four bytes of key type, then the public key.
         || (name.len() >= 72 && name.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+/// Whether it has extended attributes other than the system's own, for access.
+fn is_marked(path: &Path) -> bool {
+    let mut names = vec![0_u8; 4096];
+    match rustix::fs::llistxattr(path, &mut names[..]) {
+        Ok(length) => names[..length]
+            .split(|b| *b == 0)
+            .any(|name| !name.is_empty() && !name.starts_with(b"system.") && name != b"security.selinux"),
+        // More of them than any access needs; other errors are of file systems that have none.
+        Err(error) => error == rustix::io::Errno::RANGE,
+    }
 }
 
 fn owner(about: &Metadata) -> String {

@@ -60,6 +60,9 @@ fn forbidden(found: &Survey, differences: &mut Vec<String>) {
     for (path, why) in &found.refused {
         differences.push(format!("{}: {why}", path.display()));
     }
+    for path in &found.marked {
+        differences.push(format!("{}: {}", path.display(), tree::MARKED));
+    }
     for secret in &found.secrets {
         differences.push(format!(
             "{}: keys, which an image must not carry",
@@ -79,6 +82,9 @@ fn compare(certificate: &Certificate, found: &Survey, differences: &mut Vec<Stri
         differences.push("the certificate names no chain".to_owned());
     }
     for (name, chain) in &certificate.chains {
+        if chain.genesis.len() != 64 || !chain.genesis.bytes().all(|b| b.is_ascii_hexdigit()) {
+            differences.push(format!("the {}'s genesis is no hash: {}", name.name(), chain.genesis));
+        }
         let here = found.chains.iter().find(|dir| dir.path == Path::new(&chain.path));
         match here {
             None => differences.push(format!("{}: the {}'s data is missing", chain.path, name.name())),
@@ -109,6 +115,12 @@ fn trees(then: &Tree, now: &Tree, differences: &mut Vec<String>) {
             (None, Some(_)) => differences.push(format!("{name}: a directory that was not certified")),
             (None, None) => {}
         }
+    }
+    if (then.files, then.bytes) != (now.files, now.bytes) {
+        differences.push(format!(
+            "there are {} files with {} bytes, certified are {} with {}",
+            now.files, now.bytes, then.files, then.bytes
+        ));
     }
     if then.sha256 != now.sha256 {
         differences.push(format!(

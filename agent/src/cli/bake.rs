@@ -12,7 +12,7 @@ use crate::config::{Config, ConfigError, parse_duration};
 
 pub(super) const EXAMPLES: &str = "\
 Takes the collator's own configuration, without authority and keys, in a container of its own
-(<name>-bake). Killed at any point, the next bake goes on. After an error there is no certificate.
+(<name>-bake). Killed at any point, the next bake goes on. After an error there is no new certificate.
 
 Exit codes: 0 certified (verify: as certified), 1 failed (verify: differs), 2 usage or configuration.
 
@@ -63,7 +63,7 @@ impl Bake {
     ) -> anyhow::Result<u8> {
         if let Some(What::Verify { dir, json }) = &self.what {
             if !dir.is_dir() {
-                anyhow::bail!(NoDirectory(dir.clone()));
+                anyhow::bail!(Misused::NoDirectory(dir.clone()));
             }
             let report = bake::verify(dir);
             let text = if *json {
@@ -73,6 +73,9 @@ impl Bake {
             };
             print(out, &text)?;
             return Ok(u8::from(!report.ok));
+        }
+        if self.deadline <= self.credible {
+            anyhow::bail!(Misused::NoTime);
         }
         let config = load()?;
         let options = Options {
@@ -90,10 +93,14 @@ impl Bake {
     }
 }
 
-/// A usage error: there is nothing to look at.
+/// A usage error.
 #[derive(Debug, thiserror::Error)]
-#[error("{} is no directory; name the data directory, in which bake.json lies", .0.display())]
-pub(super) struct NoDirectory(PathBuf);
+pub(super) enum Misused {
+    #[error("{} is no directory; name the data directory, in which bake.json lies", .0.display())]
+    NoDirectory(PathBuf),
+    #[error("--deadline has to be longer than --credible: before that, no bake is done")]
+    NoTime,
+}
 
 fn time(text: &str) -> Result<Duration, String> {
     let time = parse_duration(text).map_err(|error| error.to_string())?;

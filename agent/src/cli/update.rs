@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{Cli, print};
 use crate::event::Command;
+use crate::machine::Phase;
 use crate::status::{Update, duration};
 
 const PATIENCE: Duration = Duration::from_secs(9);
@@ -35,19 +36,28 @@ impl Cli {
             return Ok(0);
         }
         let (client, began) = (self.client(), Instant::now());
-        let (mut heard, mut step) = (began, None);
+        let (mut heard, mut step, mut waits) = (began, None, false);
         while began.elapsed() < LIMIT {
             match client.status(PATIENCE).await {
                 Ok(status) => {
                     heard = Instant::now();
+                    let reason = status.reasons.into_iter().next().unwrap_or(status.summary);
                     let Some(update) = status.update else {
                         bail!("the agent knows of no update any more: see t0rn-agent status");
                     };
                     if let Some(result) = &update.result {
                         print(out, &format!("{}\n", ending(result, &update)))?;
+                        if result == "held" {
+                            print(out, &format!("{reason}\n"))?;
+                        }
                         let good = matches!(result.as_str(), "done" | "not_proven" | "unchanged");
                         return Ok(u8::from(!good));
                     }
+                    let down = matches!(status.phase, Some(Phase::Stopped | Phase::Holding));
+                    if down && !waits {
+                        print(out, &format!("the update waits: {reason}\n"))?;
+                    }
+                    waits = down;
                     if update.step != step {
                         print(out, &format!("{}\n", progress(&update)))?;
                         step = update.step;

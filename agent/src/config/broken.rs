@@ -195,6 +195,11 @@ path = "/var/lib/t0rn-agent""#,
     ),
     (
         r#"[data]
+path = "/etc/collator""#,
+        r#"agent.toml:2: key `data.path`: data.path is "/etc/collator", which is the system's; give the collator a directory of its own, such as /var/lib/t0rn-collator"#,
+    ),
+    (
+        r#"[data]
 path = "/a:b""#,
         r#"agent.toml:2: key `data.path`: "/a:b" contains a colon; use a path without one: Docker separates the two sides of a mount with it"#,
     ),

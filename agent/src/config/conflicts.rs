@@ -1,6 +1,7 @@
 //! Values that are good by themselves and do not go together.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use super::document::Document;
 use super::problem::Invalid;
@@ -65,6 +66,11 @@ fn windows(document: &mut Document, Config { health, restart, .. }: &Config) {
     }
 }
 
+/// Where nothing but the system's own files lies.
+const SYSTEM: [&str; 8] = ["/bin", "/boot", "/etc", "/lib", "/proc", "/sbin", "/sys", "/usr"];
+/// Where many programs have a directory each.
+const SHARED: [&str; 6] = ["/home", "/opt", "/root", "/run", "/var", "/var/lib"];
+
 fn paths(
     document: &mut Document,
     Config {
@@ -75,6 +81,13 @@ fn paths(
         let found = format!("agent.state_dir and data.path are both \"{}\"", data.path.display());
         let remedy = "give the agent a directory of its own: the collator may write to its data";
         document.conflict(&["agent.state_dir", "data.path"], Invalid::new(found, remedy));
+    }
+    if SYSTEM.iter().any(|system| data.path.starts_with(system))
+        || SHARED.iter().any(|shared| data.path == Path::new(shared))
+    {
+        let found = format!("data.path is \"{}\", which is the system's", data.path.display());
+        let remedy = "give the collator a directory of its own, such as /var/lib/t0rn-collator";
+        document.conflict(&["data.path"], Invalid::new(found, remedy));
     }
     if agent.socket == agent.docker {
         let found = format!("agent.socket and agent.docker are both \"{}\"", agent.docker.display());

@@ -236,6 +236,12 @@ fn files_that_cannot_be_read_say_why() {
         Config::load(dir.path()).unwrap_err().to_string(),
         format!("{parent}: is a directory; name the file in it, such as {name}")
     );
+    let pipe = dir.path().join("pipe");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
+    assert_eq!(
+        Config::load(&pipe).unwrap_err().to_string(),
+        format!("{}: is a pipe; name a file", pipe.display())
+    );
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o000)).unwrap();
     // Root may read everything.
     if !rustix::process::geteuid().is_root() {

@@ -8,8 +8,10 @@ use hyper::{Method, Request, StatusCode};
 
 use crate::http::{self, Plain};
 
-/// One answer as a whole, with a new token if need be: who has none within this is not there.
+/// Limit of one answer as a whole, with a new token if need be: who has none within this is not there.
 const TIMEOUT: Duration = Duration::from_millis(900);
+/// The same for a service that is known to be there.
+pub(super) const PATIENCE: Duration = Duration::from_secs(4);
 /// Size of the largest answer that is read, bytes. Credentials have one and a half thousand.
 const LARGEST: usize = 16 << 10;
 /// Bytes that are read at once.
@@ -57,13 +59,12 @@ impl Imds {
         }
     }
 
-    /// With another timeout, for tests on a machine that is busy.
-    #[cfg(test)]
+    /// With another limit: for a service that is known to be there.
     pub(super) fn patient(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
 
-    /// What is at `/latest/PATH`; `None` when there is nothing. Ends within a second.
+    /// What is at `/latest/PATH`; `None` when there is nothing. Ends within the limit.
     pub(super) async fn get(&mut self, path: &str) -> Result<Option<String>, Unknown> {
         let limit = self.timeout;
         let late = |_| Err(Unknown::Absent(format!("no answer within {} ms", limit.as_millis())));

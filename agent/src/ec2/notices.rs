@@ -73,6 +73,11 @@ impl Board {
         }
     }
 
+    /// Whether the document announced something.
+    pub(super) fn announces(&self, source: Source) -> bool {
+        !self.slots[source as usize].foreseen.is_empty()
+    }
+
     /// Whether every document has been seen.
     pub(super) fn is_complete(&self) -> bool {
         self.slots.iter().all(|slot| slot.known)

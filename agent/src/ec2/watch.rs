@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::Sender;
 use tracing::{debug, info, warn};
 
-use super::imds::{Imds, Unknown};
+use super::imds::{Imds, PATIENCE, Unknown};
 use super::notices::{Board, Source, notice};
 use crate::backoff::jitter;
 use crate::config::Ec2;
@@ -16,6 +16,8 @@ use crate::event::Notice;
 const URGENT: Duration = Duration::from_millis(1700);
 /// Every so many of those also at what leaves hours.
 const SLOW_EVERY: u32 = 20;
+/// Which instance it is.
+const INSTANCE: &str = "meta-data/instance-id";
 /// What kind of instance it is: `spot`, `on-demand`, …
 const LIFE_CYCLE: &str = "meta-data/instance-life-cycle";
 /// The longest wait while the service is in trouble: a notice leaves two minutes.
@@ -34,6 +36,8 @@ pub(crate) enum News {
     Instance { id: String },
     /// The gravest announcement now; `None` when there is none, or none any more.
     Notice(Option<Notice>),
+    /// Why announcements cannot be seen; `None` once they can again.
+    Unseen(Option<String>),
 }
 
 /// Watches for as long as somebody listens.
@@ -49,7 +53,7 @@ pub(crate) async fn watch(config: Ec2, news: Sender<News>) {
     };
     info!(instance = id, "this is an EC2 instance");
     if news.send(News::Instance { id }).await.is_ok() {
-        Rounds::new(imds, news).run().await;
+        Rounds::new(imds.patient(PATIENCE), news).run().await;
     }
 }
 
@@ -58,7 +62,7 @@ async fn find(imds: &mut Imds, config: &Ec2, news: &Sender<News>) -> Option<Stri
     let surely = config.enabled == Some(true);
     let (mut wait, longest) = (ABSENT.0, if surely { MISSED } else { ABSENT.1 });
     for attempt in 1_u32.. {
-        let why = match imds.get("meta-data/instance-id").await {
+        let why = match imds.get(INSTANCE).await {
             Ok(Some(id)) if is_id(&id) => return Some(id),
             Ok(_) => "it knows of no instance".to_owned(),
             Err(unknown) => unknown.to_string(),
@@ -162,16 +166,15 @@ impl Rounds {
         let unseen = trouble.is_some() || strange.is_some();
         if self.troubled != unseen {
             self.troubled = unseen;
-            if let Some(why) = &trouble {
-                warn!(%why, "notices of EC2 cannot be seen at the moment");
-            } else if let Some(source) = strange {
-                warn!(
-                    document = source.path(),
-                    "a notice of EC2 is not what it should be, and cannot be read"
-                );
+            let strange = strange.map(|source| format!("{} is not what it should be", source.path()));
+            let why = trouble.as_ref().map(ToString::to_string).or(strange);
+            if let Some(why) = &why {
+                warn!(why, "notices of EC2 cannot be seen at the moment");
             } else {
                 info!("notices of EC2 can be seen again");
             }
+            // Nobody to tell when the agent stops.
+            drop(self.news.send(News::Unseen(why)).await);
         }
         trouble.map_or(Ok(()), Err)
     }
@@ -179,6 +182,13 @@ impl Rounds {
     /// False for a document that nobody understands: that is no reason to look at the others less often.
     async fn look_at(&mut self, source: Source) -> Result<bool, Unknown> {
         let found = self.imds.get(source.path()).await?;
+        if found.is_none()
+            && self.board.announces(source)
+            && !matches!(self.imds.get(INSTANCE).await?, Some(id) if is_id(&id))
+        {
+            // It knows nothing at all, so nothing is called off.
+            return Err(Unknown::Trouble("it knows of no instance".to_owned()));
+        }
         if source == Source::Lifecycle {
             self.grouped = found.is_some();
         }

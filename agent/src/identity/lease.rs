@@ -16,7 +16,9 @@ const FILE: &str = "lease.json";
 const LARGEST: u64 = 4096;
 /// Between two renewals where nothing but the lease keeps others away.
 pub(crate) const RENEW: Duration = Duration::from_secs(20);
-/// A lease that was not renewed for so long is nobody's.
+/// Without a renewal for so long, its holder does not rely on it any more.
+pub(crate) const UNSURE: Duration = Duration::from_secs(45);
+/// A lease that was not renewed for so long is nobody's, milliseconds.
 const STALE: i64 = 60_000;
 
 /// What keeps others from the volume.
@@ -63,13 +65,20 @@ impl Lease {
         age < STALE
     }
 
-    /// Writes it: as a whole or not at all where the folder may be written to, else into the file that is there.
+    /// Writes it: as a whole or not at all where there is room and right to, else over the file that is there.
     pub(crate) fn write(&self, mount: &Path) -> io::Result<()> {
         let (text, file) = (serde_json::to_vec(self)?, path(mount));
         match replace_file(&file, &text) {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                let mut out = File::options().write(true).truncate(true).open(&file)?;
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::PermissionDenied | io::ErrorKind::StorageFull
+                ) =>
+            {
+                let mut out = File::options().write(true).open(&file)?;
                 out.write_all(&text)?;
+                // Only then: what is cut off first gives its room to others.
+                out.set_len(text.len() as u64)?;
                 out.sync_all()
             }
             done => done,

@@ -217,8 +217,8 @@ fn sentence(cause: Cause) -> &'static str {
              restart the agent, then t0rn-agent start"
         }
         Cause::BakedDatabase => {
-            "the data was baked with another kind of database (bake.json): mend --database in collator.command or \
-             restore the data, restart the agent, then t0rn-agent start"
+            "the data was baked with another kind of database, or a part of it is gone (bake.json): mend --database in \
+             collator.command or restore the data, restart the agent, then t0rn-agent start"
         }
         Cause::RestoreInterrupted => {
             "a restore was interrupted while it exchanged the data: run the same t0rn-agent snapshot restore again, and \

@@ -25,7 +25,13 @@ fn what_was_saved_last_is_loaded() {
     let loaded = load::<String>(&dir).unwrap().unwrap();
     assert_eq!((loaded.value.as_str(), loaded.clock), ("second", Time(42)));
     assert!(loaded.saved_unix_ms > 1_700_000_000_000);
-    assert_eq!(fs::read_dir(&dir).unwrap().count(), 1, "nothing else is left behind");
+    let kept = ["state.json", "state.reserve"];
+    assert!(kept.iter().all(|name| dir.join(name).exists()));
+    assert_eq!(
+        fs::read_dir(&dir).unwrap().count(),
+        kept.len(),
+        "nothing else is left behind"
+    );
 }
 
 #[test]

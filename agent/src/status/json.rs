@@ -86,11 +86,16 @@ impl Status {
 
     /// Shows every string to `edit`, and whether it is prose rather than a name.
     fn edit_strings(&mut self, edit: &mut dyn FnMut(&mut String, bool)) {
+        let ec2 = self.ec2.as_mut();
+        let (instance, notice, unseen) = ec2.map_or((None, None, None), |e| {
+            (e.instance_id.as_mut(), e.notice.as_mut(), e.unseen.as_mut())
+        });
         let prose = [
+            notice,
+            unseen,
             Some(&mut self.summary),
             self.next.as_mut().and_then(|n| n.why.as_mut()),
             self.maintenance.as_mut().and_then(|m| m.reason.as_mut()),
-            self.ec2.as_mut().and_then(|e| e.notice.as_mut()),
             self.update.as_mut().and_then(|u| u.reason.as_mut()),
         ];
         prose
@@ -109,7 +114,7 @@ impl Status {
             self.collator.id.as_mut(),
             self.collator.state.as_mut(),
             self.next.as_mut().map(|n| &mut n.action),
-            self.ec2.as_mut().and_then(|e| e.instance_id.as_mut()),
+            instance,
             self.agent.version.as_mut(),
             id,
             cause,

@@ -196,6 +196,7 @@ const CASES: &[Case] = &[
         s.ec2 = Some(Ec2 {
             instance_id: Some("i-0123456789abcdef0".into()),
             notice: None,
+            unseen: None,
         });
         s.bake = Some(Bake {
             block: Some(90_000),

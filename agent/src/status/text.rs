@@ -27,8 +27,13 @@ impl Status {
         facts.extend(self.collation.as_ref().map(|c| row("collation", &collation_cells(c))));
         if let Some(ec2) = &self.ec2 {
             let notice = ec2.notice.as_deref().map(|n| format!("notice: {}", clean(n)));
-            let notice = notice.unwrap_or_else(|| "no notice".to_owned());
-            facts.push(row("ec2", &[text(ec2.instance_id.as_deref()), notice]));
+            let unseen = ec2
+                .unseen
+                .as_deref()
+                .map(|why| format!("notices cannot be seen: {}", clean(why)));
+            let none = (notice.is_none() && unseen.is_none()).then(|| "no notice".to_owned());
+            let cells = [Some(text(ec2.instance_id.as_deref())), notice, unseen, none];
+            facts.push(row("ec2", &cells.into_iter().flatten().collect::<Vec<_>>()));
         }
         if let Some(bake) = &self.bake {
             let at = known(bake.at, |at| format!("{} ago", between(at, self.time)));

@@ -22,6 +22,7 @@ pub(super) struct Ec2 {
     news: mpsc::Receiver<News>,
     released: watch::Sender<Option<bool>>,
     instance: Option<String>,
+    unseen: Option<String>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -48,6 +49,7 @@ impl Ec2 {
             news,
             released,
             instance: None,
+            unseen: None,
             tasks,
         }
     }
@@ -65,6 +67,10 @@ impl Ec2 {
         match news {
             News::Instance { id } => {
                 self.instance = Some(id);
+                None
+            }
+            News::Unseen(why) => {
+                self.unseen = why;
                 None
             }
             News::Notice(None) if machine.notice().is_none() => None,
@@ -95,6 +101,7 @@ impl Ec2 {
         known.then(|| status::Ec2 {
             instance_id: self.instance.clone(),
             notice,
+            unseen: self.unseen.clone(),
         })
     }
 }

@@ -148,7 +148,11 @@ function showFacts(status) {
   facts.push(["memory", `${known(h.memory_available_bytes, bytes)} free`]);
   facts.push(["clock", known(h.clock_offset_ms, (ms) => `${ms.toFixed(1)} ms off`)]);
   facts.push(["network", known(h.network_ok, (ok) => (ok ? "up" : "down"))]);
-  if (ec2) facts.push(["ec2", `${known(ec2.instance_id)}, ${ec2.notice ? `notice: ${ec2.notice}` : "no notice"}`]);
+  if (ec2) {
+    const notice = ec2.notice ? `notice: ${ec2.notice}` : ec2.unseen ? "" : "no notice";
+    const unseen = ec2.unseen ? `notices cannot be seen: ${ec2.unseen}` : "";
+    facts.push(["ec2", [known(ec2.instance_id), notice, unseen].filter(Boolean).join(", ")]);
+  }
   if (bake) facts.push(["bake", `block ${known(bake.block, count)}`]);
   if (m) facts.push(["maintenance", `automatic actions suspended until ${known(m.until)}: ${known(m.reason)}`]);
   facts.push(["agent", `${known(a.version)}, up ${known(a.uptime_seconds, duration)}, ${known(a.rss_bytes, bytes)} resident`]);

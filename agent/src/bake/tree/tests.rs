@@ -45,6 +45,25 @@ fn a_node_s_own_tree_is_taken_whole_with_its_chains() {
 }
 
 #[test]
+fn extended_attributes_are_seen_wherever_they_are() {
+    let dir = data();
+    put(dir.path(), FILE, "{}");
+    let places = ["bake.json", "chains", "chains/t0rn/db/full/CURRENT"];
+    for place in places {
+        let flags = rustix::fs::XattrFlags::empty();
+        let set = rustix::fs::setxattr(dir.path().join(place), "user.key", b"secret", flags);
+        if set == Err(rustix::io::Errno::OPNOTSUPP) {
+            // Nor can anybody put a secret there.
+            return;
+        }
+        set.unwrap();
+    }
+    let mut marked = survey(dir.path(), false).unwrap().marked;
+    marked.sort();
+    assert_eq!(marked, places.map(PathBuf::from));
+}
+
+#[test]
 fn any_change_changes_the_digest_and_the_certificate_does_not() {
     type Change = (&'static str, fn(&Path));
     let changes: [Change; 6] = [

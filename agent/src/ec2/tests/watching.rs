@@ -78,6 +78,50 @@ async fn trouble_hides_a_notice_from_nobody() {
 }
 
 #[tokio::test]
+async fn a_service_that_does_not_even_know_the_instance_calls_nothing_off() {
+    let fake = Fake::instance().await;
+    fake.set(Source::Spot.path(), &spot("stop"));
+    let (mut rounds, mut news) = rounds(&fake);
+    rounds.look().await.unwrap();
+    assert_eq!(told(&mut news), [Some(NoticeKind::SpotInterruption)]);
+    fake.remove(Source::Spot.path());
+    fake.remove("meta-data/instance-id");
+    for _ in 0..3 {
+        rounds.look().await.unwrap_err();
+        assert_eq!(told(&mut news), []);
+    }
+    fake.set("meta-data/instance-id", "i-0123456789abcdef0");
+    for expected in [vec![], vec![None]] {
+        rounds.look().await.unwrap();
+        assert_eq!(told(&mut news), expected);
+    }
+}
+
+#[tokio::test]
+async fn that_nothing_can_be_seen_is_told_and_that_it_can_again() {
+    let fake = Fake::instance().await;
+    let (mut rounds, mut news) = rounds(&fake);
+    let mut unseen = || {
+        let told = std::iter::from_fn(|| news.try_recv().ok());
+        let unseen = told.filter_map(|news| match news {
+            News::Unseen(why) => Some(why),
+            _ => None,
+        });
+        unseen.collect::<Vec<_>>()
+    };
+    rounds.look().await.unwrap();
+    assert_eq!(unseen(), []);
+    fake.answer(Source::Spot.path(), Answer::Status(429));
+    rounds.look().await.unwrap_err();
+    rounds.look().await.unwrap_err();
+    let why = unseen();
+    assert!(matches!(&why[..], [Some(why)] if why.contains("429")), "{why:?}");
+    fake.remove(Source::Spot.path());
+    rounds.look().await.unwrap();
+    assert_eq!(unseen(), [None]);
+}
+
+#[tokio::test]
 async fn one_document_in_trouble_does_not_hide_another() {
     let fake = Fake::instance().await;
     fake.answer(Source::Spot.path(), Answer::Status(500));
