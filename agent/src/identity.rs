@@ -225,14 +225,14 @@ impl Keeper {
                 Ok(Attachment::Here) => self.here = Some(Instant::now()),
                 Ok(Attachment::Changing(word)) => return self.absent(format!("{volume} is {word}")),
                 Ok(Attachment::Elsewhere(instance)) => {
-                    self.here = None;
+                    (self.here, self.taken) = (None, None);
                     self.tidy(&found, wanted).await;
                     return self.absent(format!(
                         "{volume} is attached to {instance}, waiting until that gives it back"
                     ));
                 }
                 Ok(Attachment::Free) => {
-                    self.here = None;
+                    (self.here, self.taken) = (None, None);
                     return self.attach(volume, &found, wanted).await;
                 }
                 Err(why) => return told(Holding::Unknown, format!("nobody tells who has {volume}: {why}")),
