@@ -189,9 +189,16 @@ async fn sync(handle: &api::Handle, config: &Config, options: Options) -> anyhow
         }
         let outlook = gate.see(Instant::now(), status);
         show.line(&snapshot, &outlook);
-        if outlook == Outlook::Reached {
-            Progress::end();
-            return Ok(snapshot);
+        match outlook {
+            Outlook::Reached => {
+                Progress::end();
+                return Ok(snapshot);
+            }
+            Outlook::Hopeless => bail!(
+                "the node never told how far it is: {}; mend that, and bake again",
+                status.reasons.first().unwrap_or(&status.summary)
+            ),
+            Outlook::Not(_) | Outlook::For(_) => {}
         }
         snapshots.changed().await.context("the supervisor ended")?;
     }

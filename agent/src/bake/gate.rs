@@ -15,7 +15,14 @@ pub(super) struct Gate {
     credible: Duration,
     chains: Vec<Chain>,
     open: Option<Window>,
+    /// The first look.
+    begun: Option<Instant>,
+    /// A chain has told how far it is.
+    told: bool,
 }
+
+/// A node that has told nothing of any chain for so long never will: its image cannot be had, or it does not come up.
+const HOPELESS: Duration = Duration::from_hours(1);
 
 /// Everything has been as it should since then.
 #[derive(Debug)]
@@ -34,6 +41,8 @@ pub(super) enum Outlook {
     For(Duration),
     /// For long enough.
     Reached,
+    /// The node never told anything.
+    Hopeless,
 }
 
 impl Gate {
@@ -43,11 +52,18 @@ impl Gate {
             credible,
             chains: chains.into_iter().collect(),
             open: None,
+            begun: None,
+            told: false,
         }
     }
 
     /// What `status` at `now` adds to what was seen before.
     pub(super) fn see(&mut self, now: Instant, status: &Status) -> Outlook {
+        let begun = *self.begun.get_or_insert(now);
+        self.told |= status.chains.values().any(|chain| chain.best.is_some());
+        if !self.told && now.saturating_duration_since(begun) >= HOPELESS {
+            return Outlook::Hopeless;
+        }
         let lacking = self.chains.iter().find_map(|chain| {
             let found = status.chains.get(chain);
             let lack = found.map_or(Some("is not known yet".to_owned()), |found| self.lack(found));
@@ -144,6 +160,7 @@ pub(super) fn progress(status: &Status, outlook: &Outlook) -> String {
         Outlook::Not(why) => why.clone(),
         Outlook::For(lasted) => format!("in sync for {}", duration(lasted.as_secs())),
         Outlook::Reached => "in sync".to_owned(),
+        Outlook::Hopeless => format!("nothing was told in {}", duration(HOPELESS.as_secs())),
     });
     parts.join("; ")
 }
@@ -224,6 +241,21 @@ mod tests {
                 gate.see(at(70), &status(100, 102, 3)),
                 Outlook::For(Duration::from_secs(39))
             );
+        }
+    }
+
+    #[test]
+    fn a_node_that_never_tells_anything_is_given_up_and_one_that_told_something_is_not() {
+        let (mut silent, at) = gate();
+        for (second, expected) in [(0, false), (3599, false), (3600, true)] {
+            let outlook = silent.see(at(second), &Status::default());
+            assert_eq!(outlook == Outlook::Hopeless, expected, "{second}");
+        }
+        let (mut told, at) = gate();
+        let mut relay = status(1, 100, 0);
+        relay.chains.remove(&Chain::Parachain);
+        for (second, status) in [(0, Status::default()), (3599, relay), (9999, Status::default())] {
+            assert!(matches!(told.see(at(second), &status), Outlook::Not(_)));
         }
     }
 
