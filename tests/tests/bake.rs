@@ -190,7 +190,7 @@ fn a_synced_chain_is_certified_verified_and_gone_on_from() -> Result<()> {
 fn the_deadline_and_an_unclean_end_leave_no_certificate_and_a_next_bake_goes_on() -> Result<()> {
     let engine = Engine::shared()?;
     let mut bakery = Bakery::new(&engine, "closed", &[])?;
-    let said = bakery.refused(&["--deadline", "15s", "--credible", "10m"])?;
+    let said = bakery.refused(&["--deadline", "15s", "--credible", "14s"])?;
     ensure!(said.contains("deadline"), "{said}");
     let inspect = engine.inspect(&bakery.container())?.context("no container")?;
     ensure!(
