@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use rustix::fs::{CWD, RenameFlags};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
@@ -19,7 +20,7 @@ const FILE: &str = "state.json";
 const LOCK: &str = "agent.lock";
 /// Room for the next file, should the disk be full by then.
 const RESERVE: &str = "state.reserve";
-/// Its length, bytes: several times what a file has.
+/// Its length, bytes: several times what a state has.
 const RESERVED: usize = 64 << 10;
 /// The largest file read, bytes; the agent's own is a few KiB.
 const SIZE_MAX: u64 = 16 << 20;
@@ -112,15 +113,31 @@ pub fn save<T: Serialize>(dir: &Path, clock: Time, value: &T) -> Result<(), Stat
 /// Replaces the file, on a full disk with the room that was kept for it.
 fn replace_with_reserve(dir: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
     let reserve = dir.join(RESERVE);
-    let mut written = replace_file(path, text);
-    let full = |error: &io::Error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-    if written.as_ref().is_err_and(full) && fs::remove_file(&reserve).is_ok() {
-        written = replace_file(path, text);
+    match replace_file(path, text) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+            exchange(&reserve, path, text).map_err(|_| error)
+        }
+        Ok(()) => {
+            if fs::metadata(&reserve).map_or(0, |about| about.len()) < RESERVED as u64 {
+                // Best effort: without it, a full disk is a state that is not saved, and that is told.
+                let _ = write_file(&reserve, &vec![b' '; RESERVED]);
+            }
+            Ok(())
+        }
+        failed => failed,
     }
-    if written.is_ok() && !reserve.exists() && write_file(&reserve, &vec![0; RESERVED]).is_err() {
-        let _ = fs::remove_file(&reserve);
-    }
-    written
+}
+
+/// Writes over the reserve, which takes no room, and lets the two change names, which a power cut cannot halve.
+fn exchange(reserve: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).open(reserve)?;
+    let length = usize::try_from(file.metadata()?.len()).unwrap_or_default();
+    let mut padded = text.to_vec();
+    padded.resize(length.max(text.len()), b' ');
+    file.write_all(&padded)?;
+    file.sync_all()?;
+    rustix::fs::renameat_with(CWD, reserve, CWD, path, RenameFlags::EXCHANGE)?;
+    sync_dir(path.parent().unwrap_or(path))
 }
 
 /// Holds the state folder for this process until dropped, however the process ends.

@@ -137,7 +137,7 @@ pub(crate) async fn supervise(
             Some(found) = looks.recv() => supervisor.on_look(found),
             () = sleep_until(deadline) => Some(Event::Tick),
             _ = save.tick() => { supervisor.save().await; None }
-            _ = beat.tick() => { supervisor.publish(); None }
+            _ = beat.tick() => { supervisor.save_again().await; supervisor.publish(); None }
         };
         if let Some(event) = event {
             let looked = matches!(event, Event::Docker { .. });
@@ -470,7 +470,9 @@ impl Supervisor {
         let saved = tokio::task::spawn_blocking(move || state::save(&dir, now, &state)).await;
         self.facts.unsaved = match saved {
             Ok(Err(error)) => {
-                warn!(%error, "failed to save the state");
+                if self.facts.unsaved.is_none() {
+                    warn!(%error, "failed to save the state");
+                }
                 Some(error.to_string())
             }
             _ => None,

@@ -35,6 +35,26 @@ fn what_was_saved_last_is_loaded() {
 }
 
 #[test]
+fn what_is_written_over_the_reserve_is_loaded_again_and_again() {
+    let dir = tempdir().unwrap();
+    save(dir.path(), Time(1), &"first").unwrap();
+    let (reserve, path) = (dir.path().join(RESERVE), dir.path().join(FILE));
+    for text in ["second", "third", "fourth, and much longer than those before it"] {
+        let document = Document {
+            schema: SCHEMA,
+            saved_unix_ms: 1,
+            clock: Time(2),
+            state: text,
+        };
+        exchange(&reserve, &path, &serde_json::to_vec(&document).unwrap()).unwrap();
+        assert_eq!(load::<String>(dir.path()).unwrap().unwrap().value, text);
+    }
+    save(dir.path(), Time(3), &"fifth").unwrap();
+    assert_eq!(fs::metadata(&reserve).unwrap().len(), RESERVED as u64);
+    assert_eq!(load::<String>(dir.path()).unwrap().unwrap().value, "fifth");
+}
+
+#[test]
 fn an_unfinished_write_leaves_what_was_saved_before() {
     let dir = tempdir().unwrap();
     save(dir.path(), Time(1), &1_u8).unwrap();

@@ -67,6 +67,11 @@ impl Supervisor {
     /// What the disk says now, before an operator is answered.
     pub(super) async fn take_stock(&mut self) {
         self.look_for_restore().await;
+        self.save_again().await;
+    }
+
+    /// What could not be saved, saved as soon as there is room.
+    pub(super) async fn save_again(&mut self) {
         if self.facts.unsaved.is_some() {
             self.save().await;
         }
