@@ -198,18 +198,40 @@ fn with_a_full_disk_under_the_state_nothing_is_changed() -> Result<()> {
     agent.wait_watched()?;
     let run = agent.run_id()?;
     let new = variant(&engine, "full", &[])?;
-    // To the last byte.
-    let filled = fs::write(small.0.path().join("filler"), vec![0; 1 << 20]);
-    ensure!(filled.is_err(), "there is room left");
+    fs::remove_file(small.0.path().join("state/state.reserve"))?;
+    small.fill()?;
     let (code, text) = update(&agent, &new)?;
     ensure!(code == Some(1) && text.contains("agent.state_dir"), "{code:?}: {text}");
     ensure!(agent.run_id()? == run, "it was touched");
     fs::remove_file(small.0.path().join("filler"))?;
-    // Every command is written down.
-    agent.ok(["resume"])?;
     agent.wait_for("the state to be saved", SOON, |status| status["health"] == "ok")?;
     one_collator(&agent, &configured(&agent)?)?;
     agent.kill()
+}
+
+#[test]
+fn what_is_kept_free_for_the_state_lets_an_update_end_once_and_for_all() -> Result<()> {
+    let engine = Engine::shared()?;
+    let mut agent = Agent::new(&engine, "reserve", &SYNCING)?;
+    let small = Tmpfs::new("512k")?;
+    agent.set("agent.state_dir", small.0.path().join("state").display().to_string())?;
+    agent.set("update.probation", "15s")?;
+    agent.start()?;
+    agent.wait_watched()?;
+    let fault = r#"{"do": "crash", "after_seconds": 2}"#;
+    let new = variant(&engine, "reserve", &["--sim-fault", fault])?;
+    small.fill()?;
+    let (code, text) = update(&agent, &new)?;
+    ensure!(code == Some(1) && text.contains("rolled back"), "{code:?}: {text}");
+    let run = agent.run_id()?;
+    agent.kill()?;
+    agent.start()?;
+    agent.wait_for("its end", SOON, |s| s["update"]["result"] == "rolled_back")?;
+    agent
+        .stays(&run, Duration::from_secs(5))
+        .context("it was taken back twice")?;
+    one_collator(&agent, &configured(&agent)?)?;
+    Ok(())
 }
 
 #[test]
@@ -366,6 +388,13 @@ impl Tmpfs {
         ensure!(mounted.success(), "failed to mount a tmpfs");
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755))?;
         Ok(Self(dir))
+    }
+
+    /// To the last byte.
+    fn fill(&self) -> Result<()> {
+        let filled = fs::write(self.0.path().join("filler"), vec![0; 1 << 20]);
+        ensure!(filled.is_err(), "there is room left");
+        Ok(())
     }
 }
 
