@@ -53,11 +53,14 @@ const PLANTS: &[(&str, &str)] = &[
     ),
     ("credentials", "mkdir -p srv/a/.aws && echo key >srv/a/.aws/credentials"),
     ("credentials", "mkdir -p srv/a && echo key >srv/a/.netrc"),
-    ("credentials", "mkdir -p opt/aws && echo key >opt/aws/credentials"),
-    ("docker_credentials", "echo '{}' >etc/docker/config.json"),
+    ("credentials", "mkdir -p srv/aws && echo key >srv/aws/credentials"),
+    (
+        "docker_credentials",
+        "mkdir -p srv/docker && echo x >srv/docker/config.json",
+    ),
     ("build_settings", "echo AWS_SECRET_ACCESS_KEY=x >etc/collator.env"),
     ("chain_keys", "mkdir -p srv/keystore && echo key >srv/keystore/x"),
-    ("chain_keys", "echo key >opt/node-key"),
+    ("chain_keys", "mkdir -p srv && echo key >srv/node-key"),
     ("private_keys", "echo '-----BEGIN PRIVATE KEY-----' >usr/share/x.pem"),
     (
         "cloud_configuration",
@@ -427,7 +430,7 @@ fn the_cleanup_takes_away_whatever_validation_would_find() -> Result<()> {
         .collect();
     // Outside the data directory, a key is somebody's own doing: the clean-up does not search the world.
     let script = script.join("\n").replace("srv/node/", "var/lib/t0rn-collator/other/");
-    let script = format!("{script}\nrm -rf srv/*");
+    let script = format!("{script}\nrm -rf srv/* usr/share/x.pem");
     let clean = "\"$top/ami/clean.sh\" --root \"$dir/root\" >/dev/null";
     let (said, output) = validate(&format!("{script}\n{clean}"))?;
     let left: Vec<_> = said.lines().filter(|line| line.starts_with("FAIL ")).collect();
