@@ -112,7 +112,7 @@ docs: build
 	tests/docs $(STATIC)/t0rn-agent
 
 provision: build
-	@for tool in provider checkov tflint atmos jq; do tests/setup $$tool || true; done # without them, what needs them is reported as skipped
+	@for tool in provider checkov tflint atmos jq rootfs; do tests/setup $$tool || true; done # without them, what needs them is reported as skipped
 	tests/provision
 	tests/stacks
 	tests/ssm-documents
