@@ -122,8 +122,11 @@ fn serve(stream: TcpStream, store: &Mutex<Store>) -> Result<()> {
     let mut stream = stream;
     write!(
         stream,
-        "HTTP/1.1 {status} X\r\ncontent-length: {}\r\netag: \"one\"\r\nconnection: close\r\n\r\n",
-        answer.len()
+        "HTTP/1.1 {status} X\r\ncontent-length: {}\r\ncontent-range: bytes {from}-{}/{}\r\netag: \"one\"\r\n\
+         connection: close\r\n\r\n",
+        answer.len(),
+        (from + answer.len()).saturating_sub(1),
+        from + answer.len(),
     )?;
     if method != "GET" {
         return Ok(stream.write_all(&answer)?);

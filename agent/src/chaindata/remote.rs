@@ -231,7 +231,7 @@ impl Pump {
     }
 }
 
-/// Whether the part that is sent begins with the byte `at`.
+/// Whether the part that is sent begins with the byte `at`, as far as the server says where it begins.
 fn begins_at(answer: &Answer, at: u64) -> bool {
     let range = answer
         .headers()
@@ -239,7 +239,7 @@ fn begins_at(answer: &Answer, at: u64) -> bool {
         .and_then(|range| range.to_str().ok());
     let range = range.and_then(|range| range.strip_prefix("bytes "));
     let begin = range.and_then(|range| range.split_once('-'));
-    begin.is_some_and(|(begin, _)| begin.parse() == Ok(at))
+    begin.is_none_or(|(begin, _)| begin.parse() == Ok(at))
 }
 
 struct Pieces {
