@@ -1,8 +1,17 @@
 # shellcheck shell=bash
 # What the steps of the pipeline have in common. Needs aws and jq.
 
+say() {
+    echo "${0##*/}: $*"
+}
+
+die() {
+    echo "${0##*/}: $*" >&2
+    exit 1
+}
+
 name=${NAME:-t0rn-collator}
-[[ $name =~ ^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$ ]] || { echo "NAME=$name is no name: letters, digits, . _ -" >&2 && exit 2; }
+[[ $name =~ ^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$ ]] || die "NAME=$name is no name: letters, digits, . _ -"
 # The current image of a region: what launch templates and people look at.
 parameter=/t0rn-agent/$name/ami
 
@@ -46,13 +55,4 @@ available() {
         sleep 30
     done
     die "$2 in $1 cannot be looked at"
-}
-
-say() {
-    echo "${0##*/}: $*"
-}
-
-die() {
-    echo "${0##*/}: $*" >&2
-    exit 1
 }

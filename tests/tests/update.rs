@@ -188,12 +188,18 @@ fn without_the_registry_nothing_is_changed() -> Result<()> {
     Ok(())
 }
 
+/// An agent whose state lies on a small file system. It does not run yet.
+fn on_a_small_disk<'a>(engine: &'a Engine, name: &str) -> Result<(Agent<'a>, Tmpfs)> {
+    let mut agent = Agent::new(engine, name, &SYNCING)?;
+    let small = Tmpfs::new("512k")?;
+    agent.set("agent.state_dir", small.0.path().join("state").display().to_string())?;
+    Ok((agent, small))
+}
+
 #[test]
 fn with_a_full_disk_under_the_state_nothing_is_changed() -> Result<()> {
     let engine = Engine::shared()?;
-    let mut agent = Agent::new(&engine, "full", &SYNCING)?;
-    let small = Tmpfs::new("512k")?;
-    agent.set("agent.state_dir", small.0.path().join("state").display().to_string())?;
+    let (mut agent, small) = on_a_small_disk(&engine, "full")?;
     agent.start()?;
     agent.wait_watched()?;
     let run = agent.run_id()?;
@@ -212,9 +218,7 @@ fn with_a_full_disk_under_the_state_nothing_is_changed() -> Result<()> {
 #[test]
 fn what_is_kept_free_for_the_state_lets_an_update_end_once_and_for_all() -> Result<()> {
     let engine = Engine::shared()?;
-    let mut agent = Agent::new(&engine, "reserve", &SYNCING)?;
-    let small = Tmpfs::new("512k")?;
-    agent.set("agent.state_dir", small.0.path().join("state").display().to_string())?;
+    let (mut agent, small) = on_a_small_disk(&engine, "reserve")?;
     agent.set("update.probation", "15s")?;
     agent.start()?;
     agent.wait_watched()?;

@@ -382,8 +382,8 @@ fn is_secret(name: &str) -> bool {
 
 /// Whether it has extended attributes other than the system's own, for access.
 fn is_marked(path: &Path) -> bool {
-    let mut names = vec![0_u8; 4096];
-    match rustix::fs::llistxattr(path, &mut names[..]) {
+    let mut names = [0_u8; 4096];
+    match rustix::fs::llistxattr(path, &mut names) {
         Ok(length) => names[..length]
             .split(|b| *b == 0)
             .any(|name| !name.is_empty() && !name.starts_with(b"system.") && name != b"security.selinux"),
