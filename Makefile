@@ -73,12 +73,13 @@ clippy:
 	cargo clippy --locked -p t0rn-agent-tests --test package --test image --test bake_image -- -D warnings
 
 unit:
-	cargo test --locked -p t0rn-agent --lib --bins --test cli --test systemd
+	cargo test --locked --workspace --exclude t0rn-agent-tests --exclude agent-docker
+	cargo test --locked -p agent-docker --lib
 
 engine: build
 	@tests/setup prometheus || true # without it, the tests that need it say that they are skipped
 	@for tool in chromium jq zstd minisign; do tests/setup $$tool || true; done # the same
-	tests/with-engine.sh cargo test --locked -p t0rn-agent --test docker
+	tests/with-engine.sh cargo test --locked -p agent-docker --test docker
 	tests/with-engine.sh cargo test --locked -p t0rn-agent-tests --no-fail-fast
 
 package: deb

@@ -1,0 +1,133 @@
+//! What the auto scaling group is told.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::http::HeaderMap;
+use tokio::sync::watch;
+use url::form_urlencoded;
+
+use super::fake::Fake;
+use crate::lifecycle::{Hook, release};
+use crate::sigv4::Signer;
+
+const GROUP: &str = "meta-data/tags/instance/aws:autoscaling:groupName";
+
+fn hook(fake: &Fake) -> Hook {
+    Hook {
+        name: "stop-collator".to_owned(),
+        imds: fake.base.clone(),
+        endpoint: Some(format!("{}/", fake.base)),
+        stop_timeout: Duration::from_secs(1),
+    }
+}
+
+/// The forms that came after `seen` of them, once there is one.
+async fn posted(fake: &Fake, seen: usize) -> (HeaderMap, Bytes) {
+    loop {
+        if let Some(found) = fake.script(|s| s.posted.get(seen).cloned()) {
+            return found;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+fn form(body: &Bytes) -> BTreeMap<String, String> {
+    form_urlencoded::parse(body).into_owned().collect()
+}
+
+/// Signs anew what came, and compares.
+fn is_signed(headers: &HeaderMap, body: &Bytes) -> bool {
+    let header = |name: &str| headers.get(name).unwrap().to_str().unwrap();
+    let names = ["content-type", "host", "x-amz-date", "x-amz-security-token"];
+    let signed: Vec<_> = names.iter().map(|name| (*name, header(name))).collect();
+    let role = Signer {
+        access_key: "ASIAEXAMPLE",
+        secret_key: "secret/key",
+        region: "eu-central-1",
+        service: "autoscaling",
+    };
+    header("authorization") == role.authorization("POST", "/", &signed, body, header("x-amz-date"))
+}
+
+#[tokio::test]
+async fn the_group_waits_while_the_collator_stops_and_then_takes_the_instance() {
+    let fake = Fake::instance().await;
+    fake.set(GROUP, "collators");
+    let (released, receiver) = watch::channel(None);
+    let task = tokio::spawn(release(hook(&fake), receiver));
+    released.send_replace(Some(false));
+    let (headers, body) = posted(&fake, 0).await;
+    assert!(is_signed(&headers, &body));
+    let first = form(&body);
+    assert_eq!(first["Action"], "RecordLifecycleActionHeartbeat");
+    released.send_replace(Some(true));
+    let (headers, body) = posted(&fake, 1).await;
+    assert!(is_signed(&headers, &body));
+    let second = form(&body);
+    for (field, value) in [
+        ("Action", "CompleteLifecycleAction"),
+        ("Version", "2011-01-01"),
+        ("AutoScalingGroupName", "collators"),
+        ("InstanceId", "i-0123456789abcdef0"),
+        ("LifecycleHookName", "stop-collator"),
+        ("LifecycleActionResult", "CONTINUE"),
+    ] {
+        assert_eq!(second[field], value, "{field}");
+    }
+    // Called off and wanted anew: the same again.
+    released.send_replace(None);
+    while fake.script(|s| s.posted.len()) < 3 {
+        tokio::task::yield_now().await;
+        released.send_if_modified(|last| last.replace(true).is_none());
+    }
+    drop(released);
+    task.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_group_that_no_tag_names_is_asked_for() {
+    let fake = Fake::instance().await;
+    let answer = "<DescribeAutoScalingInstancesResponse><AutoScalingGroupName>from the api</AutoScalingGroupName>";
+    fake.script(|s| s.api.push((200, answer.to_owned())));
+    let (_released, receiver) = watch::channel(Some(true));
+    tokio::spawn(release(hook(&fake), receiver));
+    let (_, body) = posted(&fake, 0).await;
+    assert_eq!(form(&body)["InstanceIds.member.1"], "i-0123456789abcdef0");
+    let (_, body) = posted(&fake, 1).await;
+    assert_eq!(form(&body)["AutoScalingGroupName"], "from the api");
+}
+
+#[tokio::test]
+async fn a_call_that_fails_is_made_again_with_new_credentials_where_those_are_to_blame() {
+    let fake = Fake::instance().await;
+    fake.set(GROUP, "collators");
+    let expired = "<Error><Code>ExpiredToken</Code></Error>".to_owned();
+    fake.script(|s| s.api.extend([(503, String::new()), (403, expired)]));
+    let (_released, receiver) = watch::channel(Some(true));
+    tokio::spawn(release(hook(&fake), receiver));
+    let (_, body) = posted(&fake, 2).await;
+    assert_eq!(form(&body)["Action"], "CompleteLifecycleAction");
+    let asked = fake.script(|s| {
+        s.asked
+            .iter()
+            .filter(|path| path.ends_with("credentials/collator"))
+            .count()
+    });
+    assert_eq!(asked, 2, "kept over the first failure, asked for after the second");
+}
+
+#[tokio::test]
+async fn an_action_that_is_not_under_way_any_more_is_not_asked_for_again() {
+    let fake = Fake::instance().await;
+    fake.set(GROUP, "collators");
+    let none = "<Error><Code>ValidationError</Code><Message>No active Lifecycle Action found</Message></Error>";
+    fake.script(|s| s.api.push((400, none.to_owned())));
+    let (released, receiver) = watch::channel(Some(true));
+    let task = tokio::spawn(release(hook(&fake), receiver));
+    posted(&fake, 0).await;
+    drop(released);
+    task.await.unwrap();
+    assert_eq!(fake.script(|s| s.posted.len()), 1);
+}

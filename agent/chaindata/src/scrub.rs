@@ -1,0 +1,104 @@
+//! Keeps keys out of an image: refuses a person's, removes the node's own.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use anyhow::{Context as _, bail, ensure};
+use tracing::info;
+
+use super::tree::{self, Survey};
+use crate::files;
+
+/// Most paths named in one message.
+const NAMED: usize = 10;
+
+/// Looks at the data directory before the node starts. `resumed`: a bake ran here before, so that a node key is its own.
+///
+/// Fails when a person's keys are there, or anything that a node does not keep.
+pub fn before(data: &Path, resumed: bool) -> anyhow::Result<()> {
+    if matches!(fs::symlink_metadata(data), Err(error) if error.kind() == io::ErrorKind::NotFound) {
+        return Ok(());
+    }
+    let survey = tree::survey(data, false).with_context(|| format!("cannot look at {}", data.display()))?;
+    let is_node_key = |path: &Path| path.file_name().is_some_and(|name| name == "secret_ed25519");
+    let keys = survey
+        .secrets
+        .iter()
+        .filter(|secret| secret.holds_keys && !(resumed && is_node_key(&secret.path)));
+    let keys: Vec<_> = keys.map(|key| data.join(&key.path).display().to_string()).collect();
+    ensure!(
+        keys.is_empty(),
+        "keys in the data directory, which an image must not carry: {}; move them to a safe place, or bake on a fresh host",
+        some(&keys)
+    );
+    refuse(data, &survey)
+}
+
+/// Removes the key stores, node keys and caches that the node made, and looks that nothing else is left.
+///
+/// Fails when something cannot be removed, or should not be there.
+pub fn after(data: &Path) -> anyhow::Result<()> {
+    let found = tree::survey(data, false).with_context(|| format!("cannot look at {}", data.display()))?;
+    refuse(data, &found)?;
+    let root = data.canonicalize()?;
+    for cache in &found.caches {
+        let path = root.join(cache);
+        fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+    }
+    for secret in &found.secrets {
+        let path = root.join(&secret.path);
+        // The survey came here without following a link, and nothing has run since.
+        let removed = if fs::symlink_metadata(&path)?.is_dir() {
+            fs::remove_dir_all(&path)
+        } else {
+            fs::remove_file(&path)
+        };
+        removed.with_context(|| format!("cannot remove {}", path.display()))?;
+        info!(path = %path.display(), keys = secret.holds_keys, "removed what an image must not carry");
+        if let Some(above) = path.parent() {
+            if above.file_name().is_some_and(|name| name == "network") {
+                fs::remove_dir(above).with_context(|| format!("cannot remove {}", above.display()))?;
+            }
+            files::sync_dir(above.parent().unwrap_or(above))?;
+        }
+    }
+    // All the node wrote is on disk before anybody vouches for it.
+    rustix::fs::syncfs(fs::File::open(&root)?).with_context(|| format!("cannot sync {}", root.display()))?;
+    Ok(())
+}
+
+/// Fails when the survey found what an image must not carry.
+pub fn refuse(data: &Path, survey: &Survey) -> anyhow::Result<()> {
+    let refused: Vec<_> = survey
+        .refused
+        .iter()
+        .map(|(path, why)| format!("{} ({why})", data.join(path).display()))
+        .chain(
+            survey
+                .marked
+                .iter()
+                .map(|path| format!("{} ({})", data.join(path).display(), tree::MARKED)),
+        )
+        .collect();
+    if refused.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "in the data directory, but not the chains' databases: {}; move or remove them and bake again",
+        some(&refused)
+    )
+}
+
+fn some(paths: &[String]) -> String {
+    let more = paths.len().saturating_sub(NAMED);
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    format!("{}{more}", paths[..paths.len().min(NAMED)].join(", "))
+}
+
+#[cfg(test)]
+mod tests;

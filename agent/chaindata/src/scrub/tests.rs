@@ -1,0 +1,76 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use super::*;
+use crate::tree::tests::{data, put};
+
+const NODE_KEYS: [&str; 3] = [
+    "chains/t0rn/network/secret_ed25519",
+    "polkadot/chains/rococo/network/secret_ed25519",
+    "relay-data/chains/rococo/network/secret_ed25519",
+];
+
+#[test]
+fn key_stores_and_node_keys_of_every_chain_go_and_the_databases_stay() {
+    let dir = data();
+    let clean = tree::survey(dir.path(), true).unwrap().tree;
+    for key in &NODE_KEYS[..2] {
+        put(dir.path(), key, "key");
+    }
+    for chain in ["chains/t0rn", "polkadot/chains/rococo"] {
+        put(dir.path(), &format!("{chain}/keystore/61757261ff"), "words");
+    }
+    put(
+        dir.path(),
+        "polkadot/chains/rococo/network/authority_discovery_addr_cache.json",
+        "{}",
+    );
+    after(dir.path()).unwrap();
+    let left = tree::survey(dir.path(), true).unwrap();
+    assert!(left.secrets.is_empty() && left.refused.is_empty(), "{left:?}");
+    assert_eq!(left.tree, clean);
+    after(dir.path()).unwrap();
+}
+
+#[test]
+fn a_person_s_keys_are_refused_before_and_left_where_they_are() {
+    let keystore = "chains/t0rn/keystore/61757261ff";
+    for key in NODE_KEYS.into_iter().chain([keystore]) {
+        let dir = data();
+        put(dir.path(), key, "key");
+        let error = before(dir.path(), false).unwrap_err().to_string();
+        let named = key.trim_end_matches("/61757261ff");
+        assert!(error.contains(named) && error.contains("move"), "{error}");
+        assert!(dir.path().join(key).exists());
+    }
+    let dir = data();
+    put(dir.path(), NODE_KEYS[0], "its own");
+    before(dir.path(), true).unwrap();
+    put(dir.path(), keystore, "words");
+    before(dir.path(), true).unwrap_err();
+}
+
+#[test]
+fn the_unknown_is_refused_before_anything_is_removed() {
+    let dir = data();
+    put(dir.path(), NODE_KEYS[0], "key");
+    put(dir.path(), "wallet.json", "x");
+    let error = after(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("wallet.json"), "{error}");
+    assert!(dir.path().join(NODE_KEYS[0]).exists());
+}
+
+#[test]
+fn a_key_store_that_is_a_link_is_refused_and_its_target_stays() {
+    let (dir, other) = (data(), data());
+    put(other.path(), "key", "words");
+    std::os::unix::fs::symlink(other.path(), dir.path().join("chains/t0rn/keystore")).unwrap();
+    after(dir.path()).unwrap_err();
+    assert!(other.path().join("key").exists());
+}
+
+#[test]
+fn a_missing_or_empty_directory_is_a_fresh_host() {
+    let dir = tempfile::tempdir().unwrap();
+    before(dir.path(), false).unwrap();
+    before(&dir.path().join("none"), false).unwrap();
+}

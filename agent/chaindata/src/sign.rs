@@ -1,0 +1,163 @@
+//! Signatures over a manifest, as the tool minisign makes and verifies them (the form that is not prehashed). Pure.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
+
+const ALGORITHM: &[u8] = b"Ed";
+/// Length of a key's number, by which keys and signatures are matched.
+const NUMBER: usize = 8;
+const COMMENT: &str = "trusted comment: ";
+
+/// Why a key or a signature is not taken. No message shows a key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotSigned {
+    #[error("no secret key of minisign: make one with minisign -G -W")]
+    NoSecretKey,
+    #[error("the secret key is encrypted with a password: make one without (minisign -G -W), readable by root alone")]
+    Encrypted,
+    #[error("no public key of minisign: give the file or the line that minisign -G wrote")]
+    NoPublicKey,
+    #[error("the snapshot carries no signature, and one was asked for (--public-key)")]
+    Missing,
+    #[error("the signature cannot be read")]
+    Damaged,
+    #[error("the signature was made with another key than the one that was given")]
+    OtherKey,
+    #[error("the signature is wrong: the manifest is not what was signed")]
+    Wrong,
+}
+
+/// What signs.
+pub struct SecretKey {
+    number: [u8; NUMBER],
+    pair: Ed25519KeyPair,
+}
+
+/// What a signature is verified with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicKey {
+    number: [u8; NUMBER],
+    key: [u8; 32],
+}
+
+impl SecretKey {
+    /// Reads a secret key file without a password.
+    pub fn parse(text: &str) -> Result<Self, NotSigned> {
+        let bytes = line(text).ok_or(NotSigned::NoSecretKey)?;
+        // Algorithm, how it is encrypted, kind of checksum, 48 bytes for the password, number, key, checksum.
+        if bytes.len() != 158 || !bytes.starts_with(ALGORITHM) {
+            return Err(NotSigned::NoSecretKey);
+        }
+        if bytes[2..4] != [0, 0] {
+            return Err(NotSigned::Encrypted);
+        }
+        let number = bytes[54..62].try_into().map_err(|_| NotSigned::NoSecretKey)?;
+        let pair = Ed25519KeyPair::from_seed_and_public_key(&bytes[62..94], &bytes[94..126]);
+        let pair = pair.map_err(|_| NotSigned::NoSecretKey)?;
+        Ok(Self { number, pair })
+    }
+
+    /// The text of a signature file for `message`.
+    pub(super) fn sign(&self, message: &[u8], comment: &str) -> String {
+        let signature = self.pair.sign(message);
+        let bytes = [ALGORITHM, &self.number, signature.as_ref()].concat();
+        let whole = self.pair.sign(&[signature.as_ref(), comment.as_bytes()].concat());
+        format!(
+            "untrusted comment: signature of a t0rn-agent snapshot\n{}\n{COMMENT}{comment}\n{}\n",
+            STANDARD.encode(bytes),
+            STANDARD.encode(whole)
+        )
+    }
+}
+
+impl std::fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SecretKey").finish_non_exhaustive()
+    }
+}
+
+impl PublicKey {
+    /// Reads a public key file, or its second line alone.
+    pub fn parse(text: &str) -> Result<Self, NotSigned> {
+        let bytes = line(text).filter(|bytes| bytes.len() == 42 && bytes.starts_with(ALGORITHM));
+        let bytes = bytes.ok_or(NotSigned::NoPublicKey)?;
+        let (number, key) = bytes[2..].split_at(NUMBER);
+        let (Ok(number), Ok(key)) = (number.try_into(), key.try_into()) else {
+            return Err(NotSigned::NoPublicKey);
+        };
+        Ok(Self { number, key })
+    }
+
+    /// Whether `signature`, the text of a signature file, is this key's over `message`.
+    pub(super) fn verify(&self, message: &[u8], signature: &str) -> Result<(), NotSigned> {
+        let mut lines = signature.lines().skip(1);
+        let mut bytes = |prefix: &str| Some(lines.next()?.strip_prefix(prefix)?.to_owned());
+        let (Some(own), Some(comment), Some(whole)) = (bytes(""), bytes(COMMENT), bytes("")) else {
+            return Err(NotSigned::Damaged);
+        };
+        let own = STANDARD.decode(own).map_err(|_| NotSigned::Damaged)?;
+        let whole = STANDARD.decode(whole).map_err(|_| NotSigned::Damaged)?;
+        if own.len() != 2 + NUMBER + 64 || !own.starts_with(ALGORITHM) {
+            return Err(NotSigned::Damaged);
+        }
+        if own[2..2 + NUMBER] != self.number {
+            return Err(NotSigned::OtherKey);
+        }
+        let (key, own) = (UnparsedPublicKey::new(&ED25519, &self.key), &own[2 + NUMBER..]);
+        key.verify(message, own).map_err(|_| NotSigned::Wrong)?;
+        key.verify(&[own, comment.as_bytes()].concat(), &whole)
+            .map_err(|_| NotSigned::Wrong)
+    }
+}
+
+/// The line that is not a comment.
+fn line(text: &str) -> Option<Vec<u8>> {
+    let line = text
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty() && !line.contains("comment:"))?;
+    STANDARD.decode(line).ok()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use ring::signature::KeyPair as _;
+
+    /// A key pair as the tool writes it: secret and public.
+    pub(crate) fn keys(seed: u8) -> (String, String) {
+        let pair = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();
+        let public = pair.public_key().as_ref();
+        let number = [seed; NUMBER];
+        let secret = [b"Ed\0\0B2".as_slice(), &[0; 48], &number, &[seed; 32], public, &[0; 32]].concat();
+        let public = [ALGORITHM, &number, public].concat();
+        let file = |bytes: Vec<u8>| format!("untrusted comment: a key\n{}\n", STANDARD.encode(bytes));
+        (file(secret), file(public))
+    }
+
+    #[test]
+    fn a_signature_holds_for_its_text_and_its_key_alone() {
+        let (secret, public) = keys(7);
+        let signature = SecretKey::parse(&secret).unwrap().sign(b"text", "made today");
+        let key = PublicKey::parse(&public).unwrap();
+        assert_eq!(key.verify(b"text", &signature), Ok(()));
+        assert_eq!(PublicKey::parse(public.lines().nth(1).unwrap()).unwrap(), key);
+        assert_eq!(key.verify(b"texts", &signature), Err(NotSigned::Wrong));
+        let other = signature.replace("made today", "made later");
+        assert_eq!(key.verify(b"text", &other), Err(NotSigned::Wrong));
+        let other = PublicKey::parse(&keys(8).1).unwrap();
+        assert_eq!(other.verify(b"text", &signature), Err(NotSigned::OtherKey));
+        assert_eq!(key.verify(b"text", "nothing"), Err(NotSigned::Damaged));
+    }
+
+    #[test]
+    fn a_key_with_a_password_is_refused_with_the_cure() {
+        let secret = keys(7).0;
+        let mut bytes = line(&secret).unwrap();
+        bytes[2..4].copy_from_slice(b"Sc");
+        let refused = SecretKey::parse(&STANDARD.encode(bytes)).unwrap_err();
+        assert!(refused.to_string().contains("minisign -G -W"), "{refused}");
+    }
+}

@@ -1,0 +1,80 @@
+use super::*;
+
+/// Every `step`th byte, and all of the first and last few hundred.
+fn places(length: usize, step: usize) -> impl Iterator<Item = usize> {
+    (0..length).filter(move |at| at % step == 0 || *at < 700 || *at + 1500 > length)
+}
+
+#[test]
+fn a_flipped_bit_anywhere_is_found_and_named() {
+    let from = tempfile::tempdir().unwrap();
+    put(from.path(), "chains/t0rn/db/full/000001.sst", &noise(30_000, 1));
+    put(from.path(), "chains/t0rn/db/full/000002.sst", &vec![9; 3 << 20]);
+    let key = SecretKey::parse(&keys(3).0).unwrap();
+    let good = snapshot(from.path(), Some(&key));
+    verify(&Bytes(good.clone()), None, true).unwrap();
+    for at in places(good.len(), 211) {
+        let mut bad = good.clone();
+        bad[at] ^= 1 << (at % 8);
+        let found = verify(&Bytes(bad), None, true);
+        let words = match found {
+            Err(Refused::Damaged(words)) => words,
+            other => panic!("byte {at} of {}: {other:?}", good.len()),
+        };
+        assert!(!words.is_empty());
+    }
+}
+
+#[test]
+fn the_damaged_chunk_is_named_by_its_number_and_nothing_is_switched() {
+    let (from, to) = (data(1), data(50));
+    let mut bytes = snapshot(from.path(), None);
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x40;
+    let before = content(to.path());
+    let refused = ready(to.path(), &Bytes(bytes), &Options::default()).unwrap_err();
+    let words = format!("{refused:#}");
+    assert!(words.contains("chunk 2 (byte ") && words.contains("SHA-256"), "{words}");
+    assert!(content(to.path()) == before);
+}
+
+#[test]
+fn a_snapshot_that_ends_early_or_goes_on_is_refused_wherever_that_is() {
+    let from = tempfile::tempdir().unwrap();
+    put(from.path(), "chains/t0rn/db/full/000001.sst", &noise(20_000, 1));
+    let good = snapshot(from.path(), None);
+    for end in places(good.len(), 97) {
+        let found = verify(&Bytes(good[..end].to_vec()), None, true);
+        assert!(
+            matches!(found, Err(Refused::Damaged(_))),
+            "{end} of {}: {found:?}",
+            good.len()
+        );
+    }
+    let more = [good.as_slice(), &good[..1000]].concat();
+    assert!(verify(&Bytes(more), None, true).is_err());
+    let more = [good.as_slice(), b"more"].concat();
+    assert!(verify(&Bytes(more), None, true).is_err());
+}
+
+#[test]
+fn a_head_that_tells_of_less_than_there_is_fills_no_disk() {
+    let from = data(1);
+    let survey = crate::tree::survey(from.path(), false).unwrap();
+    let head = Head {
+        schema: format::SCHEMA,
+        id: String::new(),
+        at: jiff::Timestamp::UNIX_EPOCH,
+        agent: String::new(),
+        consistency: Consistency::CrashConsistent,
+        chains: facts::facts(from.path(), &survey, &BTreeMap::new()),
+        files: 1,
+        bytes: 10,
+    };
+    let (items, mut bytes) = (create::items(from.path(), &survey.kept), Vec::new());
+    let progress = progress::Progress::new("test", None).silent(true);
+    create::create(&items, &head, &mut bytes, None, &progress, || Ok(())).unwrap();
+    let to = tempfile::tempdir().unwrap();
+    let refused = ready(to.path(), &Bytes(bytes), &Options::default()).unwrap_err();
+    assert!(refused.to_string().contains("than its head says"), "{refused}");
+}

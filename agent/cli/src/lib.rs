@@ -1,0 +1,9 @@
+//! The command line of `t0rn-agent`.
+
+pub mod bake;
+pub mod check;
+pub mod cli;
+mod remote;
+pub mod replay;
+mod rest;
+mod upload;

@@ -1,0 +1,262 @@
+//! Snapshots behind a URL: read from where it is asked for, and again from where the line broke.
+
+use std::io::{self, Read};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use axum::body::{Body, Bytes};
+use futures_util::StreamExt as _;
+use hyper::header::{CONTENT_RANGE, ETAG, LOCATION};
+use hyper::{Method, StatusCode};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use url::Url;
+
+use agent_aws::Bucket;
+use agent_chaindata::Source;
+use agent_net::backoff;
+use agent_net::wire::{Answer, Wire};
+
+/// From asking to the head of the answer.
+const ANSWER: Duration = Duration::from_mins(1);
+/// Between two pieces of the body.
+const STALL: Duration = Duration::from_mins(1);
+/// In a row, without a byte between them.
+const ATTEMPTS: u32 = 6;
+/// Doubles with each attempt.
+const PAUSE: Duration = Duration::from_millis(500);
+const REDIRECTS: u32 = 5;
+/// Pieces that wait for their reader.
+const WAITING: usize = 8;
+
+/// A snapshot behind `http:`, `https:` or `s3:`.
+#[derive(Debug)]
+pub(crate) struct Remote {
+    from: From,
+    /// Does what does not block, while the readers block.
+    runtime: Handle,
+}
+
+impl Remote {
+    /// `imds` is where an instance learns its region and credentials, which only `s3:` needs. To be called, and used, while a
+    /// runtime is at work.
+    pub(crate) fn new(url: &str, imds: &str) -> anyhow::Result<Self> {
+        let from = if let Some((bucket, key)) = s3(url)? {
+            let (bucket, key, imds) = (bucket.to_owned(), key.to_owned(), imds.to_owned());
+            From::S3 { bucket, key, imds }
+        } else {
+            let url = Url::parse(url).with_context(|| format!("{url} is no URL"))?;
+            if !["http", "https"].contains(&url.scheme()) || url.host_str().is_none() {
+                bail!("{url}: give an address that begins with https://, http:// or s3://");
+            }
+            From::Web(url)
+        };
+        let runtime = Handle::current();
+        Ok(Self { from, runtime })
+    }
+
+    /// Whether these words name something remote.
+    pub(crate) fn is_meant(words: &str) -> bool {
+        words.contains("://")
+    }
+}
+
+impl Source for Remote {
+    fn name(&self) -> String {
+        match &self.from {
+            From::S3 { bucket, key, .. } => format!("s3://{bucket}/{key}"),
+            From::Web(url) => {
+                let mut url = url.clone();
+                // It may be a secret.
+                let _ = url.set_password(None);
+                url.set_query(None);
+                url.to_string()
+            }
+        }
+    }
+
+    fn open(&self, at: u64) -> io::Result<Box<dyn Read + Send>> {
+        let (pieces, reader) = mpsc::channel(WAITING);
+        let mut pump = Pump {
+            from: self.from.clone(),
+            at,
+            tag: None,
+        };
+        // What is wrong from the beginning is an error of opening.
+        let (pump, answer) = self.runtime.block_on(async move {
+            let answer = pump.ask().await;
+            answer.map(|answer| (pump, answer))
+        })?;
+        self.runtime.spawn(pump.run(answer, pieces));
+        Ok(Box::new(Pieces {
+            reader,
+            piece: Bytes::new(),
+        }))
+    }
+}
+
+/// What is asked.
+#[derive(Debug, Clone)]
+enum From {
+    Web(Url),
+    S3 { bucket: String, key: String, imds: String },
+}
+
+/// Bucket and key of `s3://BUCKET/KEY`, as they are: a key may have spaces and percent signs. `None` for other places.
+pub(super) fn s3(words: &str) -> anyhow::Result<Option<(&str, &str)>> {
+    let Some(place) = words.strip_prefix("s3://") else {
+        return Ok(None);
+    };
+    match place.split_once('/') {
+        Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => Ok(Some((bucket, key))),
+        _ => bail!("{words}: give s3://BUCKET/KEY"),
+    }
+}
+
+struct Pump {
+    from: From,
+    /// The next byte.
+    at: u64,
+    /// Which version of it is read.
+    tag: Option<String>,
+}
+
+impl Pump {
+    /// The answer from here on, and what of it has to be left out. `None` at the end.
+    async fn ask(&mut self) -> io::Result<Option<(Answer, u64)>> {
+        let answer = tokio::time::timeout(ANSWER, self.ask_once()).await;
+        let answer = answer.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no answer"))??;
+        let Some((answer, ahead)) = answer else {
+            return Ok(None);
+        };
+        let tag = answer
+            .headers()
+            .get(ETAG)
+            .and_then(|tag| tag.to_str().ok())
+            .map(str::to_owned);
+        if self.tag.is_some() && self.tag != tag {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "it was replaced while it was read",
+            ));
+        }
+        self.tag = tag;
+        Ok(Some((answer, ahead)))
+    }
+
+    async fn ask_once(&self) -> io::Result<Option<(Answer, u64)>> {
+        let (mut url, at) = match &self.from {
+            From::S3 { bucket, key, imds } => {
+                let bucket = Bucket::open(bucket, imds).await.map_err(io::Error::other)?;
+                let answer = bucket.get(key, self.at).await.map_err(io::Error::other)?;
+                return Ok(answer.map(|answer| (answer, 0)));
+            }
+            From::Web(url) => (url.clone(), self.at),
+        };
+        let range = format!("bytes={at}-");
+        let headers = [("range", range.as_str())];
+        let headers = if at == 0 { &headers[..0] } else { &headers };
+        for _ in 0..=REDIRECTS {
+            let answer = Wire::default().send(Method::GET, &url, headers, Body::empty()).await;
+            let answer = answer.map_err(io::Error::other)?;
+            match answer.status() {
+                StatusCode::OK => return Ok(Some((answer, at))),
+                StatusCode::PARTIAL_CONTENT if begins_at(&answer, at) => return Ok(Some((answer, 0))),
+                StatusCode::PARTIAL_CONTENT => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        "the server sends another part than it was asked for",
+                    ));
+                }
+                StatusCode::RANGE_NOT_SATISFIABLE => return Ok(None),
+                status if status.is_redirection() => {
+                    let to = answer.headers().get(LOCATION).and_then(|to| to.to_str().ok());
+                    let to = to.and_then(|to| url.join(to).ok());
+                    url = to.ok_or_else(|| io::Error::other(format!("{status} to nowhere")))?;
+                }
+                status => return Err(io::Error::other(format!("the server says {status}"))),
+            }
+        }
+        Err(io::Error::other("too many redirects"))
+    }
+
+    /// Hands on what comes, and asks again when it breaks off.
+    async fn run(mut self, mut answer: Option<(Answer, u64)>, pieces: mpsc::Sender<io::Result<Bytes>>) {
+        let mut attempt = 0;
+        loop {
+            let Some((head, ahead)) = answer else {
+                return;
+            };
+            let before = self.at;
+            let Err(mut error) = self.pass(head, ahead, &pieces).await else {
+                return;
+            };
+            if self.at > before {
+                attempt = 0;
+            }
+            answer = loop {
+                attempt += 1;
+                if attempt >= ATTEMPTS || error.kind() == io::ErrorKind::InvalidData {
+                    let _ = pieces.send(Err(error)).await;
+                    return;
+                }
+                tokio::time::sleep(backoff::jitter(PAUSE * 2u32.pow(attempt))).await;
+                match self.ask().await {
+                    Ok(answer) => break answer,
+                    Err(failed) => error = failed,
+                }
+            };
+        }
+    }
+
+    /// The whole body, but its first `ahead` bytes.
+    async fn pass(&mut self, answer: Answer, mut ahead: u64, to: &mpsc::Sender<io::Result<Bytes>>) -> io::Result<()> {
+        let mut body = Body::new(answer.into_body()).into_data_stream();
+        loop {
+            let piece = tokio::time::timeout(STALL, body.next()).await;
+            let piece = piece.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the server sends nothing more"))?;
+            let Some(piece) = piece.transpose().map_err(io::Error::other)? else {
+                return Ok(());
+            };
+            let skip = ahead.min(piece.len() as u64);
+            ahead -= skip;
+            let piece = piece.slice(usize::try_from(skip).unwrap_or_default()..);
+            let length = piece.len() as u64;
+            if length > 0 && to.send(Ok(piece)).await.is_err() {
+                // Nobody reads any more.
+                return Ok(());
+            }
+            self.at += length;
+        }
+    }
+}
+
+/// Whether the part that is sent begins with the byte `at`, as far as the server says where it begins.
+fn begins_at(answer: &Answer, at: u64) -> bool {
+    let range = answer
+        .headers()
+        .get(CONTENT_RANGE)
+        .and_then(|range| range.to_str().ok());
+    let range = range.and_then(|range| range.strip_prefix("bytes "));
+    let begin = range.and_then(|range| range.split_once('-'));
+    begin.is_none_or(|(begin, _)| begin.parse() == Ok(at))
+}
+
+struct Pieces {
+    reader: mpsc::Receiver<io::Result<Bytes>>,
+    piece: Bytes,
+}
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.piece.is_empty() {
+            match self.reader.blocking_recv() {
+                None => return Ok(0),
+                Some(piece) => self.piece = piece?,
+            }
+        }
+        let length = buffer.len().min(self.piece.len());
+        buffer[..length].copy_from_slice(&self.piece.split_to(length));
+        Ok(length)
+    }
+}

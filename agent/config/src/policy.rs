@@ -1,0 +1,59 @@
+//! What the core takes from the configuration.
+
+use std::time::Duration;
+
+use agent_core::machine::{GAP_AFTER, Policy};
+use agent_core::sync::Windows;
+
+use crate::Config;
+
+impl From<&Config> for Policy {
+    fn from(config: &Config) -> Self {
+        let Config {
+            health,
+            restart,
+            host,
+            chains,
+            collator,
+            notify,
+            update,
+            identity,
+            ..
+        } = config;
+        Self {
+            chains: chains.keys().copied().collect(),
+            windows: Windows {
+                lag_blocks: health.lag_blocks,
+                stall_after: health.stall_after,
+                isolated_after: health.isolated_after,
+                stale_after: health.scrape_interval * 3,
+                gap_after: (health.scrape_interval * 3).max(GAP_AFTER),
+                activity_extension: health.activity_extension,
+                activity_bytes: health.activity_bytes,
+            },
+            startup_grace: health.startup_grace,
+            frozen_after: health.frozen_after,
+            backoff_initial: restart.backoff_initial,
+            backoff_max: restart.backoff_max,
+            backoff_reset: restart.backoff_reset,
+            // Behind the fence Docker's own policy is none: there is nothing to wait for.
+            start_timeout: if identity.required {
+                restart.start_timeout.min(Duration::from_secs(1))
+            } else {
+                restart.start_timeout
+            },
+            stop_timeout: collator.stop_timeout,
+            budget: restart.budget,
+            budget_window: restart.budget_window,
+            disk_warn_percent: host.disk_warn_percent,
+            disk_floor: host.disk_floor,
+            clock_warn: host.clock_warn,
+            memory_warn_percent: host.memory_warn_percent,
+            no_collation_after: notify.no_collation_after,
+            memory: collator.memory,
+            image: collator.image.clone(),
+            probation: update.probation,
+            identity: identity.required.then_some(identity.without_volume),
+        }
+    }
+}

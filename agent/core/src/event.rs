@@ -1,0 +1,311 @@
+//! The vocabulary between adapters and core: what was observed ([`Event`]), at which [`Time`].
+//!
+//! Nothing here does I/O. The same values are written to traces (see [`crate::trace`]) and read back by
+//! `replay`, so an event carries only what the core may decide on.
+
+mod identity;
+mod notice;
+mod update;
+
+use std::ops::{Add, Sub};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// An enum whose names are part of the contract: one list for JSON, text and metric labels.
+#[macro_export]
+macro_rules! named {
+    ($(#[$meta:meta])* $type:ident { $($(#[$doc:meta])* $variant:ident = $name:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum $type { $($(#[$doc])* #[serde(rename = $name)] $variant,)+ }
+
+        impl $type {
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The name in JSON, metrics and traces.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+        }
+    };
+}
+pub use identity::{Holding, Identity};
+pub use named;
+pub use notice::{Notice, NoticeKind};
+pub use update::{Image, Images, Versions};
+
+/// A point on the agent's own clock, in milliseconds since that clock began.
+///
+/// The clock is monotonic: it goes on over an agent restart (from the state file) and never steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Time(pub u64);
+
+impl Time {
+    /// Time passed since `earlier`; zero when `earlier` lies ahead.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Time {
+    type Output = Self;
+    fn add(self, d: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(d.as_millis()).unwrap_or(u64::MAX)))
+    }
+}
+
+impl Sub<Duration> for Time {
+    type Output = Self;
+    fn sub(self, d: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(d.as_millis()).unwrap_or(u64::MAX)))
+    }
+}
+
+/// Which of the node's two chains an observation is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Chain {
+    Parachain,
+    Relaychain,
+}
+
+impl Chain {
+    pub const ALL: [Self; 2] = [Self::Parachain, Self::Relaychain];
+
+    /// The name used in configuration, status, metrics and traces.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Parachain => "parachain",
+            Self::Relaychain => "relaychain",
+        }
+    }
+}
+
+/// One successful scrape of one exporter. `None` means that the page did not carry the metric.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// `block_height{status="best"}`, blocks.
+    pub best: Option<u64>,
+    /// `block_height{status="finalized"}`, blocks.
+    pub finalized: Option<u64>,
+    /// `block_height{status="sync_target"}`, blocks: the median height of the peers. It equals `best`
+    /// with 0 peers and may lie below `best`.
+    pub target: Option<u64>,
+    /// `sub_libp2p_peers_count`, or `sync_peers` where that is missing.
+    pub peers: Option<u64>,
+    /// `sub_libp2p_is_major_syncing`.
+    pub major_syncing: Option<bool>,
+    /// `sync_queued_blocks`, blocks.
+    pub queued_blocks: Option<u64>,
+    /// `import_queue_processed_total{result="success"}`, blocks since the process started.
+    pub imported_total: Option<u64>,
+    /// `sub_libp2p_network_bytes_total{direction="in"}`, bytes since the process started.
+    pub bytes_in: Option<u64>,
+    /// Parachain: `proposer_block_constructed_count`, blocks built here since the process started.
+    #[serde(default)]
+    pub built_total: Option<u64>,
+    /// `process_start_time_seconds`, Unix seconds; another value is another process.
+    pub process_start: Option<u64>,
+}
+
+/// Why a scrape gave no sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScrapeError {
+    /// Nothing listens there.
+    Refused,
+    /// No complete answer within `health.scrape_timeout`.
+    Timeout,
+    /// The connection failed in another way (reset, no route, name not found).
+    Unreachable,
+    /// An answer with an HTTP status other than 200.
+    HttpStatus,
+    /// The page is larger than the cap.
+    TooLarge,
+    /// The answer is no exposition text.
+    Unparsable,
+    /// The page carries no block height: another prefix, another program.
+    MetricMissing,
+}
+
+impl ScrapeError {
+    /// Whether nothing answered at all. Garbage is still an answer: a process is alive behind it.
+    pub fn is_silence(self) -> bool {
+        matches!(self, Self::Refused | Self::Timeout | Self::Unreachable)
+    }
+}
+
+/// How a run of the container ended, as Docker tells it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// Exit code of the container's first process; 128 + n after signal n.
+    pub code: Option<i64>,
+    /// `State.OOMKilled`.
+    pub oom: bool,
+    /// The last log lines of that run, oldest first.
+    pub log: Vec<String>,
+}
+
+/// What Docker says about the container. `at` is Docker's own wall clock in Unix milliseconds, so that
+/// news of an earlier run can be told from news of this one; `None` where the source has no clock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Container {
+    /// No container of that name.
+    Missing,
+    /// A container of that name without our label: never touched.
+    Foreign,
+    /// Created, never started since (or start failed).
+    Created { spec_matches: bool },
+    /// Running. `started_at` identifies the run.
+    Running {
+        started_at: Option<i64>,
+        spec_matches: bool,
+    },
+    /// Frozen by `docker pause`.
+    Paused {
+        started_at: Option<i64>,
+        spec_matches: bool,
+    },
+    /// Docker's restart policy is waiting to start it again.
+    Restarting,
+    /// Not running.
+    Exited {
+        at: Option<i64>,
+        exit: Exit,
+        spec_matches: bool,
+    },
+    /// Somebody sent it a signal through Docker (`docker kill`, or the first step of `docker stop`).
+    Signalled { at: Option<i64>, signal: i64 },
+    /// `docker stop` (or `docker restart`) finished stopping it.
+    Stopped { at: Option<i64> },
+    /// It was removed.
+    Removed { at: Option<i64> },
+}
+
+/// Facts about the host. `None` is unknown: neither good nor bad.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct HostFacts {
+    /// Free bytes of the file system that holds the chain data, for an unprivileged user.
+    pub disk_free_bytes: Option<u64>,
+    /// Size of that file system in bytes.
+    pub disk_total_bytes: Option<u64>,
+    /// Memory the kernel says can still be given out, bytes.
+    pub memory_available_bytes: Option<u64>,
+    /// Share of the last minute in which everything that runs waited for memory, percent.
+    pub memory_full_percent: Option<f64>,
+    /// Load average over one minute.
+    pub load1: Option<f64>,
+    /// Whether the host itself has a default route and a resolver that answers.
+    pub network_ok: Option<bool>,
+    /// Offset of the system clock, milliseconds.
+    pub clock_offset_ms: Option<f64>,
+}
+
+/// What the container used since the last look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Activity {
+    /// Percent of one core.
+    pub cpu_percent: Option<f64>,
+    /// Bytes read from block devices since the container started.
+    pub block_read_bytes: Option<u64>,
+}
+
+named! {
+    /// Why what runs may not use the data: it is not what the image was baked with, or not whole.
+    Conflict {
+        /// Another genesis or another id.
+        Chain = "chain",
+        /// Another kind of database.
+        Database = "database",
+        /// A newer node wrote it.
+        NewerNode = "newer_node",
+        /// A restore is between the old data and the new.
+        Restore = "restore",
+    }
+}
+
+/// What an operator asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Command {
+    Restart {
+        reason: String,
+    },
+    Stop,
+    Start,
+    Pause {
+        seconds: u64,
+        reason: String,
+    },
+    Resume,
+    Update {
+        image: String,
+        /// Nobody asked: the registry has a new image under the same name.
+        #[serde(default)]
+        automatic: bool,
+    },
+}
+
+/// How an action of ours ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done; what the container looks like now, and Docker's wall clock (Unix milliseconds) by then.
+    Done { container: Container, at: Option<i64> },
+    /// Not done. `error` names the thing and the remedy.
+    Failed { error: String, kind: Failure },
+}
+
+/// Kinds of failure that the core treats differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Failure {
+    /// Docker did not answer.
+    DockerUnreachable,
+    /// A container of that name is not ours.
+    Foreign,
+    /// The image could not be pulled, or is absent with `pull = "never"`.
+    Image,
+    /// The container's first process is not in the image or cannot be executed.
+    Executable,
+    /// Given up for something more urgent.
+    Cancelled,
+    /// Anything else that may pass (a port taken, a network missing).
+    Other,
+}
+
+/// Everything the core ever learns.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    Container(Container),
+    Sample {
+        chain: Chain,
+        sample: Sample,
+    },
+    ScrapeFailed {
+        chain: Chain,
+        error: ScrapeError,
+    },
+    Host(HostFacts),
+    Activity(Activity),
+    /// What the bake certificate says against this run; `None` is nothing, or nothing yet.
+    Certificate(Option<Conflict>),
+    Docker {
+        reachable: bool,
+    },
+    /// What EC2 announces now about this instance; `None` is nothing, or nothing any more.
+    Ec2(Option<Notice>),
+    /// Whether this host holds the volume with the keys.
+    Identity(Identity),
+    /// The agent or the host was stopped or suspended until now.
+    Gap,
+    /// A deadline passed; nothing else happened.
+    Tick,
+    Operator(Command),
+    /// The image of an update is here and was looked at, or why not.
+    Pulled(Result<Images, String>),
+    /// What the databases say while the collator is stopped in the course of an update.
+    Databases(Versions),
+    Finished(Outcome),
+}

@@ -1,0 +1,236 @@
+#![expect(clippy::unwrap_used, reason = "a failed test may panic")]
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::event::{Exit, Sample};
+
+/// 2026-11-22T22:50:00Z, Unix milliseconds: the beginning of no slot.
+const NOW: i64 = 1_795_387_800_000;
+const N: usize = SLOTS as usize;
+const MINUTE: i64 = 60_000;
+const DAY: i64 = SLOTS as i64 * SLOT_MS;
+
+fn sample(chain: Chain, best: u64, target: u64) -> Event {
+    Event::Sample {
+        chain,
+        sample: Sample {
+            best: Some(best),
+            target: Some(target),
+            ..Sample::default()
+        },
+    }
+}
+
+fn exited(at: i64, code: i64) -> Event {
+    Event::Container(Container::Exited {
+        at: Some(at),
+        exit: Exit {
+            code: Some(code),
+            oom: code == 137,
+            log: Vec::new(),
+        },
+        spec_matches: true,
+    })
+}
+
+fn done(at: i64) -> Event {
+    let container = Container::Running {
+        started_at: Some(at),
+        spec_matches: true,
+    };
+    Event::Finished(Outcome::Done {
+        container,
+        at: Some(at),
+    })
+}
+
+/// The newest heights of the parachain, from the end.
+fn bests(history: &History, now: i64, n: usize) -> Vec<Option<u64>> {
+    let view = history.view(now);
+    let best = view.chains.get(&Chain::Parachain).map(|h| h.best.clone());
+    best.unwrap_or_else(|| vec![None; N])
+        .into_iter()
+        .rev()
+        .take(n)
+        .collect()
+}
+
+fn marks(history: &History) -> Vec<(What, Option<i64>, Option<bool>)> {
+    let view = history.view(NOW);
+    view.marks.iter().map(|m| (m.what, m.code, m.helped)).collect()
+}
+
+#[test]
+fn each_slot_keeps_the_newest_heights_of_both_chains() {
+    let mut history = History::default();
+    history.event(NOW - SLOT_MS, &sample(Chain::Parachain, 10, 99));
+    history.event(NOW, &sample(Chain::Parachain, 11, 100));
+    history.event(NOW + 1, &sample(Chain::Parachain, 12, 100));
+    history.event(NOW + 1, &sample(Chain::Relaychain, 7, 8));
+    let view = history.view(NOW + 2);
+    let [para, relay] = Chain::ALL.map(|chain| &view.chains[&chain]);
+    assert_eq!((para.best.len(), para.target.len()), (N, N));
+    assert_eq!(para.best[N - 2..], [Some(10), Some(12)]);
+    assert_eq!(para.target[N - 2..], [Some(99), Some(100)]);
+    assert_eq!(relay.best[N - 2..], [None, Some(7)]);
+    let last = view.from + (i64::from(SLOTS) - 1) * view.slot_seconds;
+    assert!((last..last + view.slot_seconds).contains(&(NOW / 1000)));
+}
+
+#[test]
+fn what_nobody_saw_is_a_gap_and_no_number() {
+    let mut history = History::default();
+    history.event(NOW - 3 * SLOT_MS, &sample(Chain::Parachain, 10, 10));
+    history.event(
+        NOW - 2 * SLOT_MS,
+        &Event::ScrapeFailed {
+            chain: Chain::Parachain,
+            error: crate::event::ScrapeError::Refused,
+        },
+    );
+    history.event(NOW, &sample(Chain::Parachain, 11, 11));
+    assert_eq!(bests(&history, NOW, 5), [Some(11), None, None, Some(10), None]);
+    // A page without a height leaves the one before it in its slot.
+    let empty = Event::Sample {
+        chain: Chain::Parachain,
+        sample: Sample::default(),
+    };
+    history.event(NOW, &empty);
+    assert_eq!(bests(&history, NOW, 1), [Some(11)]);
+}
+
+#[test]
+fn a_day_later_it_is_forgotten() {
+    let mut history = History::default();
+    history.event(NOW, &sample(Chain::Parachain, 10, 10));
+    history.action(NOW, "restart", "stalled", None);
+    let old = history.view(NOW + DAY - SLOT_MS);
+    assert_eq!((old.chains.len(), old.marks.len()), (1, 1));
+    let older = history.view(NOW + DAY);
+    assert_eq!((older.chains.len(), older.marks.len()), (0, 0));
+}
+
+#[test]
+fn a_step_of_the_clock_neither_shows_the_future_nor_spoils_what_comes() {
+    let mut history = History::default();
+    history.event(NOW + DAY / 2, &sample(Chain::Parachain, 99, 99));
+    history.action(NOW + DAY / 2, "restart", "stalled", None);
+    history.event(NOW, &sample(Chain::Parachain, 10, 10));
+    assert_eq!(bests(&history, NOW, 2), [Some(10), None]);
+    assert!(marks(&history).is_empty());
+    history.event(NOW + DAY / 2, &sample(Chain::Parachain, 20, 20));
+    assert_eq!(bests(&history, NOW + DAY / 2, 1), [Some(20)]);
+}
+
+#[test]
+fn a_restart_is_marked_with_its_cause_and_whether_it_helped() {
+    let mut history = History::default();
+    history.action(NOW - 30 * MINUTE, "restart", "stalled", None);
+    history.event(NOW - 29 * MINUTE, &done(NOW - 29 * MINUTE));
+    history.action(NOW - 28 * MINUTE, "judged", "stalled", Some(false));
+    history.action(NOW - 20 * MINUTE, "restart", "stalled", None);
+    history.action(NOW - 20 * MINUTE, "notify", "stalled", None);
+    history.action(NOW - 10 * MINUTE, "restart", "frozen", None);
+    history.action(NOW - 9 * MINUTE, "judged", "frozen", Some(true));
+    let restart = |helped| (What::Restart, None, helped);
+    assert_eq!(
+        marks(&history),
+        [restart(Some(false)), restart(None), restart(Some(true))]
+    );
+    let causes: Vec<_> = history.view(NOW).marks.iter().map(|m| m.cause).collect();
+    assert_eq!(causes, [Cause::Stalled, Cause::Stalled, Cause::Frozen].map(Some));
+}
+
+#[test]
+fn an_end_is_marked_once_and_only_when_it_was_not_ours() {
+    let mut history = History::default();
+    let at = NOW - 10 * MINUTE;
+    history.event(at + 5, &exited(at, 101));
+    // Told again by the next snapshot, also after the agent began anew.
+    history.event(at + MINUTE, &exited(at, 101));
+    let mut again = History::default();
+    again.event(NOW, &exited(at, 101));
+    again.absorb(&history);
+    let exit = |code| (What::Exit, Some(code), None);
+    assert_eq!(marks(&again), [exit(101)]);
+    assert_eq!(again.view(NOW).marks[0].at, at);
+
+    let ours = NOW - 5 * MINUTE;
+    again.action(ours, "restart", "frozen", None);
+    again.event(ours + 1, &exited(ours + 1, 143));
+    again.event(ours + 10, &done(ours + 10));
+    // What Docker tells late is still about our own doing; what comes after it is not.
+    again.event(ours + 11, &exited(ours + 2, 143));
+    again.event(ours + 12, &exited(ours + 12, 137));
+    assert_eq!(marks(&again), [exit(101), (What::Restart, None, None), exit(137)]);
+    assert_eq!(again.view(NOW).marks[2].cause, Some(Cause::OutOfMemory));
+
+    // A start that ends at once is an end all the same.
+    again.action(NOW - 3, "start", "exited", None);
+    again.event(NOW - 2, &exited(NOW - 2, 1));
+    assert_eq!(marks(&again)[3..], [(What::Start, None, None), exit(1)]);
+}
+
+#[test]
+fn in_a_crash_loop_the_newest_marks_stay() {
+    let mut history = History::default();
+    for n in 0..1000 {
+        history.event(NOW - 1000 + n, &exited(NOW - 1000 + n, n));
+    }
+    let view = history.view(NOW);
+    assert_eq!(view.marks.len(), MARKS);
+    assert_eq!(view.marks.last().unwrap().code, Some(999));
+}
+
+#[test]
+fn the_document_has_a_bound() {
+    let mut history = History::default();
+    for chain in Chain::ALL {
+        for n in 0..2 * i64::from(SLOTS) {
+            history.event(NOW - n * SLOT_MS, &sample(chain, u64::MAX, u64::MAX));
+        }
+    }
+    for n in 0..1000 {
+        history.event(NOW - n, &exited(NOW - n, i64::MIN));
+    }
+    let size = serde_json::to_string(&history.view(NOW)).unwrap().len();
+    assert!(size < 64 * 1024, "{size}");
+}
+
+#[test]
+fn what_is_seen_meanwhile_is_kept_before_what_is_read_back() {
+    let mut history = History::default();
+    history.event(NOW, &sample(Chain::Parachain, 20, 30));
+    let mut earlier = History::default();
+    earlier.event(NOW, &sample(Chain::Parachain, 10, 10));
+    earlier.event(NOW, &sample(Chain::Relaychain, 5, 6));
+    earlier.event(NOW - SLOT_MS, &sample(Chain::Parachain, 9, 10));
+    history.absorb(&earlier);
+    assert_eq!(bests(&history, NOW, 3), [Some(20), Some(9), None]);
+    assert_eq!(history.view(NOW).chains[&Chain::Relaychain].best.last(), Some(&Some(5)));
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_told_at_whatever_time_the_view_is_whole(
+        told in vec((any::<i64>(), 0..6_u8, any::<u64>()), 0..200), now in any::<i64>()
+    ) {
+        let mut history = History::default();
+        for (at, kind, n) in told {
+            match kind {
+                0 => history.event(at, &sample(Chain::Parachain, n, n)),
+                1 => history.event(at, &exited(at.wrapping_add(n.cast_signed()), 1)),
+                2 => history.action(at, "restart", "stalled", None),
+                3 => history.action(at, "judged", "stalled", Some(true)),
+                4 => history.event(at, &done(at)),
+                _ => history.event(at, &Event::Gap),
+            }
+        }
+        let view = history.view(now);
+        prop_assert!(view.marks.len() <= MARKS);
+        prop_assert!(view.marks.is_sorted_by_key(|mark| mark.at));
+        prop_assert!(view.chains.values().all(|h| h.best.len() == N && h.target.len() == N));
+    }
+}

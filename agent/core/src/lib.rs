@@ -1,0 +1,18 @@
+//! What the agent decides: [`event::Event`]s in, [`machine::Action`]s out, in live operation, in `replay` and in simulation alike.
+//!
+//! Does no I/O, reads no clock, file or environment, starts no thread, writes no log: time is a parameter, the next
+//! deadline a value. Nothing in its dependency tree can do any of it (`clippy.toml` refuses the rest).
+//! Start at [`machine::Machine::step`]; the health of one chain is judged in [`sync`].
+
+pub mod event;
+pub mod forecast;
+pub mod history;
+pub mod machine;
+pub mod metrics;
+pub mod notification;
+pub mod signature;
+pub mod snapshot;
+pub mod status;
+pub mod sync;
+pub mod trace;
+pub mod units;

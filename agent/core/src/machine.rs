@@ -1,0 +1,442 @@
+//! The judge: one place that decides what is done to the container.
+//!
+//! Pure: [`Machine::step`] takes the time and one [`Event`] and returns the [`Action`]s to execute;
+//! [`Machine::next_deadline`] says when to call again if nothing happens. It reads no clock, does no I/O
+//! and logs nothing, so a trace replayed through it takes the same decisions as the live agent did.
+//!
+//! ```text
+//!                      ┌────────────── exit, kill, removal ──────────────┐
+//!                      ▼                                                 │
+//!   missing ──Start──▶ starting ──exporter answers──▶ running, judged ───┤
+//!                      ▲   ▲                            │   │   │        │
+//!        Start, after  │   └── progress clears cures ◀──┘   │   │        │
+//!        backoff       │        Restart (frozen, stalled,   │   │        │
+//!                      │        isolated; within budget) ◀──┘   │        │
+//!   backoff ◀──────────┤                                        │        │
+//!                      │                       Hold (no restart │        │
+//!   stopped ◀── stop ──┤◀── start ── holding ◀── can help) ◀────┴────────┘
+//!   (a person's wish)  │                │
+//!                      ├── room again ◀─┼── Stop (disk below its floor)
+//!                      └── called off ◀─┴── Stop within the time left (EC2 takes the instance)
+//! ```
+//!
+//! An update takes it over in between, see [`update`].
+//!
+//! Every action is executed one at a time and comes back as [`Event::Finished`].
+
+mod collation;
+mod container;
+mod cure;
+mod decide;
+mod evidence;
+mod identity;
+mod notice;
+mod outcome;
+mod policy;
+mod report;
+mod step;
+#[cfg(test)]
+mod tests;
+mod update;
+mod view;
+mod words;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Activity, Chain, Conflict, Failure, HostFacts, Identity, Time, named};
+use crate::sync::Tracker;
+use collation::Collation;
+pub use cure::Cures;
+pub use policy::{GAP_AFTER, Policy, WithoutVolume};
+pub use report::{Health, Next, Phase, Problem};
+pub use update::{Past, Progress, Step, UpdateResult};
+
+/// What Docker needs beyond the collator's own stop timeout to kill it and to clean up.
+const STOP_MARGIN: Duration = Duration::from_secs(30);
+
+/// What the supervisor has to execute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Bring the container to running: pull, create, re-create or start as needed.
+    Start { cause: Cause },
+    /// Stop it cleanly and start it again.
+    Restart { cause: Cause },
+    /// Stop it cleanly; Docker's policy must not start it either.
+    Stop { cause: Cause },
+    /// As `Stop`, in so many seconds before it is killed: this instance is about to end.
+    StopWithin { cause: Cause, seconds: u64 },
+    /// As `Stop`, for a fault that no restart cures: it stays down until an operator says `start`.
+    Hold { cause: Cause },
+    /// As `Stop`, for a crash loop: take it over from Docker's policy and wait.
+    Backoff { cause: Cause, wait: Duration },
+    /// Tell somebody. `over` says that the condition has passed.
+    Notify { cause: Cause, over: bool },
+    /// The last action for this cause has shown whether it helped.
+    Judged { cause: Cause, helped: bool },
+    /// Have the image of an update, and look at it, beside everything else.
+    Pull { image: String },
+    /// An update is over.
+    Updated { result: UpdateResult },
+}
+
+named! {
+    /// Why something is wrong or something is done.
+    Cause {
+        // health restarts
+        Frozen = "frozen",
+        Stalled = "stalled",
+        Isolated = "isolated",
+        NoExporter = "no_exporter",
+        // what happened to the container
+        Missing = "missing",
+        Exited = "exited",
+        Killed = "killed",
+        Removed = "removed",
+        SpecChanged = "spec_changed",
+        CrashLoop = "crash_loop",
+        OutOfMemory = "out_of_memory",
+        Foreign = "foreign",
+        ActionFailed = "action_failed",
+        // holds
+        DatabaseCorrupted = "database_corrupted",
+        DatabaseNewer = "database_newer",
+        DatabaseForeign = "database_foreign",
+        DataInUse = "data_in_use",
+        WrongChain = "wrong_chain",
+        NoNetworkKey = "no_network_key",
+        BadArguments = "bad_arguments",
+        MissingExecutable = "missing_executable",
+        BakedChain = "baked_chain",
+        BakedDatabase = "baked_database",
+        BakedNewer = "baked_newer",
+        RestoreInterrupted = "restore_interrupted",
+        DatabaseMigrated = "database_migrated",
+        // updates
+        Update = "update",
+        UpdateFailed = "update_failed",
+        // conditions
+        DiskFull = "disk_full",
+        DiskFreed = "disk_freed",
+        DiskLow = "disk_low",
+        ClockOff = "clock_off",
+        MemoryPressure = "memory_pressure",
+        NetworkDown = "network_down",
+        DockerUnreachable = "docker_unreachable",
+        Quiet = "quiet",
+        FallingBehind = "falling_behind",
+        Blind = "blind",
+        NoCollation = "no_collation",
+        NotHelping = "not_helping",
+        BudgetSpent = "budget_spent",
+        // what EC2 announces
+        Rebalance = "rebalance",
+        Maintenance = "maintenance",
+        ScheduledStop = "scheduled_stop",
+        SpotInterruption = "spot_interruption",
+        Termination = "termination",
+        NoticeOver = "notice_over",
+        // the volume with the keys
+        IdentityMissing = "identity_missing",
+        IdentityLost = "identity_lost",
+        IdentityHeld = "identity_held",
+        // people
+        Operator = "operator",
+        StoppedByPerson = "stopped_by_person",
+        Paused = "paused",
+    }
+}
+
+impl From<Conflict> for Cause {
+    fn from(conflict: Conflict) -> Self {
+        match conflict {
+            Conflict::Chain => Self::BakedChain,
+            Conflict::Database => Self::BakedDatabase,
+            Conflict::NewerNode => Self::BakedNewer,
+            Conflict::Restore => Self::RestoreInterrupted,
+        }
+    }
+}
+
+impl Cause {
+    /// The causes that a health restart is spent on.
+    pub const HEALTH: [Self; 4] = [Self::Frozen, Self::Isolated, Self::Stalled, Self::NoExporter];
+
+    /// Whether it is a step of an update, there or back.
+    pub fn is_of_update(self) -> bool {
+        matches!(self, Self::Update | Self::UpdateFailed)
+    }
+}
+
+/// Whether the collator is wanted running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Desired {
+    Running,
+    /// `t0rn-agent stop`.
+    StoppedByOperator,
+    /// `docker stop`.
+    StoppedByPerson,
+}
+
+/// The container as far as known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Seen {
+    Unknown,
+    Missing,
+    Foreign,
+    Created,
+    Running,
+    /// Frozen by `docker pause`.
+    Paused,
+    /// Docker's policy is about to start it.
+    Restarting,
+    Exited,
+}
+
+impl Seen {
+    fn is_up(self) -> bool {
+        matches!(self, Self::Running | Self::Paused)
+    }
+}
+
+/// An end that something may still follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Settle {
+    until: Time,
+    cause: Cause,
+    /// Nobody's doing: Docker's policy may mend it. Otherwise its author is not known yet.
+    #[serde(default)]
+    mendable: bool,
+}
+
+/// A signal that ends processes, sent through Docker by somebody else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Signalled {
+    at: Time,
+    signal: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    pub until: Time,
+    pub reason: String,
+}
+
+/// How the last run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastExit {
+    pub at: Time,
+    pub code: Option<i64>,
+    pub oom: bool,
+}
+
+/// Everything the core remembers; it survives the agent.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each with a name of its own"
+)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    now: Time,
+    desired: Desired,
+    seen: Seen,
+    /// A snapshot of this life of the agent has been seen.
+    observed: bool,
+    /// Docker's start time of this run, Unix milliseconds.
+    started_at: Option<i64>,
+    /// When this run began, as far as known.
+    up_since: Option<Time>,
+    spec_matches: bool,
+    docker_down: bool,
+    /// Docker is back, and has until then to tell what became of the container.
+    #[serde(default)]
+    unconfirmed_until: Option<Time>,
+    /// When Docker last became reachable again.
+    docker_back: Option<Time>,
+    in_flight: Option<Action>,
+    /// News from Docker up to this wall time (Unix milliseconds) is about our own doing.
+    ours_until: Option<i64>,
+    /// A signal was sent to this run through Docker by somebody else.
+    signalled: Option<Signalled>,
+    settle: Option<Settle>,
+    /// What ended the last run, while it is down.
+    down_by: Option<Cause>,
+    /// The run (by its start time) that is known to have ended.
+    ended: Option<i64>,
+    /// A stop of ours is complete: Docker's policy will not start it, only a person can.
+    parked: bool,
+    hold: Option<Cause>,
+    /// What the bake certificate says against running: no `start` gets past it.
+    #[serde(default)]
+    conflict: Option<Conflict>,
+    disk_stop: bool,
+    pause: Option<Pause>,
+    trackers: BTreeMap<Chain, Tracker>,
+    #[serde(default)]
+    collation: Collation,
+    host: HostFacts,
+    activity: Option<(Time, Activity)>,
+    /// The newest look at the container's activity found it clearly above idle.
+    busy: bool,
+    /// Ends that nobody asked for, within the last ten minutes.
+    crashes: VecDeque<Time>,
+    crash_loop: bool,
+    /// Starts of ours since the container last ran for `backoff_reset`.
+    attempts: u32,
+    next_start: Option<Time>,
+    last_failure: Option<(Failure, String)>,
+    last_exit: Option<LastExit>,
+    /// When that was by Docker's clock, Unix milliseconds.
+    exited_at: Option<i64>,
+    cures: Cures,
+    crash_restarts: u64,
+    health_restarts: u64,
+    /// Problems that were reported and are not over.
+    told: Vec<Cause>,
+    /// An operator asked for a start: that also goes while automatic actions are paused.
+    asked: bool,
+    /// Until then, a stop that was ordered and whose end was not told may still be finishing: by a former life of the
+    /// agent, or when the engine went away.
+    echo_until: Option<Time>,
+    /// An operator's restart that an absent engine did not carry out.
+    #[serde(default)]
+    restart_owed: bool,
+    /// Docker's wall clock of the newest event heard, Unix milliseconds.
+    heard_at: Option<i64>,
+    #[serde(default)]
+    notice: Option<notice::Standing>,
+    #[serde(default)]
+    update: update::Ledger,
+    /// The newest word on the identity in this life of the agent.
+    #[serde(default)]
+    identity: Option<Identity>,
+    /// The newest run, or the one under way, may sign with the keys.
+    #[serde(default = "identity::assumed")]
+    authority: bool,
+}
+
+/// The pure core.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Machine {
+    policy: Policy,
+    state: State,
+}
+
+impl Machine {
+    /// A core that knows nothing yet.
+    pub fn new(policy: Policy, now: Time) -> Self {
+        let trackers = policy.trackers();
+        let state = State {
+            now,
+            desired: Desired::Running,
+            seen: Seen::Unknown,
+            observed: false,
+            started_at: None,
+            up_since: None,
+            spec_matches: true,
+            docker_down: false,
+            unconfirmed_until: None,
+            docker_back: None,
+            in_flight: None,
+            ours_until: None,
+            signalled: None,
+            settle: None,
+            down_by: None,
+            ended: None,
+            parked: false,
+            hold: None,
+            conflict: None,
+            disk_stop: false,
+            pause: None,
+            trackers,
+            collation: Collation::default(),
+            host: HostFacts::default(),
+            activity: None,
+            busy: false,
+            crashes: VecDeque::new(),
+            crash_loop: false,
+            attempts: 0,
+            next_start: None,
+            last_failure: None,
+            last_exit: None,
+            exited_at: None,
+            cures: Cures::default(),
+            crash_restarts: 0,
+            health_restarts: 0,
+            told: Vec::new(),
+            asked: false,
+            echo_until: None,
+            restart_owed: false,
+            heard_at: None,
+            notice: None,
+            update: update::Ledger::default(),
+            identity: None,
+            authority: true,
+        };
+        Self { policy, state }
+    }
+
+    /// What has to be kept so that [`Machine::resume`] goes on from here.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Goes on from what an earlier life of the agent knew. Windows start anew: nobody watched in between.
+    ///
+    /// `now` is on the clock of that earlier life.
+    pub fn resume(policy: Policy, mut state: State, now: Time) -> Self {
+        let mut trackers = policy.trackers();
+        for (chain, tracker) in &mut trackers {
+            if let Some(known) = state.trackers.remove(chain) {
+                *tracker = known;
+            }
+        }
+        state.trackers = trackers;
+        let stopping = state
+            .in_flight
+            .take()
+            .is_some_and(|a| !matches!(a, Action::Start { .. }));
+        state.observed = false;
+        state.identity = None;
+        state.settle = None;
+        state.signalled = None;
+        state.now = state.now.max(now);
+        if stopping {
+            state.echo_until = Some(state.now + policy.stop_timeout + STOP_MARGIN);
+        }
+        let mut machine = Self { policy, state };
+        machine.resume_update();
+        machine.forget_windows();
+        machine
+    }
+
+    /// From when on Docker's events are still news, Unix milliseconds: `None` is from now.
+    pub fn watch_from(&self) -> Option<i64> {
+        // What was said of earlier runs is no news of this one: a `docker restart` says that it stopped.
+        let known = self.state.heard_at.max(self.state.started_at);
+        known.filter(|_| !self.state.echoes(self.state.now))
+    }
+}
+
+impl State {
+    /// The latest time that this state knows of.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// Whose doing an end was shows a moment later: until then nothing is said, and nothing done that a
+    /// person's `docker stop` would be lost by.
+    fn is_author_clear(&self) -> bool {
+        self.settle.is_none_or(|s| s.mendable)
+    }
+
+    /// Whether news may still be about what a former life of the agent ordered.
+    fn echoes(&self, now: Time) -> bool {
+        self.echo_until.is_some_and(|until| now < until)
+    }
+}

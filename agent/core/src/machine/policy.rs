@@ -1,0 +1,99 @@
+//! The numbers that the core judges by.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::event::Chain;
+use crate::sync::Windows;
+
+/// What the core takes from the configuration: windows, budgets and thresholds, nothing else.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// The chains that have an exporter.
+    pub chains: Vec<Chain>,
+    pub windows: Windows,
+    pub startup_grace: Duration,
+    pub frozen_after: Duration,
+    pub backoff_initial: Duration,
+    pub backoff_max: Duration,
+    pub backoff_reset: Duration,
+    pub start_timeout: Duration,
+    /// From asking the collator to stop to killing it.
+    pub stop_timeout: Duration,
+    pub budget: u32,
+    pub budget_window: Duration,
+    pub disk_warn_percent: u8,
+    /// Bytes.
+    pub disk_floor: u64,
+    pub clock_warn: Duration,
+    /// Percent of a minute; 0 is never.
+    pub memory_warn_percent: u8,
+    /// How long a collator may build no block while its chain makes some; `None` is for ever.
+    pub no_collation_after: Option<Duration>,
+    /// The container's memory limit, bytes.
+    pub memory: Option<u64>,
+    /// The configured image.
+    pub image: String,
+    /// How long an update's image is watched before it is believed, of observed time.
+    pub probation: Duration,
+    /// What is done without the identity volume; `None` when it is not asked for.
+    pub identity: Option<WithoutVolume>,
+}
+
+/// What runs without the identity volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WithoutVolume {
+    Nothing,
+    /// The node without authority and without keys.
+    FullNode,
+}
+
+/// Looks further apart are no watch, however often the configuration lets us look. Traces from elsewhere
+/// may be as coarse as a sample a minute.
+pub const GAP_AFTER: Duration = Duration::from_secs(75);
+
+impl Policy {
+    /// One tracker for each chain that has an exporter.
+    pub(super) fn trackers(&self) -> BTreeMap<Chain, crate::sync::Tracker> {
+        self.chains
+            .iter()
+            .map(|c| (*c, crate::sync::Tracker::new(*c)))
+            .collect()
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        let (seconds, minutes) = (Duration::from_secs, Duration::from_mins);
+        Self {
+            chains: Chain::ALL.to_vec(),
+            windows: Windows {
+                lag_blocks: 10,
+                stall_after: minutes(5),
+                isolated_after: minutes(5),
+                stale_after: seconds(15),
+                gap_after: GAP_AFTER,
+                activity_extension: 3,
+                activity_bytes: 32 << 10,
+            },
+            startup_grace: minutes(10),
+            frozen_after: minutes(2),
+            backoff_initial: seconds(1),
+            backoff_max: minutes(5),
+            backoff_reset: minutes(30),
+            start_timeout: seconds(30),
+            stop_timeout: minutes(5),
+            budget: 3,
+            budget_window: minutes(6 * 60),
+            disk_warn_percent: 10,
+            memory_warn_percent: 20,
+            disk_floor: 2 << 30,
+            clock_warn: Duration::from_millis(500),
+            no_collation_after: Some(minutes(30)),
+            memory: None,
+            image: String::new(),
+            probation: minutes(10),
+            identity: None,
+        }
+    }
+}

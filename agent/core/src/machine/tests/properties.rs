@@ -1,0 +1,494 @@
+//! Random lives of a collator. [`Witness`] checks every step; the tests here say which lives are led.
+
+use proptest::option::of;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::strategy::ValueTree;
+
+use super::rig::*;
+use super::witness::Witness;
+use crate::event::{
+    Activity, Chain, Command, Container, Event, Exit, Failure, Holding, HostFacts, Identity, Image, Images, Notice,
+    NoticeKind, Outcome, Sample, ScrapeError, Time,
+};
+use crate::machine::WithoutVolume;
+use crate::machine::{Action, Cause, Machine, Policy};
+
+/// How one chain behaves for a while.
+#[derive(Debug, Clone)]
+struct Mood {
+    moves: bool,
+    network_moves: bool,
+    behind: u64,
+    peers: Option<u64>,
+    traffic: u64,
+    error: Option<ScrapeError>,
+    /// Percent of the scrapes that time out.
+    flaps: u8,
+}
+
+#[derive(Debug, Clone)]
+enum Move {
+    Watch {
+        looks: u16,
+        para: Mood,
+        relay: Mood,
+    },
+    Exit {
+        code: i64,
+        line: &'static str,
+        oom: bool,
+    },
+    RunsAnew,
+    DockerStop,
+    DockerKill,
+    DockerRemove,
+    DockerPause,
+    Docker {
+        reachable: bool,
+    },
+    Host {
+        free: u64,
+        network_ok: Option<bool>,
+    },
+    Activity {
+        cpu: f64,
+    },
+    Ec2(Option<Notice>),
+    Identity(Holding),
+    Gap {
+        seconds: u64,
+        told: bool,
+    },
+    AgentDies {
+        seconds: u64,
+    },
+    Command(Command),
+    /// From now on actions fail like this, stay under way, or succeed.
+    Luck(Option<Failure>, bool),
+    /// An outcome out of nowhere.
+    Finished,
+    Update {
+        pulled: Option<bool>,
+    },
+    Pulled {
+        good: bool,
+    },
+    /// The databases tell another version from now on.
+    Migrates,
+}
+
+fn mood() -> impl Strategy<Value = Mood> {
+    let errors = [
+        None,
+        None,
+        None,
+        None,
+        Some(ScrapeError::Refused),
+        Some(ScrapeError::Timeout),
+        Some(ScrapeError::HttpStatus),
+    ];
+    (
+        any::<bool>(),
+        prop::bool::weighted(0.8),
+        select(vec![0, 3, 500, 100_000]),
+        select(vec![None, Some(0), Some(1), Some(8), Some(8)]),
+        select(vec![0, 3 << 10, 500 << 10]),
+        select(errors.to_vec()),
+        select(vec![0, 0, 0, 30, 70]),
+    )
+        .prop_map(|(moves, network_moves, behind, peers, traffic, error, flaps)| Mood {
+            moves,
+            network_moves,
+            behind,
+            peers,
+            traffic,
+            error,
+            flaps,
+        })
+}
+
+fn update() -> Command {
+    Command::Update {
+        image: "org/node:v2".to_owned(),
+        automatic: false,
+    }
+}
+
+fn pulled(good: bool) -> Result<Images, String> {
+    let image = |reference: &str| Image {
+        reference: reference.to_owned(),
+        pin: reference.to_owned(),
+    };
+    let images = Images {
+        from: image("org/node:v1"),
+        to: image("org/node:v2"),
+    };
+    Some(images).filter(|_| good).ok_or_else(|| "no registry".to_owned())
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        Just(Command::Stop),
+        Just(Command::Start),
+        Just(Command::Resume),
+        (1..20_000_u64).prop_map(pause),
+        Just(Command::Restart { reason: String::new() }),
+    ]
+}
+
+fn a_move() -> impl Strategy<Value = Move> {
+    let lines = [
+        "",
+        "Thread 'main' panicked at 'x'",
+        "Backend error: Corruption: x",
+        "IO error: No space left on device",
+    ];
+    let failures = [
+        Failure::DockerUnreachable,
+        Failure::Other,
+        Failure::Image,
+        Failure::Foreign,
+    ];
+    prop_oneof![
+        12 => (1..150_u16, mood(), mood()).prop_map(|(looks, para, relay)| Move::Watch { looks, para, relay }),
+        2 => (select(vec![0, 1, 2, 137, 143]), select(lines.to_vec()), any::<bool>())
+            .prop_map(|(code, line, oom)| Move::Exit { code, line, oom }),
+        3 => Just(Move::RunsAnew),
+        1 => Just(Move::DockerStop),
+        1 => Just(Move::DockerKill),
+        1 => Just(Move::DockerRemove),
+        1 => Just(Move::DockerPause),
+        2 => any::<bool>().prop_map(|reachable| Move::Docker { reachable }),
+        2 => (select(vec![0, 2 << 30, 60 << 30, 60 << 30]), select(vec![None, Some(false), Some(true), Some(true)]))
+            .prop_map(|(free, network_ok)| Move::Host { free, network_ok }),
+        1 => select(vec![0.0, 150.0]).prop_map(|cpu| Move::Activity { cpu }),
+        1 => of(notice()).prop_map(Move::Ec2),
+        2 => holding().prop_map(Move::Identity),
+        1 => (1..10_000_u64, any::<bool>()).prop_map(|(seconds, told)| Move::Gap { seconds, told }),
+        1 => (0..10_000_u64).prop_map(|seconds| Move::AgentDies { seconds }),
+        2 => command().prop_map(Move::Command),
+        1 => (select(failures.map(Some).into_iter().chain([None; 4]).collect::<Vec<_>>()), prop::bool::weighted(0.8))
+            .prop_map(|(failing, obeys)| Move::Luck(failing, obeys)),
+        1 => Just(Move::Finished),
+        3 => of(prop::bool::weighted(0.9)).prop_map(|pulled| Move::Update { pulled }),
+        1 => prop::bool::weighted(0.8).prop_map(|good| Move::Pulled { good }),
+        1 => Just(Move::Migrates),
+    ]
+}
+
+fn holding() -> impl Strategy<Value = Holding> {
+    let all = [Holding::Missing, Holding::Lost, Holding::ReadOnly, Holding::Unknown];
+    prop_oneof![select(all.to_vec()), Just(Holding::Held)]
+}
+
+fn told(holding: Holding) -> Event {
+    Event::Identity(Identity {
+        holding,
+        why: String::new(),
+    })
+}
+
+fn life() -> impl Strategy<Value = Vec<Move>> {
+    prop::collection::vec(a_move(), 1..40)
+}
+
+/// Leads such a life under the eyes of a witness.
+fn lead(moves: &[Move]) -> Rig {
+    lead_on(Rig::fresh(), moves)
+}
+
+/// The same on a host that has to hold the volume with the keys, which it does at first.
+fn lead_fenced(moves: &[Move]) -> Rig {
+    let policy = Policy {
+        identity: Some(WithoutVolume::Nothing),
+        ..Policy::default()
+    };
+    let moves: Vec<_> = std::iter::once(Move::Identity(Holding::Held))
+        .chain(moves.iter().cloned())
+        .collect();
+    lead_on(Rig::with(policy), &moves)
+}
+
+fn lead_on(mut rig: Rig, moves: &[Move]) -> Rig {
+    rig.witness = Some(Witness::default());
+    let mut dice: u32 = 1;
+    let mut roll = move || {
+        dice = dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        u8::try_from((dice >> 16) % 100).unwrap()
+    };
+    for a_move in moves {
+        rig.now.0 += 1;
+        match a_move.clone() {
+            Move::Watch { looks, para, relay } => {
+                for (node, mood) in [(&mut rig.para, &para), (&mut rig.relay, &relay)] {
+                    (node.moves, node.network_moves) = (mood.moves, mood.network_moves);
+                    (node.behind, node.peers, node.traffic) = (mood.behind, mood.peers, mood.traffic);
+                }
+                rig.run_with(u64::from(looks) * 5, |rig| {
+                    let error =
+                        |mood: &Mood, roll: u8| mood.error.or((roll < mood.flaps).then_some(ScrapeError::Timeout));
+                    rig.para.error = error(&para, roll());
+                    rig.relay.error = error(&relay, roll());
+                });
+            }
+            Move::Exit { code, line, oom } => rig.ends(Exit {
+                code: Some(code),
+                oom,
+                log: vec![line.to_owned()],
+            }),
+            Move::RunsAnew => rig.runs_anew(),
+            Move::DockerStop => {
+                rig.signalled(15);
+                rig.exits(0, &[]);
+                rig.stopped();
+            }
+            Move::DockerKill => {
+                rig.signalled(9);
+                rig.exits(137, &[]);
+            }
+            Move::DockerRemove => {
+                let at = Some(rig.wall());
+                rig.container(Container::Removed { at });
+            }
+            Move::DockerPause => {
+                let started_at = Some(rig.run);
+                rig.container(Container::Paused {
+                    started_at,
+                    spec_matches: true,
+                });
+            }
+            Move::Docker { reachable } => rig.event(Event::Docker { reachable }),
+            Move::Host { free, network_ok } => {
+                rig.host = Some(HostFacts {
+                    disk_free_bytes: Some(free),
+                    network_ok,
+                    ..healthy_host()
+                });
+            }
+            Move::Activity { cpu } => rig.event(Event::Activity(Activity {
+                cpu_percent: Some(cpu),
+                block_read_bytes: None,
+            })),
+            Move::Identity(holding) => rig.event(told(holding)),
+            Move::Ec2(notice) => rig.event(Event::Ec2(notice)),
+            Move::Gap { seconds, told } => rig.gap(seconds, told),
+            Move::AgentDies { seconds } => rig.agent_dies(seconds),
+            Move::Command(command) => rig.command(command),
+            Move::Luck(failing, obeys) => (rig.failing, rig.obeys) = (failing, obeys),
+            Move::Finished => rig.done(running(rig.run)),
+            Move::Update { pulled: result } => {
+                rig.command(update());
+                if let Some(good) = result {
+                    rig.event(Event::Pulled(pulled(good)));
+                }
+            }
+            Move::Pulled { good } => rig.event(Event::Pulled(pulled(good))),
+            Move::Migrates => {
+                let version = rig.databases.len().to_string();
+                rig.databases.insert(version.clone(), version);
+            }
+        }
+    }
+    rig
+}
+
+fn notice() -> impl Strategy<Value = Notice> {
+    (select(NoticeKind::ALL.to_vec()), of(0..5000u64)).prop_map(|(kind, seconds)| Notice { kind, seconds })
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    let sample = any::<([Option<u64>; 4], Option<bool>, [Option<u64>; 5])>().prop_map(|(a, major_syncing, b)| Sample {
+        best: a[0],
+        finalized: a[1],
+        target: a[2],
+        peers: a[3],
+        major_syncing,
+        queued_blocks: b[0],
+        imported_total: b[1],
+        bytes_in: b[2],
+        process_start: b[3],
+        built_total: b[4],
+    });
+    let exit = any::<(Option<i64>, bool)>().prop_map(|(code, oom)| Exit {
+        code,
+        oom,
+        log: vec!["error: x".to_owned()],
+    });
+    let container = prop_oneof![
+        Just(Container::Missing),
+        Just(Container::Foreign),
+        Just(Container::Restarting),
+        any::<bool>().prop_map(|spec_matches| Container::Created { spec_matches }),
+        any::<(Option<i64>, bool)>().prop_map(|(started_at, spec_matches)| Container::Running {
+            started_at,
+            spec_matches
+        }),
+        any::<(Option<i64>, bool)>().prop_map(|(started_at, spec_matches)| Container::Paused {
+            started_at,
+            spec_matches
+        }),
+        (any::<Option<i64>>(), exit, any::<bool>()).prop_map(|(at, exit, spec_matches)| Container::Exited {
+            at,
+            exit,
+            spec_matches
+        }),
+        any::<(Option<i64>, i64)>().prop_map(|(at, signal)| Container::Signalled { at, signal }),
+        any::<Option<i64>>().prop_map(|at| Container::Stopped { at }),
+        any::<Option<i64>>().prop_map(|at| Container::Removed { at }),
+    ];
+    let container = container.boxed();
+    let chain = || select(Chain::ALL.to_vec());
+    let kinds = [Failure::DockerUnreachable, Failure::Executable, Failure::Other];
+    prop_oneof![
+        container.clone().prop_map(Event::Container),
+        (chain(), sample).prop_map(|(chain, sample)| Event::Sample { chain, sample }),
+        (chain(), select(vec![ScrapeError::Timeout, ScrapeError::Unparsable]))
+            .prop_map(|(chain, error)| Event::ScrapeFailed { chain, error }),
+        any::<([Option<u64>; 3], Option<bool>, Option<f64>)>().prop_map(|(bytes, network_ok, f)| Event::Host(
+            HostFacts {
+                disk_free_bytes: bytes[0],
+                disk_total_bytes: bytes[1],
+                memory_available_bytes: bytes[2],
+                memory_full_percent: f,
+                load1: f,
+                network_ok,
+                clock_offset_ms: f,
+            }
+        )),
+        any::<(Option<f64>, Option<u64>)>().prop_map(|(cpu_percent, block_read_bytes)| Event::Activity(Activity {
+            cpu_percent,
+            block_read_bytes
+        })),
+        any::<bool>().prop_map(|reachable| Event::Docker { reachable }),
+        of(notice()).prop_map(Event::Ec2),
+        holding().prop_map(told),
+        Just(Event::Gap),
+        Just(Event::Tick),
+        command().prop_map(Event::Operator),
+        any::<u64>().prop_map(|seconds| Event::Operator(pause(seconds))),
+        Just(Event::Operator(update())),
+        any::<bool>().prop_map(|good| Event::Pulled(pulled(good))),
+        select(vec!["4", "5"]).prop_map(|v| Event::Databases([(String::new(), v.to_owned())].into())),
+        (container, any::<Option<i64>>()).prop_map(|(container, at)| Event::Finished(Outcome::Done { container, at })),
+        select(kinds.to_vec()).prop_map(|kind| Event::Finished(Outcome::Failed {
+            error: "no".to_owned(),
+            kind
+        })),
+    ]
+}
+
+/// So many cases in every test run; `PROPTEST_CASES` asks for more.
+#[expect(clippy::disallowed_methods, reason = "a person chooses how many")]
+fn cases(few: u32) -> ProptestConfig {
+    let default = ProptestConfig::default();
+    let cases = if std::env::var_os("PROPTEST_CASES").is_some() {
+        default.cases
+    } else {
+        few
+    };
+    ProptestConfig { cases, ..default }
+}
+
+proptest! {
+    #![proptest_config(cases(160))]
+
+    #[test]
+    fn no_life_makes_the_core_do_what_it_may_never_do(moves in life()) {
+        lead(&moves);
+        lead_fenced(&moves);
+    }
+
+    #[test]
+    fn a_chain_wide_halt_is_never_answered_with_a_restart(
+        stretches in prop::collection::vec((1..400_u16, mood(), any::<bool>(), any::<bool>()), 1..12),
+    ) {
+        let mut rig = Rig::synced();
+        rig.witness = Some(Witness::default());
+        (rig.para.moves, rig.para.network_moves) = (false, false);
+        for (looks, mood, gap, dies) in stretches {
+            let errors = [mood.error.filter(|e| !e.is_silence()), mood.error];
+            rig.relay.behind = if mood.moves { mood.behind } else { 0 };
+            let mut look: u16 = 0;
+            rig.run_with(u64::from(looks) * 5, |rig| {
+                look = look.wrapping_add(7);
+                let flaps = look % 100 < u16::from(mood.flaps);
+                rig.para.error = if flaps { Some(ScrapeError::Timeout) } else { errors[0] };
+                rig.relay.error = if flaps { None } else { errors[1] };
+                rig.para.behind = u64::from(look % 10);
+            });
+            if gap {
+                rig.gap(1000, dies);
+            } else if dies {
+                rig.agent_dies(1000);
+            }
+        }
+        prop_assert_eq!(rig.deeds(), vec![]);
+    }
+
+    #[test]
+    fn no_sequence_of_events_makes_it_panic(events in prop::collection::vec((any::<u32>(), any_event()), 1..200)) {
+        let mut machine = Machine::new(Policy::default(), Time(0));
+        let mut now = Time(0);
+        for (passed, event) in events {
+            now = Time(now.0 + u64::from(passed % 400_000));
+            let actions = machine.step(now, event);
+            let deeds = actions.iter().filter(|a| is_deed(a));
+            prop_assert!(deeds.count() <= 1);
+            prop_assert!(machine.next_deadline().is_none_or(|due| due > now));
+            let _ = (machine.phase(), machine.health(), machine.problems(), machine.next());
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(16))]
+
+    #[test]
+    fn written_down_and_read_back_at_every_step_it_decides_the_same(moves in life()) {
+        let moves: Vec<Move> = moves.into_iter().filter(|m| !matches!(m, Move::AgentDies { .. })).collect();
+        let rig = lead(&moves);
+        let mut once = Machine::new(Policy::default(), Time(0));
+        let mut again = once.clone();
+        for (now, event) in rig.fed {
+            let state = serde_json::to_string(&again.state).unwrap();
+            again.state = serde_json::from_str(&state).unwrap();
+            prop_assert_eq!(once.step(now, event.clone()), again.step(now, event));
+        }
+        prop_assert_eq!(&once, &again);
+        prop_assert_eq!(once, rig.machine);
+    }
+}
+
+#[test]
+fn the_lives_led_here_are_eventful() {
+    // A property about restarts is worth nothing when no life ever meets one.
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut met: std::collections::BTreeMap<Cause, u32> = std::collections::BTreeMap::new();
+    for _ in 0..100 {
+        let moves = life().new_tree(&mut runner).unwrap().current();
+        for deed in lead(&moves).deeds() {
+            let (Action::Restart { cause } | Action::Start { cause } | Action::Stop { cause } | Action::Hold { cause }) =
+                deed
+            else {
+                continue;
+            };
+            *met.entry(cause).or_default() += 1;
+        }
+    }
+    for cause in [
+        Cause::Stalled,
+        Cause::Isolated,
+        Cause::Frozen,
+        Cause::Exited,
+        Cause::Killed,
+        Cause::Removed,
+        Cause::DatabaseCorrupted,
+        Cause::DiskFull,
+        Cause::Operator,
+        Cause::Update,
+        Cause::UpdateFailed,
+    ] {
+        assert!(met.contains_key(&cause), "{cause:?} is never met: {met:?}");
+    }
+}

@@ -1,0 +1,264 @@
+//! Causes in words: what is wrong and what to do about it.
+
+use std::time::Duration;
+
+use super::{Cause, Desired, Machine, Seen, UpdateResult};
+use crate::event::Command;
+use crate::units::show_duration;
+
+impl Machine {
+    /// One sentence on `cause` as it stands now, with the remedy.
+    pub fn explain(&self, cause: Cause) -> String {
+        let state = &self.state;
+        match cause {
+            Cause::ActionFailed => state
+                .last_failure
+                .as_ref()
+                .map_or_else(String::new, |(_, error)| error.clone()),
+            Cause::Rebalance
+            | Cause::Maintenance
+            | Cause::ScheduledStop
+            | Cause::SpotInterruption
+            | Cause::Termination
+                if state.notice.is_some_and(|n| n.cause() == cause) =>
+            {
+                self.explain_notice()
+            }
+            Cause::IdentityMissing | Cause::IdentityLost if self.identity_cause() == Some(cause) => {
+                self.explain_identity()
+            }
+            Cause::Paused => match &state.pause {
+                Some(pause) if !pause.reason.is_empty() => {
+                    format!(
+                        "automatic actions are paused ({}): t0rn-agent resume ends it",
+                        pause.reason
+                    )
+                }
+                _ => "automatic actions are paused: t0rn-agent resume ends it".to_owned(),
+            },
+            Cause::Exited => match &state.last_exit {
+                Some(exit) if exit.oom => "the collator was killed for using too much memory".to_owned(),
+                Some(exit) => {
+                    let code = exit
+                        .code
+                        .map_or_else(|| "an unknown code".to_owned(), |c| format!("code {c}"));
+                    format!("the collator exited with {code}; it is being started again")
+                }
+                None => "the collator is not running; it is being started".to_owned(),
+            },
+            Cause::OutOfMemory => match self.policy.memory {
+                Some(limit) => format!(
+                    "the last run was killed for memory, it had {} MiB: raise collator.memory or use a larger instance",
+                    limit >> 20
+                ),
+                None => {
+                    "the last run was killed for memory, it had all of the host's: use a larger instance".to_owned()
+                }
+            },
+            Cause::DiskFull if !state.disk_stop => "the node ran out of space although data.path has some: \
+                 look for another full disk or a quota (df -h, df -i), then t0rn-agent start"
+                .to_owned(),
+            Cause::Isolated if state.host.network_ok.is_none() => {
+                "no peers, and nobody can tell whether the host's network works: check it, ports and bootnodes"
+                    .to_owned()
+            }
+            Cause::Operator if state.desired == Desired::Running => "an operator asked for it".to_owned(),
+            Cause::Update | Cause::UpdateFailed => self.explain_update(),
+            Cause::DatabaseMigrated => {
+                let last = self.past_updates().next_back().and_then(|past| past.images.as_ref());
+                let old = last.map_or("REF", |images| images.from.reference.as_str());
+                format!(
+                    "{}: restore the chain data from a snapshot, then t0rn-agent update --image {old}; or update to a \
+                     newer image; t0rn-agent start tries this one again",
+                    sentence(cause)
+                )
+            }
+            Cause::NoCollation => {
+                let limit = self.policy.no_collation_after.unwrap_or_default();
+                format!(
+                    "no block was built here for {} although the chain makes blocks: check that the collator's session \
+                     key is in its keystore and that it is still in the chain's set of collators",
+                    show_duration(limit)
+                )
+            }
+            Cause::ClockOff => {
+                let offset = state.host.clock_offset_ms.unwrap_or_default();
+                format!("the host's clock is off by {offset:.0} ms and collating needs exact time: check chrony")
+            }
+            Cause::MemoryPressure => {
+                let percent = state.host.memory_full_percent.unwrap_or_default();
+                format!(
+                    "for {percent:.0} % of the last minute everything on this host waited for memory: the node gets slow \
+                     and may be killed, take a larger instance or end what else runs here"
+                )
+            }
+            _ => sentence(cause).to_owned(),
+        }
+    }
+
+    /// The update under way, or else the last one, as a sentence.
+    fn explain_update(&self) -> String {
+        if let Some(update) = self.update() {
+            let step = update.step.name().replace('_', " ");
+            return match update.reason {
+                Some(reason) => format!("the update to {} failed, {step}: {reason}", update.image),
+                None => format!("the update to {} is under way: {step}", update.image),
+            };
+        }
+        let Some(past) = self.past_updates().next_back() else {
+            return sentence(Cause::Update).to_owned();
+        };
+        let image = &past.image;
+        let told = match past.result {
+            UpdateResult::Done => format!("updated to {image}"),
+            UpdateResult::NotProven => format!("updated to {image}, which is not proven"),
+            UpdateResult::Unchanged => format!("{image} is the image that runs"),
+            UpdateResult::Failed => format!("the update to {image} failed and nothing was changed"),
+            UpdateResult::RolledBack => format!("the update to {image} failed and was taken back"),
+            UpdateResult::Held => format!("the update to {image} failed and cannot be taken back"),
+            UpdateResult::Superseded => format!("the update to {image} was given up"),
+        };
+        match &past.reason {
+            Some(reason) => format!("{told}: {reason}"),
+            None => told,
+        }
+    }
+
+    /// What an operator is told when a command is taken.
+    ///
+    /// Fails with the reason when it cannot be done now; what the operator wishes is kept all the same.
+    pub fn acknowledge(&self, command: &Command) -> Result<String, String> {
+        let state = &self.state;
+        let wants_it_up = matches!(command, Command::Restart { .. } | Command::Start);
+        Ok(match command {
+            _ if wants_it_up && state.seen == Seen::Foreign => return Err(sentence(Cause::Foreign).to_owned()),
+            Command::Restart { .. } if state.docker_down => {
+                return Err("docker is unreachable, so nothing can be restarted: ask again when it is back".to_owned());
+            }
+            _ if wants_it_up && self.leaves(state.now) => return Err(self.explain_notice()),
+            _ if wants_it_up && !self.may_start() => return Err(self.explain_identity()),
+            _ if wants_it_up && state.disk_stop => {
+                return Err("the disk is nearly full: free or add space and the collator starts again".to_owned());
+            }
+            Command::Restart { .. } if state.in_flight.is_some() => {
+                "another action is under way: nothing more to do".to_owned()
+            }
+            Command::Restart { .. } => "restarting the collator".to_owned(),
+            Command::Start if state.seen.is_up() && self.is_stopping() => {
+                "starting the collator as soon as it has stopped".to_owned()
+            }
+            Command::Start if state.seen.is_up() => "the collator is running already".to_owned(),
+            Command::Start => "starting the collator".to_owned(),
+            Command::Stop => "stopping the collator; it stays stopped until t0rn-agent start".to_owned(),
+            Command::Pause { seconds, .. } => {
+                format!(
+                    "automatic actions are paused for {}",
+                    show_duration(Duration::from_secs(*seconds))
+                )
+            }
+            Command::Update { image, .. } => match self.refuses_update() {
+                Some(reason) => return Err(reason),
+                None => format!("updating to {image}: see t0rn-agent status"),
+            },
+            Command::Resume if state.pause.is_none() => "automatic actions were not paused".to_owned(),
+            Command::Resume => "automatic actions go on".to_owned(),
+        })
+    }
+}
+
+fn sentence(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Frozen => "the container runs but none of its exporters answers",
+        Cause::Stalled => "no progress for the whole window although it has peers",
+        Cause::Isolated => "no peers although the host's network works: check ports and bootnodes",
+        Cause::NoExporter => "no exporter has answered since the start: check ports and --prometheus-external",
+        Cause::Blind => {
+            "an exporter does not answer, so this chain cannot be judged: check its port and the node's log"
+        }
+        Cause::NotHelping => {
+            "restarting does not help: look at t0rn-agent logs; t0rn-agent resume lets it be tried again"
+        }
+        Cause::BudgetSpent => {
+            "the budget of health restarts is spent: look at t0rn-agent logs before restarting by hand"
+        }
+        Cause::NoCollation => "no block was built here although the chain makes blocks",
+        Cause::Quiet => "the chain makes no blocks anywhere: nothing to do here, a restart would not help",
+        Cause::FallingBehind => "blocks arrive but the distance to the target grows: the host may be too slow",
+        Cause::CrashLoop => "it exits again and again, so starts are far apart now: look at t0rn-agent logs",
+        Cause::OutOfMemory => "the collator was killed for using too much memory",
+        Cause::Foreign => {
+            "a container of that name is not managed by this agent: rename or remove it (docker rename), then it goes on"
+        }
+        Cause::DatabaseCorrupted => {
+            "the database is damaged: restore the chain data from a snapshot, then t0rn-agent start"
+        }
+        Cause::DatabaseNewer => {
+            "the database was written by a newer node: use that image again or restore older data, then t0rn-agent start"
+        }
+        Cause::DatabaseForeign => {
+            "the data directory is damaged or another node's: check data.path or restore it, then t0rn-agent start"
+        }
+        Cause::DataInUse => "another process holds the database: find and stop it (fuser -v), then t0rn-agent start",
+        Cause::WrongChain => {
+            "the node is on another chain than its bootnodes: mend the chain spec, then t0rn-agent start"
+        }
+        Cause::NoNetworkKey => {
+            "a collator needs a node key: give --node-key-file, restart the agent, then t0rn-agent start"
+        }
+        Cause::BadArguments => {
+            "the node does not accept its arguments: mend collator.command, restart the agent, then t0rn-agent start"
+        }
+        Cause::MissingExecutable => {
+            "the image has no such executable: mend collator.image or collator.command, restart the agent, \
+             then t0rn-agent start"
+        }
+        Cause::BakedChain => {
+            "the data was baked for another chain (bake.json): use the image of that chain, or move the data away, \
+             restart the agent, then t0rn-agent start"
+        }
+        Cause::BakedDatabase => {
+            "the data was baked with another kind of database, or a part of it is gone (bake.json): mend --database in \
+             collator.command or restore the data, restart the agent, then t0rn-agent start"
+        }
+        Cause::RestoreInterrupted => {
+            "a restore was interrupted while it exchanged the data: run the same t0rn-agent snapshot restore again, and \
+             it finishes"
+        }
+        Cause::BakedNewer => {
+            "the data was baked by a newer node (bake.json): use that image or a newer one, restart the agent, then \
+             t0rn-agent start"
+        }
+        Cause::DatabaseMigrated => {
+            "the update failed and had changed the database already, so the old image cannot read it"
+        }
+        Cause::Update => "the image is updated",
+        Cause::UpdateFailed => "an update failed",
+        Cause::DiskFull => {
+            "the disk is nearly full, so the collator was stopped: free or add space and it starts again"
+        }
+        Cause::DiskFreed => "there is room on the disk again",
+        Cause::DiskLow => "the disk is filling up: add space",
+        Cause::NetworkDown => "the host has no default route or no resolver that answers",
+        Cause::DockerUnreachable => "docker does not answer, so nothing can be done: systemctl status docker",
+        Cause::Rebalance => "EC2 recommends to move away from this spot instance",
+        Cause::Maintenance => "EC2 works on this instance's host",
+        Cause::ScheduledStop => "EC2 stops or reboots this instance",
+        Cause::SpotInterruption => "EC2 takes this spot instance back",
+        Cause::Termination => "the auto scaling group ends this instance",
+        Cause::IdentityMissing => "the volume with the collator's keys is not here",
+        Cause::IdentityLost => "the volume with the collator's keys was lost",
+        Cause::IdentityHeld => "the identity is held (again)",
+        Cause::NoticeOver => "EC2 no longer takes this instance",
+        Cause::Operator => "stopped by an operator: t0rn-agent start takes it up again",
+        Cause::StoppedByPerson => "stopped with docker stop: t0rn-agent start takes it up again",
+        Cause::Missing => "there was no container",
+        Cause::Exited => "the collator exited",
+        Cause::Killed => "the collator was killed from outside",
+        Cause::Removed => "the container was removed from outside",
+        Cause::SpecChanged => "the container is not what the configuration asks for",
+        Cause::ActionFailed => "an action failed",
+        Cause::ClockOff => "the host's clock is off",
+        Cause::MemoryPressure => "everything on this host waits for memory",
+        Cause::Paused => "automatic actions are paused",
+    }
+}

@@ -1,0 +1,19 @@
+//! What is told about the collator ([`Message`], [`news`]), what waits ([`outbox`]) and how the services want it ([`payload`]).
+
+pub mod message;
+pub mod news;
+pub mod outbox;
+pub mod payload;
+#[cfg(test)]
+mod tests;
+
+pub use message::{Kind, Message};
+
+/// The service that takes the messages, which decides on the form of the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotifyFormat {
+    Json,
+    Slack,
+    Discord,
+    Telegram,
+}

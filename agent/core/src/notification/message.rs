@@ -1,0 +1,108 @@
+//! What there is to tell, and its words.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::event::named;
+use crate::machine::{Action, Cause, Health};
+
+named! {
+    /// What a message is about.
+    Kind {
+        /// Something is wrong, and nothing is done about it now.
+        Problem = "problem",
+        /// Something is wrong, and the agent acts.
+        Action = "action",
+        /// It has shown whether the last action helped.
+        Judged = "judged",
+        /// It is no longer wrong.
+        Over = "over",
+        /// An operator wants to see a message arrive.
+        Test = "test",
+    }
+}
+
+/// One thing to tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    pub at: Timestamp,
+    pub kind: Kind,
+    /// Name of this host.
+    pub host: String,
+    /// Name of the container.
+    pub container: String,
+    /// What it is about; a test is about nothing.
+    pub cause: Option<Cause>,
+    /// How bad that is; `None` when it is over, or shown to be cured.
+    pub severity: Option<Health>,
+    /// How the collator is altogether.
+    pub health: Health,
+    /// What happened and what to do about it, in one sentence. No secrets.
+    pub text: String,
+    /// What the agent does: an action's kind.
+    pub action: Option<&'static str>,
+    /// The incident that keeps the evidence.
+    pub incident: Option<String>,
+    /// Whether the action helped; known when that is what the message tells.
+    pub helped: Option<bool>,
+}
+
+impl Message {
+    /// A message that only shows that messages arrive.
+    pub fn test(at: Timestamp, host: String, container: String) -> Self {
+        Self {
+            at,
+            kind: Kind::Test,
+            host,
+            container,
+            cause: None,
+            severity: None,
+            health: Health::Unknown,
+            text: "this is a test: messages about this collator arrive here".to_owned(),
+            action: None,
+            incident: None,
+            helped: None,
+        }
+    }
+
+    /// One line: how bad it is, where, and what.
+    pub fn headline(&self) -> String {
+        let cause = self.cause.map_or("", Cause::name).replace('_', " ");
+        let what = match (self.kind, self.helped) {
+            (Kind::Test, _) => "test message".to_owned(),
+            (Kind::Over, _) => format!("{cause} is over"),
+            (Kind::Judged, Some(true)) => format!("{cause}: the restart helped"),
+            (Kind::Judged, _) => format!("{cause}: the restart did not help"),
+            (Kind::Problem | Kind::Action, _) => cause,
+        };
+        let how = match self.kind {
+            Kind::Test => "TEST".to_owned(),
+            _ => self.severity.unwrap_or(self.health).name().to_uppercase(),
+        };
+        format!("{how}: {} on {}: {what}", self.container, self.host)
+    }
+
+    /// What follows the headline; empty when that says it all.
+    pub fn details(&self) -> Vec<String> {
+        let doing = self.action.map(|action| match action {
+            "restart" => "The agent restarts the collator.",
+            "start" => "The agent starts the collator.",
+            "hold" => "The agent keeps the collator stopped until somebody says start.",
+            "backoff" => "The agent stops the collator for a while.",
+            _ => "The agent stops the collator.",
+        });
+        let incident = self.incident.as_ref().map(|id| format!("Incident {id}"));
+        let last = [doing.map(str::to_owned), incident];
+        let last: Vec<_> = last.into_iter().flatten().collect();
+        let told = [self.text.clone(), last.join(" ")];
+        told.into_iter().filter(|line| !line.is_empty()).collect()
+    }
+}
+
+/// An action that answers a fault by doing something to the container: its kind.
+pub fn deed(action: &Action) -> Option<&'static str> {
+    match action {
+        Action::Notify { .. } | Action::Judged { .. } | Action::Pull { .. } | Action::Updated { .. } => None,
+        deed => Some(deed.kind()),
+    }
+}

@@ -1,0 +1,113 @@
+//! From what the core decides to what people are told: once when it begins, once when it is over.
+
+use std::collections::BTreeSet;
+
+use super::message::{Kind, deed};
+use crate::machine::{Action, Cause, UpdateResult};
+
+/// One piece of news, without its words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct News {
+    pub kind: Kind,
+    pub cause: Cause,
+    pub action: Option<&'static str>,
+    pub helped: Option<bool>,
+}
+
+/// Remembers what was left unsaid because something better is to come.
+#[derive(Debug, Default)]
+pub struct Desk {
+    /// Over since a restart: whether that helped is told when it has shown.
+    awaited: BTreeSet<Cause>,
+    /// What was told as a problem and is not over: a start that answers it is no news.
+    told: BTreeSet<Cause>,
+}
+
+impl Desk {
+    /// The news in what the core decided in one step. `is_incident` says whether an action answers a fault,
+    /// `is_tried` whether a restart for a cause has yet to show what it was good for.
+    pub fn edit(
+        &mut self,
+        actions: &[Action],
+        is_incident: impl Fn(&Action) -> bool,
+        is_tried: impl Fn(Cause) -> bool,
+    ) -> Vec<News> {
+        let acts_on = |cause| {
+            actions
+                .iter()
+                .any(|a| deed(a).is_some() && is_incident(a) && a.cause() == cause)
+        };
+        let judges = |cause| {
+            actions
+                .iter()
+                .any(|a| matches!(a, Action::Judged { cause: c, .. } if *c == cause))
+        };
+        let mut news = Vec::new();
+        for action in actions {
+            let cause = action.cause();
+            let plain = News {
+                kind: Kind::Problem,
+                cause,
+                action: None,
+                helped: None,
+            };
+            if matches!(action, Action::Notify { over: true, .. }) {
+                self.told.remove(&cause);
+            }
+            match action {
+                Action::Start { .. } if self.told.contains(&cause) => {}
+                // The action says what it answers, the judgement that it is back or gone.
+                Action::Notify { over: false, .. } => {
+                    self.awaited.remove(&cause);
+                    if !acts_on(cause) && !judges(cause) {
+                        self.told.insert(cause);
+                        news.push(plain);
+                    }
+                }
+                Action::Notify { over: true, .. } if judges(cause) => {}
+                Action::Notify { over: true, .. } if is_tried(cause) => {
+                    self.awaited.insert(cause);
+                }
+                Action::Notify { over: true, .. } => {
+                    let kind = Kind::Over;
+                    news.push(News { kind, ..plain });
+                }
+                Action::Judged { helped, .. } => {
+                    self.awaited.remove(&cause);
+                    news.push(News {
+                        kind: Kind::Judged,
+                        helped: Some(*helped),
+                        ..plain
+                    });
+                }
+                // A rollback and a hold were told when they were done.
+                Action::Updated { result } => match result {
+                    UpdateResult::Done | UpdateResult::NotProven => news.push(News {
+                        kind: Kind::Over,
+                        ..plain
+                    }),
+                    UpdateResult::Failed => news.push(plain),
+                    _ => {}
+                },
+                deed if is_incident(deed) => news.push(News {
+                    kind: Kind::Action,
+                    action: Some(deed.kind()),
+                    ..plain
+                }),
+                _ => {}
+            }
+        }
+        // Nobody will say any more whether it helped: an operator has said that things changed.
+        let untold: Vec<_> = self.awaited.iter().copied().filter(|cause| !is_tried(*cause)).collect();
+        for cause in untold {
+            self.awaited.remove(&cause);
+            news.push(News {
+                kind: Kind::Over,
+                cause,
+                action: None,
+                helped: None,
+            });
+        }
+        news
+    }
+}

@@ -1,0 +1,112 @@
+//! What waits to be delivered, so that a storm of news becomes a few messages. Pure: time comes in as a
+//! parameter, the next deadline goes out as a value.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use super::message::Message;
+use crate::machine::Cause;
+
+/// Messages about one cause: so many at once, then one each time this has passed.
+const PER_CAUSE: (u32, Duration) = (4, Duration::from_mins(5));
+/// All messages. The services take one a second, and twenty a minute into one group.
+const ALTOGETHER: (u32, Duration) = (5, Duration::from_secs(5));
+/// Messages about one cause that wait; a further one takes the place of the last.
+const WAITING: usize = 2;
+
+/// A message on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    pub message: Message,
+    /// Messages about the same that this one stands for besides itself.
+    pub more: u64,
+}
+
+/// Messages in the order in which they came, at most [`WAITING`] about one cause.
+#[derive(Debug)]
+pub struct Outbox {
+    letters: VecDeque<Letter>,
+    all: Bucket,
+    causes: BTreeMap<Option<Cause>, Bucket>,
+}
+
+impl Outbox {
+    pub fn new(now: Instant) -> Self {
+        Self {
+            letters: VecDeque::new(),
+            all: Bucket::full(now, ALTOGETHER),
+            causes: BTreeMap::new(),
+        }
+    }
+
+    /// Takes in a message. The newest is never lost: it says how things stand now.
+    pub fn push(&mut self, message: Message) {
+        let same = |letter: &&mut Letter| letter.message.cause == message.cause;
+        let waiting = self.letters.iter().filter(|l| l.message.cause == message.cause).count();
+        match self.letters.iter_mut().rev().find(same) {
+            Some(last) if waiting >= WAITING => {
+                last.more += 1;
+                last.message = message;
+            }
+            _ => self.letters.push_back(Letter { message, more: 0 }),
+        }
+    }
+
+    /// The next message that may be sent now.
+    pub fn next(&mut self, now: Instant) -> Option<Letter> {
+        let first = self.letters.iter().position(|letter| self.ready(letter) <= now)?;
+        let letter = self.letters.remove(first)?;
+        self.all.take(now);
+        let bucket = self.causes.entry(letter.message.cause);
+        bucket.or_insert_with(|| Bucket::full(now, PER_CAUSE)).take(now);
+        self.causes.retain(|_, bucket| !bucket.is_full(now));
+        Some(letter)
+    }
+
+    /// When [`Outbox::next`] has something, if nothing else happens; it may have passed already.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.letters.iter().map(|letter| self.ready(letter)).min()
+    }
+
+    /// Everything that waits, whether it may be sent or not.
+    pub fn drain(&mut self) -> impl Iterator<Item = Letter> {
+        self.letters.drain(..)
+    }
+
+    /// From when on a message may be sent.
+    fn ready(&self, letter: &Letter) -> Instant {
+        let bucket = self.causes.get(&letter.message.cause);
+        bucket.map_or(self.all.ready, |bucket| bucket.ready.max(self.all.ready))
+    }
+}
+
+/// A token bucket, as the time at which it would be full again.
+#[derive(Debug)]
+struct Bucket {
+    full_at: Instant,
+    /// From when on there is a token.
+    ready: Instant,
+    burst: u32,
+    each: Duration,
+}
+
+impl Bucket {
+    fn full(now: Instant, (burst, each): (u32, Duration)) -> Self {
+        Self {
+            full_at: now,
+            ready: now,
+            burst,
+            each,
+        }
+    }
+
+    fn take(&mut self, now: Instant) {
+        self.full_at = self.full_at.max(now) + self.each;
+        let spare = self.each * (self.burst - 1);
+        self.ready = self.full_at.checked_sub(spare).map_or(now, |at| at.max(now));
+    }
+
+    fn is_full(&self, now: Instant) -> bool {
+        self.full_at <= now
+    }
+}

@@ -1,0 +1,70 @@
+//! What the loop publishes after everything it learns: the one thing that clients, Prometheus and the
+//! status page look at.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use crate::event::Chain;
+use crate::machine::{Cause, Health, UpdateResult};
+use crate::status::{Scrape, Status};
+
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    pub status: Status,
+    /// What is wrong now and how bad that is, the worst first; the status has it in words.
+    pub problems: Vec<(Cause, Health)>,
+    /// Whether the collator's container runs; `None` while nobody knows.
+    pub running: Option<bool>,
+    /// What each chain's exporter tells of the node behind it.
+    pub nodes: BTreeMap<Chain, Node>,
+    pub counters: Counters,
+    /// When the agent started.
+    pub started: Timestamp,
+    /// When this was published.
+    pub at: Instant,
+}
+
+impl Snapshot {
+    /// What is known at this moment when nothing is but `status`.
+    pub fn of(status: Status, started: Timestamp, at: Instant) -> Self {
+        Self {
+            status,
+            problems: Vec::new(),
+            running: None,
+            nodes: BTreeMap::new(),
+            counters: Counters::default(),
+            started,
+            at,
+        }
+    }
+}
+
+/// The node behind one exporter; what it did not tell is absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Node {
+    /// Id of the chain specification.
+    pub chain_id: Option<String>,
+    /// 64 hex digits.
+    pub genesis: Option<String>,
+    pub version: Option<String>,
+    /// `node_roles`: 1 is a full node, 4 an authority.
+    pub roles: Option<u64>,
+}
+
+/// What the agent counted and measured since it started.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Counters {
+    /// Runs of the container that followed another one, by what ended that.
+    pub restarts: BTreeMap<Cause, u64>,
+    /// From the last end of the container to its running again, seconds.
+    pub restart_seconds: Option<f64>,
+    /// Faults that were answered with an action.
+    pub incidents: BTreeMap<Cause, u64>,
+    /// Updates that are over.
+    pub updates: BTreeMap<UpdateResult, u64>,
+    pub scrapes: BTreeMap<(Chain, Scrape), u64>,
+    /// What the newest scrape took, seconds.
+    pub scrape_seconds: BTreeMap<Chain, f64>,
+}

@@ -1,0 +1,456 @@
+//! Traces: what the core saw, as one JSON object a line.
+//!
+//! The flight recorder writes them, `replay` reads them, and anybody may make them by hand or from other
+//! records: fields may be null or absent, unknown fields are ignored, numbers may be written as floats.
+
+mod line;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Write};
+
+use line::{Line, Name, OutcomeName, StateName};
+
+use crate::event::{
+    Activity, Command, Conflict, Container, Event, Exit, Failure, Holding, HostFacts, Identity, Notice, Outcome,
+    Sample, ScrapeError, Time,
+};
+
+/// What one line holds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Record {
+    /// Something the core learned.
+    Event(Event),
+    /// The wall clock at that moment, Unix milliseconds: for display only.
+    Clock { unix_ms: i64 },
+    /// What the agent that recorded this did then; `helped` where it judged what it had done before.
+    Action {
+        action: String,
+        cause: String,
+        helped: Option<bool>,
+    },
+}
+
+/// Why a line is no part of a trace.
+#[derive(Debug, thiserror::Error)]
+pub enum TraceError {
+    /// Broken JSON, a value of the wrong type, an event or a state that does not exist.
+    #[error("{reason} (column {column})")]
+    Json { reason: String, column: usize },
+    #[error("`t` is {0}, expected seconds from 0 to 100000000000")]
+    Time(f64),
+    #[error("a {event} event needs {what}")]
+    Missing { event: &'static str, what: &'static str },
+}
+
+/// The largest `t` taken: 3,170 years of seconds. What lies beyond is in another unit.
+const T_MAX: f64 = 1e11;
+
+/// Reads one line (without regard to a line end), `t` in seconds, as the time in milliseconds and what it holds.
+pub fn parse_line(text: &[u8]) -> Result<(Time, Record), TraceError> {
+    let line: Line = serde_json::from_slice(text).map_err(|e| {
+        let text = e.to_string();
+        // The position within a single line is the column alone.
+        let reason = text
+            .rsplit_once(" at line ")
+            .map_or(text.as_str(), |(reason, _)| reason);
+        TraceError::Json {
+            reason: reason.to_owned(),
+            column: e.column(),
+        }
+    })?;
+    if !(0.0..=T_MAX).contains(&line.t) {
+        return Err(TraceError::Time(line.t));
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "0 to 1e14, checked above"
+    )]
+    let time = Time((line.t * 1000.0).round() as u64);
+    Ok((time, record(line)?))
+}
+
+/// Writes one event as a line, `t` in seconds; a [`Event::Tick`] leaves no line.
+pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result<()> {
+    let line = match event {
+        Event::Tick => return Ok(()),
+        Event::Gap => Line::new(time, Name::Gap),
+        Event::Container(c) => Line {
+            event: Name::Container,
+            ..container_line(time, c)
+        },
+        Event::Sample { chain, sample } => Line {
+            chain: Some(*chain),
+            best: sample.best,
+            finalized: sample.finalized,
+            target: sample.target,
+            peers: sample.peers,
+            major_syncing: sample.major_syncing,
+            queued_blocks: sample.queued_blocks,
+            imported_total: sample.imported_total,
+            built_total: sample.built_total,
+            bytes_in: sample.bytes_in,
+            process_start: sample.process_start,
+            ..Line::new(time, Name::Sample)
+        },
+        Event::ScrapeFailed { chain, error } => Line {
+            chain: Some(*chain),
+            error: Some(scrape_word(*error).to_owned()),
+            ..Line::new(time, Name::ScrapeFailed)
+        },
+        Event::Host(h) => Line {
+            disk_free_bytes: h.disk_free_bytes,
+            disk_total_bytes: h.disk_total_bytes,
+            memory_available_bytes: h.memory_available_bytes,
+            memory_full_percent: h.memory_full_percent,
+            load1: h.load1,
+            network_ok: h.network_ok,
+            clock_offset_ms: h.clock_offset_ms,
+            ..Line::new(time, Name::Host)
+        },
+        Event::Activity(a) => Line {
+            cpu_percent: a.cpu_percent,
+            block_read_bytes: a.block_read_bytes,
+            ..Line::new(time, Name::Activity)
+        },
+        Event::Certificate(conflict) => Line {
+            cause: conflict.map(|conflict| conflict.name().to_owned()),
+            ..Line::new(time, Name::Certificate)
+        },
+        Event::Docker { reachable } => Line {
+            state: Some(if *reachable {
+                StateName::Reachable
+            } else {
+                StateName::Unreachable
+            }),
+            ..Line::new(time, Name::Docker)
+        },
+        Event::Ec2(notice) => Line {
+            notice: notice.map(|notice| notice.kind),
+            seconds: notice.and_then(|notice| notice.seconds),
+            ..Line::new(time, Name::Ec2)
+        },
+        Event::Identity(identity) => Line {
+            cause: Some(identity.holding.name().to_owned()),
+            reason: Some(identity.why.clone()).filter(|why| !why.is_empty()),
+            ..Line::new(time, Name::Identity)
+        },
+        Event::Operator(command) => operator_line(time, command),
+        Event::Pulled(Ok(images)) => Line {
+            images: Some(images.clone()),
+            ..Line::new(time, Name::Pulled)
+        },
+        Event::Pulled(Err(error)) => Line {
+            error: Some(error.clone()),
+            ..Line::new(time, Name::Pulled)
+        },
+        Event::Databases(versions) => Line {
+            versions: Some(versions.clone()),
+            ..Line::new(time, Name::Databases)
+        },
+        Event::Finished(Outcome::Done { container, at }) => Line {
+            event: Name::Finished,
+            outcome: Some(OutcomeName::Done),
+            done_at: *at,
+            ..container_line(time, container)
+        },
+        Event::Finished(Outcome::Failed { error, kind }) => Line {
+            outcome: Some(OutcomeName::Failed),
+            error: Some(error.clone()),
+            kind: Some(*kind),
+            ..Line::new(time, Name::Finished)
+        },
+    };
+    line.write(out)
+}
+
+/// Writes the wall clock of that moment, so that times can be shown; the core never sees it.
+pub fn write_clock(out: &mut impl Write, time: Time, unix_ms: i64) -> io::Result<()> {
+    Line {
+        unix_ms: Some(unix_ms),
+        ..Line::new(time, Name::Clock)
+    }
+    .write(out)
+}
+
+/// Writes what the agent did: `action` and `cause` as `replay` prints them; `helped` of an action that was judged.
+pub fn write_action(
+    out: &mut impl Write,
+    time: Time,
+    action: &str,
+    cause: &str,
+    helped: Option<bool>,
+) -> io::Result<()> {
+    Line {
+        action: Some(action.to_owned()),
+        cause: Some(cause.to_owned()),
+        helped,
+        ..Line::new(time, Name::Action)
+    }
+    .write(out)
+}
+
+fn record(line: Line) -> Result<Record, TraceError> {
+    let event = line.event.word();
+    let missing = move |what| TraceError::Missing { event, what };
+    Ok(Record::Event(match line.event {
+        Name::Sample => Event::Sample {
+            chain: line.chain.ok_or(missing("`chain`"))?,
+            sample: Sample {
+                best: line.best,
+                finalized: line.finalized,
+                target: line.target,
+                peers: line.peers,
+                major_syncing: line.major_syncing,
+                queued_blocks: line.queued_blocks,
+                imported_total: line.imported_total,
+                built_total: line.built_total,
+                bytes_in: line.bytes_in,
+                process_start: line.process_start,
+            },
+        },
+        Name::ScrapeFailed => Event::ScrapeFailed {
+            chain: line.chain.ok_or(missing("`chain`"))?,
+            error: scrape_error(line.error.as_deref().unwrap_or_default()),
+        },
+        Name::Container => Event::Container(container(line)?),
+        Name::Host => Event::Host(HostFacts {
+            disk_free_bytes: line.disk_free_bytes,
+            disk_total_bytes: line.disk_total_bytes,
+            memory_available_bytes: line.memory_available_bytes,
+            memory_full_percent: line.memory_full_percent,
+            load1: line.load1,
+            network_ok: line.network_ok,
+            clock_offset_ms: line.clock_offset_ms,
+        }),
+        Name::Activity => Event::Activity(Activity {
+            cpu_percent: line.cpu_percent,
+            block_read_bytes: line.block_read_bytes,
+        }),
+        Name::Certificate => Event::Certificate(match line.cause.as_deref() {
+            None => None,
+            Some(word) => Some(
+                Conflict::ALL
+                    .iter()
+                    .copied()
+                    .find(|conflict| conflict.name() == word)
+                    .ok_or(missing("`cause`: chain, database, newer_node or restore"))?,
+            ),
+        }),
+        Name::Docker => match line.state {
+            Some(StateName::Reachable | StateName::Running) => Event::Docker { reachable: true },
+            Some(StateName::Unreachable) => Event::Docker { reachable: false },
+            _ => return Err(missing("`state`: reachable or unreachable")),
+        },
+        Name::Ec2 => Event::Ec2(line.notice.map(|kind| Notice {
+            kind,
+            seconds: line.seconds,
+        })),
+        Name::Identity => Event::Identity(identity(line)?),
+        Name::Gap => Event::Gap,
+        Name::Operator => Event::Operator(match line.command.as_deref() {
+            Some("restart") => Command::Restart {
+                reason: line.reason.unwrap_or_default(),
+            },
+            Some("stop") => Command::Stop,
+            Some("start") => Command::Start,
+            Some("pause") => Command::Pause {
+                seconds: line.seconds.ok_or(missing("`seconds`"))?,
+                reason: line.reason.unwrap_or_default(),
+            },
+            Some("resume") => Command::Resume,
+            Some("update") => Command::Update {
+                image: line.image.ok_or(missing("`image`"))?,
+                automatic: line.automatic.unwrap_or(false),
+            },
+            _ => return Err(missing("`command`: restart, stop, start, pause, resume or update")),
+        }),
+        Name::Pulled => Event::Pulled(line.images.ok_or_else(|| line.error.unwrap_or_default())),
+        Name::Databases => Event::Databases(line.versions.unwrap_or_default()),
+        Name::Finished => Event::Finished(match line.outcome.ok_or(missing("`outcome`"))? {
+            OutcomeName::Done => Outcome::Done {
+                at: line.done_at,
+                container: container(line)?,
+            },
+            OutcomeName::Failed => Outcome::Failed {
+                error: line.error.unwrap_or_default(),
+                kind: line.kind.unwrap_or(Failure::Other),
+            },
+        }),
+        Name::Clock => {
+            return Ok(Record::Clock {
+                unix_ms: line.unix_ms.ok_or(missing("`unix_ms`"))?,
+            });
+        }
+        Name::Action => {
+            return Ok(Record::Action {
+                action: line.action.ok_or(missing("`action`"))?,
+                cause: line.cause.unwrap_or_default(),
+                helped: line.helped,
+            });
+        }
+    }))
+}
+
+fn identity(line: Line) -> Result<Identity, TraceError> {
+    let word = line.cause.unwrap_or_default();
+    let holding = Holding::ALL.iter().copied().find(|holding| holding.name() == word);
+    Ok(Identity {
+        holding: holding.ok_or(TraceError::Missing {
+            event: "identity",
+            what: "`cause`: held, missing, lost, read_only or unknown",
+        })?,
+        why: line.reason.unwrap_or_default(),
+    })
+}
+
+/// A container's state; a trace made by hand need not know the hash of the specification.
+fn container(line: Line) -> Result<Container, TraceError> {
+    let event = line.event.word();
+    let spec_matches = line.spec_matches.unwrap_or(true);
+    let (at, started_at) = (line.at, line.started_at);
+    Ok(
+        match line.state.ok_or(TraceError::Missing { event, what: "`state`" })? {
+            StateName::Missing => Container::Missing,
+            StateName::Foreign => Container::Foreign,
+            StateName::Created => Container::Created { spec_matches },
+            StateName::Running => Container::Running {
+                started_at,
+                spec_matches,
+            },
+            StateName::Paused => Container::Paused {
+                started_at,
+                spec_matches,
+            },
+            StateName::Restarting => Container::Restarting,
+            StateName::Exited => Container::Exited {
+                at,
+                exit: Exit {
+                    code: line.exit_code,
+                    oom: line.oom.unwrap_or(false),
+                    log: line.log.unwrap_or_default(),
+                },
+                spec_matches,
+            },
+            StateName::Signalled => Container::Signalled {
+                at,
+                signal: line.signal.ok_or(TraceError::Missing {
+                    event,
+                    what: "`signal`",
+                })?,
+            },
+            StateName::Stopped => Container::Stopped { at },
+            StateName::Removed => Container::Removed { at },
+            StateName::Reachable | StateName::Unreachable => {
+                return Err(TraceError::Missing {
+                    event,
+                    what: "the `state` of a container, not of docker",
+                });
+            }
+        },
+    )
+}
+
+fn container_line(time: Time, container: &Container) -> Line {
+    let mut line = Line::new(time, Name::Container);
+    let (state, spec_matches) = match container {
+        Container::Missing => (StateName::Missing, None),
+        Container::Foreign => (StateName::Foreign, None),
+        Container::Created { spec_matches } => (StateName::Created, Some(*spec_matches)),
+        Container::Running {
+            started_at,
+            spec_matches,
+        } => {
+            line.started_at = *started_at;
+            (StateName::Running, Some(*spec_matches))
+        }
+        Container::Paused {
+            started_at,
+            spec_matches,
+        } => {
+            line.started_at = *started_at;
+            (StateName::Paused, Some(*spec_matches))
+        }
+        Container::Restarting => (StateName::Restarting, None),
+        Container::Exited { at, exit, spec_matches } => {
+            line.at = *at;
+            line.exit_code = exit.code;
+            line.oom = Some(exit.oom);
+            line.log = (!exit.log.is_empty()).then(|| exit.log.clone());
+            (StateName::Exited, Some(*spec_matches))
+        }
+        Container::Signalled { at, signal } => {
+            line.at = *at;
+            line.signal = Some(*signal);
+            (StateName::Signalled, None)
+        }
+        Container::Stopped { at } => {
+            line.at = *at;
+            (StateName::Stopped, None)
+        }
+        Container::Removed { at } => {
+            line.at = *at;
+            (StateName::Removed, None)
+        }
+    };
+    line.state = Some(state);
+    line.spec_matches = spec_matches;
+    line
+}
+
+fn operator_line(time: Time, command: &Command) -> Line {
+    let (word, reason, seconds) = match command {
+        Command::Restart { reason } => ("restart", Some(reason.clone()), None),
+        Command::Stop => ("stop", None, None),
+        Command::Start => ("start", None, None),
+        Command::Pause { seconds, reason } => ("pause", Some(reason.clone()), Some(*seconds)),
+        Command::Resume => ("resume", None, None),
+        Command::Update { image, automatic } => {
+            return Line {
+                command: Some("update".to_owned()),
+                image: Some(image.clone()),
+                automatic: automatic.then_some(true),
+                ..Line::new(time, Name::Operator)
+            };
+        }
+    };
+    Line {
+        command: Some(word.to_owned()),
+        reason,
+        seconds,
+        ..Line::new(time, Name::Operator)
+    }
+}
+
+/// The kind of failure behind a word, also another tool's. One that we do not know says that nothing could be read.
+fn scrape_error(word: &str) -> ScrapeError {
+    const WORDS: [(&str, ScrapeError); 11] = [
+        ("http", ScrapeError::HttpStatus),
+        ("status", ScrapeError::HttpStatus),
+        ("large", ScrapeError::TooLarge),
+        ("big", ScrapeError::TooLarge),
+        ("pars", ScrapeError::Unparsable),
+        ("garbage", ScrapeError::Unparsable),
+        ("invalid", ScrapeError::Unparsable),
+        ("bad", ScrapeError::Unparsable),
+        ("missing", ScrapeError::MetricMissing),
+        ("refused", ScrapeError::Refused),
+        ("time", ScrapeError::Timeout),
+    ];
+    let word = word.to_ascii_lowercase();
+    let known = WORDS.into_iter().find(|(part, _)| word.contains(part));
+    known.map_or(ScrapeError::Unreachable, |(_, error)| error)
+}
+
+fn scrape_word(error: ScrapeError) -> &'static str {
+    match error {
+        ScrapeError::Refused => "refused",
+        ScrapeError::Timeout => "timeout",
+        ScrapeError::Unreachable => "unreachable",
+        ScrapeError::HttpStatus => "http_status",
+        ScrapeError::TooLarge => "too_large",
+        ScrapeError::Unparsable => "unparsable",
+        ScrapeError::MetricMissing => "metric_missing",
+    }
+}

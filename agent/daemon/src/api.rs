@@ -1,0 +1,220 @@
+//! The agent's HTTP API on its unix socket: `GET /v1/status`, `POST /v1/command`, `GET /v1/logs`; and the
+//! [`Client`] for it.
+//!
+//! Commands go to the loop, which decides; everything else is read from what it publishes last.
+
+mod client;
+mod socket;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Extension, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
+use serde::Deserialize;
+use tokio::net::UnixListener;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, timeout_at};
+use tracing::debug;
+
+pub use self::client::{Client, ClientError};
+pub use self::socket::{BindError, bind};
+use crate::server::{self, Limits, Stay};
+use agent_config::parse_image;
+use agent_core::event::{Command, Container};
+use agent_core::snapshot::Snapshot;
+use agent_docker::Docker;
+
+/// Longest reason given with a command, characters.
+pub const REASON_MAX: usize = 300;
+/// Longest pause: whoever forgets it must not lose the agent for ever.
+pub const PAUSE_MAX: Duration = Duration::from_hours(30 * 24);
+/// Most lines of one log request.
+pub const TAIL_MAX: u32 = 100_000;
+
+/// Header of a command: when its client gives up on it, Unix milliseconds.
+const GIVES_UP: &str = "t0rn-agent-gives-up";
+
+/// What the API needs from the rest of the agent.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    pub snapshot: watch::Receiver<Arc<Snapshot>>,
+    pub commands: mpsc::Sender<Request>,
+    pub docker: Docker,
+}
+
+/// What is done about a command, or why nothing is; in words for the operator.
+pub type Answer = Result<String, String>;
+
+/// A command on its way to whoever decides.
+#[derive(Debug)]
+pub struct Request {
+    pub command: Command,
+    /// The client waits 8 s for it.
+    pub reply: oneshot::Sender<Answer>,
+}
+
+/// Answers clients until `shutdown`, then removes the socket and gives open answers a second to end.
+pub async fn serve(listener: UnixListener, handle: Handle, shutdown: impl Future<Output = ()>) {
+    serve_within(limits(), listener, handle, shutdown).await;
+}
+
+fn limits() -> Limits {
+    Limits {
+        connections: 64,
+        // Clients that follow the log.
+        stays: 8,
+        head: Duration::from_secs(5),
+        request: Duration::from_secs(8),
+        connection: Duration::from_secs(20),
+        // As long as somebody might read one page of the log.
+        stall: Duration::from_mins(5),
+        drain: Duration::from_secs(1),
+    }
+}
+
+async fn serve_within(limits: Limits, listener: UnixListener, handle: Handle, shutdown: impl Future<Output = ()>) {
+    let path = listener
+        .local_addr()
+        .ok()
+        .and_then(|a| a.as_pathname().map(Path::to_owned));
+    let router = Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/command", post(command))
+        .route("/v1/logs", get(logs))
+        .fallback((
+            StatusCode::NOT_FOUND,
+            "the agent has /v1/status, /v1/command and /v1/logs\n",
+        ))
+        .with_state(App { handle, limits });
+    let shutdown = async {
+        shutdown.await;
+        if let Some(path) = path
+            && let Err(error) = std::fs::remove_file(&path)
+        {
+            debug!(%error, socket = %path.display(), "cannot remove the socket");
+        }
+    };
+    server::serve(limits, listener, router, shutdown).await;
+}
+
+#[derive(Debug, Clone)]
+struct App {
+    handle: Handle,
+    limits: Limits,
+}
+
+async fn status(State(app): State<App>) -> Response {
+    let json = app.handle.snapshot.borrow().status.to_json();
+    ([(header::CONTENT_TYPE, "application/json")], json).into_response()
+}
+
+async fn command(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Result<String, (StatusCode, String)> {
+    let until = headers.get(GIVES_UP).and_then(|at| at.to_str().ok()?.parse().ok());
+    if until.is_some_and(|until: i64| Timestamp::now().as_millisecond() > until) {
+        // Whoever asked was told that it failed.
+        let words = "the command came too late: nobody waits for it any more".to_owned();
+        return Err((StatusCode::REQUEST_TIMEOUT, words));
+    }
+    let command = serde_json::from_slice(&body)
+        .map_err(|e| e.to_string())
+        .and_then(within_bounds);
+    let command = command.map_err(|e| (StatusCode::BAD_REQUEST, format!("not a command: {e}")))?;
+    let (reply, answer) = oneshot::channel();
+    let unavailable = |words: &str| (StatusCode::SERVICE_UNAVAILABLE, words.to_owned());
+    app.handle
+        .commands
+        .try_send(Request { command, reply })
+        .map_err(|e| match e {
+            TrySendError::Full(_) => unavailable("the agent is busy with earlier commands; try again"),
+            TrySendError::Closed(_) => unavailable("the agent is shutting down"),
+        })?;
+    match answer.await {
+        Ok(Ok(words)) => Ok(words),
+        Ok(Err(words)) => Err((StatusCode::CONFLICT, words)),
+        Err(_) => Err(unavailable("the agent is shutting down")),
+    }
+}
+
+fn within_bounds(command: Command) -> Result<Command, String> {
+    let reason = match &command {
+        Command::Pause { seconds, .. } if !(1..=PAUSE_MAX.as_secs()).contains(seconds) => {
+            return Err(format!(
+                "a pause takes from 1 s to {} days",
+                PAUSE_MAX.as_secs() / 86_400
+            ));
+        }
+        Command::Restart { reason } | Command::Pause { reason, .. } => reason,
+        Command::Update { image, automatic } => {
+            parse_image(image).map_err(|invalid| format!("image {}; {}", invalid.found, invalid.remedy))?;
+            if *automatic {
+                return Err("an update that somebody asks for is not automatic".to_owned());
+            }
+            return Ok(command);
+        }
+        Command::Stop | Command::Start | Command::Resume => return Ok(command),
+    };
+    if reason.contains(char::is_control) {
+        return Err("the reason has to be one line of plain text".to_owned());
+    }
+    match reason.chars().count() {
+        n if n > REASON_MAX => Err(format!("the reason has {n} characters, at most {REASON_MAX} are kept")),
+        _ => Ok(command),
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct LogQuery {
+    #[serde(default)]
+    tail: u32,
+    #[serde(default)]
+    follow: bool,
+}
+
+async fn logs(
+    State(app): State<App>,
+    Extension(stay): Extension<Stay>,
+    Query(LogQuery { tail, follow }): Query<LogQuery>,
+) -> Result<Body, (StatusCode, String)> {
+    let place = if follow { stay.claim() } else { None };
+    if follow && place.is_none() {
+        let words = format!("{} clients follow the log already; end one of them", app.limits.stays);
+        return Err((StatusCode::SERVICE_UNAVAILABLE, words));
+    }
+    // Asked first, so that a missing container or a silent Docker is an error and not an empty log.
+    let found = app.handle.docker.inspect().await;
+    let found = found.map_err(|e| (StatusCode::BAD_GATEWAY, e.to_string()))?;
+    if found.container == Container::Missing {
+        return Err((
+            StatusCode::NOT_FOUND,
+            "there is no container yet, so there is no log".to_owned(),
+        ));
+    }
+    let end = (!follow).then(|| Instant::now() + app.limits.request);
+    let log = Box::pin(app.handle.docker.logs(tail.min(TAIL_MAX), follow));
+    let chunks = stream::unfold(Some((log, place)), move |state| async move {
+        let (mut log, place) = state?;
+        let next = match end {
+            Some(end) => timeout_at(end, log.next()).await,
+            None => Ok(log.next().await),
+        };
+        // An error breaks the connection off: a client must not take half a log for a whole one.
+        match next {
+            Ok(None) => None,
+            Ok(Some(Ok(chunk))) => Some((Ok(chunk), Some((log, place)))),
+            Ok(Some(Err(error))) => Some((Err(axum::BoxError::from(error)), None)),
+            Err(_) => Some((Err("docker takes too long to send the log".into()), None)),
+        }
+    });
+    Ok(Body::from_stream(chunks))
+}

@@ -1,0 +1,213 @@
+//! The client half: what a command says to a running agent, and why it could not.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use axum::body::Body;
+use futures_util::{Stream, TryStreamExt};
+use hyper::body::Incoming;
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
+use tokio::net::UnixStream;
+use tokio::time::{sleep, timeout};
+
+use super::GIVES_UP;
+use agent_core::event::Command;
+use agent_core::status::{SCHEMA, Status};
+
+/// Largest answer that is read at once, bytes.
+const ANSWER_MAX: usize = 64 * 1024;
+/// Largest log that is read at once, bytes.
+const LOG_MAX: usize = 32 * 1024 * 1024;
+/// The agent gives a request 8 s; what it says about a slow one must still arrive.
+const PATIENCE: Duration = Duration::from_secs(9);
+
+/// Talks to the agent over its socket, one connection a request.
+#[derive(Debug, Clone)]
+pub struct Client {
+    socket: PathBuf,
+}
+
+/// Why there is no answer. Every message names the remedy and then the socket, whose path may be so long
+/// that the end of the message is cut off.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error("no agent is running (see: systemctl status t0rn-agent): {} missing", .0.display())]
+    Missing(PathBuf),
+    #[error("no agent is running (see: systemctl status t0rn-agent): nobody listens on {}", .0.display())]
+    Dead(PathBuf),
+    #[error("no right to talk to the agent (use sudo, or join the group t0rn-agent): {}", .0.display())]
+    Denied(PathBuf),
+    #[error(
+        "the agent hangs (try: systemctl restart t0rn-agent; the collator runs on): no answer from {} \
+         within {} s", socket.display(), limit.as_secs_f32()
+    )]
+    Hangs { socket: PathBuf, limit: Duration },
+    #[error("the agent broke off (see: journalctl -u t0rn-agent): {}: {reason}", socket.display())]
+    Broken { socket: PathBuf, reason: String },
+    /// The agent's own words.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl ClientError {
+    /// Whether no agent can be talked to, as opposed to one that declines.
+    pub fn is_unreachable(&self) -> bool {
+        !matches!(self, Self::Refused(_))
+    }
+}
+
+impl Client {
+    pub fn new(socket: impl Into<PathBuf>) -> Self {
+        Self { socket: socket.into() }
+    }
+
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// What the agent knows, within `limit`.
+    pub async fn status(&self, limit: Duration) -> Result<Status, ClientError> {
+        let body = self
+            .exchange(Method::GET, "/v1/status", String::new(), limit, ANSWER_MAX)
+            .await?;
+        match serde_json::from_slice::<Status>(&body) {
+            Ok(status) if status.schema == SCHEMA => Ok(status),
+            Ok(status) => Err(self.broken(format!(
+                "its status has schema {}, this command reads {SCHEMA}; use the agent's own version",
+                status.schema
+            ))),
+            Err(error) => Err(self.broken(format!("its status cannot be read: {error}"))),
+        }
+    }
+
+    /// Hands a command to the agent; returns what the agent says it does about it. At most 9 s.
+    pub async fn command(&self, command: &Command) -> Result<String, ClientError> {
+        let command = serde_json::to_string(command).map_err(|e| self.broken(e.to_string()))?;
+        let body = self
+            .exchange(Method::POST, "/v1/command", command, PATIENCE, ANSWER_MAX)
+            .await?;
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+
+    /// The last `lines` lines of the collator's log, as the container wrote them. At most 9 s and 32 MiB.
+    pub async fn log(&self, lines: u32) -> Result<Vec<u8>, ClientError> {
+        let path = format!("/v1/logs?tail={lines}&follow=false");
+        self.exchange(Method::GET, &path, String::new(), PATIENCE, LOG_MAX)
+            .await
+    }
+
+    /// The same log, going on until the container is gone. Its beginning takes at most 9 s.
+    pub async fn follow_log(
+        &self,
+        lines: u32,
+    ) -> Result<impl Stream<Item = Result<Vec<u8>, ClientError>> + use<>, ClientError> {
+        let path = format!("/v1/logs?tail={lines}&follow=true");
+        let answer = timeout(PATIENCE, self.send(Method::GET, &path, String::new()));
+        let answer = answer.await.unwrap_or_else(|_| Err(self.hangs(PATIENCE)))?;
+        let client = self.clone();
+        let chunks = Body::new(answer.into_body()).into_data_stream();
+        Ok(chunks
+            .map_ok(|chunk| chunk.to_vec())
+            .map_err(move |e| client.broken(reason(&e))))
+    }
+
+    /// A whole answer of at most `max` bytes, within `limit`.
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: String,
+        limit: Duration,
+        max: usize,
+    ) -> Result<Vec<u8>, ClientError> {
+        let exchange = async { self.collect(self.send(method, path, body).await?, max).await };
+        timeout(limit, exchange)
+            .await
+            .unwrap_or_else(|_| Err(self.hangs(limit)))
+    }
+
+    async fn collect(&self, answer: Response<Incoming>, max: usize) -> Result<Vec<u8>, ClientError> {
+        let mut chunks = Body::new(answer.into_body()).into_data_stream();
+        let mut all = Vec::new();
+        while let Some(chunk) = chunks.try_next().await.map_err(|e| self.broken(reason(&e)))? {
+            if all.len() + chunk.len() > max {
+                return Err(self.broken(format!("its answer has more than {} KiB", max / 1024)));
+            }
+            all.extend_from_slice(&chunk);
+        }
+        Ok(all)
+    }
+
+    /// An answer's head, if it is one of success; otherwise the agent's words as the error.
+    async fn send(&self, method: Method, path: &str, body: String) -> Result<Response<Incoming>, ClientError> {
+        let patience = i64::try_from(PATIENCE.as_millis()).unwrap_or(i64::MAX);
+        let gives_up = Timestamp::now().as_millisecond().saturating_add(patience);
+        let stream = TokioIo::new(self.connect().await?);
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(stream)
+            .await
+            .map_err(|e| self.broken(reason(&e)))?;
+        // Ends with the answer's body, or when the caller gives up on it.
+        tokio::spawn(connection);
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "t0rn-agent")
+            .header(GIVES_UP, gives_up)
+            .body(Body::from(body))
+            .map_err(|e| self.broken(e.to_string()))?;
+        let answer = sender
+            .send_request(request)
+            .await
+            .map_err(|e| self.broken(reason(&e)))?;
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let words = self.collect(answer, ANSWER_MAX).await?;
+        Err(ClientError::Refused(String::from_utf8_lossy(&words).trim().to_owned()))
+    }
+
+    async fn connect(&self) -> Result<UnixStream, ClientError> {
+        loop {
+            return match UnixStream::connect(&self.socket).await {
+                Ok(stream) => Ok(stream),
+                Err(error) => Err(match error.kind() {
+                    // So many wait that the kernel takes no more; the caller's limit ends this.
+                    io::ErrorKind::WouldBlock => {
+                        sleep(Duration::from_millis(50)).await;
+                        continue;
+                    }
+                    io::ErrorKind::NotFound => ClientError::Missing(self.socket.clone()),
+                    io::ErrorKind::ConnectionRefused => ClientError::Dead(self.socket.clone()),
+                    io::ErrorKind::PermissionDenied => ClientError::Denied(self.socket.clone()),
+                    _ => self.broken(error.to_string()),
+                }),
+            };
+        }
+    }
+
+    fn broken(&self, reason: String) -> ClientError {
+        ClientError::Broken {
+            socket: self.socket.clone(),
+            reason,
+        }
+    }
+
+    fn hangs(&self, limit: Duration) -> ClientError {
+        ClientError::Hangs {
+            socket: self.socket.clone(),
+            limit,
+        }
+    }
+}
+
+/// The innermost cause: the HTTP layers above it only say that something below them failed.
+fn reason(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}

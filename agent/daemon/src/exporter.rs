@@ -1,0 +1,247 @@
+//! Scrapes one chain's Prometheus exporter into a [`Sample`].
+//!
+//! The page is read as it arrives: only the lines that are needed are kept, so that memory is bounded by
+//! the cap on lines and not by what a broken or hostile exporter sends.
+
+mod line;
+mod page;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write as _;
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use futures_util::TryStreamExt as _;
+use hyper::body::Incoming;
+use hyper::{Request, Response, StatusCode, Uri, header};
+
+use agent_config;
+use agent_core::event::{Chain, Sample, ScrapeError};
+use agent_net::http::{self, Plain};
+
+/// Size of the largest page that is read, bytes. A full page of a node has 120 to 270 kB.
+const LARGEST: usize = 1 << 20;
+/// Bytes that are read at once.
+const CHUNK: usize = 16 << 10;
+
+/// One chain's exporter.
+#[derive(Debug)]
+pub struct Exporter {
+    chain: Chain,
+    url: Uri,
+    prefix: String,
+    timeout: Duration,
+    client: Plain,
+}
+
+/// What one scrape told.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Page {
+    pub sample: Sample,
+    /// Id of the chain specification that the node runs: label `chain` of `block_height`.
+    pub chain_id: Option<String>,
+    pub collation: Collation,
+    /// Version of the node's program: label `version` of `build_info`.
+    pub node_version: Option<String>,
+    /// Hash of the chain's first block, 64 hex digits, from the names of its own protocols (`block-announces`).
+    /// `None` when there are none, or they name two.
+    pub genesis: Option<String>,
+    /// `node_roles`: 1 is a full node, 4 an authority.
+    pub node_roles: Option<u64>,
+    /// Size of the page.
+    pub bytes: usize,
+    /// From the request to the end of the page.
+    pub elapsed: Duration,
+}
+
+/// Whether this collator's work reaches validators; totals since the process started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Collation {
+    /// Parachain exporter, `proposer_block_constructed_count`: blocks built here, included or not.
+    pub built: Option<u64>,
+    /// Relay exporter, `collations_generated_total`.
+    pub generated: Option<u64>,
+    /// Relay exporter, `collation_advertisements_made_total`.
+    pub advertised: Option<u64>,
+    /// Relay exporter, `collations_sent_requested_total`.
+    pub requested: Option<u64>,
+    /// Relay exporter, `collations_sent_total`.
+    pub sent: Option<u64>,
+}
+
+/// A scrape that gave no page. Its text names the exporter, what happened and what to look at.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct Failure {
+    pub error: ScrapeError,
+    pub detail: String,
+}
+
+/// The HTTP client could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTP client for {url} cannot be set up: {reason}; this is a fault of the agent, please report it")]
+pub struct Unusable {
+    url: String,
+    reason: String,
+}
+
+impl Exporter {
+    /// An exporter as configured. `timeout` is for one scrape as a whole, from connecting to the last byte.
+    pub fn new(chain: Chain, config: &agent_config::Exporter, timeout: Duration) -> Result<Self, Unusable> {
+        let url = config.metrics.parse().map_err(|e| Unusable {
+            url: config.metrics.clone(),
+            reason: format!("{e}"),
+        })?;
+        Ok(Self {
+            chain,
+            url,
+            prefix: config.prefix.clone(),
+            timeout,
+            client: http::plain(CHUNK),
+        })
+    }
+
+    pub fn chain(&self) -> Chain {
+        self.chain
+    }
+
+    /// Reads the page once. Ends within the timeout.
+    pub async fn scrape(&self) -> Result<Page, Failure> {
+        let started = Instant::now();
+        let page = self.in_time(self.read()).await?;
+        Ok(Page {
+            elapsed: started.elapsed(),
+            ..page
+        })
+    }
+
+    async fn read(&self) -> Result<Page, Failure> {
+        let response = self.get().await?;
+        let length = response.headers().get(header::CONTENT_LENGTH);
+        let length = length.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+        if length.is_some_and(|length| length > LARGEST) {
+            return Err(self.too_large());
+        }
+        let mut chunks = Body::new(response.into_body()).into_data_stream();
+        let mut reader = page::Reader::new(&self.prefix);
+        while let Some(chunk) = chunks.try_next().await.map_err(|e| self.broken(&e))? {
+            reader.feed(&chunk);
+            if reader.bytes() > LARGEST {
+                return Err(self.too_large());
+            }
+        }
+        reader.finish().map_err(|(error, detail)| self.fail(error, &detail))
+    }
+
+    /// The page as text, for a person to read: at most its first `cap` bytes, whole lines, with a comment at
+    /// the end when there was more. Ends within the timeout.
+    pub async fn raw_page(&self, cap: usize) -> Result<String, Failure> {
+        self.in_time(self.read_raw(cap)).await
+    }
+
+    async fn read_raw(&self, cap: usize) -> Result<String, Failure> {
+        let mut chunks = Body::new(self.get().await?.into_body()).into_data_stream();
+        let mut bytes = Vec::new();
+        let mut cut = false;
+        while let Some(chunk) = chunks.try_next().await.map_err(|e| self.broken(&e))? {
+            let room = cap.saturating_sub(bytes.len());
+            bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            cut = chunk.len() > room;
+            if cut {
+                let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
+                bytes.truncate(whole);
+                break;
+            }
+        }
+        let mut text = String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned());
+        if cut {
+            let _ = writeln!(text, "# cut here: the page is larger than {cap} bytes");
+        }
+        Ok(text)
+    }
+
+    async fn get(&self) -> Result<Response<Incoming>, Failure> {
+        let request = Request::get(&self.url)
+            .header(header::ACCEPT, "*/*")
+            .header(header::USER_AGENT, concat!("t0rn-agent/", env!("CARGO_PKG_VERSION")))
+            .body(Body::empty())
+            .map_err(|e| self.unanswered(&e))?;
+        let response = self.client.request(request).await.map_err(|e| self.unanswered(&e))?;
+        let status = response.status();
+        if status != StatusCode::OK {
+            let detail = format!("answered {status}: check chains.{}.metrics", self.chain.name());
+            return Err(self.fail(ScrapeError::HttpStatus, &detail));
+        }
+        if let Some(encoding) = response.headers().get(header::CONTENT_ENCODING) {
+            let detail = format!("answered in the encoding {encoding:?}, which nobody asked for");
+            return Err(self.fail(ScrapeError::Unparsable, &detail));
+        }
+        Ok(response)
+    }
+
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let done = tokio::time::timeout(self.timeout, work).await;
+        done.unwrap_or_else(|_| Err(self.timed_out()))
+    }
+
+    /// No answer at all, or none that is HTTP.
+    fn unanswered(&self, error: &(dyn std::error::Error + 'static)) -> Failure {
+        let mut innermost = error;
+        let mut kind = ScrapeError::Unreachable;
+        while let Some(source) = innermost.source() {
+            innermost = source;
+            let io = source.downcast_ref::<std::io::Error>();
+            if io.is_some_and(|e| e.kind() == ErrorKind::ConnectionRefused) {
+                kind = ScrapeError::Refused;
+            } else if source
+                .downcast_ref::<hyper::Error>()
+                .is_some_and(hyper::Error::is_parse)
+            {
+                // Garbage is still an answer.
+                kind = ScrapeError::Unparsable;
+            }
+        }
+        let detail = match kind {
+            ScrapeError::Refused => "connection refused: nothing listens there".to_owned(),
+            ScrapeError::Unparsable => {
+                format!("the answer is no HTTP ({innermost}): another program has that port")
+            }
+            _ => format!("no connection: {innermost}"),
+        };
+        self.fail(kind, &detail)
+    }
+
+    /// An answer that began well and did not end.
+    fn broken(&self, error: &axum::Error) -> Failure {
+        let mut innermost: &dyn std::error::Error = error;
+        while let Some(source) = innermost.source() {
+            innermost = source;
+        }
+        self.fail(ScrapeError::Unparsable, &format!("the page broke off: {innermost}"))
+    }
+
+    fn timed_out(&self) -> Failure {
+        let limit = agent_config::show_duration(self.timeout);
+        self.fail(
+            ScrapeError::Timeout,
+            &format!("no complete answer within {limit} (health.scrape_timeout)"),
+        )
+    }
+
+    fn too_large(&self) -> Failure {
+        let limit = agent_config::show_size(LARGEST as u64);
+        self.fail(
+            ScrapeError::TooLarge,
+            &format!("the page is larger than {limit}: no exporter of a node has so much to say"),
+        )
+    }
+
+    fn fail(&self, error: ScrapeError, detail: &str) -> Failure {
+        Failure {
+            error,
+            detail: format!("{}: {detail}", self.url),
+        }
+    }
+}

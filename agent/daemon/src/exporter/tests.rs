@@ -1,0 +1,355 @@
+#![expect(clippy::unwrap_used, reason = "a failed test should panic")]
+
+use std::io::Read as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+
+const LONG: Duration = Duration::from_secs(20);
+const SMALL: &str = "substrate_block_height{status=\"best\",chain=\"x\"} 7\n";
+
+fn exporter(address: impl std::fmt::Display, timeout: Duration) -> Exporter {
+    let config = agent_config::Exporter {
+        metrics: format!("http://{address}/metrics"),
+        prefix: "substrate".to_owned(),
+    };
+    Exporter::new(Chain::Parachain, &config, timeout).unwrap()
+}
+
+/// A server on loopback that hands every connection to `answer`, with its number from 0.
+async fn serve<F, Fut>(answer: F) -> std::net::SocketAddr
+where
+    F: Fn(usize, TcpStream) -> Fut + Send + 'static,
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        for number in 0.. {
+            let (stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(answer(number, stream));
+        }
+    });
+    address
+}
+
+/// Reads one request's head.
+async fn request(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") && stream.read_buf(&mut head).await.is_ok_and(|n| n > 0) {}
+    String::from_utf8(head).unwrap()
+}
+
+fn ok(body: &[u8]) -> Vec<u8> {
+    [
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len()).as_bytes(),
+        body,
+    ]
+    .concat()
+}
+
+/// Scrapes a server that sends these bytes to every request and closes.
+async fn scrape(response: Vec<u8>) -> Result<Page, Failure> {
+    let response = Arc::new(response);
+    let address = serve(move |_, mut stream| {
+        let response = response.clone();
+        async move {
+            request(&mut stream).await;
+            let _ = stream.write_all(&response).await;
+        }
+    })
+    .await;
+    exporter(address, LONG).scrape().await
+}
+
+async fn failure(response: Vec<u8>) -> (ScrapeError, String) {
+    let failure = scrape(response).await.unwrap_err();
+    let (_, detail) = failure.detail.split_once("/metrics: ").unwrap();
+    (failure.error, detail.to_owned())
+}
+
+fn page(gz: &[u8]) -> Vec<u8> {
+    let mut text = Vec::new();
+    flate2::read::GzDecoder::new(gz).read_to_end(&mut text).unwrap();
+    text
+}
+
+#[tokio::test]
+async fn a_real_parachain_page_reads_in_full() {
+    let text = page(include_bytes!("pages/t0rn-parachain.prom.gz"));
+    let page = scrape(ok(&text)).await.unwrap();
+    let sample = Sample {
+        best: Some(5455),
+        finalized: Some(0),
+        target: Some(5455),
+        peers: Some(1),
+        major_syncing: Some(false),
+        queued_blocks: Some(0),
+        imported_total: Some(5505),
+        bytes_in: Some(7_094_596),
+        built_total: Some(0),
+        process_start: Some(1_795_387_498),
+    };
+    let read = Page {
+        sample,
+        chain_id: Some("t0rn_testnet".to_owned()),
+        collation: Collation {
+            built: Some(0),
+            ..Collation::default()
+        },
+        node_version: Some("1.25.1-0".to_owned()),
+        genesis: Some("ec62ec7bc3bd808f67a63d9a3c709d1426ec5a33cd172938fde8236a0d28ce32".to_owned()),
+        node_roles: Some(4),
+        bytes: text.len(),
+        elapsed: page.elapsed,
+    };
+    assert_eq!(page, read);
+}
+
+#[tokio::test]
+async fn a_real_relay_chain_page_tells_what_became_of_collations() {
+    let page = scrape(ok(&page(include_bytes!("pages/rococo-relaychain-isolated.prom.gz"))))
+        .await
+        .unwrap();
+    let zero = Some(0);
+    let none_yet = Collation {
+        built: None,
+        generated: zero,
+        advertised: zero,
+        requested: zero,
+        sent: zero,
+    };
+    assert_eq!(page.collation, none_yet);
+    assert_eq!(page.chain_id.as_deref(), Some("rococo_v2_2"));
+    assert_eq!((page.sample.peers, page.sample.imported_total), (zero, None));
+}
+
+#[tokio::test]
+async fn a_closed_port_is_refused() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let failure = exporter(address, LONG).scrape().await.unwrap_err();
+    assert_eq!(failure.error, ScrapeError::Refused);
+    assert_eq!(
+        failure.detail,
+        format!("http://{address}/metrics: connection refused: nothing listens there")
+    );
+}
+
+#[tokio::test]
+async fn a_name_that_does_not_exist_is_unreachable() {
+    let failure = exporter("exporter.invalid", LONG).scrape().await.unwrap_err();
+    assert_eq!(failure.error, ScrapeError::Unreachable);
+}
+
+#[tokio::test]
+async fn silence_after_accepting_times_out() {
+    let address = serve(|_, stream| async move {
+        std::future::pending::<()>().await;
+        drop(stream);
+    })
+    .await;
+    let failure = exporter(address, Duration::from_millis(50)).scrape().await.unwrap_err();
+    assert_eq!(failure.error, ScrapeError::Timeout);
+    assert!(
+        failure
+            .detail
+            .ends_with("no complete answer within 50ms (health.scrape_timeout)"),
+        "{failure}"
+    );
+}
+
+#[tokio::test]
+async fn a_slow_drip_times_out_as_a_whole() {
+    let address = serve(|_, mut stream| async move {
+        request(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+        while stream.write_all(b"#\n").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    let failure = exporter(address, Duration::from_millis(100))
+        .scrape()
+        .await
+        .unwrap_err();
+    assert_eq!(failure.error, ScrapeError::Timeout);
+}
+
+#[tokio::test]
+async fn a_connection_closed_without_a_word_is_unreachable() {
+    assert_eq!(failure(Vec::new()).await.0, ScrapeError::Unreachable);
+}
+
+#[tokio::test]
+async fn another_status_is_told() {
+    let (error, detail) = failure(b"HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n".to_vec()).await;
+    assert_eq!(error, ScrapeError::HttpStatus);
+    assert_eq!(
+        detail,
+        "answered 500 Internal Server Error: check chains.parachain.metrics"
+    );
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let visited = Arc::new(AtomicUsize::new(0));
+    let counter = visited.clone();
+    let target = serve(move |_, _| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        async {}
+    })
+    .await;
+    let redirect = format!("HTTP/1.1 302 Found\r\nlocation: http://{target}/\r\ncontent-length: 0\r\n\r\n");
+    assert_eq!(failure(redirect.into_bytes()).await.0, ScrapeError::HttpStatus);
+    assert_eq!(visited.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_http_is_unparsable() {
+    let (error, detail) = failure(b"SSH-2.0-OpenSSH_9.2p1\r\n".to_vec()).await;
+    assert_eq!(error, ScrapeError::Unparsable);
+    assert!(detail.starts_with("the answer is no HTTP"), "{detail}");
+}
+
+#[tokio::test]
+async fn bodies_that_are_no_page_are_unparsable() {
+    for body in [
+        &b"<html>\n<body>hello</body>\n</html>\n"[..],
+        b"{\"status\": \"ok\"}\n",
+        b"hello world\n",
+        b"\x00\xff\xfe\x1b\n\x80\x81\n",
+        b"no end of line",
+    ] {
+        let (error, _) = failure(ok(body)).await;
+        assert_eq!(error, ScrapeError::Unparsable, "{}", String::from_utf8_lossy(body));
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_page_is_unparsable() {
+    let gz = include_bytes!("pages/t0rn-parachain.prom.gz");
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n",
+        gz.len()
+    );
+    let (error, detail) = failure([head.as_bytes(), gz].concat()).await;
+    assert_eq!(error, ScrapeError::Unparsable);
+    assert_eq!(detail, "answered in the encoding \"gzip\", which nobody asked for");
+    assert_eq!(failure(ok(gz)).await.0, ScrapeError::Unparsable);
+}
+
+#[tokio::test]
+async fn a_truncated_page_is_unparsable() {
+    let text = page(include_bytes!("pages/t0rn-parachain.prom.gz"));
+    // Inside a number, with an honest length; and with less than was promised.
+    let cut = text.windows(5).position(|w| w == b" 5455").unwrap() + 3;
+    assert_eq!(failure(ok(&text[..cut])).await.0, ScrapeError::Unparsable);
+    let mut promised = ok(&text);
+    promised.truncate(promised.len() / 2);
+    let (error, detail) = failure(promised).await;
+    assert_eq!(error, ScrapeError::Unparsable);
+    assert!(detail.starts_with("the page broke off"), "{detail}");
+}
+
+#[tokio::test]
+async fn a_page_without_block_height_says_what_is_missing() {
+    let missing = ScrapeError::MetricMissing;
+    for (body, said) in [
+        ("", "no substrate_block_height on the page: another program's exporter?"),
+        (
+            "go_goroutines 7\n",
+            "no substrate_block_height on the page: another program's exporter?",
+        ),
+        (
+            "moonbeam_block_height{status=\"best\"} 7\n",
+            "no substrate_block_height but moonbeam_block_height: set prefix = \"moonbeam\"",
+        ),
+    ] {
+        assert_eq!(failure(ok(body.as_bytes())).await, (missing, said.to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_100_mb_is_left_at_the_cap() {
+    for announced in [true, false] {
+        let sent = Arc::new(AtomicUsize::new(0));
+        let counter = sent.clone();
+        let address = serve(move |_, mut stream| {
+            let counter = counter.clone();
+            async move {
+                request(&mut stream).await;
+                let length = if announced { "content-length: 104857600\r\n" } else { "" };
+                stream
+                    .write_all(format!("HTTP/1.1 200 OK\r\n{length}\r\n{SMALL}").as_bytes())
+                    .await
+                    .unwrap();
+                let lines = "substrate_x 1\n".repeat(1000);
+                while counter.load(Ordering::SeqCst) < 100 << 20 && stream.write_all(lines.as_bytes()).await.is_ok() {
+                    counter.fetch_add(lines.len(), Ordering::SeqCst);
+                }
+            }
+        })
+        .await;
+        let failure = exporter(address, LONG).scrape().await.unwrap_err();
+        assert_eq!(failure.error, ScrapeError::TooLarge);
+        // What the cap lets through, and what the two sockets hold.
+        assert!(sent.load(Ordering::SeqCst) < 20 << 20);
+    }
+}
+
+#[tokio::test]
+async fn one_connection_serves_every_scrape() {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counter = connections.clone();
+    let address = serve(move |_, mut stream| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        async move {
+            while !request(&mut stream).await.is_empty() {
+                stream.write_all(&ok(SMALL.as_bytes())).await.unwrap();
+            }
+        }
+    })
+    .await;
+    let exporter = exporter(address, LONG);
+    for _ in 0..5 {
+        assert_eq!(exporter.scrape().await.unwrap().sample.best, Some(7));
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_proxy_from_the_environment_is_ignored() {
+    let test = "exporter::tests::a_redirect_is_not_followed";
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", test])
+        .env("http_proxy", "http://127.0.0.1:1")
+        .env("ALL_PROXY", "http://127.0.0.1:1");
+    assert!(command.status().unwrap().success());
+}
+
+#[tokio::test]
+async fn the_raw_page_is_cut_at_whole_lines() {
+    let body = "a 1\nb 2\nc 3\n";
+    let address = serve(move |_, mut stream| async move {
+        request(&mut stream).await;
+        stream.write_all(&ok(body.as_bytes())).await.unwrap();
+    })
+    .await;
+    let exporter = exporter(address, LONG);
+    assert_eq!(exporter.raw_page(12).await.unwrap(), body);
+    assert_eq!(
+        exporter.raw_page(10).await.unwrap(),
+        "a 1\nb 2\n# cut here: the page is larger than 10 bytes\n"
+    );
+    assert_eq!(
+        exporter.raw_page(0).await.unwrap(),
+        "# cut here: the page is larger than 0 bytes\n"
+    );
+}

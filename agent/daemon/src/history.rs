@@ -1,0 +1,89 @@
+//! The history at work: fed by the loop, read by the page, and filled at the start from the flight recorder.
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+
+use crate::recorder;
+use crate::trace_lines::{Lines, Next};
+use agent_core::event::{Event, Time};
+use agent_core::history::{History, SLOT_MS, SLOTS, View};
+use agent_core::machine::Action;
+use agent_core::trace::{Record, parse_line};
+
+/// One history for all who write to it and read it.
+#[derive(Debug, Clone, Default)]
+pub struct Keeper(Arc<Mutex<History>>);
+
+impl Keeper {
+    /// Notes what the core learns now.
+    pub fn event(&self, event: &Event) {
+        if !matches!(event, Event::Tick) {
+            self.lock().event(now(), event);
+        }
+    }
+
+    /// Notes what the agent does now.
+    pub fn action(&self, action: &Action) {
+        self.lock()
+            .action(now(), action.kind(), action.cause().name(), action.helped());
+    }
+
+    /// The 24 h up to now.
+    pub fn view(&self) -> View {
+        self.lock().view(now())
+    }
+
+    /// Adds what the flight recorder wrote into `dir` in the 24 h before `until`, Unix milliseconds. What cannot be
+    /// read stays a gap. This blocks, for as long as it takes to read a day: about a second.
+    pub fn read_back(&self, dir: &Path, until: i64) {
+        let earlier = earlier(dir, until);
+        self.lock().absorb(&earlier);
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, History> {
+        // Whoever panicked left a history that is whole, but for one line.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn now() -> i64 {
+    Timestamp::now().as_millisecond()
+}
+
+/// The day before `until`, one line after the other.
+fn earlier(dir: &Path, until: i64) -> History {
+    let mut history = History::default();
+    let since = until - i64::from(SLOTS) * SLOT_MS;
+    let mut lines = Lines::of(recorder::files_since(dir, since));
+    // What the wall clock showed at which time of the agent's.
+    let mut anchor: Option<(i64, Time)> = None;
+    loop {
+        let line = match lines.next_line() {
+            Next::End => return history,
+            Next::Unreadable(_) => continue,
+            Next::Line(line) => line,
+        };
+        let Ok((time, record)) = parse_line(line) else { continue };
+        if let Record::Clock { unix_ms } = record {
+            anchor = Some((unix_ms, time));
+            continue;
+        }
+        let Some((unix_ms, then)) = anchor else { continue };
+        let passed = time.0.cast_signed().saturating_sub(then.0.cast_signed());
+        let at = unix_ms.saturating_add(passed);
+        // From `until` on the loop itself told it.
+        if !(since..until).contains(&at) {
+            continue;
+        }
+        match record {
+            Record::Event(event) => history.event(at, &event),
+            Record::Action { action, cause, helped } => history.action(at, &action, &cause, helped),
+            Record::Clock { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Facts about the host: disk of the chain's data, memory and the want of it, load, clock, and whether its own network works.
+//!
+//! Each is looked at alone and is `None` when it cannot be told: a missing file is no sign of health, and
+//! none of trouble.
+
+mod clock;
+mod network;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sysinfo::{MemoryRefreshKind, System};
+use tokio::task::JoinHandle;
+
+use agent_config::Config;
+use agent_core::event::HostFacts;
+use clock::Clock;
+use network::Network;
+
+/// How long one look at the disk may take: a volume that was torn off can hold the call for ever.
+const DISK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What is looked at.
+#[derive(Debug)]
+pub struct Host {
+    data: PathBuf,
+    network: Network,
+    clock: Clock,
+    /// Where the kernel tells how long tasks wait for memory.
+    pressure: PathBuf,
+    disk_timeout: Duration,
+    /// A look at the disk that has not come back.
+    disk: Option<JoinHandle<Option<(u64, u64)>>>,
+}
+
+impl Host {
+    pub fn new(config: &Config) -> Self {
+        Self::with(config.data.path.clone(), Network::default())
+    }
+
+    fn with(data: PathBuf, network: Network) -> Self {
+        Self {
+            data,
+            network,
+            clock: Clock::default(),
+            pressure: PathBuf::from("/proc/pressure/memory"),
+            disk_timeout: DISK_TIMEOUT,
+            disk: None,
+        }
+    }
+
+    /// What the kernel calls this host.
+    pub fn name() -> String {
+        rustix::system::uname().nodename().to_string_lossy().into_owned()
+    }
+
+    /// All of the host's memory, bytes.
+    pub fn total_memory() -> Option<u64> {
+        memory().map(|(_, total)| total)
+    }
+
+    /// Looks at everything once. Takes as long as the slowest answer, and two seconds at most.
+    pub async fn look(&mut self) -> HostFacts {
+        let memory_available_bytes = memory().map(|(available, _)| available);
+        let load1 = System::load_average()
+            .ok()
+            .map(|load| load.one)
+            .filter(|load| load.is_finite());
+        let disk = async {
+            let data = &self.data;
+            // Never more than one at a time: each that hangs holds a thread.
+            let look = self.disk.get_or_insert_with(|| {
+                let data = data.clone();
+                tokio::task::spawn_blocking(move || disk(&data))
+            });
+            let done = tokio::time::timeout(self.disk_timeout, look).await.ok()?;
+            self.disk = None;
+            done.ok().flatten()
+        };
+        let (disk, network_ok, clock_offset_ms) = tokio::join!(disk, self.network.works(), self.clock.offset_ms());
+        HostFacts {
+            disk_free_bytes: disk.map(|(free, _)| free),
+            disk_total_bytes: disk.map(|(_, total)| total),
+            memory_available_bytes,
+            memory_full_percent: pressure(&self.pressure),
+            load1,
+            network_ok,
+            clock_offset_ms,
+        }
+    }
+}
+
+/// Available and total memory, bytes.
+fn memory() -> Option<(u64, u64)> {
+    // A new one each time: an old one keeps its numbers when the kernel's can no longer be read.
+    let mut system = System::new().ok()?;
+    system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+    (system.total_memory() > 0).then(|| (system.available_memory(), system.total_memory()))
+}
+
+/// Share of the last minute in which all tasks at once waited for memory, percent, as the kernel's pressure stall information tells
+/// it; `None` where it keeps none.
+fn pressure(file: &Path) -> Option<f64> {
+    let told = fs::read_to_string(file).ok()?;
+    let full = told.lines().find_map(|line| line.strip_prefix("full "))?;
+    let average = full.split(' ').find_map(|field| field.strip_prefix("avg60="))?;
+    average.parse().ok().filter(|percent| (0.0..=100.0).contains(percent))
+}
+
+/// Free and total bytes of the file system that holds `path`, or will: that of its nearest ancestor which
+/// exists. Free is what an unprivileged user may fill.
+pub fn disk(path: &Path) -> Option<(u64, u64)> {
+    for path in path.ancestors() {
+        match rustix::fs::statvfs(path) {
+            Ok(fs) => {
+                // As many as an unprivileged user may fill: the collator is one.
+                let free = fs.f_bavail.saturating_mul(fs.f_frsize);
+                let total = fs.f_blocks.saturating_mul(fs.f_frsize);
+                return (total > 0).then_some((free, total));
+            }
+            Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => {}
+            Err(_) => return None,
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed test should panic")]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_look_tells_disk_memory_and_load() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut host = Host::with(dir.path().to_owned(), Network::unknown(dir.path()));
+        host.clock = Clock::told_by(dir.path().join("none"));
+        let facts = host.look().await;
+        assert!(facts.disk_free_bytes.unwrap() <= facts.disk_total_bytes.unwrap());
+        assert!(facts.memory_available_bytes.unwrap() > 1 << 20);
+        assert!(facts.load1.unwrap() >= 0.0);
+        assert_eq!((facts.network_ok, facts.clock_offset_ms), (None, None));
+    }
+
+    #[test]
+    fn a_directory_that_is_yet_to_be_made_has_the_disk_of_its_parent() {
+        let dir = tempfile::tempdir().unwrap();
+        let total = |path: &Path| disk(path).map(|(_, total)| total);
+        assert_eq!(total(&dir.path().join("a/b/c")), total(dir.path()));
+        assert!(total(dir.path()).is_some());
+    }
+
+    #[test]
+    fn want_of_memory_is_the_full_line_s_minute_and_unknown_where_none_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("memory");
+        assert_eq!(pressure(&file), None);
+        let some = "some avg10=90.00 avg60=80.00 avg300=70.00 total=123\n";
+        for (told, known) in [
+            (
+                format!("{some}full avg10=9.00 avg60=8.25 avg300=7.00 total=12\n"),
+                Some(8.25),
+            ),
+            (some.to_owned(), None),
+            (format!("{some}full avg10=9.00 avg60=nan avg300=7.00 total=12\n"), None),
+            (String::new(), None),
+        ] {
+            fs::write(&file, &told).unwrap();
+            assert_eq!(pressure(&file), known, "{told}");
+        }
+    }
+
+    #[test]
+    fn a_file_system_without_blocks_is_unknown() {
+        assert_eq!(disk(Path::new("/proc/self")), None);
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_is_unknown_and_asked_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut host = Host::with(dir.path().to_owned(), Network::unknown(dir.path()));
+        host.disk_timeout = Duration::from_millis(10);
+        host.disk = Some(tokio::spawn(std::future::pending()));
+        let hanging = host.disk.as_ref().unwrap().id();
+        for _ in 0..2 {
+            assert_eq!(host.look().await.disk_free_bytes, None);
+            assert_eq!(host.disk.as_ref().unwrap().id(), hanging);
+        }
+    }
+}

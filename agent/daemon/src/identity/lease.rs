@@ -1,0 +1,146 @@
+//! The lease: a file on the volume that says who took it, and when.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use agent_chaindata::files::replace_file;
+
+/// Its name on the volume.
+const FILE: &str = "lease.json";
+/// Size of the largest that is read, bytes.
+const LARGEST: u64 = 4096;
+/// Between two renewals where nothing but the lease keeps others away.
+pub const RENEW: Duration = Duration::from_secs(20);
+/// Without a renewal for so long, its holder does not rely on it any more.
+pub const UNSURE: Duration = Duration::from_secs(45);
+/// A lease that was not renewed for so long is nobody's, milliseconds.
+const STALE: i64 = 60_000;
+
+/// What keeps others from the volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// It is attached to one instance only: an old lease says nothing.
+    Exclusive,
+    /// Nothing but the lease.
+    Shared,
+}
+
+/// Who holds the volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    pub boot_id: String,
+    /// The instance, or the host where that is none.
+    pub holder: String,
+    pub pid: u32,
+    pub at: Timestamp,
+}
+
+impl Lease {
+    /// One of this boot, this agent and this moment.
+    pub fn of(holder: &str) -> io::Result<Self> {
+        let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+        Ok(Self {
+            boot_id: boot_id.trim().to_owned(),
+            holder: holder.to_owned(),
+            pid: std::process::id(),
+            at: Timestamp::now(),
+        })
+    }
+
+    /// Whether it was taken by the same instance in the same boot.
+    pub fn is_same_holder(&self, other: &Self) -> bool {
+        self.boot_id == other.boot_id && self.holder == other.holder
+    }
+
+    /// Whether its holder may be alive. A lease from the future is one of a clock that is wrong: it may be.
+    pub fn is_fresh(&self) -> bool {
+        let age = Timestamp::now()
+            .as_millisecond()
+            .saturating_sub(self.at.as_millisecond());
+        age < STALE
+    }
+
+    /// Writes it: as a whole or not at all where there is room and right to, else over the file that is there.
+    pub fn write(&self, mount: &Path) -> io::Result<()> {
+        let (text, file) = (serde_json::to_vec(self)?, path(mount));
+        match replace_file(&file, &text) {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::PermissionDenied | io::ErrorKind::StorageFull
+                ) =>
+            {
+                let mut out = File::options().write(true).open(&file)?;
+                out.write_all(&text)?;
+                // Only then: what is cut off first gives its room to others.
+                out.set_len(text.len() as u64)?;
+                out.sync_all()
+            }
+            done => done,
+        }
+    }
+}
+
+/// Where it lies.
+pub fn path(mount: &Path) -> PathBuf {
+    mount.join(FILE)
+}
+
+/// The lease in `mount`; `None` where there is none that can be read.
+pub fn read(mount: &Path) -> Option<Lease> {
+    let file = path(mount);
+    let small = fs::symlink_metadata(&file)
+        .ok()
+        .filter(|m| m.is_file() && m.len() <= LARGEST);
+    serde_json::from_slice(&fs::read(file).ok().filter(|_| small.is_some())?).ok()
+}
+
+/// Takes it away.
+pub fn remove(mount: &Path) -> io::Result<()> {
+    match fs::remove_file(path(mount)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn a_lease_is_read_as_it_was_written_and_garbage_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(read(dir.path()), None);
+        let lease = Lease::of("i-1").unwrap();
+        lease.write(dir.path()).unwrap();
+        assert_eq!(read(dir.path()), Some(lease));
+        fs::write(path(dir.path()), "{").unwrap();
+        assert_eq!(read(dir.path()), None);
+        remove(dir.path()).unwrap();
+        remove(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn only_the_same_instance_in_the_same_boot_is_the_same_holder_and_a_minute_makes_stale() {
+        let mine = Lease::of("i-1").unwrap();
+        assert!(mine.is_same_holder(&Lease::of("i-1").unwrap()));
+        assert!(!mine.is_same_holder(&Lease::of("i-2").unwrap()));
+        let other_boot = Lease {
+            boot_id: "x".into(),
+            ..mine.clone()
+        };
+        assert!(!mine.is_same_holder(&other_boot));
+        let ago = |seconds: i64| Lease {
+            at: Timestamp::from_second(mine.at.as_second() - seconds).unwrap(),
+            ..mine.clone()
+        };
+        assert!(ago(50).is_fresh() && ago(-500).is_fresh());
+        assert!(!ago(61).is_fresh());
+    }
+}

@@ -1,0 +1,17 @@
+//! The daemon: what the adapters learn becomes an [`agent_core::event::Event`], one place executes what the core decides.
+
+pub mod api;
+#[cfg(any(test, feature = "testing"))]
+pub mod engine_stub;
+pub mod exporter;
+pub mod history;
+pub mod host;
+pub mod identity;
+pub mod notify;
+pub mod recorder;
+mod server;
+pub mod state;
+pub mod supervisor;
+mod systemd;
+pub mod trace_lines;
+pub mod web;

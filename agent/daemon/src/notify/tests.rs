@@ -1,0 +1,57 @@
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod courier;
+mod fake;
+mod webhook;
+
+use agent_config::{Notify, NotifyFormat};
+use agent_core::machine::{Cause, Health};
+use agent_core::notification::{Kind, Message};
+
+/// A stall that the agent answers.
+fn stalled() -> Message {
+    Message {
+        at: "2026-11-22T22:50:00Z".parse().unwrap(),
+        kind: Kind::Action,
+        host: "ip-10-10-1-7".to_owned(),
+        container: "t0rn-collator".to_owned(),
+        cause: Some(Cause::Stalled),
+        severity: Some(Health::Critical),
+        health: Health::Critical,
+        text: "behind its target without progress although it has peers".to_owned(),
+        action: Some("restart"),
+        incident: Some("20261122T225000Z-stalled".to_owned()),
+        helped: None,
+    }
+}
+
+/// Something wrong that nothing is done about, told in so many words.
+fn problem(cause: Cause, text: &str) -> Message {
+    Message {
+        kind: Kind::Problem,
+        cause: Some(cause),
+        severity: Some(Health::Degraded),
+        health: Health::Degraded,
+        text: text.to_owned(),
+        action: None,
+        incident: None,
+        ..stalled()
+    }
+}
+
+fn over(cause: Cause) -> Message {
+    Message {
+        kind: Kind::Over,
+        severity: None,
+        health: Health::Ok,
+        ..problem(cause, "")
+    }
+}
+
+fn config(url: &str, format: NotifyFormat) -> Notify {
+    Notify {
+        webhook: Some(url.to_owned()),
+        format,
+        no_collation_after: None,
+    }
+}

@@ -1,0 +1,168 @@
+//! The recorder's files: their names, and what is done to them on disk.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use crate::trace_lines::{Lines, Next};
+use agent_chaindata::files::sync_dir;
+use agent_core::trace::{Record, parse_line};
+
+/// How the name of a half-made file ends.
+const HALF: &str = ".jsonl.gz.tmp";
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct FlightFile {
+    /// Files are numbered in the order of their beginning.
+    pub(super) number: u64,
+    pub(super) packed: bool,
+    pub(super) path: PathBuf,
+    pub(super) bytes: u64,
+}
+
+/// The recorder's files in `dir`, oldest first; whatever else lies there is not ours.
+pub(super) fn list(dir: &Path) -> io::Result<Vec<FlightFile>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let Some(rest) = name.to_str().and_then(|name| name.strip_prefix("flight-")) else {
+            continue;
+        };
+        let Some((number, ending)) = rest.split_once('.') else {
+            continue;
+        };
+        let packed = match ending {
+            "jsonl" => false,
+            "jsonl.gz" => true,
+            _ => continue,
+        };
+        let Ok(number) = number.parse() else { continue };
+        files.push(FlightFile {
+            number,
+            packed,
+            path: entry.path(),
+            bytes: entry.metadata()?.len(),
+        });
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The files in `dir` that hold lines from `since` (Unix milliseconds) on, oldest first. Each begins with the wall
+/// clock; one that does not is taken, too. Empty when the folder cannot be listed.
+pub fn files_since(dir: &Path, since: i64) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for file in list(dir).unwrap_or_default().into_iter().rev() {
+        let began = match Lines::of([file.path.clone()]).next_line() {
+            Next::Line(line) => match parse_line(line) {
+                Ok((_, Record::Clock { unix_ms })) => Some(unix_ms),
+                _ => None,
+            },
+            _ => None,
+        };
+        found.push(file.path);
+        if began.is_some_and(|began| began <= since) {
+            break;
+        }
+    }
+    found.reverse();
+    found
+}
+
+pub(super) fn path(dir: &Path, number: u64) -> PathBuf {
+    dir.join(format!("flight-{number:08}.jsonl"))
+}
+
+/// Opens a file to append to, and cuts off a last line that a power cut or a full disk left unfinished.
+/// Returns the file and its size in bytes.
+pub(super) fn open(path: &Path) -> io::Result<(File, u64)> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .mode(0o640)
+        .open(path)?;
+    let mut end = file.metadata()?.len();
+    let size = end;
+    let mut block = [0; 4096];
+    while end > 0 {
+        let start = end.saturating_sub(block.len() as u64);
+        #[expect(clippy::cast_possible_truncation, reason = "at most one block")]
+        let block = &mut block[..(end - start) as usize];
+        file.seek(SeekFrom::Start(start))?;
+        file.read_exact(block)?;
+        if let Some(newline) = block.iter().rposition(|b| *b == b'\n') {
+            end = start + newline as u64 + 1;
+            break;
+        }
+        end = start;
+    }
+    if end < size {
+        file.set_len(end)?;
+    }
+    sync_dir(path.parent().unwrap_or(path))?;
+    Ok((file, end))
+}
+
+/// Packs what an earlier run or a full disk left unpacked, removes half-made files, and the oldest files
+/// until no more than `keep` bytes lie there beside file `current`.
+pub(super) fn tidy(dir: &Path, current: u64, keep: u64) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name
+            .to_str()
+            .is_some_and(|name| name.starts_with("flight-") && name.ends_with(HALF))
+        {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    let mut failed = None;
+    for file in list(dir)?
+        .into_iter()
+        .filter(|file| !file.packed && file.number != current)
+    {
+        // A full disk keeps it from being packed, and must not keep the oldest from being removed.
+        failed = pack(&file.path).err().or(failed);
+    }
+    let mut kept = 0;
+    for file in list(dir)?.into_iter().rev().filter(|file| file.number != current) {
+        kept += file.bytes;
+        if kept > keep {
+            fs::remove_file(&file.path)?;
+        }
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+/// Replaces `x.jsonl` by `x.jsonl.gz`; at no moment is neither there.
+fn pack(plain: &Path) -> io::Result<()> {
+    let packed = plain.with_extension("jsonl.gz");
+    let half = plain.with_extension(&HALF[1..]);
+    if !packed.exists() {
+        let written = (|| {
+            let target = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o640)
+                .open(&half)?;
+            let mut encoder = GzEncoder::new(target, Compression::default());
+            io::copy(&mut File::open(plain)?, &mut encoder)?;
+            encoder.finish()?.sync_all()?;
+            fs::rename(&half, &packed)
+        })();
+        if written.is_err() {
+            // The error that matters is the first one.
+            let _ = fs::remove_file(&half);
+            return written;
+        }
+        sync_dir(plain.parent().unwrap_or(plain))?;
+    }
+    fs::remove_file(plain)
+}

@@ -1,0 +1,271 @@
+//! Incidents: what was known before an action, kept in one folder each, fit to be shown to others.
+
+mod report;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use jiff::Timestamp;
+pub use report::show;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::redact;
+use agent_chaindata::files::{make_dir, replace_file, sync_dir, write_file};
+
+/// What is known about an incident at a glance; `incident.json` of its folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incident {
+    /// Sorts by time: `20261122T225000Z-stalled`.
+    pub id: String,
+    /// Wall clock, RFC 3339.
+    pub at: String,
+    pub cause: String,
+    pub action: String,
+    /// What spoke for it, one fact each.
+    pub evidence: Vec<String>,
+    /// Whether the action helped; `None` while that is open.
+    pub helped: Option<bool>,
+    /// Of the agent.
+    pub version: String,
+}
+
+/// Everything to be kept of one incident. Absent parts leave no file.
+#[derive(Debug, Clone, Default)]
+pub struct Capsule {
+    /// Wall clock, Unix milliseconds.
+    pub unix_ms: i64,
+    pub cause: String,
+    pub action: String,
+    pub evidence: Vec<String>,
+    /// The last lines of the flight recorder; see [`super::tail()`].
+    pub flight: Vec<u8>,
+    /// The container's last log lines, oldest first.
+    pub log: Vec<String>,
+    /// What Docker tells about the container, as JSON.
+    pub inspect: Option<String>,
+    /// The exporters' pages as they were scraped last.
+    pub parachain: Option<Vec<u8>>,
+    pub relaychain: Option<Vec<u8>>,
+    pub host: Option<Value>,
+    /// Texts that must not be written (the webhook, the registry's password), besides what looks secret.
+    pub secrets: Vec<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum IncidentError {
+    #[error("no incident {0:?}; `t0rn-agent incidents list` shows what there is")]
+    NotFound(String),
+    #[error("failed to {0} incident {1:?}: {2}")]
+    Io(&'static str, String, io::Error),
+}
+
+/// The most incidents kept.
+pub const COUNT_MAX: usize = 50;
+/// The most bytes kept of all incidents together.
+pub const TOTAL_MAX: u64 = 64 << 20;
+/// The most bytes of one file of an incident.
+const FILE_MAX: usize = 2 << 20;
+const LOG_LINES: usize = 500;
+/// One log line, bytes.
+const LOG_LINE_MAX: usize = 4096;
+/// Unfinished folders; no id begins like this.
+const HALF: &str = ".half-";
+
+/// Writes a capsule into a folder of its own under `dir` (made when absent), at once or not at all, and
+/// removes old ones where [`COUNT_MAX`] or [`TOTAL_MAX`] would be passed. Returns the incident's id.
+///
+/// This blocks on the disk. An action must not depend on it: where it fails, the action goes on.
+pub fn write(dir: &Path, capsule: &Capsule) -> Result<String, IncidentError> {
+    write_bounded(dir, capsule, COUNT_MAX, TOTAL_MAX)
+}
+
+/// Notes whether the action helped.
+pub fn set_helped(dir: &Path, id: &str, helped: bool) -> Result<(), IncidentError> {
+    let mut incident = load(dir, id)?;
+    incident.helped = Some(helped);
+    replace_file(&dir.join(id).join("incident.json"), &pretty(&incident))
+        .map_err(|e| IncidentError::Io("update", id.to_owned(), e))
+}
+
+/// All incidents, newest first; one that cannot be read is left out.
+pub fn list(dir: &Path) -> Vec<Incident> {
+    let mut ids = ids(dir).unwrap_or_default();
+    ids.reverse();
+    ids.iter().filter_map(|id| load(dir, id).ok()).collect()
+}
+
+fn load(dir: &Path, id: &str) -> Result<Incident, IncidentError> {
+    // An id comes from the command line, and no path may come with it.
+    if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+        return Err(IncidentError::NotFound(id.to_owned()));
+    }
+    let failed = |e: io::Error| match e.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => IncidentError::NotFound(id.to_owned()),
+        _ => IncidentError::Io("read", id.to_owned(), e),
+    };
+    let text = fs::read(dir.join(id).join("incident.json")).map_err(failed)?;
+    serde_json::from_slice(&text).map_err(|e| failed(e.into()))
+}
+
+fn write_bounded(dir: &Path, capsule: &Capsule, count: usize, total: u64) -> Result<String, IncidentError> {
+    let at = Timestamp::from_millisecond(capsule.unix_ms).unwrap_or_default();
+    let cause: String = capsule
+        .cause
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || *c == '_')
+        .take(40)
+        .collect();
+    let first = format!("{}-{cause}", at.strftime("%Y%m%dT%H%M%SZ"));
+    (|| {
+        make_dir(dir)?;
+        let mut id = first.clone();
+        for n in 2..1000 {
+            if !dir.join(&id).exists() {
+                break;
+            }
+            id = format!("{first}-{n}");
+        }
+        let incident = Incident {
+            id: id.clone(),
+            at: at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            cause: capsule.cause.clone(),
+            action: capsule.action.clone(),
+            evidence: capsule
+                .evidence
+                .iter()
+                .map(|fact| redact::text(fact, &capsule.secrets))
+                .collect(),
+            helped: None,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let files = files(&incident, capsule);
+        let size = files.iter().map(|(_, text)| text.len() as u64).sum::<u64>();
+        make_room(dir, count.saturating_sub(1), total.saturating_sub(size))?;
+        let half = dir.join(format!("{HALF}{id}"));
+        make_dir(&half)?;
+        for (name, text) in files {
+            write_file(&half.join(name), &text)?;
+        }
+        sync_dir(&half)?;
+        fs::rename(&half, dir.join(&id))?;
+        sync_dir(dir)?;
+        Ok(id)
+    })()
+    .map_err(|e| IncidentError::Io("write", first.clone(), e))
+}
+
+/// Names and contents of an incident's files, each redacted and no longer than it may be.
+fn files(incident: &Incident, capsule: &Capsule) -> Vec<(&'static str, Vec<u8>)> {
+    let known = &capsule.secrets;
+    let clean = |bytes: &[u8]| redact::text(&String::from_utf8_lossy(bytes), known).into_bytes();
+    let document = |mut value: Value| {
+        redact::json(&mut value, known);
+        format!("{value:#}\n").into_bytes()
+    };
+    let mut log = String::new();
+    for line in &capsule.log[capsule.log.len().saturating_sub(LOG_LINES)..] {
+        log.push_str(&line[..line.floor_char_boundary(LOG_LINE_MAX)]);
+        log.push('\n');
+    }
+    let flight = redact::json_lines(&String::from_utf8_lossy(newest(&capsule.flight)), known);
+    let page = |page: &Option<Vec<u8>>| page.as_ref().map(|page| clean(oldest(page)));
+    let inspect = capsule.inspect.as_ref().map(|text| match serde_json::from_str(text) {
+        Ok(value) => document(value),
+        Err(_) => clean(oldest(text.as_bytes())),
+    });
+    let mut files = vec![
+        ("incident.json", pretty(incident)),
+        ("container.log", clean(log.as_bytes())),
+        ("flight.jsonl", flight.into_bytes()),
+        ("inspect.json", inspect.unwrap_or_default()),
+        ("parachain.prom", page(&capsule.parachain).unwrap_or_default()),
+        ("relaychain.prom", page(&capsule.relaychain).unwrap_or_default()),
+        ("host.json", capsule.host.clone().map(document).unwrap_or_default()),
+    ];
+    // What is put in the place of a secret may be longer than it.
+    for (_, text) in &mut files {
+        text.truncate(oldest(text).len());
+    }
+    files.retain(|(_, text)| !text.is_empty());
+    files
+}
+
+/// The end of a text that is too long, from a line's beginning on.
+fn newest(text: &[u8]) -> &[u8] {
+    let tail = &text[text.len().saturating_sub(FILE_MAX)..];
+    if tail.len() == text.len() {
+        return text;
+    }
+    let begin = tail
+        .iter()
+        .position(|b| *b == b'\n')
+        .map_or(tail.len(), |newline| newline + 1);
+    &tail[begin..]
+}
+
+/// The beginning of a text that is too long, up to a line's end: half a secret looks like none.
+fn oldest(text: &[u8]) -> &[u8] {
+    let head = &text[..text.len().min(FILE_MAX)];
+    if head.len() == text.len() {
+        return text;
+    }
+    &head[..head.iter().rposition(|b| *b == b'\n').map_or(0, |newline| newline + 1)]
+}
+
+/// Removes half-written incidents, and as many others that `count` of `bytes` remain at most: the oldest of the
+/// cause with the most, so that a crash loop does not wash away what happened once.
+fn make_room(dir: &Path, count: usize, bytes: u64) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with(HALF)) {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    let mut causes: BTreeMap<String, VecDeque<(String, u64)>> = BTreeMap::new();
+    for id in ids(dir)? {
+        let mut size = 0;
+        for entry in fs::read_dir(dir.join(&id))? {
+            size += entry?.metadata()?.len();
+        }
+        let cause = id.split('-').nth(1).unwrap_or_default().to_owned();
+        causes.entry(cause).or_default().push_back((id, size));
+    }
+    let kept = |causes: &BTreeMap<_, VecDeque<(_, u64)>>| {
+        let all = causes.values().flatten().map(|(_, size)| size);
+        (all.clone().count(), all.sum::<u64>())
+    };
+    while let (number, size) = kept(&causes)
+        && (number > count || size > bytes)
+        && let Some(most) = causes.values_mut().max_by_key(|ids| ids.len())
+        && let Some((oldest, _)) = most.pop_front()
+    {
+        fs::remove_dir_all(dir.join(oldest))?;
+    }
+    Ok(())
+}
+
+/// Oldest first.
+fn ids(dir: &Path) -> io::Result<Vec<String>> {
+    let mut ids = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if let Ok(name) = entry.file_name().into_string()
+            && name.starts_with(|c: char| c.is_ascii_digit())
+            && entry.file_type()?.is_dir()
+        {
+            ids.push(name);
+        }
+    }
+    ids.sort();
+    Ok(ids)
+}
+
+fn pretty(incident: &Incident) -> Vec<u8> {
+    // A struct of texts always serialises.
+    serde_json::to_vec_pretty(incident).unwrap_or_default()
+}

@@ -1,0 +1,377 @@
+//! What must not leave the machine is taken out of what people paste into bug reports.
+//!
+//! It errs on the side of taking out too much: a seed looks like a block hash.
+
+use serde_json::Value;
+
+const GONE: &str = "[redacted]";
+
+/// Names (of flags, variables, fields) whose value is secret; compared in lower case, `-` as `_`.
+const SECRET: [&str; 16] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "mnemonic",
+    "phrase",
+    "suri",
+    "seed",
+    "authorization",
+    "webhook",
+    "api_key",
+    "apikey",
+    "access_key",
+    "private_key",
+    "node_key",
+];
+/// Names whose value has spaces in it.
+const SPACED: [&str; 5] = ["phrase", "mnemonic", "authorization", "suri", "seed"];
+
+/// Shorter values are no secrets worth hiding wherever they stand: `true`, `info`, a port.
+const KNOWN_MIN: usize = 8;
+
+/// Values that are secret by the names they are given in a command line and in variables, to be taken out
+/// wherever else they stand: the node may log them.
+pub fn named<'a>(command: &'a [String], variables: impl IntoIterator<Item = (&'a String, &'a String)>) -> Vec<String> {
+    let variables = variables
+        .into_iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    let next = command.windows(2).map(|pair| (pair[0].as_str(), pair[1].as_str()));
+    let inline = command.iter().filter_map(|word| word.split_once('='));
+    let flags = next
+        .chain(inline)
+        .filter(|(name, _)| name.starts_with("--") && !name.contains('='));
+    let secret = |(name, value): &(&str, &str)| is_secret(name) && value.len() >= KNOWN_MIN;
+    let mut values: Vec<_> = variables
+        .chain(flags)
+        .filter(secret)
+        .map(|(_, v)| v.to_owned())
+        .collect();
+    // One may be part of another.
+    values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+    values
+}
+
+/// A text with its secrets taken out line by line; `known` are secrets that the caller knows by heart.
+pub fn text(text: &str, known: &[String]) -> String {
+    let mut text = text.to_owned();
+    for secret in known.iter().filter(|secret| secret.len() >= 4) {
+        text = text.replace(secret, GONE);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut in_key = false;
+    for line in text.split_inclusive('\n') {
+        // A key in armour goes as a whole.
+        let begins = line.contains("-----BEGIN") && line.contains("PRIVATE KEY");
+        if begins && !in_key {
+            out.push_str(GONE);
+            out.push('\n');
+        }
+        in_key = (in_key || begins) && !line.contains("-----END");
+        if !in_key && !begins && !line.contains("-----END") {
+            let line = seeds(&urls(line));
+            // Most lines name nothing of the kind, and an exporter's page is large.
+            out.push_str(&if mentions_secret(&line) {
+                assignments(&line)
+            } else {
+                line
+            });
+        }
+    }
+    out
+}
+
+/// Lines of JSON with their secrets taken out; each stays JSON, and as it was where it holds none.
+pub(super) fn json_lines(lines: &str, known: &[String]) -> String {
+    let mut out = String::with_capacity(lines.len());
+    for line in lines.split_inclusive('\n') {
+        match serde_json::from_str::<Value>(line) {
+            Ok(value) => {
+                let mut clean = value.clone();
+                json(&mut clean, known);
+                let clean = (clean != value).then(|| clean.to_string() + "\n");
+                out.push_str(clean.as_deref().unwrap_or(line));
+            }
+            Err(_) => out.push_str(&text(line, known)),
+        }
+    }
+    out
+}
+
+/// A JSON document with its secrets taken out: by the names of its fields, by `NAME=value` and by flags
+/// that stand before their value in a list of arguments.
+pub(super) fn json(value: &mut Value, known: &[String]) {
+    match value {
+        Value::String(s) => *s = text(s, known),
+        Value::Array(items) => {
+            let mut flag = false;
+            for item in items {
+                if let (true, Value::String(s)) = (flag, &mut *item) {
+                    GONE.clone_into(s);
+                    flag = false;
+                    continue;
+                }
+                flag = item
+                    .as_str()
+                    .is_some_and(|s| s.starts_with("--") && !s.contains('=') && is_secret(s));
+                json(item, known);
+            }
+        }
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                if is_secret(name) && (field.is_string() || field.is_number()) {
+                    *field = GONE.into();
+                } else {
+                    json(field, known);
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase().replace('-', "_");
+    // Where a secret lies is none.
+    let place = name.ends_with("_file") || name.ends_with("_path");
+    !place && mentions_secret(&name)
+}
+
+fn mentions_secret(text: &str) -> bool {
+    let text = text.to_ascii_lowercase().replace('-', "_");
+    SECRET.iter().any(|word| text.contains(word))
+}
+
+/// `scheme://user:password@host`, and whatever follows the host of a webhook.
+fn urls(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(at) = rest.find("://") {
+        let (before, url) = rest.split_at(at + 3);
+        out.push_str(before);
+        let end = url
+            .find(|c: char| c.is_whitespace() || "\"'<>`\\".contains(c))
+            .unwrap_or(url.len());
+        let (url, after) = url.split_at(end);
+        let (authority, path) = url.split_at(url.find(['/', '?', '#']).unwrap_or(url.len()));
+        let host = match authority.rsplit_once('@') {
+            Some((_, host)) => {
+                out.push_str(GONE);
+                out.push('@');
+                host
+            }
+            None => authority,
+        };
+        out.push_str(host);
+        let whole = format!("{host}{path}").to_ascii_lowercase();
+        if path.len() > 1 && (whole.contains("hook") || whole.starts_with("api.telegram.org/")) {
+            out.push('/');
+            out.push_str(GONE);
+        } else {
+            out.push_str(path);
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// `0x` and 64 or more hexadecimal digits.
+fn seeds(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(at) = rest.find("0x") {
+        let (before, digits) = rest.split_at(at + 2);
+        let end = digits.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(digits.len());
+        out.push_str(before);
+        out.push_str(if end >= 64 { GONE } else { &digits[..end] });
+        rest = &digits[end..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// `name=value`, `name: value`, `"name": "value"`, `--name value`, for names that are secret.
+fn assignments(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line;
+    let in_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    while let Some(start) = rest.find(in_name) {
+        let length = rest[start..].find(|c| !in_name(c)).unwrap_or(rest.len() - start);
+        let (before, after) = rest.split_at(start + length);
+        let name = &before[start..];
+        out.push_str(before);
+        rest = after;
+        if !is_secret(name) {
+            continue;
+        }
+        let is_quote = |c: char| c == '"' || c == '\'' || c == '\\';
+        let separator = after.trim_start_matches(is_quote).trim_start_matches([' ', '\t']);
+        let value = match separator.chars().next() {
+            Some('=' | ':') => separator[1..].trim_start_matches([' ', '\t']),
+            // In a list of arguments the value is the next one.
+            Some(',') if name.starts_with("--") => separator[1..].trim_start_matches([' ', '\t']),
+            Some(_) if name.starts_with("--") && separator.len() < after.len() => separator,
+            _ => continue,
+        };
+        let unquoted = value.trim_start_matches(is_quote);
+        let quoted = unquoted.len() < value.len();
+        let spaced = quoted || SPACED.iter().any(|word| name.to_ascii_lowercase().contains(word));
+        let end = if unquoted.starts_with(GONE) {
+            Some(GONE.len())
+        } else {
+            let ends = |c: char| c.is_whitespace() || ",;&)}]".contains(c);
+            unquoted.find(|c: char| is_quote(c) || c == '\n' || (!spaced && ends(c)))
+        };
+        let (secret, behind) = unquoted.split_at(end.unwrap_or(unquoted.len()));
+        out.push_str(&after[..after.len() - unquoted.len()]);
+        out.push_str(if secret.is_empty() { "" } else { GONE });
+        rest = behind;
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    const SEED: &str = "0xe5be9a5092b81bca64be81d212e7f2f9eba183bb7a90954f7b76361f6edb5c0a";
+
+    #[test]
+    fn secrets_go_and_the_rest_stays() {
+        for (from, to) in [
+            (
+                "pull https://joe:s3cret@registry.example/v2/",
+                "pull https://[redacted]@registry.example/v2/",
+            ),
+            (
+                "wss://telemetry.polkadot.io/submit 1",
+                "wss://telemetry.polkadot.io/submit 1",
+            ),
+            (
+                "POST https://hooks.slack.com/services/T0/B0/xyz failed",
+                "POST https://hooks.slack.com/[redacted] failed",
+            ),
+            (
+                "https://discord.com/api/webhooks/1/abc\"",
+                "https://discord.com/[redacted]\"",
+            ),
+            (
+                "https://api.telegram.org/bot1:AA/sendMessage",
+                "https://api.telegram.org/[redacted]",
+            ),
+            ("Authorization: Bearer abc.def ghi\n", "Authorization: [redacted]\n"),
+            (
+                "-H 'authorization: Basic am9l' http://x/y",
+                "-H 'authorization: [redacted]' http://x/y",
+            ),
+            (
+                "node --node-key 00aa11bb --chain /spec",
+                "node --node-key [redacted] --chain /spec",
+            ),
+            (
+                "node --node-key=00aa11bb --name n",
+                "node --node-key=[redacted] --name n",
+            ),
+            (
+                "node --node-key-file /keys/node --name n",
+                "node --node-key-file /keys/node --name n",
+            ),
+            (
+                "[\"--password\", \"a b\", \"--name\"]",
+                "[\"--password\", \"[redacted]\", \"--name\"]",
+            ),
+            (
+                "REGISTRY_PASSWORD=hunter2 OTHER=1",
+                "REGISTRY_PASSWORD=[redacted] OTHER=1",
+            ),
+            (
+                "GET /hooked?access_token=abc&x=1",
+                "GET /hooked?access_token=[redacted]&x=1",
+            ),
+            (
+                "Secret phrase:  bottom drive obey lake\n",
+                "Secret phrase:  [redacted]\n",
+            ),
+            ("--suri //Alice//stash", "--suri [redacted]"),
+            (
+                "{\"password\": \"a \\\" b\", \"user\": \"joe\"}",
+                "{\"password\": \"[redacted]\\\" b\", \"user\": \"joe\"}",
+            ),
+            (
+                "best: #42 (0xab12…cd34), finalized #40",
+                "best: #42 (0xab12…cd34), finalized #40",
+            ),
+            (
+                "Essential task 'txpool' failed. 💔",
+                "Essential task 'txpool' failed. 💔",
+            ),
+        ] {
+            assert_eq!(text(from, &[]), to);
+        }
+        assert_eq!(text(&format!("seed {SEED}."), &[]), "seed 0x[redacted].");
+        assert_eq!(
+            text("say open-sesame twice", &["open-sesame".into()]),
+            "say [redacted] twice"
+        );
+        let armour = "a\n-----BEGIN OPENSSH PRIVATE KEY-----\nb3Blbg\n-----END OPENSSH PRIVATE KEY-----\nb\n";
+        assert_eq!(text(armour, &[]), "a\n[redacted]\nb\n");
+    }
+
+    #[test]
+    fn what_is_secret_by_its_name_is_known_wherever_else_it_stands() {
+        let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let command =
+            words("--chain spec.json --node-key 00aa11bb22 --password=correct-horse --token-file /x/y/z/token");
+        let variables = [("LOG", "information"), ("API_TOKEN", "abcdefgh"), ("NO_TOKEN", "true")];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let known = named(&command, variables.iter().map(|(name, value)| (name, value)));
+        assert_eq!(known, ["correct-horse", "00aa11bb22", "abcdefgh"]);
+        assert_eq!(
+            text("joe:correct-horse@db is down", &known),
+            "joe:[redacted]@db is down"
+        );
+    }
+
+    #[test]
+    fn a_document_loses_its_secrets_by_name_by_variable_and_by_flag() {
+        let mut inspect = json!({
+            "Config": {"Env": ["PATH=/bin", "API_TOKEN=abc", "URL=https://a:b@c/d"],
+                "Cmd": ["--node-key", "00aa", "--node-key=00bb", "--chain", "/spec", "--password-file", "/x"]},
+            "password": "hunter2", "Token": 7, "SecretCount": null, "Id": "ab12"
+        });
+        json(&mut inspect, &[]);
+        assert_eq!(
+            inspect,
+            json!({
+                "Config": {"Env": ["PATH=/bin", "API_TOKEN=[redacted]", "URL=https://[redacted]@c/d"],
+                    "Cmd": ["--node-key", "[redacted]", "--node-key=[redacted]", "--chain", "/spec", "--password-file", "/x"]},
+                "password": "[redacted]", "Token": "[redacted]", "SecretCount": null, "Id": "ab12"
+            })
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_password_survives_wherever_it_stands(before in "[ -~é]{0,20}", value in "[A-Z0-9]{8}Q7", after in "[ -~\n]{0,20}") {
+            for shape in ["password={}", "\"password\": \"{}\"", "--password {}", "password: '{}'", "x://u:{}@h"] {
+                let line = format!("{before} {} {after}", shape.replace("{}", &value));
+                let clean = text(&line, &[]);
+                prop_assert!(!clean.contains(&value), "{line:?} -> {clean:?}");
+                prop_assert_eq!(text(&clean, &[]), clean.clone());
+            }
+        }
+
+        #[test]
+        fn a_trace_stays_a_trace(log in prop::collection::vec("(password|token|seed|suri)?[=: \"'\\\\a-z0-9]{0,20}\\PC{0,9}", 0..4)) {
+            let line = json!({"t": 1.0, "event": "container", "state": "exited", "log": log}).to_string();
+            let clean = json_lines(&line, &[]);
+            prop_assert!(agent_core::trace::parse_line(clean.as_bytes()).is_ok(), "{line} -> {clean}");
+        }
+    }
+}

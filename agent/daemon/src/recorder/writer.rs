@@ -1,0 +1,173 @@
+//! What the recorder's thread does: append, sync, rotate, and live with a disk that takes no more.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tracing::{info, warn};
+
+use super::files::{self, list, tidy};
+use super::{Limits, Line};
+use agent_chaindata::files::make_dir;
+use agent_core::event::{Event, Time};
+use agent_core::trace::{write_clock, write_line};
+
+/// Agent time after which the wall clock is noted again.
+const ANCHOR_EVERY: Duration = Duration::from_hours(1);
+
+pub(super) struct Writer {
+    dir: PathBuf,
+    limits: Limits,
+    open: Option<Open>,
+    /// When the wall clock was noted last in the open file.
+    anchored: Option<Time>,
+    lost: Arc<AtomicU64>,
+    /// No line yet: nobody recorded until now.
+    fresh: bool,
+    /// Lines lost since the last line on disk.
+    missing: u64,
+    /// Since the disk refused, and when it is asked again.
+    retry_at: Option<Instant>,
+}
+
+struct Open {
+    path: PathBuf,
+    file: File,
+    bytes: u64,
+    /// When the oldest line that is not synced was written.
+    unsynced: Option<Instant>,
+}
+
+impl Writer {
+    pub(super) fn new(dir: PathBuf, limits: Limits, lost: Arc<AtomicU64>) -> Self {
+        Self {
+            dir,
+            limits,
+            open: None,
+            anchored: None,
+            lost,
+            fresh: true,
+            missing: 0,
+            retry_at: None,
+        }
+    }
+
+    pub(super) fn write(&mut self, now: Instant, line: &Line) {
+        if self.open.is_none() && self.retry_at.is_some_and(|at| now < at) {
+            return self.missed(1);
+        }
+        if let Err(e) = self.append(now, line) {
+            self.missed(1);
+            self.refused(now, &e);
+        } else {
+            if self.retry_at.take().is_some() {
+                info!(
+                    lines = self.missing,
+                    "flight recorder goes on; this many lines are missing"
+                );
+            }
+            self.missing = 0;
+            self.fresh = false;
+        }
+    }
+
+    /// Counts lines that are not on disk and never will be.
+    pub(super) fn missed(&mut self, lines: u64) {
+        self.missing += lines;
+        self.lost.fetch_add(lines, Ordering::Relaxed);
+    }
+
+    /// Time left until [`Self::sync`] is due; `None` when nothing waits for it.
+    pub(super) fn sync_in(&self, now: Instant) -> Option<Duration> {
+        let since = self.open.as_ref()?.unsynced?;
+        Some((since + self.limits.sync).saturating_duration_since(now))
+    }
+
+    pub(super) fn sync(&mut self, now: Instant) {
+        let Some(open) = &mut self.open else { return };
+        if open.unsynced.take().is_none() {
+            return;
+        }
+        if let Err(e) = open.file.sync_data() {
+            self.refused(now, &e);
+        } else if !open.path.exists() {
+            warn!(path = %open.path.display(), "the flight recorder's file was removed; it goes on in a new one");
+            self.open = None;
+        }
+    }
+
+    fn append(&mut self, now: Instant, line: &Line) -> io::Result<()> {
+        let full = self.open.as_ref().is_some_and(|open| open.bytes >= self.limits.file);
+        if full || self.open.is_none() {
+            self.next_file(full)?;
+        }
+        let Some(open) = &mut self.open else {
+            return Ok(());
+        };
+        let mut text = Vec::with_capacity(line.text.len() + 128);
+        if line.gap
+            || self
+                .anchored
+                .is_none_or(|at| line.time.since(at) >= ANCHOR_EVERY || line.time < at)
+        {
+            write_clock(&mut text, line.time, Timestamp::now().as_millisecond())?;
+            self.anchored = Some(line.time);
+        }
+        // A replay must not take what was not recorded for silence.
+        if (self.fresh || self.missing > 0) && !line.gap {
+            write_line(&mut text, line.time, &Event::Gap)?;
+        }
+        text.extend_from_slice(&line.text);
+        if let Err(e) = open.file.write_all(&text) {
+            // Half a line is worse than none; opening it again cuts what stays behind.
+            let _ = open.file.set_len(open.bytes);
+            return Err(e);
+        }
+        open.bytes += text.len() as u64;
+        open.unsynced.get_or_insert(now);
+        Ok(())
+    }
+
+    /// Goes on in the newest plain file, or in a new one.
+    fn next_file(&mut self, full: bool) -> io::Result<()> {
+        if let Some(open) = &self.open {
+            open.file.sync_data()?;
+        }
+        make_dir(&self.dir)?;
+        let newest = list(&self.dir)?.pop();
+        let number = match newest {
+            None => 1,
+            Some(file) if full || file.packed || file.bytes >= self.limits.file => file.number + 1,
+            Some(file) => file.number,
+        };
+        let path = files::path(&self.dir, number);
+        let (file, bytes) = files::open(&path)?;
+        self.open = Some(Open {
+            path,
+            file,
+            bytes,
+            unsynced: None,
+        });
+        self.anchored = None;
+        // Room for the open file and for the one that is being packed beside its plain form.
+        let keep = self.limits.total.saturating_sub(3 * self.limits.file);
+        if let Err(e) = tidy(&self.dir, number, keep)
+            && self.retry_at.is_none()
+        {
+            warn!(dir = %self.dir.display(), error = %e, "failed to pack or remove old flight recorder files");
+        }
+        Ok(())
+    }
+
+    fn refused(&mut self, now: Instant, error: &io::Error) {
+        if self.retry_at.is_none() {
+            warn!(dir = %self.dir.display(), %error, "flight recorder stopped; it goes on when the disk takes more");
+        }
+        self.open = None;
+        self.retry_at = Some(now + self.limits.retry);
+    }
+}

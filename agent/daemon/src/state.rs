@@ -1,0 +1,244 @@
+//! What survives the agent: `state.json`, replaced as a whole, and the lock that keeps a second agent off it.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use rustix::fs::{CWD, RenameFlags};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tracing::warn;
+
+use agent_chaindata::files::{make_dir, replace_file, sync_dir, write_file};
+use agent_core::event::Time;
+
+/// Version of the file's form. A file of a newer one comes from a newer agent and is not touched up.
+pub const SCHEMA: u32 = 1;
+
+const FILE: &str = "state.json";
+const LOCK: &str = "agent.lock";
+/// Room for the next file, should the disk be full by then.
+const RESERVE: &str = "state.reserve";
+/// Its length, bytes: several times what a state has.
+const RESERVED: usize = 64 << 10;
+/// The largest file read, bytes; the agent's own is a few KiB.
+const SIZE_MAX: u64 = 16 << 20;
+/// Damaged files kept for a look at them.
+const DAMAGED_MAX: usize = 5;
+
+/// What [`save`] wrote last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded<T> {
+    pub value: T,
+    /// Wall clock of that moment, Unix milliseconds.
+    pub saved_unix_ms: i64,
+    /// The agent's own clock of that moment; it goes on from here.
+    pub clock: Time,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("failed to {action} {}: {source}; agent.state_dir must be a folder the agent can write to", path.display())]
+pub struct StateError {
+    action: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Document<T> {
+    schema: u32,
+    saved_unix_ms: i64,
+    clock: Time,
+    state: T,
+}
+
+/// Reads the state kept in `dir`; `None` when there is none yet. A file that is damaged, or that a newer
+/// agent wrote, is set aside as `state.json.damaged-<n>`, reported, and `None` as well: the agent starts from
+/// what it can observe.
+///
+/// Fails when the file is there and cannot be read, or cannot be set aside.
+pub fn load<T: DeserializeOwned>(dir: &Path) -> Result<Option<Loaded<T>>, StateError> {
+    let path = dir.join(FILE);
+    let failed = |source| StateError {
+        action: "read",
+        path: path.clone(),
+        source,
+    };
+    let mut text = Vec::new();
+    let reason = match File::open(&path).and_then(|file| file.take(SIZE_MAX + 1).read_to_end(&mut text)) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) if e.kind() != io::ErrorKind::IsADirectory => return Err(failed(e)),
+        Err(e) => e.to_string(),
+        Ok(_) if text.len() as u64 > SIZE_MAX => format!("larger than {SIZE_MAX} bytes"),
+        Ok(_) => match parse(&text) {
+            Ok(loaded) => return Ok(Some(loaded)),
+            Err(reason) => reason,
+        },
+    };
+    let aside = set_aside(dir, &path).map_err(|source| StateError {
+        action: "set aside",
+        path: path.clone(),
+        source,
+    })?;
+    warn!(
+        path = %path.display(), kept_as = %aside.display(), reason,
+        "state cannot be used: budgets, pauses and counts begin anew"
+    );
+    Ok(None)
+}
+
+/// Keeps `value` and the agent's clock in `dir` (made when absent): whoever loads afterwards, also after a
+/// power cut at any moment, gets either this or what was saved before, whole.
+///
+/// This blocks on the disk.
+pub fn save<T: Serialize>(dir: &Path, clock: Time, value: &T) -> Result<(), StateError> {
+    let saved_unix_ms = Timestamp::now().as_millisecond();
+    let path = dir.join(FILE);
+    serde_json::to_vec(&Document {
+        schema: SCHEMA,
+        saved_unix_ms,
+        clock,
+        state: value,
+    })
+    .map_err(io::Error::from)
+    .and_then(|text| make_dir(dir).and_then(|()| replace_with_reserve(dir, &path, &text)))
+    .map_err(|source| StateError {
+        action: "write",
+        path,
+        source,
+    })
+}
+
+/// Replaces the file, on a full disk with the room that was kept for it.
+fn replace_with_reserve(dir: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
+    let reserve = dir.join(RESERVE);
+    match replace_file(path, text) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+            exchange(&reserve, path, text).map_err(|_| error)
+        }
+        Ok(()) => {
+            if fs::metadata(&reserve).map_or(0, |about| about.len()) < RESERVED as u64 {
+                // Best effort: without it, a full disk is a state that is not saved, and that is told.
+                let _ = write_file(&reserve, &vec![b' '; RESERVED]);
+            }
+            Ok(())
+        }
+        failed => failed,
+    }
+}
+
+/// Writes over the reserve, which takes no room, and lets the two change names, which a power cut cannot halve.
+fn exchange(reserve: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).open(reserve)?;
+    let length = usize::try_from(file.metadata()?.len()).unwrap_or_default();
+    let mut padded = text.to_vec();
+    padded.resize(length.max(text.len()), b' ');
+    file.write_all(&padded)?;
+    file.sync_all()?;
+    rustix::fs::renameat_with(CWD, reserve, CWD, path, RenameFlags::EXCHANGE)?;
+    sync_dir(path.parent().unwrap_or(path))
+}
+
+/// Holds the state folder for this process until dropped, however the process ends.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another agent is at work.
+    #[error("another t0rn-agent{} uses {}; stop it first, or give this one its own agent.state_dir",
+        pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default(), dir.display())]
+    Held { dir: PathBuf, pid: Option<u32> },
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// Takes the state folder (made when absent) for this process alone.
+pub fn lock(dir: &Path) -> Result<Lock, LockError> {
+    let path = dir.join(LOCK);
+    let failed = |source| StateError {
+        action: "lock",
+        path: path.clone(),
+        source,
+    };
+    make_dir(dir).map_err(failed)?;
+    // The file stays when the lock goes: removing it would let two agents lock two files of one name.
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o640)
+        .open(&path)
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            // The pid is a courtesy to whoever reads the message.
+            let read = file.take(32).read_to_string(&mut text);
+            let pid = read.ok().and_then(|_| text.trim().parse().ok());
+            return Err(LockError::Held {
+                dir: dir.to_owned(),
+                pid,
+            });
+        }
+        Err(TryLockError::Error(e)) => return Err(failed(e).into()),
+    }
+    file.set_len(0)
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .map_err(failed)?;
+    Ok(Lock { _file: file })
+}
+
+fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<Loaded<T>, String> {
+    #[derive(Deserialize)]
+    struct Schema {
+        schema: u32,
+    }
+    // First alone: what else stands in a newer file is not ours to understand.
+    let Schema { schema } = serde_json::from_slice(text).map_err(|e| e.to_string())?;
+    if schema != SCHEMA {
+        return Err(format!("its schema is {schema}, this agent knows {SCHEMA}"));
+    }
+    let document: Document<T> = serde_json::from_slice(text).map_err(|e| e.to_string())?;
+    Ok(Loaded {
+        value: document.state,
+        saved_unix_ms: document.saved_unix_ms,
+        clock: document.clock,
+    })
+}
+
+/// Renames the file to the next free number and removes the oldest of too many.
+fn set_aside(dir: &Path, path: &Path) -> io::Result<PathBuf> {
+    let prefix = format!("{FILE}.damaged-");
+    let mut numbers: Vec<u64> = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let name = entry?.file_name();
+        numbers.extend(
+            name.to_str()
+                .and_then(|name| name.strip_prefix(&prefix)?.parse::<u64>().ok()),
+        );
+    }
+    numbers.sort_unstable();
+    let aside = dir.join(format!("{prefix}{}", numbers.last().map_or(1, |n| n.saturating_add(1))));
+    fs::rename(path, &aside)?;
+    for number in &numbers[..(numbers.len() + 1).saturating_sub(DAMAGED_MAX)] {
+        let old = dir.join(format!("{prefix}{number}"));
+        let removed = if old.is_dir() {
+            fs::remove_dir_all(old)
+        } else {
+            fs::remove_file(old)
+        };
+        removed?;
+    }
+    Ok(aside)
+}
+
+#[cfg(test)]
+mod tests;

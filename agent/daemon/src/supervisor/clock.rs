@@ -1,0 +1,44 @@
+//! The agent's own clock: monotonic, and continued over a restart of the agent.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use agent_core::event::Time;
+
+/// Maps between the agent's [`Time`], the machine's monotonic clock and the wall clock.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    began: Instant,
+    offset: Duration,
+}
+
+impl Clock {
+    /// A clock that shows `start` now.
+    pub(super) fn starting_at(start: Time) -> Self {
+        Self {
+            began: Instant::now(),
+            offset: start.since(Time(0)),
+        }
+    }
+
+    pub(super) fn now(&self) -> Time {
+        Time(0) + self.offset + self.began.elapsed()
+    }
+
+    /// The monotonic instant of a time that may lie ahead.
+    pub(super) fn instant(&self, time: Time) -> Instant {
+        self.began + time.since(Time(0) + self.offset)
+    }
+
+    /// The wall clock at a time that has passed or lies ahead; for display only.
+    pub(super) fn wall(&self, time: Time) -> Timestamp {
+        let (now, wall) = (self.now(), Timestamp::now());
+        let shifted = if time > now {
+            wall.checked_add(time.since(now))
+        } else {
+            wall.checked_sub(now.since(time))
+        };
+        shifted.unwrap_or(wall)
+    }
+}

@@ -1,0 +1,257 @@
+//! Old images of the collator: which of them this agent brought here, and which may go.
+//!
+//! Only what a pull of this agent brought is ever removed, never what runs or what a rollback needs, and never by force:
+//! Docker refuses while a container uses it, or while it has a name in another repository.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tracing::{info, warn};
+
+use super::Supervisor;
+use super::rounds::Look;
+use agent_chaindata::files::replace_file;
+use agent_docker::{Docker, Fetched};
+
+const FILE: &str = "images.json";
+/// More are not kept in mind: the oldest is forgotten, and stays on the host.
+const KNOWN_MAX: usize = 64;
+const PRUNE_EVERY: Duration = Duration::from_hours(24);
+
+/// An image that this agent brought here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Known {
+    id: String,
+    reference: String,
+    /// When it came or last began to run, Unix milliseconds.
+    used_unix_ms: i64,
+}
+
+#[derive(Debug)]
+pub(super) struct Images {
+    file: PathBuf,
+    known: Vec<Known>,
+    /// Id of the image that runs, or ran last.
+    running: Option<String>,
+    pruned: Option<Instant>,
+}
+
+impl Images {
+    /// What a former life of the agent knew. A file that cannot be read is as good as none: nothing is removed then.
+    pub(super) fn open(state_dir: &Path) -> Self {
+        let file = state_dir.join(FILE);
+        let known = match fs::read(&file).map(|text| serde_json::from_slice(&text)) {
+            Ok(Ok(known)) => known,
+            Ok(Err(error)) => {
+                warn!(%error, file = %file.display(), "the list of old images is damaged: they stay");
+                Vec::new()
+            }
+            Err(_) => Vec::new(),
+        };
+        Self {
+            file,
+            known,
+            running: None,
+            pruned: None,
+        }
+    }
+
+    /// Takes in what was pulled.
+    fn add(&mut self, fetched: Vec<Fetched>, now: i64) {
+        for Fetched { id, reference } in fetched {
+            self.known.retain(|known| known.id != id);
+            self.known.push(Known {
+                id,
+                reference,
+                used_unix_ms: now,
+            });
+        }
+        while self.known.len() > KNOWN_MAX {
+            self.known.remove(0);
+        }
+    }
+
+    /// Takes in what runs; returns whether that is another one than before.
+    fn runs(&mut self, id: &str, now: i64) -> bool {
+        if self.running.as_deref() == Some(id) {
+            return false;
+        }
+        self.running = Some(id.to_owned());
+        self.known
+            .iter_mut()
+            .filter(|known| known.id == id)
+            .for_each(|known| known.used_unix_ms = now);
+        true
+    }
+
+    /// What may go when `keep` are to stay, and those in `needed` in any case.
+    fn superfluous(&self, keep: usize, needed: &[String]) -> Vec<String> {
+        let mut newest: Vec<&Known> = self.known.iter().collect();
+        newest.sort_by_key(|known| std::cmp::Reverse(known.used_unix_ms));
+        // The one that runs counts, whoever brought it.
+        let foreign = self
+            .running
+            .as_ref()
+            .is_some_and(|id| newest.iter().all(|k| k.id != *id));
+        let old = newest.into_iter().skip(keep.saturating_sub(usize::from(foreign)));
+        old.filter(|known| !needed.contains(&known.id) && self.running.as_ref() != Some(&known.id))
+            .map(|known| known.id.clone())
+            .collect()
+    }
+
+    fn save(&self) {
+        let text = serde_json::to_vec(&self.known).unwrap_or_default();
+        if let Err(error) = replace_file(&self.file, &text) {
+            // What is not written down stays on the host.
+            warn!(%error, file = %self.file.display(), "failed to note the images");
+        }
+    }
+}
+
+impl Supervisor {
+    /// Notes what was pulled and what runs, and clears up when it is time.
+    pub(super) fn note_images(&mut self) {
+        let now = Timestamp::now().as_millisecond();
+        let fetched = self.docker.take_fetched();
+        let new = !fetched.is_empty();
+        self.images.add(fetched, now);
+        let running = self.facts.detail.as_ref().and_then(|detail| detail.image_id.clone());
+        let changed = running.is_some_and(|id| self.images.runs(&id, now));
+        if new || changed {
+            self.images.save();
+        }
+        if self.images.pruned.is_none_or(|at| at.elapsed() >= PRUNE_EVERY) {
+            self.prune_images();
+        }
+    }
+
+    /// Removes the images that nobody needs, beside the loop; not while an update is under way.
+    pub(super) fn prune_images(&mut self) {
+        if self.machine.update().is_some() || self.images.running.is_none() {
+            return;
+        }
+        self.images.pruned = Some(Instant::now());
+        let keep = usize::try_from(self.config.update.keep_images).unwrap_or(usize::MAX);
+        if self.images.superfluous(keep, &[]).is_empty() {
+            return;
+        }
+        let names: Vec<String> = self.machine.kept_images().map(|image| image.pin.clone()).collect();
+        let (docker, looks) = (self.docker.clone(), self.looks.clone());
+        tokio::spawn(async move {
+            if let Some(needed) = ids(&docker, &names).await {
+                // Nobody to tell when the agent stops.
+                let _ = looks.send(Look::Needed(needed)).await;
+            }
+        });
+    }
+
+    /// Goes on with what is known to be needed.
+    pub(super) fn remove_images(&self, needed: &[String]) {
+        if self.machine.update().is_some() {
+            return;
+        }
+        let keep = usize::try_from(self.config.update.keep_images).unwrap_or(usize::MAX);
+        let old = self.images.superfluous(keep, needed);
+        let (docker, looks) = (self.docker.clone(), self.looks.clone());
+        tokio::spawn(async move {
+            let mut gone = Vec::new();
+            for id in old {
+                match docker.remove_image(&id).await {
+                    Ok(true) => gone.push(id),
+                    Ok(false) => info!(id, "an old image is in use by somebody else, it stays"),
+                    Err(error) => warn!(id, %error, "failed to remove an old image"),
+                }
+            }
+            let _ = looks.send(Look::Pruned(gone)).await;
+        });
+    }
+
+    pub(super) fn on_pruned(&mut self, gone: &[String]) {
+        for known in self.images.known.extract_if(.., |known| gone.contains(&known.id)) {
+            info!(id = known.id, image = known.reference, "an old image was removed");
+        }
+        if !gone.is_empty() {
+            self.images.save();
+        }
+    }
+}
+
+/// The ids behind names; `None` when the engine does not answer.
+async fn ids(docker: &Docker, names: &[String]) -> Option<Vec<String>> {
+    let mut ids = Vec::new();
+    for name in names {
+        ids.extend(docker.image_id(name).await.ok()?);
+    }
+    Some(ids)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    fn images(ids: &[&str]) -> Images {
+        let mut images = Images::open(Path::new("/nowhere"));
+        for (id, at) in ids.iter().zip(1..) {
+            let id = (*id).to_owned();
+            images.add(
+                vec![Fetched {
+                    reference: id.clone(),
+                    id,
+                }],
+                at,
+            );
+        }
+        images
+    }
+
+    #[test]
+    fn the_newest_stay_and_the_oldest_go() {
+        let mut images = images(&["a", "b", "c", "d"]);
+        images.runs("d", 10);
+        assert_eq!(images.superfluous(2, &[]), ["b", "a"]);
+        assert_eq!(images.superfluous(4, &[]), [""; 0]);
+        images.runs("a", 11);
+        assert_eq!(
+            images.superfluous(2, &[]),
+            ["c", "b"],
+            "the one that runs is the newest"
+        );
+    }
+
+    #[test]
+    fn what_runs_and_what_a_rollback_needs_never_goes() {
+        let mut images = images(&["a", "b", "c", "d"]);
+        images.runs("d", 10);
+        assert_eq!(images.superfluous(1, &["a".to_owned()]), ["c", "b"]);
+        images.running = Some("c".to_owned());
+        assert_eq!(images.superfluous(1, &["a".to_owned()]), ["b"]);
+    }
+
+    #[test]
+    fn an_image_that_others_brought_is_none_of_ours_and_counts_while_it_runs() {
+        let mut images = images(&["a", "b"]);
+        images.runs("theirs", 10);
+        assert_eq!(images.superfluous(2, &[]), ["a"]);
+    }
+
+    #[test]
+    fn the_list_survives_and_a_damaged_one_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut images = Images::open(dir.path());
+        images.add(
+            vec![Fetched {
+                id: "a".to_owned(),
+                reference: "org/node:v1".to_owned(),
+            }],
+            1,
+        );
+        images.save();
+        assert_eq!(Images::open(dir.path()).known, images.known);
+        fs::write(dir.path().join(FILE), "{").unwrap();
+        assert_eq!(Images::open(dir.path()).known, []);
+    }
+}

@@ -1,0 +1,261 @@
+//! The status document from what the core thinks and what the adapters saw.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use super::clock::Clock;
+use crate::exporter::{Collation, Page};
+use agent_config::Config;
+use agent_core::event::{Chain, Time};
+use agent_core::forecast::Forecast;
+use agent_core::machine::{Health, Machine, Phase};
+use agent_core::snapshot::Node;
+use agent_core::status::{self, Status};
+use agent_core::sync::Tracker;
+use agent_docker::Detail;
+
+/// What the adapters saw that the core does not need for its decisions.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    pub(super) detail: Option<Detail>,
+    pub(super) nodes: BTreeMap<Chain, Node>,
+    pub(super) bake: Option<status::Bake>,
+    built: Option<(u64, Time)>,
+    collation: Collation,
+    pub(super) disk: Forecast,
+    /// Why the certificate beside the data says nothing.
+    pub(super) uncertified: Option<String>,
+    /// Why the state could not be saved the last time.
+    pub(super) unsaved: Option<String>,
+    pub(super) last_incident: Option<status::LastIncident>,
+}
+
+impl Facts {
+    /// Notes what a page tells beside the sample.
+    pub(super) fn note_page(&mut self, now: Time, chain: Chain, page: &Page) {
+        let node = self.nodes.entry(chain).or_default();
+        for (known, told) in [
+            (&mut node.chain_id, &page.chain_id),
+            (&mut node.genesis, &page.genesis),
+            (&mut node.version, &page.node_version),
+        ] {
+            if told.is_some() && known != told {
+                known.clone_from(told);
+            }
+        }
+        node.roles = page.node_roles.or(node.roles);
+        let Collation {
+            built,
+            generated,
+            advertised,
+            requested,
+            sent,
+        } = page.collation;
+        let known = &mut self.collation;
+        known.generated = generated.or(known.generated);
+        known.advertised = advertised.or(known.advertised);
+        known.requested = requested.or(known.requested);
+        known.sent = sent.or(known.sent);
+        if let Some(built) = built {
+            if self.built.is_some_and(|(before, _)| built > before) || (self.built.is_none() && built > 0) {
+                self.built = Some((built, now));
+            }
+            known.built = Some(built);
+        }
+    }
+}
+
+/// Builds the document; every field that nobody knows stays absent.
+pub(super) fn status(machine: &Machine, facts: &Facts, config: &Config, clock: &Clock, started: Instant) -> Status {
+    let now = clock.now();
+    let problems = machine.problems();
+    let phase = machine.phase();
+    let detail = facts.detail.as_ref();
+    let host = machine.host();
+    let exit = machine.last_exit();
+    let mut reasons: Vec<_> = problems.into_iter().map(|p| p.text).collect();
+    let mut health = machine.health();
+    let unsaved = facts.unsaved.as_ref();
+    let unsaved = unsaved.map(|error| format!("a restart of the agent would forget what it knows: {error}"));
+    let uncertified = facts.uncertified.as_ref();
+    let uncertified = uncertified.map(|error| format!("nobody knows what data the image came with: {error}"));
+    for reason in [unsaved, uncertified].into_iter().flatten() {
+        reasons.push(reason);
+        health = if health == Health::Ok { Health::Degraded } else { health };
+    }
+    Status {
+        time: Timestamp::now(),
+        health,
+        phase: Some(phase),
+        summary: summary(machine, phase, now),
+        reasons,
+        collator: status::Collator {
+            container: Some(config.collator.container.clone()),
+            image: Some(
+                machine
+                    .image()
+                    .map_or(&config.collator.image, |image| &image.reference)
+                    .clone(),
+            ),
+            digest: detail.and_then(|d| d.digest.clone()),
+            id: detail.map(|d| d.id.clone()),
+            state: detail.map(|d| d.status.clone()),
+            started_at: detail.and_then(|d| d.started_at),
+            restarts: status::Restarts {
+                health: Some(machine.health_restarts()),
+                crash: Some(machine.crash_restarts()),
+                budget_left: Some(u64::from(machine.budget_left())),
+                budget: Some(u64::from(config.restart.budget)),
+                budget_window_seconds: Some(config.restart.budget_window.as_secs()),
+            },
+            last_exit: exit.map(|e| status::LastExit {
+                code: e.code,
+                oom: Some(e.oom),
+                at: Some(clock.wall(e.at)),
+            }),
+        },
+        chains: machine
+            .trackers()
+            .map(|(chain, t)| (chain, chain_status(machine, facts, chain, t, now)))
+            .collect(),
+        collation: (facts.collation != Collation::default()).then(|| status::Collation {
+            built: facts.collation.built,
+            sent: facts.collation.sent,
+            last_built_seconds_ago: facts.built.map(|(_, at)| now.since(at).as_secs()),
+        }),
+        host: status::Host {
+            disk_free_bytes: host.disk_free_bytes,
+            disk_total_bytes: host.disk_total_bytes,
+            disk_full_in_seconds: facts.disk.full_in_seconds(),
+            memory_available_bytes: host.memory_available_bytes,
+            clock_offset_ms: host.clock_offset_ms,
+            memory_full_percent: host.memory_full_percent,
+            load1: host.load1,
+            network_ok: host.network_ok,
+        },
+        bake: facts.bake.clone(),
+        maintenance: machine.pause().map(|(until, reason)| status::Maintenance {
+            reason: Some(reason.to_owned()),
+            until: Some(clock.wall(until)),
+        }),
+        last_incident: facts.last_incident.clone(),
+        update: super::update::status(machine, config, clock),
+        next: machine.next().map(|next| status::Next {
+            action: next.action.to_owned(),
+            in_seconds: Some(next.at.since(now).as_secs()),
+            why: Some(next.cause.name().to_owned()),
+        }),
+        agent: status::Agent {
+            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            pid: Some(std::process::id()),
+            uptime_seconds: Some(started.elapsed().as_secs()),
+            rss_bytes: resident(),
+        },
+        ..Status::default()
+    }
+}
+
+fn chain_status(machine: &Machine, facts: &Facts, chain: Chain, tracker: &Tracker, now: Time) -> status::ChainStatus {
+    let (blocks_per_second, eta_seconds) = tracker.speed();
+    let sample = tracker.sample();
+    status::ChainStatus {
+        id: facts.nodes.get(&chain).and_then(|node| node.chain_id.clone()),
+        verdict: machine.verdict(now, chain),
+        best: sample.and_then(|s| s.best),
+        finalized: sample.and_then(|s| s.finalized),
+        target: sample.and_then(|s| s.target),
+        behind: tracker.behind(),
+        peers: sample.and_then(|s| s.peers),
+        blocks_per_second,
+        eta_seconds,
+        progress_seconds_ago: tracker.progressed_at().map(|at| now.since(at).as_secs()),
+        scrape: match tracker.last_error() {
+            Some(error) => Some(error.into()),
+            None => sample.map(|_| status::Scrape::Ok),
+        },
+        sample_seconds_ago: tracker.sampled_at().map(|at| now.since(at).as_secs()),
+    }
+}
+
+/// One sentence: how it is, from the chain that matters most at the moment.
+fn summary(machine: &Machine, phase: Phase, now: Time) -> String {
+    let slowest = machine
+        .trackers()
+        .filter(|(chain, _)| machine.verdict(now, *chain) == agent_core::sync::Verdict::Syncing)
+        .find_map(|(chain, t)| syncing(chain, t));
+    match phase {
+        Phase::Syncing | Phase::WaitingForRelay => {
+            let wait = if phase == Phase::WaitingForRelay {
+                "the parachain waits for the relay chain; "
+            } else {
+                ""
+            };
+            format!("{wait}{}", slowest.unwrap_or_else(|| "syncing".to_owned()))
+        }
+        Phase::Synced => {
+            let best = |(chain, t): (Chain, &Tracker)| Some(format!("{} #{}", chain.name(), t.sample()?.best?));
+            format!(
+                "in sync: {}",
+                machine.trackers().filter_map(best).collect::<Vec<_>>().join(", ")
+            )
+        }
+        Phase::Pulling => "pulling the image".to_owned(),
+        Phase::Starting => "the collator is starting".to_owned(),
+        Phase::Restarting => "the collator is being restarted".to_owned(),
+        _ => machine
+            .problems()
+            .into_iter()
+            .next()
+            .map_or_else(|| "no exporter answers at the moment".to_owned(), |p| p.text),
+    }
+}
+
+fn syncing(chain: Chain, tracker: &Tracker) -> Option<String> {
+    let sample = tracker.sample()?;
+    let (best, target) = (sample.best?, sample.target?);
+    if tracker.behind().is_none() {
+        // What the node then calls its target is its own height.
+        return Some(format!(
+            "{} #{best}, without peers nobody knows how far it is behind",
+            chain.name()
+        ));
+    }
+    let tenths = u128::from(best) * 1000 / u128::from(target.max(1));
+    let (speed, eta) = tracker.speed();
+    let speed = speed.map(|s| format!(", {s:.1} blocks/s")).unwrap_or_default();
+    let eta = eta
+        .map(|s| format!(", about {} left", status::duration(s)))
+        .unwrap_or_default();
+    Some(format!(
+        "{} {}.{} % synced{speed}{eta}",
+        chain.name(),
+        tenths / 10,
+        tenths % 10
+    ))
+}
+
+/// Resident memory of this process, bytes.
+fn resident() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib << 10)
+}
+
+/// One chain's newest facts in one line, for an incident.
+pub(super) fn evidence(chain: Chain, tracker: &Tracker) -> String {
+    let number = |n: Option<u64>| n.map_or_else(|| "unknown".to_owned(), |n| n.to_string());
+    let sample = tracker.sample();
+    format!(
+        "{}: best {}, target {}, peers {}, stuck for {} s, without peers for {} s, last scrape {}",
+        chain.name(),
+        number(sample.and_then(|s| s.best)),
+        number(sample.and_then(|s| s.target)),
+        number(sample.and_then(|s| s.peers)),
+        tracker.stuck().total().as_secs(),
+        tracker.alone().as_secs(),
+        tracker.last_error().map_or("ok", |e| status::Scrape::from(e).name()),
+    )
+}

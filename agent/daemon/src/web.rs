@@ -1,0 +1,187 @@
+//! HTTP for everybody who only looks, on `metrics.listen`: `/metrics` for Prometheus, `/healthz` and
+//! `/readyz` for whatever asks in one word.
+//!
+//! Read-only: there is nothing here but GET (and HEAD), and nothing of what a client sends is looked at but
+//! its path. Supervision never waits for this: a port that is taken is a warning and a retry.
+
+mod page;
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tracing::{info, warn};
+
+use crate::history::Keeper;
+use crate::server::{self, Limits};
+use agent_core::metrics;
+use agent_core::snapshot::Snapshot;
+use agent_core::status::{Health, clean};
+use agent_net::backoff::jitter;
+
+/// Between attempts to listen: doubled from the first to the cap.
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_CAP: Duration = Duration::from_mins(1);
+/// The loop publishes every few seconds, whatever happens, so this is a loop that hangs.
+const LATE: Duration = Duration::from_secs(30);
+
+/// What the pages are made of.
+#[derive(Debug, Clone)]
+pub struct App {
+    pub snapshot: watch::Receiver<Arc<Snapshot>>,
+    /// A snapshot older than this is of a loop that hangs.
+    pub late_after: Duration,
+    pub history: Keeper,
+    /// Changes, or is gone, when the agent ends: then open pages are left.
+    pub stopped: watch::Receiver<()>,
+}
+
+impl App {
+    /// The pages of an agent that publishes to `snapshot`.
+    pub fn new(snapshot: watch::Receiver<Arc<Snapshot>>, history: Keeper, stopped: watch::Receiver<()>) -> Self {
+        Self {
+            snapshot,
+            late_after: LATE,
+            history,
+            stopped,
+        }
+    }
+}
+
+/// Answers clients on `address` until `shutdown`.
+///
+/// While the address cannot be listened on, it says so and tries again, for as long as it takes.
+pub async fn run(address: SocketAddr, app: App, shutdown: impl Future<Output = ()>) {
+    let mut shutdown = pin!(shutdown);
+    let listener = tokio::select! {
+        () = &mut shutdown => return,
+        listener = listen(address, RETRY_FIRST) => listener,
+    };
+    serve(limits(), listener, app, shutdown).await;
+}
+
+async fn listen(address: SocketAddr, first: Duration) -> TcpListener {
+    let (mut wait, mut told) = (first, None);
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => {
+                info!(%address, "metrics and status page");
+                return listener;
+            }
+            // The same again is no news.
+            Err(error) if told == Some(error.kind()) => {}
+            Err(error) => {
+                told = Some(error.kind());
+                warn!(
+                    key = "metrics.listen", %address, %error,
+                    "no metrics and no status page: free the address, or set the key to another one and restart \
+                     the agent; trying again meanwhile"
+                );
+            }
+        }
+        sleep(jitter(wait)).await;
+        wait = (wait * 2).min(RETRY_CAP);
+    }
+}
+
+fn limits() -> Limits {
+    Limits {
+        connections: 32,
+        stays: 8,
+        // Short, so that clients who only hold on to their connection do not keep Prometheus out for long.
+        head: Duration::from_secs(1),
+        request: Duration::from_secs(5),
+        connection: Duration::from_secs(10),
+        stall: Duration::from_secs(10),
+        drain: Duration::from_secs(1),
+    }
+}
+
+async fn serve(limits: Limits, listener: TcpListener, app: App, shutdown: impl Future<Output = ()>) {
+    let router = routes()
+        .fallback((
+            StatusCode::NOT_FOUND,
+            "the agent has its page at / here, and /metrics, /healthz and /readyz\n",
+        ))
+        .with_state(app);
+    server::serve(limits, listener, router, shutdown).await;
+}
+
+/// Everything that is served. Further pages bring a router of their own, to be merged here.
+fn routes() -> Router<App> {
+    Router::new()
+        .route("/metrics", get(exposition))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .merge(page::routes())
+}
+
+async fn exposition(State(app): State<App>) -> Response {
+    let snapshot = Arc::clone(&app.snapshot.borrow());
+    (
+        [(header::CONTENT_TYPE, metrics::CONTENT_TYPE)],
+        metrics::render(&snapshot, Instant::now()),
+    )
+        .into_response()
+}
+
+async fn healthz(State(app): State<App>) -> Response {
+    answer(app.alive())
+}
+
+async fn readyz(State(app): State<App>) -> Response {
+    answer(app.alive().and_then(|_| app.ready()))
+}
+
+/// 200 for what holds, else 503; why, in one line.
+fn answer(verdict: Result<String, String>) -> Response {
+    let (status, words) = match verdict {
+        Ok(words) => (StatusCode::OK, words),
+        Err(words) => (StatusCode::SERVICE_UNAVAILABLE, words),
+    };
+    (status, format!("{}\n", clean(&words))).into_response()
+}
+
+impl App {
+    /// Whether the supervision loop comes round.
+    fn alive(&self) -> Result<String, String> {
+        let age = self.snapshot.borrow().at.elapsed();
+        if age <= self.late_after {
+            Ok(format!(
+                "alive: the supervision loop came round {} s ago",
+                age.as_secs()
+            ))
+        } else {
+            Err(format!(
+                "the supervision loop hangs: it last came round {} s ago; see journalctl -u t0rn-agent, then \
+                 systemctl restart t0rn-agent (the collator goes on running)",
+                age.as_secs()
+            ))
+        }
+    }
+
+    /// Whether the collator runs and does its work, well or not so well.
+    fn ready(&self) -> Result<String, String> {
+        let snapshot = self.snapshot.borrow();
+        let status = &snapshot.status;
+        let words = format!("{}: {}", status.health.name(), status.summary);
+        match (snapshot.running, status.health) {
+            (Some(true), Health::Ok | Health::Degraded) => Ok(format!("ready: {words}")),
+            (Some(true), _) => Err(format!("not ready: {words}")),
+            (Some(false), _) => Err(format!("not ready: the collator does not run: {words}")),
+            (None, _) => Err(format!("not ready: nobody knows whether the collator runs: {words}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,343 @@
+//! The status page, as a browser's side of the wire sees it.
+
+use base64::Engine as _;
+use sha2::Digest as _;
+
+use super::*;
+use agent_core::event::{Chain, Event, Sample};
+use agent_core::machine::{Action, Cause};
+
+const PATHS: [&str; 3] = ["/", "/history", "/events"];
+
+async fn web() -> Web {
+    Web::with(limits(), snapshot(Health::Ok, Some(true))).await
+}
+
+fn request(method: &str, path: &str, host: &str) -> String {
+    format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\n\r\n")
+}
+
+/// The head of an answer, also of one that does not end.
+async fn head(web: &Web, request: &str) -> String {
+    let mut follower = Follower::new(web, request).await;
+    follower.until("\r\n\r\n").await
+}
+
+/// A client that reads on.
+struct Follower {
+    stream: TcpStream,
+    seen: Vec<u8>,
+}
+
+impl Follower {
+    async fn new(web: &Web, request: &str) -> Self {
+        Self {
+            stream: web.raw(request).await,
+            seen: Vec::new(),
+        }
+    }
+
+    async fn open(web: &Web) -> Self {
+        Self::new(web, &request("GET", "/events", "localhost")).await
+    }
+
+    /// Everything up to and including `end`.
+    async fn until(&mut self, end: &str) -> String {
+        loop {
+            let text = String::from_utf8_lossy(&self.seen);
+            if let Some(at) = text.find(end) {
+                let taken = text[..at + end.len()].to_owned();
+                self.seen.drain(..taken.len());
+                return taken;
+            }
+            let read = timeout(LONG, self.stream.read_buf(&mut self.seen)).await.unwrap();
+            assert!(
+                read.is_ok_and(|n| n > 0),
+                "ended before {end:?}: {:?}",
+                String::from_utf8_lossy(&self.seen)
+            );
+        }
+    }
+
+    /// The summary of the next status.
+    async fn summary(&mut self) -> String {
+        self.until("event: status\n").await;
+        let message = self.until("\n\n").await;
+        let json: serde_json::Value = serde_json::from_str(message.strip_prefix("data: ").unwrap().trim()).unwrap();
+        json["summary"].as_str().unwrap().to_owned()
+    }
+}
+
+fn told(summary: &str) -> Arc<Snapshot> {
+    let status = Status {
+        summary: summary.to_owned(),
+        ..Status::default()
+    };
+    Arc::new(Snapshot::of(status, jiff::Timestamp::now(), Instant::now()))
+}
+
+#[tokio::test]
+async fn the_document_needs_nothing_else_and_allows_only_its_own_script_and_style() {
+    let web = web().await;
+    let answer = web.ask(&request("GET", "/", "127.0.0.1:9733")).await;
+    let (head, document) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(
+        head.starts_with("HTTP/1.1 200") && head.contains("content-type: text/html; charset=utf-8"),
+        "{head}"
+    );
+    let line = head
+        .lines()
+        .find(|line| line.starts_with("content-security-policy: "))
+        .unwrap();
+    for (tag, directive) in [("style", "style-src"), ("script", "script-src")] {
+        let (_, rest) = document.split_once(&format!("<{tag}>")).unwrap();
+        let (text, rest) = rest.split_once(&format!("</{tag}>")).unwrap();
+        assert!(text.len() > 1000 && !rest.contains(&format!("<{tag}")), "one {tag}");
+        let hash = base64::prelude::BASE64_STANDARD.encode(sha2::Sha256::digest(text));
+        assert!(line.contains(&format!("{directive} 'sha256-{hash}';")), "{line}");
+    }
+    for part in [
+        "default-src 'none'",
+        "connect-src 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+        "form-action 'none'",
+    ] {
+        assert!(line.contains(part), "{part} in {line}");
+    }
+    assert!(!line.contains("unsafe") && !line.contains("http"), "{line}");
+    for word in [
+        "src=",
+        "http://",
+        "https://",
+        "@import",
+        "url(",
+        "innerHTML",
+        "style=",
+        "onclick",
+    ] {
+        let found = document.replace("http://www.w3.org/2000/svg", "").contains(word);
+        assert!(!found, "{word} in the document");
+    }
+    assert!(document.len() < 30 * 1024, "{}", document.len());
+}
+
+#[tokio::test]
+async fn every_answer_is_neither_stored_nor_framed_nor_shared_nor_guessed() {
+    let web = web().await;
+    for path in PATHS {
+        for host in ["localhost", "evil.example"] {
+            let head = head(&web, &request("GET", path, host)).await;
+            for line in [
+                "cache-control: no-store",
+                "x-content-type-options: nosniff",
+                "referrer-policy: no-referrer",
+                "x-frame-options: DENY",
+                "cross-origin-resource-policy: same-origin",
+                "content-security-policy: default-src 'none';",
+            ] {
+                assert!(head.contains(line), "{path} {line}: {head}");
+            }
+            assert!(!head.contains("access-control"), "{head}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_addresses_and_localhost_are_answered() {
+    let web = web().await;
+    for path in PATHS {
+        for host in [
+            "localhost",
+            "LOCALHOST:9733",
+            "127.0.0.1:1",
+            "10.1.2.3:9733",
+            "[::1]:9733",
+            "[::1]",
+        ] {
+            let head = head(&web, &request("GET", path, host)).await;
+            assert!(head.starts_with("HTTP/1.1 200"), "{path} {host}: {head}");
+        }
+        for host in [
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example:9733",
+            "",
+        ] {
+            let head = head(&web, &request("GET", path, host)).await;
+            assert!(head.starts_with("HTTP/1.1 4"), "{path} {host}: {head}");
+        }
+        let nameless = head(&web, &format!("GET {path} HTTP/1.0\r\n\r\n")).await;
+        assert!(
+            nameless.starts_with("HTTP/1.0 421") || nameless.starts_with("HTTP/1.1 421"),
+            "{nameless}"
+        );
+    }
+    // Prometheus may use a name: there is nothing to be had that is not in every scrape.
+    assert_eq!(web.get("/metrics").await.0, 200);
+}
+
+#[tokio::test]
+async fn nothing_can_be_done_from_the_page() {
+    let web = web().await;
+    for path in PATHS {
+        for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"] {
+            let answer = web.ask(&request(method, path, "localhost")).await;
+            assert!(answer.starts_with("HTTP/1.1 405"), "{method} {path}: {answer}");
+        }
+        let answer = web.ask(&request("HEAD", path, "localhost")).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\n\r\n"),
+            "{answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_history_is_what_was_noted() {
+    let web = web().await;
+    let sample = Sample {
+        best: Some(41),
+        target: Some(42),
+        ..Sample::default()
+    };
+    let chain = Chain::Relaychain;
+    web.history.event(&Event::Sample { chain, sample });
+    let cause = Cause::Frozen;
+    web.history.action(&Action::Restart { cause });
+    web.history.action(&Action::Judged { cause, helped: true });
+    let answer = web.ask(&request("GET", "/history", "localhost")).await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("content-type: application/json"), "{head}");
+    let history: serde_json::Value = serde_json::from_str(body).unwrap();
+    let slots = history["slots"].as_u64().unwrap();
+    let best = history["chains"]["relaychain"]["best"].as_array().unwrap();
+    assert_eq!((best.len() as u64, best.last().unwrap().as_u64()), (slots, Some(41)));
+    assert!(history["chains"]["parachain"].is_null());
+    assert_eq!(history["marks"][0]["cause"], "frozen");
+    assert_eq!(history["marks"][0]["helped"], true);
+}
+
+#[tokio::test]
+async fn what_is_published_is_pushed_and_the_newest_first() {
+    let web = web().await;
+    let mut page = Follower::open(&web).await;
+    let head = page.until("\r\n\r\n").await;
+    assert!(head.contains("content-type: text/event-stream"), "{head}");
+    let greeting = page.until("event: status\n").await;
+    assert!(
+        greeting.contains("event: beat\n") && greeting.contains("retry: 2000\n"),
+        "{greeting}"
+    );
+    page.until("\n\n").await;
+    for summary in ["first", "second"] {
+        web.snapshot.send_replace(told(summary));
+        assert_eq!(page.summary().await, summary);
+    }
+    // Who opens it later sees the newest at once.
+    assert_eq!(Follower::open(&web).await.summary().await, "second");
+}
+
+#[tokio::test]
+async fn no_text_of_the_collator_breaks_a_message() {
+    let web = web().await;
+    let mut page = Follower::open(&web).await;
+    page.summary().await;
+    web.snapshot
+        .send_replace(told("a\n\nevent: status\ndata: {}\r\rb\u{2028}c\0<script>"));
+    let summary = page.summary().await;
+    assert!(summary.starts_with("a event: status data: {} b"), "{summary:?}");
+    web.snapshot.send_replace(told("next"));
+    assert_eq!(page.summary().await, "next");
+}
+
+#[tokio::test]
+async fn more_open_pages_than_there_are_places_are_refused_until_one_is_closed() {
+    let web = Arc::new(web().await);
+    let mut pages = Vec::new();
+    for _ in 0..limits().stays {
+        let mut page = Follower::open(&web).await;
+        page.summary().await;
+        pages.push(page);
+    }
+    let refused = web.ask(&request("GET", "/events", "localhost")).await;
+    assert!(
+        refused.starts_with("HTTP/1.1 503") && refused.contains("close one"),
+        "{refused}"
+    );
+    // All others are served as before, and what is pushed reaches every page.
+    assert_eq!(web.get("/healthz").await.0, 200);
+    web.snapshot.send_replace(told("all"));
+    for page in &mut pages {
+        assert_eq!(page.summary().await, "all");
+    }
+    pages.pop();
+    let again = async {
+        loop {
+            // The server notices an end when it sends the next message.
+            web.snapshot.send_replace(told("go"));
+            if head(&web, &request("GET", "/events", "localhost"))
+                .await
+                .starts_with("HTTP/1.1 200")
+            {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LONG, again).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_page_that_takes_nothing_is_dropped_and_one_that_reads_stays() {
+    let limits = Limits {
+        stays: 2,
+        connection: Duration::from_millis(1),
+        stall: Duration::from_millis(200),
+        ..limits()
+    };
+    let web = Web::with(limits, snapshot(Health::Ok, Some(true))).await;
+    let mut reads = Follower::open(&web).await;
+    reads.summary().await;
+    let mut takes_nothing = Follower::open(&web).await;
+    takes_nothing.until("\n\n").await;
+    let long = "x".repeat(2_000);
+    let freed = async {
+        for n in 0_u64.. {
+            web.snapshot.send_replace(told(&format!("{n} {long}")));
+            reads.summary().await;
+            // A place is free again: the one that takes nothing is gone.
+            if n % 100 == 0
+                && head(&web, &request("HEAD", "/events", "localhost"))
+                    .await
+                    .starts_with("HTTP/1.1 200")
+            {
+                return;
+            }
+        }
+    };
+    timeout(LONG, freed).await.unwrap();
+}
+
+#[tokio::test]
+async fn open_pages_end_with_the_agent_at_once() {
+    let limits = Limits {
+        drain: 2 * LONG,
+        ..limits()
+    };
+    let web = Web::with(limits, snapshot(Health::Ok, Some(true))).await;
+    let mut page = Follower::open(&web).await;
+    page.summary().await;
+    web.stop.send(()).unwrap();
+    timeout(LONG, web.served).await.unwrap().unwrap();
+    let mut rest = Vec::new();
+    timeout(LONG, page.stream.read_to_end(&mut rest))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(
+        rest.ends_with(b"0\r\n\r\n"),
+        "not ended cleanly: {:?}",
+        String::from_utf8_lossy(&rest)
+    );
+}

@@ -1,0 +1,225 @@
+//! What can go wrong with Docker, by what can be done about it.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bollard::errors::Error as EngineError;
+
+use agent_core::event::Failure;
+
+/// Why Docker did not do what was asked. Every message names the thing and the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The engine gave no answer: its socket is missing or refuses, the connection broke, it hangs.
+    #[error("docker at {socket} does not answer: {reason}")]
+    Unreachable {
+        socket: String,
+        reason: String,
+        /// Whether the connection held and no answer came in time.
+        hangs: bool,
+    },
+    /// The engine answers, but not to this: it locks a container while it works on it.
+    #[error(
+        "docker could not {action} within {} s, though it answers otherwise; it is busy with the container or \
+         its disk",
+        limit.as_secs_f32()
+    )]
+    Busy { action: &'static str, limit: Duration },
+    /// A container of that name exists and is not ours.
+    #[error(
+        "container {name} was not created by t0rn-agent and is left alone; to hand over: \
+         `docker rename {name} {name}-old && docker stop {name}-old`, then put its chain data into {data}"
+    )]
+    Foreign { name: String, data: String },
+    /// Another container that is not ours to stop has the data directory or a keystore.
+    #[error(
+        "container {name} uses {path} too, and two collators on one data directory or keystore do harm; \
+         `docker stop {name}` first"
+    )]
+    Occupied { name: String, path: String },
+    /// The image could not be had.
+    #[error("image {image}: {fault}")]
+    Image { image: String, fault: ImageFault },
+    /// The container's first process is not in the image or cannot be executed.
+    #[error("image {image} cannot be started: {reason}; check collator.command and the image's entrypoint")]
+    Executable { image: String, reason: String },
+    /// The network that the configuration names does not exist.
+    #[error("network {name} does not exist; `docker network create {name}`, or correct collator.network")]
+    Network { name: String },
+    /// Something else listens on a port that the collator publishes.
+    #[error("a published port is taken: {reason}; find its owner with `ss -lntup`, or change collator.ports")]
+    PortTaken { reason: String },
+    /// A directory on the host that the container needs cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Path { path: PathBuf, reason: String },
+    /// The engine answered, and declined.
+    #[error("docker could not {action}: {reason}")]
+    Api {
+        action: &'static str,
+        /// HTTP status, where the engine sent one.
+        status: Option<u16>,
+        reason: String,
+    },
+}
+
+/// Why an image could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageFault {
+    #[error("the registry refused the login ({0}); check the username and password in collator.registry_auth")]
+    Unauthorized(String),
+    #[error("the registry does not know it ({0}); check collator.image, and collator.registry_auth if it is private")]
+    NotFound(String),
+    #[error(
+        "the registry sent nothing for {} s; check the network and the registry, the next attempt goes on \
+         where this one stopped",
+        .0.as_secs_f32()
+    )]
+    Timeout(Duration),
+    #[error("the registry cannot be reached ({0}); check the network, or load the image with `docker load`")]
+    Registry(String),
+    #[error(
+        "what came does not have the pinned digest ({0}); do not run it: check the digest in collator.image \
+         and who pushed it"
+    )]
+    Digest(String),
+    #[error("not on this host, and collator.pull is \"never\"; `docker pull` or `docker load` it first")]
+    Absent,
+    #[error(
+        "it is gone from this host, and an image id cannot be pulled; `docker load` it, or write an image into the \
+         configuration and restart the agent"
+    )]
+    Gone,
+    #[error("it is for {has}, this host is {wants}; take the image for this kind of machine")]
+    Platform { has: String, wants: String },
+    #[error("that is no image reference ({0}); correct collator.image")]
+    Invalid(String),
+    #[error("{}: {reason}", path.display())]
+    Credentials { path: PathBuf, reason: String },
+    #[error("pull failed: {0}")]
+    Pull(String),
+}
+
+impl Error {
+    /// The kind of failure, as far as the core treats it differently.
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::Unreachable { .. } => Failure::DockerUnreachable,
+            Self::Foreign { .. } => Failure::Foreign,
+            Self::Image { .. } => Failure::Image,
+            Self::Executable { .. } => Failure::Executable,
+            Self::Occupied { .. }
+            | Self::Busy { .. }
+            | Self::Network { .. }
+            | Self::PortTaken { .. }
+            | Self::Path { .. }
+            | Self::Api { .. } => Failure::Other,
+        }
+    }
+
+    /// The HTTP status of a declined call.
+    pub(super) fn status(&self) -> Option<u16> {
+        match self {
+            Self::Api { status, .. } => *status,
+            _ => None,
+        }
+    }
+
+    pub(super) fn from_engine(socket: &str, action: &'static str, error: EngineError) -> Self {
+        match error {
+            EngineError::DockerResponseServerError { status_code, message } => Self::Api {
+                action,
+                status: Some(status_code),
+                reason: message.trim().to_owned(),
+            },
+            EngineError::DockerStreamError { error } => Self::Api {
+                action,
+                status: None,
+                reason: error.trim().to_owned(),
+            },
+            EngineError::JsonDataError { .. }
+            | EngineError::JsonSerdeError { .. }
+            | EngineError::APIVersionParseError {}
+            | EngineError::URLParseError { .. }
+            | EngineError::InvalidURIError { .. } => Self::Api {
+                action,
+                status: None,
+                reason: format!("unreadable answer: {error}"),
+            },
+            EngineError::SocketNotFoundError(_) => Self::Unreachable {
+                socket: socket.to_owned(),
+                reason: "no such socket; `systemctl start docker`, or correct agent.docker".to_owned(),
+                hangs: false,
+            },
+            other => Self::Unreachable {
+                socket: socket.to_owned(),
+                reason: connection_reason(&other),
+                hangs: false,
+            },
+        }
+    }
+}
+
+/// The innermost cause: the outer layers of the HTTP client only say that a layer below them failed.
+fn connection_reason(error: &EngineError) -> String {
+    let mut cause: &(dyn std::error::Error + 'static) = match error {
+        EngineError::IOError { err } => err,
+        other => other,
+    };
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    let remedy = match cause.downcast_ref::<io::Error>().map(io::Error::kind) {
+        Some(io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+            "; `systemctl start docker`, or correct agent.docker"
+        }
+        Some(io::ErrorKind::PermissionDenied) => "; run the agent as root or add its user to group docker",
+        _ => "",
+    };
+    format!("{cause}{remedy}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_connection_names_socket_and_remedy() {
+        let error = EngineError::IOError {
+            err: io::Error::from(io::ErrorKind::ConnectionRefused),
+        };
+        let error = Error::from_engine("/run/docker.sock", "inspect the container", error);
+        assert_eq!(
+            error.to_string(),
+            "docker at /run/docker.sock does not answer: connection refused; `systemctl start docker`, or \
+             correct agent.docker"
+        );
+        assert_eq!(error.failure(), Failure::DockerUnreachable);
+    }
+
+    #[test]
+    fn a_declined_call_keeps_its_status_and_dockers_words() {
+        let error = EngineError::DockerResponseServerError {
+            status_code: 409,
+            message: "in use\n".into(),
+        };
+        let error = Error::from_engine("/s", "create the container", error);
+        assert_eq!(error.status(), Some(409));
+        assert_eq!(error.to_string(), "docker could not create the container: in use");
+        assert_eq!(error.failure(), Failure::Other);
+    }
+
+    #[test]
+    fn a_foreign_container_comes_with_the_way_to_hand_it_over() {
+        let error = Error::Foreign {
+            name: "node".into(),
+            data: "/data".into(),
+        };
+        assert!(
+            error
+                .to_string()
+                .contains("docker rename node node-old && docker stop node-old")
+        );
+        assert!(error.to_string().contains("/data"));
+    }
+}

@@ -1,0 +1,338 @@
+//! The image: found on this host or pulled, and pinned to what was found.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bollard::auth::DockerCredentials;
+use bollard::errors::Error as EngineError;
+use bollard::models::{CreateImageInfo, ImageInspect};
+use bollard::query_parameters::CreateImageOptionsBuilder;
+use futures_util::StreamExt;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+pub(super) use self::reference::Reference;
+use super::{Docker, Error, Fetched, ImageFault};
+use agent_config::Pull;
+
+mod auth;
+mod reference;
+
+/// How often a pull says how far it is.
+const PROGRESS: Duration = Duration::from_secs(5);
+/// Layers that are counted; an image has at most 127.
+const LAYERS: usize = 512;
+
+/// Where an image can be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImageSource {
+    /// It is on this host already.
+    Host,
+    /// The registry has it and lets us in.
+    Registry,
+}
+
+impl Docker {
+    /// Where the image can be had, without pulling it.
+    ///
+    /// Fails with what a start would fail with: not here and not to be pulled, unknown to the registry, no
+    /// registry.
+    pub async fn image_source(&self) -> Result<ImageSource, Error> {
+        let spec = self.spec();
+        if let Some(pin) = &spec.pin
+            && self.image_id(pin).await?.is_some()
+        {
+            return Ok(ImageSource::Host);
+        }
+        let collator = &spec.collator;
+        let reference = Reference::parse(&collator.image);
+        if self.local_image(&reference).await?.is_some() {
+            return Ok(ImageSource::Host);
+        }
+        if collator.pull == Pull::Never {
+            return Err(self.image_error(ImageFault::Absent));
+        }
+        let credentials = self.credentials(&reference)?;
+        let (engine, name) = (self.engine().await?, reference.name());
+        let asked = engine.inspect_registry_image(&name, credentials);
+        match tokio::time::timeout(self.limits().call, asked).await {
+            Ok(Ok(_)) => Ok(ImageSource::Registry),
+            Ok(Err(error)) => Err(self.pull_error(error)),
+            Err(_) => Err(self.image_error(ImageFault::Timeout(self.limits().call))),
+        }
+    }
+
+    /// What to create the container from: the repository digest where the image has one, else its id.
+    pub(super) async fn resolve_image(&self) -> Result<String, Error> {
+        let spec = self.spec();
+        if let Some(pin) = &spec.pin {
+            return self.resolve_pin(pin).await;
+        }
+        let collator = &spec.collator;
+        let reference = Reference::parse(&collator.image);
+        match collator.pull {
+            Pull::Never => self
+                .local_image(&reference)
+                .await?
+                .ok_or_else(|| self.image_error(ImageFault::Absent)),
+            Pull::Missing => match self.local_image(&reference).await? {
+                Some(image) => Ok(image),
+                None => self.pull(&reference).await,
+            },
+            Pull::Always => {
+                let error = match self.pull(&reference).await {
+                    Err(error @ Error::Image { .. }) => error,
+                    done => return done,
+                };
+                // A wrong digest and a credentials file that others can read must be seen to.
+                if let Error::Image {
+                    fault: ImageFault::Digest(_) | ImageFault::Credentials { .. },
+                    ..
+                } = error
+                {
+                    return Err(error);
+                }
+                let Some(image) = self.local_image(&reference).await? else {
+                    return Err(error);
+                };
+                warn!(image = collator.image, %error, "pull failed, using the image on this host");
+                Ok(image)
+            }
+        }
+    }
+
+    pub(super) async fn local_image(&self, reference: &Reference) -> Result<Option<String>, Error> {
+        let engine = self.engine().await?;
+        let name = reference.name();
+        match self
+            .within("inspect the image", self.limits().call, engine.inspect_image(&name))
+            .await
+        {
+            Ok(image) => pin(reference, &image)
+                .map(Some)
+                .map_err(|fault| self.image_error(fault)),
+            Err(error) if error.status() == Some(404) => Ok(None),
+            Err(Error::Api {
+                status: Some(400),
+                reason,
+                ..
+            }) => Err(self.image_error(ImageFault::Invalid(reason))),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) async fn pull(&self, reference: &Reference) -> Result<String, Error> {
+        let before = self.images_here().await?;
+        let pulled = match self.pull_once(reference).await {
+            // A connection that breaks half way is common on a flaky link, and layers already here stay.
+            Err(Error::Image {
+                fault: ImageFault::Registry(reason),
+                ..
+            }) if is_reset(&reason) => {
+                warn!(
+                    image = self.spec().collator.image,
+                    reason, "pull interrupted, trying again"
+                );
+                self.pull_once(reference).await
+            }
+            pulled => pulled,
+        };
+        pulled?;
+        let image = self.local_image(reference).await?.ok_or_else(|| {
+            self.image_error(ImageFault::Pull(
+                "docker says done, yet the image is not there".to_owned(),
+            ))
+        })?;
+        if let Some(id) = self.image_id(&image).await?.filter(|id| !before.contains(id)) {
+            self.note_fetched(Fetched {
+                id,
+                reference: reference.name(),
+            });
+        }
+        Ok(image)
+    }
+
+    /// The registry's password, for whoever has to keep it out of what is told; `None` when there is none that a
+    /// pull would use.
+    pub fn registry_password(&self) -> Option<String> {
+        let spec = self.spec();
+        auth::read(spec.collator.registry_auth.as_deref()?, "").ok()?.password
+    }
+
+    pub(super) fn credentials(&self, reference: &Reference) -> Result<Option<DockerCredentials>, Error> {
+        let spec = self.spec();
+        let path = spec.collator.registry_auth.as_deref();
+        path.map(|path| auth::read(path, reference.registry()))
+            .transpose()
+            .map_err(|fault| self.image_error(fault))
+    }
+
+    async fn pull_once(&self, reference: &Reference) -> Result<(), Error> {
+        let spec = self.spec();
+        let collator = &spec.collator;
+        let credentials = self.credentials(reference)?;
+        let options = CreateImageOptionsBuilder::default()
+            .from_image(&reference.repository)
+            .tag(reference.version())
+            .build();
+        let engine = self.engine().await?;
+        let mut lines = std::pin::pin!(engine.create_image(Some(options), None, credentials));
+        let mut progress = Progress::default();
+        let mut said = Instant::now();
+        info!(image = collator.image, "pulling");
+        loop {
+            let silence = self.limits().pull_silence;
+            match tokio::time::timeout(silence, lines.next()).await {
+                Err(_) => return Err(self.image_error(ImageFault::Timeout(silence))),
+                Ok(None) => {
+                    let (layers, _, bytes, _) = progress.totals();
+                    info!(image = collator.image, layers, bytes, "pulled");
+                    return Ok(());
+                }
+                Ok(Some(Ok(line))) => progress.take(line),
+                Ok(Some(Err(error))) => return Err(self.pull_error(error)),
+            }
+            if said.elapsed() >= PROGRESS {
+                said = Instant::now();
+                let (layers_done, layers, bytes, bytes_total) = progress.totals();
+                info!(
+                    image = collator.image,
+                    layers_done, layers, bytes, bytes_total, "pulling"
+                );
+            }
+        }
+    }
+
+    pub(super) fn image_error(&self, fault: ImageFault) -> Error {
+        Error::Image {
+            image: self.spec().collator.image.clone(),
+            fault,
+        }
+    }
+
+    pub(super) fn pull_error(&self, error: EngineError) -> Error {
+        match self.error("pull the image", error) {
+            Error::Api { reason, status, .. } => self.image_error(classify(reason, status)),
+            other => other,
+        }
+    }
+}
+
+/// Docker passes on what the registry or the network said, as text.
+fn classify(reason: String, status: Option<u16>) -> ImageFault {
+    let text = reason.to_lowercase();
+    let says = |needles: &[&str]| needles.iter().any(|needle| text.contains(needle));
+    if says(&[
+        "verification failed for digest",
+        "digest mismatch",
+        "unexpected commit digest",
+    ]) {
+        ImageFault::Digest(reason)
+    } else if says(&[
+        "manifest unknown",
+        "repository does not exist",
+        "name unknown",
+        "not found",
+    ]) {
+        ImageFault::NotFound(reason)
+    } else if says(&[
+        "unauthorized",
+        "authentication required",
+        "no basic auth",
+        "denied",
+        "forbidden",
+    ]) {
+        ImageFault::Unauthorized(reason)
+    } else if is_reset(&reason)
+        || says(&[
+            "dial tcp",
+            "no such host",
+            "timeout",
+            "deadline exceeded",
+            "connection refused",
+            "bad gateway",
+        ])
+        || says(&[
+            "service unavailable",
+            "tls: ",
+            "x509",
+            "no route to host",
+            "unreachable",
+            "server misbehaving",
+        ])
+    {
+        ImageFault::Registry(reason)
+    } else if says(&["invalid reference format"]) {
+        ImageFault::Invalid(reason)
+    } else if status == Some(404) {
+        ImageFault::NotFound(reason)
+    } else {
+        ImageFault::Pull(reason)
+    }
+}
+
+fn is_reset(reason: &str) -> bool {
+    reason.contains("connection reset") || reason.contains("EOF") || reason.contains("broken pipe")
+}
+
+/// The name that means this very image for ever. A pinned reference must be among the image's digests.
+fn pin(reference: &Reference, image: &ImageInspect) -> Result<String, ImageFault> {
+    let digests = image.repo_digests.as_deref().unwrap_or_default();
+    if let Some(wanted) = &reference.digest {
+        let pinned = digests.iter().find(|digest| digest.ends_with(&format!("@{wanted}")));
+        return pinned
+            .cloned()
+            .ok_or_else(|| ImageFault::Digest(format!("wanted {wanted}, got {}", digests.join(", "))));
+    }
+    let own = digests.iter().find(|digest| {
+        digest
+            .split_once('@')
+            .is_some_and(|(repository, _)| repository == reference.familiar())
+    });
+    own.or(image.id.as_ref())
+        .cloned()
+        .ok_or_else(|| ImageFault::Pull("the image has neither digest nor id".to_owned()))
+}
+
+/// Layers by id: whether each is complete, and its bytes so far and in all.
+#[derive(Default)]
+struct Progress(BTreeMap<String, Layer>);
+
+#[derive(Default)]
+struct Layer {
+    done: bool,
+    bytes: i64,
+    total: i64,
+}
+
+impl Progress {
+    fn take(&mut self, line: CreateImageInfo) {
+        let (Some(id), Some(status)) = (line.id, line.status) else {
+            return;
+        };
+        // The line about the tag carries an id too.
+        if status.starts_with("Pulling from") || (self.0.len() >= LAYERS && !self.0.contains_key(&id)) {
+            return;
+        }
+        let layer = self.0.entry(id).or_default();
+        layer.done |= matches!(status.as_str(), "Pull complete" | "Already exists");
+        if status == "Downloading"
+            && let Some(detail) = line.progress_detail
+        {
+            layer.bytes = detail.current.unwrap_or(layer.bytes);
+            layer.total = detail.total.unwrap_or(layer.total);
+        } else if matches!(status.as_str(), "Download complete" | "Pull complete") {
+            layer.bytes = layer.total;
+        }
+    }
+
+    /// Layers complete, layers, bytes downloaded, bytes known of.
+    fn totals(&self) -> (usize, usize, i64, i64) {
+        let sum = |of: fn(&Layer) -> i64| self.0.values().map(of).fold(0, i64::saturating_add);
+        let done = self.0.values().filter(|layer| layer.done).count();
+        (done, self.0.len(), sum(|layer| layer.bytes), sum(|layer| layer.total))
+    }
+}
+
+#[cfg(test)]
+mod tests;

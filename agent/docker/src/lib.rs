@@ -1,0 +1,323 @@
+//! The Docker adapter: one container, made what the configuration asks for, and news about it.
+//!
+//! Everything goes through the engine's socket; no other room knows how. The adapter decides nothing: it
+//! does one thing when asked (`ensure_running`, `stop`), once, and says what came of it. Each call to the
+//! engine has a time limit, each answer that could be large has a size limit.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bollard::errors::Error as EngineError;
+use bollard::{API_DEFAULT_VERSION, BollardRequest};
+
+use self::spec::Spec;
+use self::stats::Usage;
+use self::update::Choice;
+use agent_config::Config;
+
+mod data;
+mod error;
+mod image;
+mod inspection;
+mod lifecycle;
+mod lines;
+mod spec;
+mod stats;
+mod update;
+mod watch;
+
+pub use self::error::{Error, ImageFault};
+pub use self::image::ImageSource;
+pub use self::inspection::{Detail, Inspection};
+pub use self::update::Fetched;
+pub use self::watch::Notice;
+
+/// The oldest minor version of the engine's API (1.x) that has all we ask for: Docker 20.10.
+const API_OLDEST: usize = 41;
+/// In place of the HTTP client's own limit; every call has one of ours.
+const NO_LIMIT: Duration = Duration::from_hours(168);
+
+/// One container at one engine. Cheap to clone; clones share what they know.
+#[derive(Debug, Clone)]
+pub struct Docker {
+    shared: Arc<Shared>,
+    limits: Limits,
+}
+
+/// How long the engine may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// For questions.
+    pub call: Duration,
+    /// For creating, starting, removing: on a busy disk these take their time.
+    pub change: Duration,
+    /// For saying that it is there.
+    pub ping: Duration,
+    /// Between two pings while no events come.
+    pub ping_every: Duration,
+    /// For the next sign of life of a pull.
+    pub pull_silence: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            call: Duration::from_secs(10),
+            change: Duration::from_mins(1),
+            ping: Duration::from_secs(5),
+            ping_every: Duration::from_secs(15),
+            pull_silence: Duration::from_mins(1),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    socket: String,
+    collator: Choice,
+    /// The same without authority and keys, for while they are not here.
+    keyless: Option<Choice>,
+    without_keys: AtomicBool,
+    /// Minor version of the API that was agreed on; 0 before.
+    api: AtomicUsize,
+    /// The engine may not give the container as many file descriptors as configured.
+    nofile_refused: AtomicBool,
+    usage: Mutex<Option<Usage>>,
+    /// Images that were not here before a pull.
+    fetched: Mutex<Vec<Fetched>>,
+}
+
+impl Shared {
+    fn new(socket: &str, collator: Spec, api: usize) -> Self {
+        Self {
+            socket: socket.to_owned(),
+            collator: Choice::new(collator),
+            keyless: None,
+            without_keys: AtomicBool::new(false),
+            api: AtomicUsize::new(api),
+            nofile_refused: AtomicBool::new(false),
+            usage: Mutex::new(None),
+            fetched: Mutex::default(),
+        }
+    }
+}
+
+impl Docker {
+    /// Takes what it needs from the configuration. The engine need not be there yet: every call connects.
+    ///
+    /// Fails when a path that Docker must know is not UTF-8.
+    pub fn new(config: &Config) -> Result<Self, Error> {
+        let socket = config.agent.docker.to_str().ok_or_else(|| Error::Path {
+            path: config.agent.docker.clone(),
+            reason: "not UTF-8; correct agent.docker".to_owned(),
+        })?;
+        let socket = socket.trim_start_matches("unix://");
+        Ok(Self {
+            shared: Arc::new(Shared::new(socket, Spec::new(config)?, 0)),
+            limits: Limits::default(),
+        })
+    }
+
+    /// The same, with other time limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Knows what to run while the keys are not here. To be called before the first clone.
+    ///
+    /// Fails as [`Self::new`].
+    pub fn with_keyless(mut self, config: &Config) -> Result<Self, Error> {
+        let spec = Spec::new(config)?;
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.keyless = Some(Choice::new(spec));
+        }
+        Ok(self)
+    }
+
+    /// Whether what is asked for from now on is the collator with its keys, or what runs without them.
+    pub fn use_keys(&self, keys: bool) {
+        self.shared.without_keys.store(!keys, Ordering::SeqCst);
+    }
+
+    /// The hash of what the configuration asks for, as the container's label carries it.
+    pub fn spec_hash(&self) -> String {
+        self.spec().hash.clone()
+    }
+
+    /// The version of the engine's API that is spoken with it, such as `1.41`: the newest that both know.
+    ///
+    /// Fails when the engine does not answer within 5 s, or is older than Docker 20.10.
+    pub async fn version(&self) -> Result<String, Error> {
+        let declined = |reason| Error::Api {
+            action: "agree on an API version",
+            status: None,
+            reason,
+        };
+        let answer = self.client()?;
+        let answer = self
+            .in_time("say its version", self.limits.ping, answer.version())
+            .await?;
+        let minor = |text: Option<String>| text?.strip_prefix("1.")?.parse::<usize>().ok();
+        let engine = answer.api_version.clone().unwrap_or_default();
+        let newest = minor(answer.api_version).ok_or_else(|| declined(format!("it says {engine:?}")))?;
+        let known = API_DEFAULT_VERSION.minor_version;
+        if newest < API_OLDEST {
+            return Err(declined(format!(
+                "it speaks API {engine}, 1.{API_OLDEST} is needed; update Docker to 20.10"
+            )));
+        }
+        if let Some(oldest) = minor(answer.min_api_version).filter(|oldest| *oldest > known) {
+            return Err(declined(format!(
+                "it speaks API 1.{oldest} and up, 1.{known} is known; update t0rn-agent"
+            )));
+        }
+        let agreed = newest.min(known);
+        self.shared.api.store(agreed, Ordering::Relaxed);
+        Ok(format!("1.{agreed}"))
+    }
+
+    fn spec(&self) -> Arc<Spec> {
+        self.choice().now()
+    }
+
+    /// With the keys or without, as is wanted now.
+    fn choice(&self) -> &Choice {
+        let keyless = self.shared.keyless.as_ref();
+        let keyless = keyless.filter(|_| self.shared.without_keys.load(Ordering::SeqCst));
+        keyless.unwrap_or(&self.shared.collator)
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// A client that speaks the agreed version.
+    async fn engine(&self) -> Result<bollard::Docker, Error> {
+        if self.shared.api.load(Ordering::Relaxed) == 0 {
+            self.version().await?;
+        }
+        self.client()
+    }
+
+    fn client(&self) -> Result<bollard::Docker, Error> {
+        let client = bollard::Docker::connect_with_unix(&self.shared.socket, NO_LIMIT.as_secs(), API_DEFAULT_VERSION);
+        let client = client.map_err(|error| self.error("connect", error))?;
+        let shared = Arc::clone(&self.shared);
+        Ok(client.with_request_modifier(move |request| mended(request, shared.api.load(Ordering::Relaxed))))
+    }
+
+    /// Asks the engine whether it is there.
+    async fn ping(&self) -> Result<(), Error> {
+        let client = self.client()?;
+        self.in_time("say that it is there", self.limits.ping, client.ping())
+            .await
+            .map(drop)
+    }
+
+    /// The answer to one call. When it takes too long, an engine that is busy with one thing is told from
+    /// one that hangs.
+    async fn within<T>(
+        &self,
+        action: &'static str,
+        limit: Duration,
+        answer: impl Future<Output = Result<T, EngineError>>,
+    ) -> Result<T, Error> {
+        match self.in_time(action, limit, answer).await {
+            Err(Error::Unreachable { hangs: true, .. }) if self.ping().await.is_ok() => {
+                Err(Error::Busy { action, limit })
+            }
+            answer => answer,
+        }
+    }
+
+    async fn in_time<T>(
+        &self,
+        action: &'static str,
+        limit: Duration,
+        answer: impl Future<Output = Result<T, EngineError>>,
+    ) -> Result<T, Error> {
+        let silent = |_| Error::Unreachable {
+            socket: self.shared.socket.clone(),
+            reason: format!(
+                "asked to {action}, no answer in {} s; `systemctl status docker`",
+                limit.as_secs_f32()
+            ),
+            hangs: true,
+        };
+        let answer = tokio::time::timeout(limit, answer).await.map_err(silent)?;
+        answer.map_err(|error| self.error(action, error))
+    }
+
+    fn error(&self, action: &'static str, error: EngineError) -> Error {
+        let error = Error::from_engine(&self.shared.socket, action, error);
+        if let Error::Api {
+            status: Some(400),
+            reason,
+            ..
+        } = &error
+            && reason.contains("client version")
+        {
+            // The engine was replaced by one that does not speak the agreed version: agree anew.
+            self.shared.api.store(0, Ordering::Relaxed);
+        }
+        error
+    }
+
+    fn swap_usage(&self, usage: Option<Usage>) -> Option<Usage> {
+        let mut last = self.shared.usage.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *last, usage)
+    }
+}
+
+/// Mends two things the client gets wrong: it sends no API version, so that each engine answers in its
+/// newest, and it encodes credentials in plain base64 where the engine reads the URL-safe kind and takes
+/// what it cannot read for no credentials at all.
+fn mended(mut request: BollardRequest, api: usize) -> BollardRequest {
+    let uri = request.uri();
+    let versioned = (api > 0 && uri.path() != "/version" && uri.path() != "/_ping").then(|| {
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        let scheme = uri.scheme_str().unwrap_or_default();
+        let socket = uri.authority().map_or("", |authority| authority.as_str());
+        format!("{scheme}://{socket}/v1.{api}{path}").parse()
+    });
+    if let Some(Ok(versioned)) = versioned {
+        *request.uri_mut() = versioned;
+    }
+    if let Some(login) = request.headers_mut().get_mut("x-registry-auth") {
+        let safe = login
+            .to_str()
+            .ok()
+            .and_then(|text| text.replace('+', "-").replace('/', "_").parse().ok());
+        if let Some(mut safe) = safe {
+            std::mem::swap(login, &mut safe);
+            login.set_sensitive(true);
+        }
+    }
+    request
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn every_call_can_be_spawned_and_dropped() {
+        fn is_task<T: Send>(_: &T) {}
+        let docker = Docker::new(&spec::tests::config()).unwrap();
+        is_task(&docker);
+        is_task(&docker.version());
+        is_task(&docker.inspect());
+        is_task(&docker.ensure_running());
+        is_task(&docker.stop());
+        is_task(&docker.restart());
+        is_task(&docker.activity());
+        is_task(&docker.last_lines(1, None));
+        is_task(&docker.watch(None));
+        is_task(&docker.logs(1, false));
+    }
+}

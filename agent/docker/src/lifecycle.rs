@@ -1,0 +1,365 @@
+//! Making the container what the configuration asks for, and stopping it.
+//!
+//! Nothing is remembered between two steps: every step looks at what Docker has and takes the next one
+//! towards the goal, so that it makes no difference where an earlier attempt was dropped or killed. There
+//! is only ever one name, and a container is started only when no other has the data directory:
+//! stop the old one, remove it, create, look for others, start.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bollard::models::ContainerStateStatusEnum as Status;
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
+};
+use tracing::{info, warn};
+
+use super::inspection::{Found, Inspection};
+use super::{Docker, Error, ImageFault};
+
+mod others;
+
+/// Steps to a running container: at most eight, the rest is for waiting, and for others interfering.
+const STEPS: usize = 240;
+/// After a step that changed nothing: Docker still works on what an earlier, dropped attempt asked for.
+const SETTLE: Duration = Duration::from_millis(250);
+/// What Docker needs beyond the container's own stop timeout to kill it and to clean up.
+const STOP_MARGIN: Duration = Duration::from_secs(30);
+
+/// What a failed start calls for.
+#[derive(Debug, PartialEq, Eq)]
+enum StartFault {
+    Executable,
+    PortTaken,
+    /// The engine's own limit of file descriptors lies below `collator.nofile`.
+    FileLimit,
+    /// The container refers to something that is gone; a new one may not.
+    Broken,
+}
+
+impl Docker {
+    /// Brings the container to running with the configured spec, and says what it is like then.
+    ///
+    /// One that runs with that spec is not touched. One with another spec is stopped cleanly and replaced,
+    /// once everything that the new one needs is known to be there; its data stays. Missing images are
+    /// pulled as `collator.pull` says, one attempt a call. Safe to call again at any time, to drop half
+    /// way, and to be killed in; not to be run at the same time as [`Self::stop`].
+    ///
+    /// A container that has already ended again is no error: the inspection says so.
+    pub async fn ensure_running(&self) -> Result<Inspection, Error> {
+        let spec = self.spec();
+        let mut image = None;
+        let mut created = false;
+        let mut before = None;
+        for _ in 0..STEPS {
+            let found = self.find().await?;
+            let now = Some(found.as_ref().map(|found| (found.id.clone(), found.status)));
+            if before == now {
+                tokio::time::sleep(SETTLE).await;
+            }
+            before = now;
+            let Some(found) = found else {
+                let image = match &image {
+                    Some(image) => image,
+                    None => image.insert(self.requirements().await?),
+                };
+                self.create(image).await?;
+                created = true;
+                continue;
+            };
+            if !found.ours {
+                return Err(self.foreign());
+            }
+            let matches = found.spec_matches;
+            if !matches && found.status != Status::REMOVING && image.is_none() {
+                image = Some(self.requirements().await?);
+            }
+            match found.status {
+                Status::REMOVING => {}
+                Status::DEAD => self.remove(&found.id, true).await?,
+                _ if !matches => {
+                    info!(
+                        container = spec.name(),
+                        from = found.detail.spec,
+                        to = spec.hash,
+                        "spec changed, replacing"
+                    );
+                    self.halt(&found.id).await?;
+                    self.remove(&found.id, false).await?;
+                }
+                Status::RUNNING | Status::STOPPING => return self.inspection(found).await,
+                Status::PAUSED => {
+                    let engine = self.engine().await?;
+                    let unpaused = engine.unpause_container(&found.id);
+                    self.within("unpause the container", self.limits().change, unpaused)
+                        .await?;
+                }
+                // Docker waits up to a minute before its next attempt; stopping ends the wait.
+                Status::RESTARTING => self.halt(&found.id).await?,
+                Status::CREATED | Status::EXITED | Status::EMPTY => {
+                    self.prepare_paths().await?;
+                    self.evict_others().await?;
+                    match self.start(&found.id).await {
+                        Ok(()) => return self.inspect().await,
+                        Err(error) if error.status() == Some(404) && self.find().await?.is_none() => {}
+                        Err(error) => self.after_failed_start(&found, error, created).await?,
+                    }
+                }
+            }
+        }
+        Err(Error::Api {
+            action: "start the container",
+            status: None,
+            reason: format!(
+                "something else keeps changing {}; is a second agent running?",
+                spec.name()
+            ),
+        })
+    }
+
+    /// Stops the container: SIGTERM, `collator.stop_timeout`, SIGKILL. Docker's own restart policy leaves it
+    /// stopped as well. `Ok` when it is stopped already or does not exist.
+    pub async fn stop(&self) -> Result<Inspection, Error> {
+        self.stop_in(self.spec().stop_seconds()).await
+    }
+
+    /// As [`Self::stop`], with SIGKILL after `time` (whole seconds of it, at least one) instead of
+    /// `collator.stop_timeout`.
+    pub async fn stop_within(&self, time: Duration) -> Result<Inspection, Error> {
+        let seconds = i32::try_from(time.as_secs()).unwrap_or(i32::MAX);
+        self.stop_in(seconds.max(1)).await
+    }
+
+    async fn stop_in(&self, seconds: i32) -> Result<Inspection, Error> {
+        if let Some(found) = self.find().await? {
+            if !found.ours {
+                return Err(self.foreign());
+            }
+            self.halt_in(&found.id, seconds).await?;
+        }
+        self.inspect().await
+    }
+
+    /// Removes the container, stopped first if need be; the image stays. `Ok` when there is none.
+    pub async fn discard(&self) -> Result<(), Error> {
+        match self.find().await? {
+            Some(found) if !found.ours => Err(self.foreign()),
+            Some(found) => {
+                self.halt(&found.id).await?;
+                self.remove(&found.id, false).await
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// [`Self::stop`], then [`Self::ensure_running`].
+    pub async fn restart(&self) -> Result<Inspection, Error> {
+        self.stop().await?;
+        self.ensure_running().await
+    }
+
+    /// Everything that could refuse the new container, asked before the old one is given up. Returns the
+    /// image to create it from.
+    async fn requirements(&self) -> Result<String, Error> {
+        self.require_network().await?;
+        self.prepare_paths().await?;
+        self.resolve_image().await
+    }
+
+    pub(super) async fn require_network(&self) -> Result<(), Error> {
+        let spec = self.spec();
+        let Some(name) = spec.network() else {
+            return Ok(());
+        };
+        let engine = self.engine().await?;
+        match self
+            .within(
+                "inspect the network",
+                self.limits().call,
+                engine.inspect_network(name, None),
+            )
+            .await
+        {
+            Err(error) if error.status() == Some(404) => Err(Error::Network { name: name.to_owned() }),
+            answer => answer.map(drop),
+        }
+    }
+
+    async fn create(&self, image: &str) -> Result<(), Error> {
+        let spec = self.spec();
+        let options = CreateContainerOptionsBuilder::default().name(spec.name()).build();
+        let engine = self.engine().await?;
+        let mut body = spec.body(image)?;
+        if self.shared.nofile_refused.load(Ordering::Relaxed)
+            && let Some(host) = &mut body.host_config
+        {
+            host.ulimits = None;
+        }
+        let answer = engine.create_container(Some(options), body);
+        match self.within("create the container", self.limits().change, answer).await {
+            Ok(created) => {
+                for warning in created.warnings {
+                    warn!(container = spec.name(), warning, "docker warns");
+                }
+                info!(container = spec.name(), image, spec = spec.hash, "created");
+                Ok(())
+            }
+            // The name is taken: by an earlier attempt, maybe not yet to be seen. The next look tells.
+            Err(error) if error.status() == Some(409) => Ok(()),
+            Err(Error::Api {
+                status: Some(404),
+                reason,
+                ..
+            }) => Err(self.image_error(ImageFault::Pull(reason))),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn start(&self, id: &str) -> Result<(), Error> {
+        let engine = self.engine().await?;
+        self.within(
+            "start the container",
+            self.limits().change,
+            engine.start_container(id, None),
+        )
+        .await
+    }
+
+    /// Removes a container that cannot start because of what it refers to; a fresh one that cannot start
+    /// either is not to blame.
+    async fn after_failed_start(&self, found: &Found, error: Error, fresh: bool) -> Result<(), Error> {
+        let Error::Api { reason, .. } = &error else {
+            return Err(error);
+        };
+        match classify(reason) {
+            StartFault::Executable => Err(Error::Executable {
+                image: self.spec().collator.image.clone(),
+                reason: reason.clone(),
+            }),
+            StartFault::PortTaken => Err(Error::PortTaken { reason: reason.clone() }),
+            StartFault::FileLimit if !self.shared.nofile_refused.swap(true, Ordering::Relaxed) => {
+                warn!(
+                    container = self.spec().name(),
+                    nofile = self.spec().collator.nofile,
+                    reason,
+                    "docker may not give that many file descriptors, going on with its own limit: lower \
+                     collator.nofile or raise LimitNOFILE of docker.service"
+                );
+                self.remove(&found.id, true).await
+            }
+            StartFault::FileLimit => Err(error),
+            StartFault::Broken if fresh => Err(error),
+            StartFault::Broken => {
+                self.requirements().await?;
+                warn!(
+                    container = self.spec().name(),
+                    reason, "cannot be started any more, replacing it"
+                );
+                self.remove(&found.id, true).await
+            }
+        }
+    }
+
+    /// Stops any container of ours, whatever it is doing.
+    async fn halt(&self, id: &str) -> Result<(), Error> {
+        self.halt_in(id, self.spec().stop_seconds()).await
+    }
+
+    async fn halt_in(&self, id: &str, seconds: i32) -> Result<(), Error> {
+        let options = StopContainerOptionsBuilder::default().t(seconds).build();
+        let limit = Duration::from_secs(u64::try_from(seconds).unwrap_or(0)) + STOP_MARGIN;
+        let engine = self.engine().await?;
+        // Docker thaws a paused container for the signal.
+        let stopped = engine.stop_container(id, Some(options));
+        match tokio::time::timeout(limit, stopped).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => match self.error("stop the container", error) {
+                error if error.status() == Some(404) => Ok(()),
+                error => Err(error),
+            },
+            Err(_) => Err(Error::Api {
+                action: "stop the container",
+                status: None,
+                reason: format!(
+                    "it still runs {} s after SIGTERM, SIGKILL included; look for a process in state D with \
+                     `ps axl`",
+                    limit.as_secs()
+                ),
+            }),
+        }
+    }
+
+    /// Removes a container. Anonymous volumes stay: they are data.
+    async fn remove(&self, id: &str, force: bool) -> Result<(), Error> {
+        let options = RemoveContainerOptionsBuilder::default().v(false).force(force).build();
+        let engine = self.engine().await?;
+        match self
+            .within(
+                "remove the container",
+                self.limits().change,
+                engine.remove_container(id, Some(options)),
+            )
+            .await
+        {
+            // Gone, or going: the next look tells.
+            Err(error) if matches!(error.status(), Some(404 | 409)) => Ok(()),
+            done => done,
+        }
+    }
+
+    /// What is said about a container of the configured name that is not ours.
+    pub fn foreign(&self) -> Error {
+        let spec = self.spec();
+        Error::Foreign {
+            name: spec.name().to_owned(),
+            data: spec.data.path.display().to_string(),
+        }
+    }
+}
+
+/// Docker passes on what the runtime and the kernel said, as text.
+fn classify(reason: &str) -> StartFault {
+    let says = |needle: &str| reason.contains(needle);
+    if says("port is already allocated") || says("address already in use") {
+        return StartFault::PortTaken;
+    }
+    if says("rlimit type 7") || says("RLIMIT_NOFILE") {
+        return StartFault::FileLimit;
+    }
+    let at_exec = says("exec: \"") || says("exec /") || says("exec user process");
+    let executable = says("executable file not found")
+        || says("exec format error")
+        || (at_exec && (says("permission denied") || says("no such file or directory") || says("is a directory")));
+    if executable {
+        StartFault::Executable
+    } else {
+        StartFault::Broken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_runtime_says_decides_what_is_done() {
+        let runc = "failed to create shim task: OCI runtime create failed: runc create failed: unable to start \
+                    container process: ";
+        for (text, expected) in [
+            (format!("{runc}exec: \"node\": executable file not found in $PATH: unknown"), StartFault::Executable),
+            (format!("{runc}exec: \"/node\": permission denied: unknown"), StartFault::Executable),
+            (format!("{runc}exec: \"/node\": stat /node: no such file or directory: unknown"), StartFault::Executable),
+            (format!("{runc}exec /node: exec format error: unknown"), StartFault::Executable),
+            ("driver failed programming external connectivity: Bind for 0.0.0.0:80 failed: port is already allocated".into(),
+             StartFault::PortTaken),
+            ("failed to listen on TCP socket: listen tcp4 0.0.0.0:80: bind: address already in use".into(),
+             StartFault::PortTaken),
+            (format!("{runc}error during container init: error setting rlimit type 7: operation not permitted: unknown"),
+             StartFault::FileLimit),
+            ("network 0f3c not found".into(), StartFault::Broken),
+            ("error creating overlay mount to /x/merged: no such file or directory".into(), StartFault::Broken),
+        ] {
+            assert_eq!(classify(&text), expected, "{text}");
+        }
+    }
+}

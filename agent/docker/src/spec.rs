@@ -1,0 +1,277 @@
+//! What was asked for, and the container that is created from it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use bollard::models::{
+    ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount as EngineMount, MountType, PortBinding,
+    ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
+};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::Error;
+use agent_config::{Collator, Config, Data, Mount, Port};
+
+pub(super) const MANAGED: &str = "t0rn-agent.managed";
+pub(super) const SPEC: &str = "t0rn-agent.spec";
+pub(super) const VERSION: &str = "t0rn-agent.version";
+/// The reference as given; the container itself is created from what it resolved to.
+pub(super) const IMAGE: &str = "t0rn-agent.image";
+
+/// Modes of network that are not the name of one.
+const BUILT_IN: [&str; 4] = ["bridge", "default", "host", "none"];
+
+/// The part of the configuration that a container is made from.
+pub(super) struct Spec {
+    pub(super) collator: Collator,
+    pub(super) data: Data,
+    pub(super) mounts: Vec<Mount>,
+    /// Behind the identity's fence Docker starts nothing by itself: even `on-failure` is obeyed at the engine's start,
+    /// after a power cut, when the volume may be another host's.
+    fenced: bool,
+    /// First 16 hex digits of the SHA-256 over what was asked for.
+    pub(super) hash: String,
+    /// The very image that it has to be made from, where an update says so: a repository digest or an image id.
+    pub(super) pin: Option<String>,
+}
+
+impl Spec {
+    /// Fails when a path cannot be told to Docker because it is not UTF-8.
+    pub(super) fn new(config: &Config) -> Result<Self, Error> {
+        let (collator, data, mounts) = (config.collator.clone(), config.data.clone(), config.mounts.clone());
+        let fenced = config.identity.required;
+        let hash = hash(&collator, &data, &mounts, fenced)?;
+        Ok(Self {
+            collator,
+            data,
+            mounts,
+            fenced,
+            hash,
+            pin: None,
+        })
+    }
+
+    /// The same with another image.
+    pub(super) fn with_image(&self, reference: &str, pin: Option<&str>) -> Result<Self, Error> {
+        let collator = Collator {
+            image: reference.to_owned(),
+            ..self.collator.clone()
+        };
+        Ok(Self {
+            hash: hash(&collator, &self.data, &self.mounts, self.fenced)?,
+            collator,
+            data: self.data.clone(),
+            mounts: self.mounts.clone(),
+            fenced: self.fenced,
+            pin: pin.map(str::to_owned),
+        })
+    }
+
+    /// The container's name.
+    pub(super) fn name(&self) -> &str {
+        &self.collator.container
+    }
+
+    /// Whether a container with these labels, created from `image`, was made from this very spec.
+    pub(super) fn made(&self, labels: &HashMap<String, String>, image: &str) -> bool {
+        labels.get(SPEC) == Some(&self.hash) && self.pin.as_deref().is_none_or(|pin| pin == image)
+    }
+
+    /// The network that it is to be on, by name or id; `None` where Docker's own mode leaves no choice.
+    pub(super) fn network(&self) -> Option<&str> {
+        let name = self.collator.network.as_str();
+        let built_in = BUILT_IN.contains(&name) || name.starts_with("container:");
+        (!built_in).then_some(name)
+    }
+
+    /// Seconds from SIGTERM to SIGKILL, rounded up: Docker takes 0 for "kill at once".
+    pub(super) fn stop_seconds(&self) -> i32 {
+        i32::try_from(self.collator.stop_timeout.as_millis().div_ceil(1000)).unwrap_or(i32::MAX)
+    }
+
+    /// The request that creates the container from `image`: a repository digest or an image id.
+    pub(super) fn body(&self, image: &str) -> Result<ContainerCreateBody, Error> {
+        let collator = &self.collator;
+        let mut mounts = vec![bind(&self.data.path, &self.data.target, false)?];
+        for mount in &self.mounts {
+            mounts.push(bind(&mount.source, &mount.target, mount.read_only)?);
+        }
+        let nofile = i64::try_from(collator.nofile).unwrap_or(i64::MAX);
+        let memory = collator.memory.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
+        let host = HostConfig {
+            restart_policy: Some(RestartPolicy {
+                name: Some(if self.fenced {
+                    RestartPolicyNameEnum::NO
+                } else {
+                    RestartPolicyNameEnum::UNLESS_STOPPED
+                }),
+                maximum_retry_count: None,
+            }),
+            memory,
+            // Equal to the memory limit means no swap: a collator that swaps misses its slots.
+            memory_swap: memory,
+            ulimits: Some(vec![ResourcesUlimits {
+                name: Some("nofile".to_owned()),
+                soft: Some(nofile),
+                hard: Some(nofile),
+            }]),
+            log_config: Some(HostConfigLogConfig {
+                typ: Some("json-file".to_owned()),
+                config: Some(HashMap::from([
+                    ("max-size".to_owned(), collator.log_max_size.to_string()),
+                    ("max-file".to_owned(), collator.log_max_files.to_string()),
+                ])),
+            }),
+            mounts: Some(mounts),
+            network_mode: Some(collator.network.clone()),
+            port_bindings: self.publishes().then(|| port_bindings(&collator.ports)),
+            ..HostConfig::default()
+        };
+        Ok(ContainerCreateBody {
+            image: Some(image.to_owned()),
+            cmd: Some(collator.command.clone()),
+            env: Some(
+                collator
+                    .env
+                    .iter()
+                    .map(|(key, value)| format!("{key}={value}"))
+                    .collect(),
+            ),
+            user: collator.user.map(|user| format!("{}:{}", user.uid, user.gid)),
+            stop_timeout: Some(i64::from(self.stop_seconds())),
+            exposed_ports: self.publishes().then(|| collator.ports.iter().map(port_key).collect()),
+            labels: Some(HashMap::from([
+                (MANAGED.to_owned(), "true".to_owned()),
+                (SPEC.to_owned(), self.hash.clone()),
+                (VERSION.to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+                (IMAGE.to_owned(), collator.image.clone()),
+            ])),
+            host_config: Some(host),
+            ..ContainerCreateBody::default()
+        })
+    }
+
+    /// Directories that no second container may write to: the chain data and every keystore.
+    pub(super) fn exclusive(&self) -> impl Iterator<Item = &Path> {
+        let is_keystore = |path: &Path| path.components().any(|part| part.as_os_str() == "keystore");
+        let keystores = self
+            .mounts
+            .iter()
+            .filter(move |m| is_keystore(&m.source) || is_keystore(&m.target));
+        std::iter::once(self.data.path.as_path()).chain(keystores.map(|m| m.source.as_path()))
+    }
+
+    /// On the host's network there is nothing to publish, and Docker rejects the attempt.
+    fn publishes(&self) -> bool {
+        !self.collator.ports.is_empty() && self.collator.network != "host"
+    }
+}
+
+/// Neither environment nor arguments: they may carry secrets.
+impl fmt::Debug for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spec")
+            .field("container", &self.collator.container)
+            .field("image", &self.collator.image)
+            .field("hash", &self.hash)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Everything that makes another container when it changes, in one canonical order. Renaming or reordering
+/// a field here re-creates every container in the field.
+#[derive(Serialize)]
+struct Asked<'a> {
+    image: &'a str,
+    command: &'a [String],
+    env: &'a std::collections::BTreeMap<String, String>,
+    mounts: Vec<(String, String, bool)>,
+    ports: Vec<String>,
+    network: &'a str,
+    user: Option<(u32, u32)>,
+    memory: Option<u64>,
+    nofile: u64,
+    log_max_size: u64,
+    log_max_files: u32,
+    stop_timeout_ms: u128,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    fenced: bool,
+}
+
+fn hash(collator: &Collator, data: &Data, mounts: &[Mount], fenced: bool) -> Result<String, Error> {
+    let mut all = vec![(text(&data.path)?, text(&data.target)?, false)];
+    for mount in mounts {
+        all.push((text(&mount.source)?, text(&mount.target)?, mount.read_only));
+    }
+    all.sort();
+    let mut ports: Vec<String> = collator.ports.iter().map(port_line).collect();
+    ports.sort();
+    let asked = Asked {
+        image: &collator.image,
+        command: &collator.command,
+        env: &collator.env,
+        mounts: all,
+        ports,
+        network: &collator.network,
+        user: collator.user.map(|user| (user.uid, user.gid)),
+        memory: collator.memory,
+        nofile: collator.nofile,
+        log_max_size: collator.log_max_size,
+        log_max_files: collator.log_max_files,
+        stop_timeout_ms: collator.stop_timeout.as_millis(),
+        fenced,
+    };
+    let json = serde_json::to_vec(&asked).map_err(|error| Error::Api {
+        action: "describe the container",
+        status: None,
+        reason: error.to_string(),
+    })?;
+    Ok(hex::encode(&Sha256::digest(json)[..8]))
+}
+
+/// A bind mount of the kind that fails when its source is missing, where `Binds` would make it as root.
+fn bind(source: &Path, target: &Path, read_only: bool) -> Result<EngineMount, Error> {
+    Ok(EngineMount {
+        typ: Some(MountType::BIND),
+        source: Some(text(source)?),
+        target: Some(text(target)?),
+        read_only: Some(read_only),
+        ..EngineMount::default()
+    })
+}
+
+fn text(path: &Path) -> Result<String, Error> {
+    path.to_str().map(str::to_owned).ok_or_else(|| Error::Path {
+        path: PathBuf::from(path),
+        reason: "not UTF-8, which Docker needs; rename it".to_owned(),
+    })
+}
+
+fn port_key(port: &Port) -> String {
+    format!("{}/{}", port.container, port.protocol)
+}
+
+fn port_line(port: &Port) -> String {
+    let address = port.address.map(|address| address.to_string()).unwrap_or_default();
+    format!("{address}:{}:{}", port.host, port_key(port))
+}
+
+fn port_bindings(ports: &[Port]) -> HashMap<String, Option<Vec<PortBinding>>> {
+    let mut bindings: HashMap<String, Option<Vec<PortBinding>>> = HashMap::new();
+    for port in ports {
+        bindings
+            .entry(port_key(port))
+            .or_default()
+            .get_or_insert_default()
+            .push(PortBinding {
+                host_ip: port.address.map(|address| address.to_string()),
+                host_port: Some(port.host.to_string()),
+            });
+    }
+    bindings
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,229 @@
+//! Another image in place of the configured one: had and looked at, put in place, and old ones removed.
+
+use std::collections::HashSet;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bollard::models::ImageInspect;
+use bollard::query_parameters::{ListImagesOptionsBuilder, RemoveImageOptionsBuilder};
+use tracing::warn;
+
+use super::image::Reference;
+use super::spec::Spec;
+use super::{Docker, Error, ImageFault, Shared};
+use agent_config::Pull;
+use agent_core::event::{Image, Images};
+
+/// An image that a pull of ours brought onto this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// `sha256:…`
+    pub id: String,
+    /// What was pulled.
+    pub reference: String,
+}
+
+/// More of them are not remembered until somebody asks.
+const FETCHED_MAX: usize = 16;
+
+/// What the configuration asks for, and what is to run: with another image when an update changed it.
+#[derive(Debug)]
+pub(super) struct Choice {
+    configured: Arc<Spec>,
+    now: RwLock<Arc<Spec>>,
+}
+
+impl Choice {
+    pub(super) fn new(configured: Spec) -> Self {
+        let configured = Arc::new(configured);
+        Self {
+            now: RwLock::new(Arc::clone(&configured)),
+            configured,
+        }
+    }
+
+    pub(super) fn now(&self) -> Arc<Spec> {
+        Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn take(&self, image: Option<&Image>) -> Result<(), Error> {
+        let spec = match image {
+            Some(image) => self.configured.with_image(&image.reference, Some(&image.pin))?,
+            None => self.configured.with_image(&self.configured.collator.image, None)?,
+        };
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(spec);
+        Ok(())
+    }
+}
+
+impl Docker {
+    /// Takes `image` in place of the configured one, or the configured one again. What runs is not touched: it only no
+    /// longer matches.
+    ///
+    /// # Errors
+    /// The specification cannot be described.
+    pub fn use_image(&self, image: Option<&Image>) -> Result<(), Error> {
+        for choice in [Some(&self.shared.collator), self.shared.keyless.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            choice.take(image)?;
+        }
+        Ok(())
+    }
+
+    /// Has `reference` on this host, as `collator.pull` says (the name that runs already is asked of the registry all
+    /// the same), and looks at everything that its container needs. Changes nothing else.
+    ///
+    /// Fails with what a start from it would fail with; and when there is no container yet.
+    pub async fn fetch(&self, reference: &str) -> Result<Images, Error> {
+        let found = self.find().await?.ok_or_else(|| Error::Api {
+            action: "update the image",
+            status: None,
+            reason: "there is no container yet; write the image into the configuration".to_owned(),
+        })?;
+        if !found.ours {
+            return Err(self.foreign());
+        }
+        let from = Image {
+            reference: found.detail.image,
+            pin: found.detail.pin,
+        };
+        let other = self.with_reference(reference)?;
+        let parsed = Reference::parse(reference);
+        let here = other.local_image(&parsed).await?;
+        let pin = match (self.spec().collator.pull, here) {
+            (Pull::Never, Some(pin)) => pin,
+            (Pull::Never, None) => return Err(other.image_error(ImageFault::Absent)),
+            (Pull::Missing, Some(pin)) if pin != from.pin => pin,
+            _ => other.pull(&parsed).await?,
+        };
+        other.require_platform(&pin).await?;
+        other.require_network().await?;
+        other.prepare_paths().await?;
+        let reference = reference.to_owned();
+        for fetched in other.take_fetched() {
+            self.note_fetched(fetched);
+        }
+        Ok(Images {
+            from,
+            to: Image { reference, pin },
+        })
+    }
+
+    /// The digest that the registry has for the image that is to run now, `sha256:…`; `None` for one that is pinned to
+    /// a digest.
+    ///
+    /// Fails when the registry does not answer in time.
+    pub async fn newest_digest(&self, reference: &str) -> Result<Option<String>, Error> {
+        let other = self.with_reference(reference)?;
+        let parsed = Reference::parse(reference);
+        if parsed.digest.is_some() {
+            return Ok(None);
+        }
+        let credentials = other.credentials(&parsed)?;
+        let (engine, name) = (other.engine().await?, parsed.name());
+        let asked = engine.inspect_registry_image(&name, credentials);
+        match tokio::time::timeout(self.limits().call, asked).await {
+            Ok(Ok(found)) => Ok(found.descriptor.digest),
+            Ok(Err(error)) => Err(other.pull_error(error)),
+            Err(_) => Err(other.image_error(ImageFault::Timeout(self.limits().call))),
+        }
+    }
+
+    /// Images that pulls of ours brought since the last call.
+    pub fn take_fetched(&self) -> Vec<Fetched> {
+        let mut fetched = self.shared.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut fetched)
+    }
+
+    /// The id of an image on this host, by whatever name; `None` when it is not here.
+    ///
+    /// Fails when the engine does not answer.
+    pub async fn image_id(&self, name: &str) -> Result<Option<String>, Error> {
+        Ok(self.look_at_image(name).await?.and_then(|image| image.id))
+    }
+
+    /// Removes an image that no container uses and that nobody else has named. Returns whether it is gone.
+    ///
+    /// Fails when the engine does not answer.
+    pub async fn remove_image(&self, id: &str) -> Result<bool, Error> {
+        let options = RemoveImageOptionsBuilder::default().force(false).build();
+        let engine = self.engine().await?;
+        let removed = engine.remove_image(id, Some(options), None);
+        match self.within("remove the image", self.limits().change, removed).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.status() == Some(404) => Ok(true),
+            // In use, or with a name that is not ours.
+            Err(error) if error.status() == Some(409) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) async fn resolve_pin(&self, pin: &str) -> Result<String, Error> {
+        if self.look_at_image(pin).await?.is_some() {
+            return Ok(pin.to_owned());
+        }
+        let may_pull = self.spec().collator.pull != Pull::Never;
+        if may_pull && pin.contains('@') {
+            warn!(image = pin, "it is gone from this host, pulling it again");
+            return self.pull(&Reference::parse(pin)).await;
+        }
+        Err(self.image_error(ImageFault::Gone))
+    }
+
+    /// All images on this host, by id.
+    pub(super) async fn images_here(&self) -> Result<HashSet<String>, Error> {
+        let engine = self.engine().await?;
+        let options = ListImagesOptionsBuilder::default().build();
+        let images = engine.list_images(Some(options));
+        let images = self.within("list the images", self.limits().call, images).await?;
+        Ok(images.into_iter().map(|image| image.id).collect())
+    }
+
+    pub(super) fn note_fetched(&self, fetched: Fetched) {
+        let mut all = self.shared.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() < FETCHED_MAX && !all.contains(&fetched) {
+            all.push(fetched);
+        }
+    }
+
+    /// An image for another kind of machine starts, and ends with `exec format error`.
+    async fn require_platform(&self, image: &str) -> Result<(), Error> {
+        let Some(image) = self.look_at_image(image).await? else {
+            return Err(self.image_error(ImageFault::Gone));
+        };
+        let engine = self.engine().await?;
+        let version = self.within("say its version", self.limits().call, engine.version());
+        let version = version.await?;
+        let other = |has: Option<String>, wants: Option<String>| {
+            let both = has.filter(|has| !has.is_empty()).zip(wants);
+            both.filter(|(has, wants)| has != wants)
+        };
+        let found = other(image.architecture, version.arch).or(other(image.os, version.os));
+        match found {
+            Some((has, wants)) => Err(self.image_error(ImageFault::Platform { has, wants })),
+            None => Ok(()),
+        }
+    }
+
+    async fn look_at_image(&self, name: &str) -> Result<Option<ImageInspect>, Error> {
+        let engine = self.engine().await?;
+        let image = engine.inspect_image(name);
+        match self.within("inspect the image", self.limits().call, image).await {
+            Ok(image) => Ok(Some(image)),
+            Err(error) if error.status() == Some(404) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The same engine, asked for another image.
+    fn with_reference(&self, reference: &str) -> Result<Self, Error> {
+        let collator = self.choice().configured.with_image(reference, None)?;
+        let api = self.shared.api.load(Ordering::Relaxed);
+        Ok(Self {
+            shared: Arc::new(Shared::new(&self.shared.socket, collator, api)),
+            limits: self.limits,
+        })
+    }
+}

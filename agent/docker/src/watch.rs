@@ -1,0 +1,282 @@
+//! News about the container, from Docker's events, without a gap.
+//!
+//! An event stream can break, an engine can hang, and events can be missed while nobody listens. So every
+//! connection begins with the events since the last one seen (Docker keeps the last 256 of them) and a
+//! look at the container itself, and while the stream is silent the engine is asked whether it is there.
+
+use std::collections::VecDeque;
+use std::ops::RangeInclusive;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bollard::errors::Error as EngineError;
+use bollard::models::EventMessage;
+use bollard::query_parameters::EventsOptionsBuilder;
+use futures_util::{Stream, StreamExt, stream};
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use self::news::{Change, Death, News, translate};
+use self::run::Run;
+use super::inspection::{EXIT_LINES, Found};
+use super::{Docker, Error};
+use agent_core::event::{Container, Exit};
+use agent_net::backoff::jitter;
+
+mod news;
+mod run;
+
+/// Docker's events that say something about the container, or about its network.
+const EVENTS: [&str; 11] = [
+    "create",
+    "destroy",
+    "die",
+    "disconnect",
+    "kill",
+    "oom",
+    "pause",
+    "rename",
+    "start",
+    "stop",
+    "unpause",
+];
+/// Looks at a container that Docker keeps locked, each as long as a call may take.
+const LOOKS: u32 = 6;
+/// Waits between connections, doubling. A connection that held this long was a good one.
+const BACKOFF_FIRST: Duration = Duration::from_millis(250);
+const BACKOFF_CAP: Duration = Duration::from_secs(5);
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Notice {
+    /// The engine answers (again). What the container is like follows.
+    Reachable {
+        api: String,
+    },
+    /// The engine does not answer; said once, until it does.
+    Unreachable {
+        error: String,
+    },
+    Container(Container),
+}
+
+impl Docker {
+    /// Everything that happens to the container from now on, or from `since` (Docker's wall clock, Unix
+    /// milliseconds: the last `at` that was seen); never ends.
+    ///
+    /// Each connection to the engine begins with [`Notice::Reachable`] and the container as it is, and goes
+    /// on with its events. Events that happened before that look may still follow it, and the events of one
+    /// millisecond may come twice after an interruption: `at` tells.
+    pub fn watch(&self, since: Option<i64>) -> impl Stream<Item = Notice> + Send + 'static + use<> {
+        let watch = Watch {
+            docker: self.clone(),
+            notices: VecDeque::new(),
+            events: None,
+            from: since.map(|ms| ms.saturating_mul(1_000_000)),
+            wait: Duration::ZERO,
+            outage: false,
+            gone: None,
+            away: None,
+            ping: Instant::now(),
+            connected: None,
+            run: Run::default(),
+        };
+        stream::unfold(watch, |mut watch| async move { Some((watch.next().await, watch)) })
+    }
+}
+
+type Events = Pin<Box<dyn Stream<Item = Result<EventMessage, EngineError>> + Send>>;
+
+struct Watch {
+    docker: Docker,
+    /// Found out and not yet taken; what one event gives, so a handful at most.
+    notices: VecDeque<Notice>,
+    events: Option<Events>,
+    /// Where the next connection begins, Unix nanoseconds.
+    from: Option<i64>,
+    /// Before the next connection.
+    wait: Duration,
+    outage: bool,
+    /// Since when there has been no engine to connect to, Docker's wall clock in Unix milliseconds.
+    gone: Option<i64>,
+    /// When that was, the last time.
+    away: Option<RangeInclusive<i64>>,
+    /// When the engine is asked next whether it is there.
+    ping: Instant,
+    /// Since when this connection, or the one before it, has held.
+    connected: Option<Instant>,
+    run: Run,
+}
+
+impl Watch {
+    async fn next(&mut self) -> Notice {
+        loop {
+            if let Some(notice) = self.notices.pop_front() {
+                return notice;
+            }
+            if let Err(error) = self.advance().await {
+                self.events = None;
+                if matches!(error, Error::Unreachable { hangs: false, .. }) {
+                    self.gone.get_or_insert_with(|| Timestamp::now().as_millisecond());
+                }
+                if !self.outage {
+                    self.outage = true;
+                    self.notices.push_back(Notice::Unreachable {
+                        error: error.to_string(),
+                    });
+                }
+            }
+        }
+    }
+
+    /// One step: connect, or wait for the next event or ping.
+    async fn advance(&mut self) -> Result<(), Error> {
+        let Some(events) = &mut self.events else {
+            return self.connect().await;
+        };
+        match tokio::time::timeout_at(self.ping, events.next()).await {
+            Ok(Some(Ok(event))) => self.take(event).await,
+            // Told as an outage only if the next connection, at once, fails.
+            Ok(Some(Err(_)) | None) => {
+                self.events = None;
+                Ok(())
+            }
+            Err(_) => {
+                self.ping = Instant::now() + self.docker.limits().ping_every;
+                self.docker.ping().await
+            }
+        }
+    }
+
+    async fn connect(&mut self) -> Result<(), Error> {
+        let held = self.connected.take().map(|since| since.elapsed());
+        if held.is_some_and(|held| held > BACKOFF_CAP) {
+            self.wait = Duration::ZERO;
+        }
+        if !self.wait.is_zero() {
+            tokio::time::sleep(jitter(self.wait)).await;
+        }
+        self.wait = (self.wait * 2).clamp(BACKOFF_FIRST, BACKOFF_CAP);
+        let api = self.docker.version().await?;
+        if let Some(gone) = self.gone.take() {
+            self.away = Some(gone..=Timestamp::now().as_millisecond());
+        }
+        // The clock may have stepped back; events from the future would never come.
+        let now = i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
+        let from = self.from.map_or(now, |from| from.min(now));
+        self.from = Some(from);
+        let filters = [
+            ("type".to_owned(), vec!["container".to_owned(), "network".to_owned()]),
+            ("event".to_owned(), EVENTS.map(str::to_owned).to_vec()),
+        ];
+        let options = EventsOptionsBuilder::default()
+            .since(&format!(
+                "{}.{:09}",
+                from.div_euclid(1_000_000_000),
+                from.rem_euclid(1_000_000_000)
+            ))
+            .filters(&filters.into_iter().collect())
+            .build();
+        // The subscription takes effect with the first poll, after the look; Docker sends what happened
+        // since `from`, so nothing falls in between.
+        let events = self.docker.engine().await?.events(Some(options));
+        self.run.interrupted();
+        let look = self.look().await?;
+        self.events = Some(Box::pin(events));
+        self.connected = Some(Instant::now());
+        self.ping = Instant::now() + self.docker.limits().ping_every;
+        self.outage = false;
+        self.notices.push_back(Notice::Reachable { api });
+        self.notices.push_back(look);
+        Ok(())
+    }
+
+    /// The container as it is.
+    async fn look(&mut self) -> Result<Notice, Error> {
+        let mut busy = 0;
+        let found = loop {
+            match self.docker.find().await {
+                Err(Error::Busy { .. }) if busy < LOOKS => busy += 1,
+                found => break found?,
+            }
+        };
+        let Some(found) = found else {
+            return Ok(Notice::Container(Container::Missing));
+        };
+        self.run.seen(&found);
+        let found = self.docker.inspection(found).await?.container;
+        Ok(Notice::Container(found))
+    }
+
+    async fn take(&mut self, event: EventMessage) -> Result<(), Error> {
+        let nanos = event.time_nano;
+        match translate(&self.docker.spec(), event) {
+            None => {}
+            // An engine that was killed stops what outlived it when it is back. Nobody else can have asked it then.
+            Some(News::Tell(Container::Signalled { at: Some(at), .. } | Container::Stopped { at: Some(at) }))
+                if self.away.as_ref().is_some_and(|away| away.contains(&at)) => {}
+            Some(News::Tell(container)) => self.notices.push_back(Notice::Container(container)),
+            Some(News::Oom { at }) => self.run.out_of_memory(at),
+            Some(News::Died(death)) => {
+                if let Some(container) = self.mourn(death).await {
+                    self.notices.push_back(Notice::Container(container));
+                }
+            }
+            Some(News::Disconnected) => {
+                if let Some(found) = self
+                    .docker
+                    .find()
+                    .await?
+                    .filter(|found| found.is_running() && !found.spec_matches)
+                {
+                    let found = self.docker.inspection(found).await?.container;
+                    self.notices.push_back(Notice::Container(found));
+                }
+            }
+            Some(News::Look(change)) => {
+                match change {
+                    Change::Created => self.run.created(),
+                    Change::Started { at } => self.run.started(at),
+                    Change::Other => {}
+                }
+                let look = self.look().await?;
+                self.notices.push_back(look);
+            }
+        }
+        // Only now: an event that could not be followed up is sent again by the next connection.
+        if let Some(nanos) = nanos {
+            self.from = self.from.max(Some(nanos + 1));
+        }
+        Ok(())
+    }
+
+    /// How the run ended that the event is about. `None` if a look at the container has told it already.
+    ///
+    /// The event alone is enough: what else is wanted may be gone with the container.
+    async fn mourn(&mut self, death: Death) -> Option<Container> {
+        let Death {
+            id,
+            at,
+            code,
+            spec_matches,
+        } = death;
+        let found = self.docker.find().await.ok().flatten();
+        let same = found.filter(|found| found.id == id && is_of_run(found, at));
+        let ended = self.run.ended(at, same.as_ref().and_then(|found| found.started_at));
+        if ended.told {
+            return None;
+        }
+        let oom = ended.oom || same.as_ref().is_some_and(|found| found.oom);
+        let log = self.docker.lines(EXIT_LINES, ended.since, at).await.unwrap_or_default();
+        let code = code.or(same.and_then(|found| found.exit_code));
+        Some(Container::Exited {
+            at,
+            exit: Exit { code, oom, log },
+            spec_matches,
+        })
+    }
+}
+
+/// Whether the container has not been started again since a death at `at`.
+fn is_of_run(found: &Found, at: Option<i64>) -> bool {
+    !found.is_running() && found.started_at.zip(at).is_none_or(|(started, at)| started <= at)
+}

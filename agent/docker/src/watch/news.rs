@@ -1,0 +1,205 @@
+//! One of Docker's events, in the vocabulary of the core.
+
+use bollard::models::{EventMessage, EventMessageTypeEnum};
+
+use crate::inspection::is_ours;
+use crate::spec::Spec;
+use agent_core::event::Container;
+
+/// What an event calls for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// It says everything.
+    Tell(Container),
+    /// The memory limit was hit; the death that follows says the rest.
+    Oom { at: Option<i64> },
+    /// A run ended, and its log and circumstances are wanted.
+    Died(Death),
+    /// A container lost the network that ours is on: ours when it still runs, or one that stops.
+    Disconnected,
+    /// The container is another now.
+    Look(Change),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// It is new.
+    Created,
+    /// A run began, Unix milliseconds.
+    Started {
+        at: Option<i64>,
+    },
+    Other,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Death {
+    pub(super) id: String,
+    pub(super) at: Option<i64>,
+    pub(super) code: Option<i64>,
+    pub(super) spec_matches: bool,
+}
+
+/// What `event` means for the container of `spec`; `None` when it is about another container, or about
+/// nothing that matters. Docker repeats a container's labels in its events, so that one that is not ours
+/// is never taken for ours.
+pub(super) fn translate(spec: &Spec, event: EventMessage) -> Option<News> {
+    let actor = event.actor?;
+    let attributes = actor.attributes.unwrap_or_default();
+    let at = event.time_nano.map(|nanos| nanos.div_euclid(1_000_000));
+    let action = event.action?;
+    if event.typ == Some(EventMessageTypeEnum::NETWORK) {
+        let name = attributes.get("name").map(String::as_str);
+        let lost = action == "disconnect" && name.is_some() && name == spec.network();
+        return lost.then_some(News::Disconnected);
+    }
+    let named = attributes.get("name").is_some_and(|name| name == spec.name());
+    if action == "rename" {
+        let was = attributes
+            .get("oldName")
+            .is_some_and(|name| name.trim_start_matches('/') == spec.name());
+        return (named || was).then_some(News::Look(Change::Other));
+    }
+    if !named {
+        return None;
+    }
+    let look = News::Look(Change::Other);
+    let number = |key| attributes.get(key).and_then(|text: &String| text.parse::<i64>().ok());
+    Some(match (action.as_str(), is_ours(&attributes)) {
+        ("pause" | "unpause", _) | ("start" | "kill" | "die" | "stop" | "destroy", false) => look,
+        ("create", _) => News::Look(Change::Created),
+        ("start", true) => News::Look(Change::Started { at }),
+        ("kill", true) => number("signal").map_or(look, |signal| News::Tell(Container::Signalled { at, signal })),
+        ("oom", true) => News::Oom { at },
+        ("die", true) => News::Died(Death {
+            id: actor.id.unwrap_or_default(),
+            at,
+            code: number("exitCode"),
+            spec_matches: spec.made(&attributes, attributes.get("image").map_or("", String::as_str)),
+        }),
+        ("stop", true) => News::Tell(Container::Stopped { at }),
+        ("destroy", true) => News::Tell(Container::Removed { at }),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use crate::spec::tests::config;
+    use agent_config::Config;
+
+    const AT: Option<i64> = Some(1_795_415_073_282);
+
+    /// An event as engine 20.10 sends it.
+    fn event(action: &str, labels: &str, more: &str) -> EventMessage {
+        serde_json::from_str(&format!(
+            r#"{{"status":"{action}","id":"ab","from":"i","Type":"container","Action":"{action}","Actor":{{"ID":"ab",
+                "Attributes":{{"image":"i","name":"collator"{labels}{more}}}}},"scope":"local","time":1795415073,
+                "timeNano":1795415073282175875}}"#
+        ))
+        .unwrap()
+    }
+
+    fn news(action: &str, more: &str) -> Option<News> {
+        let spec = Spec::new(&config()).unwrap();
+        let labels = format!(r#","t0rn-agent.managed":"true","t0rn-agent.spec":"{}""#, spec.hash);
+        translate(&spec, event(action, &labels, more))
+    }
+
+    #[test]
+    fn each_event_of_ours_has_its_meaning() {
+        for (action, more, expected) in [
+            (
+                "kill",
+                r#","signal":"15""#,
+                News::Tell(Container::Signalled { at: AT, signal: 15 }),
+            ),
+            ("kill", "", News::Look(Change::Other)),
+            ("stop", "", News::Tell(Container::Stopped { at: AT })),
+            ("destroy", "", News::Tell(Container::Removed { at: AT })),
+            ("oom", "", News::Oom { at: AT }),
+            ("create", "", News::Look(Change::Created)),
+            ("pause", "", News::Look(Change::Other)),
+            ("unpause", "", News::Look(Change::Other)),
+            ("start", "", News::Look(Change::Started { at: AT })),
+            ("rename", r#","oldName":"/other""#, News::Look(Change::Other)),
+            (
+                "die",
+                r#","exitCode":"137","execDuration":"4""#,
+                News::Died(Death {
+                    id: "ab".into(),
+                    at: AT,
+                    code: Some(137),
+                    spec_matches: true,
+                }),
+            ),
+        ] {
+            assert_eq!(news(action, more), Some(expected), "{action}");
+        }
+        assert_eq!(news("exec_start: sh", ""), None);
+    }
+
+    #[test]
+    fn a_container_that_is_not_ours_is_only_looked_at() {
+        let spec = Spec::new(&config()).unwrap();
+        for action in ["start", "kill", "die", "stop", "destroy", "pause"] {
+            let found = translate(&spec, event(action, "", r#","signal":"9","exitCode":"1""#));
+            assert_eq!(found, Some(News::Look(Change::Other)), "{action}");
+        }
+        assert_eq!(translate(&spec, event("oom", "", "")), None);
+    }
+
+    #[test]
+    fn other_names_are_none_of_our_business_unless_it_was_ours_before() {
+        let spec = Spec::new(&config()).unwrap();
+        let mut other = event("die", r#","t0rn-agent.managed":"true""#, "");
+        let rename = |event: &mut EventMessage, name: &str| {
+            event
+                .actor
+                .as_mut()
+                .unwrap()
+                .attributes
+                .as_mut()
+                .unwrap()
+                .insert("name".into(), name.into());
+        };
+        // Docker's own filter would take this for ours: it matches beginnings.
+        rename(&mut other, "collator-old");
+        assert_eq!(translate(&spec, other), None);
+        let mut away = event("rename", "", r#","oldName":"/collator""#);
+        rename(&mut away, "elsewhere");
+        assert_eq!(translate(&spec, away), Some(News::Look(Change::Other)));
+    }
+
+    #[test]
+    fn only_the_loss_of_the_configured_network_is_news() {
+        let mut config = config();
+        let of = |config: &Config, network: &str, action: &str| {
+            let mut event = event(action, "", "");
+            event.typ = Some(EventMessageTypeEnum::NETWORK);
+            let attributes = event.actor.as_mut().unwrap().attributes.as_mut().unwrap();
+            attributes.insert("name".into(), network.into());
+            translate(&Spec::new(config).unwrap(), event)
+        };
+        assert_eq!(of(&config, "bridge", "disconnect"), None, "every stop does that");
+        config.collator.network = "chains".into();
+        assert_eq!(of(&config, "chains", "disconnect"), Some(News::Disconnected));
+        assert_eq!(of(&config, "chains", "connect"), None);
+        assert_eq!(of(&config, "others", "disconnect"), None);
+    }
+
+    #[test]
+    fn an_event_without_its_parts_is_ignored() {
+        let spec = Spec::new(&config()).unwrap();
+        assert_eq!(translate(&spec, EventMessage::default()), None);
+        assert_eq!(
+            translate(
+                &spec,
+                serde_json::from_str(r#"{"Action":"die","Actor":{"ID":"ab"}}"#).unwrap()
+            ),
+            None
+        );
+    }
+}

@@ -1,0 +1,141 @@
+//! The engine itself goes away and comes back: one of our own, so that no other is harmed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use agent_core::event::Container;
+use agent_docker::{Limits, Notice};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::engine::{Watch, World, skip};
+
+struct Engine {
+    process: Child,
+    dir: PathBuf,
+}
+
+impl Engine {
+    /// `None`, with the reason printed, where none can be started.
+    async fn start(dir: &Path) -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            skip("only root can start an engine");
+            return None;
+        }
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(dir.join("log"))
+            .unwrap();
+        let process = Command::new("dockerd")
+            .args(["--bridge=none", "--iptables=false", "--ip6tables=false"])
+            .arg("--data-root")
+            .arg(dir.join("data"))
+            .arg("--exec-root")
+            .arg(dir.join("exec"))
+            .arg("--pidfile")
+            .arg(dir.join("pid"))
+            .arg("--host")
+            .arg(format!("unix://{}", socket(dir).display()))
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn();
+        let Ok(process) = process else {
+            skip("dockerd is not installed");
+            return None;
+        };
+        let mut engine = Self {
+            process,
+            dir: dir.to_owned(),
+        };
+        for _ in 0..600 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let up = bollard::Docker::connect_with_unix(socket(dir).to_str().unwrap(), 5, bollard::API_DEFAULT_VERSION);
+            if let Ok(up) = up
+                && up.ping().await.is_ok()
+            {
+                return Some(engine);
+            }
+            if engine.process.try_wait().unwrap().is_some() {
+                break;
+            }
+        }
+        let log = fs::read_to_string(dir.join("log")).unwrap_or_default();
+        skip(&format!(
+            "dockerd does not start here: {}",
+            log.lines().last().unwrap_or_default()
+        ));
+        None
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.process), signal).unwrap();
+    }
+
+    fn stop(&mut self) {
+        self.signal(Signal::TERM);
+        self.process.wait().unwrap();
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if self.process.try_wait().is_ok_and(|ended| ended.is_none()) {
+            self.signal(Signal::CONT);
+            self.stop();
+        }
+        let _ = Command::new("umount")
+            .arg(self.dir.join("exec/netns/default"))
+            .stderr(Stdio::null())
+            .status();
+    }
+}
+
+fn socket(dir: &Path) -> PathBuf {
+    dir.join("docker.sock")
+}
+
+#[tokio::test]
+async fn an_engine_that_restarts_or_freezes_is_told_and_nobody_is_taken_for_stopping_the_container() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(mut engine) = Engine::start(dir.path()).await else {
+        return;
+    };
+    let Some(world) = World::at(&socket(dir.path())).await else {
+        return;
+    };
+    let limits = Limits {
+        ping: Duration::from_secs(1),
+        ping_every: Duration::from_secs(1),
+        ..Limits::default()
+    };
+    let docker = world.docker().with_limits(limits);
+    docker.ensure_running().await.unwrap();
+    let mut watch = Watch::of(&docker);
+    let first = watch.running().await;
+    let outage = |n: &Notice| matches!(n, Notice::Unreachable { .. }).then_some(());
+    let back = |n: &Notice| matches!(n, Notice::Reachable { .. }).then_some(());
+
+    engine.signal(Signal::STOP);
+    watch.until("frozen engine", outage).await;
+    engine.signal(Signal::CONT);
+    watch.until("thawed engine", back).await;
+    assert_eq!(watch.running().await, first, "the container ran on");
+
+    engine.stop();
+    watch.until("engine going down", outage).await;
+    engine = Engine::start(dir.path()).await.unwrap();
+    watch.until("engine coming back", back).await;
+    let second = watch.running().await;
+    assert!(second > first, "Docker's policy started it again");
+    let blamed = |n: &Notice| {
+        matches!(
+            n,
+            Notice::Container(Container::Stopped { .. } | Container::Removed { .. })
+        )
+    };
+    assert!(!watch.seen().iter().any(blamed), "{:#?}", watch.seen());
+    drop(world);
+    drop(engine);
+}
