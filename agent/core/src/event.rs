@@ -33,7 +33,7 @@ macro_rules! named {
 pub use identity::{Holding, Identity};
 pub use named;
 pub use notice::{Notice, NoticeKind};
-pub use update::{Image, Images, Versions};
+pub use update::{DesiredSpec, Image, Images, Versions};
 
 /// A point on the agent's own clock, in milliseconds since that clock began.
 ///

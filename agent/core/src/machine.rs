@@ -46,7 +46,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Activity, Chain, Conflict, Failure, HostFacts, Identity, Time, named};
+use crate::event::{Activity, Chain, Conflict, DesiredSpec, Failure, HostFacts, Identity, Time, named};
 use crate::sync::Tracker;
 use collation::Collation;
 pub use cure::Cures;
@@ -62,9 +62,17 @@ const STOP_MARGIN: Duration = Duration::from_secs(30);
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// Bring the container to running: pull, create, re-create or start as needed.
-    Start { cause: Cause },
+    Start {
+        cause: Cause,
+        #[serde(default)]
+        spec: DesiredSpec,
+    },
     /// Stop it cleanly and start it again.
-    Restart { cause: Cause },
+    Restart {
+        cause: Cause,
+        #[serde(default)]
+        spec: DesiredSpec,
+    },
     /// Stop it cleanly; Docker's policy must not start it either.
     Stop { cause: Cause },
     /// As `Stop`, in so many seconds before it is killed: this instance is about to end.

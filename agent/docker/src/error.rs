@@ -50,6 +50,12 @@ pub enum Error {
     /// Something else listens on a port that the collator publishes.
     #[error("a published port is taken: {reason}; find its owner with `ss -lntup`, or change collator.ports")]
     PortTaken { reason: String },
+    /// The identity was lost between the decision and the call.
+    #[error("the identity is not held any more, so nothing is started with its keys")]
+    KeysNotPermitted,
+    /// There is nothing to run without the keys.
+    #[error("no full node can be derived from the configuration: {reason}")]
+    FullNode { reason: String },
     /// A directory on the host that the container needs cannot be used.
     #[error("{}: {reason}", path.display())]
     Path { path: PathBuf, reason: String },
@@ -108,10 +114,12 @@ impl Error {
             Self::Foreign { .. } => Failure::Foreign,
             Self::Image { .. } => Failure::Image,
             Self::Executable { .. } => Failure::Executable,
+            Self::KeysNotPermitted => Failure::Cancelled,
             Self::Occupied { .. }
             | Self::Busy { .. }
             | Self::Network { .. }
             | Self::PortTaken { .. }
+            | Self::FullNode { .. }
             | Self::Path { .. }
             | Self::Api { .. } => Failure::Other,
         }

@@ -105,7 +105,7 @@ impl Docker {
         match self.within("inspect the container", self.limits().call, answer).await {
             // Docker also takes a name for the beginning of an id.
             Ok(answer) if answer.name.as_deref().map(|found| found.trim_start_matches('/')) != Some(name) => Ok(None),
-            Ok(answer) => Ok(Some(Found::new(answer, &spec))),
+            Ok(answer) => Ok(Some(Found::new(answer, spec))),
             Err(error) if error.status() == Some(404) => Ok(None),
             Err(error) => Err(error),
         }

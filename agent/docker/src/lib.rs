@@ -12,15 +12,16 @@ use std::time::Duration;
 use bollard::errors::Error as EngineError;
 use bollard::{API_DEFAULT_VERSION, BollardRequest};
 
-use self::spec::Spec;
+use self::spec::{Spec, Specs};
 use self::stats::Usage;
-use self::update::Choice;
 use agent_config::Config;
+use agent_core::event::DesiredSpec;
 
 mod data;
 mod error;
 mod image;
 mod inspection;
+mod key_permit;
 mod lifecycle;
 mod lines;
 mod spec;
@@ -31,6 +32,7 @@ mod watch;
 pub use self::error::{Error, ImageFault};
 pub use self::image::ImageSource;
 pub use self::inspection::{Detail, Inspection};
+pub use self::key_permit::KeyPermit;
 pub use self::update::Fetched;
 pub use self::watch::Notice;
 
@@ -39,10 +41,14 @@ const API_OLDEST: usize = 41;
 /// In place of the HTTP client's own limit; every call has one of ours.
 const NO_LIMIT: Duration = Duration::from_hours(168);
 
-/// One container at one engine. Cheap to clone; clones share what they know.
+/// One container at one engine, as one specification asks for it. Cheap to clone.
+///
+/// A handle never changes what it asks for: [`Docker::asked_for`] gives another one.
 #[derive(Debug, Clone)]
 pub struct Docker {
     shared: Arc<Shared>,
+    specs: Arc<Specs>,
+    spec: Arc<Spec>,
     limits: Limits,
 }
 
@@ -73,13 +79,10 @@ impl Default for Limits {
     }
 }
 
+/// What was learnt of the engine; handles share it.
 #[derive(Debug)]
 struct Shared {
     socket: String,
-    collator: Choice,
-    /// The same without authority and keys, for while they are not here.
-    keyless: Option<Choice>,
-    without_keys: AtomicBool,
     /// Minor version of the API that was agreed on; 0 before.
     api: AtomicUsize,
     /// The engine may not give the container as many file descriptors as configured.
@@ -89,34 +92,41 @@ struct Shared {
     fetched: Mutex<Vec<Fetched>>,
 }
 
-impl Shared {
-    fn new(socket: &str, collator: Spec, api: usize) -> Self {
-        Self {
-            socket: socket.to_owned(),
-            collator: Choice::new(collator),
-            keyless: None,
-            without_keys: AtomicBool::new(false),
-            api: AtomicUsize::new(api),
-            nofile_refused: AtomicBool::new(false),
-            usage: Mutex::new(None),
-            fetched: Mutex::default(),
-        }
-    }
-}
-
 impl Docker {
-    /// Takes what it needs from the configuration. The engine need not be there yet: every call connects.
+    /// A handle for the configured collator. The engine need not be there yet: every call connects.
     ///
-    /// Fails when a path that Docker must know is not UTF-8.
+    /// # Errors
+    /// A path that Docker must know is not UTF-8, or no full node can be derived from `collator.command` although
+    /// `identity.without_volume` asks for one.
     pub fn new(config: &Config) -> Result<Self, Error> {
         let socket = config.agent.docker.to_str().ok_or_else(|| Error::Path {
             path: config.agent.docker.clone(),
             reason: "not UTF-8; correct agent.docker".to_owned(),
         })?;
         let socket = socket.trim_start_matches("unix://");
+        let specs = Specs::new(config)?;
         Ok(Self {
-            shared: Arc::new(Shared::new(socket, Spec::new(config)?, 0)),
+            shared: Arc::new(Shared {
+                socket: socket.to_owned(),
+                api: AtomicUsize::new(0),
+                nofile_refused: AtomicBool::new(false),
+                usage: Mutex::new(None),
+                fetched: Mutex::default(),
+            }),
+            spec: Arc::new(specs.configured()),
+            specs: Arc::new(specs),
             limits: Limits::default(),
+        })
+    }
+
+    /// The same container, asked for as `desired` says.
+    ///
+    /// # Errors
+    /// `desired` has no keys and the configuration has nothing to run without them.
+    pub fn asked_for(&self, desired: &DesiredSpec) -> Result<Self, Error> {
+        Ok(Self {
+            spec: Arc::new(self.specs.desired(desired)?),
+            ..self.clone()
         })
     }
 
@@ -127,25 +137,9 @@ impl Docker {
         self
     }
 
-    /// Knows what to run while the keys are not here. To be called before the first clone.
-    ///
-    /// Fails as [`Self::new`].
-    pub fn with_keyless(mut self, config: &Config) -> Result<Self, Error> {
-        let spec = Spec::new(config)?;
-        if let Some(shared) = Arc::get_mut(&mut self.shared) {
-            shared.keyless = Some(Choice::new(spec));
-        }
-        Ok(self)
-    }
-
-    /// Whether what is asked for from now on is the collator with its keys, or what runs without them.
-    pub fn use_keys(&self, keys: bool) {
-        self.shared.without_keys.store(!keys, Ordering::SeqCst);
-    }
-
-    /// The hash of what the configuration asks for, as the container's label carries it.
-    pub fn spec_hash(&self) -> String {
-        self.spec().hash.clone()
+    /// The hash of what is asked for, as the container's label carries it.
+    pub fn spec_hash(&self) -> &str {
+        &self.spec().hash
     }
 
     /// The version of the engine's API that is spoken with it, such as `1.41`: the newest that both know.
@@ -180,15 +174,8 @@ impl Docker {
         Ok(format!("1.{agreed}"))
     }
 
-    fn spec(&self) -> Arc<Spec> {
-        self.choice().now()
-    }
-
-    /// With the keys or without, as is wanted now.
-    fn choice(&self) -> &Choice {
-        let keyless = self.shared.keyless.as_ref();
-        let keyless = keyless.filter(|_| self.shared.without_keys.load(Ordering::SeqCst));
-        keyless.unwrap_or(&self.shared.collator)
+    fn spec(&self) -> &Spec {
+        &self.spec
     }
 
     fn limits(&self) -> &Limits {
@@ -312,12 +299,13 @@ mod tests {
         is_task(&docker);
         is_task(&docker.version());
         is_task(&docker.inspect());
-        is_task(&docker.ensure_running());
+        let permit = KeyPermit::unconditional();
+        is_task(&docker.ensure_running(&permit));
         is_task(&docker.stop());
-        is_task(&docker.restart());
+        is_task(&docker.restart(&permit));
         is_task(&docker.activity());
         is_task(&docker.last_lines(1, None));
-        is_task(&docker.watch(None));
+        is_task(&docker.watch(None, tokio::sync::watch::channel(DesiredSpec::default()).1));
         is_task(&docker.logs(1, false));
     }
 }

@@ -15,7 +15,7 @@ use bollard::query_parameters::{
 use tracing::{info, warn};
 
 use super::inspection::{Found, Inspection};
-use super::{Docker, Error, ImageFault};
+use super::{Docker, Error, ImageFault, KeyPermit};
 
 mod others;
 
@@ -38,15 +38,17 @@ enum StartFault {
 }
 
 impl Docker {
-    /// Brings the container to running with the configured spec, and says what it is like then.
+    /// Brings the container to running as this handle asks for it, and says what it is like then.
     ///
     /// One that runs with that spec is not touched. One with another spec is stopped cleanly and replaced,
     /// once everything that the new one needs is known to be there; its data stays. Missing images are
     /// pulled as `collator.pull` says, one attempt a call. Safe to call again at any time, to drop half
     /// way, and to be killed in; not to be run at the same time as [`Self::stop`].
     ///
+    /// With keys, nothing is created or started unless `permit` allows it at that moment.
+    ///
     /// A container that has already ended again is no error: the inspection says so.
-    pub async fn ensure_running(&self) -> Result<Inspection, Error> {
+    pub async fn ensure_running(&self, permit: &KeyPermit) -> Result<Inspection, Error> {
         let spec = self.spec();
         let mut image = None;
         let mut created = false;
@@ -63,7 +65,7 @@ impl Docker {
                     Some(image) => image,
                     None => image.insert(self.requirements().await?),
                 };
-                self.create(image).await?;
+                self.create(image, permit).await?;
                 created = true;
                 continue;
             };
@@ -99,7 +101,7 @@ impl Docker {
                 Status::CREATED | Status::EXITED | Status::EMPTY => {
                     self.prepare_paths().await?;
                     self.evict_others().await?;
-                    match self.start(&found.id).await {
+                    match self.start(&found.id, permit).await {
                         Ok(()) => return self.inspect().await,
                         Err(error) if error.status() == Some(404) && self.find().await?.is_none() => {}
                         Err(error) => self.after_failed_start(&found, error, created).await?,
@@ -153,9 +155,9 @@ impl Docker {
     }
 
     /// [`Self::stop`], then [`Self::ensure_running`].
-    pub async fn restart(&self) -> Result<Inspection, Error> {
+    pub async fn restart(&self, permit: &KeyPermit) -> Result<Inspection, Error> {
         self.stop().await?;
-        self.ensure_running().await
+        self.ensure_running(permit).await
     }
 
     /// Everything that could refuse the new container, asked before the old one is given up. Returns the
@@ -185,7 +187,7 @@ impl Docker {
         }
     }
 
-    async fn create(&self, image: &str) -> Result<(), Error> {
+    async fn create(&self, image: &str, permit: &KeyPermit) -> Result<(), Error> {
         let spec = self.spec();
         let options = CreateContainerOptionsBuilder::default().name(spec.name()).build();
         let engine = self.engine().await?;
@@ -195,6 +197,7 @@ impl Docker {
         {
             host.ulimits = None;
         }
+        self.require_permit(permit)?;
         let answer = engine.create_container(Some(options), body);
         match self.within("create the container", self.limits().change, answer).await {
             Ok(created) => {
@@ -215,8 +218,9 @@ impl Docker {
         }
     }
 
-    async fn start(&self, id: &str) -> Result<(), Error> {
+    async fn start(&self, id: &str, permit: &KeyPermit) -> Result<(), Error> {
         let engine = self.engine().await?;
+        self.require_permit(permit)?;
         self.within(
             "start the container",
             self.limits().change,

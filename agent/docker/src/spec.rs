@@ -12,7 +12,9 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::Error;
-use agent_config::{Collator, Config, Data, Mount, Port};
+use agent_config::keyless::keyless;
+use agent_config::{Collator, Config, Data, Mount, Port, WithoutVolume};
+use agent_core::event::DesiredSpec;
 
 pub(super) const MANAGED: &str = "t0rn-agent.managed";
 pub(super) const SPEC: &str = "t0rn-agent.spec";
@@ -24,6 +26,7 @@ pub(super) const IMAGE: &str = "t0rn-agent.image";
 const BUILT_IN: [&str; 4] = ["bridge", "default", "host", "none"];
 
 /// The part of the configuration that a container is made from.
+#[derive(Clone)]
 pub(super) struct Spec {
     pub(super) collator: Collator,
     pub(super) data: Data,
@@ -31,10 +34,57 @@ pub(super) struct Spec {
     /// Behind the identity's fence Docker starts nothing by itself: even `on-failure` is obeyed at the engine's start,
     /// after a power cut, when the volume may be another host's.
     fenced: bool,
+    /// Whether it runs with authority and keys.
+    pub(super) keys: bool,
     /// First 16 hex digits of the SHA-256 over what was asked for.
     pub(super) hash: String,
     /// The very image that it has to be made from, where an update says so: a repository digest or an image id.
     pub(super) pin: Option<String>,
+}
+
+/// What the configuration asks for: the collator, and what runs in its place without the keys.
+#[derive(Debug)]
+pub(super) struct Specs {
+    collator: Spec,
+    full_node: Option<Spec>,
+}
+
+impl Specs {
+    pub(super) fn new(config: &Config) -> Result<Self, Error> {
+        let wanted = config.identity.required && config.identity.without_volume == WithoutVolume::FullNode;
+        let full_node = || {
+            let config = keyless(config).map_err(|error| Error::FullNode {
+                reason: error.to_string(),
+            })?;
+            Ok(Spec {
+                keys: false,
+                ..Spec::new(&config)?
+            })
+        };
+        Ok(Self {
+            collator: Spec::new(config)?,
+            full_node: wanted.then(full_node).transpose()?,
+        })
+    }
+
+    /// The collator with the configured image.
+    pub(super) fn configured(&self) -> Spec {
+        self.collator.clone()
+    }
+
+    /// What `desired` stands for.
+    pub(super) fn desired(&self, desired: &DesiredSpec) -> Result<Spec, Error> {
+        let without_keys = || {
+            self.full_node.as_ref().ok_or_else(|| Error::FullNode {
+                reason: "identity.without_volume asks for nothing".to_owned(),
+            })
+        };
+        let spec = if desired.keys { &self.collator } else { without_keys()? };
+        match &desired.image {
+            Some(image) => spec.with_image(&image.reference, Some(&image.pin)),
+            None => Ok(spec.clone()),
+        }
+    }
 }
 
 impl Spec {
@@ -48,6 +98,7 @@ impl Spec {
             data,
             mounts,
             fenced,
+            keys: true,
             hash,
             pin: None,
         })
@@ -65,6 +116,7 @@ impl Spec {
             data: self.data.clone(),
             mounts: self.mounts.clone(),
             fenced: self.fenced,
+            keys: self.keys,
             pin: pin.map(str::to_owned),
         })
     }

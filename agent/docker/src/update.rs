@@ -1,16 +1,14 @@
 //! Another image in place of the configured one: had and looked at, put in place, and old ones removed.
 
 use std::collections::HashSet;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError};
 
 use bollard::models::ImageInspect;
 use bollard::query_parameters::{ListImagesOptionsBuilder, RemoveImageOptionsBuilder};
 use tracing::warn;
 
 use super::image::Reference;
-use super::spec::Spec;
-use super::{Docker, Error, ImageFault, Shared};
+use super::{Docker, Error, ImageFault};
 use agent_config::Pull;
 use agent_core::event::{Image, Images};
 
@@ -26,52 +24,7 @@ pub struct Fetched {
 /// More of them are not remembered until somebody asks.
 const FETCHED_MAX: usize = 16;
 
-/// What the configuration asks for, and what is to run: with another image when an update changed it.
-#[derive(Debug)]
-pub(super) struct Choice {
-    configured: Arc<Spec>,
-    now: RwLock<Arc<Spec>>,
-}
-
-impl Choice {
-    pub(super) fn new(configured: Spec) -> Self {
-        let configured = Arc::new(configured);
-        Self {
-            now: RwLock::new(Arc::clone(&configured)),
-            configured,
-        }
-    }
-
-    pub(super) fn now(&self) -> Arc<Spec> {
-        Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn take(&self, image: Option<&Image>) -> Result<(), Error> {
-        let spec = match image {
-            Some(image) => self.configured.with_image(&image.reference, Some(&image.pin))?,
-            None => self.configured.with_image(&self.configured.collator.image, None)?,
-        };
-        *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(spec);
-        Ok(())
-    }
-}
-
 impl Docker {
-    /// Takes `image` in place of the configured one, or the configured one again. What runs is not touched: it only no
-    /// longer matches.
-    ///
-    /// # Errors
-    /// The specification cannot be described.
-    pub fn use_image(&self, image: Option<&Image>) -> Result<(), Error> {
-        for choice in [Some(&self.shared.collator), self.shared.keyless.as_ref()]
-            .into_iter()
-            .flatten()
-        {
-            choice.take(image)?;
-        }
-        Ok(())
-    }
-
     /// Has `reference` on this host, as `collator.pull` says (the name that runs already is asked of the registry all
     /// the same), and looks at everything that its container needs. Changes nothing else.
     ///
@@ -102,9 +55,6 @@ impl Docker {
         other.require_network().await?;
         other.prepare_paths().await?;
         let reference = reference.to_owned();
-        for fetched in other.take_fetched() {
-            self.note_fetched(fetched);
-        }
         Ok(Images {
             from,
             to: Image { reference, pin },
@@ -217,13 +167,11 @@ impl Docker {
         }
     }
 
-    /// The same engine, asked for another image.
+    /// The same container, asked for with another image.
     fn with_reference(&self, reference: &str) -> Result<Self, Error> {
-        let collator = self.choice().configured.with_image(reference, None)?;
-        let api = self.shared.api.load(Ordering::Relaxed);
         Ok(Self {
-            shared: Arc::new(Shared::new(&self.shared.socket, collator, api)),
-            limits: self.limits,
+            spec: Arc::new(self.spec().with_image(reference, None)?),
+            ..self.clone()
         })
     }
 }

@@ -14,13 +14,14 @@ use bollard::models::EventMessage;
 use bollard::query_parameters::EventsOptionsBuilder;
 use futures_util::{Stream, StreamExt, stream};
 use jiff::Timestamp;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use self::news::{Change, Death, News, translate};
 use self::run::Run;
 use super::inspection::{EXIT_LINES, Found};
 use super::{Docker, Error};
-use agent_core::event::{Container, Exit};
+use agent_core::event::{Container, DesiredSpec, Exit};
 use agent_net::backoff::jitter;
 
 mod news;
@@ -66,9 +67,16 @@ impl Docker {
     /// Each connection to the engine begins with [`Notice::Reachable`] and the container as it is, and goes
     /// on with its events. Events that happened before that look may still follow it, and the events of one
     /// millisecond may come twice after an interruption: `at` tells.
-    pub fn watch(&self, since: Option<i64>) -> impl Stream<Item = Notice> + Send + 'static + use<> {
+    ///
+    /// Whether the container is what is wanted is told by what `desired` says at that moment.
+    pub fn watch(
+        &self,
+        since: Option<i64>,
+        desired: watch::Receiver<DesiredSpec>,
+    ) -> impl Stream<Item = Notice> + Send + 'static + use<> {
         let watch = Watch {
             docker: self.clone(),
+            desired,
             notices: VecDeque::new(),
             events: None,
             from: since.map(|ms| ms.saturating_mul(1_000_000)),
@@ -88,6 +96,7 @@ type Events = Pin<Box<dyn Stream<Item = Result<EventMessage, EngineError>> + Sen
 
 struct Watch {
     docker: Docker,
+    desired: watch::Receiver<DesiredSpec>,
     /// Found out and not yet taken; what one event gives, so a handful at most.
     notices: VecDeque<Notice>,
     events: Option<Events>,
@@ -108,6 +117,14 @@ struct Watch {
 }
 
 impl Watch {
+    /// A handle for what is wanted now.
+    fn docker(&self) -> Docker {
+        // What cannot be asked for is never started either, and says so then.
+        self.docker
+            .asked_for(&self.desired.borrow())
+            .unwrap_or_else(|_| self.docker.clone())
+    }
+
     async fn next(&mut self) -> Notice {
         loop {
             if let Some(notice) = self.notices.pop_front() {
@@ -194,7 +211,7 @@ impl Watch {
     async fn look(&mut self) -> Result<Notice, Error> {
         let mut busy = 0;
         let found = loop {
-            match self.docker.find().await {
+            match self.docker().find().await {
                 Err(Error::Busy { .. }) if busy < LOOKS => busy += 1,
                 found => break found?,
             }
@@ -209,7 +226,8 @@ impl Watch {
 
     async fn take(&mut self, event: EventMessage) -> Result<(), Error> {
         let nanos = event.time_nano;
-        match translate(&self.docker.spec(), event) {
+        let docker = self.docker();
+        match translate(docker.spec(), event) {
             None => {}
             // An engine that was killed stops what outlived it when it is back. Nobody else can have asked it then.
             Some(News::Tell(Container::Signalled { at: Some(at), .. } | Container::Stopped { at: Some(at) }))
@@ -222,8 +240,7 @@ impl Watch {
                 }
             }
             Some(News::Disconnected) => {
-                if let Some(found) = self
-                    .docker
+                if let Some(found) = docker
                     .find()
                     .await?
                     .filter(|found| found.is_running() && !found.spec_matches)

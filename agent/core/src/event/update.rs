@@ -13,6 +13,24 @@ pub struct Image {
     pub pin: String,
 }
 
+/// What a start brings to running.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DesiredSpec {
+    /// Image in place of the configured one; `None` is the configured one.
+    pub image: Option<Image>,
+    /// With authority and keys; otherwise as a full node without them.
+    pub keys: bool,
+}
+
+impl Default for DesiredSpec {
+    fn default() -> Self {
+        Self {
+            image: None,
+            keys: true,
+        }
+    }
+}
+
 /// The image that runs, and the one that is wanted instead and is on this host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Images {

@@ -2,9 +2,27 @@
 
 use super::evidence::Fault;
 use super::{Action, Cause, Desired, Machine, STOP_MARGIN, Seen};
-use crate::event::Time;
+use crate::event::{DesiredSpec, Time};
 
 impl Machine {
+    /// What is to run: the image that an update left behind, else the configured one; with keys where they may be used.
+    pub fn desired_spec(&self) -> DesiredSpec {
+        DesiredSpec {
+            image: self.image().cloned(),
+            keys: self.wants_keys(),
+        }
+    }
+
+    pub(super) fn start(&self, cause: Cause) -> Action {
+        let spec = self.desired_spec();
+        Action::Start { cause, spec }
+    }
+
+    pub(super) fn restart(&self, cause: Cause) -> Action {
+        let spec = self.desired_spec();
+        Action::Restart { cause, spec }
+    }
+
     pub(super) fn decide(&mut self, now: Time, actions: &mut Vec<Action>) -> Option<Action> {
         let state = &self.state;
         let failed_just_now = state.last_failure.is_some() && state.next_start.is_some_and(|t| t > now);
@@ -68,9 +86,7 @@ impl Machine {
         (due <= now).then(|| {
             self.state.next_start = None;
             self.state.attempts = self.state.attempts.saturating_add(1);
-            Action::Start {
-                cause: self.start_cause(),
-            }
+            self.start(self.start_cause())
         })
     }
 
@@ -87,12 +103,10 @@ impl Machine {
 
     fn decide_running(&mut self, now: Time, actions: &mut Vec<Action>) -> Option<Action> {
         if std::mem::take(&mut self.state.restart_owed) {
-            return Some(Action::Restart { cause: Cause::Operator });
+            return Some(self.restart(Cause::Operator));
         }
         if !self.state.spec_matches || self.is_due_for_keys() {
-            return Some(Action::Restart {
-                cause: Cause::SpecChanged,
-            });
+            return Some(self.restart(Cause::SpecChanged));
         }
         // A person's `docker stop` is under way: nothing of ours is to bring it back.
         if self
@@ -122,6 +136,6 @@ impl Machine {
             .collect();
         cures.order(now, policy.budget_window, cause, fault.chain, heights);
         self.state.health_restarts += 1;
-        Some(Action::Restart { cause })
+        Some(self.restart(cause))
     }
 }

@@ -65,8 +65,8 @@ impl Machine {
 
     /// Notes what kind of run an action begins.
     pub(super) fn note_start(&mut self, action: &Action) {
-        if matches!(action, Action::Start { .. } | Action::Restart { .. }) {
-            self.state.authority = self.holds();
+        if let Action::Start { spec, .. } | Action::Restart { spec, .. } = action {
+            self.state.authority = spec.keys;
         }
     }
 

@@ -85,13 +85,16 @@ impl Machine {
         if matches!(
             action,
             Action::Restart {
-                cause: Cause::SpecChanged
+                cause: Cause::SpecChanged,
+                ..
             }
         ) {
             // What runs is still not what is wanted.
             self.state.spec_matches = false;
         }
-        if let (Action::Restart { cause }, Failure::DockerUnreachable, true) = (action, kind, self.state.seen.is_up()) {
+        if let (Action::Restart { cause, .. }, Failure::DockerUnreachable, true) =
+            (action, kind, self.state.seen.is_up())
+        {
             // Nothing was done, so nothing was tried.
             if self.state.cures.take_back(*cause) {
                 self.state.health_restarts -= 1;
@@ -99,7 +102,13 @@ impl Machine {
         }
         if kind == Failure::DockerUnreachable && !matches!(action, Action::Start { .. }) {
             self.state.echo_until = Some(self.state.now + self.policy.stop_timeout + STOP_MARGIN);
-            self.state.restart_owed = *action == Action::Restart { cause: Cause::Operator };
+            self.state.restart_owed = matches!(
+                action,
+                Action::Restart {
+                    cause: Cause::Operator,
+                    ..
+                }
+            );
         }
         if kind == Failure::Cancelled {
             // It was given up for what comes now.

@@ -293,7 +293,7 @@ impl Machine {
         );
         match &state.in_flight {
             // Being cured is not being well.
-            Some(Action::Restart { cause }) if Cause::HEALTH.contains(cause) => causes.push(*cause),
+            Some(Action::Restart { cause, .. }) if Cause::HEALTH.contains(cause) => causes.push(*cause),
             None if state.seen.is_up() && !leaves => self.running_causes(&mut causes),
             _ => {}
         }

@@ -107,15 +107,15 @@ impl Machine {
             Command::Restart { .. } => {
                 self.take_up(now);
                 let barred = self.leaves(now) || !self.may_start();
-                let state = &mut self.state;
+                let state = &self.state;
                 let possible = !barred
                     && !state.docker_down
                     && !state.disk_stop
                     && state.seen.is_up()
                     && state.in_flight.is_none();
                 if possible {
-                    let action = Action::Restart { cause: Cause::Operator };
-                    state.in_flight = Some(action.clone());
+                    let action = self.restart(Cause::Operator);
+                    self.state.in_flight = Some(action.clone());
                     self.note_start(&action);
                     actions.push(action);
                 }

@@ -92,8 +92,8 @@ impl Action {
     /// Why it is done.
     pub fn cause(&self) -> Cause {
         match self {
-            Self::Start { cause }
-            | Self::Restart { cause }
+            Self::Start { cause, .. }
+            | Self::Restart { cause, .. }
             | Self::Stop { cause }
             | Self::StopWithin { cause, .. }
             | Self::Hold { cause }

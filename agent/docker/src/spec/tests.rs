@@ -300,3 +300,58 @@ fn neither_environment_nor_arguments_appear_in_debug_output() {
     config.collator.command.push("--password=hunter2".into());
     assert!(!format!("{:?}", Spec::new(&config).unwrap()).contains("hunter2"));
 }
+
+fn with_fence(without_volume: WithoutVolume) -> Specs {
+    let mut config = config();
+    config.identity.required = true;
+    config.identity.without_volume = without_volume;
+    Specs::new(&config).unwrap()
+}
+
+#[test]
+fn desired_spec_without_keys_has_neither_authority_nor_keystore() {
+    let specs = with_fence(WithoutVolume::FullNode);
+    let full_node = specs
+        .desired(&DesiredSpec {
+            image: None,
+            keys: false,
+        })
+        .unwrap();
+    assert!(!full_node.keys && !full_node.collator.command.contains(&"--collator".to_owned()));
+    assert!(full_node.mounts.iter().all(|mount| mount.read_only));
+    let collator = specs.desired(&DesiredSpec::default()).unwrap();
+    assert!(collator.keys && collator.hash == specs.configured().hash && collator.hash != full_node.hash);
+}
+
+#[test]
+fn desired_spec_without_keys_and_without_full_node_is_refused() {
+    for specs in [with_fence(WithoutVolume::Nothing), Specs::new(&config()).unwrap()] {
+        let refused = specs.desired(&DesiredSpec {
+            image: None,
+            keys: false,
+        });
+        assert!(matches!(refused, Err(Error::FullNode { .. })));
+    }
+}
+
+#[test]
+fn desired_spec_with_image_is_pinned_to_it_with_and_without_keys() {
+    let specs = with_fence(WithoutVolume::FullNode);
+    for keys in [true, false] {
+        let image = agent_core::event::Image {
+            reference: "org/node:v2".to_owned(),
+            pin: "org/node@sha256:22".to_owned(),
+        };
+        let spec = specs
+            .desired(&DesiredSpec {
+                image: Some(image),
+                keys,
+            })
+            .unwrap();
+        assert_eq!(
+            (spec.collator.image.as_str(), spec.pin.as_deref()),
+            ("org/node:v2", Some("org/node@sha256:22"))
+        );
+        assert_eq!(spec.keys, keys);
+    }
+}

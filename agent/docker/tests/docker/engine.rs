@@ -12,8 +12,8 @@ use std::time::Duration;
 use agent_config::{
     Agent, Collator, Config, Data, Ec2, Health, Host, Metrics, Notify, NotifyFormat, Pull, Restart, Update,
 };
-use agent_core::event::Container;
-use agent_docker::{Docker, Inspection, Notice};
+use agent_core::event::{Container, DesiredSpec};
+use agent_docker::{Docker, Inspection, KeyPermit, Notice};
 use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::{
     CreateImageOptionsBuilder, ListContainersOptionsBuilder, ListImagesOptions, RemoveContainerOptionsBuilder,
@@ -104,7 +104,7 @@ impl World {
 
     /// Running, and past the first line of its program: a signal sent earlier would be lost on it.
     pub(crate) async fn up(&self, docker: &Docker) -> Inspection {
-        let up = docker.ensure_running().await.unwrap();
+        let up = docker.ensure_running(&permit()).await.unwrap();
         let mut log = Box::pin(docker.logs(1, true));
         tokio::time::timeout(PATIENCE, log.next())
             .await
@@ -160,6 +160,11 @@ impl Drop for World {
     }
 }
 
+/// What a host without an identity fence gives out.
+pub(crate) fn permit() -> KeyPermit {
+    KeyPermit::unconditional()
+}
+
 pub(crate) struct Watch {
     notices: Pin<Box<dyn Stream<Item = Notice> + Send>>,
     seen: Vec<Notice>,
@@ -172,7 +177,7 @@ impl Watch {
 
     pub(crate) fn since(docker: &Docker, moment: Option<i64>) -> Self {
         Self {
-            notices: Box::pin(docker.watch(moment)),
+            notices: Box::pin(docker.watch(moment, tokio::sync::watch::channel(DesiredSpec::default()).1)),
             seen: Vec::new(),
         }
     }

@@ -7,7 +7,7 @@ use agent_docker::{Docker, Error, ImageFault, Limits, Notice};
 use futures_util::FutureExt;
 use tokio::net::{TcpListener, UnixListener};
 
-use crate::engine::{Watch, World};
+use crate::engine::{Watch, World, permit};
 
 const SHORT: Duration = Duration::from_millis(200);
 
@@ -40,7 +40,7 @@ async fn an_engine_that_never_answers_is_told_once_and_so_is_its_return() {
         assert!(matches!(error, Error::Unreachable { .. }), "{error}");
         assert_eq!(error.failure(), Failure::DockerUnreachable);
     }
-    assert!(docker.ensure_running().await.is_err());
+    assert!(docker.ensure_running(&permit()).await.is_err());
     assert!(docker.activity().await.is_err());
     assert!(docker.last_lines(5, None).await.is_err());
 
@@ -119,8 +119,9 @@ async fn a_registry_that_never_answers_ends_in_a_timeout_not_in_a_hang() {
             held.push(registry.accept().await.unwrap());
         }
     };
+    let permit = permit();
     let error = tokio::select! {
-        done = docker.ensure_running() => done.unwrap_err(),
+        done = docker.ensure_running(&permit) => done.unwrap_err(),
         () = hold => unreachable!("holds for ever"),
     };
     assert!(

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use agent_config::{Mount, Port, Pull, User};
 use agent_core::event::{Container, Failure};
-use agent_docker::{Docker, Error, ImageFault};
+use agent_docker::{Docker, Error, ImageFault, KeyPermit};
 use bollard::models::{ContainerCreateBody, HostConfig, Mount as EngineMount, MountType, NetworkCreateRequest};
 use bollard::query_parameters::{CreateContainerOptionsBuilder, RenameContainerOptionsBuilder};
+use tokio::sync::watch;
 
-use crate::engine::{Watch, World, skip};
+use crate::engine::{Watch, World, permit, skip};
 
 #[tokio::test]
 async fn a_container_is_made_as_asked_and_later_adopted_untouched() {
@@ -28,7 +29,7 @@ async fn a_container_is_made_as_asked_and_later_adopted_untouched() {
     world.config.collator.env.insert("KEY".into(), "value".into());
     world.config.collator.memory = Some(64 << 20);
     world.config.collator.user = Some(User { uid: 1234, gid: 1235 });
-    let first = world.docker().ensure_running().await.unwrap();
+    let first = world.docker().ensure_running(&permit()).await.unwrap();
     assert!(
         matches!(first.container, Container::Running { spec_matches: true, .. }),
         "{first:?}"
@@ -63,7 +64,11 @@ async fn a_container_is_made_as_asked_and_later_adopted_untouched() {
     let data = fs::metadata(&world.config.data.path).unwrap();
     assert_eq!((data.uid(), data.gid(), data.mode() & 0o777), (1234, 1235, 0o750));
 
-    let second = Docker::new(&world.config).unwrap().ensure_running().await.unwrap();
+    let second = Docker::new(&world.config)
+        .unwrap()
+        .ensure_running(&permit())
+        .await
+        .unwrap();
     assert_eq!(second, first, "another agent takes over what runs");
 }
 
@@ -83,7 +88,7 @@ async fn a_changed_spec_stops_cleanly_and_replaces_the_container_on_the_same_dat
         other => panic!("{other:?}"),
     };
     assert!(!spec_matches, "the old one is told from the new");
-    let new = docker.ensure_running().await.unwrap();
+    let new = docker.ensure_running(&permit()).await.unwrap();
     assert!(
         matches!(new.container, Container::Running { spec_matches: true, .. }),
         "{new:?}"
@@ -108,10 +113,10 @@ async fn the_old_container_runs_on_when_the_new_one_cannot_be_had() {
     let Some(mut world) = World::new().await else {
         return;
     };
-    let old = world.docker().ensure_running().await.unwrap().detail.unwrap();
+    let old = world.docker().ensure_running(&permit()).await.unwrap().detail.unwrap();
     world.config.collator.image = "t0rn-agent-test/absent:1".into();
     world.config.collator.pull = Pull::Never;
-    let error = world.docker().ensure_running().await.unwrap_err();
+    let error = world.docker().ensure_running(&permit()).await.unwrap_err();
     assert!(
         matches!(
             error,
@@ -127,6 +132,29 @@ async fn the_old_container_runs_on_when_the_new_one_cannot_be_had() {
 }
 
 #[tokio::test]
+async fn start_with_keys_without_permit_creates_and_starts_nothing() {
+    let Some(world) = World::new().await else {
+        return;
+    };
+    let (allow, permitted) = watch::channel(false);
+    let (docker, permit) = (world.docker(), KeyPermit::new(permitted));
+    let error = docker.ensure_running(&permit).await.unwrap_err();
+    assert!(matches!(error, Error::KeysNotPermitted), "{error}");
+    assert_eq!(error.failure(), Failure::Cancelled);
+    assert_eq!(docker.inspect().await.unwrap().container, Container::Missing);
+    allow.send_replace(true);
+    docker.ensure_running(&permit).await.unwrap();
+    docker.stop().await.unwrap();
+    allow.send_replace(false);
+    let error = docker.ensure_running(&permit).await.unwrap_err();
+    assert!(matches!(error, Error::KeysNotPermitted), "{error}");
+    assert!(matches!(
+        docker.inspect().await.unwrap().container,
+        Container::Exited { .. }
+    ));
+}
+
+#[tokio::test]
 async fn a_foreign_container_is_refused_and_never_touched() {
     let Some(world) = World::new().await else {
         return;
@@ -135,9 +163,9 @@ async fn a_foreign_container_is_refused_and_never_touched() {
     let before = world.seen().await.state;
     let docker = world.docker();
     for attempt in [
-        docker.ensure_running().await,
+        docker.ensure_running(&permit()).await,
         docker.stop().await,
-        docker.restart().await,
+        docker.restart(&permit()).await,
     ] {
         let error = attempt.unwrap_err();
         assert!(
@@ -158,7 +186,7 @@ async fn a_foreign_container_that_runs_on_the_data_prevents_the_start() {
     let other = format!("{}-other", world.name());
     fs::create_dir(&world.config.data.path).unwrap();
     make(&world, &other, Some(&world.config.data.path.display().to_string())).await;
-    let error = world.docker().ensure_running().await.unwrap_err();
+    let error = world.docker().ensure_running(&permit()).await.unwrap_err();
     assert!(
         matches!(&error, Error::Occupied { name, .. } if *name == other),
         "{error}"
@@ -173,13 +201,13 @@ async fn a_leftover_of_ours_on_the_data_is_gone_before_the_next_one_starts() {
     let Some(world) = World::new().await else {
         return;
     };
-    world.docker().ensure_running().await.unwrap();
+    world.docker().ensure_running(&permit()).await.unwrap();
     let away = RenameContainerOptionsBuilder::default()
         .name(&format!("{}-old", world.name()))
         .build();
     world.hands.rename_container(world.name(), away).await.unwrap();
     assert_eq!(world.docker().inspect().await.unwrap().container, Container::Missing);
-    world.docker().ensure_running().await.unwrap();
+    world.docker().ensure_running(&permit()).await.unwrap();
     assert_eq!(world.running().await, [world.name()]);
 }
 
@@ -192,8 +220,8 @@ async fn an_attempt_dropped_anywhere_leaves_nothing_that_the_next_one_cannot_fin
         world.acts(&["idle", &round.to_string()]);
         let docker = world.docker();
         let moment = Duration::from_millis(u64::from(round) * 23);
-        let _ = tokio::time::timeout(moment, docker.ensure_running()).await;
-        let done = docker.ensure_running().await.unwrap();
+        let _ = tokio::time::timeout(moment, docker.ensure_running(&permit())).await;
+        let done = docker.ensure_running(&permit()).await.unwrap();
         assert!(
             matches!(done.container, Container::Running { spec_matches: true, .. }),
             "{round}: {done:?}"
@@ -214,7 +242,7 @@ async fn what_keeps_a_container_from_starting_is_named_with_its_remedy() {
         target: "/k".into(),
         read_only: false,
     });
-    let error = world.docker().ensure_running().await.unwrap_err();
+    let error = world.docker().ensure_running(&permit()).await.unwrap_err();
     assert!(
         matches!(&error, Error::Path { path, .. } if path.ends_with("keystore")),
         "{error}"
@@ -223,7 +251,7 @@ async fn what_keeps_a_container_from_starting_is_named_with_its_remedy() {
 
     world.config = good.clone();
     world.config.collator.network = "t0rn-agent-test-no-such-network".into();
-    let error = world.docker().ensure_running().await.unwrap_err();
+    let error = world.docker().ensure_running(&permit()).await.unwrap_err();
     assert!(
         error
             .to_string()
@@ -241,13 +269,13 @@ async fn what_keeps_a_container_from_starting_is_named_with_its_remedy() {
         container: 7001,
         protocol: "tcp",
     });
-    let error = world.docker().ensure_running().await.unwrap_err();
+    let error = world.docker().ensure_running(&permit()).await.unwrap_err();
     assert!(
         matches!(&error, Error::PortTaken { reason } if reason.contains(&host.to_string())),
         "{error}"
     );
     drop(taken);
-    let done = world.docker().ensure_running().await.unwrap();
+    let done = world.docker().ensure_running(&permit()).await.unwrap();
     assert!(
         matches!(done.container, Container::Running { .. }),
         "once the port is free it starts: {done:?}"
@@ -278,7 +306,7 @@ async fn an_image_without_its_program_is_told_from_a_broken_container() {
     let mut config = world.config.clone();
     config.collator.image = format!("{tag}:1");
     let docker = Docker::new(&config).unwrap();
-    let error = docker.ensure_running().await.unwrap_err();
+    let error = docker.ensure_running(&permit()).await.unwrap_err();
     assert!(
         matches!(&error, Error::Executable { reason, .. } if reason.contains("/no/such/program")),
         "{error}"
@@ -289,7 +317,7 @@ async fn an_image_without_its_program_is_told_from_a_broken_container() {
         Container::Created { spec_matches: true }
     );
     config.collator.image = image;
-    let done = Docker::new(&config).unwrap().ensure_running().await.unwrap();
+    let done = Docker::new(&config).unwrap().ensure_running(&permit()).await.unwrap();
     assert!(
         matches!(done.container, Container::Running { .. }),
         "with the right image it starts: {done:?}"
@@ -313,14 +341,14 @@ async fn a_container_whose_network_was_removed_is_replaced() {
     }
     world.config.collator.network.clone_from(&network);
     let docker = world.docker();
-    let old = docker.ensure_running().await.unwrap().detail.unwrap();
+    let old = docker.ensure_running(&permit()).await.unwrap().detail.unwrap();
     fs::write(world.config.data.path.join("db"), "chain").unwrap();
     docker.stop().await.unwrap();
     world.hands.remove_network(&network).await.unwrap();
-    let error = docker.ensure_running().await.unwrap_err();
+    let error = docker.ensure_running(&permit()).await.unwrap_err();
     assert!(matches!(&error, Error::Network { name } if *name == network), "{error}");
     world.hands.create_network(request()).await.unwrap();
-    let new = docker.ensure_running().await.unwrap();
+    let new = docker.ensure_running(&permit()).await.unwrap();
     assert!(matches!(new.container, Container::Running { .. }), "{new:?}");
     assert_ne!(new.detail.unwrap().id, old.id);
     assert_eq!(fs::read_to_string(world.config.data.path.join("db")).unwrap(), "chain");

@@ -12,7 +12,7 @@ use bollard::auth::DockerCredentials;
 use bollard::query_parameters::{PushImageOptionsBuilder, TagImageOptionsBuilder};
 use futures_util::TryStreamExt;
 
-use crate::engine::{World, skip};
+use crate::engine::{World, permit, skip};
 
 /// Plain and URL-safe base64 differ on these characters, and an engine that gets the wrong one asks the
 /// registry without any login.
@@ -110,7 +110,7 @@ async fn forget(world: &World) {
 }
 
 async fn fault(world: &World) -> ImageFault {
-    match world.docker().ensure_running().await {
+    match world.docker().ensure_running(&permit()).await {
         Err(Error::Image { fault, .. }) => fault,
         other => panic!("{other:?}"),
     }
@@ -121,7 +121,7 @@ async fn an_image_is_pulled_with_the_login_and_pinned_to_its_digest() {
     let Some((world, _registry, digest)) = with_registry().await else {
         return;
     };
-    let up = world.docker().ensure_running().await.unwrap();
+    let up = world.docker().ensure_running(&permit()).await.unwrap();
     assert!(matches!(up.container, Container::Running { .. }), "{up:?}");
     let detail = up.detail.unwrap();
     assert_eq!(
@@ -157,7 +157,7 @@ async fn a_wrong_password_a_wrong_tag_and_a_wrong_digest_are_three_different_thi
     );
 
     world.config.collator.image = format!("{repository}@{digest}");
-    let up = world.docker().ensure_running().await.unwrap();
+    let up = world.docker().ensure_running(&permit()).await.unwrap();
     assert_eq!(up.detail.unwrap().digest, Some(digest));
 }
 
@@ -167,10 +167,10 @@ async fn a_registry_that_is_gone_stops_nothing_that_is_here() {
         return;
     };
     world.config.collator.pull = Pull::Always;
-    world.docker().ensure_running().await.unwrap();
+    world.docker().ensure_running(&permit()).await.unwrap();
     drop(registry);
     world.acts(&["idle", "again"]);
-    let up = world.docker().ensure_running().await.unwrap();
+    let up = world.docker().ensure_running(&permit()).await.unwrap();
     assert!(
         matches!(up.container, Container::Running { spec_matches: true, .. }),
         "{up:?}"
@@ -194,9 +194,9 @@ async fn an_image_deleted_under_its_container_is_pulled_for_the_next_one() {
     let Some((world, _registry, _)) = with_registry().await else {
         return;
     };
-    world.docker().ensure_running().await.unwrap();
+    world.docker().ensure_running(&permit()).await.unwrap();
     world.remove().await;
     forget(&world).await;
-    let up = world.docker().ensure_running().await.unwrap();
+    let up = world.docker().ensure_running(&permit()).await.unwrap();
     assert!(matches!(up.container, Container::Running { .. }), "{up:?}");
 }

@@ -9,7 +9,7 @@ use agent_core::event::Container;
 use agent_docker::{Limits, Notice};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::engine::{Watch, World, skip};
+use crate::engine::{Watch, World, permit, skip};
 
 struct Engine {
     process: Child,
@@ -111,7 +111,7 @@ async fn an_engine_that_restarts_or_freezes_is_told_and_nobody_is_taken_for_stop
         ..Limits::default()
     };
     let docker = world.docker().with_limits(limits);
-    docker.ensure_running().await.unwrap();
+    docker.ensure_running(&permit()).await.unwrap();
     let mut watch = Watch::of(&docker);
     let first = watch.running().await;
     let outage = |n: &Notice| matches!(n, Notice::Unreachable { .. }).then_some(());

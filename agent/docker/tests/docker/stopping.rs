@@ -3,7 +3,7 @@
 use agent_core::event::{Activity, Container};
 use agent_docker::Docker;
 
-use crate::engine::{PATIENCE, Watch, World};
+use crate::engine::{PATIENCE, Watch, World, permit};
 
 /// Whether Docker's own policy would leave it alone: it was stopped, and no restart is under way.
 async fn stays_down(world: &World, docker: &Docker) {
@@ -37,7 +37,7 @@ async fn a_running_container_is_asked_to_leave_and_starts_again_when_wanted() {
     assert_eq!(exit.log.last().map(String::as_str), Some("leaving"));
     stays_down(&world, &docker).await;
     let id = stopped.detail.unwrap().id;
-    let up = docker.ensure_running().await.unwrap();
+    let up = docker.ensure_running(&permit()).await.unwrap();
     assert!(matches!(up.container, Container::Running { .. }));
     assert_eq!(up.detail.unwrap().id, id, "the same container, started again");
 }
@@ -64,13 +64,13 @@ async fn a_paused_container_is_stopped_and_one_wanted_running_is_thawed() {
         return;
     };
     let docker = world.docker();
-    let first = docker.ensure_running().await.unwrap();
+    let first = docker.ensure_running(&permit()).await.unwrap();
     world.hands.pause_container(world.name()).await.unwrap();
     assert!(matches!(
         docker.inspect().await.unwrap().container,
         Container::Paused { .. }
     ));
-    let thawed = docker.ensure_running().await.unwrap();
+    let thawed = docker.ensure_running(&permit()).await.unwrap();
     assert_eq!(thawed.container, first.container, "the same run goes on");
     world.hands.pause_container(world.name()).await.unwrap();
     stays_down(&world, &docker).await;
@@ -84,7 +84,7 @@ async fn a_container_in_dockers_restart_loop_is_stopped_for_good() {
     world.acts(&["exit", "3"]);
     let docker = world.docker();
     let mut watch = Watch::of(&docker);
-    docker.ensure_running().await.unwrap();
+    docker.ensure_running(&permit()).await.unwrap();
     // Three ends: by now Docker waits longer between two attempts than it takes to ask.
     for _ in 0..3 {
         let wanted = |c: &Container| {
@@ -106,7 +106,7 @@ async fn a_container_that_docker_lets_wait_is_started_at_once_when_wanted() {
     };
     world.acts(&["exit", "3"]);
     let docker = world.docker();
-    docker.ensure_running().await.unwrap();
+    docker.ensure_running(&permit()).await.unwrap();
     let waits = async {
         loop {
             let seen = docker.inspect().await.unwrap();
@@ -117,7 +117,13 @@ async fn a_container_that_docker_lets_wait_is_started_at_once_when_wanted() {
         }
     };
     let before = tokio::time::timeout(PATIENCE, waits).await.unwrap();
-    let after = docker.ensure_running().await.unwrap().detail.unwrap().restart_count;
+    let after = docker
+        .ensure_running(&permit())
+        .await
+        .unwrap()
+        .detail
+        .unwrap()
+        .restart_count;
     assert!(
         after < before,
         "Docker counts anew after a start that was asked for: {before} {after}"
@@ -131,7 +137,7 @@ async fn a_container_that_ended_at_once_is_reported_not_failed() {
     };
     world.acts(&["exit", "7"]);
     let docker = world.docker();
-    let seen = docker.ensure_running().await.unwrap();
+    let seen = docker.ensure_running(&permit()).await.unwrap();
     assert!(
         !matches!(seen.container, Container::Missing | Container::Created { .. }),
         "{seen:?}"
@@ -164,7 +170,7 @@ async fn work_shows_as_cpu_between_two_looks() {
     };
     world.acts(&["burn"]);
     let docker = world.docker();
-    docker.ensure_running().await.unwrap();
+    docker.ensure_running(&permit()).await.unwrap();
     assert_eq!(
         docker.activity().await.unwrap().cpu_percent,
         None,

@@ -7,7 +7,7 @@ use bollard::query_parameters::{
 };
 use futures_util::{StreamExt, TryStreamExt};
 
-use crate::engine::{Watch, World};
+use crate::engine::{Watch, World, permit};
 
 async fn exited(watch: &mut Watch) -> (i64, Exit) {
     let wanted = |container: &Container| match container {
@@ -49,7 +49,7 @@ async fn a_watch_begins_with_the_engine_and_the_container_as_it_is() {
     watch
         .container("absence", |c| (*c == Container::Missing).then_some(()))
         .await;
-    let Container::Running { started_at, .. } = docker.ensure_running().await.unwrap().container else {
+    let Container::Running { started_at, .. } = docker.ensure_running(&permit()).await.unwrap().container else {
         panic!()
     };
     assert_eq!(
@@ -102,7 +102,7 @@ async fn removal_by_force_is_told() {
         return;
     };
     let docker = world.docker();
-    docker.ensure_running().await.unwrap();
+    docker.ensure_running(&permit()).await.unwrap();
     let mut watch = Watch::of(&docker);
     watch.running().await;
     world.remove().await;
@@ -121,7 +121,7 @@ async fn pausing_and_thawing_are_told_as_the_same_run() {
         return;
     };
     let docker = world.docker();
-    docker.ensure_running().await.unwrap();
+    docker.ensure_running(&permit()).await.unwrap();
     let mut watch = Watch::of(&docker);
     let started = watch.running().await;
     world.hands.pause_container(world.name()).await.unwrap();
@@ -144,7 +144,7 @@ async fn renaming_it_away_is_a_container_gone() {
         return;
     };
     let docker = world.docker();
-    docker.ensure_running().await.unwrap();
+    docker.ensure_running(&permit()).await.unwrap();
     let mut watch = Watch::of(&docker);
     watch.running().await;
     let away = RenameContainerOptionsBuilder::default()
@@ -167,7 +167,7 @@ async fn each_run_of_a_crash_loop_ends_once_with_its_own_words_and_dockers_resta
     watch
         .container("absence", |c| (*c == Container::Missing).then_some(()))
         .await;
-    docker.ensure_running().await.unwrap();
+    docker.ensure_running(&permit()).await.unwrap();
     let mut ends = Vec::new();
     for _ in 0..4 {
         let (at, exit) = exited(&mut watch).await;
@@ -193,7 +193,7 @@ async fn running_out_of_memory_is_told_as_such() {
     watch
         .container("absence", |c| (*c == Container::Missing).then_some(()))
         .await;
-    docker.ensure_running().await.unwrap();
+    docker.ensure_running(&permit()).await.unwrap();
     let (_, exit) = exited(&mut watch).await;
     assert_eq!((exit.code, exit.oom), (Some(137), true));
 }
@@ -204,11 +204,11 @@ async fn what_happened_while_nobody_listened_is_told_from_the_moment_given() {
         return;
     };
     let docker = world.docker();
-    let Container::Running { started_at, .. } = docker.ensure_running().await.unwrap().container else {
+    let Container::Running { started_at, .. } = docker.ensure_running(&permit()).await.unwrap().container else {
         panic!()
     };
     world.hands.kill_container(world.name(), None).await.unwrap();
-    docker.ensure_running().await.unwrap();
+    docker.ensure_running(&permit()).await.unwrap();
     let mut watch = Watch::since(&docker, started_at);
     watch.running().await;
     assert_eq!(exited(&mut watch).await.1.code, Some(137));
@@ -221,7 +221,7 @@ async fn a_line_of_ten_megabytes_is_cut_and_the_lines_around_it_are_there() {
     };
     world.acts(&["long", "10485760"]);
     let docker = world.docker();
-    docker.ensure_running().await.unwrap();
+    docker.ensure_running(&permit()).await.unwrap();
     let follow = docker.logs(1000, true).try_fold(0, |seen, chunk| async move {
         let seen = seen + chunk.len();
         // Ends the following, which never ends by itself, with the last bytes that will come.
@@ -248,7 +248,7 @@ async fn the_last_lines_of_an_earlier_moment_are_found_behind_many_later_ones() 
     };
     world.acts(&["lines", "3000"]);
     let docker = world.docker();
-    let Container::Running { started_at, .. } = docker.ensure_running().await.unwrap().container else {
+    let Container::Running { started_at, .. } = docker.ensure_running(&permit()).await.unwrap().container else {
         panic!()
     };
     let wait = || {
@@ -260,7 +260,7 @@ async fn the_last_lines_of_an_earlier_moment_are_found_behind_many_later_ones() 
     let lines = docker.last_lines(5, None).await.unwrap();
     assert_eq!(lines, ["line 2996", "line 2997", "line 2998", "line 2999", "line 3000"]);
     docker.stop().await.unwrap();
-    docker.ensure_running().await.unwrap();
+    docker.ensure_running(&permit()).await.unwrap();
     let between = docker
         .inspect()
         .await

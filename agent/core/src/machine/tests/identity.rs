@@ -1,7 +1,8 @@
 //! The identity: nothing runs with keys that this host does not hold.
 
 use super::rig::*;
-use crate::event::{Command, Event, Failure, Holding, Identity};
+use super::updates::{NEW, start_of};
+use crate::event::{Command, DesiredSpec, Event, Failure, Holding, Identity};
 use crate::machine::WithoutVolume;
 use crate::machine::{Action, Cause, Health, Machine, Phase, Policy};
 
@@ -50,7 +51,7 @@ fn an_update_waits_for_the_keys() {
     assert_eq!(rig.deeds(), []);
     rig.told_of_keys(Holding::Held);
     rig.run(MINUTE);
-    let start = Action::Start { cause: Cause::Update };
+    let start = start_of(Cause::Update, NEW);
     assert_eq!(rig.deeds(), [stop(Cause::Update), start]);
 }
 
@@ -95,12 +96,7 @@ fn a_lost_identity_stops_a_running_collator_and_its_return_starts_it() {
         assert_eq!(rig.deeds().len(), 1, "nobody starts it again");
         rig.told_of_keys(Holding::Held);
         rig.run(MINUTE);
-        assert_eq!(
-            rig.deeds()[1..],
-            [Action::Start {
-                cause: Cause::IdentityHeld
-            }]
-        );
+        assert_eq!(rig.deeds()[1..], [start(Cause::IdentityHeld)]);
     }
 }
 
@@ -152,7 +148,8 @@ fn a_full_node_takes_the_place_and_makes_room_for_the_keys() {
                     cause: Cause::IdentityLost
                 },
                 Action::Start {
-                    cause: Cause::IdentityLost
+                    cause: Cause::IdentityLost,
+                    spec: DesiredSpec { keys: false, .. },
                 }
             ]
         ),
@@ -162,12 +159,7 @@ fn a_full_node_takes_the_place_and_makes_room_for_the_keys() {
     assert!(!rig.machine.is_authority() && !rig.machine.wants_keys());
     rig.log.clear();
     rig.told_of_keys(Holding::Held);
-    assert_eq!(
-        rig.deeds(),
-        [Action::Restart {
-            cause: Cause::SpecChanged
-        }]
-    );
+    assert_eq!(rig.deeds(), [restart(Cause::SpecChanged)]);
     assert!(rig.machine.is_authority());
 }
 
@@ -181,9 +173,7 @@ fn the_keys_are_taken_up_again_and_again_until_they_can_be_used() {
     rig.told_of_keys(Holding::Held);
     rig.fails(Failure::Other);
     rig.run(MINUTE);
-    let again = Action::Restart {
-        cause: Cause::SpecChanged,
-    };
+    let again = restart(Cause::SpecChanged);
     assert_eq!(rig.deeds(), [again.clone(), again]);
 }
 

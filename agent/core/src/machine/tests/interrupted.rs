@@ -15,7 +15,7 @@ fn a_pause_lets_the_step_under_way_end_and_stops_the_clock_of_the_probation() {
     rig.run(30 * MINUTE);
     assert_eq!((rig.step(), rig.deeds()), (Some(Step::Stopping), vec![]));
     rig.command(Command::Resume);
-    assert_eq!(rig.deeds(), [stop(Cause::Update), start(Cause::Update)]);
+    assert_eq!(rig.deeds(), [stop(Cause::Update), start_of(Cause::Update, NEW)]);
     rig.run(5 * MINUTE);
     rig.command(pause(HOUR));
     rig.run(30 * MINUTE);
@@ -63,7 +63,7 @@ fn an_announced_end_of_the_instance_outranks_an_update_and_the_next_start_finish
     assert_eq!((rig.step(), rig.runs()), (Some(Step::Stopping), None));
     rig.event(Event::Ec2(None));
     rig.run(11 * MINUTE);
-    assert_eq!(rig.deeds()[1..], [stop(Cause::Update), start(Cause::Update)]);
+    assert_eq!(rig.deeds()[1..], [stop(Cause::Update), start_of(Cause::Update, NEW)]);
     assert_eq!(rig.result(), Some(UpdateResult::Done));
 }
 

@@ -468,8 +468,10 @@ fn the_lives_led_here_are_eventful() {
     for _ in 0..100 {
         let moves = life().new_tree(&mut runner).unwrap().current();
         for deed in lead(&moves).deeds() {
-            let (Action::Restart { cause } | Action::Start { cause } | Action::Stop { cause } | Action::Hold { cause }) =
-                deed
+            let (Action::Restart { cause, .. }
+            | Action::Start { cause, .. }
+            | Action::Stop { cause }
+            | Action::Hold { cause }) = deed
             else {
                 continue;
             };

@@ -2,7 +2,8 @@
 
 use super::witness::Witness;
 use crate::event::{
-    Chain, Command, Container, Event, Exit, Failure, HostFacts, Outcome, Sample, ScrapeError, Time, Versions,
+    Chain, Command, Container, DesiredSpec, Event, Exit, Failure, HostFacts, Outcome, Sample, ScrapeError, Time,
+    Versions,
 };
 use crate::machine::{Action, Cause, Health, Machine, Phase, Policy};
 
@@ -410,11 +411,17 @@ pub(super) fn healthy_host() -> HostFacts {
 }
 
 pub(super) fn restart(cause: Cause) -> Action {
-    Action::Restart { cause }
+    Action::Restart {
+        cause,
+        spec: DesiredSpec::default(),
+    }
 }
 
 pub(super) fn start(cause: Cause) -> Action {
-    Action::Start { cause }
+    Action::Start {
+        cause,
+        spec: DesiredSpec::default(),
+    }
 }
 
 pub(super) fn pause(seconds: u64) -> Command {

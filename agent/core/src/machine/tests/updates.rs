@@ -1,10 +1,11 @@
 //! An update: pulled first, put in place cleanly, watched, and kept or taken back.
 
 use super::rig::*;
-use crate::event::{Command, Event, Failure, Image, Images, Notice, NoticeKind, ScrapeError, Versions};
+use crate::event::{Command, DesiredSpec, Event, Failure, Image, Images, Notice, NoticeKind, ScrapeError, Versions};
 use crate::machine::{Action, Cause, Health, Phase, Step, UpdateResult};
 
 pub(super) const NEW: &str = "org/node:v2";
+const OLD: &str = "org/node:v1";
 
 pub(super) fn image(reference: &str) -> Image {
     Image {
@@ -26,6 +27,17 @@ pub(super) fn version(version: &str) -> Versions {
 
 pub(super) fn stop(cause: Cause) -> Action {
     Action::Stop { cause }
+}
+
+/// The start of a collator with its keys, from the image of that name.
+pub(super) fn start_of(cause: Cause, reference: &str) -> Action {
+    Action::Start {
+        cause,
+        spec: DesiredSpec {
+            image: Some(image(reference)),
+            keys: true,
+        },
+    }
 }
 
 impl Rig {
@@ -88,7 +100,7 @@ fn an_image_that_makes_progress_is_kept_after_its_probation() {
     );
     rig.expect(Phase::Synced, Health::Ok);
     rig.pulled();
-    assert_eq!(rig.deeds(), [stop(Cause::Update), start(Cause::Update)]);
+    assert_eq!(rig.deeds(), [stop(Cause::Update), start_of(Cause::Update, NEW)]);
     assert_eq!((rig.step(), rig.runs()), (Some(Step::Probation), Some(NEW)));
     rig.run(9 * MINUTE);
     assert_eq!(rig.step(), Some(Step::Probation));
@@ -134,7 +146,10 @@ fn an_image_that_crashes_is_taken_back_at_once() {
     for log in [&[][..], &["error: unexpected argument '--sim' found"]] {
         let mut rig = Rig::on_probation();
         rig.exits(1, log);
-        assert_eq!(rig.deeds(), [stop(Cause::UpdateFailed), start(Cause::UpdateFailed)]);
+        assert_eq!(
+            rig.deeds(),
+            [stop(Cause::UpdateFailed), start_of(Cause::UpdateFailed, OLD)]
+        );
         assert_eq!(
             (rig.result(), rig.runs()),
             (Some(UpdateResult::RolledBack), Some("org/node:v1"))
@@ -158,7 +173,11 @@ fn an_image_that_cannot_be_started_is_taken_back() {
         rig.fails(kind);
         rig.obeys = true;
         rig.done(ended());
-        assert_eq!(rig.deeds().last(), Some(&start(Cause::UpdateFailed)), "{kind:?}");
+        assert_eq!(
+            rig.deeds().last(),
+            Some(&start_of(Cause::UpdateFailed, OLD)),
+            "{kind:?}"
+        );
         assert_eq!(
             (rig.result(), rig.runs()),
             (Some(UpdateResult::RolledBack), Some("org/node:v1"))
@@ -204,7 +223,10 @@ fn what_would_cost_a_restart_takes_the_image_back_instead() {
         });
         assert_eq!(rig.result(), Some(UpdateResult::RolledBack), "{reason}");
         assert!(rig.reason().contains(reason), "{}", rig.reason());
-        assert_eq!(rig.deeds(), [stop(Cause::UpdateFailed), start(Cause::UpdateFailed)]);
+        assert_eq!(
+            rig.deeds(),
+            [stop(Cause::UpdateFailed), start_of(Cause::UpdateFailed, OLD)]
+        );
         assert_eq!((rig.machine.budget_left(), rig.machine.health_restarts()), (3, 0));
         rig.expect(Phase::Synced, Health::Ok);
     }
@@ -261,7 +283,7 @@ fn a_migrated_database_keeps_a_failed_image_down_with_the_cure() {
     assert_eq!(rig.deeds().len(), 1, "it stays down");
     rig.command(Command::Start);
     rig.run(MINUTE);
-    assert_eq!(rig.deeds().last(), Some(&start(Cause::Operator)));
+    assert_eq!(rig.deeds().last(), Some(&start_of(Cause::Operator, NEW)));
 }
 
 #[test]

@@ -207,7 +207,7 @@ impl Witness {
             (Outcome::Failed { kind, .. }, Some(action)) => {
                 if *kind == Failure::DockerUnreachable {
                     self.docker(now, false);
-                    if let Action::Restart { cause } = action
+                    if let Action::Restart { cause, .. } = action
                         && Cause::HEALTH.contains(&cause)
                     {
                         self.spent.pop();
@@ -258,8 +258,14 @@ impl Witness {
         let by_operator = matches!(
             deed,
             Action::Stop { cause: Cause::Operator }
-                | Action::Restart { cause: Cause::Operator }
-                | Action::Start { cause: Cause::Operator }
+                | Action::Restart {
+                    cause: Cause::Operator,
+                    ..
+                }
+                | Action::Start {
+                    cause: Cause::Operator,
+                    ..
+                }
         );
         if self.stopped {
             assert_eq!(*deed, Action::Stop { cause: Cause::Operator }, "stopped means stopped");
@@ -280,7 +286,7 @@ impl Witness {
             Action::Restart { .. } | Action::Start { .. } => assert_eq!(self.held, None, "{deed:?} while held"),
             _ => {}
         }
-        let Action::Restart { cause } = *deed else { return };
+        let Action::Restart { cause, .. } = *deed else { return };
         if !Cause::HEALTH.contains(&cause) {
             return;
         }

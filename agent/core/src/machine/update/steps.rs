@@ -162,9 +162,9 @@ impl Machine {
         let (action, waits) = match self.state.update.step()? {
             Step::Pulling | Step::Probation => return None,
             Step::Stopping => (Action::Stop { cause: update }, self.state.pause.is_some()),
-            Step::Starting => (Action::Start { cause: update }, false),
+            Step::Starting => (self.start(update), false),
             Step::RollingBack => return Some(Action::Stop { cause: failed }),
-            Step::Restoring => (Action::Start { cause: failed }, false),
+            Step::Restoring => (self.start(failed), false),
         };
         // What may not be started is not stopped for a start either.
         if waits || self.state.disk_stop || !self.may_start() {
@@ -212,6 +212,7 @@ impl Machine {
                 Step::Restoring,
                 Action::Start {
                     cause: Cause::UpdateFailed,
+                    ..
                 },
             ) => {
                 let reason = running.reason.clone();
@@ -240,7 +241,12 @@ impl Machine {
                 (self.state.last_failure, self.state.next_start) = (None, None);
                 self.close_update(now, UpdateResult::Failed, Some(reason), actions);
             }
-            (Some(Step::Starting), Action::Start { cause: Cause::Update }) => {
+            (
+                Some(Step::Starting),
+                Action::Start {
+                    cause: Cause::Update, ..
+                },
+            ) => {
                 self.take_back(format!("it cannot be started: {reason}"));
             }
             _ => {}

@@ -1,6 +1,7 @@
 //! One message when something begins, one when it is over.
 
 use super::*;
+use crate::event::DesiredSpec;
 use crate::machine::Action;
 use crate::notification::news::{Desk, News};
 
@@ -34,7 +35,10 @@ fn ends(cause: Cause) -> Action {
 }
 
 fn restart(cause: Cause) -> Action {
-    Action::Restart { cause }
+    Action::Restart {
+        cause,
+        spec: DesiredSpec::default(),
+    }
 }
 
 fn judged(cause: Cause, helped: bool) -> Action {
@@ -109,7 +113,10 @@ fn trouble_that_is_back_before_it_was_judged_is_not_called_over() {
 #[test]
 fn a_start_that_answers_what_was_told_is_no_news_of_its_own() {
     let (mut desk, cause) = (Desk::default(), Cause::Killed);
-    let start = Action::Start { cause };
+    let start = Action::Start {
+        cause,
+        spec: DesiredSpec::default(),
+    };
     assert_eq!(told(&mut desk, &[begins(cause)], &[]), ["problem killed"]);
     assert!(told(&mut desk, std::slice::from_ref(&start), &[]).is_empty());
     assert_eq!(told(&mut desk, &[ends(cause)], &[]), ["over killed"]);

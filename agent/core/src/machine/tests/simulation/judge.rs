@@ -140,7 +140,7 @@ impl Judge {
 
     /// Docker could not be asked: nothing was tried and nothing was spent.
     pub(super) fn was_not_done(&mut self, action: &Action) {
-        if matches!(action, Action::Restart { cause } if *cause != Cause::Operator) {
+        if matches!(action, Action::Restart { cause, .. } if *cause != Cause::Operator) {
             self.tries -= 1;
             self.spent.pop_back();
         }
@@ -178,10 +178,12 @@ impl World {
         let held = self.ails(Ailment::is_held) && self.judge.hold_known;
         let full = self.is_full();
         match *action {
-            Action::Restart { cause: Cause::Operator } => {
+            Action::Restart {
+                cause: Cause::Operator, ..
+            } => {
                 *self.judge.score.restarts.entry(Cause::Operator).or_default() += 1;
             }
-            Action::Restart { cause } => {
+            Action::Restart { cause, .. } => {
                 *self.judge.score.restarts.entry(cause).or_default() += 1;
                 if !wanted || paused || held || full || !self.is_up() || !self.docker_up {
                     self.harmful_order("a restart against a wish, a hold or a full disk");
