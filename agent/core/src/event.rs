@@ -32,7 +32,7 @@ macro_rules! named {
 }
 pub use identity::{Holding, Identity};
 pub use named;
-pub use notice::{Notice, NoticeKind};
+pub use notice::{LifecycleAnswer, Notice, NoticeKind};
 pub use update::{DesiredSpec, Image, Images, Versions};
 
 /// A point on the agent's own clock, in milliseconds since that clock began.
@@ -291,6 +291,8 @@ pub enum Event {
     Activity(Activity),
     /// What the bake certificate says against this run; `None` is nothing, or nothing yet.
     Certificate(Option<Conflict>),
+    /// The bake certificate cannot be read: why.
+    CertificateUnreadable(String),
     Docker {
         reachable: bool,
     },
@@ -298,6 +300,8 @@ pub enum Event {
     Ec2(Option<Notice>),
     /// Whether this host holds the volume with the keys.
     Identity(Identity),
+    /// The identity volume was given back after [`crate::machine::Action::ReleaseIdentity`], or that was given up.
+    IdentityReleased,
     /// The agent or the host was stopped or suspended until now.
     Gap,
     /// A deadline passed; nothing else happened.
@@ -308,4 +312,6 @@ pub enum Event {
     /// What the databases say while the collator is stopped in the course of an update.
     Databases(Versions),
     Finished(Outcome),
+    /// The agent's state cannot be saved: why; `None` is that it can again.
+    StateUnsaved(Option<String>),
 }

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use crate::cause::Cause;
 use crate::event::{Chain, Container, Event, Outcome, named};
-use crate::machine::Cause;
 
 /// Length of a slot, ms. Each keeps the newest heights that were seen in it.
 pub const SLOT_MS: i64 = 3 * 60 * 1000;

@@ -4,6 +4,7 @@
 //! deadline a value. Nothing in its dependency tree can do any of it (`clippy.toml` refuses the rest).
 //! Start at [`machine::Machine::step`]; the health of one chain is judged in [`sync`].
 
+pub mod cause;
 pub mod event;
 pub mod forecast;
 pub mod history;

@@ -24,11 +24,13 @@
 //!
 //! Every action is executed one at a time and comes back as [`Event::Finished`].
 
+mod action;
 mod collation;
 mod container;
 mod cure;
 mod decide;
 mod evidence;
+mod handover;
 mod identity;
 mod notice;
 mod outcome;
@@ -46,8 +48,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Activity, Chain, Conflict, DesiredSpec, Failure, HostFacts, Identity, Time, named};
+pub use crate::cause::Cause;
+use crate::event::{Activity, Chain, Conflict, Failure, HostFacts, Identity, LifecycleAnswer, Time};
 use crate::sync::Tracker;
+pub use action::Action;
 use collation::Collation;
 pub use cure::Cures;
 pub use policy::{GAP_AFTER, Policy, WithoutVolume};
@@ -56,128 +60,6 @@ pub use update::{Past, Progress, Step, UpdateResult};
 
 /// What Docker needs beyond the collator's own stop timeout to kill it and to clean up.
 const STOP_MARGIN: Duration = Duration::from_secs(30);
-
-/// What the supervisor has to execute.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// Bring the container to running: pull, create, re-create or start as needed.
-    Start {
-        cause: Cause,
-        #[serde(default)]
-        spec: DesiredSpec,
-    },
-    /// Stop it cleanly and start it again.
-    Restart {
-        cause: Cause,
-        #[serde(default)]
-        spec: DesiredSpec,
-    },
-    /// Stop it cleanly; Docker's policy must not start it either.
-    Stop { cause: Cause },
-    /// As `Stop`, in so many seconds before it is killed: this instance is about to end.
-    StopWithin { cause: Cause, seconds: u64 },
-    /// As `Stop`, for a fault that no restart cures: it stays down until an operator says `start`.
-    Hold { cause: Cause },
-    /// As `Stop`, for a crash loop: take it over from Docker's policy and wait.
-    Backoff { cause: Cause, wait: Duration },
-    /// Tell somebody. `over` says that the condition has passed.
-    Notify { cause: Cause, over: bool },
-    /// The last action for this cause has shown whether it helped.
-    Judged { cause: Cause, helped: bool },
-    /// Have the image of an update, and look at it, beside everything else.
-    Pull { image: String },
-    /// An update is over.
-    Updated { result: UpdateResult },
-}
-
-named! {
-    /// Why something is wrong or something is done.
-    Cause {
-        // health restarts
-        Frozen = "frozen",
-        Stalled = "stalled",
-        Isolated = "isolated",
-        NoExporter = "no_exporter",
-        // what happened to the container
-        Missing = "missing",
-        Exited = "exited",
-        Killed = "killed",
-        Removed = "removed",
-        SpecChanged = "spec_changed",
-        CrashLoop = "crash_loop",
-        OutOfMemory = "out_of_memory",
-        Foreign = "foreign",
-        ActionFailed = "action_failed",
-        // holds
-        DatabaseCorrupted = "database_corrupted",
-        DatabaseNewer = "database_newer",
-        DatabaseForeign = "database_foreign",
-        DataInUse = "data_in_use",
-        WrongChain = "wrong_chain",
-        NoNetworkKey = "no_network_key",
-        BadArguments = "bad_arguments",
-        MissingExecutable = "missing_executable",
-        BakedChain = "baked_chain",
-        BakedDatabase = "baked_database",
-        BakedNewer = "baked_newer",
-        RestoreInterrupted = "restore_interrupted",
-        DatabaseMigrated = "database_migrated",
-        // updates
-        Update = "update",
-        UpdateFailed = "update_failed",
-        // conditions
-        DiskFull = "disk_full",
-        DiskFreed = "disk_freed",
-        DiskLow = "disk_low",
-        ClockOff = "clock_off",
-        MemoryPressure = "memory_pressure",
-        NetworkDown = "network_down",
-        DockerUnreachable = "docker_unreachable",
-        Quiet = "quiet",
-        FallingBehind = "falling_behind",
-        Blind = "blind",
-        NoCollation = "no_collation",
-        NotHelping = "not_helping",
-        BudgetSpent = "budget_spent",
-        // what EC2 announces
-        Rebalance = "rebalance",
-        Maintenance = "maintenance",
-        ScheduledStop = "scheduled_stop",
-        SpotInterruption = "spot_interruption",
-        Termination = "termination",
-        NoticeOver = "notice_over",
-        // the volume with the keys
-        IdentityMissing = "identity_missing",
-        IdentityLost = "identity_lost",
-        IdentityHeld = "identity_held",
-        // people
-        Operator = "operator",
-        StoppedByPerson = "stopped_by_person",
-        Paused = "paused",
-    }
-}
-
-impl From<Conflict> for Cause {
-    fn from(conflict: Conflict) -> Self {
-        match conflict {
-            Conflict::Chain => Self::BakedChain,
-            Conflict::Database => Self::BakedDatabase,
-            Conflict::NewerNode => Self::BakedNewer,
-            Conflict::Restore => Self::RestoreInterrupted,
-        }
-    }
-}
-
-impl Cause {
-    /// The causes that a health restart is spent on.
-    pub const HEALTH: [Self; 4] = [Self::Frozen, Self::Isolated, Self::Stalled, Self::NoExporter];
-
-    /// Whether it is a step of an update, there or back.
-    pub fn is_of_update(self) -> bool {
-        matches!(self, Self::Update | Self::UpdateFailed)
-    }
-}
 
 /// Whether the collator is wanted running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -326,6 +208,18 @@ pub struct State {
     /// The newest run, or the one under way, may sign with the keys.
     #[serde(default = "identity::assumed")]
     authority: bool,
+    /// Release of the identity volume in this life of the agent.
+    #[serde(default)]
+    release: handover::Release,
+    /// Latest answer to the auto scaling group in this life of the agent.
+    #[serde(default)]
+    lifecycle: Option<LifecycleAnswer>,
+    /// Why the state cannot be saved.
+    #[serde(default)]
+    unsaved: Option<String>,
+    /// Why the bake certificate cannot be read.
+    #[serde(default)]
+    certificate_error: Option<String>,
 }
 
 /// The pure core.
@@ -385,6 +279,10 @@ impl Machine {
             update: update::Ledger::default(),
             identity: None,
             authority: true,
+            release: handover::Release::default(),
+            lifecycle: None,
+            unsaved: None,
+            certificate_error: None,
         };
         Self { policy, state }
     }
@@ -411,6 +309,10 @@ impl Machine {
             .is_some_and(|a| !matches!(a, Action::Start { .. }));
         state.observed = false;
         state.identity = None;
+        state.release = handover::Release::default();
+        state.lifecycle = None;
+        state.unsaved = None;
+        state.certificate_error = None;
         state.settle = None;
         state.signalled = None;
         state.now = state.now.max(now);

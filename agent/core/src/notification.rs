@@ -1,7 +1,7 @@
-//! What is told about the collator ([`Message`], [`news`]), what waits ([`outbox`]) and how the services want it ([`payload`]).
+//! What is told about the collator ([`Message`], [`filter`]), what waits ([`outbox`]) and how the services want it ([`payload`]).
 
+pub mod filter;
 pub mod message;
-pub mod news;
 pub mod outbox;
 pub mod payload;
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What the last log lines before an exit mean: one table, each row with its source and its remedy.
 
+use crate::cause::Cause;
 use crate::event::Exit;
-use crate::machine::Cause;
 
 /// One line to recognise.
 struct Signature {

@@ -19,7 +19,7 @@ pub struct Snapshot {
     pub running: Option<bool>,
     /// What each chain's exporter tells of the node behind it.
     pub nodes: BTreeMap<Chain, Node>,
-    pub counters: Counters,
+    pub counters: CounterTotals,
     /// When the agent started.
     pub started: Timestamp,
     /// When this was published.
@@ -34,7 +34,7 @@ impl Snapshot {
             problems: Vec::new(),
             running: None,
             nodes: BTreeMap::new(),
-            counters: Counters::default(),
+            counters: CounterTotals::default(),
             started,
             at,
         }
@@ -55,7 +55,7 @@ pub struct Node {
 
 /// What the agent counted and measured since it started.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Counters {
+pub struct CounterTotals {
     /// Runs of the container that followed another one, by what ended that.
     pub restarts: BTreeMap<Cause, u64>,
     /// From the last end of the container to its running again, seconds.

@@ -118,6 +118,10 @@ pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result
             cause: conflict.map(|conflict| conflict.name().to_owned()),
             ..Line::new(time, Name::Certificate)
         },
+        Event::CertificateUnreadable(error) => Line {
+            error: Some(error.clone()),
+            ..Line::new(time, Name::CertificateUnreadable)
+        },
         Event::Docker { reachable } => Line {
             state: Some(if *reachable {
                 StateName::Reachable
@@ -135,6 +139,11 @@ pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result
             cause: Some(identity.holding.name().to_owned()),
             reason: Some(identity.why.clone()).filter(|why| !why.is_empty()),
             ..Line::new(time, Name::Identity)
+        },
+        Event::IdentityReleased => Line::new(time, Name::IdentityReleased),
+        Event::StateUnsaved(error) => Line {
+            error: error.clone(),
+            ..Line::new(time, Name::StateUnsaved)
         },
         Event::Operator(command) => operator_line(time, command),
         Event::Pulled(Ok(images)) => Line {
@@ -238,6 +247,9 @@ fn record(line: Line) -> Result<Record, TraceError> {
                     .ok_or(missing("`cause`: chain, database, newer_node or restore"))?,
             ),
         }),
+        Name::CertificateUnreadable => Event::CertificateUnreadable(line.error.unwrap_or_default()),
+        Name::IdentityReleased => Event::IdentityReleased,
+        Name::StateUnsaved => Event::StateUnsaved(line.error),
         Name::Docker => match line.state {
             Some(StateName::Reachable | StateName::Running) => Event::Docker { reachable: true },
             Some(StateName::Unreachable) => Event::Docker { reachable: false },
@@ -249,23 +261,7 @@ fn record(line: Line) -> Result<Record, TraceError> {
         })),
         Name::Identity => Event::Identity(identity(line)?),
         Name::Gap => Event::Gap,
-        Name::Operator => Event::Operator(match line.command.as_deref() {
-            Some("restart") => Command::Restart {
-                reason: line.reason.unwrap_or_default(),
-            },
-            Some("stop") => Command::Stop,
-            Some("start") => Command::Start,
-            Some("pause") => Command::Pause {
-                seconds: line.seconds.ok_or(missing("`seconds`"))?,
-                reason: line.reason.unwrap_or_default(),
-            },
-            Some("resume") => Command::Resume,
-            Some("update") => Command::Update {
-                image: line.image.ok_or(missing("`image`"))?,
-                automatic: line.automatic.unwrap_or(false),
-            },
-            _ => return Err(missing("`command`: restart, stop, start, pause, resume or update")),
-        }),
+        Name::Operator => Event::Operator(command(line)?),
         Name::Pulled => Event::Pulled(line.images.ok_or_else(|| line.error.unwrap_or_default())),
         Name::Databases => Event::Databases(line.versions.unwrap_or_default()),
         Name::Finished => Event::Finished(match line.outcome.ok_or(missing("`outcome`"))? {
@@ -291,6 +287,30 @@ fn record(line: Line) -> Result<Record, TraceError> {
             });
         }
     }))
+}
+
+fn command(line: Line) -> Result<Command, TraceError> {
+    let missing = |what| TraceError::Missing {
+        event: "operator",
+        what,
+    };
+    Ok(match line.command.as_deref() {
+        Some("restart") => Command::Restart {
+            reason: line.reason.unwrap_or_default(),
+        },
+        Some("stop") => Command::Stop,
+        Some("start") => Command::Start,
+        Some("pause") => Command::Pause {
+            seconds: line.seconds.ok_or(missing("`seconds`"))?,
+            reason: line.reason.unwrap_or_default(),
+        },
+        Some("resume") => Command::Resume,
+        Some("update") => Command::Update {
+            image: line.image.ok_or(missing("`image`"))?,
+            automatic: line.automatic.unwrap_or(false),
+        },
+        _ => return Err(missing("`command`: restart, stop, start, pause, resume or update")),
+    })
 }
 
 fn identity(line: Line) -> Result<Identity, TraceError> {

@@ -65,14 +65,17 @@ pub struct Wanted {
     pub vacated: bool,
 }
 
-/// Holds the volume for as long as somebody listens. `released` becomes true once it was given back after
-/// [`Wanted::vacated`], or that took too long.
-pub async fn hold(
-    setup: Setup,
-    news: Sender<Identity>,
-    mut wanted: watch::Receiver<Wanted>,
-    released: watch::Sender<bool>,
-) {
+/// What becomes of the volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IdentityEvent {
+    /// What this host has of it, whenever that changes.
+    Holding(Identity),
+    /// It was given back after [`Wanted::vacated`], or that was given up.
+    Released,
+}
+
+/// Holds the volume for as long as somebody listens.
+pub async fn hold(setup: Setup, events: Sender<IdentityEvent>, mut wanted: watch::Receiver<Wanted>) {
     let mut keeper = Keeper {
         volumes: Volumes::new(&setup.imds, setup.endpoint.clone()),
         hands: Hands::new(&setup.requests),
@@ -84,29 +87,32 @@ pub async fn hold(
         taken: None,
     };
     let mut told: Option<Identity> = None;
+    let mut released = false;
     let mut retry = RETRY.0;
     loop {
         let now = *wanted.borrow_and_update();
         if now.vacated {
-            if !*released.borrow() {
+            if !std::mem::replace(&mut released, true) {
                 match timeout(RELEASE, keeper.release()).await {
                     Ok(Ok(())) => info!("the identity was given back"),
                     Ok(Err(why)) => warn!(why, "the identity was not given back"),
                     Err(_) => warn!(limit = ?RELEASE, "the identity was not given back in time"),
                 }
-                released.send_replace(true);
+                if events.send(IdentityEvent::Released).await.is_err() {
+                    return;
+                }
             }
             if wanted.changed().await.is_err() {
                 return;
             }
             continue;
         }
-        released.send_if_modified(|released| std::mem::replace(released, false));
+        released = false;
         let found = keeper.round(now).await;
         let held = found.holding == Holding::Held;
         if told.as_ref() != Some(&found) {
             info!(holding = found.holding.name(), why = found.why, "identity");
-            if news.send(found.clone()).await.is_err() {
+            if events.send(IdentityEvent::Holding(found.clone())).await.is_err() {
                 return;
             }
             told = Some(found);

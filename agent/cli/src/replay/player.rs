@@ -229,7 +229,11 @@ impl<'a> Player<'a> {
         for action in &actions {
             let name = action.kind();
             let after = match action {
-                Action::Notify { over: true, .. } | Action::Judged { .. } => continue,
+                Action::Notify { over: true, .. }
+                | Action::Judged { .. }
+                | Action::ReleaseIdentity { .. }
+                | Action::HoldIdentity
+                | Action::AnswerLifecycle { .. } => continue,
                 Action::Notify { .. } | Action::Pull { .. } | Action::Updated { .. } => None,
                 Action::Start { .. } | Action::Restart { .. } => Some(Container::Running {
                     started_at: None,

@@ -20,6 +20,16 @@ named! {
     }
 }
 
+/// What the auto scaling group is answered about its termination of the instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LifecycleAnswer {
+    /// The collator is not down yet, or what this host holds is not given back: heartbeats.
+    Wait,
+    /// The instance may go.
+    Complete,
+}
+
 /// The gravest announcement in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {

@@ -79,6 +79,11 @@ impl Machine {
         starts && self.state.authority && self.fence().is_some()
     }
 
+    /// Whether anything with the keys may be created and started at this moment.
+    pub fn permits_keys(&self) -> bool {
+        self.fence().is_none()
+    }
+
     /// Whether the next start is to be one with the keys; a full node that runs is left alone while nobody can tell.
     pub fn wants_keys(&self) -> bool {
         match (self.policy.identity, self.fence()) {

@@ -113,16 +113,6 @@ impl Machine {
         Some((standing.kind, left))
     }
 
-    /// Whether the auto scaling group may take the instance: the collator is down and stays down. `None` while it
-    /// does not want to.
-    pub fn released(&self) -> Option<bool> {
-        let state = &self.state;
-        if state.notice?.kind != NoticeKind::Termination {
-            return None;
-        }
-        Some(self.is_down())
-    }
-
     /// Whether the collator is down, stays down, and nothing is about to change that.
     pub fn is_down(&self) -> bool {
         let state = &self.state;
@@ -137,7 +127,7 @@ impl Machine {
     }
 
     /// Whether whatever this host holds may be given to another: it ends, and the collator is down.
-    pub fn is_vacated(&self) -> bool {
+    pub(super) fn is_vacated(&self) -> bool {
         let ends = |notice: Standing| matches!(notice.kind, NoticeKind::SpotInterruption | NoticeKind::Termination);
         self.state.notice.is_some_and(ends) && self.is_down()
     }

@@ -291,6 +291,12 @@ impl Machine {
                 .hold
                 .filter(|cause| !(state.disk_stop && *cause == Cause::DiskFull)),
         );
+        if state.unsaved.is_some() {
+            causes.push(Cause::StateUnsaved);
+        }
+        if state.certificate_error.is_some() {
+            causes.push(Cause::CertificateUnreadable);
+        }
         match &state.in_flight {
             // Being cured is not being well.
             Some(Action::Restart { cause, .. }) if Cause::HEALTH.contains(cause) => causes.push(*cause),
@@ -378,7 +384,9 @@ impl Machine {
             | Cause::Removed
             | Cause::Update
             | Cause::UpdateFailed
-            | Cause::NoExporter => Health::Degraded,
+            | Cause::NoExporter
+            | Cause::StateUnsaved
+            | Cause::CertificateUnreadable => Health::Degraded,
             _ => Health::Critical,
         }
     }

@@ -36,6 +36,7 @@ impl Machine {
                     self.state.hold = Some(conflict.into());
                 }
             }
+            Event::CertificateUnreadable(error) => self.state.certificate_error = Some(error),
             Event::Docker { reachable: true } => {
                 if self.state.docker_down {
                     self.state.unconfirmed_until = Some(now + CONFIRMED_WITHIN);
@@ -45,6 +46,8 @@ impl Machine {
             Event::Docker { reachable: false } => self.on_docker_gone(),
             Event::Ec2(notice) => self.on_notice(now, notice),
             Event::Identity(identity) => self.on_identity(now, identity),
+            Event::IdentityReleased => self.on_identity_released(),
+            Event::StateUnsaved(error) => self.state.unsaved = error,
             Event::Gap => self.forget_windows(),
             Event::Tick => {}
             Event::Operator(command) => self.on_command(now, command, &mut actions),
@@ -54,13 +57,14 @@ impl Machine {
         }
         self.pass_deadlines(now);
         self.judge_update(now, &mut actions);
-        if self.state.in_flight.is_none()
-            && let Some(action) = self.decide(now, &mut actions)
-        {
-            self.note_start(&action);
+        let idle = self.state.in_flight.is_none();
+        let action = idle.then(|| self.decide(now, &mut actions)).flatten();
+        if let Some(action) = &action {
+            self.note_start(action);
             self.state.in_flight = Some(action.clone());
-            actions.push(action);
         }
+        self.hand_over(&mut actions);
+        actions.extend(action);
         self.tell(&mut actions);
         actions
     }

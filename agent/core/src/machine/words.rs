@@ -73,6 +73,14 @@ impl Machine {
                     sentence(cause)
                 )
             }
+            Cause::StateUnsaved => {
+                let error = state.unsaved.as_deref().unwrap_or_default();
+                format!("{}: {error}", sentence(cause))
+            }
+            Cause::CertificateUnreadable => {
+                let error = state.certificate_error.as_deref().unwrap_or_default();
+                format!("{}: {error}", sentence(cause))
+            }
             Cause::NoCollation => {
                 let limit = self.policy.no_collation_after.unwrap_or_default();
                 format!(
@@ -260,5 +268,7 @@ fn sentence(cause: Cause) -> &'static str {
         Cause::ClockOff => "the host's clock is off",
         Cause::MemoryPressure => "everything on this host waits for memory",
         Cause::Paused => "automatic actions are paused",
+        Cause::StateUnsaved => "a restart of the agent would forget what it knows",
+        Cause::CertificateUnreadable => "nobody knows what data the image came with",
     }
 }

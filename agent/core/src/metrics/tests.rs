@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::event::Chain;
 use crate::machine::{Cause, UpdateResult};
-use crate::snapshot::Counters;
+use crate::snapshot::CounterTotals;
 use crate::status::{Agent, Collation, Collator, LastIncident, Maintenance, Restarts, Scrape, Status};
 
 /// Nothing is unknown and everything is wrong: every series that a rule or a dashboard may ask for.
@@ -82,7 +82,7 @@ fn full() -> Snapshot {
         problems: Cause::ALL.iter().map(|cause| (*cause, Health::Degraded)).collect(),
         running: Some(true),
         nodes: std::collections::BTreeMap::new(),
-        counters: Counters {
+        counters: CounterTotals {
             restarts: count(&[
                 (Cause::Stalled, 1),
                 (Cause::Exited, 2),

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::event::named;
-use crate::machine::{Action, Cause, Health};
+use crate::machine::{Cause, Health};
 
 named! {
     /// What a message is about.
@@ -96,13 +96,5 @@ impl Message {
         let last: Vec<_> = last.into_iter().flatten().collect();
         let told = [self.text.clone(), last.join(" ")];
         told.into_iter().filter(|line| !line.is_empty()).collect()
-    }
-}
-
-/// An action that answers a fault by doing something to the container: its kind.
-pub fn deed(action: &Action) -> Option<&'static str> {
-    match action {
-        Action::Notify { .. } | Action::Judged { .. } | Action::Pull { .. } | Action::Updated { .. } => None,
-        deed => Some(deed.kind()),
     }
 }

@@ -347,6 +347,9 @@ fn event() -> impl Strategy<Value = Event> {
         (prop::sample::select(crate::event::Holding::ALL), "[a-z ]{0,20}")
             .prop_map(|(holding, why)| { Event::Identity(crate::event::Identity { holding, why }) }),
         Just(Event::Ec2(None)),
+        Just(Event::IdentityReleased),
+        any::<String>().prop_map(Event::CertificateUnreadable),
+        prop::option::of(any::<String>()).prop_map(Event::StateUnsaved),
         (prop::sample::select(NoticeKind::ALL.to_vec()), any::<Option<u64>>())
             .prop_map(|(kind, seconds)| Event::Ec2(Some(Notice { kind, seconds }))),
         Just(Event::Gap),

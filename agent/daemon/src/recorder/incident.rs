@@ -36,7 +36,9 @@ pub struct Incident {
 
 /// Everything to be kept of one incident. Absent parts leave no file.
 #[derive(Debug, Clone, Default)]
-pub struct Capsule {
+pub struct IncidentBundle {
+    /// From [`IncidentIds`].
+    pub id: String,
     /// Wall clock, Unix milliseconds.
     pub unix_ms: i64,
     pub cause: String,
@@ -70,18 +72,42 @@ pub const COUNT_MAX: usize = 50;
 pub const TOTAL_MAX: u64 = 64 << 20;
 /// The most bytes of one file of an incident.
 const FILE_MAX: usize = 2 << 20;
+/// The longest cause within an id, characters.
+const CAUSE_MAX: usize = 40;
 const LOG_LINES: usize = 500;
 /// One log line, bytes.
 const LOG_LINE_MAX: usize = 4096;
 /// Unfinished folders; no id begins like this.
 const HALF: &str = ".half-";
 
-/// Writes a capsule into a folder of its own under `dir` (made when absent), at once or not at all, and
-/// removes old ones where [`COUNT_MAX`] or [`TOTAL_MAX`] would be passed. Returns the incident's id.
+/// Ids of incidents, each given out once: `20261122T225000Z-stalled`, and with `-2` for the next one of that second.
+#[derive(Debug, Default)]
+pub struct IncidentIds {
+    last: String,
+    given: u32,
+}
+
+impl IncidentIds {
+    pub fn next(&mut self, unix_ms: i64, cause: &str) -> String {
+        let at = Timestamp::from_millisecond(unix_ms).unwrap_or_default();
+        let fit = |c: &char| c.is_ascii_alphanumeric() || *c == '_';
+        let cause: String = cause.chars().filter(fit).take(CAUSE_MAX).collect();
+        let id = format!("{}-{cause}", at.strftime("%Y%m%dT%H%M%SZ"));
+        self.given = if self.last == id { self.given + 1 } else { 1 };
+        self.last.clone_from(&id);
+        match self.given {
+            1 => id,
+            n => format!("{id}-{n}"),
+        }
+    }
+}
+
+/// Writes a bundle into a folder of its own under `dir` (made when absent), at once or not at all, and
+/// removes old ones where [`COUNT_MAX`] or [`TOTAL_MAX`] would be passed.
 ///
 /// This blocks on the disk. An action must not depend on it: where it fails, the action goes on.
-pub fn write(dir: &Path, capsule: &Capsule) -> Result<String, IncidentError> {
-    write_bounded(dir, capsule, COUNT_MAX, TOTAL_MAX)
+pub fn write(dir: &Path, bundle: &IncidentBundle) -> Result<(), IncidentError> {
+    write_bounded(dir, bundle, COUNT_MAX, TOTAL_MAX)
 }
 
 /// Notes whether the action helped.
@@ -112,38 +138,28 @@ fn load(dir: &Path, id: &str) -> Result<Incident, IncidentError> {
     serde_json::from_slice(&text).map_err(|e| failed(e.into()))
 }
 
-fn write_bounded(dir: &Path, capsule: &Capsule, count: usize, total: u64) -> Result<String, IncidentError> {
-    let at = Timestamp::from_millisecond(capsule.unix_ms).unwrap_or_default();
-    let cause: String = capsule
-        .cause
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || *c == '_')
-        .take(40)
-        .collect();
-    let first = format!("{}-{cause}", at.strftime("%Y%m%dT%H%M%SZ"));
+fn write_bounded(dir: &Path, bundle: &IncidentBundle, count: usize, total: u64) -> Result<(), IncidentError> {
+    let at = Timestamp::from_millisecond(bundle.unix_ms).unwrap_or_default();
+    let id = &bundle.id;
     (|| {
         make_dir(dir)?;
-        let mut id = first.clone();
-        for n in 2..1000 {
-            if !dir.join(&id).exists() {
-                break;
-            }
-            id = format!("{first}-{n}");
+        if dir.join(id).exists() {
+            return Err(io::ErrorKind::AlreadyExists.into());
         }
         let incident = Incident {
             id: id.clone(),
             at: at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            cause: capsule.cause.clone(),
-            action: capsule.action.clone(),
-            evidence: capsule
+            cause: bundle.cause.clone(),
+            action: bundle.action.clone(),
+            evidence: bundle
                 .evidence
                 .iter()
-                .map(|fact| redact::text(fact, &capsule.secrets))
+                .map(|fact| redact::text(fact, &bundle.secrets))
                 .collect(),
             helped: None,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let files = files(&incident, capsule);
+        let files = files(&incident, bundle);
         let size = files.iter().map(|(_, text)| text.len() as u64).sum::<u64>();
         make_room(dir, count.saturating_sub(1), total.saturating_sub(size))?;
         let half = dir.join(format!("{HALF}{id}"));
@@ -152,29 +168,28 @@ fn write_bounded(dir: &Path, capsule: &Capsule, count: usize, total: u64) -> Res
             write_file(&half.join(name), &text)?;
         }
         sync_dir(&half)?;
-        fs::rename(&half, dir.join(&id))?;
-        sync_dir(dir)?;
-        Ok(id)
+        fs::rename(&half, dir.join(id))?;
+        sync_dir(dir)
     })()
-    .map_err(|e| IncidentError::Io("write", first.clone(), e))
+    .map_err(|e| IncidentError::Io("write", id.clone(), e))
 }
 
 /// Names and contents of an incident's files, each redacted and no longer than it may be.
-fn files(incident: &Incident, capsule: &Capsule) -> Vec<(&'static str, Vec<u8>)> {
-    let known = &capsule.secrets;
+fn files(incident: &Incident, bundle: &IncidentBundle) -> Vec<(&'static str, Vec<u8>)> {
+    let known = &bundle.secrets;
     let clean = |bytes: &[u8]| redact::text(&String::from_utf8_lossy(bytes), known).into_bytes();
     let document = |mut value: Value| {
         redact::json(&mut value, known);
         format!("{value:#}\n").into_bytes()
     };
     let mut log = String::new();
-    for line in &capsule.log[capsule.log.len().saturating_sub(LOG_LINES)..] {
+    for line in &bundle.log[bundle.log.len().saturating_sub(LOG_LINES)..] {
         log.push_str(&line[..line.floor_char_boundary(LOG_LINE_MAX)]);
         log.push('\n');
     }
-    let flight = redact::json_lines(&String::from_utf8_lossy(newest(&capsule.flight)), known);
+    let flight = redact::json_lines(&String::from_utf8_lossy(newest(&bundle.flight)), known);
     let page = |page: &Option<Vec<u8>>| page.as_ref().map(|page| clean(oldest(page)));
-    let inspect = capsule.inspect.as_ref().map(|text| match serde_json::from_str(text) {
+    let inspect = bundle.inspect.as_ref().map(|text| match serde_json::from_str(text) {
         Ok(value) => document(value),
         Err(_) => clean(oldest(text.as_bytes())),
     });
@@ -183,9 +198,9 @@ fn files(incident: &Incident, capsule: &Capsule) -> Vec<(&'static str, Vec<u8>)>
         ("container.log", clean(log.as_bytes())),
         ("flight.jsonl", flight.into_bytes()),
         ("inspect.json", inspect.unwrap_or_default()),
-        ("parachain.prom", page(&capsule.parachain).unwrap_or_default()),
-        ("relaychain.prom", page(&capsule.relaychain).unwrap_or_default()),
-        ("host.json", capsule.host.clone().map(document).unwrap_or_default()),
+        ("parachain.prom", page(&bundle.parachain).unwrap_or_default()),
+        ("relaychain.prom", page(&bundle.relaychain).unwrap_or_default()),
+        ("host.json", bundle.host.clone().map(document).unwrap_or_default()),
     ];
     // What is put in the place of a secret may be longer than it.
     for (_, text) in &mut files {

@@ -9,7 +9,7 @@ use flate2::read::GzDecoder;
 use tempfile::{TempDir, tempdir};
 
 use super::*;
-use agent_core::event::{Activity, Chain, Exit, HostFacts, Sample};
+use agent_core::event::{Activity, Chain, DesiredSpec, Exit, HostFacts, Sample};
 use agent_core::machine::Cause;
 use agent_core::trace::{Record, parse_line};
 
@@ -89,7 +89,13 @@ fn every_event_and_action_is_kept_in_order_with_the_wall_clock() {
         recorder.event(Time(n * 5000), &Event::Tick);
     }
     let cause = Cause::Stalled;
-    recorder.action(Time(500_000), &Action::Restart { cause });
+    recorder.action(
+        Time(500_000),
+        &Action::Restart {
+            cause,
+            spec: DesiredSpec::default(),
+        },
+    );
     assert!(recorder.flush(WAIT));
     let text = recorded(dir.path());
     let expected: Vec<_> = (0..100)

@@ -1,7 +1,7 @@
 //! Faults that end a run: what is held, what waits for room, what is started again.
 
 use super::rig::*;
-use crate::event::{Exit, HostFacts};
+use crate::event::{Event, Exit, HostFacts};
 use crate::machine::{Action, Cause, Health, Phase, Policy};
 
 #[test]
@@ -129,4 +129,28 @@ fn an_exit_for_want_of_room_that_the_host_does_not_see_stays_held() {
     assert_eq!(rig.deeds(), [Action::Hold { cause: Cause::DiskFull }]);
     let remedy = rig.machine.explain(Cause::DiskFull);
     assert!(remedy.contains("then t0rn-agent start"), "{remedy}");
+}
+
+#[test]
+fn state_that_cannot_be_saved_is_a_problem_until_it_is_saved() {
+    let mut rig = Rig::synced();
+    rig.event(Event::StateUnsaved(Some("no space left".to_owned())));
+    rig.expect(Phase::Synced, Health::Degraded);
+    assert_eq!(
+        (rig.wrong(), rig.told(Cause::StateUnsaved)),
+        (vec![Cause::StateUnsaved], 1)
+    );
+    let text = &rig.machine.problems()[0].text;
+    assert_eq!(text, "a restart of the agent would forget what it knows: no space left");
+    rig.event(Event::StateUnsaved(None));
+    rig.expect(Phase::Synced, Health::Ok);
+}
+
+#[test]
+fn certificate_that_cannot_be_read_is_a_problem_and_holds_nothing() {
+    let mut rig = Rig::synced();
+    rig.event(Event::CertificateUnreadable("it is no JSON".to_owned()));
+    rig.run(MINUTE);
+    assert_eq!((rig.deeds(), rig.wrong()), (vec![], vec![Cause::CertificateUnreadable]));
+    rig.expect(Phase::Synced, Health::Degraded);
 }

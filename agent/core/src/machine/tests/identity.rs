@@ -1,8 +1,8 @@
 //! The identity: nothing runs with keys that this host does not hold.
 
 use super::rig::*;
-use super::updates::{NEW, start_of};
-use crate::event::{Command, DesiredSpec, Event, Failure, Holding, Identity};
+use super::updates::{NEW, ended, start_of};
+use crate::event::{Command, DesiredSpec, Event, Failure, Holding, Identity, LifecycleAnswer, Notice, NoticeKind};
 use crate::machine::WithoutVolume;
 use crate::machine::{Action, Cause, Health, Machine, Phase, Policy};
 
@@ -184,4 +184,60 @@ fn without_a_fence_the_word_means_nothing() {
     rig.run(HOUR);
     assert_eq!(rig.deeds(), []);
     rig.expect(Phase::Synced, Health::Ok);
+}
+
+#[test]
+fn volume_is_released_once_after_the_stop_and_before_the_group_gets_the_instance() {
+    let mut rig = keyed(WithoutVolume::Nothing);
+    rig.obeys = false;
+    rig.event(Event::Ec2(Some(Notice {
+        kind: NoticeKind::Termination,
+        seconds: Some(900),
+    })));
+    assert_eq!(
+        (rig.volume_orders(), rig.answered()),
+        (vec![], Some(LifecycleAnswer::Wait))
+    );
+    rig.obeys = true;
+    rig.done(ended());
+    rig.run(MINUTE);
+    assert_eq!(
+        (rig.volume_orders(), rig.answered()),
+        (vec!["release_identity"], Some(LifecycleAnswer::Wait)),
+        "the volume is not given back yet"
+    );
+    rig.event(Event::IdentityReleased);
+    rig.run(MINUTE);
+    assert_eq!(
+        (rig.volume_orders(), rig.answered()),
+        (vec!["release_identity"], Some(LifecycleAnswer::Complete))
+    );
+}
+
+#[test]
+fn volume_is_held_again_when_the_end_is_called_off() {
+    let mut rig = keyed(WithoutVolume::Nothing);
+    let notice = Notice {
+        kind: NoticeKind::SpotInterruption,
+        seconds: Some(120),
+    };
+    rig.event(Event::Ec2(Some(notice)));
+    rig.event(Event::IdentityReleased);
+    rig.event(Event::Ec2(None));
+    assert_eq!(rig.volume_orders(), ["release_identity", "hold_identity"]);
+    assert_eq!(rig.answered(), None);
+}
+
+#[test]
+fn volume_that_is_not_asked_for_is_never_ordered() {
+    let mut rig = Rig::synced();
+    rig.event(Event::Ec2(Some(Notice {
+        kind: NoticeKind::Termination,
+        seconds: None,
+    })));
+    rig.run(MINUTE);
+    assert_eq!(
+        (rig.volume_orders(), rig.answered()),
+        (vec![], Some(LifecycleAnswer::Complete))
+    );
 }

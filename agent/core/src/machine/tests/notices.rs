@@ -1,7 +1,7 @@
 //! What EC2 announces: a clean end inside the time left, no start before it is called off.
 
 use super::rig::*;
-use crate::event::{Command, Container, Event, Exit, Failure, HostFacts, Notice, NoticeKind};
+use crate::event::{Command, Container, Event, Exit, Failure, HostFacts, LifecycleAnswer, Notice, NoticeKind};
 use crate::machine::{Action, Cause, Health, Phase};
 
 impl Rig {
@@ -179,10 +179,10 @@ fn a_start_that_gives_way_may_have_happened_all_the_same() {
     rig.container(Container::Missing);
     rig.told_by_ec2(NoticeKind::Termination, None);
     rig.fails(Failure::Cancelled);
-    assert_eq!(rig.machine.released(), Some(false), "nobody knows");
+    assert_eq!(rig.answered(), Some(LifecycleAnswer::Wait), "nobody knows");
     assert_eq!(rig.deeds()[1..], [stop_within(Cause::Termination, 300)]);
     rig.done(Container::Missing);
-    assert_eq!(rig.machine.released(), Some(true));
+    assert_eq!(rig.answered(), Some(LifecycleAnswer::Complete));
 }
 
 #[test]
@@ -218,17 +218,17 @@ fn a_notice_outlives_the_agent() {
 #[test]
 fn the_group_gets_the_instance_only_once_the_collator_is_known_to_be_down() {
     let mut rig = Rig::synced();
-    assert_eq!(rig.machine.released(), None, "nobody asks for it");
+    assert_eq!(rig.answered(), None, "nobody asks for it");
     rig.obeys = false;
     rig.told_by_ec2(NoticeKind::Termination, None);
-    assert_eq!(rig.machine.released(), Some(false));
+    assert_eq!(rig.answered(), Some(LifecycleAnswer::Wait));
     rig.obeys = true;
     rig.fails(Failure::DockerUnreachable);
     rig.run(MINUTE);
-    assert_eq!(rig.machine.released(), Some(false), "nobody knows");
+    assert_eq!(rig.answered(), Some(LifecycleAnswer::Wait), "nobody knows");
     rig.container(running(rig.run));
     rig.run(5);
-    assert_eq!(rig.machine.released(), Some(true));
+    assert_eq!(rig.answered(), Some(LifecycleAnswer::Complete));
     rig.told_by_ec2(NoticeKind::SpotInterruption, 10);
-    assert_eq!(rig.machine.released(), None);
+    assert_eq!(rig.answered(), None);
 }

@@ -433,7 +433,7 @@ proptest! {
         for (passed, event) in events {
             now = Time(now.0 + u64::from(passed % 400_000));
             let actions = machine.step(now, event);
-            let deeds = actions.iter().filter(|a| is_deed(a));
+            let deeds = actions.iter().filter(|a| a.is_on_container());
             prop_assert!(deeds.count() <= 1);
             prop_assert!(machine.next_deadline().is_none_or(|due| due > now));
             let _ = (machine.phase(), machine.health(), machine.problems(), machine.next());

@@ -2,8 +2,8 @@
 
 use super::witness::Witness;
 use crate::event::{
-    Chain, Command, Container, DesiredSpec, Event, Exit, Failure, HostFacts, Outcome, Sample, ScrapeError, Time,
-    Versions,
+    Chain, Command, Container, DesiredSpec, Event, Exit, Failure, HostFacts, LifecycleAnswer, Outcome, Sample,
+    ScrapeError, Time, Versions,
 };
 use crate::machine::{Action, Cause, Health, Machine, Phase, Policy};
 
@@ -174,6 +174,12 @@ impl Rig {
         let actions = self.machine.step(self.now, event.clone());
         if let Some(witness) = &mut self.witness {
             witness.check(self.now, &event, &actions, &self.machine);
+            let leaves_host = |a: &&Action| {
+                let complete = Some(LifecycleAnswer::Complete);
+                matches!(a, Action::ReleaseIdentity { .. }) || **a == Action::AnswerLifecycle { answer: complete }
+            };
+            let given_up = actions.iter().find(leaves_host);
+            assert!(given_up.is_none() || !self.up, "{given_up:?} while a collator runs");
         }
         for action in actions {
             self.log.push((self.now.0 / 1000, action.clone()));
@@ -186,7 +192,9 @@ impl Rig {
     pub(super) fn container(&mut self, news: Container) {
         match news {
             Container::Running { .. } => self.up = true,
-            Container::Exited { .. } | Container::Removed { .. } | Container::Missing => self.up = false,
+            Container::Exited { .. } | Container::Removed { .. } | Container::Missing | Container::Foreign => {
+                self.up = false;
+            }
             _ => {}
         }
         self.event(Event::Container(news));
@@ -232,10 +240,10 @@ impl Rig {
     }
 
     fn carry_out(&mut self, action: &Action) {
-        match (action, self.failing) {
-            (Action::Notify { .. } | Action::Judged { .. } | Action::Pull { .. } | Action::Updated { .. }, _) => {}
-            (_, Some(kind)) => self.fails(kind),
-            (_, None) => self.achieve(action),
+        match self.failing {
+            _ if !action.is_on_container() => {}
+            Some(kind) => self.fails(kind),
+            None => self.achieve(action),
         }
     }
 
@@ -258,7 +266,7 @@ impl Rig {
                     spec_matches: true,
                 });
             }
-            Action::Notify { .. } | Action::Judged { .. } | Action::Pull { .. } | Action::Updated { .. } => {}
+            _ => {}
         }
     }
 
@@ -349,13 +357,13 @@ impl Rig {
     /// What was done to the container, oldest first.
     pub(super) fn deeds(&self) -> Vec<Action> {
         let deeds = self.log.iter().map(|(_, a)| a.clone());
-        deeds.filter(is_deed).collect()
+        deeds.filter(Action::is_on_container).collect()
     }
 
     /// How many seconds after `since` each deed came.
     pub(super) fn times(&self, since: u64) -> Vec<u64> {
         let deeds = self.log.iter();
-        let deeds = deeds.filter(|(_, a)| is_deed(a));
+        let deeds = deeds.filter(|(_, a)| a.is_on_container());
         deeds.filter(|(t, _)| *t >= since).map(|(t, _)| t - since).collect()
     }
 
@@ -363,6 +371,23 @@ impl Rig {
     pub(super) fn told(&self, cause: Cause) -> usize {
         let notice = Action::Notify { cause, over: false };
         self.log.iter().filter(|(_, a)| *a == notice).count()
+    }
+
+    /// Latest answer to the auto scaling group.
+    pub(super) fn answered(&self) -> Option<LifecycleAnswer> {
+        let answers = self.log.iter().rev();
+        let mut answers = answers.filter_map(|(_, a)| match a {
+            Action::AnswerLifecycle { answer } => Some(*answer),
+            _ => None,
+        });
+        answers.next().flatten()
+    }
+
+    /// What was ordered about the identity volume, oldest first.
+    pub(super) fn volume_orders(&self) -> Vec<&'static str> {
+        let orders = self.log.iter().map(|(_, a)| a);
+        let orders = orders.filter(|a| matches!(a, Action::ReleaseIdentity { .. } | Action::HoldIdentity));
+        orders.map(Action::kind).collect()
     }
 
     pub(super) fn judged(&self) -> Vec<(Cause, bool)> {
@@ -381,14 +406,6 @@ impl Rig {
     pub(super) fn wrong(&self) -> Vec<Cause> {
         self.machine.problems().into_iter().map(|p| p.cause).collect()
     }
-}
-
-/// Whether it does something to the container.
-pub(super) fn is_deed(action: &Action) -> bool {
-    !matches!(
-        action,
-        Action::Notify { .. } | Action::Judged { .. } | Action::Pull { .. } | Action::Updated { .. }
-    )
 }
 
 pub(super) fn running(started_at: i64) -> Container {

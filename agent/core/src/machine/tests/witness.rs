@@ -65,7 +65,12 @@ impl Witness {
         );
         for action in actions {
             match action {
-                Action::Notify { .. } | Action::Pull { .. } | Action::Updated { .. } => {}
+                Action::Notify { .. }
+                | Action::Pull { .. }
+                | Action::Updated { .. }
+                | Action::ReleaseIdentity { .. }
+                | Action::HoldIdentity
+                | Action::AnswerLifecycle { .. } => {}
                 Action::Judged { cause, helped } => {
                     if *helped {
                         self.tries.remove(cause);
@@ -147,6 +152,9 @@ impl Witness {
             Event::ScrapeFailed { .. }
             | Event::Activity(_)
             | Event::Certificate(_)
+            | Event::CertificateUnreadable(_)
+            | Event::IdentityReleased
+            | Event::StateUnsaved(_)
             | Event::Pulled(_)
             | Event::Databases(_)
             | Event::Gap
@@ -226,9 +234,12 @@ impl Witness {
             assert!(self.holding.is_some_and(|h| gone.contains(&h)), "{deed:?} with keys");
             return true;
         }
-        let starts = matches!(deed, Action::Start { .. } | Action::Restart { .. });
+        let keyed = match deed {
+            Action::Start { spec, .. } | Action::Restart { spec, .. } => spec.keys,
+            _ => false,
+        };
         assert!(
-            !starts || machine.policy.identity.is_none() || self.holding == Some(Holding::Held),
+            !keyed || machine.policy.identity.is_none() || self.holding == Some(Holding::Held),
             "{deed:?} without keys"
         );
         false

@@ -7,8 +7,9 @@ use super::*;
 
 const AT: i64 = 1_795_387_800_000; // 2026-11-22T22:50:00Z
 
-fn capsule(unix_ms: i64) -> Capsule {
-    Capsule {
+fn bundle(unix_ms: i64) -> IncidentBundle {
+    IncidentBundle {
+        id: String::new(),
         unix_ms,
         cause: "stalled".into(),
         action: "restart".into(),
@@ -25,11 +26,24 @@ fn capsule(unix_ms: i64) -> Capsule {
     }
 }
 
+/// Writes a bundle under the next id that is free in `dir`.
+fn write(dir: &Path, bundle: &IncidentBundle) -> Result<String, IncidentError> {
+    let (mut ids, mut bundle) = (IncidentIds::default(), bundle.clone());
+    loop {
+        bundle.id = ids.next(bundle.unix_ms, &bundle.cause);
+        if !dir.join(&bundle.id).exists() {
+            break;
+        }
+    }
+    super::write(dir, &bundle)?;
+    Ok(bundle.id)
+}
+
 #[test]
-fn a_capsule_holds_what_it_was_given_under_an_id_that_sorts_by_time() {
+fn a_bundle_holds_what_it_was_given_under_an_id_that_sorts_by_time() {
     let dir = tempdir().unwrap();
     let dir = dir.path().join("incidents");
-    let id = write(&dir, &capsule(AT)).unwrap();
+    let id = write(&dir, &bundle(AT)).unwrap();
     assert_eq!(id, "20261122T225000Z-stalled");
     let mut names: Vec<_> = fs::read_dir(dir.join(&id))
         .unwrap()
@@ -47,13 +61,10 @@ fn a_capsule_holds_what_it_was_given_under_an_id_that_sorts_by_time() {
             "parachain.prom"
         ]
     );
-    assert_eq!(
-        fs::read(dir.join(&id).join("flight.jsonl")).unwrap(),
-        capsule(AT).flight
-    );
+    assert_eq!(fs::read(dir.join(&id).join("flight.jsonl")).unwrap(), bundle(AT).flight);
 
-    assert_eq!(write(&dir, &capsule(AT)).unwrap(), "20261122T225000Z-stalled-2");
-    assert_eq!(write(&dir, &capsule(AT + 60_000)).unwrap(), "20261122T225100Z-stalled");
+    assert_eq!(write(&dir, &bundle(AT)).unwrap(), "20261122T225000Z-stalled-2");
+    assert_eq!(write(&dir, &bundle(AT + 60_000)).unwrap(), "20261122T225100Z-stalled");
     let listed: Vec<_> = list(&dir).into_iter().map(|incident| incident.id).collect();
     assert_eq!(
         listed,
@@ -70,11 +81,11 @@ fn a_capsule_holds_what_it_was_given_under_an_id_that_sorts_by_time() {
 #[test]
 fn what_happened_once_outlives_what_happens_again_and_again() {
     let dir = tempdir().unwrap();
-    let once = write(dir.path(), &capsule(AT)).unwrap();
+    let once = write(dir.path(), &bundle(AT)).unwrap();
     for n in 1..100 {
-        let again = Capsule {
+        let again = IncidentBundle {
             cause: "crash_loop".into(),
-            ..capsule(AT + n * 60_000)
+            ..bundle(AT + n * 60_000)
         };
         write(dir.path(), &again).unwrap();
     }
@@ -86,18 +97,18 @@ fn what_happened_once_outlives_what_happens_again_and_again() {
 #[test]
 fn whether_it_helped_is_filled_in_afterwards() {
     let dir = tempdir().unwrap();
-    let id = write(dir.path(), &capsule(AT)).unwrap();
+    let id = write(dir.path(), &bundle(AT)).unwrap();
     set_helped(dir.path(), &id, false).unwrap();
     assert_eq!(list(dir.path())[0].helped, Some(false));
     set_helped(dir.path(), &id, true).unwrap();
     assert!(show(dir.path(), &id).unwrap().contains("helped   yes\n"));
-    assert_eq!(list(dir.path())[0].evidence, capsule(AT).evidence);
+    assert_eq!(list(dir.path())[0].evidence, bundle(AT).evidence);
 }
 
 #[test]
 fn no_secret_is_written() {
     let dir = tempdir().unwrap();
-    let id = write(dir.path(), &capsule(AT)).unwrap();
+    let id = write(dir.path(), &bundle(AT)).unwrap();
     for entry in fs::read_dir(dir.path().join(&id)).unwrap() {
         let path = entry.unwrap().path();
         let text = fs::read_to_string(&path).unwrap();
@@ -114,7 +125,7 @@ fn no_secret_is_written() {
 fn never_more_than_fifty_and_the_newest_stay() {
     let dir = tempdir().unwrap();
     for n in 0..60 {
-        write(dir.path(), &capsule(AT + n * 1000)).unwrap();
+        write(dir.path(), &bundle(AT + n * 1000)).unwrap();
     }
     let all = list(dir.path());
     assert_eq!(all.len(), COUNT_MAX);
@@ -125,14 +136,15 @@ fn never_more_than_fifty_and_the_newest_stay() {
 #[test]
 fn never_more_bytes_than_allowed_together_or_in_one_file() {
     let dir = tempdir().unwrap();
-    let mut large = capsule(AT);
+    let mut large = bundle(AT);
     large.parachain = Some(b"x 1\n".repeat(3 << 20));
     large.flight = b"{\"t\":1.0,\"event\":\"gap\"}\n".repeat(100_000);
     large.log = vec!["y".repeat(10 << 20); 3];
     let total = 9 << 20;
     for n in 0..3 {
         large.unix_ms = AT + n * 1000;
-        let id = write_bounded(dir.path(), &large, COUNT_MAX, total).unwrap();
+        large.id = format!("20261122T22500{n}Z-stalled");
+        write_bounded(dir.path(), &large, COUNT_MAX, total).unwrap();
         let mut sum = 0;
         for folder in fs::read_dir(dir.path()).unwrap() {
             for file in fs::read_dir(folder.unwrap().path()).unwrap() {
@@ -142,7 +154,7 @@ fn never_more_bytes_than_allowed_together_or_in_one_file() {
             }
         }
         assert!(sum <= total, "{sum}");
-        let flight = fs::read_to_string(dir.path().join(id).join("flight.jsonl")).unwrap();
+        let flight = fs::read_to_string(dir.path().join(&large.id).join("flight.jsonl")).unwrap();
         assert!(
             flight.starts_with("{\"t\"") && flight.ends_with("}\n"),
             "whole lines only"
@@ -154,7 +166,7 @@ fn never_more_bytes_than_allowed_together_or_in_one_file() {
 #[test]
 fn log_keeps_the_last_five_hundred_lines() {
     let dir = tempdir().unwrap();
-    let mut chatty = capsule(AT);
+    let mut chatty = bundle(AT);
     chatty.log = (0..2000).map(|n| format!("line {n}")).collect();
     let id = write(dir.path(), &chatty).unwrap();
     let log = fs::read_to_string(dir.path().join(&id).join("container.log")).unwrap();
@@ -166,13 +178,13 @@ fn log_keeps_the_last_five_hundred_lines() {
 #[test]
 fn a_report_can_be_pasted_and_stays_short() {
     let dir = tempdir().unwrap();
-    let mut large = capsule(AT);
+    let mut large = bundle(AT);
     large.log = vec!["é".repeat(2000); 500];
     large.evidence = vec!["e".repeat(30_000)];
     let id = write(dir.path(), &large).unwrap();
     assert!(show(dir.path(), &id).unwrap().len() <= 20_000);
 
-    let report = show(dir.path(), &write(dir.path(), &capsule(AT)).unwrap()).unwrap();
+    let report = show(dir.path(), &write(dir.path(), &bundle(AT)).unwrap()).unwrap();
     let report = report
         .replace(&dir.path().display().to_string(), "DIR")
         .replace(env!("CARGO_PKG_VERSION"), "VERSION");
@@ -204,7 +216,7 @@ fn a_report_can_be_pasted_and_stays_short() {
 #[test]
 fn an_id_is_no_path_and_an_unknown_one_is_named() {
     let dir = tempdir().unwrap();
-    write(&dir.path().join("incidents"), &capsule(AT)).unwrap();
+    write(&dir.path().join("incidents"), &bundle(AT)).unwrap();
     let inner = dir.path().join("incidents/20261122T225000Z-stalled");
     for id in [
         "..",
@@ -231,7 +243,7 @@ fn half_written_and_damaged_incidents_harm_nothing() {
     fs::create_dir(&half).unwrap();
     fs::create_dir(dir.path().join("20261122T000000Z-frozen")).unwrap();
     fs::write(dir.path().join("20261122T000000Z-frozen/incident.json"), "{\"id\":").unwrap();
-    let id = write(dir.path(), &capsule(AT)).unwrap();
+    let id = write(dir.path(), &bundle(AT)).unwrap();
     assert!(!half.exists());
     assert_eq!(list(dir.path()).iter().map(|i| i.id.as_str()).collect::<Vec<_>>(), [id]);
     assert!(matches!(
@@ -244,7 +256,7 @@ fn half_written_and_damaged_incidents_harm_nothing() {
 fn where_nothing_can_be_written_it_fails_and_leaves_nothing() {
     let dir = tempdir().unwrap();
     fs::write(dir.path().join("file"), "").unwrap();
-    let error = write(&dir.path().join("file"), &capsule(AT)).unwrap_err();
+    let error = write(&dir.path().join("file"), &bundle(AT)).unwrap_err();
     assert!(
         error
             .to_string()

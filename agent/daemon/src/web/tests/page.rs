@@ -4,7 +4,7 @@ use base64::Engine as _;
 use sha2::Digest as _;
 
 use super::*;
-use agent_core::event::{Chain, Event, Sample};
+use agent_core::event::{Chain, DesiredSpec, Event, Sample};
 use agent_core::machine::{Action, Cause};
 
 const PATHS: [&str; 3] = ["/", "/history", "/events"];
@@ -204,7 +204,10 @@ async fn the_history_is_what_was_noted() {
     let chain = Chain::Relaychain;
     web.history.event(&Event::Sample { chain, sample });
     let cause = Cause::Frozen;
-    web.history.action(&Action::Restart { cause });
+    web.history.action(&Action::Restart {
+        cause,
+        spec: DesiredSpec::default(),
+    });
     web.history.action(&Action::Judged { cause, helped: true });
     let answer = web.ask(&request("GET", "/history", "localhost")).await;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::troubles::{Ailment, Trouble};
 use super::world::{HOUR, MINUTE, Run, SECOND, World};
-use crate::event::{Chain, Command, NoticeKind};
+use crate::event::{Chain, Command, LifecycleAnswer, NoticeKind};
 use crate::machine::{Action, Cause};
 
 /// From the end of a window to the order: looks are up to a minute apart, looks at the host five.
@@ -229,7 +229,21 @@ impl World {
                     self.false_order("a backoff without a crash loop");
                 }
             }
-            Action::Notify { .. } | Action::Judged { .. } | Action::Pull { .. } | Action::Updated { .. } => {}
+            Action::AnswerLifecycle {
+                answer: Some(LifecycleAnswer::Complete),
+            } => {
+                if self.is_up() {
+                    self.harmful_order("an instance given up under a collator");
+                }
+            }
+            Action::ReleaseIdentity { .. } | Action::HoldIdentity => {
+                self.harmful_order("an order about a volume that this host does not have");
+            }
+            Action::Notify { .. }
+            | Action::Judged { .. }
+            | Action::Pull { .. }
+            | Action::Updated { .. }
+            | Action::AnswerLifecycle { .. } => {}
         }
     }
 

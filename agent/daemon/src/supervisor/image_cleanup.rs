@@ -9,10 +9,9 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-use super::Supervisor;
-use super::rounds::Look;
 use agent_chaindata::files::replace_file;
 use agent_docker::{Docker, Fetched};
 
@@ -30,35 +29,15 @@ struct Known {
     used_unix_ms: i64,
 }
 
-#[derive(Debug)]
-pub(super) struct Images {
-    file: PathBuf,
+/// The images that this agent brought here, and the one that runs.
+#[derive(Debug, Clone, Default)]
+struct Images {
     known: Vec<Known>,
     /// Id of the image that runs, or ran last.
     running: Option<String>,
-    pruned: Option<Instant>,
 }
 
 impl Images {
-    /// What a former life of the agent knew. A file that cannot be read is as good as none: nothing is removed then.
-    pub(super) fn open(state_dir: &Path) -> Self {
-        let file = state_dir.join(FILE);
-        let known = match fs::read(&file).map(|text| serde_json::from_slice(&text)) {
-            Ok(Ok(known)) => known,
-            Ok(Err(error)) => {
-                warn!(%error, file = %file.display(), "the list of old images is damaged: they stay");
-                Vec::new()
-            }
-            Err(_) => Vec::new(),
-        };
-        Self {
-            file,
-            known,
-            running: None,
-            pruned: None,
-        }
-    }
-
     /// Takes in what was pulled.
     fn add(&mut self, fetched: Vec<Fetched>, now: i64) {
         for Fetched { id, reference } in fetched {
@@ -101,82 +80,115 @@ impl Images {
             .map(|known| known.id.clone())
             .collect()
     }
+}
+
+#[derive(Debug)]
+pub(super) struct ImageCleanup {
+    file: PathBuf,
+    images: Images,
+    /// When old images were last looked for.
+    pruned: Option<Instant>,
+    /// A removal under way; gives the ids that are gone.
+    removal: Option<JoinHandle<Vec<String>>>,
+}
+
+impl ImageCleanup {
+    /// What a former life of the agent knew. A file that cannot be read is as good as none: nothing is removed then.
+    pub(super) fn open(state_dir: &Path) -> Self {
+        let file = state_dir.join(FILE);
+        let known = match fs::read(&file).map(|text| serde_json::from_slice(&text)) {
+            Ok(Ok(known)) => known,
+            Ok(Err(error)) => {
+                warn!(%error, file = %file.display(), "the list of old images is damaged: they stay");
+                Vec::new()
+            }
+            Err(_) => Vec::new(),
+        };
+        Self {
+            file,
+            images: Images { known, running: None },
+            pruned: None,
+            removal: None,
+        }
+    }
 
     fn save(&self) {
-        let text = serde_json::to_vec(&self.known).unwrap_or_default();
+        let text = serde_json::to_vec(&self.images.known).unwrap_or_default();
         if let Err(error) = replace_file(&self.file, &text) {
             // What is not written down stays on the host.
             warn!(%error, file = %self.file.display(), "failed to note the images");
         }
     }
-}
 
-impl Supervisor {
-    /// Notes what was pulled and what runs, and clears up when it is time.
-    pub(super) fn note_images(&mut self) {
+    /// Takes in what was pulled and what runs.
+    pub(super) fn note(&mut self, pulled: Vec<Fetched>, running: Option<&str>) {
         let now = Timestamp::now().as_millisecond();
-        let fetched = self.docker.take_fetched();
-        let new = !fetched.is_empty();
-        self.images.add(fetched, now);
-        let running = self.facts.detail.as_ref().and_then(|detail| detail.image_id.clone());
-        let changed = running.is_some_and(|id| self.images.runs(&id, now));
+        let new = !pulled.is_empty();
+        self.images.add(pulled, now);
+        let changed = running.is_some_and(|id| self.images.runs(id, now));
         if new || changed {
-            self.images.save();
-        }
-        if self.images.pruned.is_none_or(|at| at.elapsed() >= PRUNE_EVERY) {
-            self.prune_images();
+            self.save();
         }
     }
 
-    /// Removes the images that nobody needs, beside the loop; not while an update is under way.
-    pub(super) fn prune_images(&mut self) {
-        if self.machine.update().is_some() || self.images.running.is_none() {
+    /// Whether a day has passed since the last clean-up.
+    pub(super) fn is_due(&self) -> bool {
+        self.pruned.is_none_or(|at| at.elapsed() >= PRUNE_EVERY)
+    }
+
+    /// Begins to remove the images that nothing needs; `needed` are names of images that stay in any case.
+    pub(super) fn begin(&mut self, docker: Docker, keep: u32, needed: Vec<String>) {
+        if self.images.running.is_none() {
             return;
         }
-        self.images.pruned = Some(Instant::now());
-        let keep = usize::try_from(self.config.update.keep_images).unwrap_or(usize::MAX);
+        self.pruned = Some(Instant::now());
+        let keep = usize::try_from(keep).unwrap_or(usize::MAX);
         if self.images.superfluous(keep, &[]).is_empty() {
             return;
         }
-        let names: Vec<String> = self.machine.kept_images().map(|image| image.pin.clone()).collect();
-        let (docker, looks) = (self.docker.clone(), self.looks.clone());
-        tokio::spawn(async move {
-            if let Some(needed) = ids(&docker, &names).await {
-                // Nobody to tell when the agent stops.
-                let _ = looks.send(Look::Needed(needed)).await;
+        let images = self.images.clone();
+        self.removal = Some(tokio::spawn(async move {
+            match ids(&docker, &needed).await {
+                Some(needed) => remove(&docker, images.superfluous(keep, &needed)).await,
+                None => Vec::new(),
             }
-        });
+        }));
     }
 
-    /// Goes on with what is known to be needed.
-    pub(super) fn remove_images(&self, needed: &[String]) {
-        if self.machine.update().is_some() {
-            return;
+    /// An update is about to need images: nothing more is removed.
+    pub(super) fn interrupt(&mut self) {
+        if let Some(removal) = self.removal.take() {
+            removal.abort();
         }
-        let keep = usize::try_from(self.config.update.keep_images).unwrap_or(usize::MAX);
-        let old = self.images.superfluous(keep, needed);
-        let (docker, looks) = (self.docker.clone(), self.looks.clone());
-        tokio::spawn(async move {
-            let mut gone = Vec::new();
-            for id in old {
-                match docker.remove_image(&id).await {
-                    Ok(true) => gone.push(id),
-                    Ok(false) => info!(id, "an old image is in use by somebody else, it stays"),
-                    Err(error) => warn!(id, %error, "failed to remove an old image"),
-                }
-            }
-            let _ = looks.send(Look::Pruned(gone)).await;
-        });
     }
 
-    pub(super) fn on_pruned(&mut self, gone: &[String]) {
+    /// Waits for a removal that is under way, and notes what is gone; pending for ever while there is none.
+    pub(super) async fn finish(&mut self) {
+        let gone = match &mut self.removal {
+            Some(removal) => removal.await.unwrap_or_default(),
+            None => std::future::pending().await,
+        };
+        self.removal = None;
         for known in self.images.known.extract_if(.., |known| gone.contains(&known.id)) {
             info!(id = known.id, image = known.reference, "an old image was removed");
         }
         if !gone.is_empty() {
-            self.images.save();
+            self.save();
         }
     }
+}
+
+/// Removes images by id. Returns those that are gone.
+async fn remove(docker: &Docker, old: Vec<String>) -> Vec<String> {
+    let mut gone = Vec::new();
+    for id in old {
+        match docker.remove_image(&id).await {
+            Ok(true) => gone.push(id),
+            Ok(false) => info!(id, "an old image is in use by somebody else, it stays"),
+            Err(error) => warn!(id, %error, "failed to remove an old image"),
+        }
+    }
+    gone
 }
 
 /// The ids behind names; `None` when the engine does not answer.
@@ -194,7 +206,7 @@ mod tests {
     use super::*;
 
     fn images(ids: &[&str]) -> Images {
-        let mut images = Images::open(Path::new("/nowhere"));
+        let mut images = Images::default();
         for (id, at) in ids.iter().zip(1..) {
             let id = (*id).to_owned();
             images.add(
@@ -241,17 +253,17 @@ mod tests {
     #[test]
     fn the_list_survives_and_a_damaged_one_is_none() {
         let dir = tempfile::tempdir().unwrap();
-        let mut images = Images::open(dir.path());
-        images.add(
+        let mut cleanup = ImageCleanup::open(dir.path());
+        cleanup.images.add(
             vec![Fetched {
                 id: "a".to_owned(),
                 reference: "org/node:v1".to_owned(),
             }],
             1,
         );
-        images.save();
-        assert_eq!(Images::open(dir.path()).known, images.known);
+        cleanup.save();
+        assert_eq!(ImageCleanup::open(dir.path()).images.known, cleanup.images.known);
         fs::write(dir.path().join(FILE), "{").unwrap();
-        assert_eq!(Images::open(dir.path()).known, []);
+        assert_eq!(ImageCleanup::open(dir.path()).images.known, []);
     }
 }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::message::{Kind, deed};
+use super::message::Kind;
 use crate::machine::{Action, Cause, UpdateResult};
 
 /// One piece of news, without its words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct News {
+pub struct Notification {
     pub kind: Kind,
     pub cause: Cause,
     pub action: Option<&'static str>,
@@ -16,36 +16,27 @@ pub struct News {
 
 /// Remembers what was left unsaid because something better is to come.
 #[derive(Debug, Default)]
-pub struct Desk {
+pub struct NotificationFilter {
     /// Over since a restart: whether that helped is told when it has shown.
     awaited: BTreeSet<Cause>,
     /// What was told as a problem and is not over: a start that answers it is no news.
     told: BTreeSet<Cause>,
 }
 
-impl Desk {
-    /// The news in what the core decided in one step. `is_incident` says whether an action answers a fault,
+impl NotificationFilter {
+    /// The news in what the core decided in one step.
     /// `is_tried` whether a restart for a cause has yet to show what it was good for.
-    pub fn edit(
-        &mut self,
-        actions: &[Action],
-        is_incident: impl Fn(&Action) -> bool,
-        is_tried: impl Fn(Cause) -> bool,
-    ) -> Vec<News> {
-        let acts_on = |cause| {
-            actions
-                .iter()
-                .any(|a| deed(a).is_some() && is_incident(a) && a.cause() == cause)
-        };
+    pub fn select(&mut self, actions: &[Action], is_tried: impl Fn(Cause) -> bool) -> Vec<Notification> {
+        let acts_on = |cause| actions.iter().any(|a| a.answers_fault() && a.cause() == cause);
         let judges = |cause| {
             actions
                 .iter()
                 .any(|a| matches!(a, Action::Judged { cause: c, .. } if *c == cause))
         };
-        let mut news = Vec::new();
+        let mut selected = Vec::new();
         for action in actions {
             let cause = action.cause();
-            let plain = News {
+            let plain = Notification {
                 kind: Kind::Problem,
                 cause,
                 action: None,
@@ -61,7 +52,7 @@ impl Desk {
                     self.awaited.remove(&cause);
                     if !acts_on(cause) && !judges(cause) {
                         self.told.insert(cause);
-                        news.push(plain);
+                        selected.push(plain);
                     }
                 }
                 Action::Notify { over: true, .. } if judges(cause) => {}
@@ -70,11 +61,11 @@ impl Desk {
                 }
                 Action::Notify { over: true, .. } => {
                     let kind = Kind::Over;
-                    news.push(News { kind, ..plain });
+                    selected.push(Notification { kind, ..plain });
                 }
                 Action::Judged { helped, .. } => {
                     self.awaited.remove(&cause);
-                    news.push(News {
+                    selected.push(Notification {
                         kind: Kind::Judged,
                         helped: Some(*helped),
                         ..plain
@@ -82,16 +73,16 @@ impl Desk {
                 }
                 // A rollback and a hold were told when they were done.
                 Action::Updated { result } => match result {
-                    UpdateResult::Done | UpdateResult::NotProven => news.push(News {
+                    UpdateResult::Done | UpdateResult::NotProven => selected.push(Notification {
                         kind: Kind::Over,
                         ..plain
                     }),
-                    UpdateResult::Failed => news.push(plain),
+                    UpdateResult::Failed => selected.push(plain),
                     _ => {}
                 },
-                deed if is_incident(deed) => news.push(News {
+                action if action.answers_fault() => selected.push(Notification {
                     kind: Kind::Action,
-                    action: Some(deed.kind()),
+                    action: Some(action.kind()),
                     ..plain
                 }),
                 _ => {}
@@ -101,13 +92,13 @@ impl Desk {
         let untold: Vec<_> = self.awaited.iter().copied().filter(|cause| !is_tried(*cause)).collect();
         for cause in untold {
             self.awaited.remove(&cause);
-            news.push(News {
+            selected.push(Notification {
                 kind: Kind::Over,
                 cause,
                 action: None,
                 helped: None,
             });
         }
-        news
+        selected
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use agent_core::event::{Chain, Container, Event, Time};
 use agent_core::machine::{Cause, Machine, UpdateResult};
-use agent_core::snapshot::Counters;
+use agent_core::snapshot::CounterTotals;
 use agent_core::status::Scrape;
 
 /// Why a run of the container follows another. Counted from 0, so that also the first one is a rise.
@@ -29,8 +29,8 @@ const RESTARTS: [Cause; 17] = [
 ];
 
 #[derive(Debug)]
-pub(super) struct Tally {
-    counters: Counters,
+pub(super) struct Counters {
+    totals: CounterTotals,
     /// The run that goes on, by its start on Docker's clock (Unix milliseconds).
     run: Option<i64>,
     /// Whether a run was seen in this life of the agent.
@@ -43,20 +43,20 @@ pub(super) struct Tally {
     cause: Option<Cause>,
 }
 
-impl Tally {
+impl Counters {
     pub(super) fn new(chains: impl IntoIterator<Item = Chain>) -> Self {
-        let mut counters = Counters::default();
-        counters.restarts.extend(RESTARTS.map(|cause| (cause, 0)));
-        counters.incidents.extend(Cause::HEALTH.map(|cause| (cause, 0)));
-        counters
+        let mut totals = CounterTotals::default();
+        totals.restarts.extend(RESTARTS.map(|cause| (cause, 0)));
+        totals.incidents.extend(Cause::HEALTH.map(|cause| (cause, 0)));
+        totals
             .updates
             .extend(UpdateResult::ALL.iter().map(|result| (*result, 0)));
         for chain in chains {
             let results = Scrape::ALL.iter().map(|result| ((chain, *result), 0));
-            counters.scrapes.extend(results);
+            totals.scrapes.extend(results);
         }
         Self {
-            counters,
+            totals,
             run: None,
             ran: false,
             ended: None,
@@ -65,24 +65,24 @@ impl Tally {
         }
     }
 
-    pub(super) fn counters(&self) -> &Counters {
-        &self.counters
+    pub(super) fn totals(&self) -> &CounterTotals {
+        &self.totals
     }
 
     /// A look at an exporter.
     pub(super) fn scrape(&mut self, chain: Chain, result: Scrape, took: Duration) {
-        *self.counters.scrapes.entry((chain, result)).or_default() += 1;
-        self.counters.scrape_seconds.insert(chain, took.as_secs_f64());
+        *self.totals.scrapes.entry((chain, result)).or_default() += 1;
+        self.totals.scrape_seconds.insert(chain, took.as_secs_f64());
     }
 
     /// An action that answers a fault.
     pub(super) fn incident(&mut self, cause: Cause) {
-        *self.counters.incidents.entry(cause).or_default() += 1;
+        *self.totals.incidents.entry(cause).or_default() += 1;
     }
 
     /// An update that is over.
     pub(super) fn update(&mut self, result: UpdateResult) {
-        *self.counters.updates.entry(result).or_default() += 1;
+        *self.totals.updates.entry(result).or_default() += 1;
     }
 
     /// What is about to be told to the core.
@@ -107,13 +107,13 @@ impl Tally {
                 let cause = self.cause.take().unwrap_or(Cause::Exited);
                 let (ended, ended_at) = (self.ended.take(), self.ended_at.take());
                 if std::mem::replace(&mut self.ran, true) {
-                    *self.counters.restarts.entry(cause).or_default() += 1;
+                    *self.totals.restarts.entry(cause).or_default() += 1;
                     // Docker's own two times are closer to the truth than those of the news.
                     let docker = ended_at.and_then(|ended| u64::try_from(started - ended).ok());
                     let gap = docker
                         .map(Duration::from_millis)
                         .or(ended.map(|ended| now.since(ended)));
-                    self.counters.restart_seconds = gap.map(|gap| gap.as_secs_f64());
+                    self.totals.restart_seconds = gap.map(|gap| gap.as_secs_f64());
                 }
             }
             _ => {}
@@ -136,60 +136,60 @@ mod tests {
         spec_matches: true,
     });
 
-    fn restarts(tally: &Tally) -> Vec<(&'static str, u64)> {
-        let restarts = tally.counters().restarts.iter();
+    fn restarts(counters: &Counters) -> Vec<(&'static str, u64)> {
+        let restarts = counters.totals().restarts.iter();
         restarts.filter(|(_, n)| **n > 0).map(|(c, n)| (c.name(), *n)).collect()
     }
 
     #[test]
     fn the_first_run_is_no_restart() {
-        let mut tally = Tally::new(Chain::ALL);
-        tally.turn(Time(0), None, Some(Cause::Missing));
-        tally.turn(Time(1), Some(1), None);
-        assert_eq!(restarts(&tally), []);
-        assert_eq!(tally.counters().restart_seconds, None);
+        let mut counters = Counters::new(Chain::ALL);
+        counters.turn(Time(0), None, Some(Cause::Missing));
+        counters.turn(Time(1), Some(1), None);
+        assert_eq!(restarts(&counters), []);
+        assert_eq!(counters.totals().restart_seconds, None);
     }
 
     #[test]
     fn a_run_that_follows_another_is_counted_once_with_what_ended_that_and_the_time_between() {
-        let mut tally = Tally::new([]);
-        tally.turn(Time(0), Some(1_000), None);
-        tally.event(&EXITED);
-        tally.turn(Time(7_000), None, Some(Cause::Exited));
-        tally.turn(Time(7_100), Some(5_250), None);
-        tally.turn(Time(7_200), Some(5_250), None);
-        assert_eq!(restarts(&tally), [("exited", 1)]);
-        assert_eq!(tally.counters().restart_seconds, Some(0.25));
+        let mut counters = Counters::new([]);
+        counters.turn(Time(0), Some(1_000), None);
+        counters.event(&EXITED);
+        counters.turn(Time(7_000), None, Some(Cause::Exited));
+        counters.turn(Time(7_100), Some(5_250), None);
+        counters.turn(Time(7_200), Some(5_250), None);
+        assert_eq!(restarts(&counters), [("exited", 1)]);
+        assert_eq!(counters.totals().restart_seconds, Some(0.25));
         // Without Docker's times, or with a clock that was set back, those of the news.
         for exited in [None, Some(&EXITED)] {
-            tally.turn(Time(10_000), None, Some(Cause::Removed));
+            counters.turn(Time(10_000), None, Some(Cause::Removed));
             if let Some(event) = exited {
-                tally.event(event);
+                counters.event(event);
             }
-            tally.turn(Time(12_000), Some(4_000), None);
-            assert_eq!(tally.counters().restart_seconds, Some(2.0));
+            counters.turn(Time(12_000), Some(4_000), None);
+            assert_eq!(counters.totals().restart_seconds, Some(2.0));
         }
-        assert_eq!(restarts(&tally), [("exited", 1), ("removed", 2)]);
+        assert_eq!(restarts(&counters), [("exited", 1), ("removed", 2)]);
     }
 
     #[test]
     fn a_restart_that_only_its_end_tells_of_has_its_cause_and_no_time() {
-        let mut tally = Tally::new([]);
-        tally.turn(Time(0), Some(1), None);
-        tally.turn(Time(1), Some(1), Some(Cause::Stalled));
-        tally.turn(Time(2), Some(2), None);
-        assert_eq!(restarts(&tally), [("stalled", 1)]);
-        assert_eq!(tally.counters().restart_seconds, None);
+        let mut counters = Counters::new([]);
+        counters.turn(Time(0), Some(1), None);
+        counters.turn(Time(1), Some(1), Some(Cause::Stalled));
+        counters.turn(Time(2), Some(2), None);
+        assert_eq!(restarts(&counters), [("stalled", 1)]);
+        assert_eq!(counters.totals().restart_seconds, None);
     }
 
     #[test]
     fn scrapes_are_counted_from_zero_by_chain_and_result() {
-        let mut tally = Tally::new([Chain::Relaychain]);
-        tally.scrape(Chain::Relaychain, Scrape::Timeout, Duration::from_secs(3));
-        let scrapes = &tally.counters().scrapes;
+        let mut counters = Counters::new([Chain::Relaychain]);
+        counters.scrape(Chain::Relaychain, Scrape::Timeout, Duration::from_secs(3));
+        let scrapes = &counters.totals().scrapes;
         assert_eq!(scrapes.len(), Scrape::ALL.len());
         assert_eq!(scrapes[&(Chain::Relaychain, Scrape::Timeout)], 1);
         assert_eq!(scrapes[&(Chain::Relaychain, Scrape::Ok)], 0);
-        assert_eq!(tally.counters().scrape_seconds, [(Chain::Relaychain, 3.0)].into());
+        assert_eq!(counters.totals().scrape_seconds, [(Chain::Relaychain, 3.0)].into());
     }
 }

@@ -1,96 +1,37 @@
 //! The status document from what the core thinks and what the adapters saw.
 
-use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::adapter_facts::AdapterFacts;
 use super::clock::Clock;
-use crate::exporter::{Collation, Page};
-use agent_config::Config;
+use crate::exporter::Collation;
+use agent_config::{Config, show_duration};
 use agent_core::event::{Chain, Time};
-use agent_core::forecast::Forecast;
-use agent_core::machine::{Health, Machine, Phase};
-use agent_core::snapshot::Node;
+use agent_core::machine::{Machine, Phase};
 use agent_core::status::{self, Status};
 use agent_core::sync::Tracker;
-use agent_docker::Detail;
-
-/// What the adapters saw that the core does not need for its decisions.
-#[derive(Debug, Default)]
-pub(super) struct Facts {
-    pub(super) detail: Option<Detail>,
-    pub(super) nodes: BTreeMap<Chain, Node>,
-    pub(super) bake: Option<status::Bake>,
-    built: Option<(u64, Time)>,
-    collation: Collation,
-    pub(super) disk: Forecast,
-    /// Why the certificate beside the data says nothing.
-    pub(super) uncertified: Option<String>,
-    /// Why the state could not be saved the last time.
-    pub(super) unsaved: Option<String>,
-    pub(super) last_incident: Option<status::LastIncident>,
-}
-
-impl Facts {
-    /// Notes what a page tells beside the sample.
-    pub(super) fn note_page(&mut self, now: Time, chain: Chain, page: &Page) {
-        let node = self.nodes.entry(chain).or_default();
-        for (known, told) in [
-            (&mut node.chain_id, &page.chain_id),
-            (&mut node.genesis, &page.genesis),
-            (&mut node.version, &page.node_version),
-        ] {
-            if told.is_some() && known != told {
-                known.clone_from(told);
-            }
-        }
-        node.roles = page.node_roles.or(node.roles);
-        let Collation {
-            built,
-            generated,
-            advertised,
-            requested,
-            sent,
-        } = page.collation;
-        let known = &mut self.collation;
-        known.generated = generated.or(known.generated);
-        known.advertised = advertised.or(known.advertised);
-        known.requested = requested.or(known.requested);
-        known.sent = sent.or(known.sent);
-        if let Some(built) = built {
-            if self.built.is_some_and(|(before, _)| built > before) || (self.built.is_none() && built > 0) {
-                self.built = Some((built, now));
-            }
-            known.built = Some(built);
-        }
-    }
-}
 
 /// Builds the document; every field that nobody knows stays absent.
-pub(super) fn status(machine: &Machine, facts: &Facts, config: &Config, clock: &Clock, started: Instant) -> Status {
+pub(super) fn status(
+    machine: &Machine,
+    facts: &AdapterFacts,
+    config: &Config,
+    clock: &Clock,
+    started: Instant,
+) -> Status {
     let now = clock.now();
-    let problems = machine.problems();
     let phase = machine.phase();
     let detail = facts.detail.as_ref();
     let host = machine.host();
     let exit = machine.last_exit();
-    let mut reasons: Vec<_> = problems.into_iter().map(|p| p.text).collect();
-    let mut health = machine.health();
-    let unsaved = facts.unsaved.as_ref();
-    let unsaved = unsaved.map(|error| format!("a restart of the agent would forget what it knows: {error}"));
-    let uncertified = facts.uncertified.as_ref();
-    let uncertified = uncertified.map(|error| format!("nobody knows what data the image came with: {error}"));
-    for reason in [unsaved, uncertified].into_iter().flatten() {
-        reasons.push(reason);
-        health = if health == Health::Ok { Health::Degraded } else { health };
-    }
     Status {
         time: Timestamp::now(),
-        health,
+        health: machine.health(),
         phase: Some(phase),
         summary: summary(machine, phase, now),
-        reasons,
+        reasons: machine.problems().into_iter().map(|problem| problem.text).collect(),
         collator: status::Collator {
             container: Some(config.collator.container.clone()),
             image: Some(
@@ -141,7 +82,8 @@ pub(super) fn status(machine: &Machine, facts: &Facts, config: &Config, clock: &
             until: Some(clock.wall(until)),
         }),
         last_incident: facts.last_incident.clone(),
-        update: super::update::status(machine, config, clock),
+        update: update(machine, config, clock),
+        ec2: ec2(machine, facts),
         next: machine.next().map(|next| status::Next {
             action: next.action.to_owned(),
             in_seconds: Some(next.at.since(now).as_secs()),
@@ -157,7 +99,13 @@ pub(super) fn status(machine: &Machine, facts: &Facts, config: &Config, clock: &
     }
 }
 
-fn chain_status(machine: &Machine, facts: &Facts, chain: Chain, tracker: &Tracker, now: Time) -> status::ChainStatus {
+fn chain_status(
+    machine: &Machine,
+    facts: &AdapterFacts,
+    chain: Chain,
+    tracker: &Tracker,
+    now: Time,
+) -> status::ChainStatus {
     let (blocks_per_second, eta_seconds) = tracker.speed();
     let sample = tracker.sample();
     status::ChainStatus {
@@ -245,7 +193,7 @@ fn resident() -> Option<u64> {
 }
 
 /// One chain's newest facts in one line, for an incident.
-pub(super) fn evidence(chain: Chain, tracker: &Tracker) -> String {
+pub(super) fn chain_evidence(chain: Chain, tracker: &Tracker) -> String {
     let number = |n: Option<u64>| n.map_or_else(|| "unknown".to_owned(), |n| n.to_string());
     let sample = tracker.sample();
     format!(
@@ -258,4 +206,53 @@ pub(super) fn evidence(chain: Chain, tracker: &Tracker) -> String {
         tracker.alone().as_secs(),
         tracker.last_error().map_or("ok", |e| status::Scrape::from(e).name()),
     )
+}
+
+/// The update under way, or else the last one; `None` when there never was one.
+fn update(machine: &Machine, config: &Config, clock: &Clock) -> Option<status::Update> {
+    let seconds = |left: Duration| left.as_secs();
+    let configured = machine
+        .image()
+        .filter(|image| image.reference != config.collator.image)
+        .map(|_| config.collator.image.clone());
+    if let Some(update) = machine.update() {
+        return Some(status::Update {
+            image: Some(update.image.to_owned()),
+            from: update.images.map(|images| images.from.reference.clone()),
+            step: Some(update.step.name().to_owned()),
+            ends_in_seconds: update.left.map(seconds),
+            result: None,
+            reason: update.reason.map(str::to_owned),
+            at: Some(clock.wall(update.began)),
+            configured,
+        });
+    }
+    let past = machine.past_updates().next_back()?;
+    Some(status::Update {
+        image: Some(past.image.clone()),
+        from: past.images.as_ref().map(|images| images.from.reference.clone()),
+        step: None,
+        ends_in_seconds: None,
+        result: Some(past.result.name().to_owned()),
+        reason: past.reason.clone(),
+        at: Some(clock.wall(past.ended)),
+        configured,
+    })
+}
+
+/// The instance and its notice; `None` off EC2.
+fn ec2(machine: &Machine, facts: &AdapterFacts) -> Option<status::Ec2> {
+    let notice = machine.notice().map(|(kind, left)| {
+        let left = left.map(|left| Duration::from_secs(left.as_secs()));
+        let left = left
+            .map(|left| format!(" in {}", show_duration(left)))
+            .unwrap_or_default();
+        format!("{}{left}", kind.name().replace('_', " "))
+    });
+    let known = facts.instance.is_some() || notice.is_some();
+    known.then(|| status::Ec2 {
+        instance_id: facts.instance.clone(),
+        notice,
+        unseen: facts.notices_unseen.clone(),
+    })
 }

@@ -1,0 +1,63 @@
+//! What the adapters saw that the core does not need for its decisions.
+
+use std::collections::BTreeMap;
+
+use agent_core::event::{Chain, Time};
+use agent_core::forecast::Forecast;
+use agent_core::snapshot::Node;
+use agent_core::status;
+use agent_docker::Detail;
+
+use crate::exporter::{Collation, Page};
+
+/// What the adapters saw that the core does not need for its decisions.
+#[derive(Debug, Default)]
+pub(super) struct AdapterFacts {
+    pub(super) detail: Option<Detail>,
+    pub(super) nodes: BTreeMap<Chain, Node>,
+    pub(super) bake: Option<status::Bake>,
+    /// Blocks built here, and when the count last rose.
+    pub(super) built: Option<(u64, Time)>,
+    pub(super) collation: Collation,
+    pub(super) disk: Forecast,
+    pub(super) last_incident: Option<status::LastIncident>,
+    /// The instance's id, on EC2.
+    pub(super) instance: Option<String>,
+    /// Why notices cannot be seen.
+    pub(super) notices_unseen: Option<String>,
+}
+
+impl AdapterFacts {
+    /// Notes what a page tells beside the sample.
+    pub(super) fn note_page(&mut self, now: Time, chain: Chain, page: &Page) {
+        let node = self.nodes.entry(chain).or_default();
+        for (known, told) in [
+            (&mut node.chain_id, &page.chain_id),
+            (&mut node.genesis, &page.genesis),
+            (&mut node.version, &page.node_version),
+        ] {
+            if told.is_some() && known != told {
+                known.clone_from(told);
+            }
+        }
+        node.roles = page.node_roles.or(node.roles);
+        let Collation {
+            built,
+            generated,
+            advertised,
+            requested,
+            sent,
+        } = page.collation;
+        let known = &mut self.collation;
+        known.generated = generated.or(known.generated);
+        known.advertised = advertised.or(known.advertised);
+        known.requested = requested.or(known.requested);
+        known.sent = sent.or(known.sent);
+        if let Some(built) = built {
+            if self.built.is_some_and(|(before, _)| built > before) || (self.built.is_none() && built > 0) {
+                self.built = Some((built, now));
+            }
+            known.built = Some(built);
+        }
+    }
+}

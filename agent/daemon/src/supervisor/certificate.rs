@@ -1,0 +1,104 @@
+//! What speaks against running on the data: its bake certificate, and a restore that is under way.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use agent_chaindata::certificate::{self, Certificate, Unreadable};
+use agent_chaindata::{conflict, stop_marker};
+use agent_config::Config;
+use agent_core::event::{Chain, Conflict};
+use agent_core::snapshot::Node;
+use agent_core::status;
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+/// A disk that hangs must not keep the agent from its start.
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What is known of the chain data beside what the node tells.
+pub(super) struct CertificateState {
+    config: Arc<Config>,
+    certificate: Option<Certificate>,
+    /// Told by the disk and the command, before anything runs.
+    database: Option<Conflict>,
+    /// A restore is between the old data and the new.
+    restoring: bool,
+    /// The collator is down for a snapshot or a restore that is at work.
+    copying: bool,
+}
+
+impl CertificateState {
+    pub(super) fn new(config: &Arc<Config>) -> Self {
+        Self {
+            config: Arc::clone(config),
+            certificate: None,
+            database: None,
+            restoring: false,
+            copying: false,
+        }
+    }
+
+    /// Reads the certificate, once. Returns what status shows of it.
+    ///
+    /// # Errors
+    /// Why a certificate that is there cannot be read; it says nothing then.
+    pub(super) async fn read(&mut self) -> Result<Option<status::Bake>, String> {
+        let (data, command) = (self.config.data.path.clone(), self.config.collator.command.clone());
+        let read = tokio::task::spawn_blocking(move || {
+            let certificate = certificate::read(&data)?;
+            let database = conflict::database(&certificate, &data, &command);
+            Ok::<_, Unreadable>((certificate, database))
+        });
+        let (certificate, database) = match timeout(READ_TIMEOUT, read).await {
+            Ok(Ok(Ok(read))) => read,
+            Ok(Ok(Err(Unreadable::Missing(_)))) => return Ok(None),
+            Ok(Ok(Err(error))) => return Err(error.to_string()),
+            Ok(Err(error)) => return Err(error.to_string()),
+            Err(_) => return Err("the bake certificate could not be read in time".to_owned()),
+        };
+        let (chain, block) = shown(&certificate).unzip();
+        info!(chain, block, at = %certificate.at, "the data was baked");
+        let bake = status::Bake {
+            block,
+            at: Some(certificate.at),
+        };
+        (self.certificate, self.database) = (Some(certificate), database);
+        Ok(Some(bake))
+    }
+
+    /// Looks whether a restore was interrupted while it switched, or is at work: before the first start, and before an
+    /// operator's command is answered.
+    pub(super) async fn look_for_restore(&mut self) {
+        let (data, state_dir) = (self.config.data.path.clone(), self.config.agent.state_dir.clone());
+        let look = tokio::task::spawn_blocking(move || {
+            (
+                agent_chaindata::is_switching(&data),
+                stop_marker::is_at_work(&state_dir, &data),
+            )
+        });
+        if let Ok(Ok(found)) = timeout(READ_TIMEOUT, look).await {
+            (self.restoring, self.copying) = found;
+        } else {
+            warn!(limit = ?READ_TIMEOUT, "nobody knows whether a restore is under way: the disk does not answer");
+        }
+    }
+
+    /// Whether a snapshot or a restore is at work on the data.
+    pub(super) fn is_copying(&self) -> bool {
+        self.copying
+    }
+
+    /// What speaks against running on the data, by what the nodes told of themselves.
+    pub(super) fn conflict(&self, nodes: &BTreeMap<Chain, Node>) -> Option<Conflict> {
+        let found = self.certificate.as_ref().and_then(|c| conflict::conflict(c, nodes));
+        self.restoring.then_some(Conflict::Restore).or(self.database).or(found)
+    }
+}
+
+/// The chain and the block that status and log show.
+fn shown(certificate: &Certificate) -> Option<(&str, u64)> {
+    let chains = &certificate.chains;
+    let chain = chains.get(&Chain::Parachain).or_else(|| chains.values().next())?;
+    Some((chain.id.as_str(), chain.best))
+}

@@ -1,0 +1,55 @@
+//! The tasks that talk to EC2: the metadata watch, and the answer to the auto scaling group.
+
+use agent_aws::{Hook, News};
+use agent_config::Config;
+use agent_core::event::LifecycleAnswer;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+/// Events that wait for the event loop.
+const QUEUE: usize = 8;
+
+/// Another address of an API, from where the AWS command line and libraries look for one.
+pub(super) fn endpoint(service: &str) -> Option<String> {
+    let names = [&format!("AWS_ENDPOINT_URL_{service}"), "AWS_ENDPOINT_URL"];
+    let url = names.into_iter().find_map(|name| std::env::var(name).ok());
+    url.filter(|url| !url.is_empty())
+}
+
+/// Keeps the tasks, and hands on the answer to the group.
+pub(super) struct Ec2Handle {
+    released: watch::Sender<Option<bool>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Ec2Handle {
+    /// Starts the watch, and with `ec2.lifecycle_hook` the task that answers.
+    pub(super) fn start(config: &Config) -> (Self, mpsc::Receiver<News>) {
+        let (sender, events) = mpsc::channel(QUEUE);
+        let released = watch::Sender::new(None);
+        let mut tasks = vec![tokio::spawn(agent_aws::watch(config.ec2.clone(), sender))];
+        let hook = config.ec2.lifecycle_hook.clone();
+        if let Some(name) = hook.filter(|_| config.ec2.enabled != Some(false)) {
+            let hook = Hook {
+                name,
+                imds: config.ec2.imds.clone(),
+                endpoint: endpoint("AUTO_SCALING"),
+                stop_timeout: config.collator.stop_timeout,
+            };
+            tasks.push(tokio::spawn(agent_aws::release(hook, released.subscribe())));
+        }
+        (Self { released, tasks }, events)
+    }
+
+    /// Answers the group; `None` when it does not wait any more.
+    pub(super) fn answer(&self, answer: Option<LifecycleAnswer>) {
+        self.released
+            .send_replace(answer.map(|answer| answer == LifecycleAnswer::Complete));
+    }
+}
+
+impl Drop for Ec2Handle {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}

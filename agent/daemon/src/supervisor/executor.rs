@@ -1,0 +1,308 @@
+//! Executes what the core decided: an action becomes an effect, and the effect a completion.
+//!
+//! One action on the container at a time, beside the event loop. Nothing is decided here: an action says everything
+//! about itself.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use agent_chaindata::databases as database_versions;
+use agent_config::Config;
+use agent_core::event::{DesiredSpec, Failure, Images, Versions};
+use agent_core::machine::{Action, Cause, Machine};
+use agent_core::notification::Message;
+use agent_core::status::LastIncident;
+use agent_docker::{Docker, Error, Inspection, KeyPermit};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
+use tracing::warn;
+
+use super::ec2_task::Ec2Handle;
+use super::identity_task::IdentityHandle;
+use super::image_cleanup::ImageCleanup;
+use super::incidents::{Evidence, Incidents};
+use super::permits::Permits;
+use crate::notify::Mailbox;
+
+/// A disk that hangs must not keep the collator down.
+const DATABASES_TIMEOUT: Duration = Duration::from_secs(10);
+/// A stop is not begun anew to end it so few seconds earlier: they are kept in reserve.
+const LATE_ENOUGH: u64 = 2;
+
+/// Something that the executor was doing and that is over.
+#[derive(Debug)]
+pub(super) enum Completion {
+    /// An action on the container.
+    Action(Box<CompletedAction>),
+    /// The image of an update is on this host, or why not.
+    Pulled {
+        image: String,
+        result: Result<Images, String>,
+    },
+}
+
+#[derive(Debug)]
+pub(super) struct CompletedAction {
+    pub(super) action: Action,
+    pub(super) result: Result<Inspection, (String, Failure)>,
+    /// Versions of the databases at rest, where an update asks for them.
+    pub(super) databases: Option<Versions>,
+    /// The incident that was kept before it.
+    pub(super) incident: Option<LastIncident>,
+}
+
+/// What an action on the container needs beside itself.
+pub(super) struct Circumstances {
+    /// What spoke for it, where it answers a fault.
+    pub(super) evidence: Option<Evidence>,
+    /// The message about it, sent once its incident is kept.
+    pub(super) message: Option<(Message, Mailbox)>,
+}
+
+struct Running {
+    action: Action,
+    began: Instant,
+    task: JoinHandle<CompletedAction>,
+}
+
+pub(super) struct Executor {
+    docker: Docker,
+    config: Arc<Config>,
+    desired: watch::Receiver<DesiredSpec>,
+    keys: KeyPermit,
+    pub(super) incidents: Incidents,
+    images: ImageCleanup,
+    identity: IdentityHandle,
+    ec2: Ec2Handle,
+    running: Option<Running>,
+    pulls: JoinSet<(String, Result<Images, String>)>,
+}
+
+impl Executor {
+    pub(super) fn new(
+        docker: Docker,
+        config: &Arc<Config>,
+        permits: &Permits,
+        incidents: Incidents,
+        identity: IdentityHandle,
+        ec2: Ec2Handle,
+    ) -> Self {
+        Self {
+            docker,
+            config: Arc::clone(config),
+            desired: permits.desired(),
+            keys: permits.keys(),
+            incidents,
+            images: ImageCleanup::open(&config.agent.state_dir),
+            identity,
+            ec2,
+            running: None,
+            pulls: JoinSet::new(),
+        }
+    }
+
+    /// Begins an action on the container: first its incident is kept, where it answers a fault, then it is done.
+    pub(super) fn begin(&mut self, action: Action, circumstances: Circumstances) {
+        let (incidents, docker, desired) = (
+            self.incidents.writer(),
+            self.docker.clone(),
+            self.desired.borrow().clone(),
+        );
+        let (keys, data) = (self.keys.clone(), self.config.data.path.clone());
+        let doing = action.clone();
+        let task = tokio::spawn(async move {
+            let Circumstances { evidence, message } = circumstances;
+            let kept = match evidence {
+                Some(evidence) => incidents.keep(&doing, evidence).await,
+                None => None,
+            };
+            if let Some((mut message, mailbox)) = message {
+                // The id of an incident that could not be kept leads nowhere.
+                message.incident.take_if(|_| kept.is_none());
+                mailbox.send(message);
+            }
+            let result = execute(&docker, &doing, &desired, &keys).await;
+            let databases = match &doing {
+                Action::Stop { cause } if cause.is_of_update() && result.is_ok() => {
+                    let reading = tokio::task::spawn_blocking(move || database_versions::versions(&data));
+                    timeout(DATABASES_TIMEOUT, reading).await.ok().and_then(Result::ok)
+                }
+                _ => None,
+            };
+            CompletedAction {
+                action: doing,
+                result: result.map_err(|error| (error_chain(&error), error.failure())),
+                databases,
+                incident: kept,
+            }
+        });
+        self.running = Some(Running {
+            action,
+            began: Instant::now(),
+            task,
+        });
+    }
+
+    /// Does not do `action`: it completes as failed with `error`.
+    pub(super) fn refuse(&mut self, action: Action, error: String) {
+        let completed = CompletedAction {
+            action: action.clone(),
+            result: Err((error, Failure::Other)),
+            databases: None,
+            incident: None,
+        };
+        self.running = Some(Running {
+            action,
+            began: Instant::now(),
+            task: tokio::spawn(async { completed }),
+        });
+    }
+
+    /// Pulls the image of an update, beside everything else.
+    pub(super) fn pull(&mut self, image: String) {
+        self.images.interrupt();
+        let (docker, desired) = (self.docker.clone(), self.desired.borrow().clone());
+        self.pulls.spawn(async move {
+            let fetched = async { docker.asked_for(&desired)?.fetch(&image).await };
+            let result = fetched.await.map_err(|error| error_chain(&error));
+            (image, result)
+        });
+    }
+
+    /// Orders that leave this host: the identity volume, and the answer to the auto scaling group.
+    pub(super) fn hand_over(&self, action: &Action) {
+        match action {
+            Action::ReleaseIdentity { .. } => self.identity.set_vacated(true),
+            Action::HoldIdentity => self.identity.set_vacated(false),
+            Action::AnswerLifecycle { answer } => self.ec2.answer(*answer),
+            _ => {}
+        }
+    }
+
+    /// What is under way gives way to what the core wants by now.
+    pub(super) fn give_way(&self, machine: &Machine) {
+        self.identity.set_idle(machine);
+        let Some(Running { action, began, task }) = &self.running else {
+            return;
+        };
+        let starts = matches!(action, Action::Start { .. } | Action::Restart { .. });
+        // It would run with keys that are not here any more.
+        let loses_keys = starts && machine.must_give_up();
+        let gives_way = machine
+            .leaving()
+            .is_some_and(|stop| !ends_as_early(action, *began, &stop));
+        if loses_keys || gives_way {
+            task.abort();
+        }
+    }
+
+    /// A start that is under way (a long pull) gives way to an operator's stop.
+    pub(super) fn cancel_start(&self) {
+        if let Some(Running {
+            action: Action::Start { .. },
+            task,
+            ..
+        }) = &self.running
+        {
+            task.abort();
+        }
+    }
+
+    /// Notes the image that runs and what was pulled, and removes old images when it is time.
+    pub(super) fn note_images(&mut self, running: Option<&str>, machine: &Machine) {
+        self.images.note(self.docker.take_fetched(), running);
+        if self.images.is_due() {
+            self.remove_old_images(machine);
+        }
+    }
+
+    /// Removes the images that nothing needs, beside everything else; not while an update is under way.
+    pub(super) fn remove_old_images(&mut self, machine: &Machine) {
+        if machine.update().is_none() {
+            let needed = machine.kept_images().map(|image| image.pin.clone()).collect();
+            self.images
+                .begin(self.docker.clone(), self.config.update.keep_images, needed);
+        }
+    }
+
+    /// The next completion; pending for ever while nothing is under way.
+    pub(super) async fn completed(&mut self) -> Completion {
+        loop {
+            let running = async {
+                match &mut self.running {
+                    Some(Running { task, .. }) => task.await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                ended = running => {
+                    let Some(Running { action, .. }) = self.running.take() else { continue };
+                    let completed = ended.unwrap_or_else(|error| CompletedAction {
+                        action,
+                        result: Err(if error.is_cancelled() {
+                            ("cancelled for something more urgent".to_owned(), Failure::Cancelled)
+                        } else {
+                            (error.to_string(), Failure::Other)
+                        }),
+                        databases: None,
+                        incident: None,
+                    });
+                    return Completion::Action(Box::new(completed));
+                }
+                Some(pulled) = self.pulls.join_next() => match pulled {
+                    Ok((image, result)) => return Completion::Pulled { image, result },
+                    Err(error) => warn!(%error, "a pull ended without a result"),
+                },
+                () = self.images.finish() => {}
+            }
+        }
+    }
+}
+
+/// Whether `action`, begun then, ends the collator about as early as `stop` would.
+fn ends_as_early(action: &Action, began: Instant, stop: &Action) -> bool {
+    match (action, stop) {
+        (Action::StopWithin { seconds, .. }, Action::StopWithin { seconds: left, .. }) => {
+            seconds.saturating_sub(began.elapsed().as_secs()) <= left + LATE_ENOUGH
+        }
+        _ => false,
+    }
+}
+
+/// Does to the container what `action` says; after a stop, `desired` tells whether the container is what is wanted.
+async fn execute(
+    docker: &Docker,
+    action: &Action,
+    desired: &DesiredSpec,
+    keys: &KeyPermit,
+) -> Result<Inspection, Error> {
+    match action {
+        // The old one runs on for as long as a new one cannot be had.
+        Action::Start { spec, .. }
+        | Action::Restart {
+            cause: Cause::SpecChanged,
+            spec,
+        } => docker.asked_for(spec)?.ensure_running(keys).await,
+        Action::Restart { spec, .. } => docker.asked_for(spec)?.restart(keys).await,
+        Action::StopWithin { seconds, .. } => {
+            let limit = Duration::from_secs(*seconds);
+            docker.asked_for(desired)?.stop_within(limit).await
+        }
+        _ => docker.asked_for(desired)?.stop().await,
+    }
+}
+
+/// An error with its causes in one line.
+fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        source = cause.source();
+    }
+    text
+}

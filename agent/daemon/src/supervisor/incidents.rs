@@ -1,0 +1,213 @@
+//! Incidents: the evidence of a fault, kept before the action that answers it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use agent_config::Config;
+use agent_core::event::{Chain, HostFacts, Time};
+use agent_core::machine::{Action, Cause, Machine};
+use agent_core::status::LastIncident;
+use agent_docker::Docker;
+use jiff::Timestamp;
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+use super::status::chain_evidence;
+use crate::exporter::Exporter;
+use crate::recorder::incident::{self, IncidentBundle, IncidentIds};
+use crate::recorder::{self, Recorder};
+
+/// An incident never delays the cure by more than this.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Log lines of the container kept.
+const LOG_LINES: usize = 500;
+/// How far back the flight record reaches.
+const FLIGHT: Duration = Duration::from_mins(30);
+/// The most of an exporter page that is kept, bytes.
+const PAGE_CAP: usize = 1 << 20;
+
+/// What the core knew when it decided.
+#[derive(Debug)]
+pub(super) struct Evidence {
+    pub(super) id: String,
+    at: Timestamp,
+    now: Time,
+    facts: Vec<String>,
+    host: HostFacts,
+}
+
+/// The incidents of this state directory: the newest, and those whose cure has yet to show whether it helped.
+pub(super) struct Incidents {
+    writer: Writer,
+    ids: IncidentIds,
+    /// Newest open incident by cause.
+    open: BTreeMap<String, String>,
+    last: Option<LastIncident>,
+}
+
+/// Collects and writes the evidence; for the task that carries out the action.
+#[derive(Clone)]
+pub(super) struct Writer {
+    dir: PathBuf,
+    config: Arc<Config>,
+    docker: Docker,
+    recorder: Arc<Recorder>,
+}
+
+impl Incidents {
+    pub(super) fn open(config: &Arc<Config>, docker: &Docker, recorder: &Arc<Recorder>) -> Self {
+        let dir = incidents_dir(&config.agent.state_dir);
+        let kept = incident::list(&dir);
+        let mut open = BTreeMap::new();
+        for incident in kept.iter().filter(|incident| incident.helped.is_none()) {
+            // The newest comes first.
+            open.entry(incident.cause.clone())
+                .or_insert_with(|| incident.id.clone());
+        }
+        let last = kept.into_iter().next().map(|incident| LastIncident {
+            at: incident.at.parse().ok(),
+            id: Some(incident.id),
+            cause: Some(incident.cause),
+            helped: incident.helped,
+        });
+        Self {
+            writer: Writer {
+                dir,
+                config: Arc::clone(config),
+                docker: docker.clone(),
+                recorder: Arc::clone(recorder),
+            },
+            ids: IncidentIds::default(),
+            open,
+            last,
+        }
+    }
+
+    pub(super) fn writer(&self) -> Writer {
+        self.writer.clone()
+    }
+
+    /// The newest incident, as status shows it.
+    pub(super) fn last(&self) -> Option<&LastIncident> {
+        self.last.as_ref()
+    }
+
+    /// What speaks for `action` at this moment, under the id of a new incident.
+    pub(super) fn begin(&mut self, now: Time, action: &Action, machine: &Machine) -> Evidence {
+        let (at, cause) = (Timestamp::now(), action.cause());
+        let id = self.ids.next(at.as_millisecond(), cause.name());
+        let mut facts = vec![machine.explain(cause)];
+        facts.extend(
+            machine
+                .trackers()
+                .map(|(chain, tracker)| chain_evidence(chain, tracker)),
+        );
+        Evidence {
+            id,
+            at,
+            now,
+            facts,
+            host: machine.host().clone(),
+        }
+    }
+
+    /// Notes an incident that was kept.
+    pub(super) fn note(&mut self, kept: LastIncident) {
+        if let Some((cause, id)) = kept.cause.clone().zip(kept.id.clone()) {
+            self.open.insert(cause, id);
+        }
+        self.last = Some(kept);
+    }
+
+    /// Notes on the newest open incident for `cause` whether its action helped. Returns its id.
+    pub(super) fn judge(&mut self, cause: Cause, helped: bool) -> Option<String> {
+        let id = self.open.remove(cause.name())?;
+        if let Some(last) = self.last.as_mut().filter(|last| last.id.as_ref() == Some(&id)) {
+            last.helped = Some(helped);
+        }
+        let (dir, noted) = (self.writer.dir.clone(), id.clone());
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = incident::set_helped(&dir, &noted, helped) {
+                warn!(%error, "failed to note whether it helped");
+            }
+        });
+        Some(id)
+    }
+}
+
+impl Writer {
+    /// Keeps the incident that `action` answers; `None` when that failed, which keeps no action from being done.
+    pub(super) async fn keep(&self, action: &Action, evidence: Evidence) -> Option<LastIncident> {
+        let (id, at) = (evidence.id.clone(), evidence.at);
+        match timeout(TIMEOUT, self.write(action, evidence)).await {
+            Ok(Ok(())) => {
+                info!(id, "incident kept");
+                return Some(LastIncident {
+                    at: Timestamp::from_second(at.as_second()).ok(),
+                    id: Some(id),
+                    cause: Some(action.cause().name().to_owned()),
+                    helped: None,
+                });
+            }
+            Ok(Err(error)) => warn!(%error, "failed to keep the incident"),
+            Err(_) => warn!(limit = ?TIMEOUT, "failed to keep the incident in time"),
+        }
+        None
+    }
+
+    async fn write(&self, action: &Action, evidence: Evidence) -> anyhow::Result<()> {
+        let page = async |chain: Chain| {
+            let exporter = self.config.chains.get(&chain)?;
+            let exporter = Exporter::new(chain, exporter, self.config.health.scrape_timeout).ok()?;
+            let page = exporter.raw_page(PAGE_CAP).await;
+            Some(page.unwrap_or_else(|failure| format!("# {failure}\n")).into_bytes())
+        };
+        let (log, inspect, parachain, relaychain) = tokio::join!(
+            self.docker.last_lines(LOG_LINES, None),
+            self.docker.inspect_json(),
+            page(Chain::Parachain),
+            page(Chain::Relaychain)
+        );
+        let mut bundle = IncidentBundle {
+            id: evidence.id,
+            unix_ms: evidence.at.as_millisecond(),
+            cause: action.cause().name().to_owned(),
+            action: action.kind().to_owned(),
+            evidence: evidence.facts,
+            flight: Vec::new(),
+            log: log.unwrap_or_else(|error| vec![format!("no log: {error}")]),
+            inspect: inspect.ok(),
+            parachain,
+            relaychain,
+            host: serde_json::to_value(&evidence.host).ok(),
+            secrets: secrets(&self.config, &self.docker),
+        };
+        let (dir, flight, recorder) = (
+            self.dir.clone(),
+            self.config.agent.state_dir.join("flight"),
+            Arc::clone(&self.recorder),
+        );
+        let since = evidence.now - FLIGHT;
+        let written = tokio::task::spawn_blocking(move || {
+            recorder.flush(Duration::from_secs(1));
+            bundle.flight = recorder::tail(&flight, since).unwrap_or_default();
+            incident::write(&dir, &bundle)
+        });
+        Ok(written.await??)
+    }
+}
+
+/// Where incidents are kept.
+fn incidents_dir(state_dir: &Path) -> PathBuf {
+    state_dir.join("incidents")
+}
+
+/// Texts that neither an incident nor a message may hold.
+pub(super) fn secrets(config: &Config, docker: &Docker) -> Vec<String> {
+    let mut secrets = recorder::secrets(&config.collator.command, &config.collator.env);
+    secrets.extend(config.notify.webhook.clone());
+    secrets.extend(docker.registry_password());
+    secrets
+}

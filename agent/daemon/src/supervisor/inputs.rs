@@ -1,0 +1,94 @@
+//! Everything that the event loop waits for.
+
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use agent_aws::News as MetadataEvent;
+use agent_docker::Notice as EngineEvent;
+use futures_util::{Stream, StreamExt as _};
+use tokio::sync::mpsc;
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until};
+
+use super::executor::{Completion, Executor};
+use super::probes::Observation;
+use crate::api;
+use crate::identity::IdentityEvent;
+use crate::systemd::Manager;
+
+/// The state is saved at least this often, so that windows and history survive a power cut.
+const SAVE_INTERVAL: Duration = Duration::from_mins(1);
+/// Something is published at least this often, also while nothing happens: silence means that the loop hangs.
+const PUBLISH_INTERVAL: Duration = Duration::from_secs(10);
+
+#[expect(clippy::large_enum_variant, reason = "one at a time, on the stack of the loop")]
+pub(super) enum Input {
+    /// The agent is to end.
+    End,
+    /// The service manager is to hear that the loop turns.
+    WatchdogDue,
+    Engine(EngineEvent),
+    Completion(Completion),
+    Request(api::Request),
+    Metadata(MetadataEvent),
+    Identity(IdentityEvent),
+    Observation(Observation),
+    /// A deadline of the core has passed.
+    Deadline,
+    SaveDue,
+    PublishDue,
+}
+
+type EngineEvents = Pin<Box<dyn Stream<Item = EngineEvent> + Send>>;
+
+pub(super) struct Inputs {
+    pub(super) engine: EngineEvents,
+    pub(super) requests: mpsc::Receiver<api::Request>,
+    pub(super) metadata: mpsc::Receiver<MetadataEvent>,
+    pub(super) identity: mpsc::Receiver<IdentityEvent>,
+    pub(super) observations: mpsc::Receiver<Observation>,
+    pub(super) save: Interval,
+    pub(super) publish: Interval,
+}
+
+/// The two intervals of the loop: saving and publishing.
+pub(super) fn intervals() -> (Interval, Interval) {
+    let delayed = |period| {
+        let mut interval = interval(period);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        interval
+    };
+    (delayed(SAVE_INTERVAL), delayed(PUBLISH_INTERVAL))
+}
+
+impl Inputs {
+    /// The next input; of several that are there, the most urgent.
+    pub(super) async fn next(
+        &mut self,
+        executor: &mut Executor,
+        manager: &mut Manager,
+        deadline: Option<Instant>,
+        ended: &mut (impl Future<Output = ()> + Unpin),
+    ) -> Input {
+        tokio::select! {
+            biased;
+            () = ended => Input::End,
+            () = manager.due() => Input::WatchdogDue,
+            Some(event) = self.engine.next() => Input::Engine(event),
+            completion = executor.completed() => Input::Completion(completion),
+            Some(request) = self.requests.recv() => Input::Request(request),
+            Some(event) = self.metadata.recv() => Input::Metadata(event),
+            Some(event) = self.identity.recv() => Input::Identity(event),
+            Some(observation) = self.observations.recv() => Input::Observation(observation),
+            () = reached(deadline) => Input::Deadline,
+            _ = self.save.tick() => Input::SaveDue,
+            _ = self.publish.tick() => Input::PublishDue,
+        }
+    }
+}
+
+async fn reached(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}

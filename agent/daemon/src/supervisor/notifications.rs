@@ -1,0 +1,106 @@
+//! Notifications about what the core decided; without a webhook, none.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use agent_config::Config;
+use agent_core::machine::{Action, Machine};
+use agent_core::notification::filter::{Notification, NotificationFilter};
+use agent_core::notification::{Kind, Message};
+use agent_docker::Docker;
+use jiff::Timestamp;
+
+use super::incidents::secrets;
+use crate::host::Host;
+use crate::notify::{Mailbox, Notifier};
+use crate::recorder;
+
+/// How long the end of the agent waits for messages that have not arrived yet.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Filters, formats and sends notifications.
+pub(super) struct Notifications {
+    webhook: Option<Webhook>,
+}
+
+struct Webhook {
+    filter: NotificationFilter,
+    notifier: Notifier,
+    config: Arc<Config>,
+    docker: Docker,
+    host: String,
+}
+
+impl Notifications {
+    /// Starts the delivery when a webhook is configured.
+    pub(super) fn start(config: &Arc<Config>, docker: &Docker) -> Self {
+        let webhook = Notifier::start(&config.notify).map(|notifier| Webhook {
+            filter: NotificationFilter::default(),
+            notifier,
+            config: Arc::clone(config),
+            docker: docker.clone(),
+            host: Host::name(),
+        });
+        Self { webhook }
+    }
+
+    /// Messages about what the core decided in one step, as things stand now.
+    pub(super) fn select(&mut self, actions: &[Action], machine: &Machine) -> Vec<Message> {
+        let Some(webhook) = &mut self.webhook else {
+            return Vec::new();
+        };
+        let selected = webhook.filter.select(actions, |cause| machine.is_tried(cause));
+        let messages = selected
+            .into_iter()
+            .map(|notification| webhook.message(notification, machine));
+        messages.collect()
+    }
+
+    pub(super) fn send(&self, message: Message) {
+        if let Some(webhook) = &self.webhook {
+            webhook.notifier.mailbox().send(message);
+        }
+    }
+
+    /// Where messages can be sent from elsewhere; `None` without a webhook.
+    pub(super) fn mailbox(&self) -> Option<Mailbox> {
+        self.webhook.as_ref().map(|webhook| webhook.notifier.mailbox().clone())
+    }
+
+    /// Lets what waits still go out, for a few seconds.
+    pub(super) async fn finish(&mut self) {
+        if let Some(webhook) = self.webhook.take() {
+            webhook.notifier.finish(GRACE).await;
+        }
+    }
+}
+
+impl Webhook {
+    fn message(&self, notification: Notification, machine: &Machine) -> Message {
+        let Notification {
+            kind,
+            cause,
+            action,
+            helped,
+        } = notification;
+        let is_wrong = kind != Kind::Over && helped != Some(true);
+        let text = if is_wrong {
+            machine.explain(cause)
+        } else {
+            String::new()
+        };
+        Message {
+            at: Timestamp::now(),
+            kind,
+            host: self.host.clone(),
+            container: self.config.collator.container.clone(),
+            cause: Some(cause),
+            severity: is_wrong.then(|| machine.severity(cause)),
+            health: machine.health(),
+            text: recorder::redacted(&text, &secrets(&self.config, &self.docker)),
+            action,
+            incident: None,
+            helped,
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! What the adapters are allowed at this moment, republished after every step of the core.
+
+use agent_core::event::DesiredSpec;
+use agent_core::machine::Machine;
+use agent_docker::KeyPermit;
+use tokio::sync::watch;
+
+pub(super) struct Permits {
+    desired: watch::Sender<DesiredSpec>,
+    keys: watch::Sender<bool>,
+}
+
+impl Permits {
+    pub(super) fn new(machine: &Machine) -> Self {
+        Self {
+            desired: watch::Sender::new(machine.desired_spec()),
+            keys: watch::Sender::new(machine.permits_keys()),
+        }
+    }
+
+    pub(super) fn republish(&self, machine: &Machine) {
+        let desired = machine.desired_spec();
+        self.desired
+            .send_if_modified(|last| *last != desired && std::mem::replace(last, desired.clone()) != desired);
+        let keys = machine.permits_keys();
+        self.keys.send_if_modified(|last| std::mem::replace(last, keys) != keys);
+    }
+
+    /// What is to run, for whoever tells whether that is what runs.
+    pub(super) fn desired(&self) -> watch::Receiver<DesiredSpec> {
+        self.desired.subscribe()
+    }
+
+    /// Whether a collator with its keys may be created and started.
+    pub(super) fn keys(&self) -> KeyPermit {
+        KeyPermit::new(self.keys.subscribe())
+    }
+}

@@ -1,0 +1,61 @@
+//! Publishes what the core thinks and the adapters saw: status and metrics. Has no effect on anything else.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use agent_config::Config;
+use agent_core::machine::Machine;
+use agent_core::snapshot::Snapshot;
+use agent_core::status::Status;
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use super::adapter_facts::AdapterFacts;
+use super::clock::Clock;
+use super::counters::Counters;
+use super::status;
+
+pub(super) struct Publisher {
+    config: Arc<Config>,
+    clock: Clock,
+    started: (Instant, Timestamp),
+    pub(super) facts: AdapterFacts,
+    pub(super) counters: Counters,
+    published: watch::Sender<Arc<Snapshot>>,
+}
+
+impl Publisher {
+    pub(super) fn new(config: &Arc<Config>, clock: Clock) -> Self {
+        let (started, at) = (Timestamp::now(), Instant::now());
+        Self {
+            config: Arc::clone(config),
+            clock,
+            started: (at, started),
+            facts: AdapterFacts::default(),
+            counters: Counters::new(config.chains.keys().copied()),
+            published: watch::Sender::new(Arc::new(Snapshot::of(Status::default(), started, at))),
+        }
+    }
+
+    pub(super) fn subscribe(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.published.subscribe()
+    }
+
+    /// The status in one line, for the service manager.
+    pub(super) fn answer(&self) -> String {
+        self.published.borrow().status.answer()
+    }
+
+    pub(super) fn publish(&self, machine: &Machine) {
+        let (began, started) = self.started;
+        self.published.send_replace(Arc::new(Snapshot {
+            status: status::status(machine, &self.facts, &self.config, &self.clock, began),
+            problems: machine.problems().iter().map(|p| (p.cause, p.health)).collect(),
+            running: machine.is_running(),
+            nodes: self.facts.nodes.clone(),
+            counters: self.counters.totals().clone(),
+            started,
+            at: Instant::now(),
+        }));
+    }
+}
