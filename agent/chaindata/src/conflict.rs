@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::certificate::{Certificate, Database};
 use agent_core::event::{Chain, Conflict};
-use agent_core::snapshot::Node;
+use agent_core::published::Node;
 
 /// What speaks against running on the baked data; `None` also while too little is known.
 pub fn conflict(certificate: &Certificate, nodes: &BTreeMap<Chain, Node>) -> Option<Conflict> {

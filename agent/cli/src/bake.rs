@@ -28,9 +28,9 @@ use agent_chaindata::certificate::{self, BakedChain, Certificate, Image, Stop};
 use agent_chaindata::{scrub, tree};
 use agent_config::Config;
 use agent_core::event::{Chain, Command, Container, Exit};
+use agent_core::exit_diagnosis;
 use agent_core::machine::Phase;
-use agent_core::signature;
-use agent_core::snapshot::Snapshot;
+use agent_core::published::Snapshot;
 use agent_core::status::duration;
 use agent_daemon::api;
 use agent_daemon::state;
@@ -232,7 +232,7 @@ fn prove(exit: &Exit) -> anyhow::Result<()> {
          or raise collator.stop_timeout, and bake again",
         exit.code.map_or_else(|| "unknown".to_owned(), |code| code.to_string())
     );
-    if let Some(cause) = signature::damage(&exit.log) {
+    if let Some(cause) = exit_diagnosis::damage(&exit.log) {
         bail!(
             "the node ended with code 0, but its last lines tell of {}, so nothing is certified: look at its log \
              (docker logs), begin from good data, and bake again",

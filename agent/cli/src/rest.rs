@@ -9,8 +9,8 @@ use tokio::time::{Instant, sleep};
 use agent_chaindata::{Told, claim, stop_marker};
 use agent_config::{Config, show_duration};
 use agent_core::event::{Command, Container};
+use agent_core::exit_diagnosis;
 use agent_core::machine::Phase;
-use agent_core::signature;
 use agent_core::status::Status;
 use agent_daemon::api::{Client, ClientError};
 use agent_daemon::exporter::Exporter;
@@ -105,7 +105,7 @@ pub(crate) async fn rest(config: &Config, client: &Client) -> anyhow::Result<Opt
     let clean = match container {
         Container::Exited { exit, .. } => exit
             .code
-            .map(|code| code == 0 && !exit.oom && signature::damage(&exit.log).is_none()),
+            .map(|code| code == 0 && !exit.oom && exit_diagnosis::damage(&exit.log).is_none()),
         _ => None,
     };
     Ok(clean)

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::thread;
 
 use agent_config::Config;
-use agent_core::snapshot::Snapshot;
+use agent_core::published::Snapshot;
 use agent_core::status::{Health, Status};
 use agent_daemon::api::{self, Handle};
 use agent_docker::Docker;

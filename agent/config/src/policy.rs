@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use agent_core::chain_health::Windows;
 use agent_core::machine::{GAP_AFTER, Policy};
-use agent_core::sync::Windows;
 
 use crate::Config;
 

@@ -2,18 +2,18 @@
 //!
 //! Does no I/O, reads no clock, file or environment, starts no thread, writes no log: time is a parameter, the next
 //! deadline a value. Nothing in its dependency tree can do any of it (`clippy.toml` refuses the rest).
-//! Start at [`machine::Machine::step`]; the health of one chain is judged in [`sync`].
+//! Start at [`machine::Machine::step`]; the health of one chain is judged in [`chain_health`].
 
 pub mod cause;
+pub mod chain_health;
+pub mod disk_forecast;
 pub mod event;
-pub mod forecast;
+pub mod exit_diagnosis;
 pub mod history;
 pub mod machine;
 pub mod metrics;
 pub mod notification;
-pub mod signature;
-pub mod snapshot;
+pub mod published;
 pub mod status;
-pub mod sync;
 pub mod trace;
 pub mod units;

@@ -1,4 +1,4 @@
-//! The judge: one place that decides what is done to the container.
+//! Decides what is done to the container, in one place.
 //!
 //! Pure: [`Machine::step`] takes the time and one [`Event`] and returns the [`Action`]s to execute;
 //! [`Machine::next_deadline`] says when to call again if nothing happens. It reads no clock, does no I/O
@@ -9,7 +9,7 @@
 //!                      ▼                                                 │
 //!   missing ──Start──▶ starting ──exporter answers──▶ running, judged ───┤
 //!                      ▲   ▲                            │   │   │        │
-//!        Start, after  │   └── progress clears cures ◀──┘   │   │        │
+//!        Start, after  │   └── progress clears tries ◀──┘   │   │        │
 //!        backoff       │        Restart (frozen, stalled,   │   │        │
 //!                      │        isolated; within budget) ◀──┘   │        │
 //!   backoff ◀──────────┤                                        │        │
@@ -25,23 +25,23 @@
 //! Every action is executed one at a time and comes back as [`Event::Finished`].
 
 mod action;
+mod action_result;
 mod collation;
 mod container;
-mod cure;
 mod decide;
-mod evidence;
+mod explain;
+mod fault;
 mod handover;
-mod identity;
-mod notice;
-mod outcome;
+mod health;
+mod key_fence;
 mod policy;
-mod report;
+mod restart_budget;
 mod step;
+mod termination;
 #[cfg(test)]
 mod tests;
 mod update;
 mod view;
-mod words;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -49,14 +49,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use crate::cause::Cause;
+use crate::chain_health::ChainTracker;
 use crate::event::{Activity, Chain, Conflict, Failure, HostFacts, Identity, LifecycleAnswer, Time};
-use crate::sync::Tracker;
 pub use action::Action;
 use collation::Collation;
-pub use cure::Cures;
+pub use health::{Health, Next, Phase, Problem};
 pub use policy::{GAP_AFTER, Policy, WithoutVolume};
-pub use report::{Health, Next, Phase, Problem};
-pub use update::{Past, Progress, Step, UpdateResult};
+pub use restart_budget::RestartBudget;
+pub use update::{CompletedUpdate, Progress, Step, UpdateResult};
 
 /// What Docker needs beyond the collator's own stop timeout to kill it and to clean up.
 const STOP_MARGIN: Duration = Duration::from_secs(30);
@@ -75,7 +75,7 @@ pub enum Desired {
 /// The container as far as known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Seen {
+pub enum ContainerState {
     Unknown,
     Missing,
     Foreign,
@@ -88,7 +88,7 @@ pub enum Seen {
     Exited,
 }
 
-impl Seen {
+impl ContainerState {
     fn is_up(self) -> bool {
         matches!(self, Self::Running | Self::Paused)
     }
@@ -96,7 +96,7 @@ impl Seen {
 
 /// An end that something may still follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Settle {
+struct GracePeriod {
     until: Time,
     cause: Cause,
     /// Nobody's doing: Docker's policy may mend it. Otherwise its author is not known yet.
@@ -134,8 +134,8 @@ pub struct LastExit {
 pub struct State {
     now: Time,
     desired: Desired,
-    seen: Seen,
-    /// A snapshot of this life of the agent has been seen.
+    seen: ContainerState,
+    /// The container was seen since the agent started.
     observed: bool,
     /// Docker's start time of this run, Unix milliseconds.
     started_at: Option<i64>,
@@ -149,24 +149,27 @@ pub struct State {
     /// When Docker last became reachable again.
     docker_back: Option<Time>,
     in_flight: Option<Action>,
-    /// News from Docker up to this wall time (Unix milliseconds) is about our own doing.
-    ours_until: Option<i64>,
+    /// Docker events at or before this wall time (Unix milliseconds) were caused by the agent.
+    #[serde(rename = "ours_until")]
+    own_events_until: Option<i64>,
     /// A signal was sent to this run through Docker by somebody else.
     signalled: Option<Signalled>,
-    settle: Option<Settle>,
+    settle: Option<GracePeriod>,
     /// What ended the last run, while it is down.
-    down_by: Option<Cause>,
+    #[serde(rename = "down_by")]
+    stop_cause: Option<Cause>,
     /// The run (by its start time) that is known to have ended.
     ended: Option<i64>,
     /// A stop of ours is complete: Docker's policy will not start it, only a person can.
-    parked: bool,
+    #[serde(rename = "parked")]
+    stopped_by_agent: bool,
     hold: Option<Cause>,
     /// What the bake certificate says against running: no `start` gets past it.
     #[serde(default)]
     conflict: Option<Conflict>,
     disk_stop: bool,
     pause: Option<Pause>,
-    trackers: BTreeMap<Chain, Tracker>,
+    trackers: BTreeMap<Chain, ChainTracker>,
     #[serde(default)]
     collation: Collation,
     host: HostFacts,
@@ -183,30 +186,34 @@ pub struct State {
     last_exit: Option<LastExit>,
     /// When that was by Docker's clock, Unix milliseconds.
     exited_at: Option<i64>,
-    cures: Cures,
+    #[serde(rename = "cures")]
+    restart_budget: RestartBudget,
     crash_restarts: u64,
     health_restarts: u64,
     /// Problems that were reported and are not over.
-    told: Vec<Cause>,
+    #[serde(rename = "told")]
+    active_problems: Vec<Cause>,
     /// An operator asked for a start: that also goes while automatic actions are paused.
-    asked: bool,
+    #[serde(rename = "asked")]
+    start_requested: bool,
     /// Until then, a stop that was ordered and whose end was not told may still be finishing: by a former life of the
     /// agent, or when the engine went away.
-    echo_until: Option<Time>,
+    #[serde(rename = "echo_until")]
+    ignore_own_events_until: Option<Time>,
     /// An operator's restart that an absent engine did not carry out.
     #[serde(default)]
     restart_owed: bool,
     /// Docker's wall clock of the newest event heard, Unix milliseconds.
     heard_at: Option<i64>,
     #[serde(default)]
-    notice: Option<notice::Standing>,
+    notice: Option<termination::ActiveNotice>,
     #[serde(default)]
-    update: update::Ledger,
-    /// The newest word on the identity in this life of the agent.
+    update: update::UpdateState,
+    /// Latest identity-volume state since the agent started.
     #[serde(default)]
     identity: Option<Identity>,
     /// The newest run, or the one under way, may sign with the keys.
-    #[serde(default = "identity::assumed")]
+    #[serde(default = "key_fence::assumed")]
     authority: bool,
     /// Release of the identity volume in this life of the agent.
     #[serde(default)]
@@ -236,7 +243,7 @@ impl Machine {
         let state = State {
             now,
             desired: Desired::Running,
-            seen: Seen::Unknown,
+            seen: ContainerState::Unknown,
             observed: false,
             started_at: None,
             up_since: None,
@@ -245,12 +252,12 @@ impl Machine {
             unconfirmed_until: None,
             docker_back: None,
             in_flight: None,
-            ours_until: None,
+            own_events_until: None,
             signalled: None,
             settle: None,
-            down_by: None,
+            stop_cause: None,
             ended: None,
-            parked: false,
+            stopped_by_agent: false,
             hold: None,
             conflict: None,
             disk_stop: false,
@@ -267,16 +274,16 @@ impl Machine {
             last_failure: None,
             last_exit: None,
             exited_at: None,
-            cures: Cures::default(),
+            restart_budget: RestartBudget::default(),
             crash_restarts: 0,
             health_restarts: 0,
-            told: Vec::new(),
-            asked: false,
-            echo_until: None,
+            active_problems: Vec::new(),
+            start_requested: false,
+            ignore_own_events_until: None,
             restart_owed: false,
             heard_at: None,
             notice: None,
-            update: update::Ledger::default(),
+            update: update::UpdateState::default(),
             identity: None,
             authority: true,
             release: handover::Release::default(),
@@ -317,7 +324,7 @@ impl Machine {
         state.signalled = None;
         state.now = state.now.max(now);
         if stopping {
-            state.echo_until = Some(state.now + policy.stop_timeout + STOP_MARGIN);
+            state.ignore_own_events_until = Some(state.now + policy.stop_timeout + STOP_MARGIN);
         }
         let mut machine = Self { policy, state };
         machine.resume_update();
@@ -347,6 +354,6 @@ impl State {
 
     /// Whether news may still be about what a former life of the agent ordered.
     fn echoes(&self, now: Time) -> bool {
-        self.echo_until.is_some_and(|until| now < until)
+        self.ignore_own_events_until.is_some_and(|until| now < until)
     }
 }

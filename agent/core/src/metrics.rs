@@ -10,7 +10,7 @@ mod tests;
 use std::time::Instant;
 
 use self::page::{Number, Page};
-use crate::snapshot::Snapshot;
+use crate::published::Snapshot;
 use crate::status::{ChainStatus, Health, Host, Phase, Verdict};
 
 /// Of what [`render`] returns.

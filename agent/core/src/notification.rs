@@ -1,9 +1,9 @@
-//! What is told about the collator ([`Message`], [`filter`]), what waits ([`outbox`]) and how the services want it ([`payload`]).
+//! What is told about the collator ([`Message`], [`filter`]), what waits ([`queue`]) and how the services want it ([`payload`]).
 
 pub mod filter;
 pub mod message;
-pub mod outbox;
 pub mod payload;
+pub mod queue;
 #[cfg(test)]
 mod tests;
 

@@ -5,7 +5,7 @@
 //! (SSM list calls) hand back no more than that. Absent knowledge is `None`, `null` in JSON and `?` in
 //! text: never 0 and never a guess.
 
-mod human;
+mod format;
 mod json;
 #[cfg(test)]
 mod tests;
@@ -16,10 +16,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use self::human::{clean, duration};
+pub use self::format::{clean, duration};
+pub use crate::chain_health::Verdict;
 use crate::event::{Chain, ScrapeError, named};
 pub use crate::machine::{Health, Phase};
-pub use crate::sync::Verdict;
 
 /// Longest text or JSON form of a status, characters.
 pub const MAX_CHARS: usize = 2_500;

@@ -32,7 +32,7 @@ pub use self::socket::{BindError, bind};
 use crate::server::{self, Limits, Stay};
 use agent_config::parse_image;
 use agent_core::event::{Command, Container};
-use agent_core::snapshot::Snapshot;
+use agent_core::published::Snapshot;
 use agent_docker::Docker;
 
 /// Longest reason given with a command, characters.

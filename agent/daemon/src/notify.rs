@@ -12,7 +12,7 @@ pub use courier::{Mailbox, Notifier};
 
 use agent_config::Notify;
 use agent_core::notification::Message;
-use agent_core::notification::outbox::Letter;
+use agent_core::notification::queue::QueuedMessage;
 use webhook::Webhook;
 
 /// A message did not arrive. Its text names the reason and the remedy, and nothing of the webhook's URL.
@@ -27,7 +27,7 @@ pub enum Undelivered {
 /// Sends one message, once, and waits for the answer: at most fifteen seconds.
 pub async fn send_now(config: &Notify, message: Message) -> Result<(), Undelivered> {
     let webhook = Webhook::new(config).ok_or(Undelivered::NotConfigured)?;
-    let letter = Letter { message, more: 0 };
+    let letter = QueuedMessage { message, more: 0 };
     let sent = webhook.post(&letter, 0).await;
     sent.map_err(|refusal| Undelivered::Refused(refusal.to_string()))
 }

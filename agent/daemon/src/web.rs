@@ -24,7 +24,7 @@ use tracing::{info, warn};
 use crate::history::Keeper;
 use crate::server::{self, Limits};
 use agent_core::metrics;
-use agent_core::snapshot::Snapshot;
+use agent_core::published::Snapshot;
 use agent_core::status::{Health, clean};
 use agent_net::backoff::jitter;
 

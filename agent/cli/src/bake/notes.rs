@@ -12,7 +12,7 @@ use futures_util::StreamExt as _;
 use super::plan;
 use agent_chaindata::files;
 use agent_config::Config;
-use agent_core::signature;
+use agent_core::exit_diagnosis;
 use agent_docker::{self, Docker};
 
 /// Says that a bake began on this data: a node key there is the node's own.

@@ -41,7 +41,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use agent_core::snapshot::Snapshot;
+    use agent_core::published::Snapshot;
     use agent_core::status::Status;
     use agent_daemon::api::{self, Handle};
     use agent_daemon::engine_stub::{Engine, Log};

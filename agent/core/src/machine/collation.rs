@@ -71,7 +71,7 @@ impl Collation {
     }
 
     /// Somebody says that things have changed: it may be no collator any more.
-    pub(super) fn forgive(&mut self) {
+    pub(super) fn reset(&mut self) {
         *self = Self {
             built: self.built,
             ..Self::default()

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Action, Cause, Desired, LastExit, Machine, Seen, Settle, Signalled};
+use super::{Action, Cause, ContainerState, Desired, GracePeriod, LastExit, Machine, Signalled};
+use crate::chain_health::ChainTracker;
 use crate::event::{Container, Exit, Time};
-use crate::signature;
-use crate::sync::Tracker;
+use crate::exit_diagnosis;
 
 /// `docker stop` and `docker restart` say so only after the container's end.
 const STOP_SETTLES: Duration = Duration::from_secs(2);
@@ -37,19 +37,19 @@ impl Machine {
                 started_at,
                 spec_matches,
             } => {
-                self.on_up(now, Seen::Running, started_at, spec_matches, by_hand);
+                self.on_up(now, ContainerState::Running, started_at, spec_matches, by_hand);
             }
             Container::Paused {
                 started_at,
                 spec_matches,
             } => {
-                self.on_up(now, Seen::Paused, started_at, spec_matches, by_hand);
+                self.on_up(now, ContainerState::Paused, started_at, spec_matches, by_hand);
             }
-            Container::Foreign => self.set_down(Seen::Foreign),
+            Container::Foreign => self.set_down(ContainerState::Foreign),
             Container::Missing => self.on_missing(now),
             Container::Removed { at } if self.is_news(at) => self.on_missing(now),
             Container::Created { spec_matches } => {
-                self.set_down(Seen::Created);
+                self.set_down(ContainerState::Created);
                 self.state.spec_matches = spec_matches;
             }
             Container::Restarting => self.on_restarting(now),
@@ -66,7 +66,7 @@ impl Machine {
             Container::Stopped { at } if self.is_news(at) && !ours => {
                 if self.state.seen.is_up() {
                     // Its end was not heard of; it has one all the same.
-                    self.set_down(Seen::Exited);
+                    self.set_down(ContainerState::Exited);
                 }
                 self.settle(now, STOP_SETTLES, Cause::StoppedByPerson);
             }
@@ -78,10 +78,13 @@ impl Machine {
         }
     }
 
-    fn on_up(&mut self, now: Time, seen: Seen, started_at: Option<i64>, spec_matches: bool, by_hand: bool) {
+    fn on_up(&mut self, now: Time, seen: ContainerState, started_at: Option<i64>, spec_matches: bool, by_hand: bool) {
         let state = &mut self.state;
         // Docker may tell late of a run that is already over: we stopped it, or we know its end.
-        let before_our_stop = state.parked && started_at.zip(state.ours_until).is_some_and(|(run, stop)| run <= stop);
+        let before_our_stop = state.stopped_by_agent
+            && started_at
+                .zip(state.own_events_until)
+                .is_some_and(|(run, stop)| run <= stop);
         let over = started_at.is_some() && started_at == state.ended;
         if over
             || before_our_stop
@@ -95,7 +98,7 @@ impl Machine {
         };
         if same_run && state.seen.is_up() {
             if state.seen != seen {
-                state.trackers.values_mut().for_each(Tracker::forget_windows);
+                state.trackers.values_mut().for_each(ChainTracker::forget_windows);
             }
         } else {
             state.next_start = None;
@@ -103,17 +106,17 @@ impl Machine {
         }
         if !same_run {
             state.up_since = Some(now);
-            state.echo_until = None;
+            state.ignore_own_events_until = None;
             state.restart_owed = false;
             state.signalled = None;
             state.trackers = self.policy.trackers();
             state.collation.begin_run();
             state.activity = None;
             // Only a person starts what we have stopped: that is as good as `start`.
-            if by_hand && state.parked {
+            if by_hand && state.stopped_by_agent {
                 state.desired = Desired::Running;
                 if std::mem::replace(&mut state.hold, state.conflict.map(Cause::from)).is_some() {
-                    state.cures.forgive();
+                    state.restart_budget.reset();
                 }
             }
         }
@@ -125,16 +128,19 @@ impl Machine {
         state.started_at = started_at.or(state.started_at.filter(|_| same_run));
         state.up_since.get_or_insert(now);
         state.settle = None;
-        state.down_by = None;
-        state.parked = false;
-        state.asked = false;
+        state.stop_cause = None;
+        state.stopped_by_agent = false;
+        state.start_requested = false;
     }
 
     fn on_missing(&mut self, now: Time) {
-        let known = !matches!(self.state.seen, Seen::Missing | Seen::Unknown | Seen::Foreign);
+        let known = !matches!(
+            self.state.seen,
+            ContainerState::Missing | ContainerState::Unknown | ContainerState::Foreign
+        );
         let theirs = known && self.state.in_flight.is_none() && !self.state.echoes(now);
         let stopped = self.state.settle.is_some_and(|s| s.cause == Cause::StoppedByPerson);
-        self.set_down(Seen::Missing);
+        self.set_down(ContainerState::Missing);
         if !theirs || self.state.desired != Desired::Running {
             return;
         }
@@ -149,12 +155,12 @@ impl Machine {
 
     fn on_restarting(&mut self, now: Time) {
         match self.state.seen {
-            Seen::Running | Seen::Paused | Seen::Unknown => {
-                self.set_down(Seen::Restarting);
+            ContainerState::Running | ContainerState::Paused | ContainerState::Unknown => {
+                self.set_down(ContainerState::Restarting);
                 self.leave_to_policy(now, Cause::Exited);
             }
             // Its next end is another one, even if nobody gets to see it running.
-            Seen::Exited if !self.state.parked => self.state.seen = Seen::Restarting,
+            ContainerState::Exited if !self.state.stopped_by_agent => self.state.seen = ContainerState::Restarting,
             _ => {}
         }
     }
@@ -165,17 +171,17 @@ impl Machine {
         let signalled = self.state.signalled.take();
         // Between two ends there may have been a run too short to be seen.
         let later = at.zip(self.state.exited_at).is_some_and(|(at, known)| at > known);
-        let known = before == Seen::Exited && !first && !later;
-        if before.is_up() || before == Seen::Restarting || first || later {
+        let known = before == ContainerState::Exited && !first && !later;
+        if before.is_up() || before == ContainerState::Restarting || first || later {
             self.note_exit(now, at, exit);
         }
-        self.set_down(Seen::Exited);
+        self.set_down(ContainerState::Exited);
         let state = &self.state;
-        let unwanted = state.desired != Desired::Running || state.hold.is_some() || state.parked;
+        let unwanted = state.desired != Desired::Running || state.hold.is_some() || state.stopped_by_agent;
         if known || unwanted || (ours && !self.is_starting()) {
             return;
         }
-        if let Some(cause) = signature::fatal(exit, signalled.is_some()) {
+        if let Some(cause) = exit_diagnosis::fatal(exit, signalled.is_some()) {
             self.state.update.note_crash(exit.code, Some(cause));
             self.state.hold = Some(cause);
             self.state.settle = None;
@@ -228,13 +234,13 @@ impl Machine {
 
     /// Waits for what else is told about an end.
     fn settle(&mut self, now: Time, wait: Duration, cause: Cause) {
-        self.state.settle = Some(Settle {
+        self.state.settle = Some(GracePeriod {
             until: now + wait,
             cause,
             mendable: false,
         });
         if !self.state.seen.is_up() && cause != Cause::StoppedByPerson {
-            self.state.down_by = Some(cause);
+            self.state.stop_cause = Some(cause);
         }
     }
 
@@ -246,7 +252,7 @@ impl Machine {
         state.crashes.truncate(CRASH_LOOP);
     }
 
-    pub(super) fn set_down(&mut self, seen: Seen) {
+    pub(super) fn set_down(&mut self, seen: ContainerState) {
         self.state.seen = seen;
         self.state.up_since = None;
         self.forget_windows();
@@ -256,7 +262,7 @@ impl Machine {
     fn is_news(&self, at: Option<i64>) -> bool {
         let Some(at) = at else { return true };
         let before_this_run = self.state.seen.is_up() && self.state.started_at.is_some_and(|s| at < s);
-        !before_this_run && self.state.ours_until.is_none_or(|until| at > until)
+        !before_this_run && self.state.own_events_until.is_none_or(|until| at > until)
     }
 
     /// Whether an action of ours is bringing it down.

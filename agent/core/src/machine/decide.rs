@@ -1,7 +1,7 @@
 //! From what is known to what is done: at most one action on the container at a time.
 
-use super::evidence::Fault;
-use super::{Action, Cause, Desired, Machine, STOP_MARGIN, Seen};
+use super::fault::Fault;
+use super::{Action, Cause, ContainerState, Desired, Machine, STOP_MARGIN};
 use crate::event::{DesiredSpec, Time};
 
 impl Machine {
@@ -29,14 +29,15 @@ impl Machine {
         let blind = state.docker_down
             || state.unconfirmed_until.is_some_and(|until| now < until)
             || !state.observed
-            || matches!(state.seen, Seen::Unknown | Seen::Foreign);
+            || matches!(state.seen, ContainerState::Unknown | ContainerState::Foreign);
         if blind || failed_just_now {
             return None;
         }
         let leaves = self.leaves(now);
         // What has exited may be started by Docker's policy at any moment, unless we stopped it.
-        let may_run =
-            state.seen.is_up() || state.seen == Seen::Restarting || (state.seen == Seen::Exited && !state.parked);
+        let may_run = state.seen.is_up()
+            || state.seen == ContainerState::Restarting
+            || (state.seen == ContainerState::Exited && !state.stopped_by_agent);
         if leaves {
             // Whatever anybody wishes, the host ends: what can be had is a clean end, and no new start.
             return may_run.then(|| self.leave(now)).flatten();
@@ -57,7 +58,7 @@ impl Machine {
         let state = &self.state;
         let held_back = state.hold.is_some() || state.disk_stop || state.crash_loop;
         let owed = state.restart_owed && state.seen.is_up();
-        if state.pause.is_some() && !owed && (!state.asked || held_back || state.seen.is_up()) {
+        if state.pause.is_some() && !owed && (!state.start_requested || held_back || state.seen.is_up()) {
             return None;
         }
         if let Some(cause) = state.hold {
@@ -92,11 +93,11 @@ impl Machine {
 
     fn start_cause(&self) -> Cause {
         // A full node comes in the place of one that was stopped for its keys.
-        match self.state.down_by.or_else(|| self.fence()) {
-            _ if self.state.asked => Cause::Operator,
+        match self.state.stop_cause.or_else(|| self.fence()) {
+            _ if self.state.start_requested => Cause::Operator,
             _ if self.state.crash_loop => Cause::CrashLoop,
             Some(cause) => cause,
-            None if self.state.seen == Seen::Exited => Cause::Exited,
+            None if self.state.seen == ContainerState::Exited => Cause::Exited,
             None => Cause::Missing,
         }
     }
@@ -121,20 +122,20 @@ impl Machine {
             // It is rolled back, or given the time that is left: that spends no budget.
             return None;
         }
-        let (cause, policy, cures) = (fault.cause, &self.policy, &mut self.state.cures);
-        if cures.is_back(cause) {
+        let (cause, policy, restart_budget) = (fault.cause, &self.policy, &mut self.state.restart_budget);
+        if restart_budget.is_back(cause) {
             actions.push(Action::Judged { cause, helped: false });
         }
-        let stretched = fault.window.saturating_mul(cures.stretch(cause));
-        let affordable = cures.left(now, policy.budget, policy.budget_window) > 0;
-        if cures.given_up(cause) || fault.lasted < stretched || !affordable {
+        let stretched = fault.window.saturating_mul(restart_budget.stretch(cause));
+        let affordable = restart_budget.left(now, policy.budget, policy.budget_window) > 0;
+        if restart_budget.given_up(cause) || fault.lasted < stretched || !affordable {
             return None;
         }
         let trackers = self.state.trackers.iter();
         let heights = trackers
             .map(|(c, t)| (*c, (t.best_high(), t.finalized_high())))
             .collect();
-        cures.order(now, policy.budget_window, cause, fault.chain, heights);
+        restart_budget.order(now, policy.budget_window, cause, fault.chain, heights);
         self.state.health_restarts += 1;
         Some(self.restart(cause))
     }

@@ -26,7 +26,7 @@ impl Machine {
                 let cause = self
                     .state
                     .notice
-                    .map_or(Cause::Termination, super::notice::Standing::cause);
+                    .map_or(Cause::Termination, super::termination::ActiveNotice::cause);
                 actions.push(Action::ReleaseIdentity { cause });
             }
             (false, Release::Ordered | Release::Done) => {

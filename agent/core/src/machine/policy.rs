@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::chain_health::Windows;
 use crate::event::Chain;
-use crate::sync::Windows;
 
 /// What the core takes from the configuration: windows, budgets and thresholds, nothing else.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,10 +54,10 @@ pub const GAP_AFTER: Duration = Duration::from_secs(75);
 
 impl Policy {
     /// One tracker for each chain that has an exporter.
-    pub(super) fn trackers(&self) -> BTreeMap<Chain, crate::sync::Tracker> {
+    pub(super) fn trackers(&self) -> BTreeMap<Chain, crate::chain_health::ChainTracker> {
         self.chains
             .iter()
-            .map(|c| (*c, crate::sync::Tracker::new(*c)))
+            .map(|c| (*c, crate::chain_health::ChainTracker::new(*c)))
             .collect()
     }
 }

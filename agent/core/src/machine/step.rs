@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{Action, Cause, Desired, Machine, Pause, State};
+use crate::chain_health::ChainTracker;
 use crate::event::{Command, Event, Time};
-use crate::sync::Tracker;
 
 /// Docker is asked about the container as soon as it is back.
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(5);
@@ -91,7 +91,7 @@ impl Machine {
     }
 
     pub(super) fn forget_windows(&mut self) {
-        self.state.trackers.values_mut().for_each(Tracker::forget_windows);
+        self.state.trackers.values_mut().for_each(ChainTracker::forget_windows);
         self.state.collation.forget_window();
     }
 
@@ -103,7 +103,7 @@ impl Machine {
                 state.settle = None;
                 state.next_start = None;
                 state.last_failure = None;
-                state.asked = false;
+                state.start_requested = false;
                 state.restart_owed = false;
                 self.drop_update(now, actions);
             }
@@ -131,7 +131,7 @@ impl Machine {
             Command::Resume => {
                 state.pause = None;
                 state.next_start = state.next_start.map(|_| now);
-                self.forgive();
+                self.reset();
             }
             Command::Update { image, automatic } => self.begin_update(now, image, automatic),
         }
@@ -142,23 +142,23 @@ impl Machine {
         let down = !self.state.seen.is_up() || self.is_stopping();
         let state = &mut self.state;
         state.desired = Desired::Running;
-        state.asked = down;
+        state.start_requested = down;
         state.hold = state.conflict.map(Cause::from);
         state.crash_loop = false;
         state.crashes.clear();
         state.attempts = 0;
         state.settle = None;
-        state.down_by = None;
+        state.stop_cause = None;
         state.next_start = down.then_some(now);
-        self.forgive();
+        self.reset();
     }
 
     /// Somebody says that things have changed: every cure may be tried again, on new evidence.
-    pub(super) fn forgive(&mut self) {
-        self.state.cures.forgive();
-        self.state.collation.forgive();
+    pub(super) fn reset(&mut self) {
+        self.state.restart_budget.reset();
+        self.state.collation.reset();
         let troubled = self.state.trackers.values_mut().filter(|t| t.is_in_trouble());
-        troubled.for_each(Tracker::forget_windows);
+        troubled.for_each(ChainTracker::forget_windows);
     }
 
     /// What a passed deadline turns into.

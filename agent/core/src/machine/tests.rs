@@ -1,26 +1,26 @@
-//! The core's promises. Each test drives a small [`rig::Rig`]: a node whose behaviour the test sets, looked
+//! The core's promises. Each test drives a small [`harness::Harness`]: a node whose behaviour the test sets, looked
 //! at every five seconds, with every action of the core carried out at once.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(
     clippy::needless_pass_by_value,
     clippy::struct_excessive_bools,
-    reason = "a rig and a world read best when told in one breath"
+    reason = "scenarios read best with their facts as plain arguments"
 )]
 
 mod collation;
-mod cures;
 mod faults;
-mod hands;
+mod harness;
 mod holds;
-mod identity;
 mod interrupted;
-mod notices;
+mod invariants;
+mod key_fence;
 mod operator;
+mod outside_interference;
 mod properties;
+mod restart_budget;
 mod resume;
-mod rig;
 mod simulation;
+mod termination;
 mod updates;
 mod verdicts;
-mod witness;

@@ -14,8 +14,8 @@
 //! step anew. The collator is judged by the same evidence as ever; in probation a fault that would have cost a
 //! restart takes the image back instead.
 
-mod judge;
-mod steps;
+mod probation;
+mod transitions;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -76,7 +76,7 @@ impl UpdateResult {
 
 /// An update that is over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Past {
+pub struct CompletedUpdate {
     /// As it was asked for.
     pub image: String,
     /// The images, as far as it came.
@@ -103,10 +103,10 @@ pub struct Progress<'a> {
 
 /// What is known about updates.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Ledger {
+pub(super) struct UpdateState {
     running: Option<Running>,
     pinned: Option<Pinned>,
-    past: VecDeque<Past>,
+    past: VecDeque<CompletedUpdate>,
 }
 
 /// The image that an update left behind, for as long as the configuration says what it said then.
@@ -150,7 +150,7 @@ struct Probation {
     crash: Option<String>,
 }
 
-impl Ledger {
+impl UpdateState {
     fn step(&self) -> Option<Step> {
         self.running.as_ref().map(|running| running.step)
     }
@@ -192,7 +192,7 @@ impl Ledger {
         }
     }
 
-    fn remember(&mut self, past: Past) {
+    fn remember(&mut self, past: CompletedUpdate) {
         self.past.push_back(past);
         while self.past.len() > KEPT {
             self.past.pop_front();
@@ -201,7 +201,7 @@ impl Ledger {
 
     /// Whether this very image was taken back before; `pin` may be its digest alone.
     fn was_refused(&self, pin: &str) -> bool {
-        let refused = |past: &&Past| matches!(past.result, UpdateResult::RolledBack | UpdateResult::Held);
+        let refused = |past: &&CompletedUpdate| matches!(past.result, UpdateResult::RolledBack | UpdateResult::Held);
         let mut pins = self.past.iter().filter(refused).filter_map(|past| past.images.as_ref());
         pins.any(|images| images.to.pin.ends_with(pin))
     }
@@ -228,13 +228,13 @@ impl Machine {
     }
 
     /// Updates that are over, the newest last; at most ten.
-    pub fn past_updates(&self) -> impl DoubleEndedIterator<Item = &Past> {
+    pub fn past_updates(&self) -> impl DoubleEndedIterator<Item = &CompletedUpdate> {
         self.state.update.past.iter()
     }
 
     /// Names of images that a rollback may need, now or by hand.
     pub fn kept_images(&self) -> impl Iterator<Item = &Image> {
-        let Ledger { running, pinned, past } = &self.state.update;
+        let UpdateState { running, pinned, past } = &self.state.update;
         let running = running.as_ref().and_then(|running| running.images.as_ref());
         let last = past.iter().rev().find_map(|past| past.images.as_ref());
         let both = running.into_iter().flat_map(|images| [&images.from, &images.to]);

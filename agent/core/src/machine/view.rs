@@ -1,12 +1,12 @@
 //! What the core knows, for the status document and the shell: read-only.
 
-use super::{Action, Cause, Desired, LastExit, Machine, Seen};
+use super::{Action, Cause, ContainerState, Desired, LastExit, Machine};
+use crate::chain_health::ChainTracker;
 use crate::event::{Chain, Conflict, HostFacts, Time};
-use crate::sync::Tracker;
 
 impl Machine {
     /// The evidence about each chain that has an exporter.
-    pub fn trackers(&self) -> impl Iterator<Item = (Chain, &Tracker)> {
+    pub fn trackers(&self) -> impl Iterator<Item = (Chain, &ChainTracker)> {
         self.state.trackers.iter().map(|(chain, tracker)| (*chain, tracker))
     }
 
@@ -47,8 +47,8 @@ impl Machine {
 
     /// Whether the container runs; `None` while nobody knows.
     pub fn is_running(&self) -> Option<bool> {
-        let known = !self.state.docker_down && self.state.observed && self.state.seen != Seen::Unknown;
-        known.then_some(self.state.seen == Seen::Running)
+        let known = !self.state.docker_down && self.state.observed && self.state.seen != ContainerState::Unknown;
+        known.then_some(self.state.seen == ContainerState::Running)
     }
 
     /// The run that goes on, by its start on Docker's clock (Unix milliseconds).
@@ -57,7 +57,7 @@ impl Machine {
     }
 
     /// What the next run of the container would be owed to; `None` while it runs and is left alone.
-    pub fn down_by(&self) -> Option<Cause> {
+    pub fn stop_cause(&self) -> Option<Cause> {
         let state = &self.state;
         let action = state.in_flight.as_ref().map(Action::cause);
         if state.seen.is_up() {
@@ -68,22 +68,22 @@ impl Machine {
             Desired::StoppedByOperator => Some(Cause::Operator),
             Desired::StoppedByPerson => Some(Cause::StoppedByPerson),
         };
-        let end = state.settle.map(|s| s.cause).or(state.down_by);
+        let end = state.settle.map(|s| s.cause).or(state.stop_cause);
         let notice = state
             .notice
             .filter(|_| self.leaves(state.now))
-            .map(super::notice::Standing::cause);
+            .map(super::termination::ActiveNotice::cause);
         action.or(wish).or(state.hold).or(notice).or(self.fenced()).or(end)
     }
 
     /// Whether a restart for `cause` has yet to show what it was good for.
     pub fn is_tried(&self, cause: Cause) -> bool {
-        self.state.cures.is_tried(cause)
+        self.state.restart_budget.is_tried(cause)
     }
 
     /// Whether it would help to know what the container uses: it runs and a chain does not move.
     pub fn in_doubt(&self) -> bool {
-        let still = |t: &Tracker| !t.progressing(self.policy.windows.stall_after / 4);
+        let still = |t: &ChainTracker| !t.progressing(self.policy.windows.stall_after / 4);
         self.state.seen.is_up() && self.state.trackers.values().any(still)
     }
 }

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::event::Chain;
 use crate::machine::{Cause, UpdateResult};
-use crate::snapshot::CounterTotals;
+use crate::published::CounterTotals;
 use crate::status::{Agent, Collation, Collator, LastIncident, Maintenance, Restarts, Scrape, Status};
 
 /// Nothing is unknown and everything is wrong: every series that a rule or a dashboard may ask for.

@@ -7,7 +7,7 @@
 use serde::Serialize;
 use serde_json::{Map, json};
 
-use super::outbox::Letter;
+use super::queue::QueuedMessage;
 use crate::notification::NotifyFormat;
 
 /// Version of our own document.
@@ -45,7 +45,7 @@ struct Document<'a> {
 
 /// The body of the request for one message: JSON. `params` are fields that the webhook's URL brings along,
 /// `lost` counts messages before this one that could not be delivered.
-pub fn body(format: NotifyFormat, params: &[(String, String)], letter: &Letter, lost: u64) -> String {
+pub fn body(format: NotifyFormat, params: &[(String, String)], letter: &QueuedMessage, lost: u64) -> String {
     let mut letter = letter.clone();
     let message = &mut letter.message;
     message.text = one_line(&message.text, TEXT_MAX);
@@ -74,7 +74,7 @@ pub fn body(format: NotifyFormat, params: &[(String, String)], letter: &Letter, 
     body.to_string()
 }
 
-fn document(Letter { message, more }: &Letter, lost: u64) -> String {
+fn document(QueuedMessage { message, more }: &QueuedMessage, lost: u64) -> String {
     let document = Document {
         schema: SCHEMA,
         time: message.at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
@@ -97,7 +97,7 @@ fn document(Letter { message, more }: &Letter, lost: u64) -> String {
 }
 
 /// The message for people.
-fn lines(Letter { message, more }: &Letter, lost: u64) -> Vec<String> {
+fn lines(QueuedMessage { message, more }: &QueuedMessage, lost: u64) -> Vec<String> {
     let mut lines = vec![message.headline()];
     lines.extend(message.details());
     if *more > 0 {

@@ -1,8 +1,8 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod filter;
-mod outbox;
 mod payload;
+mod queue;
 
 use super::message::{Kind, Message};
 use crate::machine::{Cause, Health};

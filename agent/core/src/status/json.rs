@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::human::{clean, shorten};
+use super::format::{clean, shorten};
 use super::{Agent, Collator, MAX_CHARS, Status};
 
 /// What is given up for length, in this order, until the document fits: prose first, then names, then the

@@ -2,7 +2,7 @@
 
 mod bounds;
 
-use super::human::width;
+use super::format::width;
 use super::*;
 
 #[expect(clippy::unnecessary_wraps, reason = "all times of a status are optional")]
@@ -441,7 +441,7 @@ fn colour_adds_nothing_but_colour() {
     let status = syncing();
     let painted = status.render(true);
     assert!(painted.starts_with("\x1b[32mOK\x1b[0m: syncing"));
-    assert_eq!(human::clean(&painted), human::clean(&status.render(false)));
+    assert_eq!(format::clean(&painted), format::clean(&status.render(false)));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The status as text: at most 24 lines of at most 100 columns, the answer first.
 
-use super::human::{between, bytes, clean, count, duration, moment, shorten, width, wrap};
+use super::format::{between, bytes, clean, count, duration, moment, shorten, width, wrap};
 use super::{
     Agent, ChainStatus, Collation, Collator, Health, Host, LastIncident, Maintenance, Next, Restarts, Scrape, Status,
     Update, Verdict,

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use super::webhook::{Refusal, Retry, Webhook};
 use agent_config::Notify;
 use agent_core::notification::message::Message;
-use agent_core::notification::outbox::{Letter, Outbox};
+use agent_core::notification::queue::{QueuedMessage, RateLimitedQueue};
 
 /// Messages that may wait for the task to look.
 const QUEUE: usize = 64;
@@ -115,7 +115,7 @@ struct Courier {
 
 impl Courier {
     async fn work(self, mut queue: mpsc::Receiver<Message>) {
-        let mut outbox = Outbox::new(Instant::now());
+        let mut outbox = RateLimitedQueue::new(Instant::now());
         let mut stopped = self.stopped.clone();
         while !*stopped.borrow() {
             if let Some(letter) = outbox.next(Instant::now()) {
@@ -146,7 +146,7 @@ impl Courier {
     }
 
     /// Delivers one message, or loses it after a while.
-    async fn deliver(&self, letter: Letter) {
+    async fn deliver(&self, letter: QueuedMessage) {
         let began = Instant::now();
         let mut pause = self.patience.first;
         let mut refused = false;
@@ -182,7 +182,7 @@ impl Courier {
         }
     }
 
-    fn lose(&self, letter: &Letter, refusal: &Refusal) {
+    fn lose(&self, letter: &QueuedMessage, refusal: &Refusal) {
         self.lost.fetch_add(1 + letter.more, Ordering::Relaxed);
         let cause = letter.message.cause.map(agent_core::machine::Cause::name);
         warn!(

@@ -12,8 +12,8 @@ use serde_json::Value;
 use url::Url;
 
 use agent_config::{Notify, NotifyFormat, show_duration};
-use agent_core::notification::outbox::Letter;
 use agent_core::notification::payload;
+use agent_core::notification::queue::QueuedMessage;
 use agent_net::wire::{Answer, Wire};
 
 /// One request as a whole: names, connection, redirects and answer included.
@@ -86,7 +86,7 @@ impl Webhook {
 
     /// Sends one message, once. `lost` counts messages before it that could not be delivered. Ends within the
     /// timeout.
-    pub(super) async fn post(&self, letter: &Letter, lost: u64) -> Result<(), Refusal> {
+    pub(super) async fn post(&self, letter: &QueuedMessage, lost: u64) -> Result<(), Refusal> {
         let body = payload::body(self.format, &self.params, letter, lost);
         let done = tokio::time::timeout(self.timeout, self.exchange(body)).await;
         done.unwrap_or_else(|_| {

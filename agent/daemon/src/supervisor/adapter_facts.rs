@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use agent_core::disk_forecast::Forecast;
 use agent_core::event::{Chain, Time};
-use agent_core::forecast::Forecast;
-use agent_core::snapshot::Node;
+use agent_core::published::Node;
 use agent_core::status;
 use agent_docker::Detail;
 

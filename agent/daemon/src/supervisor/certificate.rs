@@ -8,7 +8,7 @@ use agent_chaindata::certificate::{self, Certificate, Unreadable};
 use agent_chaindata::{conflict, stop_marker};
 use agent_config::Config;
 use agent_core::event::{Chain, Conflict};
-use agent_core::snapshot::Node;
+use agent_core::published::Node;
 use agent_core::status;
 use tokio::time::timeout;
 use tracing::{info, warn};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use agent_core::event::{Chain, Container, Event, Time};
 use agent_core::machine::{Cause, Machine, UpdateResult};
-use agent_core::snapshot::CounterTotals;
+use agent_core::published::CounterTotals;
 use agent_core::status::Scrape;
 
 /// Why a run of the container follows another. Counted from 0, so that also the first one is a rise.
@@ -95,7 +95,7 @@ impl Counters {
     /// What the core made of it.
     pub(super) fn outcome(&mut self, now: Time, machine: &Machine) {
         if machine.is_running().is_some() {
-            self.turn(now, machine.run(), machine.down_by());
+            self.turn(now, machine.run(), machine.stop_cause());
         }
     }
 

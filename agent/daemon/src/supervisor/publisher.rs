@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use agent_config::Config;
 use agent_core::machine::Machine;
-use agent_core::snapshot::Snapshot;
+use agent_core::published::Snapshot;
 use agent_core::status::Status;
 use jiff::Timestamp;
 use tokio::sync::watch;

@@ -8,10 +8,10 @@ use super::adapter_facts::AdapterFacts;
 use super::clock::Clock;
 use crate::exporter::Collation;
 use agent_config::{Config, show_duration};
+use agent_core::chain_health::ChainTracker;
 use agent_core::event::{Chain, Time};
 use agent_core::machine::{Machine, Phase};
 use agent_core::status::{self, Status};
-use agent_core::sync::Tracker;
 
 /// Builds the document; every field that nobody knows stays absent.
 pub(super) fn status(
@@ -103,7 +103,7 @@ fn chain_status(
     machine: &Machine,
     facts: &AdapterFacts,
     chain: Chain,
-    tracker: &Tracker,
+    tracker: &ChainTracker,
     now: Time,
 ) -> status::ChainStatus {
     let (blocks_per_second, eta_seconds) = tracker.speed();
@@ -131,7 +131,7 @@ fn chain_status(
 fn summary(machine: &Machine, phase: Phase, now: Time) -> String {
     let slowest = machine
         .trackers()
-        .filter(|(chain, _)| machine.verdict(now, *chain) == agent_core::sync::Verdict::Syncing)
+        .filter(|(chain, _)| machine.verdict(now, *chain) == agent_core::chain_health::Verdict::Syncing)
         .find_map(|(chain, t)| syncing(chain, t));
     match phase {
         Phase::Syncing | Phase::WaitingForRelay => {
@@ -143,7 +143,7 @@ fn summary(machine: &Machine, phase: Phase, now: Time) -> String {
             format!("{wait}{}", slowest.unwrap_or_else(|| "syncing".to_owned()))
         }
         Phase::Synced => {
-            let best = |(chain, t): (Chain, &Tracker)| Some(format!("{} #{}", chain.name(), t.sample()?.best?));
+            let best = |(chain, t): (Chain, &ChainTracker)| Some(format!("{} #{}", chain.name(), t.sample()?.best?));
             format!(
                 "in sync: {}",
                 machine.trackers().filter_map(best).collect::<Vec<_>>().join(", ")
@@ -160,7 +160,7 @@ fn summary(machine: &Machine, phase: Phase, now: Time) -> String {
     }
 }
 
-fn syncing(chain: Chain, tracker: &Tracker) -> Option<String> {
+fn syncing(chain: Chain, tracker: &ChainTracker) -> Option<String> {
     let sample = tracker.sample()?;
     let (best, target) = (sample.best?, sample.target?);
     if tracker.behind().is_none() {
@@ -193,7 +193,7 @@ fn resident() -> Option<u64> {
 }
 
 /// One chain's newest facts in one line, for an incident.
-pub(super) fn chain_evidence(chain: Chain, tracker: &Tracker) -> String {
+pub(super) fn chain_evidence(chain: Chain, tracker: &ChainTracker) -> String {
     let number = |n: Option<u64>| n.map_or_else(|| "unknown".to_owned(), |n| n.to_string());
     let sample = tracker.sample();
     format!(
@@ -203,7 +203,7 @@ pub(super) fn chain_evidence(chain: Chain, tracker: &Tracker) -> String {
         number(sample.and_then(|s| s.target)),
         number(sample.and_then(|s| s.peers)),
         tracker.stuck().total().as_secs(),
-        tracker.alone().as_secs(),
+        tracker.no_peers_for().as_secs(),
         tracker.last_error().map_or("ok", |e| status::Scrape::from(e).name()),
     )
 }

@@ -1,6 +1,6 @@
 //! Faults that end a run: what is held, what waits for room, what is started again.
 
-use super::rig::*;
+use super::harness::*;
 use crate::event::{Event, Exit, HostFacts};
 use crate::machine::{Action, Cause, Health, Phase, Policy};
 
@@ -22,38 +22,38 @@ fn a_fault_that_no_restart_cures_is_held_and_nobody_starts_it_again() {
             Cause::WrongChain,
         ),
     ] {
-        let mut rig = Rig::synced();
-        rig.exits(1, &["before", log, "after"]);
-        assert_eq!(rig.deeds(), [Action::Hold { cause }]);
-        rig.run(24 * HOUR);
-        assert_eq!(rig.deeds().len(), 1, "{log}");
-        assert_eq!(rig.wrong(), [cause]);
-        rig.expect(Phase::Holding, Health::Critical);
+        let mut harness = Harness::synced();
+        harness.exits(1, &["before", log, "after"]);
+        assert_eq!(harness.container_actions(), [Action::Hold { cause }]);
+        harness.run(24 * HOUR);
+        assert_eq!(harness.container_actions().len(), 1, "{log}");
+        assert_eq!(harness.wrong(), [cause]);
+        harness.expect(Phase::Holding, Health::Critical);
     }
 }
 
 #[test]
 fn bad_arguments_and_a_missing_executable_are_held_too() {
     for (code, cause) in [(2, Cause::BadArguments), (127, Cause::MissingExecutable)] {
-        let mut rig = Rig::synced();
-        rig.exits(code, &["error: unexpected argument '--x' found"]);
-        assert_eq!(rig.deeds(), [Action::Hold { cause }]);
+        let mut harness = Harness::synced();
+        harness.exits(code, &["error: unexpected argument '--x' found"]);
+        assert_eq!(harness.container_actions(), [Action::Hold { cause }]);
     }
 }
 
 #[test]
 fn a_hold_stops_what_dockers_policy_started_behind_our_back() {
-    let mut rig = Rig::synced();
-    rig.obeys = false;
-    rig.exits(1, &["Backend error: Corruption: bad block"]);
-    rig.runs_anew();
-    rig.obeys = true;
-    rig.done(running(rig.run));
+    let mut harness = Harness::synced();
+    harness.obeys = false;
+    harness.exits(1, &["Backend error: Corruption: bad block"]);
+    harness.runs_anew();
+    harness.obeys = true;
+    harness.done(running(harness.run));
     let hold = Action::Hold {
         cause: Cause::DatabaseCorrupted,
     };
-    assert_eq!(rig.deeds(), [hold.clone(), hold]);
-    rig.expect(Phase::Holding, Health::Critical);
+    assert_eq!(harness.container_actions(), [hold.clone(), hold]);
+    harness.expect(Phase::Holding, Health::Critical);
 }
 
 #[test]
@@ -62,23 +62,23 @@ fn a_kill_for_memory_is_restarted_and_says_how_much_there_was() {
         memory: Some(3 << 30),
         ..Policy::default()
     };
-    let mut rig = Rig::with(policy);
-    rig.container(running(1));
-    rig.run(10 * MINUTE);
+    let mut harness = Harness::with(policy);
+    harness.container(running(1));
+    harness.run(10 * MINUTE);
     let oom = Exit {
         code: Some(137),
         oom: true,
         log: vec!["Backend error: Corruption: x".to_owned()],
     };
-    rig.ends(oom);
-    rig.run(40);
-    assert_eq!(rig.deeds(), [start(Cause::OutOfMemory)]);
-    rig.run(5 * MINUTE);
-    assert_eq!(rig.wrong(), [Cause::OutOfMemory]);
-    assert!(rig.machine.explain(Cause::OutOfMemory).contains("3072 MiB"));
-    rig.expect(Phase::Synced, Health::Degraded);
-    rig.run(30 * MINUTE);
-    rig.expect(Phase::Synced, Health::Ok);
+    harness.ends(oom);
+    harness.run(40);
+    assert_eq!(harness.container_actions(), [start(Cause::OutOfMemory)]);
+    harness.run(5 * MINUTE);
+    assert_eq!(harness.wrong(), [Cause::OutOfMemory]);
+    assert!(harness.machine.explain(Cause::OutOfMemory).contains("3072 MiB"));
+    harness.expect(Phase::Synced, Health::Degraded);
+    harness.run(30 * MINUTE);
+    harness.expect(Phase::Synced, Health::Ok);
 }
 
 #[test]
@@ -87,70 +87,77 @@ fn a_full_disk_stops_the_collator_and_room_starts_it_again() {
         disk_free_bytes: Some(free),
         ..healthy_host()
     };
-    let mut rig = Rig::synced();
-    rig.host = Some(with_free(9 << 30));
-    rig.run(10 * MINUTE);
-    assert_eq!(rig.deeds(), []);
-    assert_eq!(rig.wrong(), [Cause::DiskLow]);
-    rig.host = Some(with_free((2 << 30) - 1));
-    rig.run(10 * MINUTE);
-    assert_eq!(rig.deeds(), [Action::Stop { cause: Cause::DiskFull }]);
-    rig.expect(Phase::Holding, Health::Critical);
-    rig.host = Some(with_free(2 << 30));
-    rig.run(10 * MINUTE);
-    assert_eq!(rig.deeds().len(), 1, "hardly room: it would be stopped again at once");
-    rig.host = Some(with_free(3 << 30));
-    rig.run(2 * MINUTE);
-    assert_eq!(rig.deeds()[1..], [start(Cause::DiskFreed)]);
+    let mut harness = Harness::synced();
+    harness.host = Some(with_free(9 << 30));
+    harness.run(10 * MINUTE);
+    assert_eq!(harness.container_actions(), []);
+    assert_eq!(harness.wrong(), [Cause::DiskLow]);
+    harness.host = Some(with_free((2 << 30) - 1));
+    harness.run(10 * MINUTE);
+    assert_eq!(harness.container_actions(), [Action::Stop { cause: Cause::DiskFull }]);
+    harness.expect(Phase::Holding, Health::Critical);
+    harness.host = Some(with_free(2 << 30));
+    harness.run(10 * MINUTE);
+    assert_eq!(
+        harness.container_actions().len(),
+        1,
+        "hardly room: it would be stopped again at once"
+    );
+    harness.host = Some(with_free(3 << 30));
+    harness.run(2 * MINUTE);
+    assert_eq!(harness.container_actions()[1..], [start(Cause::DiskFreed)]);
 }
 
 #[test]
 fn an_exit_for_want_of_room_is_held_until_there_is_room() {
-    let mut rig = Rig::synced();
-    rig.host = None;
-    rig.exits(1, &["IO error: No space left on device"]);
-    assert_eq!(rig.deeds(), [Action::Hold { cause: Cause::DiskFull }]);
+    let mut harness = Harness::synced();
+    harness.host = None;
+    harness.exits(1, &["IO error: No space left on device"]);
+    assert_eq!(harness.container_actions(), [Action::Hold { cause: Cause::DiskFull }]);
     for free in [0, 60 << 30] {
-        rig.host = Some(HostFacts {
+        harness.host = Some(HostFacts {
             disk_free_bytes: Some(free),
             ..healthy_host()
         });
-        rig.run(2 * MINUTE);
-        assert_eq!(rig.wrong(), if free == 0 { vec![Cause::DiskFull] } else { vec![] });
+        harness.run(2 * MINUTE);
+        assert_eq!(harness.wrong(), if free == 0 { vec![Cause::DiskFull] } else { vec![] });
     }
-    assert_eq!(rig.deeds()[1..], [start(Cause::DiskFreed)]);
+    assert_eq!(harness.container_actions()[1..], [start(Cause::DiskFreed)]);
 }
 
 #[test]
 fn an_exit_for_want_of_room_that_the_host_does_not_see_stays_held() {
-    let mut rig = Rig::synced();
-    rig.exits(1, &["IO error: No space left on device"]);
-    rig.run(24 * HOUR);
-    assert_eq!(rig.deeds(), [Action::Hold { cause: Cause::DiskFull }]);
-    let remedy = rig.machine.explain(Cause::DiskFull);
+    let mut harness = Harness::synced();
+    harness.exits(1, &["IO error: No space left on device"]);
+    harness.run(24 * HOUR);
+    assert_eq!(harness.container_actions(), [Action::Hold { cause: Cause::DiskFull }]);
+    let remedy = harness.machine.explain(Cause::DiskFull);
     assert!(remedy.contains("then t0rn-agent start"), "{remedy}");
 }
 
 #[test]
 fn state_that_cannot_be_saved_is_a_problem_until_it_is_saved() {
-    let mut rig = Rig::synced();
-    rig.event(Event::StateUnsaved(Some("no space left".to_owned())));
-    rig.expect(Phase::Synced, Health::Degraded);
+    let mut harness = Harness::synced();
+    harness.event(Event::StateUnsaved(Some("no space left".to_owned())));
+    harness.expect(Phase::Synced, Health::Degraded);
     assert_eq!(
-        (rig.wrong(), rig.told(Cause::StateUnsaved)),
+        (harness.wrong(), harness.told(Cause::StateUnsaved)),
         (vec![Cause::StateUnsaved], 1)
     );
-    let text = &rig.machine.problems()[0].text;
+    let text = &harness.machine.problems()[0].text;
     assert_eq!(text, "a restart of the agent would forget what it knows: no space left");
-    rig.event(Event::StateUnsaved(None));
-    rig.expect(Phase::Synced, Health::Ok);
+    harness.event(Event::StateUnsaved(None));
+    harness.expect(Phase::Synced, Health::Ok);
 }
 
 #[test]
 fn certificate_that_cannot_be_read_is_a_problem_and_holds_nothing() {
-    let mut rig = Rig::synced();
-    rig.event(Event::CertificateUnreadable("it is no JSON".to_owned()));
-    rig.run(MINUTE);
-    assert_eq!((rig.deeds(), rig.wrong()), (vec![], vec![Cause::CertificateUnreadable]));
-    rig.expect(Phase::Synced, Health::Degraded);
+    let mut harness = Harness::synced();
+    harness.event(Event::CertificateUnreadable("it is no JSON".to_owned()));
+    harness.run(MINUTE);
+    assert_eq!(
+        (harness.container_actions(), harness.wrong()),
+        (vec![], vec![Cause::CertificateUnreadable])
+    );
+    harness.expect(Phase::Synced, Health::Degraded);
 }

@@ -1,6 +1,6 @@
 //! An update that something comes in between of: an operator, EC2, Docker, a kill.
 
-use super::rig::*;
+use super::harness::*;
 use super::updates::*;
 use crate::event::{Command, Event, Failure, Notice, NoticeKind, Time};
 use crate::machine::{Cause, Health, Machine, Phase, Policy, Step, UpdateResult};
@@ -8,63 +8,78 @@ use crate::trace::{self, Record};
 
 #[test]
 fn a_pause_lets_the_step_under_way_end_and_stops_the_clock_of_the_probation() {
-    let mut rig = Rig::synced();
-    rig.asks();
-    rig.command(pause(HOUR));
-    rig.pulled();
-    rig.run(30 * MINUTE);
-    assert_eq!((rig.step(), rig.deeds()), (Some(Step::Stopping), vec![]));
-    rig.command(Command::Resume);
-    assert_eq!(rig.deeds(), [stop(Cause::Update), start_of(Cause::Update, NEW)]);
-    rig.run(5 * MINUTE);
-    rig.command(pause(HOUR));
-    rig.run(30 * MINUTE);
-    assert_eq!(rig.step(), Some(Step::Probation));
-    rig.command(Command::Resume);
-    rig.run(4 * MINUTE);
-    assert_eq!(rig.step(), Some(Step::Probation));
-    rig.run(2 * MINUTE);
-    assert_eq!(rig.result(), Some(UpdateResult::Done));
+    let mut harness = Harness::synced();
+    harness.asks();
+    harness.command(pause(HOUR));
+    harness.pulled();
+    harness.run(30 * MINUTE);
+    assert_eq!(
+        (harness.step(), harness.container_actions()),
+        (Some(Step::Stopping), vec![])
+    );
+    harness.command(Command::Resume);
+    assert_eq!(
+        harness.container_actions(),
+        [stop(Cause::Update), start_of(Cause::Update, NEW)]
+    );
+    harness.run(5 * MINUTE);
+    harness.command(pause(HOUR));
+    harness.run(30 * MINUTE);
+    assert_eq!(harness.step(), Some(Step::Probation));
+    harness.command(Command::Resume);
+    harness.run(4 * MINUTE);
+    assert_eq!(harness.step(), Some(Step::Probation));
+    harness.run(2 * MINUTE);
+    assert_eq!(harness.result(), Some(UpdateResult::Done));
 }
 
 #[test]
 fn a_stop_gives_up_what_has_not_begun_and_lets_the_rest_wait_for_start() {
-    let mut rig = Rig::synced();
-    rig.asks();
-    rig.command(Command::Stop);
-    assert_eq!((rig.result(), rig.runs()), (Some(UpdateResult::Failed), None));
-    rig.pulled();
-    assert_eq!((rig.deeds(), rig.runs()), (vec![stop(Cause::Operator)], None));
-
-    let mut rig = Rig::on_probation();
-    rig.command(Command::Stop);
-    rig.run(DAY);
+    let mut harness = Harness::synced();
+    harness.asks();
+    harness.command(Command::Stop);
+    assert_eq!((harness.result(), harness.runs()), (Some(UpdateResult::Failed), None));
+    harness.pulled();
     assert_eq!(
-        (rig.step(), rig.deeds()),
+        (harness.container_actions(), harness.runs()),
+        (vec![stop(Cause::Operator)], None)
+    );
+
+    let mut harness = Harness::on_probation();
+    harness.command(Command::Stop);
+    harness.run(DAY);
+    assert_eq!(
+        (harness.step(), harness.container_actions()),
         (Some(Step::Probation), vec![stop(Cause::Operator)])
     );
-    rig.command(Command::Start);
-    rig.run(11 * MINUTE);
-    assert_eq!((rig.result(), rig.runs()), (Some(UpdateResult::Done), Some(NEW)));
+    harness.command(Command::Start);
+    harness.run(11 * MINUTE);
+    assert_eq!(
+        (harness.result(), harness.runs()),
+        (Some(UpdateResult::Done), Some(NEW))
+    );
 }
 
 #[test]
 fn an_announced_end_of_the_instance_outranks_an_update_and_the_next_start_finishes_it() {
-    let mut rig = Rig::synced();
-    rig.asks();
+    let mut harness = Harness::synced();
+    harness.asks();
     let kind = NoticeKind::SpotInterruption;
-    rig.event(Event::Ec2(Some(Notice {
+    harness.event(Event::Ec2(Some(Notice {
         kind,
         seconds: Some(120),
     })));
-    rig.pulled();
-    rig.run(MINUTE);
-    assert_eq!(rig.deeds().len(), 1);
-    assert_eq!((rig.step(), rig.runs()), (Some(Step::Stopping), None));
-    rig.event(Event::Ec2(None));
-    rig.run(11 * MINUTE);
-    assert_eq!(rig.deeds()[1..], [stop(Cause::Update), start_of(Cause::Update, NEW)]);
-    assert_eq!(rig.result(), Some(UpdateResult::Done));
+    harness.pulled();
+    harness.run(MINUTE);
+    assert_eq!(harness.container_actions().len(), 1);
+    assert_eq!((harness.step(), harness.runs()), (Some(Step::Stopping), None));
+    harness.event(Event::Ec2(None));
+    harness.run(11 * MINUTE);
+    assert_eq!(
+        harness.container_actions()[1..],
+        [stop(Cause::Update), start_of(Cause::Update, NEW)]
+    );
+    assert_eq!(harness.result(), Some(UpdateResult::Done));
 }
 
 /// The agent is killed before what it decided was done, and again after; what Docker then has is one of two things.
@@ -72,31 +87,31 @@ fn an_announced_end_of_the_instance_outranks_an_update_and_the_next_start_finish
 fn a_kill_at_any_step_is_finished_or_taken_back_by_the_next_agent() {
     for step in Step::ALL {
         for done in [false, true] {
-            let mut rig = Rig::synced();
-            rig.databases = version("4");
-            rig.asks();
-            rig.obeys = false;
+            let mut harness = Harness::synced();
+            harness.databases = version("4");
+            harness.asks();
+            harness.obeys = false;
             if *step != Step::Pulling {
-                rig.pulled();
+                harness.pulled();
                 if *step != Step::Stopping {
-                    rig.event(Event::Databases(version("4")));
-                    rig.done(ended());
+                    harness.event(Event::Databases(version("4")));
+                    harness.done(ended());
                 }
                 if matches!(step, Step::Probation | Step::RollingBack | Step::Restoring) {
-                    rig.runs_now();
+                    harness.runs_now();
                 }
                 if matches!(step, Step::RollingBack | Step::Restoring) {
-                    rig.run(5);
-                    rig.exits(1, &[]);
+                    harness.run(5);
+                    harness.exits(1, &[]);
                 }
                 if *step == Step::Restoring {
-                    rig.event(Event::Databases(version("4")));
-                    rig.done(ended());
+                    harness.event(Event::Databases(version("4")));
+                    harness.done(ended());
                 }
             }
-            assert_eq!(rig.step(), Some(*step));
-            rig.agent_dies(10);
-            rig.obeys = true;
+            assert_eq!(harness.step(), Some(*step));
+            harness.agent_dies(10);
+            harness.obeys = true;
             // The last order reached Docker, or it did not.
             let up = match step {
                 Step::Pulling | Step::Probation => true,
@@ -104,15 +119,15 @@ fn a_kill_at_any_step_is_finished_or_taken_back_by_the_next_agent() {
                 Step::Starting | Step::Restoring => done,
             };
             if up {
-                rig.run = rig.wall() - 1;
-                rig.container(running(rig.run));
+                harness.run = harness.wall() - 1;
+                harness.container(running(harness.run));
             } else {
-                rig.container(ended());
+                harness.container(ended());
             }
             if *step == Step::Pulling {
-                rig.pulled();
+                harness.pulled();
             }
-            rig.run(12 * MINUTE);
+            harness.run(12 * MINUTE);
             let back = matches!(step, Step::RollingBack | Step::Restoring);
             let (result, runs) = if back {
                 (UpdateResult::RolledBack, "org/node:v1")
@@ -120,53 +135,53 @@ fn a_kill_at_any_step_is_finished_or_taken_back_by_the_next_agent() {
                 (UpdateResult::Done, NEW)
             };
             assert_eq!(
-                (rig.result(), rig.runs()),
+                (harness.result(), harness.runs()),
                 (Some(result), Some(runs)),
                 "{step:?} {done}"
             );
-            rig.expect(Phase::Synced, Health::Ok);
+            harness.expect(Phase::Synced, Health::Ok);
         }
     }
 }
 
 #[test]
 fn docker_going_away_in_the_middle_is_waited_for() {
-    let mut rig = Rig::synced();
-    rig.asks();
-    rig.obeys = false;
-    rig.pulled();
-    rig.fails(Failure::DockerUnreachable);
-    rig.run(MINUTE);
-    assert_eq!(rig.step(), Some(Step::Stopping));
-    rig.obeys = true;
-    rig.event(Event::Docker { reachable: true });
-    rig.container(running(rig.run));
-    rig.run(11 * MINUTE);
-    assert_eq!(rig.result(), Some(UpdateResult::Done));
+    let mut harness = Harness::synced();
+    harness.asks();
+    harness.obeys = false;
+    harness.pulled();
+    harness.fails(Failure::DockerUnreachable);
+    harness.run(MINUTE);
+    assert_eq!(harness.step(), Some(Step::Stopping));
+    harness.obeys = true;
+    harness.event(Event::Docker { reachable: true });
+    harness.container(running(harness.run));
+    harness.run(11 * MINUTE);
+    assert_eq!(harness.result(), Some(UpdateResult::Done));
 }
 
 #[test]
 fn a_configuration_with_another_image_wins_over_an_update() {
     for finished in [true, false] {
-        let mut rig = Rig::on_probation();
+        let mut harness = Harness::on_probation();
         if finished {
-            rig.run(11 * MINUTE);
+            harness.run(11 * MINUTE);
         }
-        rig.agent_dies(10);
-        assert_eq!(rig.runs(), Some(NEW), "the same configuration");
-        rig.machine.policy.image = "org/node:v3".to_owned();
-        rig.agent_dies(10);
-        assert_eq!(rig.runs(), None);
+        harness.agent_dies(10);
+        assert_eq!(harness.runs(), Some(NEW), "the same configuration");
+        harness.machine.policy.image = "org/node:v3".to_owned();
+        harness.agent_dies(10);
+        assert_eq!(harness.runs(), None);
         let expected = if finished {
             UpdateResult::Done
         } else {
             UpdateResult::Superseded
         };
-        assert_eq!(rig.result(), Some(expected));
+        assert_eq!(harness.result(), Some(expected));
     }
 }
 
-impl Rig {
+impl Harness {
     fn runs_now(&mut self) {
         self.run = self.wall();
         self.up = true;

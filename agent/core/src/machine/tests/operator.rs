@@ -1,6 +1,6 @@
 //! The operator wins, in every state.
 
-use super::rig::*;
+use super::harness::*;
 use crate::event::{Command, Container, Event, Exit, Failure, HostFacts, ScrapeError};
 use crate::machine::{Action, Cause, Health, Phase};
 
@@ -14,312 +14,328 @@ fn stop_by_operator() -> Action {
 
 #[test]
 fn pause_suspends_every_automatic_action_but_not_the_watching() {
-    let mut rig = Rig::synced();
-    rig.command(pause(2 * HOUR));
-    rig.expect(Phase::Paused, Health::Degraded);
-    (rig.para.moves, rig.para.behind) = (false, 500);
-    rig.run(20 * MINUTE);
-    (rig.para.error, rig.relay.error) = (Some(ScrapeError::Timeout), Some(ScrapeError::Timeout));
-    rig.run(20 * MINUTE);
-    assert!(rig.wrong().contains(&Cause::Frozen));
-    rig.host = Some(HostFacts {
+    let mut harness = Harness::synced();
+    harness.command(pause(2 * HOUR));
+    harness.expect(Phase::Paused, Health::Degraded);
+    (harness.para.moves, harness.para.behind) = (false, 500);
+    harness.run(20 * MINUTE);
+    (harness.para.error, harness.relay.error) = (Some(ScrapeError::Timeout), Some(ScrapeError::Timeout));
+    harness.run(20 * MINUTE);
+    assert!(harness.wrong().contains(&Cause::Frozen));
+    harness.host = Some(HostFacts {
         disk_free_bytes: Some(0),
         ..healthy_host()
     });
-    rig.run(10 * MINUTE);
-    rig.exits(1, &["Backend error: Corruption: x"]);
-    rig.run(10 * MINUTE);
-    assert_eq!(rig.deeds(), []);
-    let next = rig.machine.next().unwrap();
+    harness.run(10 * MINUTE);
+    harness.exits(1, &["Backend error: Corruption: x"]);
+    harness.run(10 * MINUTE);
+    assert_eq!(harness.container_actions(), []);
+    let next = harness.machine.next().unwrap();
     assert_eq!((next.action, next.at.0 / 1000), ("resume", 2 * MINUTE + 2 * HOUR));
 }
 
 #[test]
 fn a_pause_ends_by_itself_or_by_resume() {
     for by_hand in [true, false] {
-        let mut rig = Rig::synced();
-        rig.command(pause(HOUR));
-        rig.exits(1, &[]);
-        rig.run(30 * MINUTE);
-        assert_eq!(rig.deeds(), []);
+        let mut harness = Harness::synced();
+        harness.command(pause(HOUR));
+        harness.exits(1, &[]);
+        harness.run(30 * MINUTE);
+        assert_eq!(harness.container_actions(), []);
         if by_hand {
-            rig.command(Command::Resume);
-            rig.run(5);
+            harness.command(Command::Resume);
+            harness.run(5);
         } else {
-            rig.run(31 * MINUTE);
+            harness.run(31 * MINUTE);
         }
-        assert_eq!(rig.deeds(), [start(Cause::Exited)]);
+        assert_eq!(harness.container_actions(), [start(Cause::Exited)]);
     }
 }
 
 #[test]
 fn commands_go_also_while_automatic_actions_are_paused() {
-    let mut rig = Rig::synced();
-    rig.command(pause(24 * HOUR));
-    rig.command(RESTART());
-    rig.command(Command::Stop);
-    rig.command(Command::Start);
-    rig.run(5);
-    let deeds = [restart(Cause::Operator), stop_by_operator(), start(Cause::Operator)];
-    assert_eq!(rig.deeds(), deeds);
+    let mut harness = Harness::synced();
+    harness.command(pause(24 * HOUR));
+    harness.command(RESTART());
+    harness.command(Command::Stop);
+    harness.command(Command::Start);
+    harness.run(5);
+    let container_actions = [restart(Cause::Operator), stop_by_operator(), start(Cause::Operator)];
+    assert_eq!(harness.container_actions(), container_actions);
 }
 
 #[test]
 fn stop_means_stopped_until_start() {
-    let mut rig = Rig::synced();
-    rig.command(Command::Stop);
-    assert_eq!(rig.deeds(), [stop_by_operator()]);
-    rig.run(24 * HOUR);
-    rig.agent_dies(HOUR);
-    rig.event(Event::Container(Container::Exited {
+    let mut harness = Harness::synced();
+    harness.command(Command::Stop);
+    assert_eq!(harness.container_actions(), [stop_by_operator()]);
+    harness.run(24 * HOUR);
+    harness.agent_dies(HOUR);
+    harness.event(Event::Container(Container::Exited {
         at: None,
         exit: Exit::default(),
         spec_matches: true,
     }));
-    rig.run(24 * HOUR);
-    assert_eq!(rig.deeds().len(), 1);
-    rig.expect(Phase::Stopped, Health::Critical);
-    rig.command(Command::Start);
-    rig.run(MINUTE);
-    assert_eq!(rig.deeds()[1..], [start(Cause::Operator)]);
-    rig.expect(Phase::Synced, Health::Ok);
+    harness.run(24 * HOUR);
+    assert_eq!(harness.container_actions().len(), 1);
+    harness.expect(Phase::Stopped, Health::Critical);
+    harness.command(Command::Start);
+    harness.run(MINUTE);
+    assert_eq!(harness.container_actions()[1..], [start(Cause::Operator)]);
+    harness.expect(Phase::Synced, Health::Ok);
 }
 
 #[test]
 fn stop_holds_across_a_host_that_starts_its_containers() {
-    let mut rig = Rig::synced();
-    rig.command(Command::Stop);
-    rig.agent_dies(HOUR);
-    rig.runs_anew();
-    assert_eq!(rig.deeds(), [stop_by_operator(), stop_by_operator()]);
+    let mut harness = Harness::synced();
+    harness.command(Command::Stop);
+    harness.agent_dies(HOUR);
+    harness.runs_anew();
+    assert_eq!(harness.container_actions(), [stop_by_operator(), stop_by_operator()]);
 }
 
 #[test]
 fn stop_wins_over_dockers_policy_that_is_about_to_start_it() {
     for news in [true, false] {
-        let mut rig = Rig::synced();
-        rig.exits(1, &[]);
+        let mut harness = Harness::synced();
+        harness.exits(1, &[]);
         if news {
-            rig.container(Container::Restarting);
+            harness.container(Container::Restarting);
         }
-        rig.command(Command::Stop);
-        assert_eq!(rig.deeds(), [stop_by_operator()]);
-        rig.expect(Phase::Stopped, Health::Critical);
+        harness.command(Command::Stop);
+        assert_eq!(harness.container_actions(), [stop_by_operator()]);
+        harness.expect(Phase::Stopped, Health::Critical);
     }
 }
 
 #[test]
 fn stop_waits_for_the_action_under_way_and_then_wins() {
-    let mut rig = Rig::synced();
-    rig.obeys = false;
-    rig.exits(1, &[]);
-    rig.run(MINUTE);
-    rig.command(Command::Stop);
-    assert_eq!(rig.deeds(), [start(Cause::Exited)]);
-    rig.now.0 += 1;
-    rig.run = rig.wall();
-    rig.done(running(rig.run));
-    assert_eq!(rig.deeds(), [start(Cause::Exited), stop_by_operator()]);
+    let mut harness = Harness::synced();
+    harness.obeys = false;
+    harness.exits(1, &[]);
+    harness.run(MINUTE);
+    harness.command(Command::Stop);
+    assert_eq!(harness.container_actions(), [start(Cause::Exited)]);
+    harness.now.0 += 1;
+    harness.run = harness.wall();
+    harness.done(running(harness.run));
+    assert_eq!(harness.container_actions(), [start(Cause::Exited), stop_by_operator()]);
 }
 
 #[test]
 fn stop_wins_over_a_start_that_gives_way_although_docker_carries_it_out() {
-    let mut rig = Rig::synced();
-    rig.command(Command::Stop);
-    rig.obeys = false;
-    rig.command(Command::Start);
-    rig.command(Command::Stop);
-    rig.fails(Failure::Cancelled);
+    let mut harness = Harness::synced();
+    harness.command(Command::Stop);
+    harness.obeys = false;
+    harness.command(Command::Start);
+    harness.command(Command::Stop);
+    harness.fails(Failure::Cancelled);
     assert_eq!(
-        rig.deeds(),
+        harness.container_actions(),
         [stop_by_operator(), start(Cause::Operator), stop_by_operator()]
     );
-    rig.runs_anew();
-    rig.done(Container::Exited {
-        at: Some(rig.wall()),
+    harness.runs_anew();
+    harness.done(Container::Exited {
+        at: Some(harness.wall()),
         exit: Exit::default(),
         spec_matches: true,
     });
-    rig.run(HOUR);
-    assert_eq!(rig.deeds().len(), 3);
-    rig.expect(Phase::Stopped, Health::Critical);
+    harness.run(HOUR);
+    assert_eq!(harness.container_actions().len(), 3);
+    harness.expect(Phase::Stopped, Health::Critical);
     assert!(
-        rig.wrong().iter().all(|cause| *cause != Cause::ActionFailed),
+        harness.wrong().iter().all(|cause| *cause != Cause::ActionFailed),
         "nothing failed"
     );
 }
 
 #[test]
 fn a_start_while_it_is_being_stopped_is_the_operators_and_no_crash() {
-    let mut rig = Rig::synced();
-    rig.obeys = false;
-    rig.command(Command::Stop);
-    let answer = rig.machine.acknowledge(&Command::Start).unwrap();
+    let mut harness = Harness::synced();
+    harness.obeys = false;
+    harness.command(Command::Stop);
+    let answer = harness.machine.acknowledge(&Command::Start).unwrap();
     assert!(answer.contains("as soon as it has stopped"), "{answer}");
-    rig.command(Command::Start);
-    rig.now.0 += 1;
-    rig.done(Container::Exited {
-        at: Some(rig.wall()),
+    harness.command(Command::Start);
+    harness.now.0 += 1;
+    harness.done(Container::Exited {
+        at: Some(harness.wall()),
         exit: Exit::default(),
         spec_matches: true,
     });
-    rig.run(MINUTE);
-    assert_eq!(rig.deeds(), [stop_by_operator(), start(Cause::Operator)]);
+    harness.run(MINUTE);
+    assert_eq!(
+        harness.container_actions(),
+        [stop_by_operator(), start(Cause::Operator)]
+    );
 }
 
 #[test]
 fn a_stop_of_ours_is_the_last_exit_however_its_news_come() {
     for told in [true, false] {
-        let mut rig = Rig::synced();
+        let mut harness = Harness::synced();
         if told {
-            rig.obeys = false;
-            rig.command(Command::Stop);
-            rig.exits(143, &[]);
+            harness.obeys = false;
+            harness.command(Command::Stop);
+            harness.exits(143, &[]);
         } else {
-            rig.command(Command::Stop);
+            harness.command(Command::Stop);
         }
-        let exit = rig.machine.last_exit().unwrap();
-        assert_eq!(exit.at, rig.now);
+        let exit = harness.machine.last_exit().unwrap();
+        assert_eq!(exit.at, harness.now);
     }
 }
 
 #[test]
 fn stop_does_not_wait_for_the_backoff_of_a_failed_action() {
-    let mut rig = Rig::synced();
-    (rig.para.moves, rig.para.behind) = (false, 500);
-    rig.failing = Some(crate::event::Failure::Other);
-    rig.run(5 * MINUTE);
-    rig.failing = None;
-    rig.command(Command::Stop);
-    assert_eq!(rig.deeds(), [restart(Cause::Stalled), stop_by_operator()]);
+    let mut harness = Harness::synced();
+    (harness.para.moves, harness.para.behind) = (false, 500);
+    harness.failing = Some(crate::event::Failure::Other);
+    harness.run(5 * MINUTE);
+    harness.failing = None;
+    harness.command(Command::Stop);
+    assert_eq!(
+        harness.container_actions(),
+        [restart(Cause::Stalled), stop_by_operator()]
+    );
 }
 
 #[test]
 fn a_stopped_collator_is_not_judged() {
-    let mut rig = Rig::synced();
-    rig.command(Command::Stop);
-    rig.run(HOUR);
-    assert_eq!(rig.wrong(), [Cause::Operator]);
-    assert_eq!(rig.machine.next(), None);
+    let mut harness = Harness::synced();
+    harness.command(Command::Stop);
+    harness.run(HOUR);
+    assert_eq!(harness.wrong(), [Cause::Operator]);
+    assert_eq!(harness.machine.next(), None);
 }
 
 #[test]
 fn start_takes_up_what_is_held_and_what_a_person_stopped() {
-    let mut rig = Rig::synced();
-    rig.exits(1, &["Backend error: Corruption: x"]);
-    rig.run(HOUR);
-    rig.command(Command::Start);
-    rig.run(5);
-    assert_eq!(rig.deeds()[1..], [start(Cause::Operator)]);
+    let mut harness = Harness::synced();
+    harness.exits(1, &["Backend error: Corruption: x"]);
+    harness.run(HOUR);
+    harness.command(Command::Start);
+    harness.run(5);
+    assert_eq!(harness.container_actions()[1..], [start(Cause::Operator)]);
 
-    let mut rig = Rig::synced();
-    rig.signalled(15);
-    rig.exits(0, &[]);
-    rig.stopped();
-    rig.run(HOUR);
-    rig.command(Command::Start);
-    rig.run(5);
-    assert_eq!(rig.deeds(), [start(Cause::Operator)]);
+    let mut harness = Harness::synced();
+    harness.signalled(15);
+    harness.exits(0, &[]);
+    harness.stopped();
+    harness.run(HOUR);
+    harness.command(Command::Start);
+    harness.run(5);
+    assert_eq!(harness.container_actions(), [start(Cause::Operator)]);
 }
 
 #[test]
 fn start_does_not_wait_for_a_backoff() {
-    let mut rig = Rig::synced();
+    let mut harness = Harness::synced();
     for _ in 0..5 {
-        rig.exits(101, &[]);
-        rig.run(5);
-        rig.runs_anew();
-        rig.run(5);
+        harness.exits(101, &[]);
+        harness.run(5);
+        harness.runs_anew();
+        harness.run(5);
     }
-    rig.exits(101, &[]);
-    rig.log.clear();
-    rig.command(Command::Start);
-    rig.run(5);
-    assert_eq!(rig.deeds(), [start(Cause::Operator)]);
+    harness.exits(101, &[]);
+    harness.log.clear();
+    harness.command(Command::Start);
+    harness.run(5);
+    assert_eq!(harness.container_actions(), [start(Cause::Operator)]);
 }
 
 #[test]
 fn start_of_what_runs_changes_nothing() {
-    let mut rig = Rig::synced();
-    rig.command(Command::Start);
-    rig.run(HOUR);
-    assert_eq!(rig.deeds(), []);
+    let mut harness = Harness::synced();
+    harness.command(Command::Start);
+    harness.run(HOUR);
+    assert_eq!(harness.container_actions(), []);
 }
 
 #[test]
 fn restart_acts_at_once_and_costs_no_budget() {
-    let mut rig = Rig::synced();
-    rig.command(RESTART());
-    assert_eq!(rig.deeds(), [restart(Cause::Operator)]);
-    assert_eq!(rig.machine.budget_left(), 3);
-    rig.run(HOUR);
-    assert_eq!(rig.deeds().len(), 1);
+    let mut harness = Harness::synced();
+    harness.command(RESTART());
+    assert_eq!(harness.container_actions(), [restart(Cause::Operator)]);
+    assert_eq!(harness.machine.budget_left(), 3);
+    harness.run(HOUR);
+    assert_eq!(harness.container_actions().len(), 1);
 }
 
 #[test]
 fn restart_of_what_is_down_starts_it() {
-    let mut rig = Rig::synced();
-    rig.command(Command::Stop);
-    rig.command(RESTART());
-    rig.run(5);
-    assert_eq!(rig.deeds()[1..], [start(Cause::Operator)]);
+    let mut harness = Harness::synced();
+    harness.command(Command::Stop);
+    harness.command(RESTART());
+    harness.run(5);
+    assert_eq!(harness.container_actions()[1..], [start(Cause::Operator)]);
 }
 
 #[test]
 fn restart_without_docker_or_room_does_nothing_and_says_so() {
-    let mut rig = Rig::synced();
-    rig.event(Event::Docker { reachable: false });
-    rig.command(RESTART());
-    assert_eq!(rig.deeds(), []);
+    let mut harness = Harness::synced();
+    harness.event(Event::Docker { reachable: false });
+    harness.command(RESTART());
+    assert_eq!(harness.container_actions(), []);
     assert!(
-        rig.machine
+        harness
+            .machine
             .acknowledge(&RESTART())
             .is_err_and(|e| e.contains("docker is unreachable"))
     );
 
-    let mut rig = Rig::synced();
-    rig.obeys = false;
-    rig.host = Some(HostFacts {
+    let mut harness = Harness::synced();
+    harness.obeys = false;
+    harness.host = Some(HostFacts {
         disk_free_bytes: Some(0),
         ..healthy_host()
     });
-    rig.run(MINUTE);
-    rig.command(RESTART());
-    assert_eq!(rig.deeds(), [Action::Stop { cause: Cause::DiskFull }]);
-    assert!(rig.machine.acknowledge(&RESTART()).is_err_and(|e| e.contains("disk")));
+    harness.run(MINUTE);
+    harness.command(RESTART());
+    assert_eq!(harness.container_actions(), [Action::Stop { cause: Cause::DiskFull }]);
+    assert!(
+        harness
+            .machine
+            .acknowledge(&RESTART())
+            .is_err_and(|e| e.contains("disk"))
+    );
 }
 
 #[test]
 fn a_restart_that_a_hanging_engine_did_not_carry_out_is_owed() {
-    let mut rig = Rig::synced();
-    rig.failing = Some(Failure::DockerUnreachable);
-    rig.command(RESTART());
-    rig.event(Event::Docker { reachable: false });
-    rig.run(MINUTE);
-    rig.failing = None;
-    rig.event(Event::Docker { reachable: true });
-    assert_eq!(rig.wrong(), [], "what failed is not told for good");
-    rig.run(MINUTE);
-    assert_eq!(rig.deeds(), [restart(Cause::Operator), restart(Cause::Operator)]);
+    let mut harness = Harness::synced();
+    harness.failing = Some(Failure::DockerUnreachable);
+    harness.command(RESTART());
+    harness.event(Event::Docker { reachable: false });
+    harness.run(MINUTE);
+    harness.failing = None;
+    harness.event(Event::Docker { reachable: true });
+    assert_eq!(harness.wrong(), [], "what failed is not told for good");
+    harness.run(MINUTE);
+    assert_eq!(
+        harness.container_actions(),
+        [restart(Cause::Operator), restart(Cause::Operator)]
+    );
 }
 
 #[test]
 fn start_of_what_runs_well_changes_nothing() {
-    let mut rig = Rig::synced();
-    let before = (rig.machine.phase(), rig.machine.health());
+    let mut harness = Harness::synced();
+    let before = (harness.machine.phase(), harness.machine.health());
     for command in [Command::Start, Command::Resume] {
-        rig.command(command);
-        assert_eq!((rig.machine.phase(), rig.machine.health()), before);
+        harness.command(command);
+        assert_eq!((harness.machine.phase(), harness.machine.health()), before);
     }
 }
 
 #[test]
 fn a_foreign_container_is_a_reason_to_decline() {
-    let mut rig = Rig::synced();
-    rig.event(Event::Container(Container::Foreign));
+    let mut harness = Harness::synced();
+    harness.event(Event::Container(Container::Foreign));
     for command in [Command::Start, RESTART()] {
         assert!(
-            rig.machine
+            harness
+                .machine
                 .acknowledge(&command)
                 .is_err_and(|e| e.contains("not managed by this agent"))
         );
@@ -328,17 +344,18 @@ fn a_foreign_container_is_a_reason_to_decline() {
 
 #[test]
 fn only_one_action_is_ever_under_way() {
-    let mut rig = Rig::synced();
-    rig.obeys = false;
-    rig.command(RESTART());
-    rig.command(RESTART());
-    rig.command(Command::Stop);
-    rig.command(Command::Start);
-    (rig.para.error, rig.relay.error) = (Some(ScrapeError::Timeout), Some(ScrapeError::Timeout));
-    rig.run(HOUR);
-    assert_eq!(rig.deeds(), [restart(Cause::Operator)]);
+    let mut harness = Harness::synced();
+    harness.obeys = false;
+    harness.command(RESTART());
+    harness.command(RESTART());
+    harness.command(Command::Stop);
+    harness.command(Command::Start);
+    (harness.para.error, harness.relay.error) = (Some(ScrapeError::Timeout), Some(ScrapeError::Timeout));
+    harness.run(HOUR);
+    assert_eq!(harness.container_actions(), [restart(Cause::Operator)]);
     assert!(
-        rig.machine
+        harness
+            .machine
             .acknowledge(&RESTART())
             .is_ok_and(|a| a.contains("under way"))
     );

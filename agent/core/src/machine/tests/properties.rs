@@ -1,12 +1,12 @@
-//! Random lives of a collator. [`Witness`] checks every step; the tests here say which lives are led.
+//! Random lives of a collator. [`InvariantChecker`] checks every step; the tests here say which lives are led.
 
 use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::ValueTree;
 
-use super::rig::*;
-use super::witness::Witness;
+use super::harness::*;
+use super::invariants::InvariantChecker;
 use crate::event::{
     Activity, Chain, Command, Container, Event, Exit, Failure, Holding, HostFacts, Identity, Image, Images, Notice,
     NoticeKind, Outcome, Sample, ScrapeError, Time,
@@ -193,13 +193,13 @@ fn life() -> impl Strategy<Value = Vec<Move>> {
     prop::collection::vec(a_move(), 1..40)
 }
 
-/// Leads such a life under the eyes of a witness.
-fn lead(moves: &[Move]) -> Rig {
-    lead_on(Rig::fresh(), moves)
+/// Leads such a life under the eyes of an invariant checker.
+fn lead(moves: &[Move]) -> Harness {
+    lead_on(Harness::fresh(), moves)
 }
 
 /// The same on a host that has to hold the volume with the keys, which it does at first.
-fn lead_fenced(moves: &[Move]) -> Rig {
+fn lead_fenced(moves: &[Move]) -> Harness {
     let policy = Policy {
         identity: Some(WithoutVolume::Nothing),
         ..Policy::default()
@@ -207,90 +207,90 @@ fn lead_fenced(moves: &[Move]) -> Rig {
     let moves: Vec<_> = std::iter::once(Move::Identity(Holding::Held))
         .chain(moves.iter().cloned())
         .collect();
-    lead_on(Rig::with(policy), &moves)
+    lead_on(Harness::with(policy), &moves)
 }
 
-fn lead_on(mut rig: Rig, moves: &[Move]) -> Rig {
-    rig.witness = Some(Witness::default());
+fn lead_on(mut harness: Harness, moves: &[Move]) -> Harness {
+    harness.invariants = Some(InvariantChecker::default());
     let mut dice: u32 = 1;
     let mut roll = move || {
         dice = dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         u8::try_from((dice >> 16) % 100).unwrap()
     };
     for a_move in moves {
-        rig.now.0 += 1;
+        harness.now.0 += 1;
         match a_move.clone() {
             Move::Watch { looks, para, relay } => {
-                for (node, mood) in [(&mut rig.para, &para), (&mut rig.relay, &relay)] {
+                for (node, mood) in [(&mut harness.para, &para), (&mut harness.relay, &relay)] {
                     (node.moves, node.network_moves) = (mood.moves, mood.network_moves);
                     (node.behind, node.peers, node.traffic) = (mood.behind, mood.peers, mood.traffic);
                 }
-                rig.run_with(u64::from(looks) * 5, |rig| {
+                harness.run_with(u64::from(looks) * 5, |harness| {
                     let error =
                         |mood: &Mood, roll: u8| mood.error.or((roll < mood.flaps).then_some(ScrapeError::Timeout));
-                    rig.para.error = error(&para, roll());
-                    rig.relay.error = error(&relay, roll());
+                    harness.para.error = error(&para, roll());
+                    harness.relay.error = error(&relay, roll());
                 });
             }
-            Move::Exit { code, line, oom } => rig.ends(Exit {
+            Move::Exit { code, line, oom } => harness.ends(Exit {
                 code: Some(code),
                 oom,
                 log: vec![line.to_owned()],
             }),
-            Move::RunsAnew => rig.runs_anew(),
+            Move::RunsAnew => harness.runs_anew(),
             Move::DockerStop => {
-                rig.signalled(15);
-                rig.exits(0, &[]);
-                rig.stopped();
+                harness.signalled(15);
+                harness.exits(0, &[]);
+                harness.stopped();
             }
             Move::DockerKill => {
-                rig.signalled(9);
-                rig.exits(137, &[]);
+                harness.signalled(9);
+                harness.exits(137, &[]);
             }
             Move::DockerRemove => {
-                let at = Some(rig.wall());
-                rig.container(Container::Removed { at });
+                let at = Some(harness.wall());
+                harness.container(Container::Removed { at });
             }
             Move::DockerPause => {
-                let started_at = Some(rig.run);
-                rig.container(Container::Paused {
+                let started_at = Some(harness.run);
+                harness.container(Container::Paused {
                     started_at,
                     spec_matches: true,
                 });
             }
-            Move::Docker { reachable } => rig.event(Event::Docker { reachable }),
+            Move::Docker { reachable } => harness.event(Event::Docker { reachable }),
             Move::Host { free, network_ok } => {
-                rig.host = Some(HostFacts {
+                harness.host = Some(HostFacts {
                     disk_free_bytes: Some(free),
                     network_ok,
                     ..healthy_host()
                 });
             }
-            Move::Activity { cpu } => rig.event(Event::Activity(Activity {
+            Move::Activity { cpu } => harness.event(Event::Activity(Activity {
                 cpu_percent: Some(cpu),
                 block_read_bytes: None,
             })),
-            Move::Identity(holding) => rig.event(told(holding)),
-            Move::Ec2(notice) => rig.event(Event::Ec2(notice)),
-            Move::Gap { seconds, told } => rig.gap(seconds, told),
-            Move::AgentDies { seconds } => rig.agent_dies(seconds),
-            Move::Command(command) => rig.command(command),
-            Move::Luck(failing, obeys) => (rig.failing, rig.obeys) = (failing, obeys),
-            Move::Finished => rig.done(running(rig.run)),
+            Move::Identity(holding) => harness.event(told(holding)),
+            Move::Ec2(notice) => harness.event(Event::Ec2(notice)),
+            Move::Gap { seconds, told } => harness.gap(seconds, told),
+            Move::AgentDies { seconds } => harness.agent_dies(seconds),
+            Move::Command(command) => harness.command(command),
+            Move::Luck(failing, obeys) => (harness.failing, harness.obeys) = (failing, obeys),
+            Move::Finished => harness.done(running(harness.run)),
             Move::Update { pulled: result } => {
-                rig.command(update());
+                harness.command(update());
                 if let Some(good) = result {
-                    rig.event(Event::Pulled(pulled(good)));
+                    harness.event(Event::Pulled(pulled(good)));
                 }
             }
-            Move::Pulled { good } => rig.event(Event::Pulled(pulled(good))),
+            Move::Pulled { good } => harness.event(Event::Pulled(pulled(good))),
             Move::Migrates => {
-                let version = rig.databases.len().to_string();
-                rig.databases.insert(version.clone(), version);
+                let version = harness.databases.len().to_string();
+                harness.databases.insert(version.clone(), version);
             }
         }
     }
-    rig
+    harness
 }
 
 fn notice() -> impl Strategy<Value = Notice> {
@@ -403,27 +403,27 @@ proptest! {
     fn a_chain_wide_halt_is_never_answered_with_a_restart(
         stretches in prop::collection::vec((1..400_u16, mood(), any::<bool>(), any::<bool>()), 1..12),
     ) {
-        let mut rig = Rig::synced();
-        rig.witness = Some(Witness::default());
-        (rig.para.moves, rig.para.network_moves) = (false, false);
+        let mut harness = Harness::synced();
+        harness.invariants = Some(InvariantChecker::default());
+        (harness.para.moves, harness.para.network_moves) = (false, false);
         for (looks, mood, gap, dies) in stretches {
             let errors = [mood.error.filter(|e| !e.is_silence()), mood.error];
-            rig.relay.behind = if mood.moves { mood.behind } else { 0 };
+            harness.relay.behind = if mood.moves { mood.behind } else { 0 };
             let mut look: u16 = 0;
-            rig.run_with(u64::from(looks) * 5, |rig| {
+            harness.run_with(u64::from(looks) * 5, |harness| {
                 look = look.wrapping_add(7);
                 let flaps = look % 100 < u16::from(mood.flaps);
-                rig.para.error = if flaps { Some(ScrapeError::Timeout) } else { errors[0] };
-                rig.relay.error = if flaps { None } else { errors[1] };
-                rig.para.behind = u64::from(look % 10);
+                harness.para.error = if flaps { Some(ScrapeError::Timeout) } else { errors[0] };
+                harness.relay.error = if flaps { None } else { errors[1] };
+                harness.para.behind = u64::from(look % 10);
             });
             if gap {
-                rig.gap(1000, dies);
+                harness.gap(1000, dies);
             } else if dies {
-                rig.agent_dies(1000);
+                harness.agent_dies(1000);
             }
         }
-        prop_assert_eq!(rig.deeds(), vec![]);
+        prop_assert_eq!(harness.container_actions(), vec![]);
     }
 
     #[test]
@@ -433,8 +433,8 @@ proptest! {
         for (passed, event) in events {
             now = Time(now.0 + u64::from(passed % 400_000));
             let actions = machine.step(now, event);
-            let deeds = actions.iter().filter(|a| a.is_on_container());
-            prop_assert!(deeds.count() <= 1);
+            let container_actions = actions.iter().filter(|a| a.is_on_container());
+            prop_assert!(container_actions.count() <= 1);
             prop_assert!(machine.next_deadline().is_none_or(|due| due > now));
             let _ = (machine.phase(), machine.health(), machine.problems(), machine.next());
         }
@@ -447,16 +447,16 @@ proptest! {
     #[test]
     fn written_down_and_read_back_at_every_step_it_decides_the_same(moves in life()) {
         let moves: Vec<Move> = moves.into_iter().filter(|m| !matches!(m, Move::AgentDies { .. })).collect();
-        let rig = lead(&moves);
+        let harness = lead(&moves);
         let mut once = Machine::new(Policy::default(), Time(0));
         let mut again = once.clone();
-        for (now, event) in rig.fed {
+        for (now, event) in harness.fed {
             let state = serde_json::to_string(&again.state).unwrap();
             again.state = serde_json::from_str(&state).unwrap();
             prop_assert_eq!(once.step(now, event.clone()), again.step(now, event));
         }
         prop_assert_eq!(&once, &again);
-        prop_assert_eq!(once, rig.machine);
+        prop_assert_eq!(once, harness.machine);
     }
 }
 
@@ -467,7 +467,7 @@ fn the_lives_led_here_are_eventful() {
     let mut met: std::collections::BTreeMap<Cause, u32> = std::collections::BTreeMap::new();
     for _ in 0..100 {
         let moves = life().new_tree(&mut runner).unwrap().current();
-        for deed in lead(&moves).deeds() {
+        for deed in lead(&moves).container_actions() {
             let (Action::Restart { cause, .. }
             | Action::Start { cause, .. }
             | Action::Stop { cause }

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::*;
 use crate::notification::NotifyFormat;
-use crate::notification::outbox::Letter;
 use crate::notification::payload::body;
+use crate::notification::queue::QueuedMessage;
 
 const FORMATS: [NotifyFormat; 4] = [
     NotifyFormat::Json,
@@ -17,7 +17,7 @@ const FORMATS: [NotifyFormat; 4] = [
 
 fn render(format: NotifyFormat, message: Message, more: u64, lost: u64) -> Value {
     let params = [("chat_id".to_owned(), "-1001234".to_owned())];
-    let text = body(format, &params, &Letter { message, more }, lost);
+    let text = body(format, &params, &QueuedMessage { message, more }, lost);
     serde_json::from_str(&text).unwrap()
 }
 
@@ -77,7 +77,10 @@ fn every_kind_of_news_reads_well() {
         over(Cause::NetworkDown),
         Message::test(stalled().at, "ip-10-10-1-7".to_owned(), "t0rn-collator".to_owned()),
     ];
-    let texts: Vec<_> = news.into_iter().map(|m| Letter { message: m, more: 0 }).collect();
+    let texts: Vec<_> = news
+        .into_iter()
+        .map(|m| QueuedMessage { message: m, more: 0 })
+        .collect();
     let texts = texts.iter().map(|letter| {
         let value: Value = serde_json::from_str(&body(NotifyFormat::Slack, &[], letter, 0)).unwrap();
         value["text"].as_str().unwrap().to_owned()
@@ -115,7 +118,7 @@ fn markup_and_mentions_of_others_stand_for_themselves() {
 #[test]
 fn a_webhook_s_own_fields_do_not_replace_the_text() {
     let params = ["chat_id", "text", "message_thread_id"].map(|name| (name.to_owned(), "7".to_owned()));
-    let letter = Letter {
+    let letter = QueuedMessage {
         message: stalled(),
         more: 0,
     };

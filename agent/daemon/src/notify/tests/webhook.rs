@@ -11,7 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use super::fake::{Answer, Fake, status};
 use super::*;
 use crate::notify::webhook::{Refusal, Retry, Webhook};
-use agent_core::notification::outbox::Letter;
+use agent_core::notification::queue::QueuedMessage;
 
 const IDENTITY: &[u8] = include_bytes!("../../../../../tests/localhost.pem");
 
@@ -22,7 +22,7 @@ fn webhook(url: &str, format: NotifyFormat) -> Webhook {
 }
 
 async fn post(webhook: &Webhook) -> Result<(), Refusal> {
-    let letter = Letter {
+    let letter = QueuedMessage {
         message: stalled(),
         more: 0,
     };
@@ -274,7 +274,7 @@ async fn a_certificate_for_another_name_is_refused() {
         NotifyFormat::Json,
     );
     webhook.wire.trusts = Some(vec![CertificateDer::from_pem_slice(IDENTITY).unwrap()]);
-    let letter = Letter {
+    let letter = QueuedMessage {
         message: stalled(),
         more: 0,
     };

@@ -102,7 +102,7 @@ impl World {
         let calm = self.agent.is_some()
             && self.run == Run::Up
             && self.in_flight.is_none()
-            && self.now >= self.echo_until
+            && self.now >= self.ignore_own_events_until
             && self.judge.has_seen_this_run()
             && self.ailment.is_none()
             && self.judge.is_wanted()

@@ -205,7 +205,7 @@ impl World {
             return;
         }
         // What it had ordered goes on, or never began.
-        self.echo_until = self.now + 6 * MINUTE;
+        self.ignore_own_events_until = self.now + 6 * MINUTE;
         let goes_on = self.docker_up && self.dice.percent(50);
         if goes_on {
             self.note(format!("{action:?} goes on without it"));

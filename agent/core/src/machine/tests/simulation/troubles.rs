@@ -296,7 +296,7 @@ impl World {
             }
             Trouble::HostRebooted => {
                 let agent = self.agent.as_ref();
-                let noted = agent.is_some_and(|m| m.state().told.contains(&Cause::StoppedByPerson));
+                let noted = agent.is_some_and(|m| m.state().active_problems.contains(&Cause::StoppedByPerson));
                 if self.judge.person_stopped && !noted {
                     // Docker forgets who stopped it, so nobody could know.
                     return;

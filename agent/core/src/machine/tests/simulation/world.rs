@@ -39,7 +39,7 @@ pub(super) struct World {
     /// What the agent last wrote, when it is about to die without a last word.
     pub(super) saved: Option<Machine>,
     /// Until then the agent may take an end for what it ordered in its former life.
-    pub(super) echo_until: u64,
+    pub(super) ignore_own_events_until: u64,
     pub(super) para: Link,
     pub(super) relay: Link,
     pub(super) run: Run,
@@ -86,7 +86,7 @@ impl World {
             policy,
             disk: String::new(),
             saved: None,
-            echo_until: 0,
+            ignore_own_events_until: 0,
             para: Link::at(1_000_000),
             relay: Link::at(9_000_000),
             run: Run::Missing,

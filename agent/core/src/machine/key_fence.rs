@@ -1,7 +1,7 @@
 //! The fence: without the volume that holds the keys, nothing runs that may sign with them.
 
 use super::policy::WithoutVolume;
-use super::{Action, Cause, Machine, Seen};
+use super::{Action, Cause, ContainerState, Machine};
 use crate::event::{Holding, Identity, Time};
 
 /// A state of before the fence is of a collator with its keys.
@@ -18,8 +18,8 @@ impl Machine {
             let state = &mut self.state;
             state.last_failure = None;
             state.next_start = None;
-            if state.parked && !state.seen.is_up() {
-                state.down_by = Some(Cause::IdentityHeld);
+            if state.stopped_by_agent && !state.seen.is_up() {
+                state.stop_cause = Some(Cause::IdentityHeld);
             }
         }
     }
@@ -108,7 +108,7 @@ impl Machine {
     pub(super) fn identity_cause(&self) -> Option<Cause> {
         let nobody_knows = self.identity().is_some_and(|i| i.holding == Holding::Unknown);
         // Beside a collator that runs, a service that does not answer is no trouble of its own.
-        let unknown = nobody_knows && !self.state.seen.is_up() && self.state.seen != Seen::Unknown;
+        let unknown = nobody_knows && !self.state.seen.is_up() && self.state.seen != ContainerState::Unknown;
         self.fence().or(unknown.then_some(Cause::IdentityMissing))
     }
 

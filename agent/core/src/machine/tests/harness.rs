@@ -1,6 +1,6 @@
 //! A node under the core's eyes.
 
-use super::witness::Witness;
+use super::invariants::InvariantChecker;
 use crate::event::{
     Chain, Command, Container, DesiredSpec, Event, Exit, Failure, HostFacts, LifecycleAnswer, Outcome, Sample,
     ScrapeError, Time, Versions,
@@ -77,7 +77,7 @@ impl Node {
     }
 }
 
-pub(super) struct Rig {
+pub(super) struct Harness {
     pub(super) machine: Machine,
     pub(super) now: Time,
     pub(super) para: Node,
@@ -98,7 +98,7 @@ pub(super) struct Rig {
     /// Everything that the core was fed, for feeding it again.
     pub(super) fed: Vec<(Time, Event)>,
     /// Checks every step against what may never happen.
-    pub(super) witness: Option<Witness>,
+    pub(super) invariants: Option<InvariantChecker>,
 }
 
 pub(super) const MINUTE: u64 = 60;
@@ -107,32 +107,32 @@ pub(super) const DAY: u64 = 24 * HOUR;
 /// Unix ms at time zero of the core's clock.
 const WALL: i64 = 1_800_000_000_000;
 
-impl Rig {
+impl Harness {
     /// A synced collator that the core has watched for two minutes.
     pub(super) fn synced() -> Self {
-        let mut rig = Self::fresh();
-        rig.runs_anew();
-        rig.run(2 * MINUTE);
-        rig.log.clear();
-        rig
+        let mut harness = Self::fresh();
+        harness.runs_anew();
+        harness.run(2 * MINUTE);
+        harness.log.clear();
+        harness
     }
 
     /// A crash loop that is over and not yet forgotten.
     pub(super) fn after_a_crash_loop() -> Self {
-        let mut rig = Self::synced();
+        let mut harness = Self::synced();
         for _ in 0..5 {
-            rig.exits(101, &[]);
-            rig.run(5);
-            if rig.deeds().is_empty() {
-                rig.runs_anew();
-                rig.run(MINUTE);
+            harness.exits(101, &[]);
+            harness.run(5);
+            if harness.container_actions().is_empty() {
+                harness.runs_anew();
+                harness.run(MINUTE);
             }
         }
-        rig.run(15 * MINUTE);
-        assert_eq!(rig.deeds().len(), 2);
-        assert_eq!(rig.wrong(), [Cause::CrashLoop]);
-        rig.log.clear();
-        rig
+        harness.run(15 * MINUTE);
+        assert_eq!(harness.container_actions().len(), 2);
+        assert_eq!(harness.wrong(), [Cause::CrashLoop]);
+        harness.log.clear();
+        harness
     }
 
     /// Nothing is known yet.
@@ -154,7 +154,7 @@ impl Rig {
             run: 0,
             up: false,
             fed: Vec::new(),
-            witness: None,
+            invariants: None,
         }
     }
 
@@ -168,12 +168,12 @@ impl Rig {
     }
 
     pub(super) fn event(&mut self, event: Event) {
-        if self.witness.is_some() {
+        if self.invariants.is_some() {
             self.fed.push((self.now, event.clone()));
         }
         let actions = self.machine.step(self.now, event.clone());
-        if let Some(witness) = &mut self.witness {
-            witness.check(self.now, &event, &actions, &self.machine);
+        if let Some(invariants) = &mut self.invariants {
+            invariants.check(self.now, &event, &actions, &self.machine);
             let leaves_host = |a: &&Action| {
                 let complete = Some(LifecycleAnswer::Complete);
                 matches!(a, Action::ReleaseIdentity { .. }) || **a == Action::AnswerLifecycle { answer: complete }
@@ -285,7 +285,7 @@ impl Rig {
         self.run_with(seconds, |_| {});
     }
 
-    /// As [`Rig::run`]; `change` is called before every look.
+    /// As [`Harness::run`]; `change` is called before every look.
     pub(super) fn run_with(&mut self, seconds: u64, mut change: impl FnMut(&mut Self)) {
         let until = self.now.0 + seconds * 1000;
         while self.now.0 < until {
@@ -349,22 +349,25 @@ impl Rig {
         let policy = self.machine.policy.clone();
         self.now = Time(self.now.0 + seconds * 1000);
         self.machine = Machine::resume(policy, serde_json::from_str(&state).unwrap(), self.now);
-        if let Some(witness) = &mut self.witness {
-            witness.agent_died(self.now);
+        if let Some(invariants) = &mut self.invariants {
+            invariants.agent_died(self.now);
         }
     }
 
     /// What was done to the container, oldest first.
-    pub(super) fn deeds(&self) -> Vec<Action> {
-        let deeds = self.log.iter().map(|(_, a)| a.clone());
-        deeds.filter(Action::is_on_container).collect()
+    pub(super) fn container_actions(&self) -> Vec<Action> {
+        let container_actions = self.log.iter().map(|(_, a)| a.clone());
+        container_actions.filter(Action::is_on_container).collect()
     }
 
     /// How many seconds after `since` each deed came.
     pub(super) fn times(&self, since: u64) -> Vec<u64> {
-        let deeds = self.log.iter();
-        let deeds = deeds.filter(|(_, a)| a.is_on_container());
-        deeds.filter(|(t, _)| *t >= since).map(|(t, _)| t - since).collect()
+        let container_actions = self.log.iter();
+        let container_actions = container_actions.filter(|(_, a)| a.is_on_container());
+        container_actions
+            .filter(|(t, _)| *t >= since)
+            .map(|(t, _)| t - since)
+            .collect()
     }
 
     /// How often somebody was told that this is wrong.

@@ -16,7 +16,7 @@ const WAITING: usize = 2;
 
 /// A message on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Letter {
+pub struct QueuedMessage {
     pub message: Message,
     /// Messages about the same that this one stands for besides itself.
     pub more: u64,
@@ -24,13 +24,13 @@ pub struct Letter {
 
 /// Messages in the order in which they came, at most [`WAITING`] about one cause.
 #[derive(Debug)]
-pub struct Outbox {
-    letters: VecDeque<Letter>,
+pub struct RateLimitedQueue {
+    letters: VecDeque<QueuedMessage>,
     all: Bucket,
     causes: BTreeMap<Option<Cause>, Bucket>,
 }
 
-impl Outbox {
+impl RateLimitedQueue {
     pub fn new(now: Instant) -> Self {
         Self {
             letters: VecDeque::new(),
@@ -41,19 +41,19 @@ impl Outbox {
 
     /// Takes in a message. The newest is never lost: it says how things stand now.
     pub fn push(&mut self, message: Message) {
-        let same = |letter: &&mut Letter| letter.message.cause == message.cause;
+        let same = |letter: &&mut QueuedMessage| letter.message.cause == message.cause;
         let waiting = self.letters.iter().filter(|l| l.message.cause == message.cause).count();
         match self.letters.iter_mut().rev().find(same) {
             Some(last) if waiting >= WAITING => {
                 last.more += 1;
                 last.message = message;
             }
-            _ => self.letters.push_back(Letter { message, more: 0 }),
+            _ => self.letters.push_back(QueuedMessage { message, more: 0 }),
         }
     }
 
     /// The next message that may be sent now.
-    pub fn next(&mut self, now: Instant) -> Option<Letter> {
+    pub fn next(&mut self, now: Instant) -> Option<QueuedMessage> {
         let first = self.letters.iter().position(|letter| self.ready(letter) <= now)?;
         let letter = self.letters.remove(first)?;
         self.all.take(now);
@@ -63,18 +63,18 @@ impl Outbox {
         Some(letter)
     }
 
-    /// When [`Outbox::next`] has something, if nothing else happens; it may have passed already.
+    /// When [`RateLimitedQueue::next`] has something, if nothing else happens; it may have passed already.
     pub fn deadline(&self) -> Option<Instant> {
         self.letters.iter().map(|letter| self.ready(letter)).min()
     }
 
     /// Everything that waits, whether it may be sent or not.
-    pub fn drain(&mut self) -> impl Iterator<Item = Letter> {
+    pub fn drain(&mut self) -> impl Iterator<Item = QueuedMessage> {
         self.letters.drain(..)
     }
 
     /// From when on a message may be sent.
-    fn ready(&self, letter: &Letter) -> Instant {
+    fn ready(&self, letter: &QueuedMessage) -> Instant {
         let bucket = self.causes.get(&letter.message.cause);
         bucket.map_or(self.all.ready, |bucket| bucket.ready.max(self.all.ready))
     }

@@ -6,32 +6,33 @@ use serde::{Deserialize, Serialize};
 
 /// Observed time that a condition has lasted, and how much of it nothing excused.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lasting {
+pub struct ExcusableDuration {
     total: Duration,
-    plain: Duration,
+    #[serde(rename = "plain")]
+    unexcused: Duration,
 }
 
-impl Lasting {
+impl ExcusableDuration {
     pub(super) fn count(&mut self, passed: Duration, excused: bool) {
         self.total += passed;
         if !excused {
-            self.plain += passed;
+            self.unexcused += passed;
         }
     }
 
     /// What has to be compared: a time, and the window that it has to fill. Excused time does not count
     /// towards `window`, yet nothing is excused for longer than `extension` windows.
-    pub fn against(self, window: Duration, extension: u32) -> (Duration, Duration) {
+    pub fn effective(self, window: Duration, extension: u32) -> (Duration, Duration) {
         let extension = extension.max(1);
-        if self.plain.saturating_mul(extension) >= self.total {
-            (self.plain, window)
+        if self.unexcused.saturating_mul(extension) >= self.total {
+            (self.unexcused, window)
         } else {
             (self.total, window.saturating_mul(extension))
         }
     }
 
     pub fn fills(self, window: Duration, extension: u32) -> bool {
-        let (lasted, window) = self.against(window, extension);
+        let (lasted, window) = self.effective(window, extension);
         lasted >= window
     }
 

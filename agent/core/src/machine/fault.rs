@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Action, Cause, Machine, Seen};
+use super::{Action, Cause, ContainerState, Machine};
+use crate::chain_health::{ChainTracker, Context, Verdict};
 use crate::event::{Activity, Chain, HostFacts, Sample, ScrapeError, Time};
-use crate::sync::{Context, Tracker, Verdict};
 
 /// CPU clearly above idle, percent of one core.
 const BUSY_CPU: f64 = 50.0;
@@ -48,9 +48,9 @@ impl Verdicts {
 
 impl Machine {
     pub(super) fn on_sample(&mut self, now: Time, chain: Chain, sample: Sample, actions: &mut Vec<Action>) {
-        if self.state.seen == Seen::Unknown {
+        if self.state.seen == ContainerState::Unknown {
             // A trace may begin with samples: something runs.
-            self.state.seen = Seen::Running;
+            self.state.seen = ContainerState::Running;
             self.state.observed = true;
             self.state.up_since = Some(now);
         }
@@ -69,7 +69,7 @@ impl Machine {
         if self.state.in_flight.is_some() {
             return;
         }
-        if self.state.cures.exporter_answers() {
+        if self.state.restart_budget.exporter_answers() {
             actions.push(Action::Judged {
                 cause: Cause::NoExporter,
                 helped: true,
@@ -77,7 +77,7 @@ impl Machine {
         }
         if progress {
             self.state.update.note_progress(chain);
-            for cause in self.state.cures.moved(chain, best, finalized) {
+            for cause in self.state.restart_budget.moved(chain, best, finalized) {
                 actions.push(Action::Judged { cause, helped: true });
             }
         }
@@ -87,7 +87,7 @@ impl Machine {
     fn count_collation(&mut self, now: Time) {
         let synced = self.verdict(now, Chain::Parachain) == Verdict::Synced;
         let Self { policy, state } = self;
-        if let Some(sample) = state.trackers.get(&Chain::Parachain).and_then(Tracker::sample) {
+        if let Some(sample) = state.trackers.get(&Chain::Parachain).and_then(ChainTracker::sample) {
             state.collation.observe(now, sample, synced, policy.no_collation_after);
         }
     }
@@ -121,7 +121,7 @@ impl Machine {
             state.hold = None;
         }
         if !state.seen.is_up() {
-            state.down_by = Some(Cause::DiskFreed);
+            state.stop_cause = Some(Cause::DiskFreed);
         }
     }
 
@@ -152,7 +152,7 @@ impl Machine {
     fn silent(&self) -> Option<Fault> {
         let Self { policy, state } = self;
         let extension = policy.windows.activity_extension;
-        let answered = state.trackers.values().any(Tracker::answered);
+        let answered = state.trackers.values().any(ChainTracker::answered);
         // An exporter that nobody has looked at yet, or that had never answered while another did, says nothing.
         let asked = state.trackers.values().filter(|t| {
             if answered {
@@ -161,13 +161,13 @@ impl Machine {
                 t.last_error().is_some()
             }
         });
-        let silence: Option<Vec<_>> = asked.map(Tracker::silent).collect();
+        let silence: Option<Vec<_>> = asked.map(ChainTracker::silent).collect();
         let shortest = silence.and_then(|all| all.into_iter().min_by_key(|silent| silent.total()));
         let silent = shortest?;
         let (cause, (lasted, window)) = if answered {
             (Cause::Frozen, (silent.total(), policy.frozen_after))
         } else {
-            (Cause::NoExporter, silent.against(policy.startup_grace, extension))
+            (Cause::NoExporter, silent.effective(policy.startup_grace, extension))
         };
         Some(Fault {
             cause,
@@ -198,7 +198,7 @@ impl Machine {
         Some(Fault {
             cause: Cause::Isolated,
             chain: Some(chain),
-            lasted: tracker.deserted(),
+            lasted: tracker.isolated_for(),
             window: windows.isolated_after.saturating_mul(doubt),
         })
     }
@@ -214,7 +214,9 @@ impl Machine {
         // The relay chain first: while it stands still, the parachain's own standstill proves less.
         let (chain, _) = verdicts.iter().rfind(|(_, verdict)| *verdict == Verdict::Stalled)?;
         let tracker = self.state.trackers.get(&chain)?;
-        let (lasted, window) = tracker.stuck().against(windows.stall_after, windows.activity_extension);
+        let (lasted, window) = tracker
+            .stuck()
+            .effective(windows.stall_after, windows.activity_extension);
         Some(Fault {
             cause: Cause::Stalled,
             chain: Some(chain),

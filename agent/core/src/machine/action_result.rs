@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Action, Cause, Machine, STOP_MARGIN, Seen, notice};
+use super::{Action, Cause, ContainerState, Machine, STOP_MARGIN, termination};
+use crate::chain_health::ChainTracker;
 use crate::event::{Container, Failure, Outcome, Time};
-use crate::sync::Tracker;
 
 impl Machine {
     /// An action of ours ended.
@@ -29,18 +29,18 @@ impl Machine {
     fn on_done(&mut self, now: Time, action: &Action, container: Container, at: Option<i64>) {
         let state = &mut self.state;
         // Docker's clock may have been set back: what it says now is what later news compare with.
-        state.ours_until = at.or(state.ours_until);
+        state.own_events_until = at.or(state.own_events_until);
         state.last_failure = None;
         state.settle = None;
         state.observed = true;
         state.docker_down = false;
         let starts = matches!(action, Action::Start { .. } | Action::Restart { .. });
-        state.parked &= !starts;
-        state.asked &= !starts;
+        state.stopped_by_agent &= !starts;
+        state.start_requested &= !starts;
         match container {
             // It started and ended again before anybody could look.
             Container::Exited { at, exit, .. } if starts => {
-                state.seen = Seen::Running;
+                state.seen = ContainerState::Running;
                 self.on_exit(now, at, &exit, false, false);
                 self.state.spec_matches = true;
             }
@@ -49,12 +49,12 @@ impl Machine {
                     self.note_exit(now, *at, exit);
                 }
                 let seen = if container == Container::Missing {
-                    Seen::Missing
+                    ContainerState::Missing
                 } else {
-                    Seen::Exited
+                    ContainerState::Exited
                 };
                 self.set_down(seen);
-                self.state.parked = true;
+                self.state.stopped_by_agent = true;
                 if let Action::Backoff { wait, .. } = action {
                     self.state.next_start = Some(now + *wait);
                 }
@@ -63,7 +63,7 @@ impl Machine {
                 if starts {
                     state.started_at = None;
                     if matches!(action, Action::Restart { .. }) {
-                        self.set_down(Seen::Exited);
+                        self.set_down(ContainerState::Exited);
                     }
                 }
                 self.on_container(now, running, true);
@@ -76,7 +76,7 @@ impl Machine {
     fn on_failed(&mut self, now: Time, action: &Action, error: String, kind: Failure) {
         match kind {
             Failure::DockerUnreachable => self.on_docker_gone(),
-            Failure::Foreign => self.set_down(Seen::Foreign),
+            Failure::Foreign => self.set_down(ContainerState::Foreign),
             Failure::Executable if !matches!(action, Action::Stop { .. }) => {
                 self.state.hold = Some(Cause::MissingExecutable);
             }
@@ -96,12 +96,12 @@ impl Machine {
             (action, kind, self.state.seen.is_up())
         {
             // Nothing was done, so nothing was tried.
-            if self.state.cures.take_back(*cause) {
+            if self.state.restart_budget.take_back(*cause) {
                 self.state.health_restarts -= 1;
             }
         }
         if kind == Failure::DockerUnreachable && !matches!(action, Action::Start { .. }) {
-            self.state.echo_until = Some(self.state.now + self.policy.stop_timeout + STOP_MARGIN);
+            self.state.ignore_own_events_until = Some(self.state.now + self.policy.stop_timeout + STOP_MARGIN);
             self.state.restart_owed = matches!(
                 action,
                 Action::Restart {
@@ -114,7 +114,7 @@ impl Machine {
             // It was given up for what comes now.
             if matches!(action, Action::Start { .. }) {
                 // Docker may carry it out all the same: a stop finds out.
-                (self.state.seen, self.state.parked) = (Seen::Exited, false);
+                (self.state.seen, self.state.stopped_by_agent) = (ContainerState::Exited, false);
             }
             return;
         }
@@ -128,7 +128,7 @@ impl Machine {
         }
         self.state.last_failure = Some((kind, error));
         if leaves {
-            self.state.next_start = Some(now + notice::RETRY);
+            self.state.next_start = Some(now + termination::RETRY);
             return;
         }
         if !matches!(action, Action::Start { .. }) {
@@ -142,7 +142,7 @@ impl Machine {
         if self.state.settle.is_some_and(|s| s.cause == Cause::StoppedByPerson) {
             // The engine is going down and takes its containers along: that was no person.
             self.state.settle = None;
-            self.state.down_by = Some(Cause::Exited);
+            self.state.stop_cause = Some(Cause::Exited);
         }
     }
 
@@ -150,11 +150,14 @@ impl Machine {
         if std::mem::replace(&mut self.state.docker_down, false) {
             self.state.docker_back = Some(now);
             // It may have been away for longer than the stop would have taken.
-            self.state.echo_until = self.state.echo_until.map(|until| until.max(now + STOP_MARGIN));
+            self.state.ignore_own_events_until = self
+                .state
+                .ignore_own_events_until
+                .map(|until| until.max(now + STOP_MARGIN));
             if matches!(self.state.last_failure, Some((Failure::DockerUnreachable, _))) {
                 self.state.last_failure = None;
             }
-            self.state.trackers.values_mut().for_each(Tracker::forget_silence);
+            self.state.trackers.values_mut().for_each(ChainTracker::forget_silence);
         }
     }
 

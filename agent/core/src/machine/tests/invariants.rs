@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::chain_health::{BLINK, Verdict};
 use crate::event::{Chain, Command, Container, Event, Failure, Holding, NoticeKind, Outcome, Time};
 use crate::machine::{Action, Cause, Machine};
-use crate::sync::{BLINK, Verdict};
 
 /// One chain as seen through the events.
 #[derive(Debug, Default)]
-struct Seen {
+struct ContainerState {
     best: Option<u64>,
     finalized: Option<u64>,
     imported: Option<u64>,
@@ -22,8 +22,8 @@ struct Seen {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Witness {
-    chains: BTreeMap<Chain, Seen>,
+pub(super) struct InvariantChecker {
+    chains: BTreeMap<Chain, ContainerState>,
     last_event: Option<Time>,
     /// End of the last time that nobody watched.
     gap_at: Option<Time>,
@@ -50,7 +50,7 @@ pub(super) struct Witness {
     pub(super) health_restarts: u32,
 }
 
-impl Witness {
+impl InvariantChecker {
     pub(super) fn agent_died(&mut self, now: Time) {
         self.gap_at = Some(now);
         self.in_flight = None;

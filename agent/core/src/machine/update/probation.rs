@@ -1,10 +1,10 @@
 //! Whether the image of an update is any good: the same evidence as ever, over a time of its own.
 
-use super::super::evidence::Fault;
+use super::super::fault::Fault;
 use super::super::{Action, Cause, Desired, Machine};
 use super::{Probation, Running, Step, UpdateResult};
+use crate::chain_health::Verdict;
 use crate::event::{Chain, Time};
-use crate::sync::Verdict;
 
 /// How often an unclear probation is prolonged.
 const EXTENSIONS: u32 = 3;

@@ -13,15 +13,15 @@ const GIVE_UP_AFTER: u32 = 2;
 
 /// The restarts spent so far and what became of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cures {
+pub struct RestartBudget {
     /// When health restarts were ordered, within the budget's window.
     spent: VecDeque<Time>,
-    open: BTreeMap<Cause, Trial>,
+    open: BTreeMap<Cause, Attempt>,
 }
 
 /// Restarts for one cause since the chain last got beyond where it was stuck.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Trial {
+struct Attempt {
     tries: u32,
     /// Whether the last try was already judged unhelpful.
     judged: bool,
@@ -31,7 +31,7 @@ struct Trial {
     stuck_at: BTreeMap<Chain, (Option<u64>, Option<u64>)>,
 }
 
-impl Cures {
+impl RestartBudget {
     /// Health restarts still allowed at `now`.
     pub fn left(&self, now: Time, budget: u32, window: Duration) -> u32 {
         let spent = self.spent.iter().filter(|t| now.since(**t) < window).count();
@@ -70,7 +70,7 @@ impl Cures {
     ) {
         self.spent.retain(|t| now.since(*t) < window);
         self.spent.push_back(now);
-        let trial = self.open.entry(cause).or_insert(Trial {
+        let trial = self.open.entry(cause).or_insert(Attempt {
             tries: 0,
             judged: false,
             chain,
@@ -97,7 +97,7 @@ impl Cures {
         if self.open.is_empty() {
             return Vec::new();
         }
-        let beyond = |trial: &Trial| {
+        let beyond = |trial: &Attempt| {
             let (was_best, was_finalized) = trial.stuck_at.get(&chain).copied().unwrap_or_default();
             trial.chain.is_none_or(|c| c == chain)
                 && (best.is_some_and(|b| was_best.is_none_or(|w| b > w))
@@ -121,7 +121,7 @@ impl Cures {
     }
 
     /// An operator says that things have changed: every cure may be tried again.
-    pub fn forgive(&mut self) {
+    pub fn reset(&mut self) {
         self.open.clear();
     }
 

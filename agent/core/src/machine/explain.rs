@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Cause, Desired, Machine, Seen, UpdateResult};
+use super::{Cause, ContainerState, Desired, Machine, UpdateResult};
 use crate::event::Command;
 use crate::units::show_duration;
 
@@ -139,7 +139,9 @@ impl Machine {
         let state = &self.state;
         let wants_it_up = matches!(command, Command::Restart { .. } | Command::Start);
         Ok(match command {
-            _ if wants_it_up && state.seen == Seen::Foreign => return Err(sentence(Cause::Foreign).to_owned()),
+            _ if wants_it_up && state.seen == ContainerState::Foreign => {
+                return Err(sentence(Cause::Foreign).to_owned());
+            }
             Command::Restart { .. } if state.docker_down => {
                 return Err("docker is unreachable, so nothing can be restarted: ask again when it is back".to_owned());
             }

@@ -16,7 +16,7 @@ const TRAFFIC_OVER: Duration = Duration::from_secs(30);
 const APART: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Pace {
+pub(super) struct SyncRate {
     points: VecDeque<Point>,
 }
 
@@ -28,7 +28,7 @@ struct Point {
     bytes_in: Option<u64>,
 }
 
-impl Pace {
+impl SyncRate {
     pub(super) fn note(&mut self, now: Time, sample: &Sample, windows: &Windows) {
         if self.points.back().is_some_and(|p| now.since(p.at) < APART) {
             return;

@@ -3,9 +3,9 @@
 //! Pure: no clock, no I/O. Time is *observed* time: it passes only between two looks at the exporter that
 //! lie close enough together, so a suspended host or a stopped agent never looks like a stall.
 
+mod excusable;
 mod heights;
-mod lasting;
-mod pace;
+mod sync_rate;
 #[cfg(test)]
 mod tests;
 
@@ -14,9 +14,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Chain, Sample, ScrapeError, Time, named};
+pub use excusable::ExcusableDuration;
 use heights::Heights;
-pub use lasting::Lasting;
-use pace::Pace;
+use sync_rate::SyncRate;
 
 named! {
     /// What the evidence says about one chain.
@@ -83,7 +83,7 @@ const FALLING_AFTER: Duration = Duration::from_mins(10);
 
 /// The evidence about one chain since its process started.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Tracker {
+pub struct ChainTracker {
     chain: Chain,
     sample: Option<Sample>,
     sampled_at: Option<Time>,
@@ -96,7 +96,7 @@ pub struct Tracker {
     answered: bool,
     last_error: Option<ScrapeError>,
     /// Unbroken row of looks that met silence.
-    silent: Option<Lasting>,
+    silent: Option<ExcusableDuration>,
     /// The newest value of each that was told: a page may lack them at times.
     process_start: Option<u64>,
     heights: Heights,
@@ -106,27 +106,33 @@ pub struct Tracker {
     /// Observed time without progress.
     still: Duration,
     /// Observed time since it last stood still for a whole window.
-    lively: Duration,
+    #[serde(rename = "lively")]
+    progressing_for: Duration,
     /// Observed time without progress while behind (a relay chain: while it had peers), not excused.
-    stuck: Lasting,
+    stuck: ExcusableDuration,
     /// Observed time near the target since it was last behind.
-    near: Duration,
+    #[serde(rename = "near")]
+    near_target_for: Duration,
     /// Observed time with no peers, and the part of it in which the host's own network was not known to be down.
-    alone: Duration,
-    deserted: Duration,
+    #[serde(rename = "alone")]
+    no_peers_for: Duration,
+    #[serde(rename = "deserted")]
+    isolated_for: Duration,
     /// Observed time with peers since it was last alone.
-    company: Duration,
+    #[serde(rename = "company")]
+    connected_for: Duration,
     /// Observed time that the host's network has been down, and up since; and that the relay chain has been syncing.
     offline: Duration,
     online: Duration,
     waiting: Duration,
-    pace: Pace,
+    #[serde(rename = "pace")]
+    sync_rate: SyncRate,
     was_synced: bool,
     /// Since when, and from which distance, a chain that was synced is getting further behind.
     falling: Option<(Time, u64)>,
 }
 
-impl Tracker {
+impl ChainTracker {
     pub fn new(chain: Chain) -> Self {
         Self {
             chain,
@@ -143,16 +149,16 @@ impl Tracker {
             progressed_at: None,
             moved: false,
             still: Duration::ZERO,
-            lively: Duration::ZERO,
-            stuck: Lasting::default(),
-            near: Duration::ZERO,
-            alone: Duration::ZERO,
-            deserted: Duration::ZERO,
-            company: Duration::ZERO,
+            progressing_for: Duration::ZERO,
+            stuck: ExcusableDuration::default(),
+            near_target_for: Duration::ZERO,
+            no_peers_for: Duration::ZERO,
+            isolated_for: Duration::ZERO,
+            connected_for: Duration::ZERO,
             offline: Duration::ZERO,
             online: Duration::ZERO,
             waiting: Duration::ZERO,
-            pace: Pace::default(),
+            sync_rate: SyncRate::default(),
             was_synced: false,
             falling: None,
         }
@@ -177,25 +183,25 @@ impl Tracker {
         if progress {
             self.still = Duration::ZERO;
             self.forget_alone();
-            self.stuck = Lasting::default();
+            self.stuck = ExcusableDuration::default();
             self.progressed_at = Some(now);
             self.moved = true;
         } else if sample.best.is_some() {
             self.still += passed;
         }
-        self.lively = if self.still >= windows.stall_after {
+        self.progressing_for = if self.still >= windows.stall_after {
             Duration::ZERO
         } else {
-            self.lively + passed
+            self.progressing_for + passed
         };
         let behind = distance.map(|d| d > windows.lag_blocks);
-        self.near = match behind {
-            Some(false) => self.near + passed,
+        self.near_target_for = match behind {
+            Some(false) => self.near_target_for + passed,
             _ => Duration::ZERO,
         };
-        self.pace.note(now, &sample, windows);
+        self.sync_rate.note(now, &sample, windows);
         if !progress {
-            let excused = context.busy || self.pace.is_active(&sample, self.progressed_at, windows);
+            let excused = context.busy || self.sync_rate.is_active(&sample, self.progressed_at, windows);
             self.count(passed, &sample, behind, excused, windows, context);
         }
         self.follow_distance(now, distance, windows);
@@ -217,7 +223,7 @@ impl Tracker {
         if error.is_silence() {
             match &mut self.silent {
                 Some(silent) => silent.count(looked, busy),
-                None => self.silent = Some(Lasting::default()),
+                None => self.silent = Some(ExcusableDuration::default()),
             }
         } else {
             self.answered = true;
@@ -227,27 +233,27 @@ impl Tracker {
 
     /// Nobody watched until now: every window starts anew.
     pub fn forget_windows(&mut self) {
-        (self.still, self.near) = (Duration::ZERO, Duration::ZERO);
+        (self.still, self.near_target_for) = (Duration::ZERO, Duration::ZERO);
         self.heights.forget_windows();
         (self.offline, self.waiting) = (Duration::ZERO, Duration::ZERO);
         self.forget_alone();
-        self.stuck = Lasting::default();
+        self.stuck = ExcusableDuration::default();
         self.unanswered = Duration::ZERO;
         self.moved = false;
         self.silent = None;
         self.sampled_at = None;
         self.looked_at = None;
         self.falling = None;
-        self.pace = Pace::default();
+        self.sync_rate = SyncRate::default();
     }
 
     fn forget_alone(&mut self) {
-        (self.alone, self.deserted, self.company) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
+        (self.no_peers_for, self.isolated_for, self.connected_for) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
     }
 
     /// Whether a window of any fault has begun.
     pub fn is_in_trouble(&self) -> bool {
-        self.silent.is_some() || self.stuck != Lasting::default() || self.alone > Duration::ZERO
+        self.silent.is_some() || self.stuck != ExcusableDuration::default() || self.no_peers_for > Duration::ZERO
     }
 
     /// Silence so far proves nothing: Docker itself did not answer either.
@@ -264,7 +270,7 @@ impl Tracker {
         let Some(sample) = self.sample.as_ref().filter(|_| fresh) else {
             return Verdict::Unknown;
         };
-        if sample.peers == Some(0) && self.alone >= windows.isolated_after {
+        if sample.peers == Some(0) && self.no_peers_for >= windows.isolated_after {
             return Verdict::Isolated;
         }
         if self.stuck.fills(windows.stall_after, windows.activity_extension) {
@@ -297,27 +303,27 @@ impl Tracker {
     }
 
     /// Observed time since it last stood still for a whole window.
-    pub fn lively(&self) -> Duration {
-        self.lively
+    pub fn progressing_for(&self) -> Duration {
+        self.progressing_for
     }
 
     /// Observed time without progress although there should be some.
-    pub fn stuck(&self) -> Lasting {
+    pub fn stuck(&self) -> ExcusableDuration {
         self.stuck
     }
 
     /// Observed time without a single peer.
-    pub fn alone(&self) -> Duration {
-        self.alone
+    pub fn no_peers_for(&self) -> Duration {
+        self.no_peers_for
     }
 
     /// The part of it in which the host's own network was not known to be down.
-    pub fn deserted(&self) -> Duration {
-        self.deserted
+    pub fn isolated_for(&self) -> Duration {
+        self.isolated_for
     }
 
     /// Observed time that the exporter has met us with silence; `None` when it has not.
-    pub fn silent(&self) -> Option<Lasting> {
+    pub fn silent(&self) -> Option<ExcusableDuration> {
         self.silent
     }
 
@@ -375,7 +381,7 @@ impl Tracker {
     /// Blocks a second over the last minute, and seconds until the target is met at that speed.
     pub fn speed(&self) -> (Option<f64>, Option<u64>) {
         match (&self.sample, self.sampled_at) {
-            (Some(sample), Some(at)) => self.pace.speed(at, sample, distance(sample)),
+            (Some(sample), Some(at)) => self.sync_rate.speed(at, sample, distance(sample)),
             _ => (None, None),
         }
     }
@@ -408,18 +414,18 @@ impl Tracker {
         let mut passed = passed;
         match sample.peers {
             Some(0) => {
-                self.company = Duration::ZERO;
-                self.alone += passed;
+                self.connected_for = Duration::ZERO;
+                self.no_peers_for += passed;
             }
             // A blink without peers was part of the time.
-            Some(_) if self.alone <= windows.stall_after / BLINK => {
-                passed += self.alone;
+            Some(_) if self.no_peers_for <= windows.stall_after / BLINK => {
+                passed += self.no_peers_for;
                 self.forget_alone();
             }
             // A peer that comes and goes is no company.
             Some(_) => {
-                self.company += passed;
-                if self.company >= windows.isolated_after / BLINK {
+                self.connected_for += passed;
+                if self.connected_for >= windows.isolated_after / BLINK {
                     self.forget_alone();
                 }
             }
@@ -429,7 +435,7 @@ impl Tracker {
             self.offline += passed;
             self.online = Duration::ZERO;
             if self.offline > windows.stall_after / BLINK {
-                (self.deserted, self.stuck) = (Duration::ZERO, Lasting::default());
+                (self.isolated_for, self.stuck) = (Duration::ZERO, ExcusableDuration::default());
             }
             return;
         }
@@ -440,13 +446,13 @@ impl Tracker {
         }
         if sample.peers == Some(0) {
             // The distance is unknown now: for being stuck this time neither counts nor clears.
-            self.deserted += passed;
+            self.isolated_for += passed;
             return;
         }
         if context.relay_syncing {
             self.waiting += passed;
             if self.waiting > windows.stall_after / BLINK {
-                self.stuck = Lasting::default();
+                self.stuck = ExcusableDuration::default();
             }
             return;
         }
@@ -454,8 +460,8 @@ impl Tracker {
         let relay_with_peers = self.chain == Chain::Relaychain && sample.peers.is_some() && sample.best.is_some();
         if behind == Some(true) || relay_with_peers {
             self.stuck.count(passed, excused);
-        } else if self.near >= NEAR_FOR {
-            self.stuck = Lasting::default();
+        } else if self.near_target_for >= NEAR_FOR {
+            self.stuck = ExcusableDuration::default();
         }
     }
 

@@ -14,7 +14,7 @@ const WINDOWS: Windows = Windows {
 
 /// A tracker that is looked at every `spacing` seconds.
 struct Look {
-    tracker: Tracker,
+    tracker: ChainTracker,
     now: Time,
     spacing: u64,
     context: Context,
@@ -23,7 +23,7 @@ struct Look {
 impl Look {
     fn at(chain: Chain) -> Self {
         Self {
-            tracker: Tracker::new(chain),
+            tracker: ChainTracker::new(chain),
             now: Time(0),
             spacing: 5,
             context: Context::default(),
@@ -147,7 +147,7 @@ fn what_a_page_lacks_for_a_moment_is_not_forgotten() {
         process_start: Some(78),
         ..full
     });
-    assert_eq!(look.tracker.stuck(), Lasting::default(), "another process");
+    assert_eq!(look.tracker.stuck(), ExcusableDuration::default(), "another process");
 }
 
 #[test]
@@ -186,8 +186,8 @@ fn looks_too_far_apart_are_no_watch() {
     look.spacing = 76;
     look.see_for(76 * 1000, &at(10, 100, 3));
     look.see_for(76 * 1000, &at(10, 10, 0));
-    assert_eq!(look.tracker.stuck(), Lasting::default());
-    assert_eq!(look.tracker.alone(), Duration::ZERO);
+    assert_eq!(look.tracker.stuck(), ExcusableDuration::default());
+    assert_eq!(look.tracker.no_peers_for(), Duration::ZERO);
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn silence_is_counted_from_the_first_look_that_met_it() {
     for seconds in [0, 5, 10] {
         look.miss(ScrapeError::Timeout);
         assert_eq!(
-            look.tracker.silent().map(Lasting::total),
+            look.tracker.silent().map(ExcusableDuration::total),
             Some(Duration::from_secs(seconds))
         );
     }
@@ -262,7 +262,7 @@ fn a_target_that_flaps_neither_hides_nor_makes_a_stall() {
     for round in 0..2000 {
         look.see(at(1000, if round % 20 == 0 { 2000 } else { 990 }, 3));
     }
-    assert_eq!(look.tracker.stuck(), Lasting::default());
+    assert_eq!(look.tracker.stuck(), ExcusableDuration::default());
 }
 
 #[test]
@@ -305,7 +305,7 @@ fn an_unknown_number_of_peers_is_neither_none_nor_some() {
         look.see_for(10, &at(10, 10, 0));
         look.see_for(60, &unknown);
     }
-    assert!(look.tracker.alone() < WINDOWS.isolated_after);
+    assert!(look.tracker.no_peers_for() < WINDOWS.isolated_after);
     look.see_for(20, &at(10, 10, 0));
     assert_eq!(look.verdict(), Verdict::Isolated);
 }
@@ -317,11 +317,11 @@ fn with_the_network_down_nothing_counts_and_afterwards_all_starts_anew() {
     look.context.network_down = true;
     look.see_for(3600, &at(10, 10, 0));
     assert_eq!(look.verdict(), Verdict::Isolated, "reported all the same");
-    assert_eq!(look.tracker.deserted(), Duration::ZERO);
+    assert_eq!(look.tracker.isolated_for(), Duration::ZERO);
     look.context.network_down = false;
     look.see_for(295, &at(10, 10, 0));
-    assert_eq!(look.tracker.deserted(), Duration::from_secs(295));
-    assert_eq!(look.tracker.stuck(), Lasting::default());
+    assert_eq!(look.tracker.isolated_for(), Duration::from_secs(295));
+    assert_eq!(look.tracker.stuck(), ExcusableDuration::default());
 }
 
 #[test]
@@ -389,19 +389,19 @@ fn bursts_that_average_below_the_threshold_are_no_work() {
 
 #[test]
 fn excused_time_counts_towards_the_longest_patience_only() {
-    let mut lasting = Lasting::default();
+    let mut lasting = ExcusableDuration::default();
     lasting.count(Duration::from_secs(899), true);
     assert!(!lasting.fills(WINDOWS.stall_after, 3));
     lasting.count(Duration::from_secs(1), true);
     assert!(lasting.fills(WINDOWS.stall_after, 3));
 
-    let mut lasting = Lasting::default();
+    let mut lasting = ExcusableDuration::default();
     lasting.count(Duration::from_secs(500), true);
     lasting.count(Duration::from_secs(299), false);
     assert!(!lasting.fills(WINDOWS.stall_after, 3));
     lasting.count(Duration::from_secs(1), false);
     assert!(lasting.fills(WINDOWS.stall_after, 3));
-    assert_eq!(lasting.against(WINDOWS.stall_after, 3).1, WINDOWS.stall_after);
+    assert_eq!(lasting.effective(WINDOWS.stall_after, 3).1, WINDOWS.stall_after);
 }
 
 #[test]

@@ -7,23 +7,23 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::*;
-use crate::notification::outbox::{Letter, Outbox};
+use crate::notification::queue::{QueuedMessage, RateLimitedQueue};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// Everything that may go out at `now`: what it is about, and how many more it stands for.
-fn sent(outbox: &mut Outbox, now: Instant) -> Vec<Letter> {
+fn sent(outbox: &mut RateLimitedQueue, now: Instant) -> Vec<QueuedMessage> {
     std::iter::from_fn(|| outbox.next(now)).collect()
 }
 
-fn about(letters: &[Letter]) -> Vec<(Option<Cause>, u64)> {
+fn about(letters: &[QueuedMessage]) -> Vec<(Option<Cause>, u64)> {
     letters.iter().map(|l| (l.message.cause, l.more)).collect()
 }
 
 #[test]
 fn news_go_out_at_once_and_in_order() {
     let now = Instant::now();
-    let mut outbox = Outbox::new(now);
+    let mut outbox = RateLimitedQueue::new(now);
     for cause in [Cause::Exited, Cause::Stalled, Cause::Exited] {
         outbox.push(problem(cause, ""));
     }
@@ -35,7 +35,7 @@ fn news_go_out_at_once_and_in_order() {
 #[test]
 fn a_crash_loop_is_four_messages_and_then_one_every_five_minutes_with_a_count() {
     let begin = Instant::now();
-    let mut outbox = Outbox::new(begin);
+    let mut outbox = RateLimitedQueue::new(begin);
     let mut letters = Vec::new();
     // A crash and its end every ten seconds, for an hour.
     for n in 0..360 {
@@ -59,7 +59,7 @@ fn a_crash_loop_is_four_messages_and_then_one_every_five_minutes_with_a_count() 
 #[test]
 fn one_storm_does_not_hold_up_other_news() {
     let now = Instant::now();
-    let mut outbox = Outbox::new(now);
+    let mut outbox = RateLimitedQueue::new(now);
     for _ in 0..50 {
         outbox.push(problem(Cause::Exited, ""));
         sent(&mut outbox, now);
@@ -72,7 +72,7 @@ fn one_storm_does_not_hold_up_other_news() {
 #[test]
 fn all_news_together_go_out_no_faster_than_the_services_take_them() {
     let begin = Instant::now();
-    let mut outbox = Outbox::new(begin);
+    let mut outbox = RateLimitedQueue::new(begin);
     for cause in &Cause::ALL[..12] {
         outbox.push(problem(*cause, ""));
     }
@@ -85,7 +85,7 @@ fn all_news_together_go_out_no_faster_than_the_services_take_them() {
 #[test]
 fn after_a_quiet_time_news_go_out_at_once_again() {
     let begin = Instant::now();
-    let mut outbox = Outbox::new(begin);
+    let mut outbox = RateLimitedQueue::new(begin);
     for round in 0..3 {
         let now = begin + round * 20 * MINUTE;
         for _ in 0..4 {
@@ -99,7 +99,7 @@ proptest! {
     #[test]
     fn nothing_goes_untold_and_little_waits(steps in prop::collection::vec((0..4_usize, 0..400_u64), 1..200)) {
         let mut now = Instant::now();
-        let mut outbox = Outbox::new(now);
+        let mut outbox = RateLimitedQueue::new(now);
         let (mut pushed, mut told, mut waiting) = (0, 0, 0);
         let mut last = [None; 4];
         for (n, (which, seconds)) in steps.into_iter().enumerate() {

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::evidence::Fault;
-use super::{Action, Cause, Desired, Machine, Seen};
+use super::fault::Fault;
+use super::{Action, Cause, ContainerState, Desired, Machine};
+use crate::chain_health::Verdict;
 use crate::event::{Chain, Time, named};
-use crate::sync::Verdict;
 
 named! {
     /// The one word that answers "what is it doing?".
@@ -63,7 +63,7 @@ impl Machine {
         }
         match &state.in_flight {
             Some(Action::Restart { .. }) => return Phase::Restarting,
-            Some(Action::Start { .. }) if matches!(state.seen, Seen::Missing) => return Phase::Pulling,
+            Some(Action::Start { .. }) if matches!(state.seen, ContainerState::Missing) => return Phase::Pulling,
             Some(Action::Start { .. }) if !state.seen.is_up() => return Phase::Starting,
             _ => {}
         }
@@ -76,12 +76,12 @@ impl Machine {
         if state.pause.is_some() {
             return Phase::Paused;
         }
-        if state.hold.is_some() || state.seen == Seen::Foreign || state.disk_stop {
+        if state.hold.is_some() || state.seen == ContainerState::Foreign || state.disk_stop {
             return Phase::Holding;
         }
         match state.seen {
-            Seen::Unknown => Phase::Starting,
-            Seen::Running | Seen::Paused => self.running_phase(),
+            ContainerState::Unknown => Phase::Starting,
+            ContainerState::Running | ContainerState::Paused => self.running_phase(),
             _ if state.last_exit.is_none() && state.last_failure.is_none() => Phase::Starting,
             _ => Phase::Backoff,
         }
@@ -173,7 +173,7 @@ impl Machine {
             });
         }
         let idle = state.desired == Desired::Running && state.hold.is_none() && !state.disk_stop && !state.docker_down;
-        if !idle || state.in_flight.is_some() || state.seen == Seen::Foreign {
+        if !idle || state.in_flight.is_some() || state.seen == ContainerState::Foreign {
             return None;
         }
         if !state.seen.is_up() {
@@ -191,13 +191,13 @@ impl Machine {
         let Fault {
             cause, lasted, window, ..
         } = self.fault(self.verdicts(state.now))?;
-        if state.cures.given_up(cause) {
+        if state.restart_budget.given_up(cause) {
             return None;
         }
-        let stretched = window.saturating_mul(state.cures.stretch(cause));
+        let stretched = window.saturating_mul(state.restart_budget.stretch(cause));
         let mut at = state.now + stretched.saturating_sub(lasted);
         if self.budget_left() == 0 {
-            at = at.max(state.cures.next_refill(self.policy.budget_window)?);
+            at = at.max(state.restart_budget.next_refill(self.policy.budget_window)?);
         }
         Some(Next {
             action: "restart",
@@ -209,27 +209,27 @@ impl Machine {
     /// Health restarts that may still be spent within the budget's window.
     pub fn budget_left(&self) -> u32 {
         self.state
-            .cures
+            .restart_budget
             .left(self.state.now, self.policy.budget, self.policy.budget_window)
     }
 
     pub(super) fn tell(&mut self, actions: &mut Vec<Action>) {
         let causes = self.causes();
-        if causes == self.state.told {
+        if causes == self.state.active_problems {
             return;
         }
         let over = self
             .state
-            .told
+            .active_problems
             .iter()
             .filter(|c| !causes.contains(c))
             .map(|c| (*c, true));
         let new = causes
             .iter()
-            .filter(|c| !self.state.told.contains(c))
+            .filter(|c| !self.state.active_problems.contains(c))
             .map(|c| (*c, false));
         actions.extend(over.chain(new).map(|(cause, over)| Action::Notify { cause, over }));
-        self.state.told = causes;
+        self.state.active_problems = causes;
     }
 
     /// What is wrong now, in no particular order.
@@ -256,7 +256,7 @@ impl Machine {
                 .memory_full_percent
                 .is_some_and(|percent| percent >= f64::from(policy.memory_warn_percent));
         add(state.docker_down, Cause::DockerUnreachable);
-        add(state.seen == Seen::Foreign, Cause::Foreign);
+        add(state.seen == ContainerState::Foreign, Cause::Foreign);
         add(state.desired == Desired::StoppedByOperator, Cause::Operator);
         add(state.desired == Desired::StoppedByPerson, Cause::StoppedByPerson);
         add(state.pause.is_some(), Cause::Paused);
@@ -267,13 +267,13 @@ impl Machine {
         add(host.network_ok == Some(false), Cause::NetworkDown);
         add(state.crash_loop, Cause::CrashLoop);
         add(
-            state.last_failure.is_some() && state.hold.is_none() && state.seen != Seen::Foreign,
+            state.last_failure.is_some() && state.hold.is_none() && state.seen != ContainerState::Foreign,
             Cause::ActionFailed,
         );
         let leaves = self.leaves(state.now) || self.fenced().is_some();
         let wanted = state.desired == Desired::Running && state.hold.is_none() && !state.disk_stop && !leaves;
-        let down_by = state.down_by.filter(|_| state.is_author_clear());
-        if let Some(cause) = down_by.filter(|_| wanted && !state.crash_loop) {
+        let stop_cause = state.stop_cause.filter(|_| state.is_author_clear());
+        if let Some(cause) = stop_cause.filter(|_| wanted && !state.crash_loop) {
             let told = !matches!(
                 cause,
                 Cause::DiskFreed | Cause::NoticeOver | Cause::IdentityHeld | Cause::OutOfMemory
@@ -284,7 +284,7 @@ impl Machine {
         add(oom && !self.ran_long(), Cause::OutOfMemory);
         add(state.collation.is_lacking(), Cause::NoCollation);
         add(state.update.goes_back(), Cause::UpdateFailed);
-        causes.extend(state.notice.map(super::notice::Standing::cause));
+        causes.extend(state.notice.map(super::termination::ActiveNotice::cause));
         causes.extend(self.identity_cause());
         causes.extend(
             state
@@ -314,7 +314,7 @@ impl Machine {
         // One falls silent a moment before the other: that is no trouble of its own.
         let all_silent = fault.is_some_and(|fault| fault.cause == Cause::Frozen);
         if let Some(Fault { cause, .. }) = fault.filter(Fault::is_due) {
-            let given_up = state.cures.given_up(cause);
+            let given_up = state.restart_budget.given_up(cause);
             match cause {
                 Cause::NoExporter if given_up => causes.push(Cause::Blind),
                 _ => causes.push(cause),
@@ -334,8 +334,8 @@ impl Machine {
             let silent = tracker.unanswered() >= policy.frozen_after;
             // One block now and then is no end of the quiet: it would be told again and again.
             let still_quiet = verdict == Verdict::Synced
-                && state.told.contains(&Cause::Quiet)
-                && tracker.lively() < policy.windows.stall_after.saturating_mul(2);
+                && state.active_problems.contains(&Cause::Quiet)
+                && tracker.progressing_for() < policy.windows.stall_after.saturating_mul(2);
             let found = [
                 (verdict == Verdict::Isolated, Cause::Isolated),
                 (verdict == Verdict::Quiet || still_quiet, Cause::Quiet),

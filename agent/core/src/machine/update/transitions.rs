@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::super::{Action, Cause, Desired, Machine, Seen};
-use super::{Ledger, Past, Pinned, Probation, Running, Step, UpdateResult};
+use super::super::{Action, Cause, ContainerState, Desired, Machine};
+use super::{CompletedUpdate, Pinned, Probation, Running, Step, UpdateResult, UpdateState};
+use crate::chain_health::{ChainTracker, Verdict};
 use crate::event::{Chain, Failure, Image, Images, Time, Versions};
-use crate::sync::{Tracker, Verdict};
 
 impl Machine {
     /// What speaks against an update now.
@@ -49,7 +49,12 @@ impl Machine {
                     .to_owned(),
             );
         }
-        if !state.observed || matches!(state.seen, Seen::Unknown | Seen::Missing | Seen::Foreign) {
+        if !state.observed
+            || matches!(
+                state.seen,
+                ContainerState::Unknown | ContainerState::Missing | ContainerState::Foreign
+            )
+        {
             return Some("there is no collator to update: write the image into the configuration".to_owned());
         }
         None
@@ -131,10 +136,10 @@ impl Machine {
         let window = self.policy.windows.stall_after;
         let verdicts = self.verdicts(now);
         // Not for so long that a verdict says so, but as things are going.
-        let isolated = |tracker: &Tracker| {
+        let isolated = |tracker: &ChainTracker| {
             tracker.sample().is_some_and(|sample| sample.peers == Some(0)) && !tracker.progressing(window / 2)
         };
-        let moving = |(chain, tracker): (&Chain, &Tracker)| {
+        let moving = |(chain, tracker): (&Chain, &ChainTracker)| {
             let well = matches!(verdicts.of(*chain), Verdict::Syncing | Verdict::Synced);
             (well && tracker.progressing(window) && !isolated(tracker)).then_some(*chain)
         };
@@ -273,8 +278,8 @@ impl Machine {
         state.settle = None;
         state.next_start = None;
         state.last_failure = None;
-        state.down_by = None;
-        self.forgive();
+        state.stop_cause = None;
+        self.reset();
     }
 
     pub(super) fn close_update(
@@ -299,7 +304,7 @@ impl Machine {
     }
 }
 
-impl Ledger {
+impl UpdateState {
     fn pin(&mut self, image: Image) {
         if let Some(running) = &self.running {
             self.pinned = Some(Pinned {
@@ -311,8 +316,8 @@ impl Ledger {
 }
 
 impl Running {
-    fn over(self, now: Time, result: UpdateResult, reason: Option<String>) -> Past {
-        Past {
+    fn over(self, now: Time, result: UpdateResult, reason: Option<String>) -> CompletedUpdate {
+        CompletedUpdate {
             image: self.image,
             images: self.images,
             result,

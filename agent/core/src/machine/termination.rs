@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Cause, Desired, Machine, Next, STOP_MARGIN, Seen, State};
+use super::{Action, Cause, ContainerState, Desired, Machine, Next, STOP_MARGIN, State};
 use crate::event::{Notice, NoticeKind, Time};
 use crate::units::show_duration;
 
@@ -15,13 +15,13 @@ pub(super) const RETRY: Duration = Duration::from_secs(1);
 
 /// An announcement in force, on the agent's own clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Standing {
+pub(super) struct ActiveNotice {
     kind: NoticeKind,
     /// When it comes true; `None` when nobody says.
     deadline: Option<Time>,
 }
 
-impl Standing {
+impl ActiveNotice {
     pub(super) fn cause(self) -> Cause {
         self.kind.cause()
     }
@@ -61,7 +61,7 @@ impl Machine {
     /// EC2 announces something, something else, or nothing any more.
     pub(super) fn on_notice(&mut self, now: Time, notice: Option<Notice>) {
         let left = self.leaves(now);
-        self.state.notice = notice.map(|notice| Standing {
+        self.state.notice = notice.map(|notice| ActiveNotice {
             kind: notice.kind,
             deadline: notice.seconds.map(|seconds| now + Duration::from_secs(seconds)),
         });
@@ -69,8 +69,8 @@ impl Machine {
             let state = &mut self.state;
             state.last_failure = None;
             state.next_start = None;
-            if state.parked && !state.seen.is_up() {
-                state.down_by = Some(Cause::NoticeOver);
+            if state.stopped_by_agent && !state.seen.is_up() {
+                state.stop_cause = Some(Cause::NoticeOver);
             }
         }
     }
@@ -118,17 +118,19 @@ impl Machine {
         let state = &self.state;
         let known = !state.docker_down && state.observed && state.unconfirmed_until.is_none();
         let down = match state.seen {
-            Seen::Exited => state.parked,
+            ContainerState::Exited => state.stopped_by_agent,
             // One that is not ours is none of our business.
-            Seen::Missing | Seen::Created | Seen::Foreign => true,
-            Seen::Unknown | Seen::Running | Seen::Paused | Seen::Restarting => false,
+            ContainerState::Missing | ContainerState::Created | ContainerState::Foreign => true,
+            ContainerState::Unknown | ContainerState::Running | ContainerState::Paused | ContainerState::Restarting => {
+                false
+            }
         };
         known && down && state.in_flight.is_none()
     }
 
     /// Whether whatever this host holds may be given to another: it ends, and the collator is down.
     pub(super) fn is_vacated(&self) -> bool {
-        let ends = |notice: Standing| matches!(notice.kind, NoticeKind::SpotInterruption | NoticeKind::Termination);
+        let ends = |notice: ActiveNotice| matches!(notice.kind, NoticeKind::SpotInterruption | NoticeKind::Termination);
         self.state.notice.is_some_and(ends) && self.is_down()
     }
 
