@@ -74,7 +74,7 @@ const LAST_LINES: usize = 200;
 /// Whether this exit shows a fault that no restart cures.
 ///
 /// A clean end is none, whatever the log says, and so is one by the signal when somebody asked it to stop (`asked`).
-pub fn fatal(exit: &Exit, asked: bool) -> Option<Cause> {
+pub fn diagnose(exit: &Exit, asked: bool) -> Option<Cause> {
     if exit.oom || exit.code == Some(0) || (asked && matches!(exit.code, None | Some(137 | 143))) {
         return None;
     }
@@ -176,7 +176,7 @@ mod tests {
         ];
         for (line, cause) in rows {
             assert_eq!(
-                fatal(&exit(1, &["earlier", line, "later"]), false),
+                diagnose(&exit(1, &["earlier", line, "later"]), false),
                 Some(cause),
                 "{line}"
             );
@@ -186,30 +186,30 @@ mod tests {
     #[test]
     fn a_line_of_every_shutdown_proves_nothing() {
         let line = "Essential task `txpool-background` failed. Shutting down service.";
-        assert_eq!(fatal(&exit(1, &[line]), false), None);
-        assert_eq!(fatal(&exit(0, &[line]), true), None);
-        assert_eq!(fatal(&exit(1, &["Thread 'main' panicked at 'x'"]), false), None);
+        assert_eq!(diagnose(&exit(1, &[line]), false), None);
+        assert_eq!(diagnose(&exit(0, &[line]), true), None);
+        assert_eq!(diagnose(&exit(1, &["Thread 'main' panicked at 'x'"]), false), None);
     }
 
     #[test]
     fn a_kill_for_memory_is_never_taken_for_damage() {
         let mut killed = exit(137, &["Backend error: Corruption: x"]);
         killed.oom = true;
-        assert_eq!(fatal(&killed, false), None);
+        assert_eq!(diagnose(&killed, false), None);
     }
 
     #[test]
     fn exit_code_two_is_bad_arguments_only_with_the_words_of_the_command_line() {
         assert_eq!(
-            fatal(&exit(2, &["error: unexpected argument '--x' found"]), false),
+            diagnose(&exit(2, &["error: unexpected argument '--x' found"]), false),
             Some(Cause::BadArguments)
         );
-        assert_eq!(fatal(&exit(2, &["Thread 'main' panicked"]), false), None);
+        assert_eq!(diagnose(&exit(2, &["Thread 'main' panicked"]), false), None);
     }
 
     #[test]
     fn a_clean_end_is_no_fault_whatever_the_log_says() {
-        assert_eq!(fatal(&exit(0, &["Backend error: Corruption: x"]), false), None);
+        assert_eq!(diagnose(&exit(0, &["Backend error: Corruption: x"]), false), None);
     }
 
     #[test]
@@ -230,11 +230,11 @@ mod tests {
     fn a_panic_is_not_put_down_to_a_bootnode_of_another_chain() {
         let bootnode = "Bootnode with peer id `12D3` is on a different chain";
         let panic = "Thread 'tokio-runtime-worker' panicked at 'index out of bounds'";
-        assert_eq!(fatal(&exit(1, &[bootnode, panic]), false), None);
-        assert_eq!(fatal(&exit(1, &[panic, bootnode]), false), Some(Cause::WrongChain));
+        assert_eq!(diagnose(&exit(1, &[bootnode, panic]), false), None);
+        assert_eq!(diagnose(&exit(1, &[panic, bootnode]), false), Some(Cause::WrongChain));
         let damaged = "Backend error: Corruption: x";
         assert_eq!(
-            fatal(&exit(1, &[damaged, panic]), false),
+            diagnose(&exit(1, &[damaged, panic]), false),
             Some(Cause::DatabaseCorrupted)
         );
     }
@@ -243,6 +243,6 @@ mod tests {
     fn what_lies_far_back_in_the_log_was_survived() {
         let mut log = vec!["Backend error: Corruption: old"];
         log.resize(LAST_LINES + 1, "Idle");
-        assert_eq!(fatal(&exit(1, &log), false), None);
+        assert_eq!(diagnose(&exit(1, &log), false), None);
     }
 }

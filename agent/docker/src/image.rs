@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 pub(super) use self::reference::Reference;
-use super::{Docker, Error, Fetched, ImageFault};
+use super::{Docker, Error, ImageFault, PulledImage};
 use agent_config::Pull;
 
 mod auth;
@@ -144,7 +144,7 @@ impl Docker {
             ))
         })?;
         if let Some(id) = self.image_id(&image).await?.filter(|id| !before.contains(id)) {
-            self.note_fetched(Fetched {
+            self.note_fetched(PulledImage {
                 id,
                 reference: reference.name(),
             });

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum as Status, EndpointSettings};
 use jiff::Timestamp;
 
-use super::lines::RUN_SLACK;
+use super::logs::RUN_SLACK;
 use super::spec::{IMAGE, MANAGED, SPEC, Spec};
 use super::{Docker, Error};
 use agent_core::event::{Container, Exit};
@@ -55,7 +55,7 @@ pub struct Detail {
 }
 
 /// The container as the engine sent it, with what is asked of it again and again.
-pub(super) struct Found {
+pub(super) struct InspectedContainer {
     pub(super) id: String,
     pub(super) ours: bool,
     pub(super) spec_matches: bool,
@@ -97,7 +97,7 @@ impl Docker {
         })
     }
 
-    pub(super) async fn find(&self) -> Result<Option<Found>, Error> {
+    pub(super) async fn find(&self) -> Result<Option<InspectedContainer>, Error> {
         let engine = self.engine().await?;
         let spec = self.spec();
         let name = spec.name();
@@ -105,13 +105,13 @@ impl Docker {
         match self.within("inspect the container", self.limits().call, answer).await {
             // Docker also takes a name for the beginning of an id.
             Ok(answer) if answer.name.as_deref().map(|found| found.trim_start_matches('/')) != Some(name) => Ok(None),
-            Ok(answer) => Ok(Some(Found::new(answer, spec))),
+            Ok(answer) => Ok(Some(InspectedContainer::new(answer, spec))),
             Err(error) if error.status() == Some(404) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    pub(super) async fn inspection(&self, found: Found) -> Result<Inspection, Error> {
+    pub(super) async fn inspection(&self, found: InspectedContainer) -> Result<Inspection, Error> {
         let log = if found.ours && found.has_ended() {
             match self.run_lines(found.started_at).await {
                 // A log that cannot be read (removed by hand, say) must not hide how the run ended.
@@ -139,7 +139,7 @@ impl Docker {
     }
 }
 
-impl Found {
+impl InspectedContainer {
     fn new(answer: ContainerInspectResponse, spec: &Spec) -> Self {
         let (state, config) = (answer.state.unwrap_or_default(), answer.config.unwrap_or_default());
         let labels = config.labels.unwrap_or_default();
@@ -250,11 +250,11 @@ pub(super) mod tests {
     use super::*;
     use crate::spec::tests::config;
 
-    fn found(status: &str, labels: &str) -> Found {
+    fn found(status: &str, labels: &str) -> InspectedContainer {
         found_on(r#"{"chains":{}}"#, status, labels)
     }
 
-    fn found_on(networks: &str, status: &str, labels: &str) -> Found {
+    fn found_on(networks: &str, status: &str, labels: &str) -> InspectedContainer {
         let json = format!(
             r#"{{"Id":"0123456789abcdef0123","Name":"/node","RestartCount":2,"Image":"sha256:1111",
                 "State":{{"Status":"{status}","OOMKilled":true,"ExitCode":137,"Pid":0,
@@ -266,12 +266,12 @@ pub(super) mod tests {
         config.collator.network = "chains".to_owned();
         let mut spec = Spec::new(&config).unwrap();
         spec.hash = "abcd".to_owned();
-        Found::new(serde_json::from_str(&json).unwrap(), &spec)
+        InspectedContainer::new(serde_json::from_str(&json).unwrap(), &spec)
     }
 
     /// A container of ours in that state, with its last start and end in Unix milliseconds.
-    pub(crate) fn found_at(status: &str, started_at: Option<i64>, finished_at: Option<i64>) -> Found {
-        Found {
+    pub(crate) fn found_at(status: &str, started_at: Option<i64>, finished_at: Option<i64>) -> InspectedContainer {
+        InspectedContainer {
             started_at,
             finished_at,
             ..found(status, OURS)

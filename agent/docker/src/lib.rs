@@ -1,8 +1,9 @@
-//! The Docker adapter: one container, made what the configuration asks for, and news about it.
+//! The Docker adapter: one container, made as a desired spec asks for it, and the events about it.
 //!
-//! Everything goes through the engine's socket; no other room knows how. The adapter decides nothing: it
-//! does one thing when asked (`ensure_running`, `stop`), once, and says what came of it. Each call to the
-//! engine has a time limit, each answer that could be large has a size limit.
+//! Keeps no decision: each call does one thing once and returns what came of it. It must never start a container that
+//! is not asked for, touch one without our label, or let a type of its library cross its interface. Every call to the
+//! engine has a time limit, every answer that could be large has a size limit.
+//! Begin with [`Docker::ensure_running`] in `lifecycle`, and [`Docker::watch`] in `events`.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -17,24 +18,24 @@ use self::stats::Usage;
 use agent_config::Config;
 use agent_core::event::DesiredSpec;
 
-mod data;
 mod error;
+mod events;
+mod host_paths;
 mod image;
 mod inspection;
 mod key_permit;
 mod lifecycle;
-mod lines;
+mod logs;
 mod spec;
 mod stats;
 mod update;
-mod watch;
 
 pub use self::error::{Error, ImageFault};
+pub use self::events::EngineEvent;
 pub use self::image::ImageSource;
 pub use self::inspection::{Detail, Inspection};
 pub use self::key_permit::KeyPermit;
-pub use self::update::Fetched;
-pub use self::watch::Notice;
+pub use self::update::PulledImage;
 
 /// The oldest minor version of the engine's API (1.x) that has all we ask for: Docker 20.10.
 const API_OLDEST: usize = 41;
@@ -89,7 +90,7 @@ struct Shared {
     nofile_refused: AtomicBool,
     usage: Mutex<Option<Usage>>,
     /// Images that were not here before a pull.
-    fetched: Mutex<Vec<Fetched>>,
+    fetched: Mutex<Vec<PulledImage>>,
 }
 
 impl Docker {

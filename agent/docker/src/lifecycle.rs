@@ -14,10 +14,10 @@ use bollard::query_parameters::{
 };
 use tracing::{info, warn};
 
-use super::inspection::{Found, Inspection};
+use super::inspection::{InspectedContainer, Inspection};
 use super::{Docker, Error, ImageFault, KeyPermit};
 
-mod others;
+mod conflicting_containers;
 
 /// Steps to a running container: at most eight, the rest is for waiting, and for others interfering.
 const STEPS: usize = 240;
@@ -231,7 +231,7 @@ impl Docker {
 
     /// Removes a container that cannot start because of what it refers to; a fresh one that cannot start
     /// either is not to blame.
-    async fn after_failed_start(&self, found: &Found, error: Error, fresh: bool) -> Result<(), Error> {
+    async fn after_failed_start(&self, found: &InspectedContainer, error: Error, fresh: bool) -> Result<(), Error> {
         let Error::Api { reason, .. } = &error else {
             return Err(error);
         };

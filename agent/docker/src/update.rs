@@ -14,7 +14,7 @@ use agent_core::event::{Image, Images};
 
 /// An image that a pull of ours brought onto this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fetched {
+pub struct PulledImage {
     /// `sha256:…`
     pub id: String,
     /// What was pulled.
@@ -82,7 +82,7 @@ impl Docker {
     }
 
     /// Images that pulls of ours brought since the last call.
-    pub fn take_fetched(&self) -> Vec<Fetched> {
+    pub fn take_fetched(&self) -> Vec<PulledImage> {
         let mut fetched = self.shared.fetched.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut fetched)
     }
@@ -131,7 +131,7 @@ impl Docker {
         Ok(images.into_iter().map(|image| image.id).collect())
     }
 
-    pub(super) fn note_fetched(&self, fetched: Fetched) {
+    pub(super) fn note_fetched(&self, fetched: PulledImage) {
         let mut all = self.shared.fetched.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() < FETCHED_MAX && !all.contains(&fetched) {
             all.push(fetched);

@@ -114,7 +114,7 @@ async fn damage(docker: &Docker) -> Result<Option<String>, agent_docker::Error> 
         for byte in frame? {
             if byte == b'\n' {
                 let text = String::from_utf8_lossy(&line);
-                if signature::tells_of_damage(&text) {
+                if exit_diagnosis::tells_of_damage(&text) {
                     return Ok(Some(text.into_owned()));
                 }
                 line.clear();
@@ -125,5 +125,5 @@ async fn damage(docker: &Docker) -> Result<Option<String>, agent_docker::Error> 
     }
     // The last words may lack their end.
     let text = String::from_utf8_lossy(&line);
-    Ok(signature::tells_of_damage(&text).then(|| text.into_owned()))
+    Ok(exit_diagnosis::tells_of_damage(&text).then(|| text.into_owned()))
 }

@@ -181,7 +181,7 @@ impl Machine {
         if known || unwanted || (ours && !self.is_starting()) {
             return;
         }
-        if let Some(cause) = exit_diagnosis::fatal(exit, signalled.is_some()) {
+        if let Some(cause) = exit_diagnosis::diagnose(exit, signalled.is_some()) {
             self.state.update.note_crash(exit.code, Some(cause));
             self.state.hold = Some(cause);
             self.state.settle = None;

@@ -9,7 +9,7 @@ use agent_core::event::{Command, Container, Event, HostFacts, Outcome};
 use agent_core::machine::{Action, Cause, Machine, Phase};
 use agent_core::notification::{Kind, Message};
 use agent_core::status::Scrape;
-use agent_docker::{Inspection, Notice as EngineEvent};
+use agent_docker::{EngineEvent, Inspection};
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 use tracing::{info, warn};

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use agent_chaindata::files::replace_file;
-use agent_docker::{Docker, Fetched};
+use agent_docker::{Docker, PulledImage};
 
 const FILE: &str = "images.json";
 /// More are not kept in mind: the oldest is forgotten, and stays on the host.
@@ -39,8 +39,8 @@ struct Images {
 
 impl Images {
     /// Takes in what was pulled.
-    fn add(&mut self, fetched: Vec<Fetched>, now: i64) {
-        for Fetched { id, reference } in fetched {
+    fn add(&mut self, fetched: Vec<PulledImage>, now: i64) {
+        for PulledImage { id, reference } in fetched {
             self.known.retain(|known| known.id != id);
             self.known.push(Known {
                 id,
@@ -121,7 +121,7 @@ impl ImageCleanup {
     }
 
     /// Takes in what was pulled and what runs.
-    pub(super) fn note(&mut self, pulled: Vec<Fetched>, running: Option<&str>) {
+    pub(super) fn note(&mut self, pulled: Vec<PulledImage>, running: Option<&str>) {
         let now = Timestamp::now().as_millisecond();
         let new = !pulled.is_empty();
         self.images.add(pulled, now);
@@ -210,7 +210,7 @@ mod tests {
         for (id, at) in ids.iter().zip(1..) {
             let id = (*id).to_owned();
             images.add(
-                vec![Fetched {
+                vec![PulledImage {
                     reference: id.clone(),
                     id,
                 }],
@@ -255,7 +255,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut cleanup = ImageCleanup::open(dir.path());
         cleanup.images.add(
-            vec![Fetched {
+            vec![PulledImage {
                 id: "a".to_owned(),
                 reference: "org/node:v1".to_owned(),
             }],

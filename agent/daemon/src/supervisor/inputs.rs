@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use agent_aws::News as MetadataEvent;
-use agent_docker::Notice as EngineEvent;
+use agent_docker::EngineEvent;
 use futures_util::{Stream, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until};

@@ -13,7 +13,7 @@ use agent_config::{
     Agent, Collator, Config, Data, Ec2, Health, Host, Metrics, Notify, NotifyFormat, Pull, Restart, Update,
 };
 use agent_core::event::{Container, DesiredSpec};
-use agent_docker::{Docker, Inspection, KeyPermit, Notice};
+use agent_docker::{Docker, EngineEvent, Inspection, KeyPermit};
 use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::{
     CreateImageOptionsBuilder, ListContainersOptionsBuilder, ListImagesOptions, RemoveContainerOptionsBuilder,
@@ -166,8 +166,8 @@ pub(crate) fn permit() -> KeyPermit {
 }
 
 pub(crate) struct Watch {
-    notices: Pin<Box<dyn Stream<Item = Notice> + Send>>,
-    seen: Vec<Notice>,
+    notices: Pin<Box<dyn Stream<Item = EngineEvent> + Send>>,
+    seen: Vec<EngineEvent>,
 }
 
 impl Watch {
@@ -183,7 +183,7 @@ impl Watch {
     }
 
     /// The next notice that `wanted` takes to be the one; panics with everything seen when none comes.
-    pub(crate) async fn until<T>(&mut self, what: &str, wanted: impl Fn(&Notice) -> Option<T>) -> T {
+    pub(crate) async fn until<T>(&mut self, what: &str, wanted: impl Fn(&EngineEvent) -> Option<T>) -> T {
         let from = self.seen.len();
         loop {
             let Ok(next) = tokio::time::timeout(PATIENCE, self.notices.next()).await else {
@@ -197,8 +197,8 @@ impl Watch {
     }
 
     pub(crate) async fn container<T>(&mut self, what: &str, wanted: impl Fn(&Container) -> Option<T>) -> T {
-        let wanted = |notice: &Notice| match notice {
-            Notice::Container(container) => wanted(container),
+        let wanted = |notice: &EngineEvent| match notice {
+            EngineEvent::Container(container) => wanted(container),
             _ => None,
         };
         self.until(what, wanted).await
@@ -216,7 +216,7 @@ impl Watch {
     }
 
     /// Everything that has come so far.
-    pub(crate) fn seen(&self) -> &[Notice] {
+    pub(crate) fn seen(&self) -> &[EngineEvent] {
         &self.seen
     }
 }

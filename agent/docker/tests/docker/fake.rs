@@ -35,7 +35,10 @@ async fn play(listener: UnixListener, version: Arc<Mutex<String>>, asked: Arc<Mu
             kept_open.push(peer);
             continue;
         } else if path.starts_with(&format!("/v{version}/")) {
-            ("404 Not Found", r#"{"message":"No such container"}"#.to_owned())
+            (
+                "404 Not InspectedContainer",
+                r#"{"message":"No such container"}"#.to_owned(),
+            )
         } else {
             (
                 "400 Bad Request",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use agent_core::event::{Container, Failure};
-use agent_docker::{Docker, Error, ImageFault, Limits, Notice};
+use agent_docker::{Docker, EngineEvent, Error, ImageFault, Limits};
 use futures_util::FutureExt;
 use tokio::net::{TcpListener, UnixListener};
 
@@ -47,7 +47,7 @@ async fn an_engine_that_never_answers_is_told_once_and_so_is_its_return() {
     let mut watch = Watch::of(&docker);
     let error = watch
         .until("outage", |n| {
-            if let Notice::Unreachable { error } = n {
+            if let EngineEvent::Unreachable { error } = n {
                 Some(error.clone())
             } else {
                 None
@@ -70,7 +70,7 @@ async fn an_engine_that_never_answers_is_told_once_and_so_is_its_return() {
     std::fs::remove_file(&socket).unwrap();
     std::os::unix::fs::symlink(real, &socket).unwrap();
     watch
-        .until("return", |n| matches!(n, Notice::Reachable { .. }).then_some(()))
+        .until("return", |n| matches!(n, EngineEvent::Reachable { .. }).then_some(()))
         .await;
     watch
         .container("absence", |c| (*c == Container::Missing).then_some(()))
@@ -78,7 +78,7 @@ async fn an_engine_that_never_answers_is_told_once_and_so_is_its_return() {
     let outages = watch
         .seen()
         .iter()
-        .filter(|n| matches!(n, Notice::Unreachable { .. }))
+        .filter(|n| matches!(n, EngineEvent::Unreachable { .. }))
         .count();
     assert_eq!(outages, 1);
 }

@@ -4,10 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod engine;
+mod events;
 mod fake;
 mod hanging;
 mod lifecycle;
 mod registry;
 mod restart;
 mod stopping;
-mod watch;

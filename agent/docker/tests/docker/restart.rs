@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use agent_core::event::Container;
-use agent_docker::{Limits, Notice};
+use agent_docker::{EngineEvent, Limits};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::engine::{Watch, World, permit, skip};
@@ -114,8 +114,8 @@ async fn an_engine_that_restarts_or_freezes_is_told_and_nobody_is_taken_for_stop
     docker.ensure_running(&permit()).await.unwrap();
     let mut watch = Watch::of(&docker);
     let first = watch.running().await;
-    let outage = |n: &Notice| matches!(n, Notice::Unreachable { .. }).then_some(());
-    let back = |n: &Notice| matches!(n, Notice::Reachable { .. }).then_some(());
+    let outage = |n: &EngineEvent| matches!(n, EngineEvent::Unreachable { .. }).then_some(());
+    let back = |n: &EngineEvent| matches!(n, EngineEvent::Reachable { .. }).then_some(());
 
     engine.signal(Signal::STOP);
     watch.until("frozen engine", outage).await;
@@ -129,10 +129,10 @@ async fn an_engine_that_restarts_or_freezes_is_told_and_nobody_is_taken_for_stop
     watch.until("engine coming back", back).await;
     let second = watch.running().await;
     assert!(second > first, "Docker's policy started it again");
-    let blamed = |n: &Notice| {
+    let blamed = |n: &EngineEvent| {
         matches!(
             n,
-            Notice::Container(Container::Stopped { .. } | Container::Removed { .. })
+            EngineEvent::Container(Container::Stopped { .. } | Container::Removed { .. })
         )
     };
     assert!(!watch.seen().iter().any(blamed), "{:#?}", watch.seen());

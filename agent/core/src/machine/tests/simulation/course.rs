@@ -142,7 +142,7 @@ impl World {
             self.ailment = Some(Ailment::CrashLoop(left.saturating_sub(1)));
         }
         let exit = match self.ailment {
-            Some(Ailment::Held(cause)) => fatal(cause),
+            Some(Ailment::Held(cause)) => diagnose(cause),
             _ => failed(1, PANIC),
         };
         self.crash_with(exit);
@@ -218,7 +218,7 @@ pub(super) fn failed(code: i64, line: &str) -> Exit {
 }
 
 /// How the node ends when it has a fault that no restart cures.
-pub(super) fn fatal(cause: Cause) -> Exit {
+pub(super) fn diagnose(cause: Cause) -> Exit {
     match cause {
         Cause::DatabaseNewer => failed(1, "Database version comes from future version of the client"),
         Cause::DatabaseForeign => failed(1, "Database version cannot be read from existing db_version file"),

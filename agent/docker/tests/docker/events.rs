@@ -1,7 +1,7 @@
 //! What is done to the container from outside comes as news, in order, with its circumstances.
 
 use agent_core::event::{Container, Exit};
-use agent_docker::Notice;
+use agent_docker::EngineEvent;
 use bollard::query_parameters::{
     KillContainerOptionsBuilder, RenameContainerOptionsBuilder, StopContainerOptionsBuilder,
 };
@@ -38,7 +38,7 @@ async fn a_watch_begins_with_the_engine_and_the_container_as_it_is() {
     let mut watch = Watch::of(&docker);
     let api = watch
         .until("engine", |n| {
-            if let Notice::Reachable { api } = n {
+            if let EngineEvent::Reachable { api } = n {
                 Some(api.clone())
             } else {
                 None

@@ -1,7 +1,7 @@
 //! One run of the container, as its events tell of it, in Unix milliseconds of Docker's clock.
 
-use crate::inspection::Found;
-use crate::lines::RUN_SLACK;
+use crate::inspection::InspectedContainer;
+use crate::logs::RUN_SLACK;
 
 /// Longest time between the end of a run, as Docker notes it, and its event: Docker waits up to 2 s for
 /// the last output.
@@ -62,7 +62,7 @@ impl Run {
     }
 
     /// A look at the container. It may already see a later run than the events that are still to come.
-    pub(super) fn seen(&mut self, found: &Found) {
+    pub(super) fn seen(&mut self, found: &InspectedContainer) {
         if found.has_ended() {
             self.told_end = found.finished_at;
         } else if found.is_running() {

@@ -8,7 +8,7 @@ use agent_core::event::Container;
 
 /// What an event calls for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum News {
+pub(super) enum ContainerEvent {
     /// It says everything.
     Tell(Container),
     /// The memory limit was hit; the death that follows says the rest.
@@ -43,7 +43,7 @@ pub(super) struct Death {
 /// What `event` means for the container of `spec`; `None` when it is about another container, or about
 /// nothing that matters. Docker repeats a container's labels in its events, so that one that is not ours
 /// is never taken for ours.
-pub(super) fn translate(spec: &Spec, event: EventMessage) -> Option<News> {
+pub(super) fn translate(spec: &Spec, event: EventMessage) -> Option<ContainerEvent> {
     let actor = event.actor?;
     let attributes = actor.attributes.unwrap_or_default();
     let at = event.time_nano.map(|nanos| nanos.div_euclid(1_000_000));
@@ -51,34 +51,36 @@ pub(super) fn translate(spec: &Spec, event: EventMessage) -> Option<News> {
     if event.typ == Some(EventMessageTypeEnum::NETWORK) {
         let name = attributes.get("name").map(String::as_str);
         let lost = action == "disconnect" && name.is_some() && name == spec.network();
-        return lost.then_some(News::Disconnected);
+        return lost.then_some(ContainerEvent::Disconnected);
     }
     let named = attributes.get("name").is_some_and(|name| name == spec.name());
     if action == "rename" {
         let was = attributes
             .get("oldName")
             .is_some_and(|name| name.trim_start_matches('/') == spec.name());
-        return (named || was).then_some(News::Look(Change::Other));
+        return (named || was).then_some(ContainerEvent::Look(Change::Other));
     }
     if !named {
         return None;
     }
-    let look = News::Look(Change::Other);
+    let look = ContainerEvent::Look(Change::Other);
     let number = |key| attributes.get(key).and_then(|text: &String| text.parse::<i64>().ok());
     Some(match (action.as_str(), is_ours(&attributes)) {
         ("pause" | "unpause", _) | ("start" | "kill" | "die" | "stop" | "destroy", false) => look,
-        ("create", _) => News::Look(Change::Created),
-        ("start", true) => News::Look(Change::Started { at }),
-        ("kill", true) => number("signal").map_or(look, |signal| News::Tell(Container::Signalled { at, signal })),
-        ("oom", true) => News::Oom { at },
-        ("die", true) => News::Died(Death {
+        ("create", _) => ContainerEvent::Look(Change::Created),
+        ("start", true) => ContainerEvent::Look(Change::Started { at }),
+        ("kill", true) => {
+            number("signal").map_or(look, |signal| ContainerEvent::Tell(Container::Signalled { at, signal }))
+        }
+        ("oom", true) => ContainerEvent::Oom { at },
+        ("die", true) => ContainerEvent::Died(Death {
             id: actor.id.unwrap_or_default(),
             at,
             code: number("exitCode"),
             spec_matches: spec.made(&attributes, attributes.get("image").map_or("", String::as_str)),
         }),
-        ("stop", true) => News::Tell(Container::Stopped { at }),
-        ("destroy", true) => News::Tell(Container::Removed { at }),
+        ("stop", true) => ContainerEvent::Tell(Container::Stopped { at }),
+        ("destroy", true) => ContainerEvent::Tell(Container::Removed { at }),
         _ => return None,
     })
 }
@@ -102,7 +104,7 @@ mod tests {
         .unwrap()
     }
 
-    fn news(action: &str, more: &str) -> Option<News> {
+    fn news(action: &str, more: &str) -> Option<ContainerEvent> {
         let spec = Spec::new(&config()).unwrap();
         let labels = format!(r#","t0rn-agent.managed":"true","t0rn-agent.spec":"{}""#, spec.hash);
         translate(&spec, event(action, &labels, more))
@@ -114,21 +116,21 @@ mod tests {
             (
                 "kill",
                 r#","signal":"15""#,
-                News::Tell(Container::Signalled { at: AT, signal: 15 }),
+                ContainerEvent::Tell(Container::Signalled { at: AT, signal: 15 }),
             ),
-            ("kill", "", News::Look(Change::Other)),
-            ("stop", "", News::Tell(Container::Stopped { at: AT })),
-            ("destroy", "", News::Tell(Container::Removed { at: AT })),
-            ("oom", "", News::Oom { at: AT }),
-            ("create", "", News::Look(Change::Created)),
-            ("pause", "", News::Look(Change::Other)),
-            ("unpause", "", News::Look(Change::Other)),
-            ("start", "", News::Look(Change::Started { at: AT })),
-            ("rename", r#","oldName":"/other""#, News::Look(Change::Other)),
+            ("kill", "", ContainerEvent::Look(Change::Other)),
+            ("stop", "", ContainerEvent::Tell(Container::Stopped { at: AT })),
+            ("destroy", "", ContainerEvent::Tell(Container::Removed { at: AT })),
+            ("oom", "", ContainerEvent::Oom { at: AT }),
+            ("create", "", ContainerEvent::Look(Change::Created)),
+            ("pause", "", ContainerEvent::Look(Change::Other)),
+            ("unpause", "", ContainerEvent::Look(Change::Other)),
+            ("start", "", ContainerEvent::Look(Change::Started { at: AT })),
+            ("rename", r#","oldName":"/other""#, ContainerEvent::Look(Change::Other)),
             (
                 "die",
                 r#","exitCode":"137","execDuration":"4""#,
-                News::Died(Death {
+                ContainerEvent::Died(Death {
                     id: "ab".into(),
                     at: AT,
                     code: Some(137),
@@ -146,7 +148,7 @@ mod tests {
         let spec = Spec::new(&config()).unwrap();
         for action in ["start", "kill", "die", "stop", "destroy", "pause"] {
             let found = translate(&spec, event(action, "", r#","signal":"9","exitCode":"1""#));
-            assert_eq!(found, Some(News::Look(Change::Other)), "{action}");
+            assert_eq!(found, Some(ContainerEvent::Look(Change::Other)), "{action}");
         }
         assert_eq!(translate(&spec, event("oom", "", "")), None);
     }
@@ -170,7 +172,7 @@ mod tests {
         assert_eq!(translate(&spec, other), None);
         let mut away = event("rename", "", r#","oldName":"/collator""#);
         rename(&mut away, "elsewhere");
-        assert_eq!(translate(&spec, away), Some(News::Look(Change::Other)));
+        assert_eq!(translate(&spec, away), Some(ContainerEvent::Look(Change::Other)));
     }
 
     #[test]
@@ -185,7 +187,7 @@ mod tests {
         };
         assert_eq!(of(&config, "bridge", "disconnect"), None, "every stop does that");
         config.collator.network = "chains".into();
-        assert_eq!(of(&config, "chains", "disconnect"), Some(News::Disconnected));
+        assert_eq!(of(&config, "chains", "disconnect"), Some(ContainerEvent::Disconnected));
         assert_eq!(of(&config, "chains", "connect"), None);
         assert_eq!(of(&config, "others", "disconnect"), None);
     }

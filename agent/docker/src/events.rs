@@ -1,4 +1,4 @@
-//! News about the container, from Docker's events, without a gap.
+//! The stream of events about the container, without a gap.
 //!
 //! An event stream can break, an engine can hang, and events can be missed while nobody listens. So every
 //! connection begins with the events since the last one seen (Docker keeps the last 256 of them) and a
@@ -17,14 +17,14 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use self::news::{Change, Death, News, translate};
+use self::container_event::{Change, ContainerEvent, Death, translate};
 use self::run::Run;
-use super::inspection::{EXIT_LINES, Found};
+use super::inspection::{EXIT_LINES, InspectedContainer};
 use super::{Docker, Error};
 use agent_core::event::{Container, DesiredSpec, Exit};
 use agent_net::backoff::jitter;
 
-mod news;
+mod container_event;
 mod run;
 
 /// Docker's events that say something about the container, or about its network.
@@ -48,7 +48,7 @@ const BACKOFF_FIRST: Duration = Duration::from_millis(250);
 const BACKOFF_CAP: Duration = Duration::from_secs(5);
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Notice {
+pub enum EngineEvent {
     /// The engine answers (again). What the container is like follows.
     Reachable {
         api: String,
@@ -64,7 +64,7 @@ impl Docker {
     /// Everything that happens to the container from now on, or from `since` (Docker's wall clock, Unix
     /// milliseconds: the last `at` that was seen); never ends.
     ///
-    /// Each connection to the engine begins with [`Notice::Reachable`] and the container as it is, and goes
+    /// Each connection to the engine begins with [`EngineEvent::Reachable`] and the container as it is, and goes
     /// on with its events. Events that happened before that look may still follow it, and the events of one
     /// millisecond may come twice after an interruption: `at` tells.
     ///
@@ -73,11 +73,11 @@ impl Docker {
         &self,
         since: Option<i64>,
         desired: watch::Receiver<DesiredSpec>,
-    ) -> impl Stream<Item = Notice> + Send + 'static + use<> {
+    ) -> impl Stream<Item = EngineEvent> + Send + 'static + use<> {
         let watch = Watch {
             docker: self.clone(),
             desired,
-            notices: VecDeque::new(),
+            queue: VecDeque::new(),
             events: None,
             from: since.map(|ms| ms.saturating_mul(1_000_000)),
             wait: Duration::ZERO,
@@ -97,8 +97,8 @@ type Events = Pin<Box<dyn Stream<Item = Result<EventMessage, EngineError>> + Sen
 struct Watch {
     docker: Docker,
     desired: watch::Receiver<DesiredSpec>,
-    /// Found out and not yet taken; what one event gives, so a handful at most.
-    notices: VecDeque<Notice>,
+    /// Events that are not yet taken; one of Docker's gives a handful at most.
+    queue: VecDeque<EngineEvent>,
     events: Option<Events>,
     /// Where the next connection begins, Unix nanoseconds.
     from: Option<i64>,
@@ -125,9 +125,9 @@ impl Watch {
             .unwrap_or_else(|_| self.docker.clone())
     }
 
-    async fn next(&mut self) -> Notice {
+    async fn next(&mut self) -> EngineEvent {
         loop {
-            if let Some(notice) = self.notices.pop_front() {
+            if let Some(notice) = self.queue.pop_front() {
                 return notice;
             }
             if let Err(error) = self.advance().await {
@@ -137,7 +137,7 @@ impl Watch {
                 }
                 if !self.outage {
                     self.outage = true;
-                    self.notices.push_back(Notice::Unreachable {
+                    self.queue.push_back(EngineEvent::Unreachable {
                         error: error.to_string(),
                     });
                 }
@@ -202,13 +202,13 @@ impl Watch {
         self.connected = Some(Instant::now());
         self.ping = Instant::now() + self.docker.limits().ping_every;
         self.outage = false;
-        self.notices.push_back(Notice::Reachable { api });
-        self.notices.push_back(look);
+        self.queue.push_back(EngineEvent::Reachable { api });
+        self.queue.push_back(look);
         Ok(())
     }
 
     /// The container as it is.
-    async fn look(&mut self) -> Result<Notice, Error> {
+    async fn look(&mut self) -> Result<EngineEvent, Error> {
         let mut busy = 0;
         let found = loop {
             match self.docker().find().await {
@@ -217,11 +217,11 @@ impl Watch {
             }
         };
         let Some(found) = found else {
-            return Ok(Notice::Container(Container::Missing));
+            return Ok(EngineEvent::Container(Container::Missing));
         };
         self.run.seen(&found);
         let found = self.docker.inspection(found).await?.container;
-        Ok(Notice::Container(found))
+        Ok(EngineEvent::Container(found))
     }
 
     async fn take(&mut self, event: EventMessage) -> Result<(), Error> {
@@ -230,33 +230,34 @@ impl Watch {
         match translate(docker.spec(), event) {
             None => {}
             // An engine that was killed stops what outlived it when it is back. Nobody else can have asked it then.
-            Some(News::Tell(Container::Signalled { at: Some(at), .. } | Container::Stopped { at: Some(at) }))
-                if self.away.as_ref().is_some_and(|away| away.contains(&at)) => {}
-            Some(News::Tell(container)) => self.notices.push_back(Notice::Container(container)),
-            Some(News::Oom { at }) => self.run.out_of_memory(at),
-            Some(News::Died(death)) => {
+            Some(ContainerEvent::Tell(
+                Container::Signalled { at: Some(at), .. } | Container::Stopped { at: Some(at) },
+            )) if self.away.as_ref().is_some_and(|away| away.contains(&at)) => {}
+            Some(ContainerEvent::Tell(container)) => self.queue.push_back(EngineEvent::Container(container)),
+            Some(ContainerEvent::Oom { at }) => self.run.out_of_memory(at),
+            Some(ContainerEvent::Died(death)) => {
                 if let Some(container) = self.mourn(death).await {
-                    self.notices.push_back(Notice::Container(container));
+                    self.queue.push_back(EngineEvent::Container(container));
                 }
             }
-            Some(News::Disconnected) => {
+            Some(ContainerEvent::Disconnected) => {
                 if let Some(found) = docker
                     .find()
                     .await?
                     .filter(|found| found.is_running() && !found.spec_matches)
                 {
                     let found = self.docker.inspection(found).await?.container;
-                    self.notices.push_back(Notice::Container(found));
+                    self.queue.push_back(EngineEvent::Container(found));
                 }
             }
-            Some(News::Look(change)) => {
+            Some(ContainerEvent::Look(change)) => {
                 match change {
                     Change::Created => self.run.created(),
                     Change::Started { at } => self.run.started(at),
                     Change::Other => {}
                 }
                 let look = self.look().await?;
-                self.notices.push_back(look);
+                self.queue.push_back(look);
             }
         }
         // Only now: an event that could not be followed up is sent again by the next connection.
@@ -294,6 +295,6 @@ impl Watch {
 }
 
 /// Whether the container has not been started again since a death at `at`.
-fn is_of_run(found: &Found, at: Option<i64>) -> bool {
+fn is_of_run(found: &InspectedContainer, at: Option<i64>) -> bool {
     !found.is_running() && found.started_at.zip(at).is_none_or(|(started, at)| started <= at)
 }
