@@ -10,28 +10,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::tree::Tree;
-use crate::files;
-use agent_core::event::{Chain, named};
+use agent_core::event::Chain;
 
-/// Name of the file in the data directory.
-pub const FILE: &str = "bake.json";
-/// What a write that was killed leaves.
-pub const HALF: &str = "bake.json.tmp";
+use crate::files;
+use crate::layout::{CERTIFICATE_FILE, Database, PARTIAL_CERTIFICATE_FILE};
+use crate::survey::TreeDigest;
+
 /// Version of the form; additions do not raise it.
 pub const SCHEMA: u32 = 1;
 /// Field with the digest of all others.
 const DIGEST: &str = "sha256";
 /// The largest certificate that is read, bytes; one has a few KiB.
 const LARGEST: u64 = 1 << 20;
-
-named! {
-    /// What a chain's database is kept in.
-    Database {
-        RocksDb = "rocksdb",
-        ParityDb = "paritydb",
-    }
-}
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Certificate {
@@ -44,7 +34,7 @@ pub struct Certificate {
     /// The chains that were watched until they were in sync.
     pub chains: BTreeMap<Chain, BakedChain>,
     pub stop: Stop,
-    pub tree: Tree,
+    pub tree: TreeDigest,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,7 +85,7 @@ pub fn read(data: &Path) -> Result<Certificate, Unreadable> {
     struct Schema {
         schema: u32,
     }
-    let path = data.join(FILE);
+    let path = data.join(CERTIFICATE_FILE);
     let damaged = |reason: String| Unreadable::Damaged {
         path: path.clone(),
         reason,
@@ -139,12 +129,12 @@ pub fn write(data: &Path, certificate: &Certificate) -> io::Result<()> {
     whole[DIGEST] = digest(&whole).into();
     let mut text = serde_json::to_vec_pretty(&whole)?;
     text.push(b'\n');
-    files::replace_file(&data.join(FILE), &text)
+    files::replace_file(&data.join(CERTIFICATE_FILE), &text)
 }
 
 /// Takes away what a write that was killed has left; nothing else of that name.
 pub fn withdraw_half(data: &Path) -> io::Result<()> {
-    let half = data.join(HALF);
+    let half = data.join(PARTIAL_CERTIFICATE_FILE);
     match fs::symlink_metadata(&half) {
         Ok(found) if found.is_file() => fs::remove_file(half),
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -154,7 +144,7 @@ pub fn withdraw_half(data: &Path) -> io::Result<()> {
 
 /// Takes away what an earlier bake said, lastingly: the node is about to change the data.
 pub fn withdraw(data: &Path) -> io::Result<()> {
-    match fs::remove_file(data.join(FILE)) {
+    match fs::remove_file(data.join(CERTIFICATE_FILE)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }

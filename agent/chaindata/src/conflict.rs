@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::certificate::{Certificate, Database};
+use crate::certificate::Certificate;
+use crate::layout::Database;
 use agent_core::event::{Chain, Conflict};
 use agent_core::published::Node;
 
@@ -31,13 +32,7 @@ pub fn database(certificate: &Certificate, data: &Path, command: &[String]) -> O
         let words = if *name == Chain::Parachain { own } else { relay };
         let asked = asked(words).is_some_and(|asked| asked != baked.database);
         let root = data.join(&baked.path);
-        let is_there = |database: Database| {
-            let folder = match database {
-                Database::RocksDb => "db/full",
-                Database::ParityDb => "paritydb/full",
-            };
-            root.join(folder).is_dir()
-        };
+        let is_there = |database: Database| root.join(database.dir()).is_dir();
         let others = Database::ALL
             .iter()
             .any(|database| *database != baked.database && is_there(*database));

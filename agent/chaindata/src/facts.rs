@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::format::ChainFacts;
 use crate::databases;
-use crate::tree::Survey;
+use crate::survey::Survey;
 use crate::{certificate, conflict};
 
 /// What is known of each chain, by its directory.
@@ -119,7 +119,7 @@ fn place(path: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::certificate::Database;
+    use crate::layout::Database;
     use agent_core::event::Versions;
 
     fn chain(path: &str, change: impl FnOnce(&mut ChainFacts)) -> Facts {

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use ring::digest;
 use serde::{Deserialize, Serialize};
 
-use crate::certificate::Database;
+use crate::layout::Database;
 use agent_core::event::{Versions, named};
 
 /// Bytes of the tar stream in one frame.

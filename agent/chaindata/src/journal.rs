@@ -10,9 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::switch::Unit;
 use crate::files;
+use crate::layout::RESTORE_DIR;
 
-/// The side directory, in the data directory: it is on the same file system, also where that is a volume of its own.
-pub(super) const SIDE: &str = ".restore";
 const FILE: &str = "journal.json";
 const SCHEMA: u32 = 1;
 /// The largest journal that is read, bytes.
@@ -72,7 +71,7 @@ impl Journal {
 
     /// The journal of a data directory; `None` when no restore is under way.
     pub(super) fn read(data: &Path) -> anyhow::Result<Option<Self>> {
-        let (side, path) = (data.join(SIDE), path(data));
+        let (side, path) = (data.join(RESTORE_DIR), path(data));
         // Whoever the data belongs to could lead root elsewhere.
         if let Ok(about) = fs::symlink_metadata(&side)
             && !about.is_dir()
@@ -117,15 +116,15 @@ impl Journal {
 }
 
 pub(super) fn tree(data: &Path) -> PathBuf {
-    data.join(SIDE).join("tree")
+    data.join(RESTORE_DIR).join("tree")
 }
 
 pub(super) fn old(data: &Path) -> PathBuf {
-    data.join(SIDE).join("old")
+    data.join(RESTORE_DIR).join("old")
 }
 
 fn path(data: &Path) -> PathBuf {
-    data.join(SIDE).join(FILE)
+    data.join(RESTORE_DIR).join(FILE)
 }
 
 /// Whether the data is between two states, so that no node may run on it. This blocks on the disk.

@@ -12,6 +12,7 @@ mod facts;
 pub mod files;
 mod format;
 mod journal;
+pub mod layout;
 mod live;
 mod local;
 mod pool;
@@ -21,10 +22,10 @@ mod restore;
 pub mod scrub;
 mod sign;
 pub mod stop_marker;
+pub mod survey;
 mod switch;
 #[cfg(test)]
 mod tests;
-pub mod tree;
 mod unpack;
 pub mod verify;
 
@@ -63,8 +64,8 @@ pub fn create<W: Write + Send>(
         data.display()
     );
     live::clean(data)?;
-    let survey = crate::tree::survey(data, false).with_context(|| format!("cannot read {}", data.display()))?;
-    if let Some((path, why)) = survey.hole() {
+    let survey = survey::survey_data_dir(data, false).with_context(|| format!("cannot read {}", data.display()))?;
+    if let Some((path, why)) = survey.incomplete_database() {
         bail!(
             "{}: {why}, and a snapshot without it would not be whole: put what it stands for in its place",
             data.join(path).display()
@@ -84,7 +85,11 @@ pub fn create<W: Write + Send>(
         Consistency::CrashConsistent => Some(live::hold(data, &survey)?),
     };
     let (items, files, bytes) = match &moment {
-        None => (create::items(data, &survey.kept), survey.tree.files, survey.tree.bytes),
+        None => (
+            create::items(data, &survey.allowed),
+            survey.tree.files,
+            survey.tree.bytes,
+        ),
         Some(moment) => {
             let lengths = moment.items.iter().filter_map(|item| fs::metadata(&item.from).ok());
             let files = lengths.filter(fs::Metadata::is_file).map(|about| about.len());
@@ -111,8 +116,8 @@ pub fn create<W: Write + Send>(
         if moment.is_some() {
             return Ok(());
         }
-        let now = crate::tree::survey(data, false).with_context(failed)?;
-        let now = create::marks(&create::items(data, &now.kept)).with_context(failed)?;
+        let now = survey::survey_data_dir(data, false).with_context(failed)?;
+        let now = create::marks(&create::items(data, &now.allowed)).with_context(failed)?;
         ensure!(
             now == before,
             "{} changed while it was copied: does a node run on it?",
@@ -127,7 +132,7 @@ pub fn create<W: Write + Send>(
 
 /// What is known of the data that is there: from the disk, the certificate of a bake, and the nodes that told something.
 pub fn present(data: &Path, told: &BTreeMap<String, Told>) -> anyhow::Result<Facts> {
-    let survey = crate::tree::survey(data, false).with_context(|| format!("cannot read {}", data.display()))?;
+    let survey = survey::survey_data_dir(data, false).with_context(|| format!("cannot read {}", data.display()))?;
     Ok(facts::facts(data, &survey, told))
 }
 
@@ -139,6 +144,6 @@ pub fn digest(hex: &str) -> Option<[u8; 32]> {
 /// How many bytes a snapshot of `data` has before it is compressed, about.
 pub fn size(data: &Path) -> anyhow::Result<u64> {
     live::clean(data)?;
-    let survey = crate::tree::survey(data, false).with_context(|| format!("cannot read {}", data.display()))?;
+    let survey = survey::survey_data_dir(data, false).with_context(|| format!("cannot read {}", data.display()))?;
     Ok(survey.tree.bytes)
 }

@@ -12,11 +12,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 
 use super::create::Item;
-use crate::certificate::Database;
-use crate::tree::Survey;
+use crate::layout::{Database, SNAPSHOT_DIR, is_allowed};
+use crate::survey::Survey;
 
-/// In the data directory, so that links are possible. Gone with [`Moment`].
-const SIDE: &str = ".snapshot";
 /// How often the manifest may move before somebody has to stop the node.
 const ATTEMPTS: u32 = 50;
 
@@ -36,7 +34,7 @@ impl Drop for Moment {
 
 /// Removes what a snapshot left that was killed.
 pub(super) fn clean(data: &Path) -> anyhow::Result<()> {
-    let side = data.join(SIDE);
+    let side = data.join(SNAPSHOT_DIR);
     clear(&side).with_context(|| format!("cannot remove {}", side.display()))
 }
 
@@ -61,17 +59,17 @@ pub(super) fn hold(data: &Path, survey: &Survey) -> anyhow::Result<Moment> {
         );
     }
     let mut moment = Moment {
-        side: data.join(SIDE),
+        side: data.join(SNAPSHOT_DIR),
         items: Vec::new(),
     };
     let side = moment.side.clone();
     fs::create_dir(&side).with_context(|| format!("cannot make {}", side.display()))?;
     let databases: Vec<_> = survey
-        .kept
+        .allowed
         .iter()
         .filter(|path| data.join(path).join("CURRENT").is_file())
         .collect();
-    for place in &survey.kept {
+    for place in &survey.allowed {
         let parent = place.parent().unwrap_or(place);
         if !databases.iter().any(|database| database.as_path() == parent) || data.join(place).is_dir() {
             moment.items.push(Item {
@@ -88,7 +86,7 @@ pub(super) fn hold(data: &Path, survey: &Survey) -> anyhow::Result<Moment> {
         let names = held.with_context(|| format!("cannot hold {}", from.display()))?;
         moment.items.extend(names.into_iter().filter_map(|name| {
             let place = place.join(&name);
-            crate::tree::is_allowed(&place, false).then(|| Item {
+            is_allowed(&place, false).then(|| Item {
                 place,
                 from: to.join(name),
             })

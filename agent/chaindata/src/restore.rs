@@ -10,13 +10,15 @@ use rustix::fs::{Gid, Uid, statvfs, syncfs};
 
 use super::facts::{self, Facts};
 use super::format::{Manifest, is_snapshot, read_some, unhex};
-use super::journal::{self, Journal, Point, SIDE, Stage};
+use super::journal::{self, Journal, Point, Stage};
 use super::live;
 use super::progress::{Progress, mib};
 use super::read::{Opening, Place, Proven, opening};
 use super::sign::PublicKey;
 use super::switch;
 use super::unpack::{Hashed, MAGIC, Strange, Target, Unpacked, decoder, unpack};
+use crate::layout::{PREVIOUS_DATA_DIR, RESTORE_DIR};
+use crate::survey::survey_data_dir;
 
 /// What has to be free beyond the content, for each file: its last block and its name.
 const PER_FILE: u64 = 4 << 10;
@@ -24,8 +26,6 @@ const PER_FILE: u64 = 4 << 10;
 const SPARE: u64 = 64 << 20;
 /// What unpacking may lose to a kill, bytes.
 const SYNC_EVERY: u64 = 256 << 20;
-/// Where the old data stays when it is asked for.
-const KEPT: &str = ".before-restore";
 
 /// Where a snapshot comes from.
 pub trait Source: Sync {
@@ -81,17 +81,17 @@ pub fn prepare(
         let skipped = Vec::new();
         return Ok(Ready { journal, skipped });
     }
-    let here = crate::tree::survey(data, false).with_context(|| format!("cannot read {}", data.display()))?;
-    if let Some((path, why)) = here.fixed() {
+    let here = survey_data_dir(data, false).with_context(|| format!("cannot read {}", data.display()))?;
+    if let Some((path, why)) = here.unswappable_dir() {
         bail!(
             "{}: {why}, and cannot be exchanged by a rename: put the data itself there",
             data.join(path).display()
         );
     }
     ensure!(
-        !options.keep_old || !data.join(KEPT).exists(),
+        !options.keep_old || !data.join(PREVIOUS_DATA_DIR).exists(),
         "{} is there already, from an earlier restore: remove it first",
-        data.join(KEPT).display()
+        data.join(PREVIOUS_DATA_DIR).display()
     );
     let mut from = source
         .open(0)
@@ -201,9 +201,7 @@ impl Job<'_> {
             manifest.head.files
         );
         // What another attempt left there was not proven.
-        let found = crate::tree::survey(journal::tree(self.data).as_path(), false)?
-            .tree
-            .files;
+        let found = survey_data_dir(journal::tree(self.data).as_path(), false)?.tree.files;
         ensure!(
             found == files,
             "{} has more than the snapshot: give it up (t0rn-agent snapshot abandon), and restore again",
@@ -247,7 +245,7 @@ impl Job<'_> {
     }
 
     fn fresh(&self, head: String) -> anyhow::Result<Journal> {
-        let side = self.data.join(SIDE);
+        let side = self.data.join(RESTORE_DIR);
         let mut private = fs::DirBuilder::new();
         private.recursive(true).mode(0o700);
         private
@@ -305,7 +303,7 @@ impl Job<'_> {
     /// What was unpacked speaks for itself, whatever its head says.
     fn ready(&self, journal: Journal, unpacked: Unpacked) -> anyhow::Result<Ready> {
         let tree = journal::tree(self.data);
-        let survey = crate::tree::survey(&tree, false).with_context(|| format!("cannot read {}", tree.display()))?;
+        let survey = survey_data_dir(&tree, false).with_context(|| format!("cannot read {}", tree.display()))?;
         self.refuse(&facts::facts(&tree, &survey, &std::collections::BTreeMap::new()))?;
         let skipped = unpacked.skipped;
         Ok(Ready { journal, skipped })
@@ -321,7 +319,7 @@ impl Job<'_> {
     /// What an earlier attempt left beside the data, bytes; it is written over.
     fn unpacked(&self) -> anyhow::Result<u64> {
         let tree = journal::tree(self.data);
-        let survey = crate::tree::survey(&tree, false).with_context(|| format!("cannot read {}", tree.display()))?;
+        let survey = survey_data_dir(&tree, false).with_context(|| format!("cannot read {}", tree.display()))?;
         Ok(survey.tree.bytes)
     }
 
@@ -379,7 +377,7 @@ pub fn commit(
     let (tree, old) = (journal::tree(data), journal::old(data));
     if journal.stage == Stage::Unpacking {
         let survey =
-            |root: &Path| crate::tree::survey(root, false).with_context(|| format!("cannot read {}", root.display()));
+            |root: &Path| survey_data_dir(root, false).with_context(|| format!("cannot read {}", root.display()));
         journal.units = switch::units(data, &tree, &survey(&tree)?.chains);
         sync(&tree)?;
         journal.stage = Stage::Switching;
@@ -395,7 +393,7 @@ pub fn commit(
         journal.write(data)?;
     }
     step()?;
-    let kept = data.join(KEPT);
+    let kept = data.join(PREVIOUS_DATA_DIR);
     if journal.keep_old && old.exists() {
         fs::rename(&old, &kept).with_context(|| format!("cannot move the old data to {}", kept.display()))?;
         crate::files::sync_dir(data)?;
@@ -426,7 +424,7 @@ pub fn abandon(data: &Path) -> anyhow::Result<bool> {
 fn clear(data: &Path) -> anyhow::Result<()> {
     remove(&journal::tree(data))?;
     remove(&journal::old(data))?;
-    remove(&data.join(SIDE))
+    remove(&data.join(RESTORE_DIR))
 }
 
 fn remove(path: &Path) -> anyhow::Result<()> {

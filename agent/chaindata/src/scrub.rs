@@ -7,8 +7,8 @@ use std::path::Path;
 use anyhow::{Context as _, bail, ensure};
 use tracing::info;
 
-use super::tree::{self, Survey};
 use crate::files;
+use crate::survey::{Survey, XATTRS, survey_data_dir};
 
 /// Most paths named in one message.
 const NAMED: usize = 10;
@@ -20,7 +20,7 @@ pub fn before(data: &Path, resumed: bool) -> anyhow::Result<()> {
     if matches!(fs::symlink_metadata(data), Err(error) if error.kind() == io::ErrorKind::NotFound) {
         return Ok(());
     }
-    let survey = tree::survey(data, false).with_context(|| format!("cannot look at {}", data.display()))?;
+    let survey = survey_data_dir(data, false).with_context(|| format!("cannot look at {}", data.display()))?;
     let is_node_key = |path: &Path| path.file_name().is_some_and(|name| name == "secret_ed25519");
     let keys = survey
         .secrets
@@ -39,7 +39,7 @@ pub fn before(data: &Path, resumed: bool) -> anyhow::Result<()> {
 ///
 /// Fails when something cannot be removed, or should not be there.
 pub fn after(data: &Path) -> anyhow::Result<()> {
-    let found = tree::survey(data, false).with_context(|| format!("cannot look at {}", data.display()))?;
+    let found = survey_data_dir(data, false).with_context(|| format!("cannot look at {}", data.display()))?;
     refuse(data, &found)?;
     let root = data.canonicalize()?;
     for cache in &found.caches {
@@ -76,9 +76,9 @@ pub fn refuse(data: &Path, survey: &Survey) -> anyhow::Result<()> {
         .map(|(path, why)| format!("{} ({why})", data.join(path).display()))
         .chain(
             survey
-                .marked
+                .with_xattrs
                 .iter()
-                .map(|path| format!("{} ({})", data.join(path).display(), tree::MARKED)),
+                .map(|path| format!("{} ({})", data.join(path).display(), XATTRS)),
         )
         .collect();
     if refused.is_empty() {

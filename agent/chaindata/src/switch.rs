@@ -12,10 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::certificate;
 use crate::files;
-use crate::tree::ChainDir;
-
-/// What a chain's directory holds of databases.
-const DATABASES: [&str; 3] = ["db", "paritydb", "frontier"];
+use crate::layout::DATABASE_DIRS;
+use crate::survey::ChainDir;
 
 /// One directory that is exchanged, relative to the data directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +28,7 @@ pub(super) fn units(data: &Path, tree: &Path, restored: &[ChainDir]) -> Vec<Unit
     let places = restored
         .iter()
         .map(|chain| &chain.path)
-        .flat_map(|path| DATABASES.map(|name| path.join(name)));
+        .flat_map(|path| DATABASE_DIRS.map(|name| path.join(name)));
     places
         .map(|place| Unit {
             new: tree.join(&place).is_dir(),

@@ -15,6 +15,7 @@ use tar::{Archive, EntryType};
 use super::format;
 use super::progress::Progress;
 use super::restore::free;
+use crate::layout::is_allowed;
 
 /// Read and written at once, bytes.
 const BUFFER: usize = 256 << 10;
@@ -112,7 +113,7 @@ pub(super) fn unpack<R: Read>(
                 path.display()
             );
         }
-        if !crate::tree::is_allowed(&place, is_dir) {
+        if !is_allowed(&place, is_dir) {
             if target.strange == Strange::Refuse {
                 bail!("{}: nothing that may be in a snapshot", path.display());
             }

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::certificate::{self, Certificate};
-use super::tree::{self, ChainDir, Survey, Tree};
+use crate::survey::{ChainDir, Survey, TreeDigest, XATTRS, survey_data_dir};
 
 /// What a check found.
 #[derive(Debug, Serialize)]
@@ -27,7 +27,7 @@ pub fn verify(data: &Path) -> Report {
     let certificate = certificate::read(data)
         .map_err(|error| differences.push(error.to_string()))
         .ok();
-    match (tree::survey(data, true), &certificate) {
+    match (survey_data_dir(data, true), &certificate) {
         (Err(error), _) => differences.push(format!("{}: cannot be read: {error}", data.display())),
         (Ok(found), certificate) => {
             forbidden(&found, &mut differences);
@@ -60,8 +60,8 @@ fn forbidden(found: &Survey, differences: &mut Vec<String>) {
     for (path, why) in &found.refused {
         differences.push(format!("{}: {why}", path.display()));
     }
-    for path in &found.marked {
-        differences.push(format!("{}: {}", path.display(), tree::MARKED));
+    for path in &found.with_xattrs {
+        differences.push(format!("{}: {}", path.display(), XATTRS));
     }
     for secret in &found.secrets {
         differences.push(format!(
@@ -99,7 +99,7 @@ fn compare(certificate: &Certificate, found: &Survey, differences: &mut Vec<Stri
     trees(&certificate.tree, &found.tree, differences);
 }
 
-fn trees(then: &Tree, now: &Tree, differences: &mut Vec<String>) {
+fn trees(then: &TreeDigest, now: &TreeDigest, differences: &mut Vec<String>) {
     let names: BTreeSet<_> = then.directories.keys().chain(now.directories.keys()).collect();
     for name in names {
         match (then.directories.get(name), now.directories.get(name)) {

@@ -2,7 +2,7 @@
 //! every key, and certifies what is left.
 //!
 //! The node is run by the same supervisor and judged by the same core as in production; this room only
-//! says what to run ([`plan`]), when it is enough ([`gate`]), and what may be left ([`tree`], [`scrub`]).
+//! says what to run ([`plan`]), when it is enough ([`gate`]), and what may be left ([`agent_chaindata::scrub`]).
 
 mod gate;
 mod notes;
@@ -25,7 +25,8 @@ use tracing::{info, warn};
 use self::gate::{Gate, Outlook};
 use self::notes::Notes;
 use agent_chaindata::certificate::{self, BakedChain, Certificate, Image, Stop};
-use agent_chaindata::{scrub, tree};
+use agent_chaindata::scrub;
+use agent_chaindata::survey::{Survey, survey_data_dir};
 use agent_config::Config;
 use agent_core::event::{Chain, Command, Container, Exit};
 use agent_core::exit_diagnosis;
@@ -249,7 +250,7 @@ async fn certify(config: &Config, snapshot: Arc<Snapshot>) -> anyhow::Result<Cer
     info!("looking at every file");
     let work = move || {
         scrub::after(&data)?;
-        let survey = tree::survey(&data, true).with_context(|| format!("cannot read {}", data.display()))?;
+        let survey = survey_data_dir(&data, true).with_context(|| format!("cannot read {}", data.display()))?;
         scrub::refuse(&data, &survey)?;
         ensure!(
             survey.secrets.is_empty(),
@@ -287,7 +288,7 @@ async fn write(data: PathBuf, certificate: Certificate) -> anyhow::Result<()> {
 }
 
 /// What is certified of one chain. What is not known is not certified.
-fn baked(chain: Chain, snapshot: &Snapshot, survey: &tree::Survey) -> anyhow::Result<BakedChain> {
+fn baked(chain: Chain, snapshot: &Snapshot, survey: &Survey) -> anyhow::Result<BakedChain> {
     let name = chain.name();
     let node = snapshot.nodes.get(&chain).cloned().unwrap_or_default();
     let status = snapshot.status.chains.get(&chain);

@@ -26,7 +26,7 @@ pub(crate) fn certificate() -> Certificate {
             clean: true,
             exit_code: 0,
         },
-        tree: Tree::default(),
+        tree: TreeDigest::default(),
     }
 }
 
@@ -45,7 +45,7 @@ fn what_is_written_is_read_back_and_nothing_half_is_left() {
 #[test]
 fn a_certificate_that_was_changed_is_damaged_whatever_was_changed() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join(FILE);
+    let path = dir.path().join(CERTIFICATE_FILE);
     write(dir.path(), &certificate()).unwrap();
     let written = fs::read_to_string(&path).unwrap();
     let compact: Value = serde_json::from_str(&written).unwrap();
@@ -67,7 +67,7 @@ fn a_certificate_that_was_changed_is_damaged_whatever_was_changed() {
 #[test]
 fn a_certificate_that_is_damaged_newer_huge_or_a_link_is_named_so() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join(FILE);
+    let path = dir.path().join(CERTIFICATE_FILE);
     let newer = serde_json::to_string(&Certificate {
         schema: SCHEMA + 1,
         ..certificate()

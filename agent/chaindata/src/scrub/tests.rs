@@ -1,7 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::*;
-use crate::tree::tests::{data, put};
+use crate::survey::tests::{data, put};
 
 const NODE_KEYS: [&str; 3] = [
     "chains/t0rn/network/secret_ed25519",
@@ -12,7 +12,7 @@ const NODE_KEYS: [&str; 3] = [
 #[test]
 fn key_stores_and_node_keys_of_every_chain_go_and_the_databases_stay() {
     let dir = data();
-    let clean = tree::survey(dir.path(), true).unwrap().tree;
+    let clean = survey_data_dir(dir.path(), true).unwrap().tree;
     for key in &NODE_KEYS[..2] {
         put(dir.path(), key, "key");
     }
@@ -25,7 +25,7 @@ fn key_stores_and_node_keys_of_every_chain_go_and_the_databases_stay() {
         "{}",
     );
     after(dir.path()).unwrap();
-    let left = tree::survey(dir.path(), true).unwrap();
+    let left = survey_data_dir(dir.path(), true).unwrap();
     assert!(left.secrets.is_empty() && left.refused.is_empty(), "{left:?}");
     assert_eq!(left.tree, clean);
     after(dir.path()).unwrap();

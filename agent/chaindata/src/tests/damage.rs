@@ -60,7 +60,7 @@ fn a_snapshot_that_ends_early_or_goes_on_is_refused_wherever_that_is() {
 #[test]
 fn a_head_that_tells_of_less_than_there_is_fills_no_disk() {
     let from = data(1);
-    let survey = crate::tree::survey(from.path(), false).unwrap();
+    let survey = crate::survey::survey_data_dir(from.path(), false).unwrap();
     let head = Head {
         schema: format::SCHEMA,
         id: String::new(),
@@ -71,7 +71,7 @@ fn a_head_that_tells_of_less_than_there_is_fills_no_disk() {
         files: 1,
         bytes: 10,
     };
-    let (items, mut bytes) = (create::items(from.path(), &survey.kept), Vec::new());
+    let (items, mut bytes) = (create::items(from.path(), &survey.allowed), Vec::new());
     let progress = progress::Progress::new("test", None).silent(true);
     create::create(&items, &head, &mut bytes, None, &progress, || Ok(())).unwrap();
     let to = tempfile::tempdir().unwrap();

@@ -87,7 +87,7 @@ impl Bake {
         for (name, chain) in &certificate.chains {
             print(out, &format!("{}: {} #{}\n", name.name(), chain.id, chain.best))?;
         }
-        let path = config.data.path.join(agent_chaindata::certificate::FILE);
+        let path = config.data.path.join(agent_chaindata::layout::CERTIFICATE_FILE);
         print(out, &format!("certified: {}\n", path.display()))?;
         Ok(0)
     }

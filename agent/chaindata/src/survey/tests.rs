@@ -3,6 +3,7 @@
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use super::*;
+use crate::layout::CERTIFICATE_FILE;
 
 /// A data directory as a node leaves it, without keys.
 pub(crate) fn data() -> tempfile::TempDir {
@@ -22,7 +23,7 @@ pub(crate) fn put(dir: &Path, path: &str, text: &str) {
 }
 
 fn refused(dir: &Path) -> Vec<String> {
-    let found = survey(dir, false).unwrap().refused;
+    let found = survey_data_dir(dir, false).unwrap().refused;
     found.into_iter().map(|(path, _)| path.display().to_string()).collect()
 }
 
@@ -30,7 +31,7 @@ fn refused(dir: &Path) -> Vec<String> {
 fn a_node_s_own_tree_is_taken_whole_with_its_chains() {
     let dir = data();
     fs::create_dir(dir.path().join("lost+found")).unwrap();
-    let found = survey(dir.path(), true).unwrap();
+    let found = survey_data_dir(dir.path(), true).unwrap();
     assert!(found.refused.is_empty() && found.secrets.is_empty(), "{found:?}");
     assert_eq!((found.tree.files, found.tree.bytes), (6, 32));
     let chains: Vec<_> = found
@@ -47,7 +48,7 @@ fn a_node_s_own_tree_is_taken_whole_with_its_chains() {
 #[test]
 fn extended_attributes_are_seen_wherever_they_are() {
     let dir = data();
-    put(dir.path(), FILE, "{}");
+    put(dir.path(), CERTIFICATE_FILE, "{}");
     let places = ["bake.json", "chains", "chains/t0rn/db/full/CURRENT"];
     for place in places {
         let flags = rustix::fs::XattrFlags::empty();
@@ -58,9 +59,9 @@ fn extended_attributes_are_seen_wherever_they_are() {
         }
         set.unwrap();
     }
-    let mut marked = survey(dir.path(), false).unwrap().marked;
-    marked.sort();
-    assert_eq!(marked, places.map(PathBuf::from));
+    let mut with_xattrs = survey_data_dir(dir.path(), false).unwrap().with_xattrs;
+    with_xattrs.sort();
+    assert_eq!(with_xattrs, places.map(PathBuf::from));
 }
 
 #[test]
@@ -88,11 +89,15 @@ fn any_change_changes_the_digest_and_the_certificate_does_not() {
         let dir = data();
         let file = dir.path().join("chains/t0rn/db/full/CURRENT");
         fs::set_permissions(file, fs::Permissions::from_mode(0o640)).unwrap();
-        let before = survey(dir.path(), true).unwrap().tree;
-        put(dir.path(), FILE, "{}");
-        assert_eq!(survey(dir.path(), true).unwrap().tree, before);
+        let before = survey_data_dir(dir.path(), true).unwrap().tree;
+        put(dir.path(), CERTIFICATE_FILE, "{}");
+        assert_eq!(survey_data_dir(dir.path(), true).unwrap().tree, before);
         change(dir.path());
-        assert_ne!(survey(dir.path(), true).unwrap().tree.sha256, before.sha256, "{what}");
+        assert_ne!(
+            survey_data_dir(dir.path(), true).unwrap().tree.sha256,
+            before.sha256,
+            "{what}"
+        );
     }
 }
 
@@ -137,7 +142,7 @@ fn links_sockets_pipes_and_setuid_files_are_refused_and_never_followed() {
     fs::set_permissions(db.join("suid"), fs::Permissions::from_mode(0o4755)).unwrap();
     put(dir.path(), "chains/t0rn/db/full/one", "");
     fs::hard_link(db.join("one"), db.join("two")).unwrap();
-    let found = survey(dir.path(), true).unwrap();
+    let found = survey_data_dir(dir.path(), true).unwrap();
     let names: Vec<_> = found
         .refused
         .iter()
