@@ -1,4 +1,9 @@
-//! The certificate: what the chain data was when it was proven, beside that data.
+//! Bake certificate: a digest of the chain data and the versions it was made with, in a file beside that data.
+
+mod compare;
+#[cfg(test)]
+pub(crate) mod tests;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -16,42 +21,49 @@ use crate::files;
 use crate::layout::{CERTIFICATE_FILE, Database, PARTIAL_CERTIFICATE_FILE};
 use crate::survey::TreeDigest;
 
-/// Version of the form; additions do not raise it.
+pub(crate) use self::compare::version_numbers;
+pub use self::compare::{database_conflict, node_conflict};
+pub use self::verify::{VerifyReport, verify_certificate};
+
+/// Version of the format; additions do not raise it.
 pub const SCHEMA: u32 = 1;
 /// Field with the digest of all others.
-const DIGEST: &str = "sha256";
-/// The largest certificate that is read, bytes; one has a few KiB.
-const LARGEST: u64 = 1 << 20;
+const DIGEST_FIELD: &str = "sha256";
+/// The largest certificate that is read, bytes; usual are a few KiB.
+const MAX_SIZE: u64 = 1 << 20;
 
+/// What the chain data was when a bake proved it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Certificate {
     pub schema: u32,
     /// When it was written.
     pub at: Timestamp,
-    /// Version of the agent that baked.
+    /// Version of the agent.
     pub agent: String,
-    pub image: Image,
+    pub image: BakedImage,
     /// The chains that were watched until they were in sync.
     pub chains: BTreeMap<Chain, BakedChain>,
-    pub stop: Stop,
+    pub stop: BakedStop,
     pub tree: TreeDigest,
 }
 
+/// The node's image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Image {
+pub struct BakedImage {
     /// As configured.
     pub reference: String,
-    /// `sha256:…` of what ran.
+    /// `sha256:…` of the image that ran.
     pub digest: String,
 }
 
+/// One chain's part of the data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BakedChain {
     /// Id of the chain specification.
     pub id: String,
     /// 64 hex digits.
     pub genesis: String,
-    /// Height when the stop was ordered: the database has at least that.
+    /// Height when the node was told to stop; the database has at least that.
     pub best: u64,
     pub finalized: Option<u64>,
     pub database: Database,
@@ -61,56 +73,56 @@ pub struct BakedChain {
     pub node: String,
 }
 
-/// How the node ended; a certificate is only written for exit code 0.
+/// How the node ended. A certificate is only written for exit code 0.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stop {
+pub struct BakedStop {
     pub clean: bool,
     pub exit_code: i64,
 }
 
-/// Why there is no certificate to go by.
+/// Why a certificate is not usable.
 #[derive(Debug, thiserror::Error)]
-pub enum Unreadable {
+pub enum CertificateError {
     #[error("{}: there is none; bake this directory, or name the data directory of an image", .0.display())]
     Missing(PathBuf),
     #[error("{}: {reason}; take another image, or bake again", path.display())]
     Damaged { path: PathBuf, reason: String },
 }
 
-/// Reads the certificate of a data directory.
+/// Reads the certificate of a data directory. Blocks on the disk.
 ///
-/// Fails when there is none, or none that can be understood. This blocks on the disk.
-pub fn read(data: &Path) -> Result<Certificate, Unreadable> {
+/// Fails when there is none, or when it is damaged or of another schema.
+pub fn read_certificate(data: &Path) -> Result<Certificate, CertificateError> {
     #[derive(Deserialize)]
     struct Schema {
         schema: u32,
     }
     let path = data.join(CERTIFICATE_FILE);
-    let damaged = |reason: String| Unreadable::Damaged {
+    let damaged = |reason: String| CertificateError::Damaged {
         path: path.clone(),
         reason,
     };
     match fs::symlink_metadata(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Unreadable::Missing(path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(CertificateError::Missing(path)),
         Err(error) => return Err(damaged(error.to_string())),
         Ok(found) if !found.is_file() => return Err(damaged("is no regular file".to_owned())),
         Ok(_) => {}
     }
     let mut text = Vec::new();
     File::open(&path)
-        .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut text))
+        .and_then(|file| file.take(MAX_SIZE + 1).read_to_end(&mut text))
         .map_err(|error| damaged(error.to_string()))?;
-    if text.len() as u64 > LARGEST {
+    if text.len() as u64 > MAX_SIZE {
         return Err(damaged("is larger than 1 MiB".to_owned()));
     }
-    // First alone: what else stands in a newer one is not ours to understand.
+    // The schema first: the other fields of a newer one may differ.
     let Schema { schema } = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
     if schema != SCHEMA {
         return Err(damaged(format!("its schema is {schema}, this agent knows {SCHEMA}")));
     }
     let mut whole: Value = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
-    let told = whole.as_object_mut().and_then(|fields| fields.remove(DIGEST));
-    if told != Some(digest(&whole).into()) {
+    let stored = whole.as_object_mut().and_then(|fields| fields.remove(DIGEST_FIELD));
+    if stored != Some(digest(&whole).into()) {
         return Err(damaged(
             "it is not what was certified: its own sha256 differs".to_owned(),
         ));
@@ -118,32 +130,32 @@ pub fn read(data: &Path) -> Result<Certificate, Unreadable> {
     serde_json::from_value(whole).map_err(|error| damaged(error.to_string()))
 }
 
-/// Of the certificate without its digest: one line of JSON, names sorted.
+/// Digest of a certificate without its digest field, as one line of JSON with sorted names.
 fn digest(certificate: &Value) -> String {
     hex::encode(Sha256::digest(certificate.to_string()))
 }
 
-/// Puts the certificate beside the data: whole or not at all, also after a power cut.
-pub fn write(data: &Path, certificate: &Certificate) -> io::Result<()> {
+/// Writes the certificate beside the data, atomically and durably.
+pub fn write_certificate(data: &Path, certificate: &Certificate) -> io::Result<()> {
     let mut whole = serde_json::to_value(certificate)?;
-    whole[DIGEST] = digest(&whole).into();
+    whole[DIGEST_FIELD] = digest(&whole).into();
     let mut text = serde_json::to_vec_pretty(&whole)?;
     text.push(b'\n');
     files::replace_file(&data.join(CERTIFICATE_FILE), &text)
 }
 
-/// Takes away what a write that was killed has left; nothing else of that name.
-pub fn withdraw_half(data: &Path) -> io::Result<()> {
-    let half = data.join(PARTIAL_CERTIFICATE_FILE);
-    match fs::symlink_metadata(&half) {
-        Ok(found) if found.is_file() => fs::remove_file(half),
+/// Removes the partial file of a write that was killed; nothing else of that name.
+pub fn remove_partial_certificate(data: &Path) -> io::Result<()> {
+    let partial = data.join(PARTIAL_CERTIFICATE_FILE);
+    match fs::symlink_metadata(&partial) {
+        Ok(found) if found.is_file() => fs::remove_file(partial),
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }
 
-/// Takes away what an earlier bake said, lastingly: the node is about to change the data.
-pub fn withdraw(data: &Path) -> io::Result<()> {
+/// Removes the certificate durably, before the data changes.
+pub fn remove_certificate(data: &Path) -> io::Result<()> {
     match fs::remove_file(data.join(CERTIFICATE_FILE)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -153,6 +165,3 @@ pub fn withdraw(data: &Path) -> io::Result<()> {
         done => done,
     }
 }
-
-#[cfg(test)]
-pub mod tests;

@@ -3,15 +3,14 @@
 //! What only this program reads lies in skippable frames: the head first, a digest before each frame of data, the
 //! manifest and perhaps its signature last. Pure, but for reading and writing what it is given.
 
-use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
 use jiff::Timestamp;
 use ring::digest;
 use serde::{Deserialize, Serialize};
 
-use crate::layout::Database;
-use agent_core::event::{Versions, named};
+use crate::compatibility::ChainFactsByDir;
+use agent_core::event::named;
 
 /// Bytes of the tar stream in one frame.
 pub(super) const CHUNK: usize = 2 << 20;
@@ -47,26 +46,11 @@ pub struct Head {
     pub agent: String,
     pub consistency: Consistency,
     /// By directory, relative.
-    pub chains: BTreeMap<String, ChainFacts>,
+    pub chains: ChainFactsByDir,
     /// Regular files.
     pub files: u64,
     /// Content of the files, bytes.
     pub bytes: u64,
-}
-
-/// What is known of one chain; absent is unknown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChainFacts {
-    pub id: String,
-    pub genesis: Option<String>,
-    pub database: Database,
-    /// The form of its databases: by file below the chain's directory, as the node wrote it there.
-    #[serde(default)]
-    pub versions: Versions,
-    pub best: Option<u64>,
-    pub finalized: Option<u64>,
-    /// Version of the node.
-    pub node: Option<String>,
 }
 
 /// All that a snapshot has to be: written last, and what a signature is over.

@@ -5,10 +5,9 @@
 //! ([`switch`]).
 
 pub mod certificate;
-pub mod conflict;
+pub mod compatibility;
 mod create;
-pub mod databases;
-mod facts;
+pub mod database_versions;
 pub mod files;
 mod format;
 mod journal;
@@ -27,7 +26,6 @@ mod switch;
 #[cfg(test)]
 mod tests;
 mod unpack;
-pub mod verify;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -38,8 +36,7 @@ use anyhow::{Context as _, bail, ensure};
 use jiff::Timestamp;
 
 pub use self::create::Created;
-pub use self::facts::{Facts, Told};
-pub use self::format::{ChainFacts, Consistency, Head, Manifest, sha256};
+pub use self::format::{Consistency, Head, Manifest, sha256};
 pub use self::journal::{claim, interrupted, is_switching};
 pub use self::local::{Stdin, Whole, stdout};
 pub use self::read::Refused;
@@ -52,7 +49,7 @@ pub use self::sign::{NotSigned, PublicKey, SecretKey};
 pub fn create<W: Write + Send>(
     data: &Path,
     consistency: Consistency,
-    told: &BTreeMap<String, Told>,
+    nodes: &BTreeMap<String, compatibility::NodeInfo>,
     to: &mut W,
     signer: Option<&SecretKey>,
     quiet: bool,
@@ -74,7 +71,7 @@ pub fn create<W: Write + Send>(
     for (path, why) in &survey.refused {
         say(&format!("left out: {}: {why}", path.display()));
     }
-    let chains = facts::facts(data, &survey, told);
+    let chains = compatibility::chain_facts(data, &survey, nodes);
     ensure!(
         !chains.is_empty(),
         "{} holds no database of a chain; check data.path",
@@ -128,12 +125,6 @@ pub fn create<W: Write + Send>(
     let created = create::create(&items, &head, to, signer, &progress, proof)?;
     progress.end();
     Ok(created)
-}
-
-/// What is known of the data that is there: from the disk, the certificate of a bake, and the nodes that told something.
-pub fn present(data: &Path, told: &BTreeMap<String, Told>) -> anyhow::Result<Facts> {
-    let survey = survey::survey_data_dir(data, false).with_context(|| format!("cannot read {}", data.display()))?;
-    Ok(facts::facts(data, &survey, told))
 }
 
 /// The digest that 64 hex digits stand for.

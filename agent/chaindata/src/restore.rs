@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail, ensure};
 use rustix::fs::{Gid, Uid, statvfs, syncfs};
 
-use super::facts::{self, Facts};
 use super::format::{Manifest, is_snapshot, read_some, unhex};
 use super::journal::{self, Journal, Point, Stage};
 use super::live;
@@ -17,6 +16,7 @@ use super::read::{Opening, Place, Proven, opening};
 use super::sign::PublicKey;
 use super::switch;
 use super::unpack::{Hashed, MAGIC, Strange, Target, Unpacked, decoder, unpack};
+use crate::compatibility::{ChainFactsByDir, chain_facts, incompatibility};
 use crate::layout::{PREVIOUS_DATA_DIR, RESTORE_DIR};
 use crate::survey::survey_data_dir;
 
@@ -61,7 +61,7 @@ pub fn prepare(
     data: &Path,
     source: &dyn Source,
     options: &Options,
-    present: &Facts,
+    present: &ChainFactsByDir,
     say: &mut dyn FnMut(&str),
     quiet: bool,
 ) -> anyhow::Result<Ready> {
@@ -124,7 +124,7 @@ struct Job<'a> {
     data: &'a Path,
     source: &'a dyn Source,
     options: &'a Options,
-    present: &'a Facts,
+    present: &'a ChainFactsByDir,
     say: &'a mut dyn FnMut(&str),
     quiet: bool,
 }
@@ -304,13 +304,13 @@ impl Job<'_> {
     fn ready(&self, journal: Journal, unpacked: Unpacked) -> anyhow::Result<Ready> {
         let tree = journal::tree(self.data);
         let survey = survey_data_dir(&tree, false).with_context(|| format!("cannot read {}", tree.display()))?;
-        self.refuse(&facts::facts(&tree, &survey, &std::collections::BTreeMap::new()))?;
+        self.refuse(&chain_facts(&tree, &survey, &std::collections::BTreeMap::new()))?;
         let skipped = unpacked.skipped;
         Ok(Ready { journal, skipped })
     }
 
-    fn refuse(&self, new: &Facts) -> anyhow::Result<()> {
-        match facts::conflict(self.present, new) {
+    fn refuse(&self, new: &ChainFactsByDir) -> anyhow::Result<()> {
+        match incompatibility(self.present, new) {
             Some(why) => bail!("{} is refused: {why}", self.source.name()),
             None => Ok(()),
         }

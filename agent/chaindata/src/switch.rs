@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::certificate;
+use crate::certificate::remove_certificate;
 use crate::files;
 use crate::layout::DATABASE_DIRS;
 use crate::survey::ChainDir;
@@ -47,7 +47,7 @@ pub(super) fn exchange(
     mut step: impl FnMut() -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     // It vouches for what was there before.
-    certificate::withdraw(data).context("cannot remove the certificate of the present data")?;
+    remove_certificate(data).context("cannot remove the certificate of the present data")?;
     for unit in units {
         let (here, new, gone) = (data.join(&unit.place), tree.join(&unit.place), old.join(&unit.place));
         let waiting = !unit.new || is_there(&new)?;

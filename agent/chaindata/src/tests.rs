@@ -95,7 +95,7 @@ pub(super) fn content(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 pub(super) fn ready(root: &Path, source: &dyn Source, options: &Options) -> anyhow::Result<Ready> {
-    let present = present(root, &BTreeMap::new())?;
+    let present = compatibility::read_chain_facts(root, &BTreeMap::new())?;
     prepare(root, source, options, &present, &mut |_| {}, true)
 }
 

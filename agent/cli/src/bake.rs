@@ -24,7 +24,7 @@ use tracing::{info, warn};
 
 use self::gate::{Gate, Outlook};
 use self::notes::Notes;
-use agent_chaindata::certificate::{self, BakedChain, Certificate, Image, Stop};
+use agent_chaindata::certificate::{self, BakedChain, BakedImage, BakedStop, Certificate};
 use agent_chaindata::scrub;
 use agent_chaindata::survey::{Survey, survey_data_dir};
 use agent_config::Config;
@@ -146,10 +146,10 @@ async fn begin(config: &Config, notes: &Notes, docker: &Docker) -> anyhow::Resul
     let (notes, data) = (notes.clone(), config.data.path.clone());
     let prepare = move || {
         let place = data.display();
-        certificate::withdraw_half(&data).with_context(|| format!("cannot look at {place}"))?;
+        certificate::remove_partial_certificate(&data).with_context(|| format!("cannot look at {place}"))?;
         scrub::before(&data, notes.resumed()?)?;
         notes.begin()?;
-        certificate::withdraw(&data).with_context(|| format!("cannot remove the old certificate in {place}"))
+        certificate::remove_certificate(&data).with_context(|| format!("cannot remove the old certificate in {place}"))
     };
     tokio::task::spawn_blocking(prepare).await?
 }
@@ -264,12 +264,12 @@ async fn certify(config: &Config, snapshot: Arc<Snapshot>) -> anyhow::Result<Cer
             schema: certificate::SCHEMA,
             at: Timestamp::now(),
             agent: env!("CARGO_PKG_VERSION").to_owned(),
-            image: Image {
+            image: BakedImage {
                 reference,
                 digest: digest.context("docker does not tell which image ran")?,
             },
             chains: chains.collect::<anyhow::Result<BTreeMap<_, _>>>()?,
-            stop: Stop {
+            stop: BakedStop {
                 clean: true,
                 exit_code: 0,
             },
@@ -281,7 +281,7 @@ async fn certify(config: &Config, snapshot: Arc<Snapshot>) -> anyhow::Result<Cer
 
 async fn write(data: PathBuf, certificate: Certificate) -> anyhow::Result<()> {
     let work = move || {
-        certificate::write(&data, &certificate)
+        certificate::write_certificate(&data, &certificate)
             .with_context(|| format!("cannot write the certificate in {}", data.display()))
     };
     tokio::task::spawn_blocking(work).await?

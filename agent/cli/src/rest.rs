@@ -6,7 +6,8 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use tokio::time::{Instant, sleep};
 
-use agent_chaindata::{Told, claim, stop_marker};
+use agent_chaindata::compatibility::NodeInfo;
+use agent_chaindata::{claim, stop_marker};
 use agent_config::{Config, show_duration};
 use agent_core::event::{Command, Container};
 use agent_core::exit_diagnosis;
@@ -24,7 +25,7 @@ const MARGIN: Duration = Duration::from_mins(2);
 const STATUS: Duration = Duration::from_secs(5);
 
 /// What the nodes tell of themselves, by the id of their chain; those that do not answer are left out.
-pub(crate) async fn ask(config: &Config) -> BTreeMap<String, Told> {
+pub(crate) async fn ask(config: &Config) -> BTreeMap<String, NodeInfo> {
     let mut told = BTreeMap::new();
     for (chain, exporter) in &config.chains {
         let Ok(exporter) = Exporter::new(*chain, exporter, config.health.scrape_timeout) else {
@@ -33,7 +34,7 @@ pub(crate) async fn ask(config: &Config) -> BTreeMap<String, Told> {
         if let Ok(page) = exporter.scrape().await
             && let Some(id) = page.chain_id
         {
-            let about = Told {
+            let about = NodeInfo {
                 genesis: page.genesis,
                 best: page.sample.best,
                 finalized: page.sample.finalized,

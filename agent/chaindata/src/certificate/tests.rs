@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Of a parachain alone, on `RocksDB`.
+/// Certificate of a parachain alone, on `RocksDB`.
 pub(crate) fn certificate() -> Certificate {
     let chain = BakedChain {
         id: "t0rn".to_owned(),
@@ -17,12 +17,12 @@ pub(crate) fn certificate() -> Certificate {
         schema: SCHEMA,
         at: Timestamp::UNIX_EPOCH,
         agent: "0.1.0".to_owned(),
-        image: Image {
+        image: BakedImage {
             reference: "t0rn:1".to_owned(),
             digest: "sha256:00".to_owned(),
         },
         chains: BTreeMap::from([(Chain::Parachain, chain)]),
-        stop: Stop {
+        stop: BakedStop {
             clean: true,
             exit_code: 0,
         },
@@ -31,26 +31,36 @@ pub(crate) fn certificate() -> Certificate {
 }
 
 #[test]
-fn what_is_written_is_read_back_and_nothing_half_is_left() {
+fn written_certificate_is_read_back_without_partial_file() {
     let dir = tempfile::tempdir().unwrap();
-    assert!(matches!(read(dir.path()), Err(Unreadable::Missing(_))));
-    write(dir.path(), &certificate()).unwrap();
-    assert_eq!(read(dir.path()).unwrap(), certificate());
+    assert!(matches!(
+        read_certificate(dir.path()),
+        Err(CertificateError::Missing(_))
+    ));
+    write_certificate(dir.path(), &certificate()).unwrap();
+    assert_eq!(read_certificate(dir.path()).unwrap(), certificate());
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-    withdraw(dir.path()).unwrap();
-    withdraw(dir.path()).unwrap();
-    assert!(matches!(read(dir.path()), Err(Unreadable::Missing(_))));
+    remove_certificate(dir.path()).unwrap();
+    remove_certificate(dir.path()).unwrap();
+    assert!(matches!(
+        read_certificate(dir.path()),
+        Err(CertificateError::Missing(_))
+    ));
 }
 
 #[test]
-fn a_certificate_that_was_changed_is_damaged_whatever_was_changed() {
+fn certificate_with_any_change_is_damaged() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(CERTIFICATE_FILE);
-    write(dir.path(), &certificate()).unwrap();
+    write_certificate(dir.path(), &certificate()).unwrap();
     let written = fs::read_to_string(&path).unwrap();
     let compact: Value = serde_json::from_str(&written).unwrap();
     fs::write(&path, compact.to_string()).unwrap();
-    assert_eq!(read(dir.path()).unwrap(), certificate(), "only the layout is another");
+    assert_eq!(
+        read_certificate(dir.path()).unwrap(),
+        certificate(),
+        "only the layout is another"
+    );
     for (from, to) in [
         ("90000", "90001"),
         ("\"1.25.1-0\"", "\"1.25.1-1\""),
@@ -60,12 +70,15 @@ fn a_certificate_that_was_changed_is_damaged_whatever_was_changed() {
     ] {
         assert_ne!(written, written.replace(from, to), "{from} is in it");
         fs::write(&path, written.replace(from, to)).unwrap();
-        assert!(matches!(read(dir.path()), Err(Unreadable::Damaged { .. })), "{from}");
+        assert!(
+            matches!(read_certificate(dir.path()), Err(CertificateError::Damaged { .. })),
+            "{from}"
+        );
     }
 }
 
 #[test]
-fn a_certificate_that_is_damaged_newer_huge_or_a_link_is_named_so() {
+fn certificate_malformed_newer_huge_or_a_link_is_damaged() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(CERTIFICATE_FILE);
     let newer = serde_json::to_string(&Certificate {
@@ -74,9 +87,15 @@ fn a_certificate_that_is_damaged_newer_huge_or_a_link_is_named_so() {
     });
     for text in ["", "{", "[]", "{\"schema\": 1}", &newer.unwrap(), &" ".repeat(2 << 20)] {
         fs::write(&path, text).unwrap();
-        assert!(matches!(read(dir.path()), Err(Unreadable::Damaged { .. })));
+        assert!(matches!(
+            read_certificate(dir.path()),
+            Err(CertificateError::Damaged { .. })
+        ));
     }
     fs::remove_file(&path).unwrap();
     std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
-    assert!(matches!(read(dir.path()), Err(Unreadable::Damaged { .. })));
+    assert!(matches!(
+        read_certificate(dir.path()),
+        Err(CertificateError::Damaged { .. })
+    ));
 }

@@ -67,7 +67,7 @@ fn a_head_that_tells_of_less_than_there_is_fills_no_disk() {
         at: jiff::Timestamp::UNIX_EPOCH,
         agent: String::new(),
         consistency: Consistency::CrashConsistent,
-        chains: facts::facts(from.path(), &survey, &BTreeMap::new()),
+        chains: compatibility::chain_facts(from.path(), &survey, &BTreeMap::new()),
         files: 1,
         bytes: 10,
     };

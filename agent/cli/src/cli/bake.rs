@@ -65,7 +65,7 @@ impl Bake {
             if !dir.is_dir() {
                 anyhow::bail!(Misused::NoDirectory(dir.clone()));
             }
-            let report = agent_chaindata::verify::verify(dir);
+            let report = agent_chaindata::certificate::verify_certificate(dir);
             let text = if *json {
                 serde_json::to_string(&report)? + "\n"
             } else {

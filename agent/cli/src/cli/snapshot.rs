@@ -13,7 +13,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Cli, print};
 use crate::remote::Remote;
 use crate::upload::Upload;
-use agent_chaindata::{Consistency, Created, Manifest, Options, PublicKey, Refused, SecretKey, Source, Told, Whole};
+use agent_chaindata::compatibility::{NodeInfo, read_chain_facts};
+use agent_chaindata::{Consistency, Created, Manifest, Options, PublicKey, Refused, SecretKey, Source, Whole};
 use agent_config::Config;
 use agent_docker::Docker;
 
@@ -210,7 +211,7 @@ impl Cli {
         let (data, client) = (config.data.path.clone(), self.client());
         let place = data.clone();
         let unpack = blocking(move || {
-            let present = agent_chaindata::present(&place, &told)?;
+            let present = read_chain_facts(&place, &told)?;
             agent_chaindata::prepare(&place, &*source, &options, &present, &mut say, false)
         });
         let ready = until_signal(unpack).await?;
@@ -289,7 +290,7 @@ impl Target {
         self,
         data: &Path,
         consistency: Consistency,
-        told: &BTreeMap<String, Told>,
+        told: &BTreeMap<String, NodeInfo>,
         signer: Option<&SecretKey>,
     ) -> anyhow::Result<Created> {
         match self {

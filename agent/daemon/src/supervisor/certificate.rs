@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_chaindata::certificate::{self, Certificate, Unreadable};
-use agent_chaindata::{conflict, stop_marker};
+use agent_chaindata::certificate::{self, Certificate, CertificateError};
+use agent_chaindata::stop_marker;
 use agent_config::Config;
 use agent_core::event::{Chain, Conflict};
 use agent_core::published::Node;
@@ -46,13 +46,13 @@ impl CertificateState {
     pub(super) async fn read(&mut self) -> Result<Option<status::Bake>, String> {
         let (data, command) = (self.config.data.path.clone(), self.config.collator.command.clone());
         let read = tokio::task::spawn_blocking(move || {
-            let certificate = certificate::read(&data)?;
-            let database = conflict::database(&certificate, &data, &command);
-            Ok::<_, Unreadable>((certificate, database))
+            let certificate = certificate::read_certificate(&data)?;
+            let database = certificate::database_conflict(&certificate, &data, &command);
+            Ok::<_, CertificateError>((certificate, database))
         });
         let (certificate, database) = match timeout(READ_TIMEOUT, read).await {
             Ok(Ok(Ok(read))) => read,
-            Ok(Ok(Err(Unreadable::Missing(_)))) => return Ok(None),
+            Ok(Ok(Err(CertificateError::Missing(_)))) => return Ok(None),
             Ok(Ok(Err(error))) => return Err(error.to_string()),
             Ok(Err(error)) => return Err(error.to_string()),
             Err(_) => return Err("the bake certificate could not be read in time".to_owned()),
@@ -91,7 +91,10 @@ impl CertificateState {
 
     /// What speaks against running on the data, by what the nodes told of themselves.
     pub(super) fn conflict(&self, nodes: &BTreeMap<Chain, Node>) -> Option<Conflict> {
-        let found = self.certificate.as_ref().and_then(|c| conflict::conflict(c, nodes));
+        let found = self
+            .certificate
+            .as_ref()
+            .and_then(|c| certificate::node_conflict(c, nodes));
         self.restoring.then_some(Conflict::Restore).or(self.database).or(found)
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use agent_chaindata::databases as database_versions;
+use agent_chaindata::database_versions::read_database_versions;
 use agent_config::Config;
 use agent_core::event::{DesiredSpec, Failure, Images, Versions};
 use agent_core::machine::{Action, Cause, Machine};
@@ -125,7 +125,7 @@ impl Executor {
             let result = execute(&docker, &doing, &desired, &keys).await;
             let databases = match &doing {
                 Action::Stop { cause } if cause.is_of_update() && result.is_ok() => {
-                    let reading = tokio::task::spawn_blocking(move || database_versions::versions(&data));
+                    let reading = tokio::task::spawn_blocking(move || read_database_versions(&data));
                     timeout(DATABASES_TIMEOUT, reading).await.ok().and_then(Result::ok)
                 }
                 _ => None,

@@ -1,47 +1,46 @@
-//! Whether what runs is what was baked: compared before it starts and with every page.
+//! Compares a certificate with the node that runs on the data: before it starts, and with every scrape.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::certificate::Certificate;
-use crate::layout::Database;
 use agent_core::event::{Chain, Conflict};
 use agent_core::published::Node;
 
-/// What speaks against running on the baked data; `None` also while too little is known.
-pub fn conflict(certificate: &Certificate, nodes: &BTreeMap<Chain, Node>) -> Option<Conflict> {
+use super::Certificate;
+use crate::layout::Database;
+
+/// Conflict between the certificate and what the running nodes report; `None` also while too little is known.
+pub fn node_conflict(certificate: &Certificate, nodes: &BTreeMap<Chain, Node>) -> Option<Conflict> {
     certificate.chains.iter().find_map(|(name, baked)| {
         let node = nodes.get(name)?;
-        let other = |told: &Option<String>, baked: &str| told.as_deref().is_some_and(|told| told != baked);
-        if other(&node.genesis, &baked.genesis) || other(&node.chain_id, &baked.id) {
+        let differs = |found: &Option<String>, baked: &str| found.as_deref().is_some_and(|found| found != baked);
+        if differs(&node.genesis, &baked.genesis) || differs(&node.chain_id, &baked.id) {
             return Some(Conflict::Chain);
         }
-        let older = numbers(node.version.as_deref()?)? < numbers(&baked.node)?;
+        let older = version_numbers(node.version.as_deref()?)? < version_numbers(&baked.node)?;
         older.then_some(Conflict::NewerNode)
     })
 }
 
-/// What can be told before the node runs: the database that was baked is gone, not what is there, or not what
-/// `command` asks for.
-///
-/// This blocks on the disk.
-pub fn database(certificate: &Certificate, data: &Path, command: &[String]) -> Option<Conflict> {
+/// Conflict between the certificate and the data or the node's command line, known before the node runs: the baked
+/// database is missing, another kind is there, or `command` asks for another kind. Blocks on the disk.
+pub fn database_conflict(certificate: &Certificate, data: &Path, command: &[String]) -> Option<Conflict> {
     let mut sides = command.split(|word| word == "--");
     let (own, relay) = (sides.next().unwrap_or_default(), sides.next().unwrap_or_default());
     certificate.chains.iter().find_map(|(name, baked)| {
         let words = if *name == Chain::Parachain { own } else { relay };
-        let asked = asked(words).is_some_and(|asked| asked != baked.database);
+        let asks_for_other = requested_database(words).is_some_and(|asked| asked != baked.database);
         let root = data.join(&baked.path);
         let is_there = |database: Database| root.join(database.dir()).is_dir();
         let others = Database::ALL
             .iter()
             .any(|database| *database != baked.database && is_there(*database));
-        (asked || !root.is_dir() || (others && !is_there(baked.database))).then_some(Conflict::Database)
+        (asks_for_other || !root.is_dir() || (others && !is_there(baked.database))).then_some(Conflict::Database)
     })
 }
 
-/// The database that a command line names; `None` where the node chooses.
-fn asked(words: &[String]) -> Option<Database> {
+/// The kind of database that a command line asks for; `None` where the node chooses.
+fn requested_database(words: &[String]) -> Option<Database> {
     let at = words
         .iter()
         .position(|word| matches!(word.split('=').next(), Some("--database" | "--db")))?;
@@ -56,9 +55,9 @@ fn asked(words: &[String]) -> Option<Database> {
     }
 }
 
-/// The numbers of a version such as `1.25.1-0a1b2c`, without what follows them and without zeros at the end.
-/// `None` when they are none, which compares with nothing.
-pub fn numbers(version: &str) -> Option<Vec<u64>> {
+/// The numbers of a version such as `1.25.1-0a1b2c`, without suffix and without trailing zeros. `None` when it has none,
+/// which compares with nothing.
+pub(crate) fn version_numbers(version: &str) -> Option<Vec<u64>> {
     let numbers = version.split(['-', '+', ' ']).next()?;
     let numbers = numbers.trim_start_matches('v').split('.').map(|n| n.parse().ok());
     let mut numbers: Vec<u64> = numbers.collect::<Option<_>>()?;
@@ -85,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn another_chain_and_an_older_node_are_told_and_nothing_else() {
+    fn other_chain_or_older_node_conflicts() {
         let baked = certificate();
         let genesis = baked.chains[&Chain::Parachain].genesis.clone();
         let mut longer = baked.clone();
@@ -93,7 +92,7 @@ mod tests {
             .chains
             .entry(Chain::Parachain)
             .and_modify(|chain| chain.node = "1.25.1.0".to_owned());
-        assert_eq!(conflict(&longer, &node("t0rn", &genesis, "1.25.1")), None);
+        assert_eq!(node_conflict(&longer, &node("t0rn", &genesis, "1.25.1")), None);
         let cases = [
             (node("t0rn", &genesis, "1.25.1-0"), None),
             (node("t0rn", &genesis, "1.26.0-beta"), None),
@@ -106,15 +105,15 @@ mod tests {
             (BTreeMap::new(), None),
         ];
         for (nodes, expected) in cases {
-            assert_eq!(conflict(&baked, &nodes), expected, "{nodes:?}");
+            assert_eq!(node_conflict(&baked, &nodes), expected, "{nodes:?}");
         }
     }
 
     #[test]
-    fn another_database_is_told_from_the_command_and_from_the_disk() {
+    fn other_database_in_command_or_on_disk_conflicts() {
         let (baked, dir) = (certificate(), tempfile::tempdir().unwrap());
         let command = |line: &str| -> Vec<String> { line.split(' ').map(str::to_owned).collect() };
-        let conflict = |line: &str| database(&baked, dir.path(), &command(line));
+        let conflict = |line: &str| database_conflict(&baked, dir.path(), &command(line));
         assert_eq!(conflict(""), Some(Conflict::Database), "the chain's directory is gone");
         std::fs::create_dir_all(dir.path().join("chains/t0rn")).unwrap();
         assert_eq!(conflict("--database rocksdb"), None);

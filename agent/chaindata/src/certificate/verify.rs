@@ -1,38 +1,38 @@
-//! The certificate held against the data, on any machine.
+//! Verifies chain data against its certificate, on any machine.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::Serialize;
 
-use super::certificate::{self, Certificate};
+use super::{Certificate, read_certificate};
 use crate::survey::{ChainDir, Survey, TreeDigest, XATTRS, survey_data_dir};
 
-/// What a check found.
+/// Result of comparing chain data with its certificate.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub struct VerifyReport {
     pub schema: u32,
     pub ok: bool,
-    /// Each names what differs, and how.
+    /// Each names the path and how it differs.
     pub differences: Vec<String>,
-    /// Chains in the data that nobody watched and nothing is certified of, relative directories.
+    /// Directories of chains in the data that the bake did not watch and the certificate does not cover.
     pub unwatched: Vec<String>,
-    /// `None` when there is none that can be read.
+    /// `None` when there is none, or none that can be read.
     pub certificate: Option<Certificate>,
 }
 
-/// Reads everything in `data` and compares. This blocks on the disk.
-pub fn verify(data: &Path) -> Report {
+/// Reads everything in `data` and compares it with its certificate. Blocks on the disk.
+pub fn verify_certificate(data: &Path) -> VerifyReport {
     let (mut differences, mut unwatched) = (Vec::new(), Vec::new());
-    let certificate = certificate::read(data)
+    let certificate = read_certificate(data)
         .map_err(|error| differences.push(error.to_string()))
         .ok();
     match (survey_data_dir(data, true), &certificate) {
         (Err(error), _) => differences.push(format!("{}: cannot be read: {error}", data.display())),
         (Ok(found), certificate) => {
-            forbidden(&found, &mut differences);
+            report_forbidden(&found, &mut differences);
             if let Some(certificate) = certificate {
-                compare(certificate, &found, &mut differences);
+                compare_chains(certificate, &found, &mut differences);
                 let watched = |dir: &ChainDir| {
                     certificate
                         .chains
@@ -47,8 +47,8 @@ pub fn verify(data: &Path) -> Report {
             }
         }
     }
-    Report {
-        schema: certificate::SCHEMA,
+    VerifyReport {
+        schema: super::SCHEMA,
         ok: differences.is_empty(),
         differences,
         unwatched,
@@ -56,7 +56,7 @@ pub fn verify(data: &Path) -> Report {
     }
 }
 
-fn forbidden(found: &Survey, differences: &mut Vec<String>) {
+fn report_forbidden(found: &Survey, differences: &mut Vec<String>) {
     for (path, why) in &found.refused {
         differences.push(format!("{}: {why}", path.display()));
     }
@@ -71,7 +71,7 @@ fn forbidden(found: &Survey, differences: &mut Vec<String>) {
     }
 }
 
-fn compare(certificate: &Certificate, found: &Survey, differences: &mut Vec<String>) {
+fn compare_chains(certificate: &Certificate, found: &Survey, differences: &mut Vec<String>) {
     if !certificate.stop.clean || certificate.stop.exit_code != 0 {
         differences.push(format!(
             "the node was not stopped cleanly: exit code {}",
@@ -96,10 +96,10 @@ fn compare(certificate: &Certificate, found: &Survey, differences: &mut Vec<Stri
             Some(_) => {}
         }
     }
-    trees(&certificate.tree, &found.tree, differences);
+    compare_trees(&certificate.tree, &found.tree, differences);
 }
 
-fn trees(then: &TreeDigest, now: &TreeDigest, differences: &mut Vec<String>) {
+fn compare_trees(then: &TreeDigest, now: &TreeDigest, differences: &mut Vec<String>) {
     let names: BTreeSet<_> = then.directories.keys().chain(now.directories.keys()).collect();
     for name in names {
         match (then.directories.get(name), now.directories.get(name)) {
@@ -130,14 +130,14 @@ fn trees(then: &TreeDigest, now: &TreeDigest, differences: &mut Vec<String>) {
     }
 }
 
-impl Report {
-    /// For people: one line a difference, or one that all is well.
+impl VerifyReport {
+    /// Text for people: one line for each difference, or one that says ok.
     pub fn render(&self, data: &Path) -> String {
         match &self.certificate {
             Some(certificate) if self.ok => {
                 let chains = certificate.chains.iter();
                 let chains: Vec<_> = chains
-                    .map(|(name, chain)| format!("{} {} #{}", name.name(), shown(&chain.id), chain.best))
+                    .map(|(name, chain)| format!("{} {} #{}", name.name(), printable(&chain.id), chain.best))
                     .collect();
                 let mut text = format!(
                     "{}: ok: {}, baked {}\n",
@@ -146,18 +146,18 @@ impl Report {
                     certificate.at
                 );
                 for other in &self.unwatched {
-                    text += &shown(other);
+                    text += &printable(other);
                     text += ": whole, but nobody knows how far it is: it was not watched\n";
                 }
                 text
             }
-            _ => self.differences.iter().map(|line| shown(line) + "\n").collect(),
+            _ => self.differences.iter().map(|line| printable(line) + "\n").collect(),
         }
     }
 }
 
-/// Text of somebody else's, without what a terminal would obey.
-fn shown(text: &str) -> String {
+/// Text from the data, without control characters, which a terminal would obey.
+fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()

@@ -1,38 +1,63 @@
-//! What is known of chain data, and what speaks against putting other data in its place.
+//! Facts about chain data, and whether a restore may replace the present data by other data.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::format::ChainFacts;
-use crate::databases;
-use crate::survey::Survey;
-use crate::{certificate, conflict};
+use agent_core::event::Versions;
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
 
-/// What is known of each chain, by its directory.
-pub type Facts = BTreeMap<String, ChainFacts>;
+use crate::certificate::{read_certificate, version_numbers};
+use crate::database_versions::read_database_versions;
+use crate::layout::Database;
+use crate::survey::{Survey, survey_data_dir};
 
-/// What a running node told: by the id of its chain.
+/// Facts about one chain; `None` is unknown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainFacts {
+    pub id: String,
+    pub genesis: Option<String>,
+    pub database: Database,
+    /// Format versions of its databases, by file below the chain's directory.
+    #[serde(default)]
+    pub versions: Versions,
+    pub best: Option<u64>,
+    pub finalized: Option<u64>,
+    /// Version of the node.
+    pub node: Option<String>,
+}
+
+/// Facts by the chain's directory, relative to the data directory.
+pub type ChainFactsByDir = BTreeMap<String, ChainFacts>;
+
+/// What a running node reports about itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct NodeInfo {
     pub genesis: Option<String>,
     pub best: Option<u64>,
     pub finalized: Option<u64>,
     pub node: Option<String>,
 }
 
-/// What the disk, the certificate of a bake, and the running nodes tell of the data below `root`.
-pub(super) fn facts(root: &Path, survey: &Survey, told: &BTreeMap<String, Told>) -> Facts {
-    let (certificate, versions) = (certificate::read(root).ok(), databases::versions(root));
+/// Facts about the chains in `data`, from the disk, its certificate, and `nodes` by chain id. Blocks on the disk.
+pub fn read_chain_facts(data: &Path, nodes: &BTreeMap<String, NodeInfo>) -> anyhow::Result<ChainFactsByDir> {
+    let survey = survey_data_dir(data, false).with_context(|| format!("cannot read {}", data.display()))?;
+    Ok(chain_facts(data, &survey, nodes))
+}
+
+/// The same as [`read_chain_facts`], for data that was surveyed already.
+pub(crate) fn chain_facts(root: &Path, survey: &Survey, nodes: &BTreeMap<String, NodeInfo>) -> ChainFactsByDir {
+    let (certificate, versions) = (read_certificate(root).ok(), read_database_versions(root));
     let chains = survey.chains.iter().filter_map(|chain| {
         let database = *chain.databases.first()?;
         let path = chain.path.display().to_string();
-        let told = told.get(&chain.id).cloned().unwrap_or_default();
+        let node = nodes.get(&chain.id).cloned().unwrap_or_default();
         let baked = certificate
             .as_ref()
             .and_then(|c| c.chains.values().find(|baked| baked.id == chain.id));
         let facts = ChainFacts {
             id: chain.id.clone(),
-            genesis: told.genesis.or_else(|| baked.map(|baked| baked.genesis.clone())),
+            genesis: node.genesis.or_else(|| baked.map(|baked| baked.genesis.clone())),
             database,
             versions: versions
                 .iter()
@@ -41,27 +66,28 @@ pub(super) fn facts(root: &Path, survey: &Survey, told: &BTreeMap<String, Told>)
                     Some((file.display().to_string(), version.clone()))
                 })
                 .collect(),
-            best: told.best,
-            finalized: told.finalized,
-            node: told.node.or_else(|| baked.map(|baked| baked.node.clone())),
+            best: node.best,
+            finalized: node.finalized,
+            node: node.node.or_else(|| baked.map(|baked| baked.node.clone())),
         };
         Some((path, facts))
     });
     chains.collect()
 }
 
-/// Where a collator keeps the parachain and the relay chain, unless it is told otherwise.
-const USUAL: [&str; 2] = ["chains", "polkadot/chains"];
+/// Where a collator keeps the parachain and the relay chain by default.
+const DEFAULT_PARENTS: [&str; 2] = ["chains", "polkadot/chains"];
 
-/// Why `new` may not take the place of `present`; `None` when nothing speaks against it, also where too little is known.
-pub(super) fn conflict(present: &Facts, new: &Facts) -> Option<String> {
+/// Why `new` may not replace `present`; `None` when it may, also where too little is known.
+pub(crate) fn incompatibility(present: &ChainFactsByDir, new: &ChainFactsByDir) -> Option<String> {
     if new.is_empty() {
         return Some("it holds no database of a chain (chains/ID/db/full or chains/ID/paritydb/full)".to_owned());
     }
-    let is_known =
-        |path: &&String| USUAL.contains(&place(path)) || present.keys().any(|here| place(here) == place(path));
+    let is_known = |path: &&String| {
+        DEFAULT_PARENTS.contains(&parent(path)) || present.keys().any(|here| parent(here) == parent(path))
+    };
     if let Some(path) = new.keys().next().filter(|_| !new.keys().any(|path| is_known(&path))) {
-        let ahead = Path::new(place(path)).components().count() - 1;
+        let ahead = Path::new(parent(path)).components().count() - 1;
         return Some(format!(
             "it has {path}, and a node looks for it in chains/ID: take leading directories of an archive off with \
              --strip {ahead}"
@@ -71,7 +97,7 @@ pub(super) fn conflict(present: &Facts, new: &Facts) -> Option<String> {
         let same = present.get(path);
         if let Some((other, _)) = present
             .iter()
-            .find(|(other, _)| same.is_none() && place(other) == place(path))
+            .find(|(other, _)| same.is_none() && parent(other) == parent(path))
         {
             return Some(format!(
                 "it is another chain's: it has {path}, and the data directory has {other}; for another chain, \
@@ -99,7 +125,7 @@ pub(super) fn conflict(present: &Facts, new: &Facts) -> Option<String> {
         if newer.is_some() {
             return newer;
         }
-        let numbers = |node: &Option<String>| node.as_deref().and_then(conflict::numbers);
+        let numbers = |node: &Option<String>| node.as_deref().and_then(version_numbers);
         match (numbers(&now.node), numbers(&new.node)) {
             (Some(this), Some(that)) if that > this => Some(format!(
                 "{path} was written by a newer node ({}, here {}); update collator.image first",
@@ -111,18 +137,16 @@ pub(super) fn conflict(present: &Facts, new: &Facts) -> Option<String> {
     })
 }
 
-/// Where chains lie, without their ids.
-fn place(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(place, _)| place)
+/// The directory above a chain's.
+fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(parent, _)| parent)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layout::Database;
-    use agent_core::event::Versions;
 
-    fn chain(path: &str, change: impl FnOnce(&mut ChainFacts)) -> Facts {
+    fn chain(path: &str, change: impl FnOnce(&mut ChainFacts)) -> ChainFactsByDir {
         let mut facts = ChainFacts {
             id: path.rsplit('/').next().unwrap_or_default().to_owned(),
             genesis: Some("a".repeat(64)),
@@ -143,24 +167,30 @@ mod tests {
     }
 
     #[test]
-    fn another_chain_and_a_newer_database_are_refused_and_what_is_unknown_is_not() {
+    fn other_chain_and_newer_database_refused_unknown_accepted() {
         let present = chain("chains/t0rn", |_| {});
-        let refused = |new: &Facts| conflict(&present, new).unwrap_or_default();
-        assert_eq!(conflict(&present, &present), None);
-        assert_eq!(conflict(&Facts::new(), &present), None);
-        assert!(refused(&Facts::new()).contains("no database"));
+        let refused = |new: &ChainFactsByDir| incompatibility(&present, new).unwrap_or_default();
+        assert_eq!(incompatibility(&present, &present), None);
+        assert_eq!(incompatibility(&ChainFactsByDir::new(), &present), None);
+        assert!(refused(&ChainFactsByDir::new()).contains("no database"));
         assert!(refused(&chain("chains/other", |_| {})).contains("another chain"));
         assert!(refused(&chain("chains/t0rn", |c| c.genesis = Some("b".repeat(64)))).contains("another chain"));
         assert!(refused(&chain("chains/t0rn", |c| version(c, "5"))).contains("newer database"));
         assert!(refused(&chain("chains/t0rn", |c| c.node = Some("1.26.0".to_owned()))).contains("newer node"));
-        assert_eq!(conflict(&present, &chain("chains/t0rn", |c| version(c, "3"))), None);
-        assert_eq!(conflict(&present, &chain("chains/t0rn", |c| c.genesis = None)), None);
+        assert_eq!(
+            incompatibility(&present, &chain("chains/t0rn", |c| version(c, "3"))),
+            None
+        );
+        assert_eq!(
+            incompatibility(&present, &chain("chains/t0rn", |c| c.genesis = None)),
+            None
+        );
         let led = chain("snap/chains/t0rn", |_| {});
         assert!(refused(&led).contains("--strip 1"));
-        assert!(conflict(&Facts::new(), &led).is_some());
-        assert_eq!(conflict(&led, &led), None, "a base path of the node's own");
+        assert!(incompatibility(&ChainFactsByDir::new(), &led).is_some());
+        assert_eq!(incompatibility(&led, &led), None, "a base path of the node's own");
         assert_eq!(
-            conflict(&present, &chain("polkadot/chains/rococo", |_| {})),
+            incompatibility(&present, &chain("polkadot/chains/rococo", |_| {})),
             None,
             "a base that is not there yet"
         );

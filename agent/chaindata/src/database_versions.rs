@@ -1,6 +1,6 @@
-//! Which form the node's databases have, from the small files in which they say so. Read while nothing runs.
+//! Format versions of a node's databases, from the small files in which the node writes them. Read while no node runs.
 //!
-//! A node that migrates its database writes another version there: the older node cannot read it any more.
+//! A node that migrates its database writes another version there, and an older node can no longer read it.
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -8,20 +8,20 @@ use std::path::{Path, PathBuf};
 
 use agent_core::event::Versions;
 
-/// More of such files no node has.
-const FILES_MAX: usize = 64;
-/// Their first bytes tell.
-const SIZE_MAX: u64 = 4096;
+/// Version files that are read at most; no node has as many.
+const MAX_FILES: usize = 64;
+/// Read of each version file, bytes.
+const MAX_SIZE: u64 = 4096;
 
-/// The versions by file, relative to `data`. This blocks on the disk.
+/// Reads the versions by file, relative to `data`. Blocks on the disk.
 ///
-/// `<data>` and every folder in it (the relay chain has one of its own) may hold `chains/<id>/<kind>/<role>`.
-pub fn versions(data: &Path) -> Versions {
+/// `<data>` and every directory in it (the relay chain has one of its own) may hold `chains/<id>/<kind>/<role>`.
+pub fn read_database_versions(data: &Path) -> Versions {
     let mut found = Versions::new();
-    let bases = std::iter::once(data.to_owned()).chain(folders(data));
-    for chain in bases.flat_map(|base| folders(&base.join("chains"))) {
+    let bases = std::iter::once(data.to_owned()).chain(directories(data));
+    for chain in bases.flat_map(|base| directories(&base.join("chains"))) {
         for kind in ["db", "paritydb"].map(|kind| chain.join(kind)) {
-            let role = folders(&kind);
+            let role = directories(&kind);
             // RocksDB has its parachains' database inside, ParityDB beside.
             let inside = role
                 .iter()
@@ -31,14 +31,14 @@ pub fn versions(data: &Path) -> Versions {
                 .chain(inside)
                 .chain(role.clone())
                 .collect();
-            for folder in all {
-                note(&mut found, data, &folder.join("db_version"), |text| {
+            for directory in all {
+                record_version(&mut found, data, &directory.join("db_version"), |text| {
                     Some(text.trim().to_owned())
                 });
-                note(&mut found, data, &folder.join("parachain_db_version"), |text| {
+                record_version(&mut found, data, &directory.join("parachain_db_version"), |text| {
                     Some(text.trim().to_owned())
                 });
-                note(&mut found, data, &folder.join("metadata"), |text| {
+                record_version(&mut found, data, &directory.join("metadata"), |text| {
                     text.lines()
                         .find_map(|line| line.strip_prefix("version="))
                         .map(|version| version.trim().to_owned())
@@ -49,26 +49,26 @@ pub fn versions(data: &Path) -> Versions {
     found
 }
 
-fn folders(path: &Path) -> Vec<PathBuf> {
+fn directories(path: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(path) else {
         return Vec::new();
     };
-    let mut folders: Vec<_> = entries
+    let mut directories: Vec<_> = entries
         .flatten()
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
         .map(|entry| entry.path())
-        .take(FILES_MAX)
+        .take(MAX_FILES)
         .collect();
-    folders.sort();
-    folders
+    directories.sort();
+    directories
 }
 
-fn note(found: &mut Versions, data: &Path, file: &Path, version: impl Fn(&str) -> Option<String>) {
+fn record_version(found: &mut Versions, data: &Path, file: &Path, version: impl Fn(&str) -> Option<String>) {
     let mut text = Vec::new();
-    let read = File::open(file).and_then(|file| file.take(SIZE_MAX).read_to_end(&mut text));
+    let read = File::open(file).and_then(|file| file.take(MAX_SIZE).read_to_end(&mut text));
     let text = String::from_utf8_lossy(&text);
     if read.is_ok()
-        && found.len() < FILES_MAX
+        && found.len() < MAX_FILES
         && let Some(version) = version(&text)
     {
         let name = file.strip_prefix(data).unwrap_or(file).display().to_string();
@@ -88,10 +88,10 @@ mod tests {
     }
 
     #[test]
-    fn every_database_of_both_chains_tells_its_version_and_nothing_else_is_read() {
+    fn versions_of_both_chains_databases_read_and_other_files_ignored() {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path();
-        assert_eq!(versions(data), Versions::new());
+        assert_eq!(read_database_versions(data), Versions::new());
         for (file, text) in [
             ("chains/t0rn/db/full/db_version", "4\n"),
             ("polkadot/chains/rococo/db/full/db_version", "4"),
@@ -106,7 +106,7 @@ mod tests {
         ] {
             write(data, file, text);
         }
-        let told: Vec<_> = versions(data).into_iter().collect();
+        let found: Vec<_> = read_database_versions(data).into_iter().collect();
         let expected = [
             ("chains/t0rn/db/full/db_version", "4"),
             ("polkadot/chains/rococo/db/full/db_version", "4"),
@@ -115,7 +115,7 @@ mod tests {
             ("polkadot/chains/rococo/paritydb/parachains/parachain_db_version", "5"),
         ];
         assert_eq!(
-            told,
+            found,
             expected.map(|(file, version)| (file.to_owned(), version.to_owned()))
         );
     }
