@@ -1,66 +1,79 @@
-//! What a restore has done, in the data directory: for the restore that goes on, and for the agent, which starts nothing
-//! in the middle of a switch.
+//! Journal of a restore, in the data directory: for the restore that resumes it, and for the agent, which starts no node
+//! while the data is being swapped.
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 
-use super::switch::Unit;
 use crate::files;
 use crate::layout::RESTORE_DIR;
+use crate::lock::lock_data_dir;
 
 const FILE: &str = "journal.json";
 const SCHEMA: u32 = 1;
 /// The largest journal that is read, bytes.
-const LARGEST: u64 = 1 << 20;
+const MAX_SIZE: u64 = 1 << 20;
 
+/// Progress of a restore as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Stage {
-    /// The present data is as it was.
+pub(crate) enum RestoreStage {
+    /// The present data is unchanged.
     Unpacking,
-    /// All is proven; the present data is being exchanged.
-    Switching,
-    /// The restored data is in place; the old waits to be removed.
-    Switched,
+    /// The snapshot is verified, and the present data is being swapped.
+    #[serde(rename = "switching")]
+    Swapping,
+    /// The restored data is in place; the previous data is to be removed.
+    #[serde(rename = "switched")]
+    Swapped,
 }
 
-/// Where unpacking goes on.
+/// Position from which unpacking resumes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Point {
-    pub(super) index: u32,
-    pub(super) offset: u64,
-    pub(super) raw: u64,
-    /// Hexadecimal.
-    pub(super) chain: String,
+pub(crate) struct ResumePoint {
+    pub(crate) index: u32,
+    pub(crate) offset: u64,
+    pub(crate) raw: u64,
+    /// Digest of the chunks before it, hexadecimal.
+    pub(crate) chain: String,
     /// Where the next entry begins in the tar stream.
-    pub(super) entry: u64,
-    pub(super) files: u64,
-    pub(super) bytes: u64,
+    pub(crate) entry: u64,
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
 }
 
+/// One directory that is swapped, relative to the data directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Journal {
-    pub(super) schema: u32,
-    pub(super) stage: Stage,
-    /// What is restored, for people.
-    pub(super) source: String,
-    /// Hexadecimal SHA-256 of its head; empty for a plain archive.
-    pub(super) head: String,
-    pub(super) point: Option<Point>,
-    pub(super) units: Vec<Unit>,
-    /// The old data stays beside the new.
-    pub(super) keep_old: bool,
+pub(crate) struct SwapUnit {
+    pub(crate) place: PathBuf,
+    /// Whether the restored data has it.
+    pub(crate) new: bool,
+}
+
+/// State of a restore. Its field names are those of the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Journal {
+    pub(crate) schema: u32,
+    pub(crate) stage: RestoreStage,
+    /// Name of the snapshot, for people.
+    pub(crate) source: String,
+    /// SHA-256 of the snapshot's info, or of a plain archive as a whole, hexadecimal.
+    pub(crate) head: String,
+    /// `None` until something can be resumed.
+    pub(crate) point: Option<ResumePoint>,
+    pub(crate) units: Vec<SwapUnit>,
+    /// Whether the previous data stays beside the new.
+    pub(crate) keep_old: bool,
 }
 
 impl Journal {
-    pub(super) fn new(source: &str, head: String, keep_old: bool) -> Self {
+    pub(crate) fn new(source: &str, head: String, keep_old: bool) -> Self {
         Self {
             schema: SCHEMA,
-            stage: Stage::Unpacking,
+            stage: RestoreStage::Unpacking,
             source: source.to_owned(),
             head,
             point: None,
@@ -69,10 +82,10 @@ impl Journal {
         }
     }
 
-    /// The journal of a data directory; `None` when no restore is under way.
-    pub(super) fn read(data: &Path) -> anyhow::Result<Option<Self>> {
+    /// Reads the journal of a data directory; `None` when no restore is under way.
+    pub(crate) fn read(data: &Path) -> anyhow::Result<Option<Self>> {
         let (side, path) = (data.join(RESTORE_DIR), path(data));
-        // Whoever the data belongs to could lead root elsewhere.
+        // The owner of the data could redirect root by a link.
         if let Ok(about) = fs::symlink_metadata(&side)
             && !about.is_dir()
         {
@@ -84,7 +97,7 @@ impl Journal {
             }
             about => about.with_context(|| format!("cannot read {}", path.display()))?,
         };
-        let old = old(data);
+        let old = previous_dir(data);
         let unreadable = || {
             format!(
                 "{}: is no journal of a restore; without {} the data is as it was, so remove {}, else move what is in the \
@@ -94,7 +107,7 @@ impl Journal {
                 side.display()
             )
         };
-        if !about.is_file() || about.len() > LARGEST {
+        if !about.is_file() || about.len() > MAX_SIZE {
             bail!(unreadable());
         }
         let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -108,18 +121,20 @@ impl Journal {
         Ok(Some(journal))
     }
 
-    /// Lasting, whole or not at all.
-    pub(super) fn write(&self, data: &Path) -> anyhow::Result<()> {
+    /// Writes the journal atomically and durably.
+    pub(crate) fn write(&self, data: &Path) -> anyhow::Result<()> {
         let (path, text) = (path(data), serde_json::to_vec(self)?);
         files::replace_file(&path, &text).with_context(|| format!("cannot write {}", path.display()))
     }
 }
 
-pub(super) fn tree(data: &Path) -> PathBuf {
+/// Directory of the unpacked data.
+pub(crate) fn unpacked_dir(data: &Path) -> PathBuf {
     data.join(RESTORE_DIR).join("tree")
 }
 
-pub(super) fn old(data: &Path) -> PathBuf {
+/// Directory of the data that was swapped out.
+pub(crate) fn previous_dir(data: &Path) -> PathBuf {
     data.join(RESTORE_DIR).join("old")
 }
 
@@ -127,50 +142,36 @@ fn path(data: &Path) -> PathBuf {
     data.join(RESTORE_DIR).join(FILE)
 }
 
-/// Whether the data is between two states, so that no node may run on it. This blocks on the disk.
+/// Whether a restore is swapping the data, or was interrupted while it did, so that no node may run on it. Blocks on the
+/// disk.
 ///
-/// A journal that cannot be understood counts. Where the data may not be looked at, there is none to go by.
-pub fn is_switching(data: &Path) -> bool {
+/// An unreadable journal counts as swapping; a data directory without permission to read it does not.
+pub fn is_restore_swapping(data: &Path) -> bool {
     if matches!(fs::symlink_metadata(path(data)), Err(error) if error.kind() == io::ErrorKind::PermissionDenied) {
         return false;
     }
     match Journal::read(data) {
-        Ok(journal) => journal.is_some_and(|journal| journal.stage == Stage::Switching),
+        Ok(journal) => journal.is_some_and(|journal| journal.stage == RestoreStage::Swapping),
         Err(_) => true,
     }
 }
 
-/// In words, when a restore was interrupted and nobody goes on with it; `None` also where that cannot be told.
-pub fn interrupted(data: &Path) -> Option<String> {
+/// Describes a restore that was interrupted and is not being resumed, with the remedy; `None` also where the journal cannot
+/// be read.
+pub fn describe_interrupted_restore(data: &Path) -> Option<String> {
     let journal = Journal::read(data).ok()??;
-    claim(data).ok()?;
+    drop(lock_data_dir(data).ok()?);
     let source = &journal.source;
     Some(match journal.stage {
-        Stage::Unpacking => format!(
+        RestoreStage::Unpacking => format!(
             "a restore of {source} was interrupted; the data is as it was: run it again, or give it up with t0rn-agent \
              snapshot abandon"
         ),
-        Stage::Switching => {
+        RestoreStage::Swapping => {
             format!("a restore of {source} was interrupted while it exchanged the data: run it again, and it finishes")
         }
-        Stage::Switched => {
+        RestoreStage::Swapped => {
             format!("a restore of {source} was interrupted when all was done but removing the old data: run it again")
         }
     })
-}
-
-/// Whether another snapshot or restore is at work on it.
-pub(super) fn is_claimed(data: &Path) -> bool {
-    let tried = File::open(data).map(|dir| dir.try_lock());
-    matches!(tried, Ok(Err(TryLockError::WouldBlock)))
-}
-
-/// Holds a data directory for one snapshot or restore at a time, until dropped, however the process ends.
-pub fn claim(data: &Path) -> anyhow::Result<File> {
-    let dir = File::open(data).with_context(|| format!("cannot open {}", data.display()))?;
-    match dir.try_lock() {
-        Ok(()) => Ok(dir),
-        Err(TryLockError::WouldBlock) => bail!("another snapshot or restore is at work on {}", data.display()),
-        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", data.display())),
-    }
 }

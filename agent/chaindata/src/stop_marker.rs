@@ -1,11 +1,11 @@
-//! Marker in the state directory: the collator is down for a snapshot or a restore, and comes back afterwards.
+//! Marker in the state directory: the collator is stopped for a snapshot or a restore, and is to be started afterwards.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::files;
-use crate::journal::is_claimed;
+use crate::lock::is_data_dir_locked;
 
 const FILE: &str = "stopped-for-snapshot";
 
@@ -14,23 +14,23 @@ fn path(state_dir: &Path) -> PathBuf {
 }
 
 /// Sets the marker, before the collator is stopped.
-pub fn set(state_dir: &Path) -> io::Result<()> {
+pub fn set_stop_marker(state_dir: &Path) -> io::Result<()> {
     files::make_dir(state_dir)?;
     files::replace_file(&path(state_dir), b"")
 }
 
 /// Whether the marker is set: by a command that is at work, or by one that was killed.
-pub fn is_set(state_dir: &Path) -> bool {
+pub fn has_stop_marker(state_dir: &Path) -> bool {
     path(state_dir).exists()
 }
 
-/// Whether the collator is down for a snapshot or a restore that is at work now. This blocks on the disk.
-pub fn is_at_work(state_dir: &Path, data: &Path) -> bool {
-    is_set(state_dir) && is_claimed(data)
+/// Whether the collator is stopped for a snapshot or a restore that is at work now. Blocks on the disk.
+pub fn is_stopped_for_snapshot(state_dir: &Path, data: &Path) -> bool {
+    has_stop_marker(state_dir) && is_data_dir_locked(data)
 }
 
-/// Removes the marker: the collator was started again, or an operator has decided since.
-pub fn clear(state_dir: &Path) {
-    // One that stays makes a status say too much, and no more.
+/// Removes the marker: the collator was started again, or an operator took over.
+pub fn clear_stop_marker(state_dir: &Path) {
+    // A leftover makes a status say too much, and nothing else.
     let _ = fs::remove_file(path(state_dir));
 }

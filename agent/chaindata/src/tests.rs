@@ -10,13 +10,29 @@ use std::fs;
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 
-use super::sign::tests::keys;
-use super::*;
+use crate::compatibility::read_chain_facts;
+use crate::journal::is_restore_swapping;
+use crate::observer::Observer;
+use crate::restore::{PreparedRestore, RestoreOptions, abandon_restore, commit_restore, prepare_restore};
+use crate::snapshot::tests::keys;
+use crate::snapshot::{
+    Consistency, CreateOptions, CreatedSnapshot, PublicKey, SecretKey, SnapshotSource, create_snapshot,
+};
+
+/// Observes nothing.
+struct Silent;
+
+impl Observer for Silent {
+    fn begin(&mut self, _: &'static str, _: Option<u64>) {}
+    fn advance(&mut self, _: u64) {}
+    fn end(&mut self) {}
+    fn note(&mut self, _: &str) {}
+}
 
 /// Bytes that are read from the beginning or from the middle, and may end early.
 pub(super) struct Bytes(pub(super) Vec<u8>);
 
-impl Source for Bytes {
+impl SnapshotSource for Bytes {
     fn name(&self) -> String {
         "a snapshot".to_owned()
     }
@@ -67,10 +83,24 @@ pub(super) fn data(seed: u64) -> tempfile::TempDir {
     dir
 }
 
+pub(super) fn create(
+    root: &Path,
+    consistency: Consistency,
+    signer: Option<&SecretKey>,
+    to: &mut Vec<u8>,
+) -> anyhow::Result<CreatedSnapshot> {
+    let nodes = &BTreeMap::new();
+    let options = CreateOptions {
+        consistency,
+        nodes,
+        signer,
+    };
+    create_snapshot(root, &options, to, &mut Silent)
+}
+
 pub(super) fn snapshot(root: &Path, signer: Option<&SecretKey>) -> Vec<u8> {
     let mut to = Vec::new();
-    let told = BTreeMap::new();
-    create(root, Consistency::Clean, &told, &mut to, signer, true, &mut |_| {}).unwrap();
+    create(root, Consistency::Clean, signer, &mut to).unwrap();
     to
 }
 
@@ -94,13 +124,17 @@ pub(super) fn content(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-pub(super) fn ready(root: &Path, source: &dyn Source, options: &Options) -> anyhow::Result<Ready> {
-    let present = compatibility::read_chain_facts(root, &BTreeMap::new())?;
-    prepare(root, source, options, &present, &mut |_| {}, true)
+pub(super) fn ready(
+    root: &Path,
+    source: &dyn SnapshotSource,
+    options: &RestoreOptions,
+) -> anyhow::Result<PreparedRestore> {
+    let present = read_chain_facts(root, &BTreeMap::new())?;
+    prepare_restore(root, source, options, &present, &mut Silent)
 }
 
-pub(super) fn restore_all(root: &Path, source: &dyn Source, options: &Options) -> anyhow::Result<()> {
-    commit(root, ready(root, source, options)?, || Ok(())).map(drop)
+pub(super) fn restore_all(root: &Path, source: &dyn SnapshotSource, options: &RestoreOptions) -> anyhow::Result<()> {
+    commit_restore(root, ready(root, source, options)?, || Ok(())).map(drop)
 }
 
 #[test]
@@ -110,24 +144,24 @@ fn what_was_copied_comes_back_and_the_keys_stay_where_they_are() {
     put(to.path(), "chains/t0rn/db/full/999999.sst", b"only here");
     put(to.path(), "bake.json", b"{}");
     let bytes = snapshot(from.path(), None);
-    restore_all(to.path(), &Bytes(bytes), &Options::default()).unwrap();
+    restore_all(to.path(), &Bytes(bytes), &RestoreOptions::default()).unwrap();
     let mut expected = content(from.path());
     expected.insert("chains/t0rn/keystore/61757261aa".into(), b"its own".to_vec());
     assert!(content(to.path()) == expected);
     assert!(!to.path().join(".restore").exists());
-    assert!(!is_switching(to.path()));
+    assert!(!is_restore_swapping(to.path()));
 }
 
 #[test]
 fn an_empty_directory_gets_the_data_and_the_old_data_is_kept_when_asked() {
     let (from, to) = (data(1), tempfile::tempdir().unwrap());
     let bytes = Bytes(snapshot(from.path(), None));
-    restore_all(to.path(), &bytes, &Options::default()).unwrap();
+    restore_all(to.path(), &bytes, &RestoreOptions::default()).unwrap();
     assert!(content(&to.path().join("chains/t0rn/db")) == content(&from.path().join("chains/t0rn/db")));
     put(to.path(), "chains/t0rn/db/full/old", b"old");
-    let options = Options {
+    let options = RestoreOptions {
         keep_old: true,
-        ..Options::default()
+        ..RestoreOptions::default()
     };
     restore_all(to.path(), &bytes, &options).unwrap();
     assert!(!to.path().join("chains/t0rn/db/full/old").exists());
@@ -152,15 +186,15 @@ fn only_the_right_signature_is_taken() {
     let (from, to) = (data(1), tempfile::tempdir().unwrap());
     let (secret, public) = keys(3);
     let signed = Bytes(snapshot(from.path(), Some(&SecretKey::parse(&secret).unwrap())));
-    let with = |public: &str| Options {
+    let with = |public: &str| RestoreOptions {
         public_key: Some(PublicKey::parse(public).unwrap()),
-        ..Options::default()
+        ..RestoreOptions::default()
     };
     let refused = |source: &Bytes, public: &str| ready(to.path(), source, &with(public)).unwrap_err().to_string();
     assert!(refused(&signed, &keys(4).1).contains("another key"));
-    abandon(to.path()).unwrap();
+    abandon_restore(to.path()).unwrap();
     assert!(refused(&Bytes(snapshot(from.path(), None)), &public).contains("no signature"));
-    abandon(to.path()).unwrap();
+    abandon_restore(to.path()).unwrap();
     assert!(!to.path().join("chains").exists());
     restore_all(to.path(), &signed, &with(&public)).unwrap();
 }
@@ -170,12 +204,14 @@ fn another_chain_is_refused_before_anything_is_unpacked() {
     let (from, to) = (data(1), tempfile::tempdir().unwrap());
     put(to.path(), "chains/other/db/full/CURRENT", b"x");
     let bytes = Bytes(snapshot(from.path(), None));
-    let refused = ready(to.path(), &bytes, &Options::default()).unwrap_err().to_string();
+    let refused = ready(to.path(), &bytes, &RestoreOptions::default())
+        .unwrap_err()
+        .to_string();
     assert!(refused.contains("another chain"), "{refused}");
     assert!(!to.path().join(".restore").exists());
     let older = data(9);
     put(older.path(), "chains/t0rn/db/full/db_version", b"3");
-    let refused = ready(older.path(), &bytes, &Options::default())
+    let refused = ready(older.path(), &bytes, &RestoreOptions::default())
         .unwrap_err()
         .to_string();
     assert!(refused.contains("newer database"), "{refused}");
@@ -187,22 +223,11 @@ fn a_running_rocksdb_is_held_at_one_moment_and_a_paritydb_is_refused() {
     let root = from.path();
     put(root, "chains/t0rn/db/full/LOCK", b"");
     let mut to = Vec::new();
-    let mut live = || {
-        create(
-            root,
-            Consistency::CrashConsistent,
-            &BTreeMap::new(),
-            &mut to,
-            None,
-            true,
-            &mut |_| {},
-        )
-    };
-    let created = live().unwrap();
-    assert_eq!(created.manifest.head.consistency, Consistency::CrashConsistent);
+    let created = create(root, Consistency::CrashConsistent, None, &mut to).unwrap();
+    assert_eq!(created.manifest.info.consistency, Consistency::CrashConsistent);
     assert!(!root.join(".snapshot").exists());
     let target = tempfile::tempdir().unwrap();
-    restore_all(target.path(), &Bytes(to.clone()), &Options::default()).unwrap();
+    restore_all(target.path(), &Bytes(to.clone()), &RestoreOptions::default()).unwrap();
     let (mut then, now) = (
         content(&root.join("chains/t0rn/db")),
         content(&target.path().join("chains/t0rn/db")),
@@ -210,15 +235,6 @@ fn a_running_rocksdb_is_held_at_one_moment_and_a_paritydb_is_refused() {
     then.remove(Path::new("full/LOCK"));
     assert!(then == now);
     put(root, "polkadot/chains/rococo/paritydb/full/metadata", b"version=8\n");
-    let mut to = Vec::new();
-    let refused = create(
-        root,
-        Consistency::CrashConsistent,
-        &BTreeMap::new(),
-        &mut to,
-        None,
-        true,
-        &mut |_| {},
-    );
+    let refused = create(root, Consistency::CrashConsistent, None, &mut Vec::new());
     assert!(refused.unwrap_err().to_string().contains("ParityDB"));
 }

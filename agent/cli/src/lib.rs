@@ -3,7 +3,9 @@
 pub mod bake;
 pub mod check;
 pub mod cli;
+mod progress;
 mod remote;
 pub mod replay;
 mod rest;
+mod stdio;
 mod upload;

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use url::Url;
 
 use agent_aws::Bucket;
-use agent_chaindata::Source;
+use agent_chaindata::snapshot::SnapshotSource;
 use agent_net::backoff;
 use agent_net::wire::{Answer, Wire};
 
@@ -61,7 +61,7 @@ impl Remote {
     }
 }
 
-impl Source for Remote {
+impl SnapshotSource for Remote {
     fn name(&self) -> String {
         match &self.from {
             From::S3 { bucket, key, .. } => format!("s3://{bucket}/{key}"),

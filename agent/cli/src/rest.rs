@@ -7,7 +7,8 @@ use anyhow::{Context as _, bail, ensure};
 use tokio::time::{Instant, sleep};
 
 use agent_chaindata::compatibility::NodeInfo;
-use agent_chaindata::{claim, stop_marker};
+use agent_chaindata::lock::lock_data_dir;
+use agent_chaindata::stop_marker::{clear_stop_marker, has_stop_marker, set_stop_marker};
 use agent_config::{Config, show_duration};
 use agent_core::event::{Command, Container};
 use agent_core::exit_diagnosis;
@@ -70,10 +71,10 @@ pub(crate) async fn rest(config: &Config, client: &Client) -> anyhow::Result<Opt
     );
     let stopped_before = agent
         .as_ref()
-        .is_some_and(|status| status.phase == Some(Phase::Stopped) && !stop_marker::is_set(&config.agent.state_dir));
+        .is_some_and(|status| status.phase == Some(Phase::Stopped) && !has_stop_marker(&config.agent.state_dir));
     let comes_back = agent.is_some() && !stopped_before;
     if comes_back {
-        stop_marker::set(&config.agent.state_dir)?;
+        set_stop_marker(&config.agent.state_dir)?;
     }
     if agent.is_some() {
         client.command(&Command::Stop).await?;
@@ -114,17 +115,18 @@ pub(crate) async fn rest(config: &Config, client: &Client) -> anyhow::Result<Opt
 
 /// Starts the collator again if it was stopped for a snapshot or a restore.
 pub(crate) async fn over(config: &Config, client: &Client) -> anyhow::Result<()> {
-    if stop_marker::is_set(&config.agent.state_dir) {
+    if has_stop_marker(&config.agent.state_dir) {
         let started = client.command(&Command::Start).await;
         started.context("the collator was not started again: t0rn-agent start")?;
-        stop_marker::clear(&config.agent.state_dir);
+        clear_stop_marker(&config.agent.state_dir);
     }
     Ok(())
 }
 
 /// In words, when a snapshot or a restore was killed that had stopped the collator, and nobody has started it since.
 pub(crate) fn left_stopped(config: &Config, status: &Status) -> Option<String> {
-    let left = is_stopped(status) && stop_marker::is_set(&config.agent.state_dir) && claim(&config.data.path).is_ok();
+    let left =
+        is_stopped(status) && has_stop_marker(&config.agent.state_dir) && lock_data_dir(&config.data.path).is_ok();
     left.then(|| {
         "a snapshot or a restore had stopped the collator and did not end well: t0rn-agent start, or run it again"
             .to_owned()

@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use crate::remote::s3;
 use agent_aws::{Bucket, NoObject};
 use agent_chaindata::files;
-use agent_chaindata::sha256;
+use agent_chaindata::snapshot::sha256;
 
 /// The smallest part, bytes; S3 takes none below 5 MiB.
 const SMALLEST: u64 = 8 << 20;

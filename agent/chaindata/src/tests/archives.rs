@@ -1,4 +1,5 @@
 use super::*;
+use crate::snapshot::sha256;
 
 fn archive(entries: &[(&str, tar::EntryType, &[u8])]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
@@ -20,10 +21,10 @@ fn archive(entries: &[(&str, tar::EntryType, &[u8])]) -> Vec<u8> {
 
 const GOOD: (&str, tar::EntryType, &[u8]) = ("chains/t0rn/db/full/CURRENT", tar::EntryType::Regular, b"now");
 
-fn options(bytes: &[u8]) -> Options {
-    Options {
-        sha256: Some(format::sha256(bytes)),
-        ..Options::default()
+fn options(bytes: &[u8]) -> RestoreOptions {
+    RestoreOptions {
+        sha256: Some(sha256(bytes)),
+        ..RestoreOptions::default()
     }
 }
 
@@ -45,7 +46,7 @@ fn plain_archives_of_every_kind_are_restored_without_the_keys_in_them() {
         let options = options(&bytes);
         let ready = ready(to.path(), &Bytes(bytes), &options).unwrap();
         assert_eq!(ready.skipped, [Path::new("chains/t0rn/keystore/61757261")]);
-        commit(to.path(), ready, || Ok(())).unwrap();
+        commit_restore(to.path(), ready, || Ok(())).unwrap();
         let found = content(to.path());
         assert_eq!(found.len(), 1);
         assert_eq!(found[Path::new(GOOD.0)], b"now");
@@ -56,8 +57,9 @@ fn plain_archives_of_every_kind_are_restored_without_the_keys_in_them() {
 fn a_wrong_checksum_and_none_are_refused_and_nothing_is_switched() {
     let (bytes, to) = (archive(&[GOOD]), data(50));
     let before = content(to.path());
-    let refused = |options: &Options| format!("{:#}", ready(to.path(), &Bytes(bytes.clone()), options).unwrap_err());
-    assert!(refused(&Options::default()).contains("--sha256"));
+    let refused =
+        |options: &RestoreOptions| format!("{:#}", ready(to.path(), &Bytes(bytes.clone()), options).unwrap_err());
+    assert!(refused(&RestoreOptions::default()).contains("--sha256"));
     assert!(refused(&options(b"another")).contains("nothing was switched"));
     assert!(!to.path().join(".restore").exists() && content(to.path()) == before);
     restore_all(to.path(), &Bytes(bytes.clone()), &options(&bytes)).unwrap();
@@ -73,7 +75,7 @@ fn an_archive_with_its_chains_where_no_node_looks_is_refused_with_the_cure() {
         let refused = ready(to.path(), &Bytes(bytes.clone()), &options(&bytes)).unwrap_err();
         assert!(refused.to_string().contains("--strip 1"), "{refused}");
         assert!(super::content(to.path()) == before && !to.path().join(".restore").exists());
-        let stripped = Options {
+        let stripped = RestoreOptions {
             strip: 1,
             ..options(&bytes)
         };

@@ -1,4 +1,7 @@
 use super::*;
+use crate::snapshot::tests::{SCHEMA, copy_entries, write_snapshot};
+use crate::snapshot::{ReadError, SnapshotInfo, verify_snapshot};
+use crate::survey::survey_data_dir;
 
 /// Every `step`th byte, and all of the first and last few hundred.
 fn places(length: usize, step: usize) -> impl Iterator<Item = usize> {
@@ -12,13 +15,13 @@ fn a_flipped_bit_anywhere_is_found_and_named() {
     put(from.path(), "chains/t0rn/db/full/000002.sst", &vec![9; 3 << 20]);
     let key = SecretKey::parse(&keys(3).0).unwrap();
     let good = snapshot(from.path(), Some(&key));
-    verify(&Bytes(good.clone()), None, true).unwrap();
+    verify_snapshot(&Bytes(good.clone()), None, &mut Silent).unwrap();
     for at in places(good.len(), 211) {
         let mut bad = good.clone();
         bad[at] ^= 1 << (at % 8);
-        let found = verify(&Bytes(bad), None, true);
+        let found = verify_snapshot(&Bytes(bad), None, &mut Silent);
         let words = match found {
-            Err(Refused::Damaged(words)) => words,
+            Err(ReadError::Damaged(words)) => words,
             other => panic!("byte {at} of {}: {other:?}", good.len()),
         };
         assert!(!words.is_empty());
@@ -32,7 +35,7 @@ fn the_damaged_chunk_is_named_by_its_number_and_nothing_is_switched() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0x40;
     let before = content(to.path());
-    let refused = ready(to.path(), &Bytes(bytes), &Options::default()).unwrap_err();
+    let refused = ready(to.path(), &Bytes(bytes), &RestoreOptions::default()).unwrap_err();
     let words = format!("{refused:#}");
     assert!(words.contains("chunk 2 (byte ") && words.contains("SHA-256"), "{words}");
     assert!(content(to.path()) == before);
@@ -44,37 +47,36 @@ fn a_snapshot_that_ends_early_or_goes_on_is_refused_wherever_that_is() {
     put(from.path(), "chains/t0rn/db/full/000001.sst", &noise(20_000, 1));
     let good = snapshot(from.path(), None);
     for end in places(good.len(), 97) {
-        let found = verify(&Bytes(good[..end].to_vec()), None, true);
+        let found = verify_snapshot(&Bytes(good[..end].to_vec()), None, &mut Silent);
         assert!(
-            matches!(found, Err(Refused::Damaged(_))),
+            matches!(found, Err(ReadError::Damaged(_))),
             "{end} of {}: {found:?}",
             good.len()
         );
     }
     let more = [good.as_slice(), &good[..1000]].concat();
-    assert!(verify(&Bytes(more), None, true).is_err());
+    assert!(verify_snapshot(&Bytes(more), None, &mut Silent).is_err());
     let more = [good.as_slice(), b"more"].concat();
-    assert!(verify(&Bytes(more), None, true).is_err());
+    assert!(verify_snapshot(&Bytes(more), None, &mut Silent).is_err());
 }
 
 #[test]
-fn a_head_that_tells_of_less_than_there_is_fills_no_disk() {
+fn snapshot_with_more_data_than_its_info_says_fills_no_disk() {
     let from = data(1);
-    let survey = crate::survey::survey_data_dir(from.path(), false).unwrap();
-    let head = Head {
-        schema: format::SCHEMA,
+    let survey = survey_data_dir(from.path(), false).unwrap();
+    let info = SnapshotInfo {
+        schema: SCHEMA,
         id: String::new(),
         at: jiff::Timestamp::UNIX_EPOCH,
         agent: String::new(),
         consistency: Consistency::CrashConsistent,
-        chains: compatibility::chain_facts(from.path(), &survey, &BTreeMap::new()),
+        chains: read_chain_facts(from.path(), &BTreeMap::new()).unwrap(),
         files: 1,
         bytes: 10,
     };
-    let (items, mut bytes) = (create::items(from.path(), &survey.allowed), Vec::new());
-    let progress = progress::Progress::new("test", None).silent(true);
-    create::create(&items, &head, &mut bytes, None, &progress, || Ok(())).unwrap();
+    let (entries, mut bytes) = (copy_entries(from.path(), &survey), Vec::new());
+    write_snapshot(&entries, &info, &mut bytes, None, &mut Silent, || Ok(())).unwrap();
     let to = tempfile::tempdir().unwrap();
-    let refused = ready(to.path(), &Bytes(bytes), &Options::default()).unwrap_err();
+    let refused = ready(to.path(), &Bytes(bytes), &RestoreOptions::default()).unwrap_err();
     assert!(refused.to_string().contains("than its head says"), "{refused}");
 }

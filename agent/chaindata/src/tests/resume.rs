@@ -1,10 +1,11 @@
 use super::*;
-use crate::journal::{Journal, Point, Stage};
+use crate::journal::{Journal, RestoreStage, ResumePoint};
+use crate::snapshot::{Checkpoint, VerifiedReader, read_header};
 
 /// Breaks off in the middle of what it is read.
 struct Cut(Vec<u8>, usize);
 
-impl Source for Cut {
+impl SnapshotSource for Cut {
     fn name(&self) -> String {
         "a line that breaks".to_owned()
     }
@@ -24,7 +25,7 @@ impl Source for Cut {
 /// A source that must not be read before `from`, but for the head.
 struct Later(Vec<u8>, u64);
 
-impl Source for Later {
+impl SnapshotSource for Later {
     fn name(&self) -> String {
         "the same".to_owned()
     }
@@ -52,44 +53,49 @@ fn a_restore_goes_on_at_every_entry_and_the_result_is_the_same() {
         let to = tempfile::tempdir().unwrap();
         begun(to.path(), &bytes, first.clone());
         // Everything before the point is there.
-        let broken = ready(to.path(), &Cut(bytes.clone(), bytes.len() - 10), &Options::default()).unwrap_err();
+        let broken = ready(
+            to.path(),
+            &Cut(bytes.clone(), bytes.len() - 10),
+            &RestoreOptions::default(),
+        )
+        .unwrap_err();
         assert!(format!("{broken:#}").contains("the line broke"), "{broken:#}");
         let mut journal = Journal::read(to.path()).unwrap().unwrap();
-        assert_eq!(journal.stage, Stage::Unpacking);
+        assert_eq!(journal.stage, RestoreStage::Unpacking);
         journal.point = Some(point.clone());
         journal.write(to.path()).unwrap();
         let source = Later(bytes.clone(), point.offset);
         let ready = if point.index == 0 {
-            ready(to.path(), &Bytes(bytes.clone()), &Options::default())
+            ready(to.path(), &Bytes(bytes.clone()), &RestoreOptions::default())
         } else {
-            ready(to.path(), &source, &Options::default())
+            ready(to.path(), &source, &RestoreOptions::default())
         };
-        commit(to.path(), ready.unwrap(), || Ok(())).unwrap();
+        commit_restore(to.path(), ready.unwrap(), || Ok(())).unwrap();
         assert!(content(to.path()) == expected, "{point:?}");
     }
 }
 
 /// As if a restore had been killed after it had noted `point`.
-fn begun(root: &Path, bytes: &[u8], point: Point) {
-    let head = crate::read::opening(&mut &bytes[..]).unwrap().sha256;
+fn begun(root: &Path, bytes: &[u8], point: ResumePoint) {
+    let head = read_header(&mut &bytes[..]).unwrap().sha256;
     fs::create_dir_all(root.join(".restore/tree")).unwrap();
     let mut journal = Journal::new("elsewhere", hex::encode(head), false);
     journal.point = Some(point);
     journal.write(root).unwrap();
 }
 
-fn points(bytes: &[u8]) -> Vec<Point> {
-    let opening = crate::read::opening(&mut &bytes[..]).unwrap();
-    let place = crate::read::Place::first(&opening);
+fn points(bytes: &[u8]) -> Vec<ResumePoint> {
+    let header = read_header(&mut &bytes[..]).unwrap();
+    let place = Checkpoint::first(&header);
     let rest = bytes[usize::try_from(place.offset).unwrap()..].to_vec();
-    let mut proven = crate::read::Proven::new(Box::new(Cursor::new(rest)), opening, place).unwrap();
-    let here = proven.here();
+    let mut reader = VerifiedReader::new(Box::new(Cursor::new(rest)), header, place).unwrap();
+    let cursor = reader.cursor();
     let (mut points, mut files, mut done) = (Vec::new(), 0, 0);
-    let mut archive = tar::Archive::new(&mut proven);
+    let mut archive = tar::Archive::new(&mut reader);
     for entry in archive.entries().unwrap() {
         let mut entry = entry.unwrap();
-        let here = here.get();
-        points.push(Point {
+        let here = cursor.get();
+        points.push(ResumePoint {
             index: here.index,
             offset: here.offset,
             raw: here.raw,
@@ -110,21 +116,21 @@ fn another_source_is_not_mixed_in() {
     let (one, other) = (snapshot(data(1).path(), None), snapshot(data(9).path(), None));
     let length = one.len() / 2;
     begun(to.path(), &one, points(&one).swap_remove(0));
-    ready(to.path(), &Cut(one, length), &Options::default()).unwrap_err();
-    let refused = ready(to.path(), &Bytes(other.clone()), &Options::default()).unwrap_err();
+    ready(to.path(), &Cut(one, length), &RestoreOptions::default()).unwrap_err();
+    let refused = ready(to.path(), &Bytes(other.clone()), &RestoreOptions::default()).unwrap_err();
     assert!(refused.to_string().contains("snapshot abandon"), "{refused}");
-    assert!(abandon(to.path()).unwrap() && !abandon(to.path()).unwrap());
-    restore_all(to.path(), &Bytes(other), &Options::default()).unwrap();
+    assert!(abandon_restore(to.path()).unwrap() && !abandon_restore(to.path()).unwrap());
+    restore_all(to.path(), &Bytes(other), &RestoreOptions::default()).unwrap();
 }
 
 #[test]
 fn what_failed_before_there_was_anything_to_lose_is_no_obstacle() {
     let to = tempfile::tempdir().unwrap();
     let (one, other) = (snapshot(data(1).path(), None), snapshot(data(9).path(), None));
-    ready(to.path(), &Cut(one.clone(), one.len() / 2), &Options::default()).unwrap_err();
-    restore_all(to.path(), &Bytes(other.clone()), &Options::default()).unwrap();
+    ready(to.path(), &Cut(one.clone(), one.len() / 2), &RestoreOptions::default()).unwrap_err();
+    restore_all(to.path(), &Bytes(other.clone()), &RestoreOptions::default()).unwrap();
     let expected = tempfile::tempdir().unwrap();
-    restore_all(expected.path(), &Bytes(other), &Options::default()).unwrap();
+    restore_all(expected.path(), &Bytes(other), &RestoreOptions::default()).unwrap();
     assert!(content(to.path()) == content(expected.path()));
 }
 
@@ -132,9 +138,9 @@ fn what_failed_before_there_was_anything_to_lose_is_no_obstacle() {
 fn a_journal_that_cannot_be_read_starts_nothing_and_says_what_to_do() {
     let to = data(1);
     put(to.path(), ".restore/journal.json", b"{\"schema\": 1, \"sta");
-    assert!(is_switching(to.path()));
+    assert!(is_restore_swapping(to.path()));
     let before = content(to.path());
-    let words = abandon(to.path()).unwrap_err().to_string();
+    let words = abandon_restore(to.path()).unwrap_err().to_string();
     assert!(words.contains(".restore/old") && words.contains("as it was"), "{words}");
     assert!(content(to.path()) == before);
 }
@@ -151,9 +157,9 @@ fn killed_at_every_step_of_the_switch_the_next_restore_finishes_and_no_key_is_lo
         let mut expected = content(from.path());
         expected.insert("chains/t0rn/keystore/61757261aa".into(), b"its own".to_vec());
         let mut step = 0;
-        let killed = commit(
+        let killed = commit_restore(
             to.path(),
-            ready(to.path(), &bytes, &Options::default()).unwrap(),
+            ready(to.path(), &bytes, &RestoreOptions::default()).unwrap(),
             || {
                 step += 1;
                 anyhow::ensure!(step <= killed_at, "killed");
@@ -166,13 +172,13 @@ fn killed_at_every_step_of_the_switch_the_next_restore_finishes_and_no_key_is_lo
         steps += 1;
         let whole = content(to.path()) == old || content(to.path()) == expected;
         assert!(
-            whole || is_switching(to.path()),
+            whole || is_restore_swapping(to.path()),
             "step {killed_at}: half, and nobody would know"
         );
-        if is_switching(to.path()) {
-            assert!(abandon(to.path()).is_err());
+        if is_restore_swapping(to.path()) {
+            assert!(abandon_restore(to.path()).is_err());
         }
-        restore_all(to.path(), &bytes, &Options::default()).unwrap();
+        restore_all(to.path(), &bytes, &RestoreOptions::default()).unwrap();
         assert!(content(to.path()) == expected, "step {killed_at}");
         assert!(!to.path().join(".restore").exists());
     }
@@ -183,13 +189,18 @@ fn killed_at_every_step_of_the_switch_the_next_restore_finishes_and_no_key_is_lo
 fn what_a_failed_attempt_left_is_not_switched_in() {
     let (from, to) = (data(1), tempfile::tempdir().unwrap());
     let bytes = snapshot(from.path(), None);
-    ready(to.path(), &Cut(bytes.clone(), bytes.len() / 2), &Options::default()).unwrap_err();
+    ready(
+        to.path(),
+        &Cut(bytes.clone(), bytes.len() / 2),
+        &RestoreOptions::default(),
+    )
+    .unwrap_err();
     put(
         to.path(),
         ".restore/tree/chains/t0rn/db/full/000099.sst",
         b"of somebody else",
     );
-    restore_all(to.path(), &Bytes(bytes), &Options::default()).unwrap();
+    restore_all(to.path(), &Bytes(bytes), &RestoreOptions::default()).unwrap();
     assert!(!to.path().join("chains/t0rn/db/full/000099.sst").exists());
 }
 
@@ -197,15 +208,15 @@ fn what_a_failed_attempt_left_is_not_switched_in() {
 fn an_interrupted_exchange_is_finished_by_its_own_source_alone() {
     let (from, to) = (data(1), data(9));
     let bytes = snapshot(from.path(), None);
-    let prepared = ready(to.path(), &Bytes(bytes.clone()), &Options::default()).unwrap();
+    let prepared = ready(to.path(), &Bytes(bytes.clone()), &RestoreOptions::default()).unwrap();
     let mut steps = 0;
-    let killed = commit(to.path(), prepared, || {
+    let killed = commit_restore(to.path(), prepared, || {
         steps += 1;
         anyhow::ensure!(steps < 3, "killed");
         Ok(())
     });
     killed.unwrap_err();
-    let refused = ready(to.path(), &Cut(bytes.clone(), 0), &Options::default()).unwrap_err();
+    let refused = ready(to.path(), &Cut(bytes.clone(), 0), &RestoreOptions::default()).unwrap_err();
     assert!(refused.to_string().contains("run that one again"), "{refused}");
-    restore_all(to.path(), &Bytes(bytes), &Options::default()).unwrap();
+    restore_all(to.path(), &Bytes(bytes), &RestoreOptions::default()).unwrap();
 }

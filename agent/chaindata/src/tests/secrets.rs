@@ -72,15 +72,7 @@ fn a_link_where_a_database_has_its_files_is_no_hole_in_a_snapshot_but_an_error()
         } else {
             Consistency::Clean
         };
-        let refused = create(
-            from.path(),
-            consistency,
-            &BTreeMap::new(),
-            &mut Vec::new(),
-            None,
-            true,
-            &mut |_| {},
-        );
+        let refused = create(from.path(), consistency, None, &mut Vec::new());
         let words = format!("{:#}", refused.unwrap_err());
         assert!(words.contains("000077.log") && words.contains("link"), "{words}");
     }

@@ -13,7 +13,7 @@ impl Cli {
     pub(super) async fn tell(&self, command: Command, out: &mut dyn Write) -> anyhow::Result<()> {
         let words = self.client().command(&command).await?;
         if let (Command::Restart { .. } | Command::Stop | Command::Start, Ok(config)) = (&command, self.load()) {
-            agent_chaindata::stop_marker::clear(&config.agent.state_dir);
+            agent_chaindata::stop_marker::clear_stop_marker(&config.agent.state_dir);
         }
         print(out, &format!("{}\n", words.trim_end()))
     }

@@ -11,10 +11,18 @@ use clap::Subcommand;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Cli, print};
+use crate::progress::{ProgressPrinter, print_note};
 use crate::remote::Remote;
+use crate::stdio::{Stdin, unlocked_stdout};
 use crate::upload::Upload;
 use agent_chaindata::compatibility::{NodeInfo, read_chain_facts};
-use agent_chaindata::{Consistency, Created, Manifest, Options, PublicKey, Refused, SecretKey, Source, Whole};
+use agent_chaindata::journal::is_restore_swapping;
+use agent_chaindata::lock::lock_data_dir;
+use agent_chaindata::restore::{RestoreOptions, abandon_restore, commit_restore, prepare_restore};
+use agent_chaindata::snapshot::{
+    AtomicFile, Consistency, CreateOptions, CreatedSnapshot, Manifest, PublicKey, ReadError, SecretKey, SnapshotSource,
+    create_snapshot, parse_sha256, snapshot_size, verify_snapshot,
+};
 use agent_config::Config;
 use agent_docker::Docker;
 
@@ -102,7 +110,7 @@ impl Cli {
                 strip,
                 keep_old,
             } => {
-                let options = Options {
+                let options = RestoreOptions {
                     public_key: public_key.as_deref().map(key).transpose()?,
                     sha256: *sha256,
                     keep_old: *keep_old,
@@ -113,13 +121,15 @@ impl Cli {
             Snapshot::Verify { from, public_key, json } => {
                 let key = public_key.as_deref().map(key).transpose()?;
                 let (source, name) = (self.source(from)?, from.clone());
-                let proven = blocking(move || Ok(agent_chaindata::verify(&*source, key.as_ref(), false))).await?;
+                let proven =
+                    blocking(move || Ok(verify_snapshot(&*source, key.as_ref(), &mut ProgressPrinter::default())))
+                        .await?;
                 return verified(&name, proven, *json, out);
             }
             Snapshot::Abandon => {
                 let data = self.load()?.data.path;
-                let _alone = agent_chaindata::claim(&data)?;
-                let was = blocking(move || agent_chaindata::abandon(&data)).await?;
+                let _alone = lock_data_dir(&data)?;
+                let was = blocking(move || abandon_restore(&data)).await?;
                 print(
                     out,
                     if was {
@@ -133,9 +143,9 @@ impl Cli {
         Ok(0)
     }
 
-    fn source(&self, from: &str) -> anyhow::Result<Box<dyn Source + Send>> {
+    fn source(&self, from: &str) -> anyhow::Result<Box<dyn SnapshotSource + Send>> {
         Ok(match from {
-            "-" => Box::new(agent_chaindata::Stdin::default()),
+            "-" => Box::new(Stdin::default()),
             url if Remote::is_meant(url) => {
                 // Without a configuration, a bucket can still be read with the region and keys of the environment.
                 let imds = self.load().map_or_else(|_| IMDS.to_owned(), |config| config.ec2.imds);
@@ -151,7 +161,7 @@ impl Cli {
 
     async fn create(&self, to: &str, live: bool, signer: Option<SecretKey>, out: &mut dyn Write) -> anyhow::Result<()> {
         let config = self.load_for_agent()?;
-        let alone = agent_chaindata::claim(&config.data.path)?;
+        let alone = lock_data_dir(&config.data.path)?;
         // Before the collator is stopped for it.
         let target = Target::open(to, &config).await?;
         let half = target.half();
@@ -197,8 +207,8 @@ impl Cli {
 
     async fn restore(
         &self,
-        source: Box<dyn Source + Send>,
-        options: Options,
+        source: Box<dyn SnapshotSource + Send>,
+        options: RestoreOptions,
         out: &mut dyn Write,
     ) -> anyhow::Result<()> {
         let config = self.load_for_agent()?;
@@ -206,23 +216,23 @@ impl Cli {
             // A host on which nothing ran yet: made as for a first start.
             Docker::new(&config)?.prepare_paths().await?;
         }
-        let alone = agent_chaindata::claim(&config.data.path)?;
+        let alone = lock_data_dir(&config.data.path)?;
         let told = crate::rest::ask(&config).await;
         let (data, client) = (config.data.path.clone(), self.client());
         let place = data.clone();
         let unpack = blocking(move || {
             let present = read_chain_facts(&place, &told)?;
-            agent_chaindata::prepare(&place, &*source, &options, &present, &mut say, false)
+            prepare_restore(&place, &*source, &options, &present, &mut ProgressPrinter::default())
         });
         let ready = until_signal(unpack).await?;
         for path in &ready.skipped {
-            say(&format!("left out: {}", path.display()));
+            print_note(&format!("left out: {}", path.display()));
         }
         crate::rest::rest(&config, &client).await?;
         let place = data.clone();
-        let kept = blocking(move || agent_chaindata::commit(&place, ready, || Ok(()))).await;
+        let kept = blocking(move || commit_restore(&place, ready, || Ok(()))).await;
         // Between two states of the data nothing is started.
-        let over = if agent_chaindata::is_switching(&data) {
+        let over = if is_restore_swapping(&data) {
             Ok(())
         } else {
             drop(alone);
@@ -241,7 +251,7 @@ impl Cli {
 /// Where a snapshot goes to.
 enum Target {
     Pipe(File),
-    File { name: String, file: Whole },
+    File { name: String, file: AtomicFile },
     S3(Box<Upload>),
 }
 
@@ -253,11 +263,11 @@ impl Target {
                     Unusable("a snapshot is nothing for a terminal: give a file, or pipe it on".to_owned()).into(),
                 );
             }
-            return Ok(Self::Pipe(agent_chaindata::stdout()?));
+            return Ok(Self::Pipe(unlocked_stdout()?));
         }
         if Remote::is_meant(to) {
             let data = config.data.path.clone();
-            let bytes = blocking(move || agent_chaindata::size(&data)).await?;
+            let bytes = blocking(move || snapshot_size(&data)).await?;
             let upload = Upload::open(to, &config.ec2.imds, bytes, &config.agent.state_dir).await?;
             return Ok(Self::S3(Box::new(upload)));
         }
@@ -273,7 +283,7 @@ impl Target {
         if place.is_some_and(|place| place.starts_with(data)) {
             return Err(Unusable(format!("{to}: lies in data.path, which is copied; name another place")).into());
         }
-        let file = Whole::create(&path).with_context(|| format!("cannot write {to}"))?;
+        let file = AtomicFile::create(&path).with_context(|| format!("cannot write {to}"))?;
         let name = path.display().to_string();
         Ok(Self::File { name, file })
     }
@@ -281,7 +291,7 @@ impl Target {
     /// The file that is not whole yet.
     fn half(&self) -> Option<PathBuf> {
         match self {
-            Self::File { file, .. } => Some(file.half().to_owned()),
+            Self::File { file, .. } => Some(file.partial().to_owned()),
             Self::Pipe(_) | Self::S3(_) => None,
         }
     }
@@ -290,20 +300,24 @@ impl Target {
         self,
         data: &Path,
         consistency: Consistency,
-        told: &BTreeMap<String, NodeInfo>,
+        nodes: &BTreeMap<String, NodeInfo>,
         signer: Option<&SecretKey>,
-    ) -> anyhow::Result<Created> {
+    ) -> anyhow::Result<CreatedSnapshot> {
+        let options = CreateOptions {
+            consistency,
+            nodes,
+            signer,
+        };
+        let mut progress = ProgressPrinter::default();
         match self {
-            Self::Pipe(mut pipe) => {
-                agent_chaindata::create(data, consistency, told, &mut pipe, signer, false, &mut say)
-            }
+            Self::Pipe(mut pipe) => create_snapshot(data, &options, &mut pipe, &mut progress),
             Self::S3(mut upload) => {
-                let created = agent_chaindata::create(data, consistency, told, &mut *upload, signer, false, &mut say)?;
+                let created = create_snapshot(data, &options, &mut *upload, &mut progress)?;
                 upload.finish().context("cannot finish the upload")?;
                 Ok(created)
             }
             Self::File { name, mut file } => {
-                let created = agent_chaindata::create(data, consistency, told, &mut file, signer, false, &mut say)?;
+                let created = create_snapshot(data, &options, &mut file, &mut progress)?;
                 // What lies beside the snapshot is its own at every moment, or not there.
                 let beside = ["manifest.json", "manifest.json.minisig"].map(|end| format!("{name}.{end}"));
                 for old in &beside {
@@ -327,14 +341,14 @@ impl Target {
     }
 }
 
-fn verified(name: &str, proven: Result<Manifest, Refused>, json: bool, out: &mut dyn Write) -> anyhow::Result<u8> {
+fn verified(name: &str, proven: Result<Manifest, ReadError>, json: bool, out: &mut dyn Write) -> anyhow::Result<u8> {
     let (text, code) = match proven {
         Ok(manifest) if json => (
-            serde_json::json!({"ok": true, "snapshot": manifest.head}).to_string(),
+            serde_json::json!({"ok": true, "snapshot": manifest.info}).to_string(),
             0,
         ),
         Ok(manifest) => (format!("{name}: ok: {}", describe(&manifest)), 0),
-        Err(Refused::Io(error)) => return Err(Unusable(format!("cannot read {name}: {error}")).into()),
+        Err(ReadError::Io(error)) => return Err(Unusable(format!("cannot read {name}: {error}")).into()),
         Err(refused) if json => (
             serde_json::json!({"ok": false, "problem": refused.to_string()}).to_string(),
             1,
@@ -346,7 +360,7 @@ fn verified(name: &str, proven: Result<Manifest, Refused>, json: bool, out: &mut
 }
 
 fn describe(manifest: &Manifest) -> String {
-    let chains = manifest.head.chains.values().map(|chain| {
+    let chains = manifest.info.chains.values().map(|chain| {
         let height = chain.best.map(|best| format!(" #{best}")).unwrap_or_default();
         format!("{}{height}", chain.id)
     });
@@ -354,10 +368,10 @@ fn describe(manifest: &Manifest) -> String {
     format!(
         "{}, {}, {} files with {} MiB, made {}",
         chains.join(", "),
-        manifest.head.consistency.name(),
-        manifest.head.files,
-        manifest.head.bytes >> 20,
-        manifest.head.at
+        manifest.info.consistency.name(),
+        manifest.info.files,
+        manifest.info.bytes >> 20,
+        manifest.info.at
     )
 }
 
@@ -373,18 +387,7 @@ fn key(given: &str) -> anyhow::Result<PublicKey> {
 }
 
 fn sha256(text: &str) -> Result<[u8; 32], String> {
-    agent_chaindata::digest(&text.to_ascii_lowercase()).ok_or_else(|| "give the 64 hex digits of a SHA-256".to_owned())
-}
-
-/// Told beside the progress.
-fn say(words: &str) {
-    let mut to = io::stderr().lock();
-    // What nobody can be told is no reason to end.
-    let _ = if to.is_terminal() {
-        writeln!(to, "{words}")
-    } else {
-        writeln!(to, "{}", serde_json::json!({"note": words}))
-    };
+    parse_sha256(&text.to_ascii_lowercase()).ok_or_else(|| "give the 64 hex digits of a SHA-256".to_owned())
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> anyhow::Result<T> + Send + 'static) -> anyhow::Result<T> {

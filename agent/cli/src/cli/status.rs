@@ -39,7 +39,9 @@ impl Cli {
             }
             if let Ok(config) = self.load() {
                 let left = crate::rest::left_stopped(&config, &status);
-                let told = agent_chaindata::interrupted(&config.data.path).into_iter().chain(left);
+                let told = agent_chaindata::journal::describe_interrupted_restore(&config.data.path)
+                    .into_iter()
+                    .chain(left);
                 status.reasons.splice(0..0, told);
             }
             let code = status.health.exit_code();

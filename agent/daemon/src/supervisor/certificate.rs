@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent_chaindata::certificate::{self, Certificate, CertificateError};
-use agent_chaindata::stop_marker;
+use agent_chaindata::journal::is_restore_swapping;
+use agent_chaindata::stop_marker::is_stopped_for_snapshot;
 use agent_config::Config;
 use agent_core::event::{Chain, Conflict};
 use agent_core::published::Node;
@@ -72,10 +73,7 @@ impl CertificateState {
     pub(super) async fn look_for_restore(&mut self) {
         let (data, state_dir) = (self.config.data.path.clone(), self.config.agent.state_dir.clone());
         let look = tokio::task::spawn_blocking(move || {
-            (
-                agent_chaindata::is_switching(&data),
-                stop_marker::is_at_work(&state_dir, &data),
-            )
+            (is_restore_swapping(&data), is_stopped_for_snapshot(&state_dir, &data))
         });
         if let Ok(Ok(found)) = timeout(READ_TIMEOUT, look).await {
             (self.restoring, self.copying) = found;

@@ -1,4 +1,4 @@
-//! Signatures over a manifest, as the tool minisign makes and verifies them (the form that is not prehashed). Pure.
+//! Signatures over a manifest, as the tool minisign makes and verifies them (the form that is not prehashed).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,9 +9,9 @@ const ALGORITHM: &[u8] = b"Ed";
 const NUMBER: usize = 8;
 const COMMENT: &str = "trusted comment: ";
 
-/// Why a key or a signature is not taken. No message shows a key.
+/// Why a key or a signature is refused. No message shows a key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotSigned {
+pub enum SignatureError {
     #[error("no secret key of minisign: make one with minisign -G -W")]
     NoSecretKey,
     #[error("the secret key is encrypted with a password: make one without (minisign -G -W), readable by root alone")]
@@ -28,13 +28,13 @@ pub enum NotSigned {
     Wrong,
 }
 
-/// What signs.
+/// Secret key of minisign.
 pub struct SecretKey {
     number: [u8; NUMBER],
     pair: Ed25519KeyPair,
 }
 
-/// What a signature is verified with.
+/// Public key of minisign.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicKey {
     number: [u8; NUMBER],
@@ -43,18 +43,18 @@ pub struct PublicKey {
 
 impl SecretKey {
     /// Reads a secret key file without a password.
-    pub fn parse(text: &str) -> Result<Self, NotSigned> {
-        let bytes = line(text).ok_or(NotSigned::NoSecretKey)?;
+    pub fn parse(text: &str) -> Result<Self, SignatureError> {
+        let bytes = line(text).ok_or(SignatureError::NoSecretKey)?;
         // Algorithm, how it is encrypted, kind of checksum, 48 bytes for the password, number, key, checksum.
         if bytes.len() != 158 || !bytes.starts_with(ALGORITHM) {
-            return Err(NotSigned::NoSecretKey);
+            return Err(SignatureError::NoSecretKey);
         }
         if bytes[2..4] != [0, 0] {
-            return Err(NotSigned::Encrypted);
+            return Err(SignatureError::Encrypted);
         }
-        let number = bytes[54..62].try_into().map_err(|_| NotSigned::NoSecretKey)?;
+        let number = bytes[54..62].try_into().map_err(|_| SignatureError::NoSecretKey)?;
         let pair = Ed25519KeyPair::from_seed_and_public_key(&bytes[62..94], &bytes[94..126]);
-        let pair = pair.map_err(|_| NotSigned::NoSecretKey)?;
+        let pair = pair.map_err(|_| SignatureError::NoSecretKey)?;
         Ok(Self { number, pair })
     }
 
@@ -79,35 +79,35 @@ impl std::fmt::Debug for SecretKey {
 
 impl PublicKey {
     /// Reads a public key file, or its second line alone.
-    pub fn parse(text: &str) -> Result<Self, NotSigned> {
+    pub fn parse(text: &str) -> Result<Self, SignatureError> {
         let bytes = line(text).filter(|bytes| bytes.len() == 42 && bytes.starts_with(ALGORITHM));
-        let bytes = bytes.ok_or(NotSigned::NoPublicKey)?;
+        let bytes = bytes.ok_or(SignatureError::NoPublicKey)?;
         let (number, key) = bytes[2..].split_at(NUMBER);
         let (Ok(number), Ok(key)) = (number.try_into(), key.try_into()) else {
-            return Err(NotSigned::NoPublicKey);
+            return Err(SignatureError::NoPublicKey);
         };
         Ok(Self { number, key })
     }
 
     /// Whether `signature`, the text of a signature file, is this key's over `message`.
-    pub(super) fn verify(&self, message: &[u8], signature: &str) -> Result<(), NotSigned> {
+    pub(super) fn verify(&self, message: &[u8], signature: &str) -> Result<(), SignatureError> {
         let mut lines = signature.lines().skip(1);
         let mut bytes = |prefix: &str| Some(lines.next()?.strip_prefix(prefix)?.to_owned());
         let (Some(own), Some(comment), Some(whole)) = (bytes(""), bytes(COMMENT), bytes("")) else {
-            return Err(NotSigned::Damaged);
+            return Err(SignatureError::Damaged);
         };
-        let own = STANDARD.decode(own).map_err(|_| NotSigned::Damaged)?;
-        let whole = STANDARD.decode(whole).map_err(|_| NotSigned::Damaged)?;
+        let own = STANDARD.decode(own).map_err(|_| SignatureError::Damaged)?;
+        let whole = STANDARD.decode(whole).map_err(|_| SignatureError::Damaged)?;
         if own.len() != 2 + NUMBER + 64 || !own.starts_with(ALGORITHM) {
-            return Err(NotSigned::Damaged);
+            return Err(SignatureError::Damaged);
         }
         if own[2..2 + NUMBER] != self.number {
-            return Err(NotSigned::OtherKey);
+            return Err(SignatureError::OtherKey);
         }
         let (key, own) = (UnparsedPublicKey::new(&ED25519, &self.key), &own[2 + NUMBER..]);
-        key.verify(message, own).map_err(|_| NotSigned::Wrong)?;
+        key.verify(message, own).map_err(|_| SignatureError::Wrong)?;
         key.verify(&[own, comment.as_bytes()].concat(), &whole)
-            .map_err(|_| NotSigned::Wrong)
+            .map_err(|_| SignatureError::Wrong)
     }
 }
 
@@ -144,12 +144,12 @@ pub(super) mod tests {
         let key = PublicKey::parse(&public).unwrap();
         assert_eq!(key.verify(b"text", &signature), Ok(()));
         assert_eq!(PublicKey::parse(public.lines().nth(1).unwrap()).unwrap(), key);
-        assert_eq!(key.verify(b"texts", &signature), Err(NotSigned::Wrong));
+        assert_eq!(key.verify(b"texts", &signature), Err(SignatureError::Wrong));
         let other = signature.replace("made today", "made later");
-        assert_eq!(key.verify(b"text", &other), Err(NotSigned::Wrong));
+        assert_eq!(key.verify(b"text", &other), Err(SignatureError::Wrong));
         let other = PublicKey::parse(&keys(8).1).unwrap();
-        assert_eq!(other.verify(b"text", &signature), Err(NotSigned::OtherKey));
-        assert_eq!(key.verify(b"text", "nothing"), Err(NotSigned::Damaged));
+        assert_eq!(other.verify(b"text", &signature), Err(SignatureError::OtherKey));
+        assert_eq!(key.verify(b"text", "nothing"), Err(SignatureError::Damaged));
     }
 
     #[test]
