@@ -1,4 +1,4 @@
-//! Keeps keys out of an image: refuses a person's, removes the node's own.
+//! Keeps keys out of an image: refuses an operator's keys, removes the node's own.
 
 use std::fs;
 use std::io;
@@ -10,13 +10,13 @@ use tracing::info;
 use crate::files;
 use crate::survey::{Survey, XATTRS, survey_data_dir};
 
-/// Most paths named in one message.
-const NAMED: usize = 10;
+/// Paths named in one message at most.
+const MAX_NAMED: usize = 10;
 
-/// Looks at the data directory before the node starts. `resumed`: a bake ran here before, so that a node key is its own.
+/// Checks the data directory before a bake's node starts. `resumed`: an earlier bake ran here, so that a node key is its own.
 ///
-/// Fails when a person's keys are there, or anything that a node does not keep.
-pub fn before(data: &Path, resumed: bool) -> anyhow::Result<()> {
+/// Fails when there are an operator's keys, or entries that no node keeps.
+pub fn ensure_no_keys(data: &Path, resumed: bool) -> anyhow::Result<()> {
     if matches!(fs::symlink_metadata(data), Err(error) if error.kind() == io::ErrorKind::NotFound) {
         return Ok(());
     }
@@ -30,17 +30,17 @@ pub fn before(data: &Path, resumed: bool) -> anyhow::Result<()> {
     ensure!(
         keys.is_empty(),
         "keys in the data directory, which an image must not carry: {}; move them to a safe place, or bake on a fresh host",
-        some(&keys)
+        name_some(&keys)
     );
-    refuse(data, &survey)
+    ensure_only_chain_data(data, &survey)
 }
 
-/// Removes the key stores, node keys and caches that the node made, and looks that nothing else is left.
+/// Removes the key stores, node keys and caches that the node made.
 ///
-/// Fails when something cannot be removed, or should not be there.
-pub fn after(data: &Path) -> anyhow::Result<()> {
+/// Fails, before anything is removed, when there are entries that no node keeps; and when something cannot be removed.
+pub fn remove_keys(data: &Path) -> anyhow::Result<()> {
     let found = survey_data_dir(data, false).with_context(|| format!("cannot look at {}", data.display()))?;
-    refuse(data, &found)?;
+    ensure_only_chain_data(data, &found)?;
     let root = data.canonicalize()?;
     for cache in &found.caches {
         let path = root.join(cache);
@@ -48,7 +48,7 @@ pub fn after(data: &Path) -> anyhow::Result<()> {
     }
     for secret in &found.secrets {
         let path = root.join(&secret.path);
-        // The survey came here without following a link, and nothing has run since.
+        // The survey followed no link to it, and nothing has run since.
         let removed = if fs::symlink_metadata(&path)?.is_dir() {
             fs::remove_dir_all(&path)
         } else {
@@ -63,13 +63,13 @@ pub fn after(data: &Path) -> anyhow::Result<()> {
             files::sync_dir(above.parent().unwrap_or(above))?;
         }
     }
-    // All the node wrote is on disk before anybody vouches for it.
+    // Before a certificate describes it, everything that the node wrote is on disk.
     rustix::fs::syncfs(fs::File::open(&root)?).with_context(|| format!("cannot sync {}", root.display()))?;
     Ok(())
 }
 
-/// Fails when the survey found what an image must not carry.
-pub fn refuse(data: &Path, survey: &Survey) -> anyhow::Result<()> {
+/// Fails when the survey found entries that an image must not carry.
+pub fn ensure_only_chain_data(data: &Path, survey: &Survey) -> anyhow::Result<()> {
     let refused: Vec<_> = survey
         .refused
         .iter()
@@ -86,18 +86,19 @@ pub fn refuse(data: &Path, survey: &Survey) -> anyhow::Result<()> {
     }
     bail!(
         "in the data directory, but not the chains' databases: {}; move or remove them and bake again",
-        some(&refused)
+        name_some(&refused)
     )
 }
 
-fn some(paths: &[String]) -> String {
-    let more = paths.len().saturating_sub(NAMED);
+/// The first few paths, and how many more there are.
+fn name_some(paths: &[String]) -> String {
+    let more = paths.len().saturating_sub(MAX_NAMED);
     let more = if more > 0 {
         format!(" and {more} more")
     } else {
         String::new()
     };
-    format!("{}{more}", paths[..paths.len().min(NAMED)].join(", "))
+    format!("{}{more}", paths[..paths.len().min(MAX_NAMED)].join(", "))
 }
 
 #[cfg(test)]

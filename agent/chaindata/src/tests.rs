@@ -138,7 +138,7 @@ pub(super) fn restore_all(root: &Path, source: &dyn SnapshotSource, options: &Re
 }
 
 #[test]
-fn what_was_copied_comes_back_and_the_keys_stay_where_they_are() {
+fn restored_data_equals_the_copied_and_keys_stay() {
     let (from, to) = (data(1), data(50));
     put(to.path(), "chains/t0rn/keystore/61757261aa", b"its own");
     put(to.path(), "chains/t0rn/db/full/999999.sst", b"only here");
@@ -153,7 +153,7 @@ fn what_was_copied_comes_back_and_the_keys_stay_where_they_are() {
 }
 
 #[test]
-fn an_empty_directory_gets_the_data_and_the_old_data_is_kept_when_asked() {
+fn restore_into_empty_directory_and_with_keep_old() {
     let (from, to) = (data(1), tempfile::tempdir().unwrap());
     let bytes = Bytes(snapshot(from.path(), None));
     restore_all(to.path(), &bytes, &RestoreOptions::default()).unwrap();
@@ -171,7 +171,7 @@ fn an_empty_directory_gets_the_data_and_the_old_data_is_kept_when_asked() {
 }
 
 #[test]
-fn the_tools_of_everybody_read_it() {
+fn snapshot_is_readable_by_plain_tar_and_zstd() {
     let (from, to) = (data(1), tempfile::tempdir().unwrap());
     let file = to.path().join("chain.tar.zst");
     fs::write(&file, snapshot(from.path(), None)).unwrap();
@@ -182,7 +182,7 @@ fn the_tools_of_everybody_read_it() {
 }
 
 #[test]
-fn only_the_right_signature_is_taken() {
+fn restore_with_public_key_accepts_only_its_signature() {
     let (from, to) = (data(1), tempfile::tempdir().unwrap());
     let (secret, public) = keys(3);
     let signed = Bytes(snapshot(from.path(), Some(&SecretKey::parse(&secret).unwrap())));
@@ -200,7 +200,7 @@ fn only_the_right_signature_is_taken() {
 }
 
 #[test]
-fn another_chain_is_refused_before_anything_is_unpacked() {
+fn restore_of_another_chain_refused_before_unpacking() {
     let (from, to) = (data(1), tempfile::tempdir().unwrap());
     put(to.path(), "chains/other/db/full/CURRENT", b"x");
     let bytes = Bytes(snapshot(from.path(), None));
@@ -218,7 +218,7 @@ fn another_chain_is_refused_before_anything_is_unpacked() {
 }
 
 #[test]
-fn a_running_rocksdb_is_held_at_one_moment_and_a_paritydb_is_refused() {
+fn live_snapshot_copies_rocksdb_and_refuses_paritydb() {
     let from = data(1);
     let root = from.path();
     put(root, "chains/t0rn/db/full/LOCK", b"");

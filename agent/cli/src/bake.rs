@@ -147,7 +147,7 @@ async fn begin(config: &Config, notes: &Notes, docker: &Docker) -> anyhow::Resul
     let prepare = move || {
         let place = data.display();
         certificate::remove_partial_certificate(&data).with_context(|| format!("cannot look at {place}"))?;
-        scrub::before(&data, notes.resumed()?)?;
+        scrub::ensure_no_keys(&data, notes.resumed()?)?;
         notes.begin()?;
         certificate::remove_certificate(&data).with_context(|| format!("cannot remove the old certificate in {place}"))
     };
@@ -249,9 +249,9 @@ async fn certify(config: &Config, snapshot: Arc<Snapshot>) -> anyhow::Result<Cer
     let wanted: Vec<Chain> = config.chains.keys().copied().collect();
     info!("looking at every file");
     let work = move || {
-        scrub::after(&data)?;
+        scrub::remove_keys(&data)?;
         let survey = survey_data_dir(&data, true).with_context(|| format!("cannot read {}", data.display()))?;
-        scrub::refuse(&data, &survey)?;
+        scrub::ensure_only_chain_data(&data, &survey)?;
         ensure!(
             survey.secrets.is_empty(),
             "keys came back while they were removed: bake again"

@@ -10,7 +10,7 @@ const NODE_KEYS: [&str; 3] = [
 ];
 
 #[test]
-fn key_stores_and_node_keys_of_every_chain_go_and_the_databases_stay() {
+fn remove_keys_of_every_chain_keeps_databases() {
     let dir = data();
     let clean = survey_data_dir(dir.path(), true).unwrap().tree;
     for key in &NODE_KEYS[..2] {
@@ -24,53 +24,53 @@ fn key_stores_and_node_keys_of_every_chain_go_and_the_databases_stay() {
         "polkadot/chains/rococo/network/authority_discovery_addr_cache.json",
         "{}",
     );
-    after(dir.path()).unwrap();
+    remove_keys(dir.path()).unwrap();
     let left = survey_data_dir(dir.path(), true).unwrap();
     assert!(left.secrets.is_empty() && left.refused.is_empty(), "{left:?}");
     assert_eq!(left.tree, clean);
-    after(dir.path()).unwrap();
+    remove_keys(dir.path()).unwrap();
 }
 
 #[test]
-fn a_person_s_keys_are_refused_before_and_left_where_they_are() {
+fn operators_keys_are_refused_and_left_in_place() {
     let keystore = "chains/t0rn/keystore/61757261ff";
     for key in NODE_KEYS.into_iter().chain([keystore]) {
         let dir = data();
         put(dir.path(), key, "key");
-        let error = before(dir.path(), false).unwrap_err().to_string();
+        let error = ensure_no_keys(dir.path(), false).unwrap_err().to_string();
         let named = key.trim_end_matches("/61757261ff");
         assert!(error.contains(named) && error.contains("move"), "{error}");
         assert!(dir.path().join(key).exists());
     }
     let dir = data();
     put(dir.path(), NODE_KEYS[0], "its own");
-    before(dir.path(), true).unwrap();
+    ensure_no_keys(dir.path(), true).unwrap();
     put(dir.path(), keystore, "words");
-    before(dir.path(), true).unwrap_err();
+    ensure_no_keys(dir.path(), true).unwrap_err();
 }
 
 #[test]
-fn the_unknown_is_refused_before_anything_is_removed() {
+fn remove_keys_with_unknown_entry_removes_nothing() {
     let dir = data();
     put(dir.path(), NODE_KEYS[0], "key");
     put(dir.path(), "wallet.json", "x");
-    let error = after(dir.path()).unwrap_err().to_string();
+    let error = remove_keys(dir.path()).unwrap_err().to_string();
     assert!(error.contains("wallet.json"), "{error}");
     assert!(dir.path().join(NODE_KEYS[0]).exists());
 }
 
 #[test]
-fn a_key_store_that_is_a_link_is_refused_and_its_target_stays() {
+fn remove_keys_refuses_linked_key_store() {
     let (dir, other) = (data(), data());
     put(other.path(), "key", "words");
     std::os::unix::fs::symlink(other.path(), dir.path().join("chains/t0rn/keystore")).unwrap();
-    after(dir.path()).unwrap_err();
+    remove_keys(dir.path()).unwrap_err();
     assert!(other.path().join("key").exists());
 }
 
 #[test]
-fn a_missing_or_empty_directory_is_a_fresh_host() {
+fn missing_or_empty_directory_has_no_keys() {
     let dir = tempfile::tempdir().unwrap();
-    before(dir.path(), false).unwrap();
-    before(&dir.path().join("none"), false).unwrap();
+    ensure_no_keys(dir.path(), false).unwrap();
+    ensure_no_keys(&dir.path().join("none"), false).unwrap();
 }

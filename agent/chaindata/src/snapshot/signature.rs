@@ -138,7 +138,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_signature_holds_for_its_text_and_its_key_alone() {
+    fn signature_of_other_text_or_key_is_refused() {
         let (secret, public) = keys(7);
         let signature = SecretKey::parse(&secret).unwrap().sign(b"text", "made today");
         let key = PublicKey::parse(&public).unwrap();
@@ -153,7 +153,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_key_with_a_password_is_refused_with_the_cure() {
+    fn secret_key_with_password_refused_with_remedy() {
         let secret = keys(7).0;
         let mut bytes = line(&secret).unwrap();
         bytes[2..4].copy_from_slice(b"Sc");

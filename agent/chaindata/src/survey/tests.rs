@@ -28,7 +28,7 @@ fn refused(dir: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_node_s_own_tree_is_taken_whole_with_its_chains() {
+fn survey_of_node_data_finds_all_files_and_chains() {
     let dir = data();
     fs::create_dir(dir.path().join("lost+found")).unwrap();
     let found = survey_data_dir(dir.path(), true).unwrap();
@@ -46,7 +46,7 @@ fn a_node_s_own_tree_is_taken_whole_with_its_chains() {
 }
 
 #[test]
-fn extended_attributes_are_seen_wherever_they_are() {
+fn survey_finds_extended_attributes_anywhere() {
     let dir = data();
     put(dir.path(), CERTIFICATE_FILE, "{}");
     let places = ["bake.json", "chains", "chains/t0rn/db/full/CURRENT"];
@@ -65,7 +65,7 @@ fn extended_attributes_are_seen_wherever_they_are() {
 }
 
 #[test]
-fn any_change_changes_the_digest_and_the_certificate_does_not() {
+fn digest_changes_with_data_not_with_certificate() {
     type Change = (&'static str, fn(&Path));
     let changes: [Change; 6] = [
         ("a flipped bit", |d| put(d, "chains/t0rn/db/full/000001.sst", "blockr")),
@@ -102,7 +102,7 @@ fn any_change_changes_the_digest_and_the_certificate_does_not() {
 }
 
 #[test]
-fn what_is_no_database_is_refused_by_its_path() {
+fn survey_refuses_files_outside_databases() {
     for path in [
         "id_rsa",
         ".ssh/id_rsa",
@@ -132,7 +132,7 @@ fn what_is_no_database_is_refused_by_its_path() {
 }
 
 #[test]
-fn links_sockets_pipes_and_setuid_files_are_refused_and_never_followed() {
+fn survey_refuses_links_sockets_and_setuid_files() {
     let dir = data();
     let db = dir.path().join("chains/t0rn/db/full");
     symlink("/etc", db.join("link")).unwrap();

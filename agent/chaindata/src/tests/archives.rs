@@ -29,7 +29,7 @@ fn options(bytes: &[u8]) -> RestoreOptions {
 }
 
 #[test]
-fn plain_archives_of_every_kind_are_restored_without_the_keys_in_them() {
+fn archive_of_each_compression_restored_without_keys() {
     let key = (
         "chains/t0rn/keystore/61757261",
         tar::EntryType::Regular,
@@ -54,7 +54,7 @@ fn plain_archives_of_every_kind_are_restored_without_the_keys_in_them() {
 }
 
 #[test]
-fn a_wrong_checksum_and_none_are_refused_and_nothing_is_switched() {
+fn archive_with_wrong_or_no_checksum_refused_data_unchanged() {
     let (bytes, to) = (archive(&[GOOD]), data(50));
     let before = content(to.path());
     let refused =
@@ -67,7 +67,7 @@ fn a_wrong_checksum_and_none_are_refused_and_nothing_is_switched() {
 }
 
 #[test]
-fn an_archive_with_its_chains_where_no_node_looks_is_refused_with_the_cure() {
+fn archive_with_leading_directory_refused_with_remedy() {
     let (name, kind, content) = GOOD;
     let bytes = archive(&[(&format!("top/{name}"), kind, content)]);
     for to in [data(1), tempfile::tempdir().unwrap()] {
@@ -85,7 +85,7 @@ fn an_archive_with_its_chains_where_no_node_looks_is_refused_with_the_cure() {
 }
 
 #[test]
-fn a_header_that_would_fill_the_memory_is_refused() {
+fn archive_with_huge_header_refused() {
     let long = vec![b'a'; 2 << 20];
     for kind in [
         tar::EntryType::GNULongName,
@@ -105,7 +105,7 @@ fn a_header_that_would_fill_the_memory_is_refused() {
 }
 
 #[test]
-fn what_leads_out_of_the_data_is_refused() {
+fn archive_entry_outside_data_directory_refused() {
     use tar::EntryType;
     let evil = [
         ("../evil", EntryType::Regular),
@@ -130,7 +130,7 @@ fn what_leads_out_of_the_data_is_refused() {
 }
 
 #[test]
-fn chains_that_an_archive_does_not_have_stay_as_they_are() {
+fn archive_of_one_chain_leaves_others_unchanged() {
     let (bytes, to) = (archive(&[GOOD]), data(1));
     let relay = content(&to.path().join("polkadot"));
     restore_all(to.path(), &Bytes(bytes.clone()), &options(&bytes)).unwrap();

@@ -9,7 +9,7 @@ fn places(length: usize, step: usize) -> impl Iterator<Item = usize> {
 }
 
 #[test]
-fn a_flipped_bit_anywhere_is_found_and_named() {
+fn verify_names_any_flipped_bit() {
     let from = tempfile::tempdir().unwrap();
     put(from.path(), "chains/t0rn/db/full/000001.sst", &noise(30_000, 1));
     put(from.path(), "chains/t0rn/db/full/000002.sst", &vec![9; 3 << 20]);
@@ -29,7 +29,7 @@ fn a_flipped_bit_anywhere_is_found_and_named() {
 }
 
 #[test]
-fn the_damaged_chunk_is_named_by_its_number_and_nothing_is_switched() {
+fn restore_names_damaged_chunk_data_unchanged() {
     let (from, to) = (data(1), data(50));
     let mut bytes = snapshot(from.path(), None);
     let middle = bytes.len() / 2;
@@ -42,7 +42,7 @@ fn the_damaged_chunk_is_named_by_its_number_and_nothing_is_switched() {
 }
 
 #[test]
-fn a_snapshot_that_ends_early_or_goes_on_is_refused_wherever_that_is() {
+fn verify_refuses_truncated_and_overlong_snapshot() {
     let from = tempfile::tempdir().unwrap();
     put(from.path(), "chains/t0rn/db/full/000001.sst", &noise(20_000, 1));
     let good = snapshot(from.path(), None);
@@ -61,7 +61,7 @@ fn a_snapshot_that_ends_early_or_goes_on_is_refused_wherever_that_is() {
 }
 
 #[test]
-fn snapshot_with_more_data_than_its_info_says_fills_no_disk() {
+fn restore_refuses_more_data_than_info_says() {
     let from = data(1);
     let survey = survey_data_dir(from.path(), false).unwrap();
     let info = SnapshotInfo {

@@ -40,7 +40,7 @@ impl SnapshotSource for Later {
 }
 
 #[test]
-fn a_restore_goes_on_at_every_entry_and_the_result_is_the_same() {
+fn restore_resumed_at_any_entry_gives_same_data() {
     let from = data(1);
     let bytes = snapshot(from.path(), None);
     let mut expected = content(from.path());
@@ -111,7 +111,7 @@ fn points(bytes: &[u8]) -> Vec<ResumePoint> {
 }
 
 #[test]
-fn another_source_is_not_mixed_in() {
+fn resumable_restore_refuses_another_source() {
     let to = tempfile::tempdir().unwrap();
     let (one, other) = (snapshot(data(1).path(), None), snapshot(data(9).path(), None));
     let length = one.len() / 2;
@@ -124,7 +124,7 @@ fn another_source_is_not_mixed_in() {
 }
 
 #[test]
-fn what_failed_before_there_was_anything_to_lose_is_no_obstacle() {
+fn restore_failed_before_resume_point_does_not_block_next() {
     let to = tempfile::tempdir().unwrap();
     let (one, other) = (snapshot(data(1).path(), None), snapshot(data(9).path(), None));
     ready(to.path(), &Cut(one.clone(), one.len() / 2), &RestoreOptions::default()).unwrap_err();
@@ -135,7 +135,7 @@ fn what_failed_before_there_was_anything_to_lose_is_no_obstacle() {
 }
 
 #[test]
-fn a_journal_that_cannot_be_read_starts_nothing_and_says_what_to_do() {
+fn unreadable_journal_counts_as_swapping_with_remedy() {
     let to = data(1);
     put(to.path(), ".restore/journal.json", b"{\"schema\": 1, \"sta");
     assert!(is_restore_swapping(to.path()));
@@ -146,7 +146,7 @@ fn a_journal_that_cannot_be_read_starts_nothing_and_says_what_to_do() {
 }
 
 #[test]
-fn killed_at_every_step_of_the_switch_the_next_restore_finishes_and_no_key_is_lost() {
+fn swap_killed_at_any_step_is_finished_by_next_restore() {
     let from = data(1);
     let bytes = Bytes(snapshot(from.path(), None));
     let mut steps = 0;
@@ -186,7 +186,7 @@ fn killed_at_every_step_of_the_switch_the_next_restore_finishes_and_no_key_is_lo
 }
 
 #[test]
-fn what_a_failed_attempt_left_is_not_switched_in() {
+fn leftovers_of_failed_restore_are_not_swapped_in() {
     let (from, to) = (data(1), tempfile::tempdir().unwrap());
     let bytes = snapshot(from.path(), None);
     ready(
@@ -205,7 +205,7 @@ fn what_a_failed_attempt_left_is_not_switched_in() {
 }
 
 #[test]
-fn an_interrupted_exchange_is_finished_by_its_own_source_alone() {
+fn interrupted_swap_is_finished_by_same_source_only() {
     let (from, to) = (data(1), data(9));
     let bytes = snapshot(from.path(), None);
     let prepared = ready(to.path(), &Bytes(bytes.clone()), &RestoreOptions::default()).unwrap();

@@ -34,7 +34,7 @@ const PLACES: [&str; 27] = [
 ];
 
 #[test]
-fn secrets_in_twenty_places_are_in_no_snapshot() {
+fn snapshot_contains_no_secret_from_any_place() {
     let from = data(1);
     for place in PLACES {
         put(from.path(), place, SECRET);
@@ -54,7 +54,7 @@ fn secrets_in_twenty_places_are_in_no_snapshot() {
 }
 
 #[test]
-fn a_link_where_a_database_has_its_files_is_no_hole_in_a_snapshot_but_an_error() {
+fn snapshot_of_database_with_link_fails() {
     let secret = "chains/t0rn/keystore/61757261aa";
     for (live, hard) in [(true, true), (false, true), (true, false), (false, false)] {
         let from = data(1);
