@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::CommandFactory as _;
-use t0rn_agent::cli::Cli;
+use t0rn_agent::Cli;
 
 fn main() -> anyhow::Result<()> {
     let folder = std::env::args_os()

@@ -1,11 +1,16 @@
-//! The command line of `t0rn-agent`.
+//! The command `t0rn-agent`: parses the command line, runs one command, prints its output.
+//!
+//! Decides nothing about a collator, and keeps nothing: a command asks the agent, reads its files, or works on chain data.
+//! Only `run` and `bake` supervise a container, by `agent_daemon`.
+//!
+//! Begin with [`args`], which holds the commands, then the file of one command in `commands`.
 
-pub mod bake;
-pub mod check;
-pub mod cli;
-mod progress;
-mod remote;
-pub mod replay;
-mod rest;
-mod stdio;
-mod upload;
+mod args;
+mod commands;
+mod dispatch;
+mod error;
+mod globals;
+mod output;
+
+pub use self::args::Cli;
+pub use self::error::exit_code;

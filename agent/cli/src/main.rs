@@ -1,11 +1,11 @@
-//! The binary: parse, set up logging, do what was asked, tell what went wrong, exit code.
+//! The binary: parses the command line, sets up the log, runs the command, prints its error.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use t0rn_agent::cli::{Cli, exit_code};
+use t0rn_agent::{Cli, exit_code};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Nothing can be told to somebody who does not listen.
+            // A closed output is no reason for another error.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let done = runtime.map_err(Into::into).and_then(|runtime| {
         let done = runtime.block_on(cli.execute(&mut io::stdout().lock()));
-        // A thread that hangs in a system call must not hold up the end.
+        // A thread that hangs in a system call must not delay the exit.
         runtime.shutdown_timeout(Duration::from_secs(1));
         done
     });
@@ -43,7 +43,8 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// `T0RN_AGENT_LOG`, else `RUST_LOG`, else `default`. The journal has its own timestamps.
+/// Logs to standard error at the level of `T0RN_AGENT_LOG`, else `RUST_LOG`, else `default`; in the journal without
+/// timestamps, which it has itself.
 fn log_to_stderr(default: LevelFilter) {
     let filter = ["T0RN_AGENT_LOG", "RUST_LOG"].into_iter().find_map(|name| {
         let value = std::env::var(name).ok().filter(|value| !value.is_empty())?;

@@ -1,0 +1,88 @@
+//! Checks of the image, the container, and its exporters while it runs.
+
+use agent_config::{Config, Pull};
+use agent_core::event::Container;
+use agent_daemon::exporter::Exporter;
+use agent_docker::{Docker, ImageSource};
+
+use super::ports;
+use super::report::Finding;
+
+pub(super) async fn check_image(docker: &Docker, config: &Config) -> Vec<Finding> {
+    let image = &config.collator.image;
+    vec![match docker.image_source().await {
+        Ok(ImageSource::Host) if config.collator.pull == Pull::Always => Finding::pass(
+            "image",
+            format!("{image} is on this host; the registry is asked again at every start"),
+        ),
+        Ok(ImageSource::Host) => Finding::pass("image", format!("{image} is on this host")),
+        Ok(ImageSource::Registry) => Finding::pass("image", format!("{image} can be pulled")),
+        Err(error) => Finding::fail("image", error.to_string()),
+    }]
+}
+
+pub(super) async fn check_container(docker: &Docker, config: &Config) -> Vec<Finding> {
+    let name = &config.collator.container;
+    let found = match docker.inspect().await {
+        Ok(found) => found,
+        Err(error) => return vec![Finding::fail("container", error.to_string())],
+    };
+    let runs = found.detail.as_ref().map(|detail| &detail.image);
+    let other = match runs.filter(|image| **image != config.collator.image) {
+        Some(image) => format!(
+            "runs {image}: after t0rn-agent update write that into collator.image, else the agent will replace it"
+        ),
+        None => "runs with another configuration: the agent will replace it, its data stays".to_owned(),
+    };
+    let ended = |code: Option<i64>| match code {
+        Some(code) => format!("{name} has ended with code {code}: see t0rn-agent status"),
+        None => format!("{name} has ended: see t0rn-agent status"),
+    };
+    let container = match &found.container {
+        Container::Running { spec_matches: true, .. } => {
+            Finding::pass("container", format!("{name} runs as configured"))
+        }
+        Container::Running { .. } => Finding::warn("container", format!("{name} {other}")),
+        Container::Paused { .. } => Finding::warn(
+            "container",
+            format!("{name} is paused: docker unpause {name}, or wait for the agent"),
+        ),
+        Container::Foreign => Finding::fail("container", docker.foreign().to_string()),
+        Container::Restarting => Finding::warn("container", format!("{name} is being started again by Docker")),
+        Container::Exited { exit, .. } => Finding::warn("container", ended(exit.code)),
+        Container::Created { .. } => Finding::pass("container", format!("{name} is made and not started yet")),
+        _ => Finding::pass("container", format!("there is no {name} yet: the agent will make it")),
+    };
+    let runs = matches!(found.container, Container::Running { .. } | Container::Paused { .. });
+    let mut findings = vec![container, ports::check_ports(config, runs)];
+    if runs {
+        findings.extend(check_exporters(config).await);
+    } else {
+        findings.push(Finding::skip("exporters", "the collator does not run"));
+    }
+    findings
+}
+
+async fn check_exporters(config: &Config) -> Vec<Finding> {
+    let scrapes = config.chains.iter().map(async |(chain, exporter)| {
+        let exporter = match Exporter::new(*chain, exporter, config.health.scrape_timeout) {
+            Ok(exporter) => exporter,
+            Err(error) => return Finding::fail("exporters", error.to_string()),
+        };
+        match exporter.scrape().await {
+            Ok(page) => {
+                let best = page
+                    .sample
+                    .best
+                    .map_or_else(|| "unknown".to_owned(), |best| best.to_string());
+                let peers = page
+                    .sample
+                    .peers
+                    .map_or_else(|| "unknown".to_owned(), |peers| peers.to_string());
+                Finding::pass("exporters", format!("{}: best {best}, peers {peers}", chain.name()))
+            }
+            Err(failure) => Finding::fail("exporters", format!("{}: {failure}", chain.name())),
+        }
+    });
+    futures_util::future::join_all(scrapes).await
+}

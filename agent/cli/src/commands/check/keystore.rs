@@ -1,0 +1,117 @@
+//! Check of the keys that a collator signs with: they exist, and others cannot read them.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use agent_config::{Config, User};
+
+use super::report::Finding;
+
+/// Rights that others may not have on a key.
+const KEY_MASK: u32 = 0o077;
+/// Rights that others may not have on a key store, which the node makes readable.
+const STORE_MASK: u32 = 0o022;
+
+pub(super) fn check_keystore(config: &Config) -> Finding {
+    let stores = key_stores(config);
+    let has_flag = |flag: &str| config.collator.command.iter().any(|word| word == flag);
+    if stores.is_empty() {
+        let collates = has_flag("--collator") || has_flag("--validator");
+        return if collates {
+            Finding::warn(
+                "keystore",
+                "there is none yet, and a collator makes no blocks without its session key: insert it \
+                 (author_insertKey) or mount a keystore",
+            )
+        } else {
+            Finding::skip("keystore", "this node does not collate")
+        };
+    }
+    let mut keys = 0;
+    for store in &stores {
+        match count_keys(store, config.collator.user) {
+            Ok(found) => keys += found,
+            Err(KeystoreError::Unreadable(text)) => return Finding::skip("keystore", text),
+            Err(KeystoreError::Wrong(text)) => return Finding::fail("keystore", text),
+        }
+    }
+    if keys == 0 {
+        let shown: Vec<String> = stores.iter().map(|store| store.display().to_string()).collect();
+        return Finding::warn(
+            "keystore",
+            format!("no key in {}: insert it (author_insertKey)", shown.join(", ")),
+        );
+    }
+    Finding::pass("keystore", format!("{keys} keys, readable by their owner only"))
+}
+
+/// Why a key store does not pass.
+enum KeystoreError {
+    Unreadable(String),
+    Wrong(String),
+}
+
+/// Key stores of the configuration and of the node: mounted ones, and `chains/*/keystore` of either chain in the data
+/// directory.
+fn key_stores(config: &Config) -> Vec<PathBuf> {
+    let named = |path: &Path| path.components().any(|part| part.as_os_str() == "keystore");
+    let mounts = config.mounts.iter().filter(|m| named(&m.source) || named(&m.target));
+    let mut stores: Vec<PathBuf> = mounts.map(|m| m.source.clone()).collect();
+    for chains in ["chains", "polkadot/chains"] {
+        let Ok(found) = fs::read_dir(config.data.path.join(chains)) else {
+            continue;
+        };
+        let kept = found.flatten().map(|chain| chain.path().join("keystore"));
+        stores.extend(kept.filter(|store| store.is_dir()));
+    }
+    stores
+}
+
+/// Number of keys in a store, all of which have the right owner and mode.
+fn count_keys(store: &Path, user: Option<User>) -> Result<usize, KeystoreError> {
+    let cannot = |error: io::Error| {
+        KeystoreError::Unreadable(format!(
+            "{} cannot be looked at ({error}): run this as root",
+            store.display()
+        ))
+    };
+    ensure_private(store, STORE_MASK, "go-w", user)?;
+    let mut keys = 0;
+    for entry in fs::read_dir(store).map_err(cannot)? {
+        let entry = entry.map_err(cannot)?;
+        // The key type and the public key, hexadecimal.
+        let name = entry.file_name();
+        let is_key = name.len() >= 8 && name.to_string_lossy().chars().all(|c| c.is_ascii_hexdigit());
+        if is_key {
+            keys += 1;
+            ensure_private(&entry.path(), KEY_MASK, "600", user)?;
+        }
+    }
+    Ok(keys)
+}
+
+/// Fails unless the collator's user owns `path`, and others have none of the rights in `mask`.
+fn ensure_private(path: &Path, mask: u32, mode: &str, user: Option<User>) -> Result<(), KeystoreError> {
+    let shown = path.display();
+    let meta = fs::metadata(path).map_err(|error| {
+        KeystoreError::Unreadable(format!("{shown} cannot be looked at ({error}): run this as root"))
+    })?;
+    if meta.mode() & mask != 0 {
+        let found = meta.mode() & 0o777;
+        return Err(KeystoreError::Wrong(format!(
+            "{shown} has mode {found:o}, others may use the keys: chmod {mode} {shown}"
+        )));
+    }
+    if let Some(user) = user.filter(|user| user.uid != meta.uid() && user.uid != 0) {
+        return Err(KeystoreError::Wrong(format!(
+            "{shown} belongs to {} and the collator runs as {}: chown {}:{} {shown}",
+            meta.uid(),
+            user.uid,
+            user.uid,
+            user.gid
+        )));
+    }
+    Ok(())
+}

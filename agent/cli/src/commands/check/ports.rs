@@ -1,0 +1,46 @@
+//! Check of the ports that the collator publishes.
+
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
+
+use agent_config::{Config, Port};
+
+use super::report::Finding;
+
+/// `runs` is whether the collator's container runs, and so uses them.
+pub(super) fn check_ports(config: &Config, runs: bool) -> Finding {
+    let ports = &config.collator.ports;
+    if ports.is_empty() {
+        return Finding::skip("ports", "none are published");
+    }
+    if runs {
+        return Finding::pass("ports", "the collator itself has them");
+    }
+    let problems: Vec<String> = ports.iter().filter_map(port_problem).collect();
+    if problems.is_empty() {
+        return Finding::pass("ports", format!("{} free", ports.len()));
+    }
+    let problems = problems.join("; ");
+    Finding::fail(
+        "ports",
+        format!("{problems}; find the owner with `ss -lntup`, or change collator.ports"),
+    )
+}
+
+/// Why a port is not available; `None` when it is, or when only Docker can find out.
+fn port_problem(port: &Port) -> Option<String> {
+    let address = port.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let bound = match port.protocol {
+        "udp" => UdpSocket::bind((address, port.host)).map(drop),
+        _ => TcpListener::bind((address, port.host)).map(drop),
+    };
+    match bound {
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            Some(format!("{address}:{}/{} is taken", port.host, port.protocol))
+        }
+        Err(error) if error.kind() == ErrorKind::AddrNotAvailable => {
+            Some(format!("{address} is no address of this host"))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,39 @@
+//! `config`: checks a configuration, or prints the default.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use agent_config::Config;
+
+use crate::globals::{GlobalArgs, non_empty};
+use crate::output::print;
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  t0rn-agent config default > /etc/t0rn-agent/agent.toml
+  t0rn-agent config check ./agent.toml";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Exit 0 when it can be used; otherwise 2, with file, line, key and remedy of every problem
+    Check {
+        /// The file to check [default: as for --config]
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// Print every key with its default and what it is for
+    Default,
+}
+
+pub(crate) fn execute(command: &ConfigCommand, globals: &GlobalArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    match command {
+        ConfigCommand::Check { file } => {
+            let path = non_empty(file.as_deref()).unwrap_or_else(|| globals.config_path());
+            Config::load(path)?;
+            print(out, &format!("{}: ok\n", path.display()))
+        }
+        ConfigCommand::Default => print(out, agent_config::DEFAULT),
+    }
+}

@@ -1,0 +1,191 @@
+//! `identity`: shows the identity volume and its keys, and puts keys on it.
+
+use std::fmt::Write as _;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, ensure};
+use clap::Subcommand;
+use serde_json::json;
+use tokio::process::Command;
+
+use agent_config::Config;
+use agent_daemon::identity::{hands, keys, lease, local};
+
+use crate::globals::GlobalArgs;
+use crate::output::print;
+
+pub(crate) const EXAMPLES: &str = "\
+Shows public keys only. All but `status` need root.
+
+Examples:
+  t0rn-agent identity status
+  t0rn-agent identity init
+  t0rn-agent identity import --keystore ./keystore --node-key ./node-key";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum IdentityCommand {
+    /// What is mounted, who has the lease, and the public keys
+    Status {
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make an empty keystore and a node key, where they are missing
+    Init {
+        /// First make a file system on the volume; only on one that is blank
+        #[arg(long)]
+        format: bool,
+    },
+    /// Copy keys onto the volume; never over others
+    Import {
+        /// A keystore's folder
+        #[arg(long, value_name = "DIR", required_unless_present = "node_key")]
+        keystore: Option<PathBuf>,
+        /// A node key: 32 bytes or 64 hexadecimal digits
+        #[arg(long, value_name = "FILE")]
+        node_key: Option<PathBuf>,
+    },
+    /// Mount the volume; the service does it when the agent asks
+    #[command(hide = true)]
+    Mount,
+    /// Unmount it again
+    #[command(hide = true)]
+    Unmount,
+}
+
+pub(crate) async fn execute(
+    command: &IdentityCommand,
+    globals: &GlobalArgs,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let config = &globals.load_agent_config()?;
+    let mount = config.identity.mount.as_path();
+    match command {
+        IdentityCommand::Status { json } => return print_status(config, *json, out),
+        IdentityCommand::Init { format } => {
+            if *format {
+                format_volume(config).await?;
+            }
+            require_mounted(mount)?;
+            keys::init(mount, config.collator.user)?;
+        }
+        IdentityCommand::Import { keystore, node_key } => {
+            require_mounted(mount)?;
+            if let Some(keystore) = keystore {
+                let count = keys::import_keystore(mount, keystore, config.collator.user)?;
+                print(out, &format!("{count} new keys\n"))?;
+            }
+            if let Some(node_key) = node_key {
+                keys::import_node_key(mount, node_key, config.collator.user)?;
+            }
+        }
+        IdentityCommand::Mount => return report_refusal(mount_for_agent(config).await),
+        IdentityCommand::Unmount => return report_refusal(hands::unmount(mount).await),
+    }
+    print(out, &render(&keys::look(mount)?))
+}
+
+/// Mounts the volume on behalf of the agent, which has no right to.
+async fn mount_for_agent(config: &Config) -> Result<(), String> {
+    let volume = config.identity.volume.as_deref().ok_or("identity.volume names none")?;
+    let requests = config.agent.socket.parent().unwrap_or(Path::new("/"));
+    hands::help_mount(volume, &config.identity.mount, requests).await
+}
+
+/// Writes why it failed, or nothing, to the file that the agent reads.
+fn report_refusal(done: Result<(), String>) -> anyhow::Result<()> {
+    let refusal = done.as_ref().err().map_or("", String::as_str);
+    // Its directory exists only when systemd has made it.
+    let _ = std::fs::write(hands::REFUSED, refusal);
+    done.map_err(anyhow::Error::msg)
+}
+
+fn require_mounted(mount: &Path) -> anyhow::Result<()> {
+    ensure!(
+        local::mounted(mount)?.is_some(),
+        "nothing is mounted at {}: keys belong on the volume, not on this host's disk; mount it, or see identity.mount",
+        mount.display()
+    );
+    Ok(())
+}
+
+/// Makes a file system on the volume and mounts it.
+///
+/// Fails when the volume is not blank.
+async fn format_volume(config: &Config) -> anyhow::Result<()> {
+    let volume = config
+        .identity
+        .volume
+        .as_deref()
+        .context("identity.volume names none, so nothing is formatted")?;
+    let device = local::device(volume).with_context(|| format!("{volume} has no device here: is it attached?"))?;
+    let shown = device.path.display();
+    ensure!(
+        local::mounted(&config.identity.mount)?.is_none(),
+        "{} is mounted: nothing is formatted",
+        config.identity.mount.display()
+    );
+    let probe = Command::new("blkid").arg("--probe").arg(&device.path).output().await?;
+    // 2 is "nothing found".
+    ensure!(
+        probe.status.code() == Some(2) && hands::is_blank(&device.path)?,
+        "{shown} is not blank: nothing is formatted; attach the right volume"
+    );
+    let mut mkfs = Command::new("mkfs.ext4");
+    hands::run(mkfs.args(["-q", "-L", "t0rn-identity"]).arg(&device.path))
+        .await
+        .map_err(anyhow::Error::msg)?;
+    hands::mount(&device, &config.identity.mount)
+        .await
+        .map_err(anyhow::Error::msg)
+}
+
+fn print_status(config: &Config, json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
+    let mount = &config.identity.mount;
+    let mounted = local::mounted(mount)?;
+    let keys = if mounted.is_some() {
+        keys::look(mount).with_context(|| format!("{} cannot be read: run this as root", mount.display()))?
+    } else {
+        keys::Keys::default()
+    };
+    let lease = mounted.and_then(|_| lease::read(mount));
+    if json {
+        let text = json!({
+            "schema": 1, "required": config.identity.required, "volume": config.identity.volume, "mount": mount,
+            "mounted": mounted.is_some(), "read_only": mounted.map(|m| m.read_only), "lease": lease, "keys": keys,
+        });
+        return print(out, &format!("{text}\n"));
+    }
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    let _ = match mounted {
+        None => writeln!(text, "{}: nothing is mounted", mount.display()),
+        Some(m) if m.read_only => writeln!(text, "{}: mounted, read-only", mount.display()),
+        Some(_) => writeln!(text, "{}: mounted", mount.display()),
+    };
+    if let Some(lease) = lease {
+        let _ = writeln!(text, "lease: {} since {}", lease.holder, lease.at);
+    }
+    print(out, &(text + &render(&keys)))
+}
+
+fn render(keys: &keys::Keys) -> String {
+    let mut text = String::new();
+    for key in &keys.session {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{}  {}", key.kind, key.public);
+    }
+    if keys.session.is_empty() {
+        text.push_str("no session keys\n");
+    }
+    let _ = match &keys.peer_id {
+        Some(id) => writeln!(text, "node  {id}"),
+        None => writeln!(text, "no node key"),
+    };
+    for path in &keys.exposed {
+        let shown = path.display();
+        let _ = writeln!(text, "{shown}: others may read it; t0rn-agent identity init closes it");
+    }
+    text
+}

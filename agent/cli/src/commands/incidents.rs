@@ -1,0 +1,87 @@
+//! `incidents`: what the agent did, from its files.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+
+use agent_daemon::recorder::incident::{self, Incident, IncidentError};
+
+use crate::globals::GlobalArgs;
+use crate::output::print;
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  t0rn-agent incidents
+  t0rn-agent incidents show 20261122T225000Z-stalled
+  t0rn-agent incidents list --json | jq '.[] | select(.helped == false)'";
+
+#[derive(Debug, Args)]
+pub(crate) struct IncidentsArgs {
+    /// For programs
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Option<IncidentsCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+enum IncidentsCommand {
+    /// All that are kept, newest first
+    List,
+    /// One of them, as text to paste into a bug report
+    Show {
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+}
+
+pub(crate) fn execute(args: &IncidentsArgs, globals: &GlobalArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    let (dir, incidents) = read_incidents(globals)?;
+    match (&args.command, args.json) {
+        (None | Some(IncidentsCommand::List), true) => print_json(&incidents, out),
+        (None | Some(IncidentsCommand::List), false) => print(out, &list(&incidents)),
+        (Some(IncidentsCommand::Show { id }), false) => print(out, &incident::show(&dir, id)?),
+        (Some(IncidentsCommand::Show { id }), true) => {
+            let found = incidents.iter().find(|i| i.id == *id);
+            print_json(found.ok_or_else(|| IncidentError::NotFound(id.clone()))?, out)
+        }
+    }
+}
+
+fn list(incidents: &[Incident]) -> String {
+    if incidents.is_empty() {
+        return "no incidents\n".to_owned();
+    }
+    let lines = incidents.iter().map(|i| {
+        let helped = match i.helped {
+            Some(true) => "helped",
+            Some(false) => "did not help",
+            None => "not known yet",
+        };
+        format!("{:<40}  {:<10}  {helped}\n", i.id, i.action)
+    });
+    lines.collect()
+}
+
+fn print_json(value: &(impl serde::Serialize + ?Sized), out: &mut dyn Write) -> anyhow::Result<()> {
+    print(out, &(serde_json::to_string_pretty(value)? + "\n"))
+}
+
+/// The directory of incidents and what is in it. An unreadable directory is an error: it must not look like an empty one.
+fn read_incidents(globals: &GlobalArgs) -> anyhow::Result<(PathBuf, Vec<Incident>)> {
+    let dir = globals.state_dir().join("incidents");
+    match fs::read_dir(&dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            let remedy = if error.kind() == io::ErrorKind::PermissionDenied {
+                "; use sudo"
+            } else {
+                ""
+            };
+            Err(error).with_context(|| format!("cannot read {}{remedy}", dir.display()))
+        }
+        _ => Ok((dir.clone(), incident::list(&dir))),
+    }
+}

@@ -1,0 +1,90 @@
+//! `logs`: the collator's log, from the agent.
+
+use std::io::Write;
+use std::pin::pin;
+
+use clap::Args;
+use futures_util::TryStreamExt;
+
+use agent_daemon::api::TAIL_MAX;
+
+use crate::globals::GlobalArgs;
+use crate::output::write;
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  t0rn-agent logs -n 500 | grep -i error
+  t0rn-agent logs -f";
+
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// Go on until Ctrl-C, or until the container is gone
+    #[arg(short, long)]
+    follow: bool,
+    /// Begin this many lines before the end
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 100,
+        value_parser = clap::value_parser!(u32).range(..=i64::from(TAIL_MAX)))]
+    lines: u32,
+}
+
+/// Prints the log. Ctrl-C needs no handler: it ends the process even while its output waits for a reader.
+pub(crate) async fn execute(args: &LogsArgs, globals: &GlobalArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    let client = globals.client();
+    if !args.follow {
+        return write(out, &client.log(args.lines).await?);
+    }
+    let mut log = pin!(client.follow_log(args.lines).await?);
+    while let Some(chunk) = log.try_next().await? {
+        write(out, &chunk)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+    use std::sync::Arc;
+
+    use clap::Parser;
+    use tokio::sync::{mpsc, watch};
+
+    use super::*;
+    use agent_core::published::Snapshot;
+    use agent_core::status::Status;
+    use agent_daemon::api::{self, Handle};
+    use agent_daemon::engine_stub::{Engine, Log};
+
+    #[derive(Parser)]
+    struct Words {
+        #[command(flatten)]
+        globals: GlobalArgs,
+        #[command(flatten)]
+        logs: LogsArgs,
+    }
+
+    #[tokio::test]
+    async fn log_is_printed_unchanged() {
+        let (engine, dir) = (Engine::start(Log::Short), tempfile::tempdir().unwrap());
+        let path = dir.path().join("agent.sock");
+        let listener = api::bind(&path, "no-such-group").unwrap();
+        let (_status, snapshot) = watch::channel(Arc::new(Snapshot::of(
+            Status::default(),
+            jiff::Timestamp::now(),
+            std::time::Instant::now(),
+        )));
+        let handle = Handle {
+            snapshot,
+            commands: mpsc::channel(1).0,
+            docker: engine.docker.clone(),
+        };
+        tokio::spawn(api::serve(listener, handle, std::future::pending()));
+        for words in [&[][..], &["-f", "-n", "3"]] {
+            let socket = ["logs", "--socket", path.to_str().unwrap()];
+            let parsed = Words::try_parse_from([&socket[..], words].concat()).unwrap();
+            let mut out = Vec::new();
+            execute(&parsed.logs, &parsed.globals, &mut out).await.unwrap();
+            assert_eq!(out, b"line 0\nline 1\nline 2\n");
+        }
+    }
+}

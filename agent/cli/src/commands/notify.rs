@@ -1,0 +1,32 @@
+//! `notify test`: one message to the configured webhook.
+
+use std::io::Write;
+
+use clap::Subcommand;
+
+use agent_core::notification::Message;
+use agent_daemon::host::Host;
+use agent_daemon::notify;
+
+use crate::globals::GlobalArgs;
+use crate::output::print;
+
+pub(crate) const EXAMPLES: &str = "\
+Exit codes: 0 the webhook took the message, 1 it did not, 2 none is configured.
+
+Example:
+  t0rn-agent notify test";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NotifyCommand {
+    /// Send a test message to the configured webhook, once, and say what came of it
+    Test,
+}
+
+pub(crate) async fn execute(command: &NotifyCommand, globals: &GlobalArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    let NotifyCommand::Test = command;
+    let config = globals.load_config()?;
+    let message = Message::test(jiff::Timestamp::now(), Host::name(), config.collator.container);
+    notify::send_now(&config.notify, message).await?;
+    print(out, "the webhook took the message\n")
+}

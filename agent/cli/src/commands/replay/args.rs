@@ -1,0 +1,84 @@
+//! Arguments of `replay`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use agent_config::parse_duration;
+
+use super::prometheus::{Address, HistoryQuery};
+
+const HEADING: &str = "What a Prometheus server has about a node";
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// A trace, plain or gzip; a folder of the flight recorder; or - for standard input
+    #[arg(
+        value_name = "TRACE",
+        required_unless_present = "from_prometheus",
+        conflicts_with = "from_prometheus"
+    )]
+    pub(super) trace: Option<PathBuf>,
+    /// For programs: one JSON object a line
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) prometheus: PrometheusArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PrometheusArgs {
+    /// Take the trace from this server, http://HOST:PORT, which scrapes both exporters of the node
+    #[arg(long, value_name = "URL", help_heading = HEADING)]
+    from_prometheus: Option<Address>,
+    /// How far back: 6h, 30d; at most 366d
+    #[arg(long, value_name = "TIME", default_value = "30d", value_parser = parse_since, requires = "from_prometheus",
+        help_heading = HEADING)]
+    since: Duration,
+    /// Look at the scrapes this far apart, 1s to 5m; closer ones are passed over
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = parse_step, requires = "from_prometheus",
+        help_heading = HEADING)]
+    step: Duration,
+    /// The node with this label `instance`, with or without the port
+    #[arg(long, value_name = "HOST", requires = "from_prometheus", help_heading = HEADING)]
+    instance: Option<String>,
+    /// The node whose series have these labels, such as job="collators"
+    #[arg(long, value_name = "SELECTOR", requires = "from_prometheus", help_heading = HEADING)]
+    selector: Option<String>,
+    /// The parachain's exporter, such as instance="10.0.0.5:7001" [default: found by its metrics]
+    #[arg(long, value_name = "SELECTOR", requires = "from_prometheus", help_heading = HEADING)]
+    parachain: Option<String>,
+    /// The relay chain's exporter [default: found by its metrics]
+    #[arg(long, value_name = "SELECTOR", requires = "from_prometheus", help_heading = HEADING)]
+    relaychain: Option<String>,
+}
+
+impl PrometheusArgs {
+    /// The query; `None` when no server was named.
+    pub(super) fn query(&self) -> Option<HistoryQuery> {
+        Some(HistoryQuery {
+            address: self.from_prometheus.clone()?,
+            since: self.since,
+            step: self.step,
+            selector: self.selector.clone(),
+            instance: self.instance.clone(),
+            parachain: self.parachain.clone(),
+            relaychain: self.relaychain.clone(),
+        })
+    }
+}
+
+fn parse_since(text: &str) -> Result<Duration, String> {
+    let longest = Duration::from_hours(366 * 24);
+    let time = parse_duration(text)
+        .ok()
+        .filter(|t| (Duration::from_secs(10)..=longest).contains(t));
+    time.ok_or_else(|| "give a time from 10s to 366d, such as 6h or 30d".to_owned())
+}
+
+fn parse_step(text: &str) -> Result<Duration, String> {
+    let time = parse_duration(text).ok().filter(|t| (1..=300).contains(&t.as_secs()));
+    let whole = time.filter(|t| t.subsec_millis() == 0);
+    whole.ok_or_else(|| "give whole seconds from 1s to 5m, such as 15s or 1m".to_owned())
+}

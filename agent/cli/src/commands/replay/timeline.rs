@@ -1,0 +1,134 @@
+//! Output of a replay: one line for each change, as JSON or for people.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use agent_core::event::{Chain, Sample};
+use agent_core::machine::{Health, Phase};
+
+/// Time of a line: the trace's own `t`, and the wall clock where the trace has it, both in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TraceTime {
+    pub(super) trace_ms: u64,
+    pub(super) unix_ms: Option<i64>,
+}
+
+/// Prints the lines of a replay.
+pub(super) struct Timeline<'a> {
+    out: &'a mut dyn Write,
+    json: bool,
+    shown: Option<(Phase, Health)>,
+}
+
+#[derive(Serialize)]
+struct StateLine {
+    t: f64,
+    phase: Phase,
+    health: Health,
+}
+
+#[derive(Serialize)]
+struct ActionLine<'a> {
+    t: f64,
+    action: &'a str,
+    cause: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a str>,
+}
+
+impl<'a> Timeline<'a> {
+    pub(super) fn new(out: &'a mut dyn Write, json: bool) -> Self {
+        Self { out, json, shown: None }
+    }
+
+    /// Prints phase and health when either differs from what was printed last.
+    pub(super) fn state(
+        &mut self,
+        at: TraceTime,
+        phase: Phase,
+        health: Health,
+        samples: &[Option<Sample>; 2],
+    ) -> io::Result<()> {
+        if self.shown.replace((phase, health)) == Some((phase, health)) {
+            return Ok(());
+        }
+        if self.json {
+            return self.line(&StateLine {
+                t: at.seconds(),
+                phase,
+                health,
+            });
+        }
+        let row = format!(
+            "{}  {:<18} {:<9} {}",
+            at.clock(),
+            phase.name(),
+            health.name(),
+            describe_samples(samples)
+        );
+        writeln!(self.out, "{}", row.trim_end())
+    }
+
+    pub(super) fn action(&mut self, at: TraceTime, action: &str, cause: &str, text: Option<&str>) -> io::Result<()> {
+        if self.json {
+            return self.line(&ActionLine {
+                t: at.seconds(),
+                action,
+                cause,
+                text,
+            });
+        }
+        let text = text.map(|t| format!(": {t}")).unwrap_or_default();
+        writeln!(self.out, "{}  -> {action} ({cause}){text}", at.clock())
+    }
+
+    /// A closing line for people; JSON has none.
+    pub(super) fn close(&mut self, text: &str) -> io::Result<()> {
+        if !self.json {
+            writeln!(self.out, "{text}")?;
+        }
+        self.out.flush()
+    }
+
+    fn line(&mut self, value: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.out, value)?;
+        self.out.write_all(b"\n")
+    }
+}
+
+impl TraceTime {
+    fn seconds(self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "exact to the millisecond for 140,000 years")]
+        let seconds = self.trace_ms as f64 / 1000.0;
+        seconds
+    }
+
+    /// The wall clock where known, else hours, minutes and seconds of the trace.
+    fn clock(self) -> String {
+        // A trace that counts in Unix seconds has the wall clock; 10^9 s are the year 2001.
+        let unix = self
+            .unix_ms
+            .or_else(|| i64::try_from(self.trace_ms).ok().filter(|ms| *ms >= 1_000_000_000_000));
+        if let Some(at) = unix.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok()) {
+            return at.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
+        }
+        let seconds = self.trace_ms / 1000;
+        format!("{:>4}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+    }
+}
+
+/// The newest sample of each chain in short.
+fn describe_samples(samples: &[Option<Sample>; 2]) -> String {
+    let mut text = String::new();
+    for (chain, sample) in Chain::ALL.iter().zip(samples) {
+        let Some(sample) = sample else { continue };
+        let number = |n: Option<u64>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
+        let separator = if text.is_empty() { "" } else { "; " };
+        let (best, target, peers) = (number(sample.best), number(sample.target), number(sample.peers));
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{separator}{} {best} of {target}, {peers} peers", chain.name());
+    }
+    text
+}

@@ -1,0 +1,233 @@
+#![expect(clippy::unwrap_used, reason = "a failed test may panic")]
+
+mod recorded;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{BufReader, Cursor};
+
+use super::*;
+use agent_core::event::Time;
+
+/// What the replay prints as JSON, and what it says about the lines.
+fn replay(trace: impl Into<Vec<u8>>) -> (String, ReplaySummary) {
+    let mut out = Vec::new();
+    let lines = Lines::from_reader("trace".into(), Box::new(BufReader::new(Cursor::new(trace.into()))));
+    let summary = play(lines, None, true, &mut out).unwrap();
+    (String::from_utf8(out).unwrap(), summary)
+}
+
+fn sample(t: u64, best: u64) -> String {
+    format!(r#"{{"t":{t},"event":"sample","chain":"parachain","best":{best},"target":9000,"peers":3}}"#) + "\n"
+}
+
+#[test]
+fn what_cannot_be_used_is_skipped_with_place_and_reason() {
+    let mut trace = sample(1, 1).into_bytes();
+    trace.extend(b"{\"t\":2,\"event\":\"sam\n\n");
+    trace.extend(b"\xff\xfe\x00binary\x80\n");
+    trace.extend(b"{\"t\":3,\"event\":\"reboot\"}\n");
+    trace.extend(b"{\"t\":\"3\",\"event\":\"gap\"}\n");
+    trace.extend(b"[[[[[[{{{\n\"a\"\n");
+    trace.extend(sample(10, 2).into_bytes());
+    let (out, summary) = replay(trace);
+    assert!(out.contains("phase"), "{out}");
+    assert_eq!((summary.lines, summary.skipped), (8, 6));
+    assert_eq!(summary.problems.len(), MAX_PROBLEMS);
+    assert!(
+        summary.problems[0].starts_with("trace line 2: EOF while parsing"),
+        "{:?}",
+        summary.problems
+    );
+    assert!(
+        summary.problems[1].starts_with("trace line 4: "),
+        "{:?}",
+        summary.problems
+    );
+}
+
+#[test]
+fn a_line_from_the_past_is_skipped_and_named() {
+    let (_, summary) = replay(sample(100, 1) + &sample(40, 1) + &sample(105, 1));
+    assert_eq!(
+        summary.problems,
+        ["trace line 2: time runs backwards: 40.000 s after 100.000 s"]
+    );
+    assert_eq!(summary.span, Some((Time(100_000), Time(105_000))));
+}
+
+#[test]
+fn a_container_that_the_trace_does_not_show_running_again_is_not_restarted_for_its_silence() {
+    let mut trace = r#"{"t":0,"event":"container","state":"running"}"#.to_owned() + "\n" + &sample(1, 1);
+    trace += "{\"t\":60,\"event\":\"container\",\"state\":\"exited\",\"exit_code\":1}\n";
+    for t in (60..4000).step_by(5) {
+        for chain in ["parachain", "relaychain"] {
+            writeln!(
+                trace,
+                r#"{{"t":{t},"event":"scrape_failed","chain":"{chain}","error":"refused"}}"#
+            )
+            .unwrap();
+        }
+    }
+    let out = replay(trace).0;
+    assert!(out.contains(r#""action":"start""#), "{out}");
+    assert!(!out.contains(r#""action":"restart""#), "{out}");
+}
+
+#[test]
+fn lines_of_one_moment_may_be_out_of_order() {
+    let trace = r#"{"t":5.010,"event":"gap"}"#.to_owned() + "\n" + &sample(5, 1);
+    assert_eq!(replay(trace).1.skipped, 0);
+}
+
+#[test]
+fn a_clock_that_began_anew_is_a_gap_and_times_stay_the_traces_own() {
+    let mut trace = sample(5000, 1);
+    for t in 0..10 {
+        trace += &sample(t * 5, 1);
+    }
+    let (_, summary) = replay(trace);
+    assert_eq!(summary.skipped, 5);
+    assert_eq!(summary.span, Some((Time(5_000_000), Time(5_020_000))));
+
+    // The recorder writes a clock line whenever the agent begins, so nothing is lost.
+    let mut trace = sample(5000, 1) + "{\"t\":0,\"event\":\"clock\",\"unix_ms\":1795388136000}\n" + &sample(1, 1);
+    trace += "{\"t\":2,\"event\":\"container\",\"state\":\"exited\",\"exit_code\":1}\n";
+    let (out, summary) = replay(trace);
+    assert_eq!(summary.skipped, 0);
+    assert!(out.contains(r#"{"t":2.0,"phase":"#), "the line's own time: {out}");
+}
+
+/// It ended, Docker does not start it again, and nothing more is heard for half an hour.
+const ENDED: &str = r#"{"t":0,"event":"container","state":"running"}
+{"t":10,"event":"container","state":"exited","exit_code":1}
+"#;
+
+#[test]
+fn deadlines_between_two_lines_fall_due_at_their_own_time() {
+    let (out, summary) = replay(ENDED.to_owned() + &sample(1800, 1));
+    assert_eq!(summary.actions.get("start"), Some(&1), "{out}");
+    let start = out.lines().find(|line| line.contains(r#""action":"start""#)).unwrap();
+    let t = serde_json::from_str::<serde_json::Value>(start).unwrap()["t"]
+        .as_f64()
+        .unwrap();
+    assert!(10.0 < t && t < 120.0, "{out}");
+}
+
+#[test]
+fn nothing_falls_due_while_nobody_watched() {
+    let (out, _) = replay(ENDED.to_owned() + "{\"t\":1800,\"event\":\"gap\"}\n" + &sample(1801, 1));
+    let t = |line: &str| {
+        serde_json::from_str::<serde_json::Value>(line).unwrap()["t"]
+            .as_f64()
+            .unwrap()
+    };
+    assert!(out.lines().map(t).all(|t| t <= 10.0 || t >= 1800.0), "{out}");
+}
+
+/// A stall as the agent itself records it: what it did, what Docker said meanwhile, how it ended. With
+/// `rising`, the chains make progress all the time.
+fn recorded(rising: bool) -> String {
+    let mut trace = String::from("{\"t\":0,\"event\":\"container\",\"state\":\"running\",\"started_at\":1}\n");
+    let samples = |trace: &mut String, t: u64| {
+        for chain in ["parachain", "relaychain"] {
+            let best = if rising { t } else { 1 };
+            let text =
+                format!(r#"{{"t":{t},"event":"sample","chain":"{chain}","best":{best},"target":9000,"peers":3}}"#);
+            trace.push_str(&(text + "\n"));
+        }
+    };
+    (1..=61).for_each(|n| samples(&mut trace, n * 5));
+    trace.push_str(
+        r#"{"t":305.004,"event":"action","action":"restart","cause":"stalled"}
+{"t":305.004,"event":"action","action":"notify","cause":"stalled"}
+{"t":306,"event":"container","state":"exited","exit_code":0,"at":1000}
+{"t":308,"event":"finished","outcome":"done","state":"running","started_at":2500,"done_at":3000}
+{"t":308.1,"event":"container","state":"exited","exit_code":0,"at":1000}
+"#,
+    );
+    samples(&mut trace, 310);
+    trace
+}
+
+#[test]
+fn the_agents_own_recording_replays_as_it_was() {
+    let (out, summary) = replay(recorded(false));
+    assert_eq!(
+        summary.actions,
+        BTreeMap::from([("notify", 1), ("restart", 1)]),
+        "{out}"
+    );
+    assert!(
+        out.contains(r#"{"t":308.0,"phase":"starting""#),
+        "the recorded outcome counts: {out}"
+    );
+}
+
+#[test]
+fn what_only_the_recorded_agent_did_is_nobody_elses_hand() {
+    // With progress this core does not restart; and the exit is not held to be a crash.
+    let (out, summary) = replay(recorded(true));
+    assert!(summary.actions.is_empty(), "{out}");
+    // An exit later than what Docker's clock said when the action was done is news.
+    let (head, tail) = recorded(true)
+        .rsplit_once("\"at\":1000")
+        .map(|(a, b)| (a.to_owned(), b.to_owned()))
+        .unwrap();
+    assert!(!replay(head + "\"at\":3001" + &tail).1.actions.is_empty());
+}
+
+#[test]
+fn an_agent_that_died_over_its_action_leaves_nobody_waiting() {
+    let cut = recorded(false).split_once("{\"t\":308,").unwrap().0.to_owned();
+    let (out, _) = replay(cut + "{\"t\":400,\"event\":\"gap\"}\n" + &sample(401, 1));
+    let phases: Vec<&str> = out.lines().filter(|line| line.contains("phase")).collect();
+    assert!(phases.iter().any(|line| line.contains("restarting")), "{out}");
+    assert!(!phases.last().unwrap().contains("restarting"), "{out}");
+}
+
+#[test]
+fn people_see_times_words_and_evidence() {
+    let mut out = Vec::new();
+    let mut trace = sample(3725, 42);
+    writeln!(
+        trace,
+        r#"{{"t":3726,"event":"container","state":"exited","exit_code":1}}"#
+    )
+    .unwrap();
+    let lines = Lines::from_reader("trace".into(), Box::new(Cursor::new(trace.into_bytes())));
+    play(lines, None, false, &mut out).unwrap();
+    let out = String::from_utf8(out).unwrap();
+    assert!(
+        out.contains("   1:02:05  syncing            ok        parachain 42 of 9000, 3 peers\n"),
+        "{out}"
+    );
+    assert!(out.contains("   1:02:06  -> notify (exited): "), "{out}");
+    assert!(out.ends_with("0:00:01 replayed: 1 notify\n"), "{out}");
+}
+
+#[test]
+fn a_trace_without_any_event_is_refused() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), b"\0\x01garbage\n").unwrap();
+    let error = replay_trace(file.path(), None, true, &mut Vec::new()).unwrap_err();
+    assert!(error.to_string().contains("holds no event"), "{error}");
+    let error = replay_trace(Path::new("/nowhere/trace"), None, true, &mut Vec::new()).unwrap_err();
+    assert!(error.to_string().contains("/nowhere/trace"), "{error}");
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..2000)) {
+        drop(replay(bytes));
+    }
+
+    #[test]
+    fn no_order_of_times_makes_it_panic(times in proptest::collection::vec(0..1_000_000_u64, 0..20)) {
+        let trace: String = times.iter().map(|t| sample(*t, 1)).collect();
+        let lines = times.len() as u64;
+        proptest::prop_assert_eq!(replay(trace).1.lines, lines);
+    }
+}

@@ -1,0 +1,58 @@
+//! `snapshot create`.
+
+use std::fs;
+use std::io::Write;
+
+use anyhow::ensure;
+
+use agent_chaindata::lock::lock_data_dir;
+use agent_chaindata::snapshot::{Consistency, SecretKey};
+
+use super::background::{blocking, until_signal};
+use super::destination::Destination;
+use super::verify::describe;
+use crate::commands::quiesce::{query_nodes, quiesce, resume};
+use crate::globals::GlobalArgs;
+use crate::output::print;
+
+/// Writes a snapshot to `to`. Unless it is `live`, the collator is stopped meanwhile, and started again however this ends.
+pub(super) async fn create(
+    globals: &GlobalArgs,
+    to: &str,
+    live: bool,
+    signer: Option<SecretKey>,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let config = globals.load_agent_config()?;
+    let lock = lock_data_dir(&config.data.path)?;
+    // Before the collator is stopped for it.
+    let destination = Destination::open(to, &config).await?;
+    let partial = destination.partial_file();
+    let (data, client) = (config.data.path.clone(), globals.client());
+    let work = async {
+        let nodes = query_nodes(&config).await;
+        let (consistency, clean) = if live {
+            (Consistency::CrashConsistent, None)
+        } else {
+            (Consistency::Clean, quiesce(&config, &client).await?)
+        };
+        ensure!(
+            clean != Some(false),
+            "the collator did not end cleanly, so its data may not be whole: look at its log, or raise \
+             collator.stop_timeout"
+        );
+        blocking(move || destination.write_snapshot(&data, consistency, &nodes, signer.as_ref())).await
+    };
+    let created = until_signal(Box::pin(work)).await;
+    if let Some(partial) = partial.filter(|_| created.is_err()) {
+        let _ = fs::remove_file(partial);
+    }
+    drop(lock);
+    let resumed = if live { Ok(()) } else { resume(&config, &client).await };
+    let created = created?;
+    resumed?;
+    if to != "-" {
+        print(out, &format!("{to}: {}\n", describe(&created.manifest)))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! A snapshot into S3, in parts. What was sent is noted, so that the next attempt sends what is missing or has changed.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use axum::body::Bytes;
+use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
+
+use super::remote::s3;
+use agent_aws::{Bucket, NoObject};
+use agent_chaindata::files;
+use agent_chaindata::snapshot::sha256;
+
+/// The smallest part, bytes; S3 takes none below 5 MiB.
+const SMALLEST: u64 = 8 << 20;
+/// Parts that an upload has at most: S3 takes 10,000.
+const MOST: u64 = 9_000;
+const NOTE: &str = "upload.json";
+
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Note {
+    to: String,
+    id: String,
+    part: usize,
+    /// Digest and entity tag of each part that was sent.
+    sent: Vec<(String, String)>,
+}
+
+/// An object that is there when it is whole.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    bucket: Bucket,
+    key: String,
+    runtime: Handle,
+    filling: Vec<u8>,
+    part: usize,
+    note: Note,
+    file: PathBuf,
+    tags: Vec<String>,
+}
+
+impl Upload {
+    /// Begins an upload to `s3://BUCKET/KEY`, or goes on with one that was interrupted. `bytes` is about how much will
+    /// come; what was sent is noted in `state_dir`.
+    pub(crate) async fn open(to: &str, imds: &str, bytes: u64, state_dir: &Path) -> anyhow::Result<Self> {
+        let (bucket, key) = s3(to)?.with_context(|| format!("{to}: give s3://BUCKET/KEY"))?;
+        let (bucket, key) = (Bucket::open(bucket, imds).await?, key.to_owned());
+        let part = usize::try_from((bytes / MOST).max(SMALLEST))?;
+        let file = state_dir.join(NOTE);
+        let known = fs::read(&file)
+            .ok()
+            .and_then(|text| serde_json::from_slice::<Note>(&text).ok());
+        let note = match known.filter(|note| note.to == to && note.part == part) {
+            Some(note) => note,
+            None => Note {
+                to: to.to_owned(),
+                id: bucket.begin(&key).await?,
+                part,
+                sent: Vec::new(),
+            },
+        };
+        let upload = Self {
+            bucket,
+            key,
+            runtime: Handle::current(),
+            filling: Vec::with_capacity(part),
+            part,
+            note,
+            file,
+            tags: Vec::new(),
+        };
+        upload.remember().context("cannot note the upload")?;
+        Ok(upload)
+    }
+
+    /// Sends the rest, and makes the object of it.
+    pub(crate) fn finish(mut self) -> io::Result<()> {
+        self.send()?;
+        let ended = self
+            .runtime
+            .block_on(self.bucket.end(&self.key, &self.note.id, &self.tags));
+        self.settle(ended)?;
+        fs::remove_file(&self.file)
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        if self.filling.is_empty() {
+            return Ok(());
+        }
+        let part = Bytes::from(std::mem::replace(&mut self.filling, Vec::with_capacity(self.part)));
+        let (digest, index) = (hex::encode(sha256(&part)), self.tags.len());
+        if let Some((_, tag)) = self.note.sent.get(index).filter(|(sent, _)| *sent == digest) {
+            self.tags.push(tag.clone());
+            return Ok(());
+        }
+        let number = u32::try_from(index + 1).map_err(io::Error::other)?;
+        let sent = self
+            .runtime
+            .block_on(self.bucket.put(&self.key, &self.note.id, number, part));
+        let tag = self.settle(sent)?;
+        self.tags.push(tag.clone());
+        if index < self.note.sent.len() {
+            self.note.sent[index] = (digest, tag);
+        } else {
+            self.note.sent.push((digest, tag));
+        }
+        self.remember()
+    }
+
+    /// An upload that is over cannot be gone on with.
+    fn settle<T>(&self, result: Result<T, NoObject>) -> io::Result<T> {
+        if let Err(NoObject::NoUpload(_)) = &result {
+            let _ = fs::remove_file(&self.file);
+        }
+        result.map_err(io::Error::other)
+    }
+
+    fn remember(&self) -> io::Result<()> {
+        files::make_dir(self.file.parent().unwrap_or(&self.file))?;
+        files::replace_file(&self.file, &serde_json::to_vec(&self.note)?)
+    }
+}
+
+impl Write for Upload {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.filling.len() == self.part {
+            self.send()?;
+        }
+        let length = bytes.len().min(self.part - self.filling.len());
+        self.filling.extend_from_slice(&bytes[..length]);
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        // The last part is sent at the end alone: the others must not be smaller.
+        Ok(())
+    }
+}
