@@ -1,4 +1,4 @@
-//! What a service manager hears from the agent, on a socket as systemd has one.
+//! Messages of the agent to its service manager, over a socket as systemd has one.
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// Longer than anything takes that works.
+/// Longer than any working step takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An agent without Docker and exporters, and the socket of its manager.
@@ -62,7 +62,7 @@ impl Service {
         panic!("never heard {word}");
     }
 
-    /// What `status` says, once the agent answers and has looked for Docker.
+    /// Output of `status`, once the agent answers and has checked Docker.
     fn status(&self) -> String {
         let end = Instant::now() + PATIENCE;
         loop {
@@ -107,7 +107,7 @@ fn command(dir: &Path, word: &str) -> Command {
 }
 
 #[test]
-fn it_is_ready_once_it_answers_and_has_looked_for_docker() {
+fn ready_after_socket_and_docker_check() {
     let service = Service::start(|_| {});
     let message = service.hears_until("READY=1");
     assert!(message.contains("STATUS="), "{message}");
@@ -117,7 +117,7 @@ fn it_is_ready_once_it_answers_and_has_looked_for_docker() {
 }
 
 #[test]
-fn the_watchdog_is_fed_and_the_status_told_while_nothing_happens() {
+fn watchdog_and_status_are_sent_while_idle() {
     let service = Service::start(|_| {});
     service.hears_until("READY=1");
     for _ in 0..5 {
@@ -131,7 +131,7 @@ fn the_watchdog_is_fed_and_the_status_told_while_nothing_happens() {
 }
 
 #[test]
-fn the_end_is_announced() {
+fn stopping_is_sent_at_the_end() {
     let mut service = Service::start(|_| {});
     service.hears_until("READY=1");
     assert_eq!(service.end().code(), Some(0));
@@ -139,7 +139,7 @@ fn the_end_is_announced() {
 }
 
 #[test]
-fn a_manager_that_does_not_read_holds_up_nobody() {
+fn manager_that_does_not_read_does_not_block() {
     let mut service = Service::start(|socket| {
         let other = UnixDatagram::unbound().unwrap();
         other.connect(socket).unwrap();
@@ -151,7 +151,7 @@ fn a_manager_that_does_not_read_holds_up_nobody() {
 }
 
 #[test]
-fn without_a_manager_nothing_is_told() {
+fn without_manager_nothing_is_sent() {
     let mut service = Service::start(|_| {});
     service.hears_until("READY=1");
     service.agent.kill().unwrap();

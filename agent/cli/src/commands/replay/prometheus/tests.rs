@@ -115,7 +115,7 @@ fn restart(cause: &str) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn a_stall_is_found_however_far_apart_the_scrapes_are() {
+async fn stall_is_found_at_any_scrape_interval() {
     for every in [5, 15, 60, 120] {
         let address = world(every, |since, is_relay| Some(stalling(since, is_relay)))
             .serve()
@@ -134,7 +134,7 @@ async fn a_stall_is_found_however_far_apart_the_scrapes_are() {
 }
 
 #[tokio::test]
-async fn looks_that_are_rarer_than_scrapes_suffice() {
+async fn stall_is_found_with_steps_wider_than_scrapes() {
     let address = world(15, |since, is_relay| Some(stalling(since, is_relay)))
         .serve()
         .await;
@@ -148,7 +148,7 @@ async fn looks_that_are_rarer_than_scrapes_suffice() {
 }
 
 #[tokio::test]
-async fn exporters_that_were_down_count_as_silence() {
+async fn both_exporters_down_restart_as_frozen() {
     let address = world(15, down_for_a_while).serve().await;
     assert_eq!(actions(&replayed(&query(address)).await.unwrap().0), restart("frozen"));
 
@@ -165,7 +165,7 @@ async fn exporters_that_were_down_count_as_silence() {
 }
 
 #[tokio::test]
-async fn a_time_without_scrapes_is_a_gap_though_the_server_repeats_the_last_one() {
+async fn time_without_scrapes_is_a_gap_despite_repeated_samples() {
     // It stands still for 200 s; with what the server repeats, for 500 s.
     let away = |since, is_relay| match since {
         1600..1800 => Some(moving(1600, is_relay)),
@@ -179,7 +179,7 @@ async fn a_time_without_scrapes_is_a_gap_though_the_server_repeats_the_last_one(
 }
 
 #[tokio::test]
-async fn without_up_failed_scrapes_are_gaps_and_this_is_told() {
+async fn without_up_failed_scrapes_are_gaps_with_a_note() {
     let world = World {
         has_up: false,
         ..world(15, down_for_a_while)
@@ -193,7 +193,7 @@ async fn without_up_failed_scrapes_are_gaps_and_this_is_told() {
 }
 
 #[tokio::test]
-async fn each_scrape_is_one_look_at_its_own_time() {
+async fn each_scrape_is_one_event_at_its_own_time() {
     let scrapes = |since, is_relay| match since {
         60..90 => Some(ScrapeResult::Failed),
         90..120 => None,
@@ -246,7 +246,7 @@ async fn each_scrape_is_one_look_at_its_own_time() {
 }
 
 #[tokio::test]
-async fn a_long_range_is_read_in_chunks_that_meet_without_overlap() {
+async fn long_range_is_read_in_adjacent_chunks() {
     let world = world(15, |since, is_relay| Some(moving(since, is_relay)));
     let asked = Arc::clone(&world.asked);
     let query = HistoryQuery {
@@ -271,7 +271,7 @@ async fn a_long_range_is_read_in_chunks_that_meet_without_overlap() {
 }
 
 #[tokio::test]
-async fn scrapes_that_became_too_rare_are_told_with_the_remedy() {
+async fn rare_scrapes_are_reported_with_remedy() {
     let rarer = |since: u64, is_relay| (since < 3600 || since.is_multiple_of(120)).then(|| moving(since, is_relay));
     let query = HistoryQuery {
         step: Duration::from_secs(1),
@@ -282,7 +282,7 @@ async fn scrapes_that_became_too_rare_are_told_with_the_remedy() {
 }
 
 #[tokio::test]
-async fn people_see_the_wall_clock() {
+async fn text_has_the_wall_clock() {
     let query = query(world(15, |since, is_relay| Some(moving(since, is_relay))).serve().await);
     let mut out = Vec::new();
     let timeline = Timeline::new(&mut out, false);
@@ -295,7 +295,7 @@ async fn people_see_the_wall_clock() {
 }
 
 #[tokio::test]
-async fn exporters_that_share_their_target_labels_are_not_mixed_up() {
+async fn exporters_with_equal_target_labels_are_kept_apart() {
     let one_name = |exporter| Exporter {
         instance: "c",
         ..exporter

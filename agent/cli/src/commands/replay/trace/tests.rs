@@ -22,7 +22,7 @@ fn sample(t: u64, best: u64) -> String {
 }
 
 #[test]
-fn what_cannot_be_used_is_skipped_with_place_and_reason() {
+fn unusable_lines_are_skipped_with_place_and_reason() {
     let mut trace = sample(1, 1).into_bytes();
     trace.extend(b"{\"t\":2,\"event\":\"sam\n\n");
     trace.extend(b"\xff\xfe\x00binary\x80\n");
@@ -47,7 +47,7 @@ fn what_cannot_be_used_is_skipped_with_place_and_reason() {
 }
 
 #[test]
-fn a_line_from_the_past_is_skipped_and_named() {
+fn line_from_the_past_is_skipped_and_reported() {
     let (_, summary) = replay(sample(100, 1) + &sample(40, 1) + &sample(105, 1));
     assert_eq!(
         summary.problems,
@@ -57,7 +57,7 @@ fn a_line_from_the_past_is_skipped_and_named() {
 }
 
 #[test]
-fn a_container_that_the_trace_does_not_show_running_again_is_not_restarted_for_its_silence() {
+fn container_not_seen_running_is_not_restarted_for_failed_scrapes() {
     let mut trace = r#"{"t":0,"event":"container","state":"running"}"#.to_owned() + "\n" + &sample(1, 1);
     trace += "{\"t\":60,\"event\":\"container\",\"state\":\"exited\",\"exit_code\":1}\n";
     for t in (60..4000).step_by(5) {
@@ -75,13 +75,13 @@ fn a_container_that_the_trace_does_not_show_running_again_is_not_restarted_for_i
 }
 
 #[test]
-fn lines_of_one_moment_may_be_out_of_order() {
+fn lines_within_jitter_may_be_out_of_order() {
     let trace = r#"{"t":5.010,"event":"gap"}"#.to_owned() + "\n" + &sample(5, 1);
     assert_eq!(replay(trace).1.skipped, 0);
 }
 
 #[test]
-fn a_clock_that_began_anew_is_a_gap_and_times_stay_the_traces_own() {
+fn restarted_clock_is_a_gap_with_the_traces_own_times() {
     let mut trace = sample(5000, 1);
     for t in 0..10 {
         trace += &sample(t * 5, 1);
@@ -104,7 +104,7 @@ const ENDED: &str = r#"{"t":0,"event":"container","state":"running"}
 "#;
 
 #[test]
-fn deadlines_between_two_lines_fall_due_at_their_own_time() {
+fn deadline_between_two_lines_is_due_at_its_time() {
     let (out, summary) = replay(ENDED.to_owned() + &sample(1800, 1));
     assert_eq!(summary.actions.get("start"), Some(&1), "{out}");
     let start = out.lines().find(|line| line.contains(r#""action":"start""#)).unwrap();
@@ -115,7 +115,7 @@ fn deadlines_between_two_lines_fall_due_at_their_own_time() {
 }
 
 #[test]
-fn nothing_falls_due_while_nobody_watched() {
+fn no_deadline_is_due_within_a_gap() {
     let (out, _) = replay(ENDED.to_owned() + "{\"t\":1800,\"event\":\"gap\"}\n" + &sample(1801, 1));
     let t = |line: &str| {
         serde_json::from_str::<serde_json::Value>(line).unwrap()["t"]
@@ -151,7 +151,7 @@ fn recorded(rising: bool) -> String {
 }
 
 #[test]
-fn the_agents_own_recording_replays_as_it_was() {
+fn recorded_action_taken_again_gets_its_recorded_outcome() {
     let (out, summary) = replay(recorded(false));
     assert_eq!(
         summary.actions,
@@ -165,7 +165,7 @@ fn the_agents_own_recording_replays_as_it_was() {
 }
 
 #[test]
-fn what_only_the_recorded_agent_did_is_nobody_elses_hand() {
+fn effects_of_other_recorded_actions_are_hidden() {
     // With progress this core does not restart; and the exit is not held to be a crash.
     let (out, summary) = replay(recorded(true));
     assert!(summary.actions.is_empty(), "{out}");
@@ -178,7 +178,7 @@ fn what_only_the_recorded_agent_did_is_nobody_elses_hand() {
 }
 
 #[test]
-fn an_agent_that_died_over_its_action_leaves_nobody_waiting() {
+fn gap_after_recorded_action_finishes_it() {
     let cut = recorded(false).split_once("{\"t\":308,").unwrap().0.to_owned();
     let (out, _) = replay(cut + "{\"t\":400,\"event\":\"gap\"}\n" + &sample(401, 1));
     let phases: Vec<&str> = out.lines().filter(|line| line.contains("phase")).collect();
@@ -187,7 +187,7 @@ fn an_agent_that_died_over_its_action_leaves_nobody_waiting() {
 }
 
 #[test]
-fn people_see_times_words_and_evidence() {
+fn text_has_times_causes_and_samples() {
     let mut out = Vec::new();
     let mut trace = sample(3725, 42);
     writeln!(
@@ -207,7 +207,7 @@ fn people_see_times_words_and_evidence() {
 }
 
 #[test]
-fn a_trace_without_any_event_is_refused() {
+fn trace_without_events_is_an_error() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), b"\0\x01garbage\n").unwrap();
     let error = replay_trace(file.path(), None, true, &mut Vec::new()).unwrap_err();
@@ -220,12 +220,12 @@ proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(32))]
 
     #[test]
-    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..2000)) {
+    fn any_bytes_do_not_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..2000)) {
         drop(replay(bytes));
     }
 
     #[test]
-    fn no_order_of_times_makes_it_panic(times in proptest::collection::vec(0..1_000_000_u64, 0..20)) {
+    fn any_order_of_times_does_not_panic(times in proptest::collection::vec(0..1_000_000_u64, 0..20)) {
         let trace: String = times.iter().map(|t| sample(*t, 1)).collect();
         let lines = times.len() as u64;
         proptest::prop_assert_eq!(replay(trace).1.lines, lines);

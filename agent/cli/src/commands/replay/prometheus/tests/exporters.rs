@@ -56,7 +56,7 @@ fn both(parachain: &Exporter, relaychain: &Exporter) -> Result<Vec<(&'static str
 }
 
 #[tokio::test]
-async fn the_only_pair_is_taken_and_told_apart_by_its_metrics() {
+async fn only_pair_is_chosen_and_distinguished_by_metrics() {
     for exporters in [[PARACHAIN, RELAYCHAIN], [RELAYCHAIN, PARACHAIN]] {
         let query = server(&exporters).await;
         assert_eq!(chosen(&query, &default()).await, both(&PARACHAIN, &RELAYCHAIN));
@@ -77,7 +77,7 @@ async fn the_only_pair_is_taken_and_told_apart_by_its_metrics() {
 }
 
 #[tokio::test]
-async fn one_chain_alone_will_do() {
+async fn one_chain_alone_is_enough() {
     let query = server(&[PARACHAIN]).await;
     assert_eq!(chosen(&query, &default()).await.unwrap().len(), 1);
     // And a configuration that watches one chain judges one.
@@ -88,13 +88,13 @@ async fn one_chain_alone_will_do() {
 }
 
 #[tokio::test]
-async fn among_many_relay_chains_the_one_on_the_same_host_belongs_to_it() {
+async fn relay_chain_on_the_same_host_is_chosen() {
     let query = server(&[VALIDATOR, RELAYCHAIN, PARACHAIN]).await;
     assert_eq!(chosen(&query, &default()).await, both(&PARACHAIN, &RELAYCHAIN));
 }
 
 #[tokio::test]
-async fn several_nodes_are_listed_with_the_way_to_choose() {
+async fn several_nodes_are_listed_with_options_to_choose() {
     let mut query = server(&[PARACHAIN, RELAYCHAIN, OTHER, OTHER_RELAY]).await;
     let error = chosen(&query, &default()).await.unwrap_err();
     assert!(
@@ -119,7 +119,7 @@ async fn several_nodes_are_listed_with_the_way_to_choose() {
 }
 
 #[tokio::test]
-async fn a_name_for_a_side_must_mean_one_exporter() {
+async fn selector_of_several_or_no_exporters_is_an_error() {
     let mut query = server(&[PARACHAIN, RELAYCHAIN, VALIDATOR]).await;
     query.parachain = Some("job=\"collators\"".to_owned());
     let error = chosen(&query, &default()).await.unwrap_err();
@@ -138,7 +138,7 @@ async fn a_name_for_a_side_must_mean_one_exporter() {
 }
 
 #[tokio::test]
-async fn no_such_series_names_what_was_tried_and_what_to_do() {
+async fn missing_series_error_names_query_and_remedy() {
     let mut query = server(&[PARACHAIN, RELAYCHAIN]).await;
     query.selector = Some("job=\"nodes\"".to_owned());
     let error = chosen(&query, &default()).await.unwrap_err();
@@ -155,7 +155,7 @@ async fn no_such_series_names_what_was_tried_and_what_to_do() {
 }
 
 #[tokio::test]
-async fn another_prefix_comes_from_the_configuration_and_is_named_where_it_is_missing() {
+async fn prefix_comes_from_configuration_and_is_suggested_otherwise() {
     let (para, relay) = (
         Exporter {
             prefix: "moonbeam",

@@ -22,7 +22,7 @@ async fn said(address: std::net::SocketAddr) -> String {
 }
 
 #[tokio::test]
-async fn what_is_no_prometheus_is_told_from_one_that_cannot_be_reached() {
+async fn error_distinguishes_unreachable_from_no_prometheus() {
     let free = tokio::net::TcpListener::bind("127.0.0.1:0")
         .await
         .unwrap()
@@ -48,7 +48,7 @@ async fn what_is_no_prometheus_is_told_from_one_that_cannot_be_reached() {
 }
 
 #[tokio::test]
-async fn a_server_elsewhere_or_behind_a_password_is_told_with_the_remedy() {
+async fn redirect_and_denied_access_name_the_remedy() {
     let moved = "HTTP/1.1 302 x\r\nlocation: https://example.org/prometheus/api?x=1\r\ncontent-length: 0\r\n\r\n";
     let text = said(serve_raw(|_| moved.to_owned()).await).await;
     assert!(
@@ -79,7 +79,7 @@ async fn a_server_elsewhere_or_behind_a_password_is_told_with_the_remedy() {
 }
 
 #[tokio::test]
-async fn a_refused_question_is_told_as_the_server_words_it() {
+async fn refused_query_has_the_servers_message() {
     let body = r#"{"status":"error","errorType":"bad_data","error":"1:3: parse error: unexpected <by>"}"#;
     let text = said(serve(|_, _| (400, body.to_owned())).await).await;
     assert!(
@@ -89,7 +89,7 @@ async fn a_refused_question_is_told_as_the_server_words_it() {
 }
 
 #[tokio::test]
-async fn an_answer_is_bounded_in_size_and_time() {
+async fn answer_is_bounded_in_size_and_time() {
     let text = said(serve(|_, _| (200, "x".repeat(17 << 20))).await).await;
     assert!(text.starts_with("the answer is larger than 16 MiB"), "{text}");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -110,7 +110,7 @@ async fn flaky(bad: u32, answer: &'static str) -> (std::net::SocketAddr, Arc<Ato
 }
 
 #[tokio::test]
-async fn what_may_pass_is_tried_again_and_no_more_than_a_few_times() {
+async fn transient_errors_are_retried_a_few_times() {
     const BUSY: &str = "HTTP/1.1 503 x\r\ncontent-length: 0\r\n\r\n";
     const TORN: &str = "HTTP/1.1 200 x\r\ncontent-length: 99\r\n\r\n{";
     const WRONG: &str = "HTTP/1.1 400 x\r\ncontent-length: 36\r\n\r\n{\"status\":\"error\",\"error\":\"no such\"}";
@@ -138,7 +138,7 @@ async fn what_may_pass_is_tried_again_and_no_more_than_a_few_times() {
 }
 
 #[tokio::test]
-async fn a_warning_of_the_server_is_passed_on() {
+async fn server_warning_is_printed() {
     let body = r#"{"status":"success","data":[],"warnings":["a store is away"]}"#;
     let address = serve(|_, _| (200, body.to_owned())).await;
     let mut client = client(&query(address));
@@ -147,7 +147,7 @@ async fn a_warning_of_the_server_is_passed_on() {
 }
 
 #[test]
-fn an_address_is_plain_http() {
+fn address_accepts_only_plain_http() {
     let refused = |text: &str| text.parse::<Address>().unwrap_err();
     assert!(refused("https://prometheus.example.org").contains("open a tunnel (ssh -L 9090:"));
     for text in ["", "localhost:9090", "ftp://x", "http://", "unix:/x"] {

@@ -105,7 +105,7 @@ impl Live {
 }
 
 #[test]
-fn what_was_recorded_replays_to_the_same_decisions() {
+fn recording_replays_to_the_same_decisions() {
     let dir = tempdir().unwrap();
     let limits = Limits {
         total: 64 << 20,

@@ -1,0 +1,96 @@
+//! Commands that need no agent.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread;
+
+use crate::harness::Sandbox;
+
+#[test]
+fn notify_test_exits_with_the_webhooks_answer() {
+    let sandbox = Sandbox::new();
+    let done = sandbox.run(&["notify", "test"]);
+    assert_eq!((done.code, done.out.as_str()), (2, ""), "{done:?}");
+    assert!(done.err.contains("write its URL to notify.webhook"), "{done:?}");
+
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = fs::read_to_string(sandbox.config()).unwrap();
+    let webhook = format!(
+        "[notify]\nwebhook = 'http://{}/S3CR3T'\n",
+        listener.local_addr().unwrap()
+    );
+    fs::write(sandbox.config(), config + &webhook).unwrap();
+    let server = thread::spawn(move || {
+        for answer in ["204 No Content", "404 Not Found"] {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).unwrap();
+            write!(
+                stream,
+                "HTTP/1.1 {answer}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            )
+            .unwrap();
+        }
+    });
+    let done = sandbox.run(&["notify", "test"]);
+    assert_eq!(
+        (done.code, done.out.as_str()),
+        (0, "the webhook took the message\n"),
+        "{done:?}"
+    );
+    let refused = |reason: &str| {
+        let done = sandbox.run(&["notify", "test"]);
+        assert_eq!((done.code, done.out.as_str()), (1, ""), "{done:?}");
+        assert!(done.err.contains(reason) && !done.err.contains("S3CR3T"), "{done:?}");
+    };
+    refused("404 Not Found: check notify.webhook");
+    server.join().unwrap();
+    refused("connection refused");
+}
+
+#[test]
+fn config_check_names_the_valid_file() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.config();
+    let done = sandbox.run(&["config", "check", file.to_str().unwrap()]);
+    assert_eq!((done.code, done.err.as_str()), (0, ""));
+    assert_eq!(done.out, format!("{}: ok\n", file.display()));
+}
+
+#[test]
+fn printed_default_configuration_is_valid() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.config(), sandbox.run(&["config", "default"]).out).unwrap();
+    assert_eq!(sandbox.run(&["config", "check"]).code, 0);
+}
+
+#[test]
+fn incidents_are_shown_without_agent() {
+    let sandbox = Sandbox::new();
+    let done = sandbox.run(&["incidents"]);
+    assert_eq!((done.code, done.out.as_str()), (0, "no incidents\n"));
+    assert_eq!(sandbox.run(&["incidents", "--json"]).out, "[]\n");
+    let done = sandbox.run(&["incidents", "show", "nothing"]);
+    assert_eq!((done.code, done.out.as_str()), (1, ""));
+    assert!(done.err.starts_with("error: no incident \"nothing\""), "{done:?}");
+
+    let one = sandbox.dir.path().join("state/incidents/20261122T225000Z-stalled");
+    fs::create_dir_all(&one).unwrap();
+    let text = r#"{"id": "20261122T225000Z-stalled", "at": "2026-11-22T22:50:00Z", "cause": "stalled",
+        "action": "restart", "evidence": [], "helped": true, "version": "0.1.0"}"#;
+    fs::write(one.join("incident.json"), text).unwrap();
+    let done = sandbox.run(&["incidents", "list"]);
+    assert_eq!(
+        done.out.split_whitespace().collect::<Vec<_>>(),
+        ["20261122T225000Z-stalled", "restart", "helped"]
+    );
+    let done = sandbox.run(&["incidents", "show", "20261122T225000Z-stalled", "--json"]);
+    let shown: serde_json::Value = serde_json::from_str(&done.out).unwrap();
+    assert_eq!(shown["cause"], "stalled");
+    let done = sandbox.run(&["incidents", "show", "20261122T225000Z-stalled"]);
+    assert!(
+        done.code == 0 && done.out.starts_with("incident 20261122T225000Z-stalled"),
+        "{done:?}"
+    );
+}
