@@ -3,7 +3,7 @@
 //! Decides nothing about a collator, and keeps nothing: a command asks the agent, reads its files, or works on chain data.
 //! Only `run` and `bake` supervise a container, by `agent_daemon`.
 //!
-//! Begin with [`args`], which holds the commands, then the file of one command in `commands`.
+//! Begin with `args`, which lists the commands, then the file of one command in `commands`.
 
 mod args;
 mod commands;

@@ -21,7 +21,7 @@ use agent_docker::Docker;
 /// Between two inspections of a collator that stops.
 const POLL: Duration = Duration::from_millis(500);
 /// What stopping may take beyond the node's own timeout.
-const STOP_MARGIN: Duration = Duration::from_mins(2);
+pub(super) const STOP_MARGIN: Duration = Duration::from_mins(2);
 /// Timeout of a status request.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -4,7 +4,6 @@
 //! ([`derive_config`](super::derive_config)), and when the sync is complete ([`sync_gate`](super::sync_gate)).
 
 use std::pin::pin;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use tokio::signal::unix::{SignalKind, signal};
@@ -29,9 +28,7 @@ use super::certify::{certify, write_certificate};
 use super::derive_config::derive_config;
 use super::progress_marks::ProgressMarks;
 use super::sync::{describe_sync, wait_for_sync};
-
-/// What stopping may take beyond the node's own timeout.
-const STOP_MARGIN: Duration = Duration::from_mins(2);
+use crate::commands::quiesce::STOP_MARGIN;
 
 /// Bakes the data directory of `config`. Returns the certificate once it is written.
 ///
