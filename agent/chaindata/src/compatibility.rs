@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use agent_core::event::Versions;
-use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::{read_certificate, version_numbers};
 use crate::database_versions::read_database_versions;
 use crate::layout::Database;
-use crate::survey::{Survey, survey_data_dir};
+use crate::survey::Survey;
 
 /// Facts about one chain; `None` is unknown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,8 +40,7 @@ pub struct NodeInfo {
 
 /// Facts about the chains in `data`, from the disk, its certificate, and `nodes` by chain id. Blocks on the disk.
 pub fn read_chain_facts(data: &Path, nodes: &BTreeMap<String, NodeInfo>) -> anyhow::Result<ChainFactsByDir> {
-    let survey = survey_data_dir(data, false).with_context(|| format!("cannot read {}", data.display()))?;
-    Ok(chain_facts(data, &survey, nodes))
+    Ok(chain_facts(data, &Survey::read(data)?, nodes))
 }
 
 /// The same as [`read_chain_facts`], for data that was surveyed already.

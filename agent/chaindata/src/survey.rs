@@ -8,6 +8,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -60,6 +61,11 @@ pub struct Survey {
 }
 
 impl Survey {
+    /// Surveys `root` without its files' content. The error names `root`.
+    pub(crate) fn read(root: &Path) -> anyhow::Result<Self> {
+        survey_data_dir(root, false).with_context(|| format!("cannot read {}", root.display()))
+    }
+
     /// The first entry that belongs to a database by its name, but is refused: without it, the database is incomplete.
     pub(crate) fn incomplete_database(&self) -> Option<&(PathBuf, &'static str)> {
         self.refused.iter().find(|(path, why)| {

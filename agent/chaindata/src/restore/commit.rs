@@ -12,7 +12,7 @@ use crate::files;
 use crate::journal::{Journal, RestoreStage, previous_dir, unpacked_dir};
 use crate::layout::PREVIOUS_DATA_DIR;
 use crate::snapshot::remove_leftovers;
-use crate::survey::survey_data_dir;
+use crate::survey::Survey;
 
 /// Swaps the prepared data in, for good. Returns where the previous data is, if it was to be kept. No node may run on the
 /// data meanwhile. `step` is called before each irreversible step; its error ends the restore there.
@@ -26,9 +26,7 @@ pub fn commit_restore(
     let mut journal = prepared.journal;
     let (unpacked, previous) = (unpacked_dir(data), previous_dir(data));
     if journal.stage == RestoreStage::Unpacking {
-        let survey =
-            survey_data_dir(&unpacked, false).with_context(|| format!("cannot read {}", unpacked.display()))?;
-        journal.units = swap_units(data, &unpacked, &survey.chains);
+        journal.units = swap_units(data, &unpacked, &Survey::read(&unpacked)?.chains);
         sync_file_system(&unpacked)?;
         journal.stage = RestoreStage::Swapping;
         step()?;

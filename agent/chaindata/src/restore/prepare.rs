@@ -18,7 +18,7 @@ use crate::journal::{Journal, RestoreStage, unpacked_dir};
 use crate::layout::{PREVIOUS_DATA_DIR, RESTORE_DIR};
 use crate::observer::Observer;
 use crate::snapshot::{PublicKey, SnapshotSource, is_snapshot, read_up_to};
-use crate::survey::{Survey, survey_data_dir};
+use crate::survey::Survey;
 
 /// How a snapshot or archive is restored.
 #[derive(Debug, Clone, Default)]
@@ -57,7 +57,7 @@ pub fn prepare_restore(
     {
         return resume_swap(journal, source, options, observer);
     }
-    if let Some((path, why)) = survey(data)?.unswappable_dir() {
+    if let Some((path, why)) = Survey::read(data)?.unswappable_dir() {
         bail!(
             "{}: {why}, and cannot be exchanged by a rename: put the data itself there",
             data.join(path).display()
@@ -115,10 +115,6 @@ fn resume_swap(
     ));
     let skipped = Vec::new();
     Ok(PreparedRestore { journal, skipped })
-}
-
-fn survey(dir: &Path) -> anyhow::Result<Survey> {
-    survey_data_dir(dir, false).with_context(|| format!("cannot read {}", dir.display()))
 }
 
 /// What unpacking a snapshot or an archive works with.
@@ -194,13 +190,13 @@ impl Preparation<'_> {
 
     /// Size of what an earlier attempt unpacked, and this one overwrites, bytes.
     pub(super) fn unpacked_bytes(&self) -> anyhow::Result<u64> {
-        Ok(survey(&unpacked_dir(self.data))?.tree.bytes)
+        Ok(Survey::read(&unpacked_dir(self.data))?.tree.bytes)
     }
 
     /// Checks the unpacked data itself, whatever the snapshot says about it.
     fn finish(&self, journal: Journal, unpacked: UnpackedData) -> anyhow::Result<PreparedRestore> {
         let dir = unpacked_dir(self.data);
-        self.ensure_compatible(&chain_facts(&dir, &survey(&dir)?, &BTreeMap::new()))?;
+        self.ensure_compatible(&chain_facts(&dir, &Survey::read(&dir)?, &BTreeMap::new()))?;
         let skipped = unpacked.skipped;
         Ok(PreparedRestore { journal, skipped })
     }

@@ -10,7 +10,7 @@ use super::unpack::{UnknownEntryPolicy, UnpackedData, unpack};
 use crate::journal::{Journal, ResumePoint, unpacked_dir};
 use crate::observer::show_mib;
 use crate::snapshot::{Checkpoint, Consistency, Header, ReadError, VerifiedReader, parse_sha256, read_header};
-use crate::survey::survey_data_dir;
+use crate::survey::Survey;
 
 /// Needed for each file beyond its content, bytes: its last block and its name.
 const PER_FILE: u64 = 4 << 10;
@@ -92,7 +92,7 @@ pub(super) fn unpack_snapshot(
         info.files
     );
     // Files that another attempt left there were not verified.
-    let found = survey_data_dir(&dir, false)?.tree.files;
+    let found = Survey::read(&dir)?.tree.files;
     ensure!(
         found == files,
         "{} has more than the snapshot: give it up (t0rn-agent snapshot abandon), and restore again",

@@ -17,7 +17,7 @@ use super::writer::{CopyEntry, CreatedSnapshot, write_snapshot};
 use crate::compatibility::{NodeInfo, chain_facts};
 use crate::journal::is_restore_swapping;
 use crate::observer::Observer;
-use crate::survey::{Survey, survey_data_dir};
+use crate::survey::Survey;
 
 /// How a snapshot is made.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub fn create_snapshot<W: Write + Send>(
         data.display()
     );
     live_copy::remove_leftovers(data)?;
-    let survey = survey_chain_data(data)?;
+    let survey = Survey::read(data)?;
     if let Some((path, why)) = survey.incomplete_database() {
         bail!(
             "{}: {why}, and a snapshot without it would not be whole: put what it stands for in its place",
@@ -89,7 +89,7 @@ pub fn create_snapshot<W: Write + Send>(
         if live_copy.is_some() {
             return Ok(());
         }
-        let now = fingerprints(&copy_entries(data, &survey_chain_data(data)?));
+        let now = fingerprints(&copy_entries(data, &Survey::read(data)?));
         ensure!(
             now.with_context(|| format!("cannot read {}", data.display()))? == before,
             "{} changed while it was copied: does a node run on it?",
@@ -105,11 +105,7 @@ pub fn create_snapshot<W: Write + Send>(
 /// Uncompressed size of a snapshot of `data`, bytes. Blocks on the disk.
 pub fn snapshot_size(data: &Path) -> anyhow::Result<u64> {
     live_copy::remove_leftovers(data)?;
-    Ok(survey_chain_data(data)?.tree.bytes)
-}
-
-fn survey_chain_data(data: &Path) -> anyhow::Result<Survey> {
-    survey_data_dir(data, false).with_context(|| format!("cannot read {}", data.display()))
+    Ok(Survey::read(data)?.tree.bytes)
 }
 
 /// Everything in `data` that may be in a snapshot.

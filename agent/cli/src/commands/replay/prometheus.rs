@@ -7,6 +7,8 @@
 mod client;
 mod exporters;
 mod scrapes;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -274,6 +276,3 @@ fn note(notes: &mut dyn Write, text: &str) {
 fn millis(d: Duration) -> u64 {
     u64::try_from(d.as_millis()).unwrap_or(u64::MAX)
 }
-
-#[cfg(test)]
-mod tests;
