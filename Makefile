@@ -7,7 +7,7 @@ TRIPLE := x86_64-unknown-linux-gnu
 STATIC := $(OUT)/$(TRIPLE)/release
 # Packed relocations are a twentieth of the file, and of the resident memory.
 STATIC_FLAGS := -C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs
-# Tools that tests/setup keeps outside the tree.
+# Tools that tests/tools/setup keeps outside the tree.
 export PATH := $(CACHE)/bin:$(PATH)
 # What the tests and the benchmark are about.
 export T0RN_AGENT_BIN := $(STATIC)/t0rn-agent
@@ -25,8 +25,8 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: build ## watch a collator being pulled, run, lost and brought back (DEMO_KEEP=1: then stay up)
-	@tests/setup jq
-	@tests/with-engine.sh $(if $(DEMO_KEEP),--host-network) tests/demo $(STATIC)
+	@tests/tools/setup jq
+	@tests/tools/with-engine.sh $(if $(DEMO_KEEP),--host-network) tests/demo/run $(STATIC)
 
 test: ## everything: format, lints, unit tests, a real engine, a booted machine, licences, shell, documents
 	@mkdir -p $(OUT) && : > $(T0RN_SKIP_FILE)
@@ -45,9 +45,9 @@ deb: build ## the Debian package: target/debian/t0rn-agent_VERSION_amd64.deb
 	dist/debian/build $(STATIC)/t0rn-agent $(OUT)/man $(OUT)/debian
 
 bench: build deb ## restart time against Docker's own policy, memory, CPU, size, replay, boot of an image (BENCH_MINUTES=60: the full hour)
-	@tests/setup zstd
-	@tests/with-engine.sh $(STATIC)/bench
-	@for tool in rootfs packer aws jq; do tests/setup $$tool || true; done
+	@tests/tools/setup zstd
+	@tests/tools/with-engine.sh $(STATIC)/bench
+	@for tool in rootfs packer aws jq; do tests/tools/setup $$tool || true; done
 	@cargo test --locked --quiet -p t0rn-agent-tests --test bake_image boots_twice # prints both boots
 
 bake: ## bake an image of the collator that CONFIG=agent.toml describes: docs/bake.md
@@ -77,48 +77,48 @@ unit:
 	cargo test --locked -p agent-docker --lib
 
 engine: build
-	@tests/setup prometheus || true # without it, the tests that need it say that they are skipped
-	@for tool in chromium jq zstd minisign; do tests/setup $$tool || true; done # the same
-	tests/with-engine.sh cargo test --locked -p agent-docker --test docker
-	tests/with-engine.sh cargo test --locked -p t0rn-agent-tests --no-fail-fast
+	@tests/tools/setup prometheus || true # without it, the tests that need it say that they are skipped
+	@for tool in chromium jq zstd minisign; do tests/tools/setup $$tool || true; done # the same
+	tests/tools/with-engine.sh cargo test --locked -p agent-docker --test docker
+	tests/tools/with-engine.sh cargo test --locked -p t0rn-agent-tests --no-fail-fast
 
 package: deb
-	@for tool in rootfs lintian; do tests/setup $$tool || true; done # without them, the tests say that they are skipped
+	@for tool in rootfs lintian; do tests/tools/setup $$tool || true; done # without them, the tests say that they are skipped
 	cargo test --locked -p t0rn-agent-tests --no-fail-fast --test package
 
 # Builds, boots and throws away machines; no account is needed.
 bake-test: deb
-	@for tool in rootfs packer aws jq; do tests/setup $$tool || true; done # without them, the tests say that they are skipped
+	@for tool in rootfs packer aws jq; do tests/tools/setup $$tool || true; done # without them, the tests say that they are skipped
 	cargo test --locked -p t0rn-agent-tests --no-fail-fast --test bake_image
 
 workflows:
-	@tests/setup shellcheck && tests/setup actionlint
+	@tests/tools/setup shellcheck && tests/tools/setup actionlint
 	actionlint
 
 image: deb
-	@tests/setup rootfs || true # without it, the tests say that they are skipped
+	@tests/tools/setup rootfs || true # without it, the tests say that they are skipped
 	cargo test --locked -p t0rn-agent-tests --no-fail-fast --test image
 
 deny:
-	@tests/setup deny && mkdir -p $(OUT)
+	@tests/tools/setup deny && mkdir -p $(OUT)
 	cargo deny --log-level error check --hide-inclusion-graph licenses bans sources
 	@if timeout 120 cargo deny --log-level off fetch db; then cargo deny check --hide-inclusion-graph advisories; \
 	 else echo 'SKIPPED: advisories: the RustSec database cannot be fetched from here' | tee -a $(T0RN_SKIP_FILE); fi
 
 shell:
-	@tests/setup shellcheck
+	@tests/tools/setup shellcheck
 	shellcheck -x $$(git ls-files -z ':!*.tftpl' | xargs -0 grep -lIE '^#!.*(bash|/sh)$$')
 
 docs: build
-	tests/docs $(STATIC)/t0rn-agent
+	tests/tools/docs $(STATIC)/t0rn-agent
 
 provision: build
-	@for tool in provider checkov tflint atmos jq rootfs; do tests/setup $$tool || true; done # without them, what needs them is reported as skipped
-	tests/provision
-	tests/stacks
-	tests/ssm-documents
-	tests/pins
+	@for tool in provider checkov tflint atmos jq rootfs; do tests/tools/setup $$tool || true; done # without them, what needs them is reported as skipped
+	tests/infrastructure/provision
+	tests/infrastructure/stacks
+	tests/infrastructure/ssm-documents
+	tests/infrastructure/pins
 
 # Applied, planned again, destroyed: with PROVIDER, a real terraform-provider-aws, against an emulated AWS. Not part of `test`.
 provision-e2e:
-	tests/provision-e2e "$(PROVIDER)" $(STACK)
+	tests/infrastructure/provision-e2e "$(PROVIDER)" $(STACK)

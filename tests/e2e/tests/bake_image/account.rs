@@ -1,0 +1,173 @@
+//! An emulated AWS account in a network of its own, and the programs that use it.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use t0rn_agent_tests::machine::Machine;
+use t0rn_agent_tests::repository::{root, tools};
+use t0rn_agent_tests::wait;
+use tempfile::TempDir;
+
+const BASE: &str = "ami-0deb1a12000000001";
+pub(crate) const REGION: &str = "eu-central-1";
+/// Addresses of the account's network: where the programs run, and the machine that is an instance.
+pub(crate) const HERE: &str = "10.215.0.1";
+pub(crate) const INSTANCE: &str = "10.215.0.2";
+const PORT: &str = "5999";
+
+/// The emulator, gone with the value.
+#[derive(Debug)]
+pub(crate) struct Account {
+    emulator: Child,
+    dir: TempDir,
+    /// What the repository's scripts are told.
+    settings: BTreeMap<&'static str, String>,
+}
+
+/// Why there is none; `None` when there can be one.
+pub(crate) fn impossible() -> Option<String> {
+    ["moto_server", "aws", "packer"]
+        .into_iter()
+        .find(|tool| !tools().join(tool).exists())
+        .map(|tool| format!("{tool} is missing: tests/tools/setup packer aws"))
+}
+
+impl Account {
+    /// # Errors
+    /// The emulator does not come up within a minute.
+    pub(crate) fn open() -> Result<Self> {
+        let dir = tempfile::Builder::new().prefix("account").tempdir()?;
+        let base = serde_json::json!([{
+            "ami_id": BASE, "name": "debian-12-amd64-20260701-1", "owner_id": "136693071363", "description": "Debian 12",
+            "public": true, "virtualization_type": "hvm", "architecture": "x86_64", "state": "available",
+            "creation_date": "2026-07-01T00:00:00Z", "root_device_name": "/dev/xvda", "root_device_type": "ebs",
+            "hypervisor": "xen", "image_location": "amazon/debian-12", "image_type": "machine", "sriov": "simple",
+        }]);
+        fs::write(dir.path().join("amis.json"), base.to_string())?;
+        let python = fs::canonicalize(tools().join("moto_server"))?.with_file_name("python");
+        let emulator = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "unshare", "--net", "sh", "-c"])
+            .arg(r#"ip link set lo up && exec "$0" "$@""#)
+            .arg(python)
+            .arg(root().join("tests/infrastructure/emulator.py"))
+            .arg(PORT)
+            .env("MOTO_AMIS_PATH", dir.path().join("amis.json"))
+            .stdin(Stdio::null())
+            .stdout(File::create(dir.path().join("out"))?)
+            .stderr(File::create(dir.path().join("emulator"))?)
+            .spawn()?;
+        let account = Self {
+            emulator,
+            dir,
+            settings: BTreeMap::new(),
+        };
+        wait::until("the emulated account", Duration::from_mins(1), || {
+            let mut look = account.command("bash");
+            look.args(["-c", &format!("</dev/tcp/127.0.0.1/{PORT}")]);
+            ensure!(
+                look.output()?.status.success(),
+                "{}",
+                fs::read_to_string(account.dir.path().join("emulator"))?
+            );
+            Ok(())
+        })?;
+        Ok(account)
+    }
+
+    /// Puts a machine into the account's network, as [`INSTANCE`].
+    pub(crate) fn connect(&self, machine: &Machine) -> Result<()> {
+        let machine = machine.init()?;
+        let script = format!(
+            "ip link add builder type veth peer name host0 netns {machine} && ip address add {HERE}/30 dev builder && \
+             ip link set builder up && nsenter --net --target {machine} sh -ec \
+             'ip address add {INSTANCE}/30 dev host0; ip link set host0 up'"
+        );
+        let output = wait::run(20, self.command("sh").args(["-ec", &script]))?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    }
+
+    /// A program in the account's network, with its credentials.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let path = env::var("PATH").unwrap_or_default();
+        let mut command = Command::new("nsenter");
+        command
+            .args(["--net", "--target", &self.emulator.id().to_string(), program])
+            .env("PATH", format!("{}:{path}", tools().display()))
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_REGION", REGION)
+            .env("AWS_DEFAULT_REGION", REGION)
+            .env("AWS_ENDPOINT_URL", endpoint())
+            .env("AWS_PAGER", "")
+            .env("CHECKPOINT_DISABLE", "1")
+            .env("HOME", self.dir.path());
+        command
+    }
+
+    /// What `aws …` answers.
+    ///
+    /// # Errors
+    /// It refused.
+    pub(crate) fn aws(&self, line: &str) -> Result<Value> {
+        let mut aws = self.command("aws");
+        let output = wait::run(60, aws.args(line.split_whitespace()).args(["--output", "json"]))?;
+        ensure!(
+            output.status.success(),
+            "aws {line}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        if output.stdout.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&output.stdout).with_context(|| format!("aws {line}"))
+    }
+
+    /// Runs one of the repository's scripts.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub(crate) fn script(&self, script: &str, args: &[&str]) -> Result<Output> {
+        let path = root().join(script);
+        let mut command = self.command("bash");
+        wait::run(300, command.arg(path).args(args).envs(&self.settings))
+    }
+
+    /// Sets a variable for [`Self::script`].
+    pub(crate) fn set(&mut self, name: &'static str, value: &str) {
+        self.settings.insert(name, value.to_owned());
+    }
+
+    /// Lets [`Self::script`] find the programs in `folder` before all others.
+    pub(crate) fn first_in_path(&mut self, folder: &Path) {
+        let usual = env::var("PATH").unwrap_or_default();
+        self.set("PATH", &format!("{}:{}:{usual}", folder.display(), tools().display()));
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        let _ = self.emulator.kill();
+        let _ = self.emulator.wait();
+    }
+}
+
+pub(crate) fn endpoint() -> String {
+    format!("http://127.0.0.1:{PORT}")
+}
+
+/// What a program printed, both ways.
+pub(crate) fn said(output: &Output) -> String {
+    let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    format!("{out}{err}")
+}

@@ -1,0 +1,77 @@
+//! The template: formatted, valid, and with a sentence for every variable that is wrong.
+
+use std::process::Output;
+
+use anyhow::{Result, ensure};
+use t0rn_agent_tests::repository::root;
+use t0rn_agent_tests::{skip, wait};
+
+use crate::account::{Account, impossible, said};
+use crate::builder::{package, template};
+
+/// A value that is wrong, and words of the message that says what would be right.
+const WRONG: [(&str, &str); 27] = [
+    ("name=A_b", "lower-case letters, digits and dashes"),
+    ("agent_deb=agent.rpm", "make deb"),
+    ("agent_config=agent.json", "t0rn-agent config check"),
+    ("source_chain_snapshot=vol-0123456789", "id of an EBS snapshot"),
+    ("seed_url=ftp://example.org/chain.tar", ".tar.zst"),
+    ("seed_url=https://example.org/chain.zip", ".tar.zst"),
+    ("seed_sha256=1234", "64 lower-case hexadecimal digits"),
+    ("within=0", "from 1 to 10000"),
+    ("within=1.5", "a whole number of blocks"),
+    ("credible=2", "30s, 2m or 1h"),
+    ("credible=0h", "nothing is credible at once"),
+    ("deadline=soon", "45m or 3h"),
+    ("deadline=0s", "45m or 3h"),
+    ("region=Frankfurt", "eu-central-1"),
+    ("instance_type=t4g.small", "not built for arm64"),
+    ("instance_type=a1.large", "not built for arm64"),
+    ("instance_type=im4gn.large", "not built for arm64"),
+    ("source_ami=debian", "AMI's id"),
+    ("root_device=/dev/sda", "/dev/xvda or /dev/sda1"),
+    ("root_gib=4", "from 8 to 16384 GiB"),
+    ("root_gib=8.5", "a whole number"),
+    ("chain_gib=0", "from 1 to 16384 GiB"),
+    ("chain_gib=200.5", "a whole number"),
+    ("kms_key_id=my-key", "alias/NAME"),
+    ("subnet_id=private", "default VPC"),
+    ("ssh_interface=dns", "session_manager"),
+    ("custom_endpoint_ec2=https://ec2.amazonaws.com", "127.0.0.1"),
+];
+
+#[test]
+fn the_template_is_formatted_and_valid_and_says_what_is_wrong_with_a_variable() -> Result<()> {
+    if let Some(reason) = impossible() {
+        skip!(reason);
+    }
+    let account = Account::open()?;
+    let mut format = account.command("packer");
+    // All of it, also what this version cannot use but can read.
+    let format = wait::run(60, format.args(["fmt", "-check", "-diff"]).arg(root().join("packer")))?;
+    ensure!(format.status.success(), "packer fmt packer: {}", said(&format));
+
+    let folder = template(&account)?;
+    std::fs::write(account.dir().join("agent.toml"), "")?;
+    let validate = |wrong: Option<&str>| -> Result<Output> {
+        let mut packer = account.command("packer");
+        packer
+            .args(["validate", "-var"])
+            .arg(format!("agent_deb={}", package()?.display()));
+        packer
+            .arg("-var")
+            .arg(format!("agent_config={}/agent.toml", account.dir().display()));
+        if let Some(wrong) = wrong {
+            packer.args(["-var", wrong]);
+        }
+        wait::run(60, packer.arg(&folder))
+    };
+    let valid = validate(None)?;
+    ensure!(valid.status.success(), "packer validate: {}", said(&valid));
+    for (wrong, words) in WRONG {
+        let refused = validate(Some(wrong))?;
+        let told = said(&refused).replace('\n', " ");
+        ensure!(!refused.status.success() && told.contains(words), "{wrong}: {told}");
+    }
+    Ok(())
+}

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Runs a command in a copy of provision/ of its own, where Terraform finds an AWS provider without a network.
+# usage: tests/infrastructure/with-aws.sh CMD [ARG…]
+#
+# The provider knows the schema and does nothing (tests/infrastructure/aws); what `terraform init` writes stays in the copy, so that no
+# lock file gets its hash. With T0RN_AWS_PROVIDER=FILE that provider is used, and it is a real one. The command's
+# directory is the copy of provision/; T0RN_ROOT is the project's.
+set -euo pipefail
+
+export T0RN_ROOT T0RN_CACHE
+T0RN_ROOT=$(cd "$(dirname "$0")/../.." && pwd)
+T0RN_CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/t0rn-agent
+aws_version=$(sed -n 's/.*aws_version=\([^ ]*\).*/\1/p' "$T0RN_ROOT/tests/tools/setup" | head -1)
+
+main() {
+    local work plugins
+    command -v terraform >/dev/null || { echo "with-aws: terraform is missing; install 1.11 or later" >&2; exit 3; }
+    work=$(mktemp -d)
+    # shellcheck disable=SC2064  # the directory is this one
+    trap "rm -rf '$work'" EXIT
+    plugins=$work/plugins/registry.terraform.io/hashicorp/aws/$aws_version/linux_$(dpkg --print-architecture)
+    mkdir -p "$plugins"
+    cp -r "$T0RN_ROOT/provision" "$work/provision"
+    if [ -n "${T0RN_AWS_PROVIDER:-}" ]; then
+        ln -s "$(realpath "$T0RN_AWS_PROVIDER")" "$plugins/terraform-provider-aws_v${aws_version}_x5"
+    else
+        stub "$work" >"$plugins/terraform-provider-aws_v${aws_version}_x5"
+        chmod 755 "$plugins/terraform-provider-aws_v${aws_version}_x5"
+    fi
+    cat >"$work/terraformrc" <<-RC
+	provider_installation {
+	  filesystem_mirror {
+	    path = "$work/plugins"
+	  }
+	}
+	disable_checkpoint = true
+	RC
+    export TF_CLI_CONFIG_FILE=$work/terraformrc TF_IN_AUTOMATION=1 TF_INPUT=0
+    # Terraform and Atmos shall find neither an account nor this machine's settings.
+    unset AWS_PROFILE AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN TF_DATA_DIR TF_PLUGIN_CACHE_DIR
+    export AWS_EC2_METADATA_DISABLED=true
+    cd "$work/provision"
+    "$@"
+}
+
+# The program that is the provider, for the types that provision/ names.
+stub() {
+    local python=$T0RN_CACHE/provider-$aws_version/bin/python types
+    "$T0RN_ROOT/tests/tools/setup" provider
+    mapfile -t types < <(find "$1/provision" -name '*.tf' -print0 |
+        xargs -0 sed -nE 's/^(resource|data) +"(aws_[a-z0-9_]+)".*/\1.\2/p; s/^ *mock_(resource|data) +"(aws_[a-z0-9_]+)".*/\1.\2/p' |
+        sed 's/^resource\.//' | sort -u)
+    "$python" "$T0RN_ROOT/tests/infrastructure/aws/schema.py" "$T0RN_CACHE/provider-$aws_version/schema" "$1/schema.pb" "${types[@]}"
+    # The runner keeps a certificate in the home directory.
+    printf '#!/bin/sh\nHOME=%s exec %s %s %s\n' "$T0RN_CACHE" "$python" "$T0RN_ROOT/tests/infrastructure/aws/provider.py" "$1/schema.pb"
+}
+
+main "$@"
