@@ -1,16 +1,18 @@
-//! A small HTTP client, and what it asks the simulated collator.
+//! HTTP client of the tests, and the client of the simulated collator's control port.
 
-use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
+use ureq::Agent;
+use ureq::http::Request;
 
 use crate::sim::control::Command;
 use crate::wait;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest body, bytes.
+const LONGEST: u64 = 256 << 20;
 
 /// A running simulated collator, through its control port on 127.0.0.1.
 #[derive(Debug, Clone, Copy)]
@@ -59,51 +61,30 @@ impl SimClient {
 /// The page or document at `http://127.0.0.1:port/path`, with its status.
 ///
 /// # Errors
-/// Nobody listens, no answer within five seconds, or none that is complete.
+/// Nothing listens, no answer within five seconds, or none that is complete.
 pub fn get(port: u16, path: &str) -> Result<(u16, String)> {
     request(port, "GET", path, "")
 }
 
-fn request(port: u16, method: &str, path: &str, body: &str) -> Result<(u16, String)> {
-    let mut stream = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), TIMEOUT)?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
-    stream.set_write_timeout(Some(TIMEOUT))?;
-    let length = body.len();
-    write!(
-        stream,
-        "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n{body}"
-    )?;
-
-    let mut bytes = Vec::new();
-    let mut chunk = [0; 8192];
-    loop {
-        if let Some(answer) = complete(&bytes)? {
-            return Ok(answer);
-        }
-        let n = stream
-            .read(&mut chunk)
-            .with_context(|| format!("no answer from port {port}"))?;
-        ensure!(n > 0, "port {port} closed the connection after {} bytes", bytes.len());
-        bytes.extend_from_slice(&chunk[..n]);
-    }
-}
-
-/// The answer, once its announced length has arrived.
-fn complete(bytes: &[u8]) -> Result<Option<(u16, String)>> {
-    let text = String::from_utf8_lossy(bytes);
-    let Some((head, body)) = text.split_once("\r\n\r\n") else {
-        return Ok(None);
-    };
-    let status = head
-        .split_whitespace()
-        .nth(1)
-        .and_then(|s| s.parse().ok())
-        .context("not HTTP")?;
-    let length = head
-        .lines()
-        .filter_map(|line| line.split_once(": "))
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-        .and_then(|(_, value)| value.parse().ok())
-        .unwrap_or(0);
-    Ok((body.len() >= length).then(|| (status, body.to_owned())))
+/// As [`get`], with another method and a body.
+///
+/// # Errors
+/// As [`get`].
+pub fn request(port: u16, method: &str, path: &str, body: &str) -> Result<(u16, String)> {
+    let config = Agent::config_builder()
+        .timeout_global(Some(TIMEOUT))
+        .http_status_as_error(false)
+        .build();
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("http://127.0.0.1:{port}{path}"));
+    let mut answer = Agent::new_with_config(config).run(request.body(body)?)?;
+    let text = answer
+        .body_mut()
+        .with_config()
+        .limit(LONGEST)
+        .lossy_utf8(true)
+        .read_to_string();
+    let text = text.with_context(|| format!("the answer from port {port} is not complete"))?;
+    Ok((answer.status().as_u16(), text))
 }

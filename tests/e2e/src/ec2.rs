@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{self, Write};
-use std::net::{TcpListener, TcpStream};
+use std::future::ready;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, ensure};
+use axum::body::Body;
+use axum::http::HeaderValue;
 use jiff::Timestamp;
 use ring::{digest, hmac};
 
-use crate::sim::http::{Request, read_request};
+use crate::server::{self, Request, answer};
 
 pub const INSTANCE: &str = "i-0123456789abcdef0";
 pub const GROUP: &str = "collators";
@@ -54,8 +54,6 @@ impl Ec2 {
     /// # Errors
     /// No port is free.
     pub fn start() -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let port = listener.local_addr()?.port();
         let credentials = format!(
             r#"{{"Code":"Success","AccessKeyId":"{ACCESS_KEY}","SecretAccessKey":"{SECRET_KEY}","Token":"session",
             "Expiration":"2999-01-01T00:00:00Z"}}"#
@@ -74,18 +72,16 @@ impl Ec2 {
             documents: documents.into(),
             ..State::default()
         };
-        let ec2 = Self {
-            port,
-            state: Arc::new(Mutex::new(state)),
-        };
-        let server = ec2.clone();
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let server = server.clone();
-                thread::spawn(move || while server.answer(&stream).unwrap_or(false) {});
-            }
-        });
-        Ok(ec2)
+        let state = Arc::new(Mutex::new(state));
+        let shared = Arc::clone(&state);
+        let address = server::start(None, move |request| {
+            let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            ready(state.answer(&request))
+        })?;
+        Ok(Self {
+            port: address.port(),
+            state,
+        })
     }
 
     /// The base of both services.
@@ -131,48 +127,43 @@ impl Ec2 {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// Answers one request; false when there was none.
-    fn answer(&self, mut stream: &TcpStream) -> io::Result<bool> {
-        let Some(request) = read_request(&mut stream)? else {
-            return Ok(false);
-        };
-        let (status, body) = match request.method.as_str() {
-            "PUT" => (200, TOKEN.to_owned()),
+impl State {
+    fn answer(&mut self, request: &Request) -> server::Answer {
+        match request.method.as_str() {
+            "PUT" => reply(200, TOKEN),
             "POST" => {
-                let call = Call {
+                let form = request.text();
+                self.calls.push(Call {
                     at: SystemTime::now(),
-                    action: field(&request.body, "Action").unwrap_or_default().to_owned(),
-                    signed: is_signed(&request).is_ok(),
-                    form: request.body,
-                };
-                self.state().calls.push(call);
-                (200, String::new())
+                    action: field(&form, "Action").unwrap_or_default().to_owned(),
+                    signed: is_signed(request).is_ok(),
+                    form,
+                });
+                reply(200, "")
             }
-            _ if request.header("x-aws-ec2-metadata-token") != Some(TOKEN) => (401, String::new()),
+            _ if request.header("x-aws-ec2-metadata-token") != Some(TOKEN) => reply(401, ""),
             _ => {
-                let path = request.path.trim_start_matches("/latest/meta-data/").to_owned();
-                let mut state = self.state();
-                let found = state.documents.get(&path).cloned();
-                if found.is_some() {
-                    state.served.entry(path).or_insert_with(SystemTime::now);
-                }
-                found.map_or((404, String::new()), |text| (200, text))
+                let path = request.uri.path().trim_start_matches("/latest/meta-data/").to_owned();
+                let Some(document) = self.documents.get(&path).cloned() else {
+                    return reply(404, "");
+                };
+                self.served.entry(path).or_insert_with(SystemTime::now);
+                reply(200, document)
             }
-        };
-        reply(stream, status, &body)?;
-        Ok(true)
+        }
     }
 }
 
 /// What both the metadata service and an API answer.
-pub(crate) fn reply(mut stream: &TcpStream, status: u16, body: &str) -> io::Result<()> {
-    let ttl = "x-aws-ec2-metadata-token-ttl-seconds: 21600\r\n";
-    let length = body.len();
-    write!(
-        stream,
-        "HTTP/1.1 {status} x\r\n{ttl}content-length: {length}\r\n\r\n{body}"
-    )
+pub(crate) fn reply(status: u16, body: impl Into<Body>) -> server::Answer {
+    let mut response = answer(status, body)?;
+    let ttl = HeaderValue::from_static("21600");
+    response
+        .headers_mut()
+        .insert("x-aws-ec2-metadata-token-ttl-seconds", ttl);
+    Ok(response)
 }
 
 /// The value of a field of a form, as it is written.
@@ -205,12 +196,12 @@ fn is_signed(request: &Request) -> Result<()> {
     ensure!(header("x-amz-security-token")? == "session", "another session");
     let names = part("SignedHeaders=")?;
     ensure!(names.split(';').any(|name| name == "host"), "the host is not signed");
-    let mut canonical = format!("POST\n{}\n\n", request.path);
+    let mut canonical = format!("POST\n{}\n\n", request.uri);
     for name in names.split(';') {
         writeln!(canonical, "{name}:{}", header(name)?)?;
     }
     let hash = |text: &str| hex::encode(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
-    write!(canonical, "\n{names}\n{}", hash(&request.body))?;
+    write!(canonical, "\n{names}\n{}", hash(&request.text()))?;
     let text = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", hash(&canonical));
     let mac = |key: &[u8], text: &str| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes());
     let mut key = mac(format!("AWS4{SECRET_KEY}").as_bytes(), &date[..8]);

@@ -1,18 +1,18 @@
 //! The other end of the agent's webhook: keeps what it is sent, and answers as told.
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::future::pending;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use axum::http::header::LOCATION;
+use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 
-use crate::sim::http::{Request, read_request};
+use crate::server::{self, Request, answer};
 use crate::wait;
 
 /// A certificate for [`NAME`] and its key.
@@ -66,22 +66,18 @@ impl Hook {
         Self::serve(answer, Some(Arc::new(config)))
     }
 
-    fn serve(answer: Answer, tls: Option<Arc<ServerConfig>>) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let port = listener.local_addr()?.port();
+    fn serve(behaviour: Answer, tls: Option<Arc<ServerConfig>>) -> Result<Self> {
         let messages: Arc<Mutex<Vec<Value>>> = Arc::default();
         let kept = Arc::clone(&messages);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (kept, tls) = (Arc::clone(&kept), tls.clone());
-                thread::spawn(move || match tls.map(ServerConnection::new) {
-                    None => talk(stream, answer, &kept),
-                    Some(Ok(session)) => talk(StreamOwned::new(session, stream), answer, &kept),
-                    Some(Err(_)) => {}
-                });
-            }
-        });
-        Ok(Self { port, messages })
+        let address = server::start(tls, move |request| {
+            let message = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
+            kept.lock().unwrap_or_else(PoisonError::into_inner).push(message);
+            respond(behaviour, request)
+        })?;
+        Ok(Self {
+            port: address.port(),
+            messages,
+        })
     }
 
     pub fn port(&self) -> u16 {
@@ -131,29 +127,16 @@ impl Hook {
     }
 }
 
-fn talk(mut stream: impl Read + Write, answer: Answer, messages: &Mutex<Vec<Value>>) {
-    let Ok(Some(Request { method, path, body, .. })) = read_request(&mut stream) else {
-        return;
-    };
-    let message = serde_json::from_str(&body).unwrap_or(Value::Null);
-    messages.lock().unwrap_or_else(PoisonError::into_inner).push(message);
-    let text = match answer {
-        Answer::Take => "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n".to_owned(),
-        Answer::Hang => {
-            let _ = stream.read(&mut [0]);
-            return;
-        }
+async fn respond(behaviour: Answer, request: Request) -> server::Answer {
+    match behaviour {
+        Answer::Take => answer(204, ""),
+        Answer::Hang => pending().await,
         Answer::Redirect => {
-            format!("HTTP/1.1 307 x\r\nlocation: {path}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+            let mut response = answer(307, "")?;
+            let here = request.uri.to_string().try_into().map_err(io::Error::other)?;
+            response.headers_mut().insert(LOCATION, here);
+            Ok(response)
         }
-        Answer::Refuse(status) => {
-            let said = format!("cannot {method} {path}");
-            format!(
-                "HTTP/1.1 {status} x\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{said}",
-                said.len()
-            )
-        }
-    };
-    let _ = stream.write_all(text.as_bytes());
-    let _ = stream.flush();
+        Answer::Refuse(status) => answer(status, format!("cannot {} {}", request.method, request.uri)),
+    }
 }

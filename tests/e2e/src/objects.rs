@@ -2,12 +2,17 @@
 //! demand.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::future::{pending, ready};
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 
 use anyhow::Result;
+use axum::body::Body;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG};
+use axum::http::{HeaderValue, Response};
+use futures_util::{StreamExt as _, stream};
+
+use crate::server::{self, Request, answer};
 
 /// What is stored, and what goes wrong.
 #[derive(Debug, Default)]
@@ -37,18 +42,16 @@ impl Objects {
     /// # Errors
     /// No free port.
     pub fn start() -> Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let url = format!("http://{}", listener.local_addr()?);
         let store = Arc::new(Mutex::new(Store::default()));
         let shared = Arc::clone(&store);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let store = Arc::clone(&shared);
-                // A client that goes away is part of the tests.
-                thread::spawn(move || drop(serve(stream, &store)));
-            }
-        });
-        Ok(Self { url, store })
+        let address = server::start(None, move |request| {
+            let mut store = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            ready(store.answer(&request))
+        })?;
+        Ok(Self {
+            url: format!("http://{address}"),
+            store,
+        })
     }
 
     /// The store, to look at or to change.
@@ -57,85 +60,74 @@ impl Objects {
     }
 }
 
-fn serve(stream: TcpStream, store: &Mutex<Store>) -> Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let (mut first, mut length, mut from, mut signed) = (String::new(), 0, 0, false);
-    reader.read_line(&mut first)?;
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line)?;
-        let lower = line.trim().to_ascii_lowercase();
-        if lower.is_empty() {
-            break;
-        }
-        if let Some(value) = lower.strip_prefix("content-length:") {
-            length = value.trim().parse()?;
-        } else if let Some(value) = lower.strip_prefix("range: bytes=") {
-            from = value.trim_end_matches('-').parse()?;
-        }
-        signed |= lower.starts_with("authorization: aws4-hmac-sha256 credential=");
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body)?;
-    let mut words = first.split(' ');
-    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
-    let refused = |code: &str| (403, format!("<Error><Code>{code}</Code></Error>").into_bytes());
-    let (status, answer) = match method {
-        "GET" => {
-            store.reads.push(from);
-            match store.objects.get(path) {
-                Some(object) if from <= object.len() => (206, object[from..].to_vec()),
-                _ => (404, Vec::new()),
+impl Store {
+    fn answer(&mut self, request: &Request) -> server::Answer {
+        let (path, query) = (request.uri.path(), request.uri.query().unwrap_or_default());
+        let signed = request
+            .header("authorization")
+            .is_some_and(|value| value.starts_with("AWS4-HMAC-SHA256 Credential="));
+        let refused = |code: &str| answer(403, format!("<Error><Code>{code}</Code></Error>"));
+        match request.method.as_str() {
+            "GET" => self.read(request, path),
+            _ if !signed => refused("AccessDenied"),
+            "POST" if query.starts_with("uploads") => {
+                self.parts.clear();
+                answer(200, "<R><UploadId>an upload</UploadId></R>")
             }
-        }
-        _ if !signed => refused("AccessDenied"),
-        "POST" if query.starts_with("uploads") => {
-            store.parts.clear();
-            (200, b"<R><UploadId>an upload</UploadId></R>".to_vec())
-        }
-        "PUT" => {
-            let number = query
-                .trim_start_matches("partNumber=")
-                .split('&')
-                .next()
-                .unwrap_or_default()
-                .parse()?;
-            if store.refuse_above.is_some_and(|most| number > most) {
-                refused("AccessDenied")
-            } else {
-                store.parts.insert(number, body);
-                store.sent.push(number);
-                (200, Vec::new())
+            "PUT" => {
+                let number = query.trim_start_matches("partNumber=").split('&').next();
+                let number = number.unwrap_or_default().parse().map_err(io::Error::other)?;
+                if self.refuse_above.is_some_and(|most| number > most) {
+                    return refused("AccessDenied");
+                }
+                self.parts.insert(number, request.body.to_vec());
+                self.sent.push(number);
+                answer(200, "").map(tagged)
             }
+            "POST" => {
+                let object = self.parts.values().flatten().copied().collect();
+                self.objects.insert(path.to_owned(), object);
+                answer(200, "<R/>")
+            }
+            _ => answer(405, ""),
         }
-        "POST" => {
-            let object = store.parts.values().flatten().copied().collect();
-            store.objects.insert(path.to_owned(), object);
-            (200, b"<R/>".to_vec())
-        }
-        _ => (405, Vec::new()),
-    };
-    let (broken, hangs) = (store.break_after, store.hang_after);
-    drop(store);
-    let mut stream = stream;
-    write!(
-        stream,
-        "HTTP/1.1 {status} X\r\ncontent-length: {}\r\ncontent-range: bytes {from}-{}/{}\r\netag: \"one\"\r\n\
-         connection: close\r\n\r\n",
-        answer.len(),
-        (from + answer.len()).saturating_sub(1),
-        from + answer.len(),
-    )?;
-    if method != "GET" {
-        return Ok(stream.write_all(&answer)?);
     }
-    let end = broken.or(hangs).unwrap_or(usize::MAX).min(answer.len());
-    stream.write_all(&answer[..end])?;
-    if hangs.is_some() {
-        // Until the other side goes.
-        let _ = stream.read(&mut [0]);
+
+    /// An object from where the request's range begins, as far as it is to go.
+    fn read(&mut self, request: &Request, path: &str) -> server::Answer {
+        let range = request.header("range").and_then(|range| range.strip_prefix("bytes="));
+        let from = range.map_or(Ok(0), |range| range.trim_end_matches('-').parse());
+        let from = from.map_err(io::Error::other)?;
+        self.reads.push(from);
+        let Some(rest) = self.objects.get(path).and_then(|object| object.get(from..)) else {
+            return answer(404, "");
+        };
+        let most = self.break_after.or(self.hang_after).unwrap_or(usize::MAX);
+        let sent = rest[..most.min(rest.len())].to_vec();
+        let whole = sent.len() == rest.len();
+        let hangs = self.hang_after.is_some();
+        let end = stream::once(async move {
+            if hangs {
+                // Until the other side goes.
+                pending::<()>().await;
+            }
+            Err(io::Error::from(io::ErrorKind::ConnectionReset))
+        });
+        let mut response = if whole && !hangs {
+            answer(206, rest.to_vec())?
+        } else {
+            answer(206, Body::from_stream(stream::iter([Ok(sent)]).chain(end)))?
+        };
+        let total = from + rest.len();
+        let range = format!("bytes {from}-{}/{total}", total.saturating_sub(1));
+        let range = range.try_into().map_err(io::Error::other)?;
+        response.headers_mut().insert(CONTENT_RANGE, range);
+        response.headers_mut().insert(CONTENT_LENGTH, rest.len().into());
+        Ok(tagged(response))
     }
-    Ok(())
+}
+
+fn tagged(mut response: Response<Body>) -> Response<Body> {
+    response.headers_mut().insert(ETAG, HeaderValue::from_static("\"one\""));
+    response
 }

@@ -6,18 +6,17 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
-use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use tokio::task::spawn_blocking;
 
 use crate::ec2::{field, reply};
-use crate::sim::http::read_request;
+use crate::server::{self, Request};
 use crate::wait;
 
 pub const VOLUME: &str = "vol-0123456789abcdef0";
@@ -101,22 +100,20 @@ impl Volume {
         let links = self.dir.join(format!("links-{id}"));
         fs::create_dir(&links)?;
         self.state().links.insert(id.to_owned(), links.clone());
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let url = format!("http://127.0.0.1:{}", listener.local_addr()?.port());
         let server = Arc::new(Server {
             id: id.to_owned(),
             state: Arc::clone(&self.state),
             device: self.device.clone(),
         });
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let server = Arc::clone(&server);
-                thread::spawn(move || while server.answer(&stream).unwrap_or(false) {});
-            }
-        });
+        let address = server::start(None, move |request| {
+            let server = Arc::clone(&server);
+            // A call may have to wait at the gate.
+            let answered = spawn_blocking(move || server.answer(&request));
+            async { answered.await.map_err(io::Error::other)? }
+        })?;
         Ok(Instance {
             id: id.to_owned(),
-            url,
+            url: format!("http://{address}"),
             links,
             mount: self.dir.join("shared").join(id),
         })
@@ -227,14 +224,11 @@ struct Server {
 }
 
 impl Server {
-    fn answer(&self, mut stream: &TcpStream) -> io::Result<bool> {
-        let Some(request) = read_request(&mut stream)? else {
-            return Ok(false);
-        };
+    fn answer(&self, request: &Request) -> server::Answer {
         let (status, body) = match request.method.as_str() {
             "PUT" => (200, "a-token".to_owned()),
-            "POST" => self.call(field(&request.body, "Action").unwrap_or_default()),
-            _ => match request.path.trim_start_matches("/latest/meta-data/") {
+            "POST" => self.call(field(&request.text(), "Action").unwrap_or_default()),
+            _ => match request.uri.path().trim_start_matches("/latest/meta-data/") {
                 "instance-id" => (200, self.id.clone()),
                 "placement/region" => (200, "eu-central-1".to_owned()),
                 "events/maintenance/scheduled" => (200, "[]".to_owned()),
@@ -244,11 +238,10 @@ impl Server {
                     r#"{"AccessKeyId":"A","SecretAccessKey":"S","Token":"T","Expiration":"2999-01-01T00:00:00Z"}"#
                         .to_owned(),
                 ),
-                _ => self.document(&request.path),
+                _ => self.document(request.uri.path()),
             },
         };
-        reply(stream, status, &body)?;
-        Ok(true)
+        reply(status, body)
     }
 
     /// What the test lets this instance be told.

@@ -56,7 +56,6 @@ pub mod control;
 mod data;
 mod exporter;
 mod filler;
-pub(crate) mod http;
 mod log;
 pub mod model;
 mod orders;

@@ -1,7 +1,7 @@
 //! Commands carried out, and the control server that takes them.
 
-use std::io::{self, Read as _};
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::io;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -13,7 +13,8 @@ use super::control::{Answer, Command, Cure, Order, Set};
 use super::data::Remembered;
 use super::model::Fault;
 use super::process::{Shared, State, spawn};
-use super::{Chain, exporter, http, log};
+use super::{Chain, log};
+use crate::server::{self, Request, answer, converse};
 
 /// Carries out every command whose time has come.
 pub(super) fn apply_due(shared: &Arc<Shared>) {
@@ -93,18 +94,10 @@ fn apply(shared: &Arc<Shared>, command: Command) -> Option<i32> {
         }
     }
     let remembered = state.remembered.clone();
-    let refusing = Chain::BOTH
-        .into_iter()
-        .filter(|c| state.answer(*c) == Answer::Refuse)
-        .collect::<Vec<_>>();
     drop(state);
     if let Err(line) = shared.data.remember(&remembered).and_then(|()| shared.save()) {
         log::line(&line);
         return Some(1);
-    }
-    shared.changed.notify_all();
-    for chain in refusing {
-        exporter::wake(shared.ports[chain.index()]);
     }
     None
 }
@@ -150,46 +143,53 @@ fn change(state: &mut State, set: &Set, now: Duration) {
 
 /// Takes commands until the process ends.
 pub(super) fn serve_control(shared: &Arc<Shared>, port: u16) {
-    let listener = match TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)) {
-        Ok(listener) => listener,
-        Err(e) => return log::line(&format!("Error binding to control port {port}: {e}")),
-    };
-    for stream in listener.incoming().flatten() {
-        if let Some(code) = control(shared, stream).unwrap_or_default() {
-            std::process::exit(code);
+    let serve = async || -> io::Result<()> {
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await?;
+        loop {
+            let (stream, _) = listener.accept().await?;
+            let shared = Arc::clone(shared);
+            tokio::spawn(async move {
+                converse(stream, |request| {
+                    let shared = Arc::clone(&shared);
+                    async move {
+                        // What is logged into a full pipe blocks.
+                        tokio::task::spawn_blocking(move || control(&shared, &request))
+                            .await
+                            .map_err(io::Error::other)?
+                    }
+                })
+                .await;
+            });
         }
+    };
+    if let Err(e) = server::runtime().and_then(|runtime| runtime.block_on(serve())) {
+        log::line(&format!("Error binding to control port {port}: {e}"));
     }
 }
 
-/// Answers one connection. Returns the exit code when a command is to end the process.
-fn control(shared: &Arc<Shared>, mut stream: TcpStream) -> io::Result<Option<i32>> {
-    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-    stream.set_write_timeout(Some(Duration::from_secs(2)))?;
-    let Some(request) = http::read_request(&mut stream)? else {
-        return Ok(None);
-    };
-    let mut code = None;
-    let (status, body) = match (request.method.as_str(), request.path.as_str()) {
-        ("GET", "/state") => (200, describe(shared)),
-        ("POST", "/control") => match Order::parse(&request.body) {
+fn control(shared: &Arc<Shared>, request: &Request) -> server::Answer {
+    match (request.method.as_str(), request.uri.path()) {
+        ("GET", "/state") => answer(200, describe(shared)),
+        ("POST", "/control") => match Order::parse(&request.text()) {
             Ok(Order { command, after, .. }) if after > Duration::ZERO => {
                 let at = shared.began.elapsed() + after;
                 shared.state().due.push((at, command));
-                (200, describe(shared))
+                answer(200, describe(shared))
             }
             Ok(Order { command, .. }) => {
-                code = apply(shared, command);
-                (200, describe(shared))
+                if let Some(code) = apply(shared, command) {
+                    // The answer is read before the process ends.
+                    thread::spawn(move || {
+                        thread::sleep(Duration::from_millis(50));
+                        std::process::exit(code);
+                    });
+                }
+                answer(200, describe(shared))
             }
-            Err(e) => (400, format!("{e}\n")),
+            Err(e) => answer(400, format!("{e}\n")),
         },
-        _ => (404, "GET /state or POST /control\n".to_owned()),
-    };
-    http::answer(&mut stream, status, body.as_bytes())?;
-    // The answer is read before the process ends.
-    stream.shutdown(Shutdown::Write)?;
-    let _ = stream.read(&mut [0; 16]);
-    Ok(code)
+        _ => answer(404, "GET /state or POST /control\n"),
+    }
 }
 
 fn describe(shared: &Shared) -> String {

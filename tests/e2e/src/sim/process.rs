@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::atomic::AtomicU8;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,11 +24,9 @@ const INFORM: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) began: Instant,
-    pub(super) ports: [u16; 2],
     pub(super) starts: u64,
     pub(super) data: Data,
     state: Mutex<State>,
-    pub(super) changed: Condvar,
     /// Percent of one core to use up.
     pub(super) burn: AtomicU8,
 }
@@ -68,11 +66,6 @@ impl Shared {
         let mut state = self.state();
         state.model.advance(self.began.elapsed());
         state.model.view(chain)
-    }
-
-    pub(super) fn wait_while(&self, mut condition: impl FnMut(&State) -> bool) {
-        let state = self.changed.wait_while(self.state(), |state| condition(state));
-        drop(state.unwrap_or_else(PoisonError::into_inner));
     }
 
     pub(super) fn save(&self) -> Result<(), String> {
@@ -135,7 +128,6 @@ fn start(args: &Args) -> Result<Arc<Shared>, (String, i32)> {
         .collect();
     let shared = Arc::new(Shared {
         began: Instant::now(),
-        ports: args.ports,
         starts,
         data,
         state: Mutex::new(State {
@@ -147,7 +139,6 @@ fn start(args: &Args) -> Result<Arc<Shared>, (String, i32)> {
             remembered,
             due,
         }),
-        changed: Condvar::new(),
         burn: AtomicU8::new(0),
     });
     // Faults that are due at once must be there before the exporters answer.

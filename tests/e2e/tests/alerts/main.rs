@@ -1,5 +1,7 @@
 //! What is shipped for Prometheus and Grafana fits the agent's page, and every alert does what it is for.
 
+mod promql;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
@@ -9,10 +11,11 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use t0rn_agent_tests::agent::binary;
-use t0rn_agent_tests::promql::Page;
 use t0rn_agent_tests::repository::{agent_snapshot, root, tool};
 use t0rn_agent_tests::skip;
 use t0rn_agent_tests::wait;
+
+use promql::Page;
 
 const NO_PROMTOOL: &str = "there is no promtool; tests/tools/setup prometheus gets one";
 
