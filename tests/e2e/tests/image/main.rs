@@ -4,6 +4,7 @@
 mod baked;
 mod boot;
 mod hygiene;
+mod plants;
 mod quality;
 mod user_data;
 mod volume;

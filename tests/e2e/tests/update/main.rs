@@ -1,9 +1,9 @@
 //! Updates of the image: kept when it works, taken back when it does not, and never two collators, whatever happens.
 
+mod kills;
+mod small_disk;
+
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -13,19 +13,9 @@ use t0rn_agent_tests::engine::Engine;
 use t0rn_agent_tests::hook::{Answer, Hook};
 use t0rn_agent_tests::image;
 use t0rn_agent_tests::registry::Registry;
-use t0rn_agent_tests::wait::{self, LATER, SOON};
+use t0rn_agent_tests::wait::{self, SOON};
 
 const DB_VERSION: &str = "chains/t0rn_testnet/db/full/db_version";
-/// From the first to the last.
-const STEPS: [&str; 6] = [
-    "pulling",
-    "stopping",
-    "starting",
-    "probation",
-    "rolling_back",
-    "restoring",
-];
-
 /// A watched collator, and an agent that believes a new image after a short time.
 fn running<'a>(engine: &'a Engine, name: &str, probation: &str) -> Result<Agent<'a>> {
     let mut agent = Agent::new(engine, name, &SYNCING)?;
@@ -188,111 +178,6 @@ fn without_the_registry_nothing_is_changed() -> Result<()> {
     Ok(())
 }
 
-/// An agent whose state lies on a small file system. It does not run yet.
-fn on_a_small_disk<'a>(engine: &'a Engine, name: &str) -> Result<(Agent<'a>, Tmpfs)> {
-    let mut agent = Agent::new(engine, name, &SYNCING)?;
-    let small = Tmpfs::new("512k")?;
-    agent.set("agent.state_dir", small.0.path().join("state").display().to_string())?;
-    Ok((agent, small))
-}
-
-#[test]
-fn with_a_full_disk_under_the_state_nothing_is_changed() -> Result<()> {
-    let engine = Engine::shared()?;
-    let (mut agent, small) = on_a_small_disk(&engine, "full")?;
-    agent.start()?;
-    agent.wait_watched()?;
-    let run = agent.run_id()?;
-    let new = variant(&engine, "full", &[])?;
-    fs::remove_file(small.0.path().join("state/state.reserve"))?;
-    small.fill()?;
-    let (code, text) = update(&agent, &new)?;
-    ensure!(code == Some(1) && text.contains("agent.state_dir"), "{code:?}: {text}");
-    ensure!(agent.run_id()? == run, "it was touched");
-    fs::remove_file(small.0.path().join("filler"))?;
-    agent.wait_for("the state to be saved", SOON, |status| status["health"] == "ok")?;
-    one_collator(&agent, &configured(&agent)?)?;
-    agent.kill()
-}
-
-#[test]
-fn what_is_kept_free_for_the_state_lets_an_update_end_once_and_for_all() -> Result<()> {
-    let engine = Engine::shared()?;
-    let (mut agent, small) = on_a_small_disk(&engine, "reserve")?;
-    agent.set("update.probation", "15s")?;
-    agent.start()?;
-    agent.wait_watched()?;
-    let fault = r#"{"do": "crash", "after_seconds": 2}"#;
-    let new = variant(&engine, "reserve", &["--sim-fault", fault])?;
-    small.fill()?;
-    let (code, text) = update(&agent, &new)?;
-    ensure!(code == Some(1) && text.contains("rolled back"), "{code:?}: {text}");
-    let run = agent.run_id()?;
-    agent.kill()?;
-    agent.start()?;
-    agent.wait_for("its end", SOON, |s| s["update"]["result"] == "rolled_back")?;
-    agent
-        .stays(&run, Duration::from_secs(5))
-        .context("it was taken back twice")?;
-    one_collator(&agent, &configured(&agent)?)?;
-    Ok(())
-}
-
-#[test]
-fn a_kill_at_any_step_of_a_good_update_ends_with_the_new_image() -> Result<()> {
-    let engine = Engine::shared()?;
-    let mut agent = running(&engine, "killed", "3s")?;
-    for (number, step) in STEPS[..4].iter().enumerate() {
-        let new = variant(&engine, &format!("killed-{number}"), &["--sim-stop-delay", "1000"])?;
-        killed_at(&mut agent, step, &new, "done")?;
-        one_collator(&agent, &new)?;
-    }
-    Ok(())
-}
-
-#[test]
-fn a_kill_at_any_step_of_a_rollback_ends_with_the_old_image() -> Result<()> {
-    let engine = Engine::shared()?;
-    let mut agent = running(&engine, "killed-back", "15s")?;
-    let old = configured(&agent)?;
-    let fault = r#"{"do": "crash", "after_seconds": 2}"#;
-    let new = variant(&engine, "killed-back", &["--sim-fault", fault])?;
-    for step in ["starting", "rolling_back", "restoring"] {
-        killed_at(&mut agent, step, &new, "rolled_back")?;
-        one_collator(&agent, &old)?;
-    }
-    Ok(())
-}
-
-/// Kills the agent as soon as its state says that an update has come to `step`, and lets the next one end it.
-fn killed_at(agent: &mut Agent, step: &str, image: &str, result: &str) -> Result<()> {
-    let file = agent.state_dir().join("state.json");
-    agent.ok(["update", "--image", image])?;
-    let wanted = STEPS.iter().position(|s| *s == step).context("no such step")?;
-    let end = std::time::Instant::now() + SOON;
-    loop {
-        let now = fs::read(&file).ok().and_then(|text| step_in(&text));
-        if now.is_some_and(|now| now >= wanted) {
-            break;
-        }
-        ensure!(std::time::Instant::now() < end, "never came to {step}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    agent.kill()?;
-    agent.start()?;
-    let status = agent.wait_for("the end of the update", LATER, |s| {
-        s["update"]["image"] == image && s["update"]["result"].is_string()
-    })?;
-    ensure!(status["update"]["result"] == result, "killed at {step}: {status}");
-    Ok(())
-}
-
-fn step_in(text: &[u8]) -> Option<usize> {
-    let state: Value = serde_json::from_slice(text).ok()?;
-    let step = state["state"]["update"]["running"]["step"].as_str()?;
-    STEPS.iter().position(|s| *s == step)
-}
-
 #[test]
 fn old_images_go_but_never_the_one_a_rollback_needs_nor_anybody_elses() -> Result<()> {
     let engine = Engine::shared()?;
@@ -377,34 +262,4 @@ fn a_tag_that_moves_is_followed_when_that_is_wanted_and_a_bad_image_is_not_tried
     runs(&good)?;
     agent.starts()?;
     Ok(())
-}
-
-/// A small file system of its own.
-struct Tmpfs(tempfile::TempDir);
-
-impl Tmpfs {
-    fn new(size: &str) -> Result<Self> {
-        let dir = tempfile::tempdir()?;
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
-            .arg(dir.path())
-            .status()?;
-        ensure!(mounted.success(), "failed to mount a tmpfs");
-        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755))?;
-        Ok(Self(dir))
-    }
-
-    /// To the last byte.
-    fn fill(&self) -> Result<()> {
-        let filled = fs::write(self.0.path().join("filler"), vec![0; 1 << 20]);
-        ensure!(filled.is_err(), "there is room left");
-        Ok(())
-    }
-}
-
-impl Drop for Tmpfs {
-    fn drop(&mut self) {
-        let path: &Path = self.0.path();
-        let _ = Command::new("umount").arg("--lazy").arg(path).status();
-    }
 }
