@@ -14,6 +14,7 @@ pub mod fakes;
 pub mod hook;
 pub mod image;
 pub mod machine;
+pub mod moto;
 pub mod objects;
 pub mod ports;
 pub mod process;
