@@ -2,8 +2,8 @@
 # Runs a command in a copy of provision/ of its own, where Terraform finds an AWS provider without a network.
 # usage: tests/infrastructure/with-aws.sh CMD [ARG…]
 #
-# The provider knows the schema and does nothing (tests/infrastructure/aws); what `terraform init` writes stays in the copy, so that no
-# lock file gets its hash. With T0RN_AWS_PROVIDER=FILE that provider is used, and it is a real one. The command's
+# The provider knows the schema and does nothing (tests/infrastructure/aws); what `terraform init` writes stays in the copy, so
+# that no lock file gets its hash. With T0RN_AWS_PROVIDER=FILE that provider is used, and it is a real one. The command's
 # directory is the copy of provision/; T0RN_ROOT is the project's.
 set -euo pipefail
 
@@ -13,16 +13,18 @@ T0RN_CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/t0rn-agent
 aws_version=$(sed -n 's/.*aws_version=\([^ ]*\).*/\1/p' "$T0RN_ROOT/tests/tools/setup" | head -1)
 
 main() {
-    local work plugins
+    local work plugins real=${T0RN_AWS_PROVIDER:-}
     command -v terraform >/dev/null || { echo "with-aws: terraform is missing; install 1.11 or later" >&2; exit 3; }
     work=$(mktemp -d)
     # shellcheck disable=SC2064  # the directory is this one
     trap "rm -rf '$work'" EXIT
+    # A provider's file says its version.
+    [[ ! $real =~ _v([0-9.]+) ]] || aws_version=${BASH_REMATCH[1]}
     plugins=$work/plugins/registry.terraform.io/hashicorp/aws/$aws_version/linux_$(dpkg --print-architecture)
     mkdir -p "$plugins"
     cp -r "$T0RN_ROOT/provision" "$work/provision"
-    if [ -n "${T0RN_AWS_PROVIDER:-}" ]; then
-        ln -s "$(realpath "$T0RN_AWS_PROVIDER")" "$plugins/terraform-provider-aws_v${aws_version}_x5"
+    if [ -n "$real" ]; then
+        ln -s "$(realpath "$real")" "$plugins/terraform-provider-aws_v${aws_version}_x5"
     else
         stub "$work" >"$plugins/terraform-provider-aws_v${aws_version}_x5"
         chmod 755 "$plugins/terraform-provider-aws_v${aws_version}_x5"
