@@ -18,8 +18,14 @@ BAKED  := target/bake/$(or $(NAME),t0rn-collator)
 export T0RN_SKIP_FILE := $(OUT)/skipped
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check build deb bench clean fmt clippy unit engine package deny shell docs image \
-        bake bake-boot bake-publish bake-prune bake-test workflows provision provision-e2e
+.PHONY: help demo test check build deb bench clean fmt clippy unused unit engine machines package image bake-test deny shell \
+        docs workflows provision provision-e2e bake bake-boot bake-publish bake-prune
+
+# What needs the processor, one after the other; then what mostly waits, side by side.
+CHECKS       := fmt clippy unused deny shell workflows unit docs
+SIDE_BY_SIDE := engine machines provision
+# All of them choose from the same packages, so that no dependency is built twice.
+NEXTEST := cargo nextest run --locked --workspace
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,10 +36,12 @@ demo: build ## watch a collator being pulled, run, lost and brought back (DEMO_K
 
 test: ## everything: format, lints, unit tests, a real engine, a booted machine, licences, shell, documents
 	@mkdir -p $(OUT) && : > $(T0RN_SKIP_FILE)
-	@status=0; $(MAKE) --no-print-directory --keep-going fmt clippy deny shell workflows unit docs provision engine package image bake-test || status=$$?; \
+	@status=0; $(MAKE) --no-print-directory --keep-going $(CHECKS) || status=$$?; \
+	 echo 'Side by side, each shown when it is over: $(SIDE_BY_SIDE)'; \
+	 $(MAKE) --no-print-directory --keep-going --jobs --output-sync=target $(SIDE_BY_SIDE) || status=$$?; \
 	 echo; sort -u $(T0RN_SKIP_FILE); exit $$status
 
-check: fmt clippy unit ## the quick loop: format, lints, unit tests
+check: fmt clippy unused unit ## the quick loop: format, lints, unused dependencies, unit tests
 
 build: ## the static release binary: target/release/t0rn-agent
 	RUSTFLAGS='$(STATIC_FLAGS)' cargo build --locked --release --workspace --bins --target $(TRIPLE)
@@ -70,34 +78,36 @@ fmt:
 
 clippy:
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	cargo clippy --locked -p t0rn-agent-tests --test package --test image --test bake_image -- -D warnings
+	cargo clippy --locked --workspace --test package --test image --test bake_image -- -D warnings
+
+unused:
+	@tests/tools/setup shear
+	cargo shear
 
 unit:
-	cargo test --locked --workspace --exclude t0rn-agent-tests --exclude agent-docker
-	cargo test --locked -p agent-docker --lib
+	@tests/tools/setup nextest
+	$(NEXTEST) -E 'not (package(t0rn-agent-tests) or binary(docker))'
 
+# Where a tool cannot be installed, the tests that need it are reported as skipped.
 engine: build
-	@tests/tools/setup prometheus || true # without it, the tests that need it say that they are skipped
-	@for tool in chromium jq zstd minisign; do tests/tools/setup $$tool || true; done # the same
-	tests/tools/with-engine.sh cargo test --locked -p agent-docker --test docker
-	tests/tools/with-engine.sh cargo test --locked -p t0rn-agent-tests --no-fail-fast
-
-package: deb
-	@for tool in rootfs lintian; do tests/tools/setup $$tool || true; done # without them, the tests say that they are skipped
-	cargo test --locked -p t0rn-agent-tests --no-fail-fast --test package
+	@tests/tools/setup nextest
+	@for tool in prometheus chromium jq zstd minisign aws; do tests/tools/setup $$tool || true; done
+	tests/tools/with-engine.sh $(NEXTEST) --profile engine -E 'package(t0rn-agent-tests) or binary(docker)'
 
 # Builds, boots and throws away machines; no account is needed.
-bake-test: deb
-	@for tool in rootfs packer aws jq; do tests/tools/setup $$tool || true; done # without them, the tests say that they are skipped
-	cargo test --locked -p t0rn-agent-tests --no-fail-fast --test bake_image
+machines: deb
+	@tests/tools/setup nextest
+	@for tool in rootfs lintian packer aws jq; do tests/tools/setup $$tool || true; done
+	$(NEXTEST) --profile machines $(or $(MACHINES),--test package --test image --test bake_image)
+
+package: MACHINES = --test package
+image: MACHINES = --test image
+bake-test: MACHINES = --test bake_image
+package image bake-test: machines
 
 workflows:
 	@tests/tools/setup shellcheck && tests/tools/setup actionlint
 	actionlint
-
-image: deb
-	@tests/tools/setup rootfs || true # without it, the tests say that they are skipped
-	cargo test --locked -p t0rn-agent-tests --no-fail-fast --test image
 
 deny:
 	@tests/tools/setup deny && mkdir -p $(OUT)
@@ -114,11 +124,11 @@ docs: build
 
 provision: build
 	@for tool in provider checkov tflint atmos jq rootfs; do tests/tools/setup $$tool || true; done # without them, what needs them is reported as skipped
-	tests/infrastructure/provision
-	tests/infrastructure/stacks
+	nice tests/infrastructure/provision
+	nice tests/infrastructure/stacks
 	tests/infrastructure/ssm-documents
 	tests/infrastructure/pins
 
-# Applied, planned again, destroyed: with PROVIDER, a real terraform-provider-aws, against an emulated AWS. Not part of `test`.
+# Applied, planned again, destroyed with a real terraform-provider-aws (PROVIDER, else the one that is found) and an emulated AWS.
 provision-e2e:
 	tests/infrastructure/provision-e2e "$(PROVIDER)" $(STACK)

@@ -6,7 +6,6 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::ports::Reservation;
 use crate::wait;
 
 const START: Duration = Duration::from_mins(1);
@@ -31,6 +31,8 @@ struct Own {
     dir: TempDir,
     child: Mutex<Option<Child>>,
     bridge: String,
+    /// Held for as long as the bridge has an address of it.
+    _subnet: Reservation,
     live_restore: bool,
 }
 
@@ -60,14 +62,10 @@ impl Engine {
     /// # Errors
     /// It does not come up.
     pub fn private(live_restore: bool) -> Result<Self> {
-        static NEXT: AtomicU8 = AtomicU8::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let bridge = format!("t0p{}x{number}", std::process::id());
+        let subnet = Reservation::of("subnets", 0..256, no_bridge)?;
+        let bridge = bridge(subnet.number());
         let dir = tempfile::Builder::new().prefix("engine").tempdir()?;
-        let address = format!(
-            "10.214.{}.1/24",
-            std::process::id().wrapping_mul(8).wrapping_add(number.into()) % 256
-        );
+        let address = format!("10.214.{}.1/24", subnet.number());
         ip(&["link", "add", &bridge, "type", "bridge"])?;
         ip(&["address", "add", &address, "dev", &bridge])?;
         let socket = dir.path().join("docker.sock");
@@ -77,6 +75,7 @@ impl Engine {
                 dir,
                 child: Mutex::new(None),
                 bridge,
+                _subnet: subnet,
                 live_restore,
             }),
         };
@@ -243,6 +242,15 @@ impl Drop for Engine {
         }
         let _ = ip(&["link", "delete", &own.bridge]);
     }
+}
+
+/// Whether a subnet's bridge is not left over from a test that was killed.
+fn no_bridge(subnet: u16) -> bool {
+    !Path::new("/sys/class/net").join(bridge(subnet)).exists()
+}
+
+fn bridge(subnet: u16) -> String {
+    format!("t0rn-test-{subnet}")
 }
 
 fn ip(args: &[&str]) -> Result<()> {

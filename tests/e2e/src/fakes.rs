@@ -4,11 +4,13 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
+
+use crate::ports::Reservation;
 
 /// A Docker socket that accepts every connection and never answers; ends with the process.
 #[derive(Debug)]
@@ -36,16 +38,21 @@ impl FakeDocker {
 pub struct Resolver {
     dir: TempDir,
     answers: Arc<AtomicBool>,
+    _address: Reservation,
 }
 
 impl Resolver {
     /// # Errors
     /// Port 53 cannot be bound: not root?
     pub fn start() -> Result<Self> {
-        static NEXT: AtomicU32 = AtomicU32::new(1);
-        let [_, high, low, _] = std::process::id().to_be_bytes();
-        let [.., own] = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
-        let address = Ipv4Addr::new(127, high.wrapping_add(64), low, own);
+        let address = |number: u16| {
+            let [high, low] = number.to_be_bytes();
+            Ipv4Addr::new(127, 64, high, low)
+        };
+        // The sockets of former resolvers stay bound until the process ends.
+        let free = |number| UdpSocket::bind((address(number), 53)).is_ok();
+        let number = Reservation::of("resolvers", 0..4096, free).context("failed to bind port 53: not root?")?;
+        let address = address(number.number());
         let socket = UdpSocket::bind((address, 53)).with_context(|| format!("failed to bind {address}:53"))?;
         let dir = tempfile::tempdir()?;
         std::fs::write(dir.path().join("resolv.conf"), format!("nameserver {address}\n"))?;
@@ -60,7 +67,11 @@ impl Resolver {
                 }
             }
         });
-        Ok(Self { dir, answers })
+        Ok(Self {
+            dir,
+            answers,
+            _address: number,
+        })
     }
 
     /// Whether it answers from now on.

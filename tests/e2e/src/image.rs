@@ -31,6 +31,9 @@ pub fn sim(engine: &Engine) -> Result<String> {
     let mut hasher = DefaultHasher::new();
     hasher.write(&bytes);
     let tag = format!("t0rn-sim-collator:{:016x}", hasher.finish());
+    // A second import would move the tag under the tests that run.
+    let lock = fs::File::create(env::temp_dir().join("t0rn-agent-tests-image"))?;
+    lock.lock()?;
     if !engine.try_docker(["image", "inspect", &tag])?.status.success() {
         import(engine, &tag, &bytes)?;
     }

@@ -1,44 +1,60 @@
-//! Ports of 127.0.0.1 that nobody else takes meanwhile.
+//! Numbers that no other test process on this machine takes meanwhile: ports of 127.0.0.1, and subnets.
 
+use std::env;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener};
-use std::sync::atomic::{AtomicU16, Ordering};
 
 use anyhow::{Result, bail};
 
 /// Below the range from which the kernel takes ports for outgoing connections.
-const FIRST: u16 = 20_000;
-const COUNT: u16 = 10_000;
+const PORTS: std::ops::Range<u16> = 20_000..30_000;
 
-/// A port that is this process's own until the value is dropped.
+/// A number that is reserved by a lock on a file until the value is dropped, also against other processes.
 #[derive(Debug)]
-pub struct Port {
+pub struct Reservation {
     number: u16,
     _lock: File,
 }
 
-impl Port {
-    /// A port on which nothing listens and that no other test run holds.
+impl Reservation {
+    /// The first number of `range`, counted from one that depends on the process, that is neither reserved for `purpose`
+    /// nor refused by `usable`.
     ///
     /// # Errors
     /// All are taken, or the lock files cannot be made.
-    pub fn free() -> Result<Self> {
-        static NEXT: AtomicU16 = AtomicU16::new(0);
-        let locks = std::env::temp_dir().join("t0rn-agent-tests-ports");
+    pub fn of(purpose: &str, range: std::ops::Range<u16>, usable: impl Fn(u16) -> bool) -> Result<Self> {
+        let locks = env::temp_dir().join(format!("t0rn-agent-tests-{purpose}"));
         fs::create_dir_all(&locks)?;
-        let start = u16::try_from(std::process::id() % u32::from(COUNT))?.wrapping_mul(7);
-        for _ in 0..COUNT {
-            let offset = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
-            let number = FIRST + offset;
+        let count = u32::from(range.end - range.start);
+        let start = std::process::id().wrapping_mul(7);
+        for step in 0..count {
+            let number = range.start + u16::try_from(start.wrapping_add(step) % count)?;
             let lock = File::create(locks.join(number.to_string()))?;
-            if lock.try_lock().is_ok() && TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok() {
+            if lock.try_lock().is_ok() && usable(number) {
                 return Ok(Self { number, _lock: lock });
             }
         }
-        bail!("no port between {FIRST} and {} is free", FIRST + COUNT)
+        bail!("no number of {range:?} is left for {purpose}")
     }
 
     pub fn number(&self) -> u16 {
         self.number
+    }
+}
+
+/// A reserved port of 127.0.0.1 on which nothing listens.
+#[derive(Debug)]
+pub struct Port(Reservation);
+
+impl Port {
+    /// # Errors
+    /// As [`Reservation::of`].
+    pub fn free() -> Result<Self> {
+        let unused = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+        Reservation::of("ports", PORTS, unused).map(Self)
+    }
+
+    pub fn number(&self) -> u16 {
+        self.0.number()
     }
 }

@@ -51,7 +51,7 @@ pub fn package() -> Result<PathBuf> {
     let name = format!("debian/t0rn-agent_{}_amd64.deb", env!("CARGO_PKG_VERSION"));
     let package = target()?.join(name);
     ensure!(package.exists(), "{} is missing: make deb", package.display());
-    Ok(package)
+    Ok(fs::canonicalize(package)?)
 }
 
 /// The content of one of the agent's insta snapshots, found by the end of its name, in whichever crate it lies.

@@ -15,8 +15,11 @@ macro_rules! skip {
 /// Use [`skip!`](crate::skip!).
 #[expect(clippy::print_stdout, reason = "the line is the result of the test")]
 pub fn record(reason: &str) {
+    // cargo-nextest runs a test on the main thread, and names it in the environment.
+    let name = std::env::var("NEXTEST_TEST_NAME").ok();
     let thread = std::thread::current();
-    let line = format!("SKIPPED: {}: {reason}", thread.name().unwrap_or("a test"));
+    let name = name.as_deref().or(thread.name()).unwrap_or("a test");
+    let line = format!("SKIPPED: {name}: {reason}");
     println!("{line}");
     if let Some(file) = std::env::var_os("T0RN_SKIP_FILE") {
         let written = OpenOptions::new()

@@ -5,14 +5,16 @@ use std::process::Child;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use t0rn_agent_tests::agent::Agent;
 use t0rn_agent_tests::engine::Engine;
 use t0rn_agent_tests::image;
 use t0rn_agent_tests::registry::Registry;
 use t0rn_agent_tests::wait::{SOON, until};
 
-const ROUNDS: u32 = 50;
+/// Agents that are killed side by side, and how often each.
+const AGENTS: u8 = 5;
+const ROUNDS: u8 = 10;
 /// Longest time from the beginning of an operation until the kill.
 const WITHIN_MS: u64 = 1_800;
 /// Blocks per second, and the most that a kill of the collator may cost.
@@ -59,12 +61,26 @@ fn killed_at_any_point_it_goes_on_with_one_container_and_its_data() -> Result<()
         Err(_) => u64::from(SystemTime::now().duration_since(UNIX_EPOCH)?.subsec_nanos()) | 1,
     };
     println!("T0RN_TEST_SEED={seed}");
-    let mut random = Random(seed);
+    thread::scope(|scope| {
+        let agents: Vec<_> = (0..AGENTS)
+            .map(|agent| scope.spawn(move || kill(agent, seed)))
+            .collect();
+        let mut ends = agents
+            .into_iter()
+            .map(|agent| agent.join().map_err(|_| anyhow!("a panic"))?);
+        ends.try_for_each(|end| end)
+    })
+}
 
+/// Kills one agent again and again.
+#[expect(clippy::print_stdout, reason = "a failure is repeated with its seed")]
+fn kill(number: u8, seed: u64) -> Result<()> {
+    let mut random = Random(seed.wrapping_add(u64::from(number) << 32));
     let engine = Engine::shared()?;
     let registry = Registry::start()?;
-    registry.push(&engine, &image::sim(&engine)?, "killed:v1")?;
-    let reference = format!("{}/killed:v1", registry.host());
+    let repository = format!("killed{number}:v1");
+    registry.push(&engine, &image::sim(&engine)?, &repository)?;
+    let reference = format!("{}/{repository}", registry.host());
     let rate = SPEED.to_string();
     let mut agent = Agent::new(&engine, "anywhere", &["--sim-target", "10000000", "--sim-speed", &rate])?;
     agent.set("collator.image", reference.clone())?;
@@ -78,7 +94,7 @@ fn killed_at_any_point_it_goes_on_with_one_container_and_its_data() -> Result<()
     for round in 0..ROUNDS {
         let work = WORK[usize::try_from(random.below(WORK.len() as u64))?];
         let after = Duration::from_millis(random.below(WITHIN_MS));
-        let what = format!("round {round}, killed {after:?} into {work:?}");
+        let what = format!("agent {number}, round {round}, killed {after:?} into {work:?}");
         println!("{what}");
         if matches!(work, Work::Recreate) {
             generation += 1;

@@ -1,13 +1,13 @@
 //! A machine in the place of the instance that an image is baked on, and Packer, which bakes on it.
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use serde_json::Value;
 use t0rn_agent_tests::machine::Machine;
+use t0rn_agent_tests::repository::package;
 use t0rn_agent_tests::{image, wait};
 
 use crate::account::{Account, INSTANCE, endpoint, said};
@@ -114,18 +114,6 @@ pub(crate) fn template(account: &Account) -> Result<PathBuf> {
     let output = account.script("packer/for-1.6", &[&folder.display().to_string()])?;
     ensure!(output.status.success(), "{}", said(&output));
     Ok(folder.join("packer"))
-}
-
-/// The package that `make deb` built.
-pub(crate) fn package() -> Result<PathBuf> {
-    let agent = env::var_os("T0RN_AGENT_BIN").context("T0RN_AGENT_BIN is not set: make bake-test")?;
-    let target = Path::new(&agent)
-        .ancestors()
-        .nth(3)
-        .context("T0RN_AGENT_BIN is no build")?;
-    let package = target.join(format!("debian/t0rn-agent_{}_amd64.deb", env!("CARGO_PKG_VERSION")));
-    ensure!(package.exists(), "{} is missing: make deb", package.display());
-    Ok(fs::canonicalize(package)?)
 }
 
 /// The certificate that a bake handed out.

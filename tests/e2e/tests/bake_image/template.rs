@@ -3,11 +3,11 @@
 use std::process::Output;
 
 use anyhow::{Result, ensure};
-use t0rn_agent_tests::repository::root;
+use t0rn_agent_tests::repository::{package, root};
 use t0rn_agent_tests::{skip, wait};
 
 use crate::account::{Account, impossible, said};
-use crate::builder::{package, template};
+use crate::builder::template;
 
 /// A value that is wrong, and words of the message that says what would be right.
 const WRONG: [(&str, &str); 27] = [

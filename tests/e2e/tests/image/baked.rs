@@ -1,6 +1,7 @@
 //! An image made by the real scripts without a boot, and machines that start from it.
 
-use std::fs;
+use std::env;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -57,17 +58,31 @@ systemd-nspawn --quiet --register=no --keep-unit --directory="$dir/root" --machi
 "$top/ami/clean.sh" --root "$dir/root"
 "#;
 
-/// The layer over the root file system that makes an image of it, and what was printed when it was made. Made once.
+/// The layer over the root file system that makes an image of it, and what was printed when it was made. Made once in a
+/// run of the tests, by the first of its processes that asks.
 pub(crate) fn baked() -> Result<&'static (PathBuf, String)> {
     static BAKED: OnceLock<Result<(PathBuf, String), String>> = OnceLock::new();
-    let baked = BAKED.get_or_init(|| bake().map_err(|error| format!("{error:#}")));
+    let baked = BAKED.get_or_init(|| baked_in_this_run().map_err(|error| format!("{error:#}")));
     baked.as_ref().map_err(|error| anyhow::anyhow!("the bake: {error}"))
 }
 
-fn bake() -> Result<(PathBuf, String)> {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("image");
+fn baked_in_this_run() -> Result<(PathBuf, String)> {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let lock = File::create(dir.join("image.lock"))?;
+    lock.lock()?;
+    // cargo-nextest runs every test in a process of its own, and has an id for the run.
+    let run = env::var("NEXTEST_RUN_ID").unwrap_or_else(|_| std::process::id().to_string());
+    let (image, printed) = (dir.join("image"), dir.join("image").join(format!("printed-{run}")));
+    if !printed.exists() {
+        fs::write(&printed, bake(&image)?)?;
+    }
+    Ok((image.join("upper"), fs::read_to_string(printed)?))
+}
+
+/// Bakes into `dir`, and returns what was printed.
+fn bake(dir: &Path) -> Result<String> {
     if dir.exists() {
-        fs::remove_dir_all(&dir)?;
+        fs::remove_dir_all(dir)?;
     }
     let (upper, work, downloads) = (dir.join("upper"), dir.join("work"), dir.join("downloads"));
     for folder in [&upper, &work, &downloads] {
@@ -84,7 +99,7 @@ fn bake() -> Result<(PathBuf, String)> {
         String::from_utf8_lossy(&output.stderr)
     );
     ensure!(output.status.success(), "{said}");
-    Ok((upper, said))
+    Ok(said)
 }
 
 /// Packages in the place of Amazon's, with the checksums that make them usable.
