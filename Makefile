@@ -56,7 +56,7 @@ bench: build deb ## restart time against Docker's own policy, memory, CPU, size,
 	@tests/tools/setup zstd
 	@tests/tools/with-engine.sh $(STATIC)/bench
 	@for tool in rootfs packer aws jq; do tests/tools/setup $$tool || true; done
-	@cargo test --locked --quiet -p t0rn-agent-tests --test bake_image boots_twice # prints both boots
+	@cargo test --locked --quiet -p t0rn-agent-tests --test bake_image boots_at_its_height # prints both boots
 
 bake: ## bake an image of the collator that CONFIG=agent.toml describes: docs/bake.md
 	packer/bake $(or $(CONFIG),$(error CONFIG has to be the agent.toml of the collator))

@@ -2,6 +2,7 @@
 
 mod collator;
 mod commands;
+mod config;
 
 use std::env;
 use std::fs::{self, File};
@@ -13,12 +14,12 @@ use anyhow::{Context as _, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-pub use self::collator::Run;
-use crate::client::SimClient;
+pub use self::collator::ContainerRun;
+use self::config::AgentConfig;
 use crate::engine::Engine;
-use crate::fakes::Resolver;
-use crate::setup::Setup;
-use crate::{image, wait};
+use crate::fakes::DnsServer;
+use crate::http_client::SimClient;
+use crate::{sim_image, wait};
 
 /// Flags of a simulated collator that syncs for longer than any test.
 pub const SYNCING: [&str; 6] = [
@@ -35,9 +36,9 @@ pub const SYNCING: [&str; 6] = [
 #[derive(Debug)]
 pub struct Agent<'a> {
     engine: &'a Engine,
-    setup: Setup,
+    setup: AgentConfig,
     dir: TempDir,
-    resolver: Resolver,
+    resolver: DnsServer,
     env: Vec<(&'static str, String)>,
     /// Bound over `/dev/disk/by-id` for the daemon; what that mounts is seen outside where the mount point is shared.
     disks: Option<PathBuf>,
@@ -50,7 +51,7 @@ impl<'a> Agent<'a> {
     /// # Errors
     /// No image, no free port, or no room.
     pub fn new(engine: &'a Engine, name: &str, sim: &[&str]) -> Result<Self> {
-        let image = image::sim(engine)?;
+        let image = sim_image::sim(engine)?;
         let mut command = vec!["--collator", "--base-path", "/node/data", "--prometheus-external"];
         // Blocks come several times within every window of the tests, as they do in real life.
         command.extend(["--sim-block-time", "500", "--sim-relay-block-time", "500"]);
@@ -64,12 +65,12 @@ impl<'a> Agent<'a> {
     /// No free port, or no room.
     pub fn with_image(engine: &'a Engine, name: &str, image: &str, command: Vec<String>) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("agent").tempdir()?;
-        let setup = Setup::new(engine, name, dir.path(), image, command)?;
+        let setup = AgentConfig::new(engine, name, dir.path(), image, command)?;
         let agent = Self {
             engine,
             setup,
             dir,
-            resolver: Resolver::start()?,
+            resolver: DnsServer::start()?,
             env: Vec::new(),
             disks: None,
             child: None,
@@ -198,7 +199,7 @@ impl<'a> Agent<'a> {
         self.engine
     }
 
-    pub fn resolver(&self) -> &Resolver {
+    pub fn resolver(&self) -> &DnsServer {
         &self.resolver
     }
 
@@ -302,7 +303,7 @@ pub fn binary() -> Result<PathBuf> {
     if let Some(path) = env::var_os("T0RN_AGENT_BIN") {
         return Ok(path.into());
     }
-    let target = image::target_dir()?;
+    let target = sim_image::target_dir()?;
     let built = ["release", "debug"].map(|profile| target.join(profile).join("t0rn-agent"));
     let newest = built
         .into_iter()

@@ -12,7 +12,7 @@ use axum::http::HeaderValue;
 use jiff::Timestamp;
 use ring::{digest, hmac};
 
-use crate::server::{self, Request, answer};
+use crate::http_server::{self, Request, answer};
 
 pub const INSTANCE: &str = "i-0123456789abcdef0";
 pub const GROUP: &str = "collators";
@@ -23,7 +23,7 @@ const TOKEN: &str = "a-token";
 
 /// A running pair of services; ends with the process.
 #[derive(Debug, Clone)]
-pub struct Ec2 {
+pub struct Ec2Emulator {
     port: u16,
     state: Arc<Mutex<State>>,
 }
@@ -48,7 +48,7 @@ pub struct Call {
     pub signed: bool,
 }
 
-impl Ec2 {
+impl Ec2Emulator {
     /// An instance in a group, of which nothing is announced.
     ///
     /// # Errors
@@ -74,7 +74,7 @@ impl Ec2 {
         };
         let state = Arc::new(Mutex::new(state));
         let shared = Arc::clone(&state);
-        let address = server::start(None, move |request| {
+        let address = http_server::start(None, move |request| {
             let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
             ready(state.answer(&request))
         })?;
@@ -130,7 +130,7 @@ impl Ec2 {
 }
 
 impl State {
-    fn answer(&mut self, request: &Request) -> server::Answer {
+    fn answer(&mut self, request: &Request) -> http_server::Answer {
         match request.method.as_str() {
             "PUT" => reply(200, TOKEN),
             "POST" => {
@@ -157,7 +157,7 @@ impl State {
 }
 
 /// What both the metadata service and an API answer.
-pub(crate) fn reply(status: u16, body: impl Into<Body>) -> server::Answer {
+pub(crate) fn reply(status: u16, body: impl Into<Body>) -> http_server::Answer {
     let mut response = answer(status, body)?;
     let ttl = HeaderValue::from_static("21600");
     response

@@ -14,11 +14,11 @@ use crate::ports::Reservation;
 
 /// A Docker socket that accepts every connection and never answers; ends with the process.
 #[derive(Debug)]
-pub struct FakeDocker {
+pub struct UnresponsiveDocker {
     dir: TempDir,
 }
 
-impl FakeDocker {
+impl UnresponsiveDocker {
     /// # Errors
     /// The socket cannot be made.
     pub fn start() -> Result<Self> {
@@ -35,13 +35,13 @@ impl FakeDocker {
 
 /// A name server on an address of its own within 127.0.0.0/8: every name is 127.0.0.1, as long as it answers.
 #[derive(Debug)]
-pub struct Resolver {
+pub struct DnsServer {
     dir: TempDir,
     answers: Arc<AtomicBool>,
     _address: Reservation,
 }
 
-impl Resolver {
+impl DnsServer {
     /// # Errors
     /// Port 53 cannot be bound: not root?
     pub fn start() -> Result<Self> {

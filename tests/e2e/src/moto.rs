@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 
-use crate::client::get;
+use crate::http_client::get;
 use crate::ports::Port;
 use crate::repository::tools;
 use crate::wait;

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::client::get;
+use crate::http_client::get;
 use crate::ports::Port;
 use crate::repository::tool;
 use crate::wait;

@@ -29,12 +29,12 @@ const QUICK: [&str; 8] = [
 const BAKE: Duration = Duration::from_mins(2);
 
 /// An agent's configuration that is baked with. The bake's container goes with it.
-struct Bakery<'a> {
+struct BakeHarness<'a> {
     engine: &'a Engine,
     agent: Agent<'a>,
 }
 
-impl<'a> Bakery<'a> {
+impl<'a> BakeHarness<'a> {
     fn new(engine: &'a Engine, name: &str, more: &[&str]) -> Result<Self> {
         let agent = Agent::new(engine, name, &[&QUICK[..], more].concat())?;
         Ok(Self { engine, agent })
@@ -110,7 +110,7 @@ impl<'a> Bakery<'a> {
     }
 }
 
-impl Drop for Bakery<'_> {
+impl Drop for BakeHarness<'_> {
     fn drop(&mut self) {
         let _ = self.engine.try_docker(["rm", "-fv", &self.container()]);
     }
@@ -119,8 +119,8 @@ impl Drop for Bakery<'_> {
 #[test]
 fn a_synced_chain_is_certified_verified_and_gone_on_from() -> Result<()> {
     let engine = Engine::shared()?;
-    let mut bakery = Bakery::new(&engine, "bake", &[])?;
-    let certificate = bakery.certified(&[])?;
+    let mut bake = BakeHarness::new(&engine, "bake", &[])?;
+    let certificate = bake.certified(&[])?;
     let parachain = &certificate["chains"]["parachain"];
     let baked = parachain["best"].as_u64().context("no height")?;
     ensure!(baked >= 2_990, "{certificate}");
@@ -132,25 +132,22 @@ fn a_synced_chain_is_certified_verified_and_gone_on_from() -> Result<()> {
     );
     ensure!(certificate["stop"]["clean"] == true);
 
-    ensure!(engine.inspect(&bakery.container())?.is_none(), "the container stays");
-    ensure!(
-        !bakery.agent.state_dir().join("bake").exists(),
-        "the bake's state stays"
-    );
+    ensure!(engine.inspect(&bake.container())?.is_none(), "the container stays");
+    ensure!(!bake.agent.state_dir().join("bake").exists(), "the bake's state stays");
     for base in ["chains/t0rn_testnet", "polkadot/chains/rococo_v2_2"] {
-        let root = bakery.data().join(base);
+        let root = bake.data().join(base);
         ensure!(root.join("db/full/000100.log").exists());
         ensure!(!root.join("keystore").exists() && !root.join("network").exists());
     }
-    let (code, report) = bakery.verify()?;
+    let (code, report) = bake.verify()?;
     ensure!(code == Some(0) && report["ok"] == true, "{report}");
 
-    let heights = bakery.data().join("chains/t0rn_testnet/db/full/000100.log");
+    let heights = bake.data().join("chains/t0rn_testnet/db/full/000100.log");
     let good = fs::read(&heights)?;
     let mut bad = good.clone();
     bad[0] ^= 1;
     fs::write(&heights, bad)?;
-    let (code, report) = bakery.verify()?;
+    let (code, report) = bake.verify()?;
     ensure!(code == Some(1), "{report}");
     ensure!(
         report["differences"]
@@ -159,27 +156,27 @@ fn a_synced_chain_is_certified_verified_and_gone_on_from() -> Result<()> {
         "{report}"
     );
     fs::write(&heights, good)?;
-    ensure!(bakery.verify()?.0 == Some(0));
+    ensure!(bake.verify()?.0 == Some(0));
 
-    let written = fs::read_to_string(bakery.certificate_file())?;
+    let written = fs::read_to_string(bake.certificate_file())?;
     fs::write(
-        bakery.certificate_file(),
+        bake.certificate_file(),
         written.replacen("\"best\": ", "\"best\": 9", 1),
     )?;
-    let (code, report) = bakery.verify()?;
+    let (code, report) = bake.verify()?;
     ensure!(
         code == Some(1) && report["differences"].to_string().contains("its own sha256"),
         "{report}"
     );
-    bakery.agent.start()?;
-    let status = bakery.agent.wait_watched()?;
+    bake.agent.start()?;
+    let status = bake.agent.wait_watched()?;
     ensure!(status["reasons"].to_string().contains("its own sha256"), "{status}");
     ensure!(status["health"] == "degraded" && status["bake"].is_null(), "{status}");
-    bakery.agent.end(Signal::TERM)?;
-    fs::write(bakery.certificate_file(), written)?;
+    bake.agent.end(Signal::TERM)?;
+    fs::write(bake.certificate_file(), written)?;
 
-    bakery.agent.start()?;
-    let status = bakery.agent.wait_watched()?;
+    bake.agent.start()?;
+    let status = bake.agent.wait_watched()?;
     ensure!(status["bake"]["block"] == baked, "{status}");
     let best = status["chains"]["parachain"]["best"].as_u64().context("no height")?;
     ensure!(best >= baked, "{best} after {baked}");
@@ -187,19 +184,19 @@ fn a_synced_chain_is_certified_verified_and_gone_on_from() -> Result<()> {
 }
 
 #[test]
-fn the_deadline_and_an_unclean_end_leave_no_certificate_and_a_next_bake_goes_on() -> Result<()> {
+fn deadline_or_unclean_end_leaves_no_certificate_and_next_bake_resumes() -> Result<()> {
     let engine = Engine::shared()?;
-    let mut bakery = Bakery::new(&engine, "closed", &[])?;
-    let said = bakery.refused(&["--deadline", "15s", "--credible", "14s"])?;
+    let mut bake = BakeHarness::new(&engine, "closed", &[])?;
+    let said = bake.refused(&["--deadline", "15s", "--credible", "14s"])?;
     ensure!(said.contains("deadline"), "{said}");
-    let inspect = engine.inspect(&bakery.container())?.context("no container")?;
+    let inspect = engine.inspect(&bake.container())?.context("no container")?;
     ensure!(
         inspect["State"]["Status"] == "exited" && inspect["State"]["ExitCode"] == 0,
         "{inspect}"
     );
 
-    bakery.agent.set("collator.stop_timeout", "2s")?;
-    bakery.agent.set("collator.env.UNCLEAN", "1")?;
+    bake.agent.set("collator.stop_timeout", "2s")?;
+    bake.agent.set("collator.env.UNCLEAN", "1")?;
     let mut command: Vec<toml::Value> = [
         "--base-path",
         "/node/data",
@@ -211,12 +208,12 @@ fn the_deadline_and_an_unclean_end_leave_no_certificate_and_a_next_bake_goes_on(
     command.extend(QUICK.map(toml::Value::from));
     command.extend(["--sim-block-time", "500", "--sim-relay-block-time", "500"].map(toml::Value::from));
     let obedient: Vec<_> = command.iter().take(2).chain(&command[4..]).cloned().collect();
-    bakery.agent.set("collator.command", command)?;
-    let said = bakery.refused(&[])?;
+    bake.agent.set("collator.command", command)?;
+    let said = bake.refused(&[])?;
     ensure!(said.contains("exit code 137"), "{said}");
 
-    bakery.agent.set("collator.command", obedient)?;
-    bakery.certified(&[])?;
+    bake.agent.set("collator.command", obedient)?;
+    bake.certified(&[])?;
     Ok(())
 }
 
@@ -225,27 +222,27 @@ fn a_damaged_database_is_left_stopped_and_no_later_bake_vouches_for_it() -> Resu
     let engine = Engine::shared()?;
     let crash = r#"{"do":"crash","code":1,"log":["Error: Service(Client(Backend(\"Corruption: block checksum mismatch\")))"],
         "after_seconds":4,"once":true}"#;
-    let bakery = Bakery::new(&engine, "damaged", &["--sim-fault", crash])?;
-    let said = bakery.refused(&["--credible", "10m"])?;
+    let bake = BakeHarness::new(&engine, "damaged", &["--sim-fault", crash])?;
+    let said = bake.refused(&["--credible", "10m"])?;
     ensure!(said.contains("damaged"), "{said}");
-    let inspect = engine.inspect(&bakery.container())?.context("no container")?;
+    let inspect = engine.inspect(&bake.container())?.context("no container")?;
     ensure!(
         inspect["State"]["Status"] == "exited" && inspect["State"]["Restarting"] == false,
         "{inspect}"
     );
 
-    let said = bakery.refused(&[])?;
+    let said = bake.refused(&[])?;
     ensure!(
         said.contains("block checksum mismatch") && said.contains("remove"),
         "{said}"
     );
     ensure!(!said.contains("t0rn-agent start"), "{said}");
 
-    for entry in fs::read_dir(bakery.data())? {
+    for entry in fs::read_dir(bake.data())? {
         fs::remove_dir_all(entry?.path())?;
     }
     // The fault comes once on a data directory, and these are new.
-    let said = bakery.refused(&["--credible", "10m"])?;
+    let said = bake.refused(&["--credible", "10m"])?;
     ensure!(said.contains("damaged"), "{said}");
     Ok(())
 }
@@ -253,35 +250,35 @@ fn a_damaged_database_is_left_stopped_and_no_later_bake_vouches_for_it() -> Resu
 #[test]
 fn killed_half_way_the_next_bake_goes_on_with_the_same_run() -> Result<()> {
     let engine = Engine::shared()?;
-    let bakery = Bakery::new(&engine, "killed", &[])?;
-    bakery.certified(&[])?;
-    let mut child = bakery.spawn(&["--credible", "10m"])?;
+    let bake = BakeHarness::new(&engine, "killed", &[])?;
+    bake.certified(&[])?;
+    let mut child = bake.spawn(&["--credible", "10m"])?;
     let run = until("the node to run", SOON, || {
-        let inspect = engine.inspect(&bakery.container())?.context("no container")?;
+        let inspect = engine.inspect(&bake.container())?.context("no container")?;
         ensure!(inspect["State"]["Running"] == true);
         Ok(inspect["State"]["StartedAt"].clone())
     })?;
-    ensure!(!bakery.certificate_file().exists(), "certified while the node runs");
+    ensure!(!bake.certificate_file().exists(), "certified while the node runs");
     kill_process(Pid::from_child(&child), Signal::KILL)?;
     child.wait()?;
-    let mut child = bakery.spawn(&[])?;
-    let inspect = engine.inspect(&bakery.container())?.context("no container")?;
+    let mut child = bake.spawn(&[])?;
+    let inspect = engine.inspect(&bake.container())?.context("no container")?;
     ensure!(inspect["State"]["StartedAt"] == run);
     ensure!(exit(&mut child, BAKE)?.success());
-    ensure!(bakery.verify()?.0 == Some(0));
+    ensure!(bake.verify()?.0 == Some(0));
     Ok(())
 }
 
 #[test]
 fn interrupted_while_it_reads_every_file_it_ends_without_a_certificate() -> Result<()> {
     let engine = Engine::shared()?;
-    let bakery = Bakery::new(&engine, "reading", &[])?;
-    let folder = bakery.data().join("chains/t0rn_testnet/db/full");
-    bakery.certified(&[])?;
+    let bake = BakeHarness::new(&engine, "reading", &[])?;
+    let folder = bake.data().join("chains/t0rn_testnet/db/full");
+    bake.certified(&[])?;
     // Hours of reading, and no room on the disk.
     let endless = folder.join("999999.sst");
     fs::File::create(&endless)?.set_len(8 << 40)?;
-    let mut child = bakery.spawn(&[])?;
+    let mut child = bake.spawn(&[])?;
     let mut said = BufReader::new(child.stderr.take().context("no stderr")?).lines();
     said.by_ref()
         .find(|line| line.as_ref().is_ok_and(|line| line.contains("looking at every file")))
@@ -293,26 +290,26 @@ fn interrupted_while_it_reads_every_file_it_ends_without_a_certificate() -> Resu
         said.contains("interrupted") && said.contains("nothing is certified"),
         "{said}"
     );
-    ensure!(!bakery.certificate_file().exists());
+    ensure!(!bake.certificate_file().exists());
     Ok(())
 }
 
 #[test]
 fn what_a_person_has_on_the_host_is_refused_before_anything_runs() -> Result<()> {
     let engine = Engine::shared()?;
-    let bakery = Bakery::new(&engine, "person", &[])?;
+    let bake = BakeHarness::new(&engine, "person", &[])?;
     for planted in [
         "chains/t0rn_testnet/keystore/61757261ff",
         "wallet.json",
         "chains/t0rn_testnet/network/secret_ed25519",
     ] {
-        let path = bakery.data().join(planted);
+        let path = bake.data().join(planted);
         fs::create_dir_all(path.parent().context("no parent")?)?;
         fs::write(&path, "words")?;
-        let said = bakery.refused(&[])?;
+        let said = bake.refused(&[])?;
         ensure!(said.contains(planted.trim_end_matches("/61757261ff")), "{said}");
-        ensure!(path.exists() && engine.inspect(&bakery.container())?.is_none());
-        fs::remove_dir_all(bakery.data())?;
+        ensure!(path.exists() && engine.inspect(&bake.container())?.is_none());
+        fs::remove_dir_all(bake.data())?;
     }
     Ok(())
 }
@@ -323,27 +320,27 @@ fn a_collator_on_the_same_data_is_neither_touched_nor_baked_over() -> Result<()>
     let mut agent = Agent::running(&engine, "taken", &QUICK)?;
     let run = agent.run_id()?;
     agent.kill()?;
-    let bakery = Bakery { engine: &engine, agent };
-    let said = bakery.refused(&[])?;
-    ensure!(said.contains(bakery.agent.container()), "{said}");
-    ensure!(bakery.agent.run_id()? == run);
+    let bake = BakeHarness { engine: &engine, agent };
+    let said = bake.refused(&[])?;
+    ensure!(said.contains(bake.agent.container()), "{said}");
+    ensure!(bake.agent.run_id()? == run);
     Ok(())
 }
 
 #[test]
 fn data_of_another_chain_holds_and_no_start_gets_past_it() -> Result<()> {
     let engine = Engine::shared()?;
-    let mut bakery = Bakery::new(&engine, "other", &[])?;
-    let mut certificate = bakery.certified(&[])?;
+    let mut bake = BakeHarness::new(&engine, "other", &[])?;
+    let mut certificate = bake.certified(&[])?;
     certificate["chains"]["parachain"]["genesis"] = "0".repeat(64).into();
-    bakery.forge(certificate)?;
-    bakery.agent.start()?;
-    let status = bakery.agent.wait_phase("holding", SOON)?;
+    bake.forge(certificate)?;
+    bake.agent.start()?;
+    let status = bake.agent.wait_phase("holding", SOON)?;
     ensure!(status["reasons"].to_string().contains("another chain"), "{status}");
-    bakery.agent.wait_down(SOON)?;
-    let starts = bakery.agent.starts()?;
-    bakery.agent.ok(["start"])?;
-    bakery.agent.wait_phase("holding", SOON)?;
-    ensure!(bakery.agent.starts()? == starts, "started again");
+    bake.agent.wait_down(SOON)?;
+    let starts = bake.agent.starts()?;
+    bake.agent.ok(["start"])?;
+    bake.agent.wait_phase("holding", SOON)?;
+    ensure!(bake.agent.starts()? == starts, "started again");
     Ok(())
 }

@@ -110,7 +110,7 @@ fn with_the_agent_down_status_tells_what_docker_knows() -> Result<()> {
 }
 
 #[test]
-fn check_passes_beside_a_healthy_collator_and_fails_with_the_remedy_where_something_is_wrong() -> Result<()> {
+fn check_passes_beside_healthy_collator_and_names_remedy_otherwise() -> Result<()> {
     let engine = Engine::shared()?;
     let mut agent = Agent::running(&engine, "check", &[])?;
     let check = |agent: &Agent, code: i32| -> Result<Value> {

@@ -9,12 +9,12 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use t0rn_agent_tests::agent::{Agent, binary};
-use t0rn_agent_tests::documents::{blocks, commands, is_about_the_host, page};
 use t0rn_agent_tests::engine::Engine;
-use t0rn_agent_tests::hook::{Answer, Hook};
+use t0rn_agent_tests::operator_docs::{blocks, commands, is_about_the_host, page};
 use t0rn_agent_tests::prometheus::Prometheus;
 use t0rn_agent_tests::repository::agent_snapshot;
-use t0rn_agent_tests::{image, skip, wait};
+use t0rn_agent_tests::webhook::{Answer, WebhookReceiver};
+use t0rn_agent_tests::{sim_image, skip, wait};
 use tempfile::TempDir;
 use toml::Table;
 
@@ -25,7 +25,7 @@ exit 252
 "#;
 
 /// An agent, and an operator of it who has the pages before them.
-struct Reader<'a> {
+struct DocsReader<'a> {
     agent: Agent<'a>,
     /// Ports of both exporters.
     exporters: [u16; 2],
@@ -35,10 +35,10 @@ struct Reader<'a> {
     tools: TempDir,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> DocsReader<'a> {
     /// Takes over what `example` configures, with the image, ports and paths of this test. Nothing runs yet.
-    fn new(engine: &'a Engine, example: &str, hook: &Hook) -> Result<Self> {
-        let image = image::sim(engine)?;
+    fn new(engine: &'a Engine, example: &str, hook: &WebhookReceiver) -> Result<Self> {
+        let image = sim_image::sim(engine)?;
         let agent = Agent::with_image(engine, "pages", &image, Vec::new())?;
         let mut config: Table = fs::read_to_string(agent.config_file())?.parse()?;
         let port = |at: usize| -> Result<u16> {
@@ -122,10 +122,10 @@ impl<'a> Reader<'a> {
 #[test]
 fn whoever_follows_the_pages_word_by_word_runs_a_chain_of_their_own() -> Result<()> {
     let engine = Engine::shared()?;
-    let hook = Hook::start(Answer::Take)?;
+    let hook = WebhookReceiver::start(Answer::Take)?;
     let text = page("your-own-chain.md")?;
     let example = blocks(&text, "toml").into_iter().next().context("no example")?;
-    let mut reader = Reader::new(&engine, example, &hook)?;
+    let mut reader = DocsReader::new(&engine, example, &hook)?;
 
     let mut lines = Vec::new();
     for name in ["your-own-chain.md", "status.md", "troubleshooting.md"] {

@@ -4,11 +4,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use t0rn_agent_tests::container::SimContainer;
 use t0rn_agent_tests::engine::Engine;
-use t0rn_agent_tests::fakes::Resolver;
-use t0rn_agent_tests::image;
+use t0rn_agent_tests::fakes::DnsServer;
 use t0rn_agent_tests::registry::Registry;
+use t0rn_agent_tests::sim_container::SimContainer;
+use t0rn_agent_tests::sim_image;
 use t0rn_agent_tests::wait::{self, until};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -43,7 +43,7 @@ fn a_stopped_engine_stops_the_collator_and_starts_it_again() -> Result<()> {
 fn the_registry_refuses_strangers_and_serves_by_digest() -> Result<()> {
     let engine = Engine::shared()?;
     let registry = Registry::start()?;
-    let digest = registry.push(&engine, &image::sim(&engine)?, "collator:v1")?;
+    let digest = registry.push(&engine, &sim_image::sim(&engine)?, "collator:v1")?;
     let by_digest = format!("{}/collator@{digest}", registry.host());
 
     let stranger = engine.try_docker(["pull", &by_digest])?;
@@ -69,7 +69,7 @@ fn the_registry_refuses_strangers_and_serves_by_digest() -> Result<()> {
 
 #[test]
 fn the_resolver_answers_as_long_as_it_is_told_to() -> Result<()> {
-    let resolver = Resolver::start()?;
+    let resolver = DnsServer::start()?;
     let ask = || {
         let mut ask = Command::new("unshare");
         ask.args([

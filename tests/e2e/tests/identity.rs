@@ -9,10 +9,10 @@ use std::time::{Duration, UNIX_EPOCH};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use t0rn_agent_tests::agent::{Agent, SYNCING};
+use t0rn_agent_tests::ebs::{Breakpoint, EbsVolume, Instance, VOLUME};
 use t0rn_agent_tests::engine::Engine;
 use t0rn_agent_tests::sim::control::Command;
 use t0rn_agent_tests::skip;
-use t0rn_agent_tests::volume::{Gate, Instance, VOLUME, Volume};
 use t0rn_agent_tests::wait::{self, LATER, SOON};
 
 /// An agent on an instance of its own. Nothing runs yet.
@@ -84,7 +84,7 @@ fn says(status: &Value, words: &str) -> bool {
 
 macro_rules! volume {
     ($dir:expr) => {
-        match Volume::new($dir) {
+        match EbsVolume::new($dir) {
             Ok(volume) => volume,
             Err(error) => skip!(format!("no loop device with a file system here: {error:#}")),
         }
@@ -92,7 +92,7 @@ macro_rules! volume {
 }
 
 #[test]
-fn of_two_hosts_one_runs_and_the_other_takes_over_once_the_first_has_given_it_back() -> Result<()> {
+fn second_host_takes_over_once_the_first_has_released_the_volume() -> Result<()> {
     let engine = Engine::shared()?;
     let dir = tempfile::tempdir()?;
     let volume = volume!(dir.path());
@@ -130,7 +130,7 @@ fn of_two_hosts_one_runs_and_the_other_takes_over_once_the_first_has_given_it_ba
 }
 
 #[test]
-fn a_host_that_lost_the_volume_by_force_has_time_to_stop_before_another_starts() -> Result<()> {
+fn host_that_lost_the_volume_has_time_to_stop_before_another_starts() -> Result<()> {
     let engine = Engine::shared()?;
     let dir = tempfile::tempdir()?;
     let volume = volume!(dir.path());
@@ -149,7 +149,7 @@ fn a_host_that_lost_the_volume_by_force_has_time_to_stop_before_another_starts()
 }
 
 #[test]
-fn a_volume_that_vanishes_or_becomes_read_only_stops_the_collator_and_says_so() -> Result<()> {
+fn vanished_or_read_only_volume_stops_the_collator_with_a_reason() -> Result<()> {
     let engine = Engine::shared()?;
     let dir = tempfile::tempdir()?;
     let volume = volume!(dir.path());
@@ -205,16 +205,16 @@ fn an_agent_killed_at_any_step_leaves_one_collator_or_none_and_goes_on() -> Resu
     let (mut first, mut second) = (agent(&engine, &one, "nothing")?, agent(&engine, &two, "nothing")?);
     first.set("ec2.lifecycle_hook", "stop")?;
     for gate in [
-        Gate::Before("DescribeVolumes"),
-        Gate::After("DescribeVolumes"),
-        Gate::Before("AttachVolume"),
-        Gate::After("AttachVolume"),
+        Breakpoint::Before("DescribeVolumes"),
+        Breakpoint::After("DescribeVolumes"),
+        Breakpoint::Before("AttachVolume"),
+        Breakpoint::After("AttachVolume"),
     ] {
-        volume.close(gate);
+        volume.set_breakpoint(gate);
         first.start()?;
-        volume.wait_gate().with_context(|| format!("{gate:?}"))?;
+        volume.wait_at_breakpoint().with_context(|| format!("{gate:?}"))?;
         first.kill()?;
-        volume.open();
+        volume.release();
         ensure!(!runs(&first), "it runs after {gate:?}");
     }
     first.start()?;
@@ -235,14 +235,14 @@ fn an_agent_killed_at_any_step_leaves_one_collator_or_none_and_goes_on() -> Resu
         .context("a restart of the agent disturbed it")?;
     ensure!(!runs(&second), "two collators");
 
-    for gate in [Gate::Before("DetachVolume"), Gate::After("DetachVolume")] {
-        volume.close(gate);
+    for gate in [Breakpoint::Before("DetachVolume"), Breakpoint::After("DetachVolume")] {
+        volume.set_breakpoint(gate);
         volume.terminate(&one)?;
-        volume.wait_gate().with_context(|| format!("{gate:?}"))?;
+        volume.wait_at_breakpoint().with_context(|| format!("{gate:?}"))?;
         ensure!(!runs(&first), "given away under a running collator");
         first.kill()?;
-        volume.open();
-        if gate == Gate::Before("DetachVolume") {
+        volume.release();
+        if gate == Breakpoint::Before("DetachVolume") {
             first.start()?;
         }
     }

@@ -8,15 +8,15 @@ use anyhow::{Context as _, Result, ensure};
 use rustix::process::Signal;
 use t0rn_agent_tests::agent::Agent;
 use t0rn_agent_tests::engine::Engine;
-use t0rn_agent_tests::image;
 use t0rn_agent_tests::registry::Registry;
+use t0rn_agent_tests::sim_image;
 use t0rn_agent_tests::wait::{SOON, until, until_value};
 
 #[test]
 fn a_collator_is_pulled_by_digest_with_a_password_and_synced() -> Result<()> {
     let engine = Engine::shared()?;
     let registry = Registry::start()?;
-    let digest = registry.push(&engine, &image::sim(&engine)?, "collator:v1")?;
+    let digest = registry.push(&engine, &sim_image::sim(&engine)?, "collator:v1")?;
     let mut agent = Agent::new(&engine, "pull", &["--sim-target", "1000"])?;
     agent.set("collator.image", format!("{}/collator@{digest}", registry.host()))?;
     agent.set("collator.registry_auth", registry.auth_file())?;
@@ -60,7 +60,7 @@ fn a_collator_is_pulled_by_digest_with_a_password_and_synced() -> Result<()> {
 fn a_wrong_password_is_said_and_the_right_one_is_taken_up() -> Result<()> {
     let engine = Engine::shared()?;
     let registry = Registry::start()?;
-    registry.push(&engine, &image::sim(&engine)?, "private:v1")?;
+    registry.push(&engine, &sim_image::sim(&engine)?, "private:v1")?;
     let mut agent = Agent::new(&engine, "password", &[])?;
     let auth = agent.data().with_file_name("auth.json");
     fs::copy(registry.auth_file(), &auth)?;
@@ -85,7 +85,7 @@ fn a_wrong_password_is_said_and_the_right_one_is_taken_up() -> Result<()> {
 fn a_dead_registry_is_no_fault_while_the_image_is_there() -> Result<()> {
     let engine = Engine::shared()?;
     let reference = format!("127.0.0.1:1/dead-{}:v1", std::process::id());
-    engine.docker(["tag", &image::sim(&engine)?, &reference])?;
+    engine.docker(["tag", &sim_image::sim(&engine)?, &reference])?;
     let mut agent = Agent::new(&engine, "dead", &[])?;
     agent.set("collator.image", reference.clone())?;
     agent.start()?;
@@ -178,7 +178,7 @@ fn a_changed_configuration_recreates_the_container_and_keeps_the_data() -> Resul
 fn a_foreign_container_is_never_touched() -> Result<()> {
     let engine = Engine::shared()?;
     let mut agent = Agent::new(&engine, "foreign", &[])?;
-    engine.docker(["run", "-d", "--name", agent.container(), &image::sim(&engine)?])?;
+    engine.docker(["run", "-d", "--name", agent.container(), &sim_image::sim(&engine)?])?;
     let run = agent.run_id()?;
     agent.start()?;
     let status = agent.wait_for("the refusal", SOON, |s| {

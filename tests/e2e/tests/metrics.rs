@@ -11,8 +11,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::Signal;
 use t0rn_agent_tests::agent::{Agent, SYNCING};
-use t0rn_agent_tests::client::get;
 use t0rn_agent_tests::engine::Engine;
+use t0rn_agent_tests::http_client::get;
 use t0rn_agent_tests::prometheus::Prometheus;
 use t0rn_agent_tests::repository::tool;
 use t0rn_agent_tests::sim::Chain;
@@ -169,7 +169,7 @@ fn a_real_prometheus_server_takes_the_page_and_keeps_the_fault() -> Result<()> {
 }
 
 #[test]
-fn two_hundred_clients_without_manners_delay_neither_a_cure_nor_prometheus() -> Result<()> {
+fn two_hundred_bad_clients_delay_neither_a_cure_nor_prometheus() -> Result<()> {
     let engine = Engine::shared()?;
     let agent = Agent::running(&engine, "crowd", &SYNCING)?;
     let run = agent.run_id()?;
@@ -196,7 +196,7 @@ fn two_hundred_clients_without_manners_delay_neither_a_cure_nor_prometheus() -> 
     Ok(())
 }
 
-fn cured_meanwhile(agent: &Agent<'_>, run: &t0rn_agent_tests::agent::Run) -> Result<()> {
+fn cured_meanwhile(agent: &Agent<'_>, run: &t0rn_agent_tests::agent::ContainerRun) -> Result<()> {
     agent.sim().control(&Command::Stall {
         chain: Chain::Parachain,
         cure: Cure::Restart,

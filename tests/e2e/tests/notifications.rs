@@ -8,13 +8,13 @@ use anyhow::{Context as _, Result, ensure};
 use rustix::process::Signal;
 use t0rn_agent_tests::agent::{Agent, SYNCING};
 use t0rn_agent_tests::engine::Engine;
-use t0rn_agent_tests::hook::{Answer, Hook, NAME, SECRET};
 use t0rn_agent_tests::sim::Chain;
 use t0rn_agent_tests::sim::control::{Command, Cure, Set, Silence};
 use t0rn_agent_tests::wait::{self, LATER, LONG, SOON};
+use t0rn_agent_tests::webhook::{Answer, NAME, SECRET, WebhookReceiver};
 
 /// A watched collator whose agent tells `hook`.
-fn running<'a>(engine: &'a Engine, name: &str, sim: &[&str], hook: &Hook) -> Result<Agent<'a>> {
+fn running<'a>(engine: &'a Engine, name: &str, sim: &[&str], hook: &WebhookReceiver) -> Result<Agent<'a>> {
     let mut agent = Agent::new(engine, name, sim)?;
     agent.set("notify.webhook", hook.url())?;
     agent.start()?;
@@ -33,7 +33,7 @@ fn stall() -> Command {
 #[test]
 fn a_stall_is_one_message_when_it_begins_and_one_when_it_is_over() -> Result<()> {
     let engine = Engine::shared()?;
-    let hook = Hook::start(Answer::Take)?;
+    let hook = WebhookReceiver::start(Answer::Take)?;
     let agent = running(&engine, "told", &SYNCING, &hook)?;
     let run = agent.run_id()?;
     agent.sim().control(&stall())?;
@@ -68,7 +68,7 @@ fn a_stall_is_one_message_when_it_begins_and_one_when_it_is_over() -> Result<()>
 #[test]
 fn what_people_do_is_told_when_it_begins_and_when_it_is_over() -> Result<()> {
     let engine = Engine::shared()?;
-    let hook = Hook::start(Answer::Take)?;
+    let hook = WebhookReceiver::start(Answer::Take)?;
     let agent = running(&engine, "people", &[], &hook)?;
     agent.ok(["pause", "--for", "1h", "--reason", "moving the volume"])?;
     hook.wait_about("paused", &["problem"], SOON)?;
@@ -88,7 +88,7 @@ fn what_people_do_is_told_when_it_begins_and_when_it_is_over() -> Result<()> {
 #[test]
 fn a_collator_that_builds_no_blocks_any_more_is_told_and_not_restarted() -> Result<()> {
     let engine = Engine::shared()?;
-    let hook = Hook::start(Answer::Take)?;
+    let hook = WebhookReceiver::start(Answer::Take)?;
     let mut agent = Agent::new(&engine, "idle", &["--sim-target", "500"])?;
     agent.set("notify.webhook", hook.url())?;
     agent.set("notify.no_collation_after", "6s")?;
@@ -123,7 +123,7 @@ fn no_webhook_however_bad_delays_a_restart_or_the_end() -> Result<()> {
         ("circles", Answer::Redirect),
         ("refuses", Answer::Refuse(500)),
     ] {
-        let hook = Hook::start(answer)?;
+        let hook = WebhookReceiver::start(answer)?;
         let mut agent = running(&engine, name, &SYNCING, &hook)?;
         let run = agent.run_id()?;
         agent.sim().control(&Command::Freeze { mode: Silence::Hang })?;
@@ -147,7 +147,7 @@ fn no_webhook_however_bad_delays_a_restart_or_the_end() -> Result<()> {
 #[test]
 fn the_secret_in_the_url_is_shown_nowhere() -> Result<()> {
     let engine = Engine::shared()?;
-    let hook = Hook::start(Answer::Refuse(404))?;
+    let hook = WebhookReceiver::start(Answer::Refuse(404))?;
     let mut agent = Agent::new(&engine, "secret", &SYNCING)?;
     agent.set("notify.webhook", hook.url())?;
     agent.set_env("T0RN_AGENT_LOG", "trace");
@@ -190,7 +190,7 @@ fn texts(folder: &Path, into: &mut Vec<String>) -> Result<()> {
 #[test]
 fn https_by_name_works_with_the_authorities_that_the_host_has() -> Result<()> {
     let engine = Engine::shared()?;
-    let hook = Hook::start_tls(Answer::Take)?;
+    let hook = WebhookReceiver::start_tls(Answer::Take)?;
     let mut agent = Agent::new(&engine, "https", &[])?;
     agent.set("notify.webhook", format!("https://{NAME}:{}/{SECRET}", hook.port()))?;
     agent.start()?;

@@ -12,11 +12,11 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use t0rn_agent_tests::agent::binary;
-use t0rn_agent_tests::client::get;
-use t0rn_agent_tests::process::SimProcess;
+use t0rn_agent_tests::http_client::get;
 use t0rn_agent_tests::prometheus::Prometheus;
 use t0rn_agent_tests::sim::Chain;
-use t0rn_agent_tests::sim::control::{Command as Order, Cure};
+use t0rn_agent_tests::sim::control::{Command as ScheduledCommand, Cure};
+use t0rn_agent_tests::sim_process::SimProcess;
 use t0rn_agent_tests::skip;
 use t0rn_agent_tests::wait;
 
@@ -154,7 +154,7 @@ fn go_through_faults(sim: &mut SimProcess, server: &mut Prometheus, recorder: &R
     recorder.answered(8)?;
 
     // Long enough for one restart, too short for a second one with its doubled window.
-    sim.sim().control(&Order::Stall {
+    sim.sim().control(&ScheduledCommand::Stall {
         chain: Chain::Parachain,
         cure: Cure::Restart,
         bytes_per_second: 3072.0,

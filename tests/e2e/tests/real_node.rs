@@ -118,7 +118,7 @@ fn a_node_that_rejects_every_block_is_given_up_after_two_restarts() -> Result<()
 }
 
 #[test]
-fn its_data_are_baked_and_copied_without_keys_and_it_goes_on_from_their_heights() -> Result<()> {
+fn real_data_is_baked_and_copied_without_keys_and_resumes_at_its_height() -> Result<()> {
     let folder = match folder() {
         Ok(folder) => folder,
         Err(reason) => skip!(reason),

@@ -4,11 +4,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use t0rn_agent_tests::client::get;
-use t0rn_agent_tests::container::SimContainer;
 use t0rn_agent_tests::engine::Engine;
+use t0rn_agent_tests::http_client::get;
 use t0rn_agent_tests::sim::Chain;
 use t0rn_agent_tests::sim::control::{Answer, Command, Cure, FailStarts, Silence};
+use t0rn_agent_tests::sim_container::SimContainer;
 use t0rn_agent_tests::wait::{until, until_value};
 
 const SOON: Duration = Duration::from_secs(15);

@@ -11,7 +11,7 @@ use crate::wait;
 
 /// One run of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Run {
+pub struct ContainerRun {
     pub id: String,
     /// Of its first process, on the host.
     pub pid: i32,
@@ -31,14 +31,14 @@ impl Agent<'_> {
     ///
     /// # Errors
     /// There is none, or it does not run.
-    pub fn run_id(&self) -> Result<Run> {
+    pub fn run_id(&self) -> Result<ContainerRun> {
         let inspect = self.inspect()?.context("no container")?;
         let state = &inspect["State"];
         ensure!(
             state["Running"] == true && state["Restarting"] != true,
             "it does not run: {state}"
         );
-        Ok(Run {
+        Ok(ContainerRun {
             id: inspect["Id"].as_str().context("no id")?.to_owned(),
             pid: i32::try_from(state["Pid"].as_i64().context("no pid")?)?,
             started_at: state["StartedAt"].as_str().context("no start")?.to_owned(),
@@ -61,7 +61,7 @@ impl Agent<'_> {
     ///
     /// # Errors
     /// `timeout` passed.
-    pub fn wait_other_run(&self, old: &Run, timeout: Duration) -> Result<Run> {
+    pub fn wait_other_run(&self, old: &ContainerRun, timeout: Duration) -> Result<ContainerRun> {
         wait::until_value(
             "another run of the collator",
             timeout,
@@ -87,7 +87,7 @@ impl Agent<'_> {
     ///
     /// # Errors
     /// It was restarted, or ended.
-    pub fn stays(&self, run: &Run, time: Duration) -> Result<()> {
+    pub fn stays(&self, run: &ContainerRun, time: Duration) -> Result<()> {
         wait::throughout("the collator was to be left alone", time, || {
             let now = self.run_id()?;
             ensure!(now == *run, "it was restarted: {now:?}");

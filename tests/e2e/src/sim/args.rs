@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::control::Order;
+use super::control::ScheduledCommand;
 
 #[derive(Debug, Clone)]
 pub struct Args {
@@ -23,7 +23,7 @@ pub struct Args {
     pub control_port: u16,
     /// Written into the parachain's database as its version.
     pub db_version: Option<u32>,
-    pub faults: Vec<Order>,
+    pub faults: Vec<ScheduledCommand>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -128,7 +128,7 @@ impl Args {
             "--sim-db-version" => self.db_version = Some(number(flag, value)?),
             "--sim-fault" => self
                 .faults
-                .push(Order::parse(value).map_err(|e| format!("{flag}: {e}"))?),
+                .push(ScheduledCommand::parse(value).map_err(|e| format!("{flag}: {e}"))?),
             _ => return Err(format!("unexpected argument '{flag}' found")),
         }
         Ok(())

@@ -9,14 +9,14 @@ use super::Chain;
 
 /// A command and when it is due.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Order {
+pub struct ScheduledCommand {
     pub command: Command,
     pub after: Duration,
     /// Only at the first start on a directory.
     pub once: bool,
 }
 
-impl Order {
+impl ScheduledCommand {
     /// Reads a JSON object, or the bare name of a command whose fields all have defaults.
     ///
     /// # Errors
@@ -206,8 +206,8 @@ mod tests {
     #[test]
     fn names_and_objects_mean_the_same() {
         assert_eq!(
-            Order::parse("halt").unwrap(),
-            Order::parse(r#"{"do":"halt","chain":"parachain"}"#).unwrap()
+            ScheduledCommand::parse("halt").unwrap(),
+            ScheduledCommand::parse(r#"{"do":"halt","chain":"parachain"}"#).unwrap()
         );
     }
 
@@ -242,19 +242,19 @@ mod tests {
         ];
         for command in commands {
             let text = serde_json::to_string(&command).unwrap();
-            assert_eq!(Order::parse(&text).unwrap().command, command, "{text}");
+            assert_eq!(ScheduledCommand::parse(&text).unwrap().command, command, "{text}");
         }
     }
 
     #[test]
     fn delay_and_once_are_taken_from_any_command() {
-        let order = Order::parse(r#"{"do":"freeze","after_seconds":1.5,"once":true}"#).unwrap();
+        let order = ScheduledCommand::parse(r#"{"do":"freeze","after_seconds":1.5,"once":true}"#).unwrap();
         assert_eq!((order.after, order.once), (Duration::from_millis(1500), true));
     }
 
     #[test]
     fn a_misspelt_field_is_refused() {
-        assert!(Order::parse(r#"{"do":"stall","cures":"never"}"#).is_err());
-        assert!(Order::parse(r#"{"do":"freeze","after_seconds":-1}"#).is_err());
+        assert!(ScheduledCommand::parse(r#"{"do":"stall","cures":"never"}"#).is_err());
+        assert!(ScheduledCommand::parse(r#"{"do":"freeze","after_seconds":-1}"#).is_err());
     }
 }

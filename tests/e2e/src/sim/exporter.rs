@@ -16,7 +16,7 @@ use super::control::Answer;
 use super::page::Page;
 use super::process::Shared;
 use super::{Chain, log};
-use crate::server::{self, Request, answer, converse};
+use crate::http_server::{self, Request, answer, converse};
 
 /// How often it is looked whether the exporter is to answer, or to listen.
 const LOOK: Duration = Duration::from_millis(100);
@@ -24,7 +24,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Serves until the process ends.
 pub(super) fn serve(shared: &Arc<Shared>, chain: Chain, port: u16, page: Page) {
     let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-    match server::runtime() {
+    match http_server::runtime() {
         Ok(runtime) => runtime.block_on(listen(shared, chain, address, Arc::new(page))),
         Err(e) => log::line(&format!("{} Error: {e}", chain.tag())),
     }
@@ -62,7 +62,7 @@ async fn listen(shared: &Arc<Shared>, chain: Chain, address: SocketAddr, page: A
     }
 }
 
-async fn respond(shared: &Shared, chain: Chain, page: &Page, request: Request) -> server::Answer {
+async fn respond(shared: &Shared, chain: Chain, page: &Page, request: Request) -> http_server::Answer {
     if !request.uri.path().starts_with("/metrics") {
         return answer(404, "Not found.");
     }

@@ -53,12 +53,12 @@
 
 pub mod args;
 pub mod control;
+mod control_server;
 mod data;
 mod exporter;
-mod filler;
+mod filler_metrics;
 mod log;
 pub mod model;
-mod orders;
 mod page;
 mod process;
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Chain;
-use super::filler::{self, Family};
+use super::filler_metrics::{self, Family};
 use super::model::View;
 
 /// What renders one chain's page.
@@ -22,7 +22,7 @@ impl Page {
     pub(super) fn new(chain: Chain, prefix: &str, name: &str, collator: bool, process_start: u64) -> Self {
         Self {
             chain,
-            filler: filler::families(chain),
+            filler: filler_metrics::families(chain),
             prefix: prefix.to_owned(),
             name: name.to_owned(),
             collator,

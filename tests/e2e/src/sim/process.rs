@@ -14,7 +14,7 @@ use super::control::{Answer, Command, FailStarts, Silence};
 use super::data::{Data, Remembered, unix_millis};
 use super::model::{Model, View};
 use super::page::Page;
-use super::{Chain, exporter, log, orders};
+use super::{Chain, control_server, exporter, log};
 
 const TICK: Duration = Duration::from_millis(100);
 const SAVE: Duration = Duration::from_secs(1);
@@ -142,12 +142,12 @@ fn start(args: &Args) -> Result<Arc<Shared>, (String, i32)> {
         burn: AtomicU8::new(0),
     });
     // Faults that are due at once must be there before the exporters answer.
-    orders::apply_due(&shared);
+    control_server::apply_due(&shared);
 
     spawn(&shared, move |shared| obey_signals(shared, signals));
     if args.control_port != 0 {
         let port = args.control_port;
-        spawn(&shared, move |shared| orders::serve_control(shared, port));
+        spawn(&shared, move |shared| control_server::serve_control(shared, port));
     }
     let process_start = unix_millis() / 1000;
     for (chain, port) in Chain::BOTH.into_iter().zip(args.ports) {
@@ -191,7 +191,7 @@ fn tick(shared: &Arc<Shared>) -> ! {
     let mut before = Chain::BOTH.map(|chain| shared.view(chain));
     loop {
         thread::sleep(TICK);
-        orders::apply_due(shared);
+        control_server::apply_due(shared);
         let now = shared.began.elapsed();
         let frozen = {
             let mut state = shared.state();

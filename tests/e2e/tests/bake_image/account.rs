@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
-use t0rn_agent_tests::machine::Machine;
+use t0rn_agent_tests::nspawn::NspawnMachine;
 use t0rn_agent_tests::repository::{root, tools};
 use t0rn_agent_tests::wait;
 use tempfile::TempDir;
@@ -23,7 +23,7 @@ const PORT: &str = "5999";
 
 /// The emulator, gone with the value.
 #[derive(Debug)]
-pub(crate) struct Account {
+pub(crate) struct AwsAccount {
     emulator: Child,
     dir: TempDir,
     /// What the repository's scripts are told.
@@ -31,14 +31,14 @@ pub(crate) struct Account {
 }
 
 /// Why there is none; `None` when there can be one.
-pub(crate) fn impossible() -> Option<String> {
+pub(crate) fn unavailable() -> Option<String> {
     ["moto_server", "aws", "packer"]
         .into_iter()
         .find(|tool| !tools().join(tool).exists())
         .map(|tool| format!("{tool} is missing: tests/tools/setup packer aws"))
 }
 
-impl Account {
+impl AwsAccount {
     /// # Errors
     /// The emulator does not come up within a minute.
     pub(crate) fn open() -> Result<Self> {
@@ -81,7 +81,7 @@ impl Account {
     }
 
     /// Puts a machine into the account's network, as [`INSTANCE`].
-    pub(crate) fn connect(&self, machine: &Machine) -> Result<()> {
+    pub(crate) fn connect(&self, machine: &NspawnMachine) -> Result<()> {
         let machine = machine.init()?;
         let script = format!(
             "ip link add builder type veth peer name host0 netns {machine} && ip address add {HERE}/30 dev builder && \
@@ -155,7 +155,7 @@ impl Account {
     }
 }
 
-impl Drop for Account {
+impl Drop for AwsAccount {
     fn drop(&mut self) {
         let _ = self.emulator.kill();
         let _ = self.emulator.wait();

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
-use t0rn_agent_tests::machine::Machine;
+use t0rn_agent_tests::nspawn::NspawnMachine;
 use t0rn_agent_tests::repository::root;
 use t0rn_agent_tests::skip;
 
-use crate::account::{Account, REGION, impossible, said};
+use crate::account::{AwsAccount, REGION, said, unavailable};
 use crate::boot;
 use crate::builder::{Builder, certificate};
 
@@ -59,11 +59,11 @@ const FORBIDDEN: [(&str, &str, &str); 11] = [
 ];
 
 #[test]
-fn an_image_is_baked_refused_for_each_forbidden_thing_and_boots_twice_at_the_baked_height() -> Result<()> {
-    if let Some(reason) = Machine::impossible().or_else(impossible) {
+fn image_without_forbidden_files_is_baked_and_boots_at_its_height() -> Result<()> {
+    if let Some(reason) = NspawnMachine::unavailable().or_else(unavailable) {
         skip!(reason);
     }
-    let account = Account::open()?;
+    let account = AwsAccount::open()?;
     let builder = Builder::boot(&account)?;
     let folder = tempfile::Builder::new().prefix("baked").tempdir()?;
 
@@ -76,7 +76,7 @@ fn an_image_is_baked_refused_for_each_forbidden_thing_and_boots_twice_at_the_bak
     boot::twice(&image, height)
 }
 
-fn a_seed_is_checked_before_it_becomes_the_chain(machine: &Machine) -> Result<()> {
+fn a_seed_is_checked_before_it_becomes_the_chain(machine: &NspawnMachine) -> Result<()> {
     fs::copy(root().join("packer/seed"), machine.path("/run/seed")?)?;
     machine.ok(
         "mkdir -p /run/from/chains/a && echo block >/run/from/chains/a/db && tar -C /run/from -czf /run/seed.tar.gz .",
@@ -126,7 +126,7 @@ fn a_seed_is_checked_before_it_becomes_the_chain(machine: &Machine) -> Result<()
     Ok(())
 }
 
-fn a_forbidden_thing_fails_the_build(account: &Account, builder: &Builder<'_>, folder: &Path) -> Result<()> {
+fn a_forbidden_thing_fails_the_build(account: &AwsAccount, builder: &Builder<'_>, folder: &Path) -> Result<()> {
     let (what, path, check) = FORBIDDEN[0];
     let plant = plant(path);
     let built = builder.packer(&folder.join("refused"), &[("before_validation", &plant)])?;
@@ -143,7 +143,7 @@ fn a_forbidden_thing_fails_the_build(account: &Account, builder: &Builder<'_>, f
 }
 
 /// Returns the parachain's height in the certificate.
-fn an_image_of_two_volumes_comes_of_it(account: &Account, builder: &Builder<'_>, folder: &Path) -> Result<u64> {
+fn an_image_of_two_volumes_comes_of_it(account: &AwsAccount, builder: &Builder<'_>, folder: &Path) -> Result<u64> {
     let output = folder.join("good");
     // What a former bake left: this one goes on from there.
     let volume = account.aws(&format!("ec2 create-volume --size 1 --availability-zone {REGION}a"))?;
@@ -208,7 +208,7 @@ pub(crate) fn height(certificate: &Value) -> Result<u64> {
 }
 
 /// On the machine as it was baked: with nothing planted, then with each thing by itself.
-fn validation_finds(machine: &Machine) -> Result<()> {
+fn validation_finds(machine: &NspawnMachine) -> Result<()> {
     fs::copy(root().join("packer/validate"), machine.path("/run/validate")?)?;
     machine.ok("bash /run/validate bake")?;
     let [parachain, relaychain] =

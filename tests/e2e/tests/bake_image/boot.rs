@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
-use t0rn_agent_tests::machine::Machine;
+use t0rn_agent_tests::nspawn::NspawnMachine;
 use t0rn_agent_tests::repository::root;
 use t0rn_agent_tests::wait;
 
@@ -28,7 +28,7 @@ echo $boot $agent ${acting:-0} $running
 
 /// Boots `image`, whose parachain was baked at `height`, as a new instance, and reboots it.
 pub(crate) fn twice(image: &Path, height: u64) -> Result<()> {
-    let machine = Machine::from_image(image, |root| {
+    let machine = NspawnMachine::from_image(image, |root| {
         let seed = root.join("var/lib/cloud/seed/nocloud");
         fs::create_dir_all(&seed)?;
         fs::write(seed.join("meta-data"), "instance-id: i-0baked\nlocal-hostname: baked\n")?;
@@ -60,7 +60,7 @@ pub(crate) fn twice(image: &Path, height: u64) -> Result<()> {
 }
 
 /// Waits for a collator that runs, and whose chain goes on from `height`. Returns its height.
-fn goes_on(machine: &Machine, height: u64, which: &str) -> Result<u64> {
+fn goes_on(machine: &NspawnMachine, height: u64, which: &str) -> Result<u64> {
     let best = wait::until("a collator that goes on from the baked height", wait::LATER, || {
         let status = machine.run("t0rn-agent status --json")?;
         let status: Value = serde_json::from_slice(&status.stdout).with_context(|| said(&status))?;

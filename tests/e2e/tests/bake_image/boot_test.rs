@@ -9,7 +9,7 @@ use serde_json::Value;
 use t0rn_agent_tests::repository::root;
 use t0rn_agent_tests::{skip, wait};
 
-use crate::account::{Account, impossible, said};
+use crate::account::{AwsAccount, said, unavailable};
 use crate::builder::CONFIG;
 use crate::pipeline::baked;
 
@@ -27,11 +27,11 @@ esac
 "#;
 
 #[test]
-fn an_instance_that_was_started_to_look_at_an_image_ends_whatever_is_found() -> Result<()> {
-    if let Some(reason) = impossible() {
+fn boot_test_instance_is_terminated_whatever_is_found() -> Result<()> {
+    if let Some(reason) = unavailable() {
         skip!(reason);
     }
-    let mut account = Account::open()?;
+    let mut account = AwsAccount::open()?;
     account.aws("iam create-instance-profile --instance-profile-name boot")?;
     let (image, folder) = baked(&account, 1)?;
     let tools = account.dir().join("tools");

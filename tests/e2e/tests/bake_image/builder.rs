@@ -6,11 +6,11 @@ use std::process::{Command, Output};
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
-use t0rn_agent_tests::machine::Machine;
+use t0rn_agent_tests::nspawn::NspawnMachine;
 use t0rn_agent_tests::repository::package;
-use t0rn_agent_tests::{image, wait};
+use t0rn_agent_tests::{sim_image, wait};
 
-use crate::account::{Account, INSTANCE, endpoint, said};
+use crate::account::{AwsAccount, INSTANCE, endpoint, said};
 
 /// Longest time for one bake, seconds.
 const BAKE: u32 = 400;
@@ -35,14 +35,14 @@ clock_warn = "1h"
 
 /// A booted Debian with the collator's image in its engine, that can be reached as an instance of the account.
 pub(crate) struct Builder<'a> {
-    account: &'a Account,
-    pub(crate) machine: Machine,
+    account: &'a AwsAccount,
+    pub(crate) machine: NspawnMachine,
 }
 
 impl<'a> Builder<'a> {
-    pub(crate) fn boot(account: &'a Account) -> Result<Self> {
-        let machine = Machine::with_chain(|root| image::archive(&root.join("root/image.tar")))?;
-        let changes = image::CHANGES.map(|change| format!("-c '{change}'")).join(" ");
+    pub(crate) fn boot(account: &'a AwsAccount) -> Result<Self> {
+        let machine = NspawnMachine::with_chain(|root| sim_image::archive(&root.join("root/image.tar")))?;
+        let changes = sim_image::CHANGES.map(|change| format!("-c '{change}'")).join(" ");
         machine.ok(&format!(
             "docker import {changes} /root/image.tar sim-collator:baked && rm /root/image.tar"
         ))?;
@@ -109,7 +109,7 @@ impl<'a> Builder<'a> {
 }
 
 /// The template without what the Packer of the tests does not know.
-pub(crate) fn template(account: &Account) -> Result<PathBuf> {
+pub(crate) fn template(account: &AwsAccount) -> Result<PathBuf> {
     let folder = account.dir().join("template");
     let output = account.script("packer/for-1.6", &[&folder.display().to_string()])?;
     ensure!(output.status.success(), "{}", said(&output));

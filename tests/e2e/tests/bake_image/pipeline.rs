@@ -8,12 +8,12 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use t0rn_agent_tests::skip;
 
-use crate::account::{Account, REGION, impossible, said};
+use crate::account::{AwsAccount, REGION, said, unavailable};
 
 const FURTHER: &str = "eu-west-1";
 
 /// An image in the account, and the folder that a bake of it left.
-pub(crate) fn baked(account: &Account, number: u64) -> Result<(String, PathBuf)> {
+pub(crate) fn baked(account: &AwsAccount, number: u64) -> Result<(String, PathBuf)> {
     let bases = account.aws("ec2 describe-images --owners 136693071363")?;
     let base = bases["Images"][0]["ImageId"].as_str().context("no base")?;
     let disks =
@@ -42,14 +42,14 @@ pub(crate) fn baked(account: &Account, number: u64) -> Result<(String, PathBuf)>
     Ok((image, folder))
 }
 
-fn step(account: &Account, script: &str, folder: Option<&PathBuf>) -> Result<String> {
+fn step(account: &AwsAccount, script: &str, folder: Option<&PathBuf>) -> Result<String> {
     let folder = folder.map(|folder| folder.display().to_string());
     let output = account.script(script, &folder.iter().map(String::as_str).collect::<Vec<_>>())?;
     ensure!(output.status.success(), "{script}: {}", said(&output));
     Ok(said(&output))
 }
 
-fn current(account: &Account, region: &str) -> Result<String> {
+fn current(account: &AwsAccount, region: &str) -> Result<String> {
     let parameter = account.aws(&format!(
         "ssm get-parameter --region {region} --name /t0rn-agent/t0rn-collator/ami"
     ))?;
@@ -58,7 +58,7 @@ fn current(account: &Account, region: &str) -> Result<String> {
     Ok(parameter["Value"].as_str().context("no value")?.to_owned())
 }
 
-fn images(account: &Account) -> Result<Vec<String>> {
+fn images(account: &AwsAccount) -> Result<Vec<String>> {
     let images = account.aws("ec2 describe-images --owners self")?;
     let images = images["Images"].as_array().context("no images")?;
     Ok(images
@@ -68,11 +68,11 @@ fn images(account: &Account) -> Result<Vec<String>> {
 }
 
 #[test]
-fn a_baked_image_is_tagged_copied_shared_and_current_and_old_ones_go_with_their_snapshots() -> Result<()> {
-    if let Some(reason) = impossible() {
+fn baked_image_becomes_current_and_old_ones_go_with_their_snapshots() -> Result<()> {
+    if let Some(reason) = unavailable() {
         skip!(reason);
     }
-    let mut account = Account::open()?;
+    let mut account = AwsAccount::open()?;
     let none = account.script("packer/prune", &[])?;
     ensure!(
         !none.status.success() && said(&none).contains("no image of t0rn-collator is current"),
@@ -162,11 +162,11 @@ fn a_baked_image_is_tagged_copied_shared_and_current_and_old_ones_go_with_their_
 const PACKER: &str = "#!/bin/sh\n[ \"$1\" != build ] || printf '%s\\n' \"$@\"\n";
 
 #[test]
-fn the_next_bake_starts_from_the_current_image_and_its_volume_may_grow_but_not_shrink() -> Result<()> {
-    if let Some(reason) = impossible() {
+fn next_bake_starts_from_current_image_and_volume_never_shrinks() -> Result<()> {
+    if let Some(reason) = unavailable() {
         skip!(reason);
     }
-    let mut account = Account::open()?;
+    let mut account = AwsAccount::open()?;
     let (image, folder) = baked(&account, 1)?;
     account.set("ACCOUNTS", "");
     step(&account, "packer/publish", Some(&folder))?;
@@ -239,7 +239,7 @@ fn the_next_bake_starts_from_the_current_image_and_its_volume_may_grow_but_not_s
     Ok(())
 }
 
-fn snapshots(account: &Account, image: &str) -> Result<Vec<String>> {
+fn snapshots(account: &AwsAccount, image: &str) -> Result<Vec<String>> {
     let images = account.aws(&format!("ec2 describe-images --image-ids {image}"))?;
     let mappings = images["Images"][0]["BlockDeviceMappings"]
         .as_array()

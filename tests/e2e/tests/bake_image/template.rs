@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use t0rn_agent_tests::repository::{package, root};
 use t0rn_agent_tests::{skip, wait};
 
-use crate::account::{Account, impossible, said};
+use crate::account::{AwsAccount, said, unavailable};
 use crate::builder::template;
 
 /// A value that is wrong, and words of the message that says what would be right.
@@ -41,11 +41,11 @@ const WRONG: [(&str, &str); 27] = [
 ];
 
 #[test]
-fn the_template_is_formatted_and_valid_and_says_what_is_wrong_with_a_variable() -> Result<()> {
-    if let Some(reason) = impossible() {
+fn template_is_formatted_valid_and_explains_wrong_variables() -> Result<()> {
+    if let Some(reason) = unavailable() {
         skip!(reason);
     }
-    let account = Account::open()?;
+    let account = AwsAccount::open()?;
     let mut format = account.command("packer");
     // All of it, also what this version cannot use but can read.
     let format = wait::run(60, format.args(["fmt", "-check", "-diff"]).arg(root().join("packer")))?;

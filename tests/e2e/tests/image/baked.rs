@@ -7,9 +7,9 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 use anyhow::{Result, ensure};
-use t0rn_agent_tests::machine::{Machine, rootfs};
+use t0rn_agent_tests::nspawn::{NspawnMachine, rootfs};
 use t0rn_agent_tests::repository::{package, root};
-use t0rn_agent_tests::{image, wait};
+use t0rn_agent_tests::{sim_image, wait};
 
 /// Amazon's packages, which cannot be had here: as many stand-ins with a unit of the same name that does nothing.
 pub(crate) const STAND_INS: [&str; 2] = ["amazon-ssm-agent", "amazon-cloudwatch-agent"];
@@ -147,16 +147,16 @@ pub(crate) fn beside_the_image(text: &str) -> Result<Output> {
 
 /// A machine that starts from the image, as the first of its kind, with this user-data and the collator's image in its
 /// Docker. Without user-data there is no source of any, either.
-pub(crate) fn machine(user_data: Option<&[u8]>) -> Result<Machine> {
+pub(crate) fn machine(user_data: Option<&[u8]>) -> Result<NspawnMachine> {
     let (baked, _) = baked()?;
-    let machine = Machine::boot(|root| {
+    let machine = NspawnMachine::boot(|root| {
         let mut copy = Command::new("cp");
         copy.args(["--archive", "--no-target-directory"]).arg(baked).arg(root);
         let output = wait::run(60, &mut copy)?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        image::archive(&root.join("root/image.tar"))
+        sim_image::archive(&root.join("root/image.tar"))
     })?;
-    let changes = image::CHANGES.map(|change| format!("-c '{change}'")).join(" ");
+    let changes = sim_image::CHANGES.map(|change| format!("-c '{change}'")).join(" ");
     // /var/lib/docker is no part of the layers, so that the image comes only now.
     machine.ok(&format!("docker import {changes} /root/image.tar sim-collator"))?;
     if let Some(user_data) = user_data {
@@ -166,7 +166,7 @@ pub(crate) fn machine(user_data: Option<&[u8]>) -> Result<Machine> {
 }
 
 /// Boots the machine as another instance with other user-data.
-pub(crate) fn new_instance(machine: &Machine, user_data: &[u8]) -> Result<()> {
+pub(crate) fn new_instance(machine: &NspawnMachine, user_data: &[u8]) -> Result<()> {
     machine.ok("rm -rf /var/lib/cloud /var/lib/t0rn-agent/* && mkdir -p /var/lib/cloud/seed/nocloud")?;
     // As the image has it.
     let configuration = baked()?.0.join("etc/t0rn-agent/agent.toml");
@@ -184,7 +184,7 @@ pub(crate) fn user_data(configuration: &str) -> String {
 }
 
 /// Waits until the agent sees the collator's chain move.
-pub(crate) fn wait_watched(machine: &Machine) -> Result<()> {
+pub(crate) fn wait_watched(machine: &NspawnMachine) -> Result<()> {
     wait::until("a collator that is watched", wait::LATER, || {
         let status = machine.run("t0rn-agent status --json")?;
         let status = String::from_utf8_lossy(&status.stdout).into_owned();
@@ -194,7 +194,7 @@ pub(crate) fn wait_watched(machine: &Machine) -> Result<()> {
 }
 
 /// Runs `packer/validate` on the machine. Returns what it printed, and whether it was content.
-pub(crate) fn validate(machine: &Machine, arguments: &str) -> Result<(String, bool)> {
+pub(crate) fn validate(machine: &NspawnMachine, arguments: &str) -> Result<(String, bool)> {
     fs::copy(root().join("packer/validate"), machine.path("/run/validate")?)?;
     let output = machine.run(&format!("/run/validate {arguments}"))?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);

@@ -6,7 +6,7 @@ use t0rn_agent_tests::wait;
 use crate::baked::{CONFIG, machine, user_data, validate, wait_watched};
 
 #[test]
-fn the_first_boot_runs_what_user_data_says_without_a_registry_and_with_nothing_else_listening() -> Result<()> {
+fn first_boot_runs_user_data_without_registry_or_other_listeners() -> Result<()> {
     t0rn_agent_tests::machine_or_skip!();
     let machine = machine(Some(user_data(CONFIG).as_bytes()))?;
     ensure!(machine.ok("cloud-init status --wait")?.contains("status: done"));

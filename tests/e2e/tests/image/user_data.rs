@@ -37,7 +37,7 @@ fn wrong() -> Vec<(&'static str, Vec<u8>, &'static str)> {
 }
 
 #[test]
-fn whatever_user_data_says_the_machine_boots_can_be_reached_and_explains_itself() -> Result<()> {
+fn wrong_user_data_leaves_a_reachable_machine_that_explains_itself() -> Result<()> {
     t0rn_agent_tests::machine_or_skip!();
     let machine = machine(None)?;
     for (name, data, says) in wrong() {
@@ -86,7 +86,7 @@ fn whatever_user_data_says_the_machine_boots_can_be_reached_and_explains_itself(
 }
 
 #[test]
-fn an_image_that_is_nowhere_is_asked_for_again_and_again_and_the_status_says_so() -> Result<()> {
+fn missing_image_is_pulled_again_and_again_and_reported() -> Result<()> {
     t0rn_agent_tests::machine_or_skip!();
     let configuration = CONFIG.replace("\"sim-collator\"", "\"registry.example/nowhere:1\"");
     let machine = machine(Some(user_data(&configuration).as_bytes()))?;

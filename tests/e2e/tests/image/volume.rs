@@ -140,11 +140,11 @@ fn a_large_volume_that_lost_its_beginning_is_not_blank() -> Result<()> {
 }
 
 #[test]
-fn a_configuration_that_is_not_understood_is_refused_and_never_means_the_root_volume() -> Result<()> {
+fn invalid_volume_configuration_is_refused_and_never_means_root() -> Result<()> {
     devices_or_skip!();
     ok(r#"
         device blank; conf=etc/t0rn-agent/chain-volume.conf
-        for line in "volume = $disk" "  volume=$disk" "Volume=$disk" "volume=$disk " "volume=" "volumes=$disk" 'volume=\033[2J' "$disk"; do
+        for line in "volume = $disk" "  volume=$disk" "EbsVolume=$disk" "volume=$disk " "volume=" "volumes=$disk" 'volume=\033[2J' "$disk"; do
             printf '# a comment\n\n'"$line\n" >$conf
             refused "line 3 of /etc/t0rn-agent/chain-volume.conf is no setting; write volume=…"
         done

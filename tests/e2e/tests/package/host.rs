@@ -4,9 +4,9 @@ use std::fs;
 use std::process::Command;
 
 use anyhow::{Result, ensure};
-use t0rn_agent_tests::machine::Machine;
+use t0rn_agent_tests::nspawn::NspawnMachine;
 use t0rn_agent_tests::repository::package;
-use t0rn_agent_tests::{image, wait};
+use t0rn_agent_tests::{sim_image, wait};
 
 /// A configuration for the simulated collator; everything else is the default that operators get.
 pub(crate) const CONFIG: &str = r#"
@@ -37,18 +37,18 @@ pub(crate) const RUN: &str = "docker ps --all --quiet --no-trunc --filter label=
      | xargs docker inspect --format '{{.Id}} {{.State.StartedAt}} {{.State.Running}}'";
 
 /// A machine with the package at /root/agent.deb and the collator's image; nothing is installed.
-pub(crate) fn machine() -> Result<Machine> {
-    let machine = Machine::boot(|root| {
+pub(crate) fn machine() -> Result<NspawnMachine> {
+    let machine = NspawnMachine::boot(|root| {
         fs::copy(package()?, root.join("root/agent.deb"))?;
-        image::archive(&root.join("root/image.tar"))
+        sim_image::archive(&root.join("root/image.tar"))
     })?;
-    let changes = image::CHANGES.map(|change| format!("-c '{change}'")).join(" ");
+    let changes = sim_image::CHANGES.map(|change| format!("-c '{change}'")).join(" ");
     machine.ok(&format!("docker import {changes} /root/image.tar sim-collator"))?;
     Ok(machine)
 }
 
 /// A machine with the package installed and configured, and a collator that is watched.
-pub(crate) fn running() -> Result<Machine> {
+pub(crate) fn running() -> Result<NspawnMachine> {
     let machine = machine()?;
     configure(&machine)?;
     machine.ok(&format!("{INSTALL} /root/agent.deb"))?;
@@ -57,14 +57,14 @@ pub(crate) fn running() -> Result<Machine> {
 }
 
 /// Writes [`CONFIG`] where the agent looks for it.
-pub(crate) fn configure(machine: &Machine) -> Result<()> {
+pub(crate) fn configure(machine: &NspawnMachine) -> Result<()> {
     machine.ok("mkdir -p /etc/t0rn-agent")?;
     fs::write(machine.path("/etc/t0rn-agent/agent.toml")?, CONFIG)?;
     Ok(())
 }
 
 /// Waits until the agent sees the collator's chain move. Returns the container's run.
-pub(crate) fn wait_watched(machine: &Machine) -> Result<String> {
+pub(crate) fn wait_watched(machine: &NspawnMachine) -> Result<String> {
     wait::until("a collator that is watched", wait::LATER, || {
         let status = machine.run("t0rn-agent status --json")?;
         let status = String::from_utf8_lossy(&status.stdout).into_owned();
@@ -80,14 +80,14 @@ pub(crate) fn wait_watched(machine: &Machine) -> Result<String> {
 }
 
 /// The agent's process id as systemd has it.
-pub(crate) fn main_pid(machine: &Machine) -> Result<String> {
+pub(crate) fn main_pid(machine: &NspawnMachine) -> Result<String> {
     let pid = machine.ok("systemctl show --property MainPID --value t0rn-agent")?;
     ensure!(pid != "0", "the agent does not run");
     Ok(pid)
 }
 
 /// The package with a higher version and another configuration in it, at /root/next.deb.
-pub(crate) fn put_next_version(machine: &Machine) -> Result<()> {
+pub(crate) fn put_next_version(machine: &NspawnMachine) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let script = r#"
         dpkg-deb --raw-extract "$0" "$1/next"

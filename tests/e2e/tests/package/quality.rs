@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use t0rn_agent_tests::documents::{commands, is_about_the_host};
+use t0rn_agent_tests::operator_docs::{commands, is_about_the_host};
 use t0rn_agent_tests::repository::{package, root, target};
 use t0rn_agent_tests::{skip, wait};
 

@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 use crate::host::{CONFIG, INSTALL, RUN, configure, main_pid, put_next_version, running, wait_watched};
 
 #[test]
-fn an_upgrade_brings_a_new_agent_and_leaves_collator_and_configuration_alone() -> Result<()> {
+fn upgrade_replaces_agent_and_keeps_collator_and_configuration() -> Result<()> {
     t0rn_agent_tests::machine_or_skip!();
     let machine = running()?;
     let (run, pid) = (machine.ok(RUN)?, main_pid(&machine)?);
@@ -26,7 +26,7 @@ fn an_upgrade_brings_a_new_agent_and_leaves_collator_and_configuration_alone() -
 }
 
 #[test]
-fn an_upgrade_to_an_agent_that_refuses_the_configuration_leaves_the_former_one_at_work() -> Result<()> {
+fn upgrade_that_refuses_the_configuration_keeps_the_former_agent() -> Result<()> {
     t0rn_agent_tests::machine_or_skip!();
     let machine = running()?;
     let (run, pid) = (machine.ok(RUN)?, main_pid(&machine)?);
@@ -39,7 +39,7 @@ fn an_upgrade_to_an_agent_that_refuses_the_configuration_leaves_the_former_one_a
 }
 
 #[test]
-fn removal_and_purge_leave_the_collator_and_a_new_installation_takes_it_over() -> Result<()> {
+fn removal_and_purge_keep_the_collator_and_reinstall_adopts_it() -> Result<()> {
     t0rn_agent_tests::machine_or_skip!();
     let machine = running()?;
     let run = machine.ok(RUN)?;

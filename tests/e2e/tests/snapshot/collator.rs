@@ -27,7 +27,7 @@ const QUICK: [&str; 6] = [
 ];
 
 #[test]
-fn a_signal_while_the_collator_stops_brings_it_back_and_after_a_kill_the_status_says_what_to_do() -> Result<()> {
+fn signal_during_create_restarts_collator_and_kill_leaves_a_remedy() -> Result<()> {
     let engine = Engine::shared()?;
     let agent = Agent::running(&engine, "interrupted", &["--sim-stop-delay", "4000"])?;
     let dir = tempfile::tempdir()?;
@@ -66,7 +66,7 @@ fn a_signal_while_the_collator_stops_brings_it_back_and_after_a_kill_the_status_
 }
 
 #[test]
-fn a_collator_is_stopped_copied_started_and_another_goes_on_from_its_height() -> Result<()> {
+fn copy_of_stopped_collator_lets_another_resume_at_its_height() -> Result<()> {
     let engine = Engine::shared()?;
     let from = Agent::running(&engine, "copied", &QUICK)?;
     let high = until("the chain is high", SOON * 3, || {

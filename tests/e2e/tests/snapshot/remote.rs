@@ -4,17 +4,17 @@ use std::fs;
 use std::process::{Child, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
-use t0rn_agent_tests::client::request;
+use t0rn_agent_tests::http_client::request;
 use t0rn_agent_tests::moto::Moto;
-use t0rn_agent_tests::objects::Objects;
+use t0rn_agent_tests::s3::S3Server;
 use t0rn_agent_tests::skip;
 use t0rn_agent_tests::wait::{SOON, run, until};
 
 use crate::{Host, said};
 
 #[test]
-fn an_upload_that_broke_off_sends_only_what_is_missing_and_is_restored_over_lines_that_break() -> Result<()> {
-    let objects = Objects::start()?;
+fn interrupted_upload_sends_what_is_missing_and_broken_reads_resume() -> Result<()> {
+    let objects = S3Server::start()?;
     let (mut from, mut to) = (Host::with_chain(60)?, Host::new()?);
     from.objects = Some(objects.url.clone());
     to.objects = Some(objects.url.clone());
@@ -69,8 +69,8 @@ fn snapshot_goes_to_moto_s3_in_parts_is_verified_and_restored() -> Result<()> {
 }
 
 #[test]
-fn a_killed_restore_leaves_the_data_says_so_and_finishes_when_it_is_run_again() -> Result<()> {
-    let objects = Objects::start()?;
+fn killed_restore_leaves_the_data_and_finishes_when_run_again() -> Result<()> {
+    let objects = S3Server::start()?;
     let (from, to) = (Host::with_chain(20)?, Host::with_chain(1)?);
     let file = from.dir.path().join("chain.tar.zst");
     from.done(&["create", "--to", file.to_str().context("a path")?])?;

@@ -10,10 +10,10 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use t0rn_agent_tests::agent::{Agent, SYNCING};
 use t0rn_agent_tests::engine::Engine;
-use t0rn_agent_tests::hook::{Answer, Hook};
-use t0rn_agent_tests::image;
 use t0rn_agent_tests::registry::Registry;
+use t0rn_agent_tests::sim_image;
 use t0rn_agent_tests::wait::{self, SOON};
+use t0rn_agent_tests::webhook::{Answer, WebhookReceiver};
 
 const DB_VERSION: &str = "chains/t0rn_testnet/db/full/db_version";
 /// A watched collator, and an agent that believes a new image after a short time.
@@ -28,7 +28,7 @@ fn running<'a>(engine: &'a Engine, name: &str, probation: &str) -> Result<Agent<
 
 /// An image of its own for each test, so that tests do not remove each other's.
 fn variant(engine: &Engine, name: &str, flags: &[&str]) -> Result<String> {
-    image::variant(engine, &format!("t0rn-sim-{name}:v2"), flags)
+    sim_image::variant(engine, &format!("t0rn-sim-{name}:v2"), flags)
 }
 
 /// `update --wait`: its exit code and what it said.
@@ -59,7 +59,7 @@ fn one_collator(agent: &Agent, image: &str) -> Result<Value> {
 }
 
 #[test]
-fn a_good_image_is_kept_over_restarts_of_the_agent_until_the_configuration_says_otherwise() -> Result<()> {
+fn good_image_is_kept_over_restarts_until_the_configuration_changes() -> Result<()> {
     let engine = Engine::shared()?;
     let mut agent = running(&engine, "good", "5s")?;
     let (old, new) = (configured(&agent)?, variant(&engine, "good", &[])?);
@@ -103,7 +103,7 @@ fn a_good_image_is_kept_over_restarts_of_the_agent_until_the_configuration_says_
 #[test]
 fn an_image_that_crashes_or_stalls_is_taken_back_and_told() -> Result<()> {
     let engine = Engine::shared()?;
-    let hook = Hook::start(Answer::Take)?;
+    let hook = WebhookReceiver::start(Answer::Take)?;
     let mut agent = running(&engine, "bad", "15s")?;
     agent.kill()?;
     agent.set("notify.webhook", hook.url())?;
@@ -185,7 +185,7 @@ fn old_images_go_but_never_the_one_a_rollback_needs_nor_anybody_elses() -> Resul
     let mut ids = Vec::new();
     for number in 1..=4 {
         let name = format!("t0rn-sim-old:v{number}");
-        image::variant(&engine, &name, &["--sim-peers", &(4 + number).to_string()])?;
+        sim_image::variant(&engine, &name, &["--sim-peers", &(4 + number).to_string()])?;
         ids.push(
             engine
                 .docker(["image", "inspect", "--format={{.Id}}", &name])?
@@ -228,11 +228,11 @@ fn old_images_go_but_never_the_one_a_rollback_needs_nor_anybody_elses() -> Resul
 }
 
 #[test]
-fn a_tag_that_moves_is_followed_when_that_is_wanted_and_a_bad_image_is_not_tried_twice() -> Result<()> {
+fn moved_tag_is_followed_if_enabled_and_bad_image_is_tried_once() -> Result<()> {
     let engine = Engine::shared()?;
     let registry = Registry::start()?;
     let push = |name: &str, flags: &[&str]| -> Result<String> {
-        let image = image::variant(&engine, &format!("t0rn-sim-auto-{name}:v1"), flags)?;
+        let image = sim_image::variant(&engine, &format!("t0rn-sim-auto-{name}:v1"), flags)?;
         registry.push(&engine, &image, "auto:stable")
     };
     let first = push("first", &[])?;

@@ -21,9 +21,9 @@ use anyhow::{Context as _, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use t0rn_agent_tests::agent::{Agent, binary};
-use t0rn_agent_tests::container::SimContainer;
-use t0rn_agent_tests::ec2::Ec2;
+use t0rn_agent_tests::ec2::Ec2Emulator;
 use t0rn_agent_tests::engine::Engine;
+use t0rn_agent_tests::sim_container::SimContainer;
 
 /// Docker's pauses between its restarts grow until a container has run for ten seconds.
 const DOCKER_FORGETS: Duration = Duration::from_secs(11);
@@ -56,7 +56,7 @@ fn measure(rounds: u32, minutes: u32) -> Result<Vec<Line>> {
     agent.unset("health")?;
     agent.unset("restart")?;
     // An instance of a group, as the agent is meant to run on.
-    let ec2 = Ec2::start()?;
+    let ec2 = Ec2Emulator::start()?;
     ec2.set("instance-life-cycle", "on-demand");
     agent.set("ec2.enabled", "auto")?;
     agent.set("ec2.imds", ec2.url())?;

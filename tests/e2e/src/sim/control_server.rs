@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::control::{Answer, Command, Cure, Order, Set};
+use super::control::{Answer, Command, Cure, ScheduledCommand, Set};
 use super::data::Remembered;
 use super::model::Fault;
 use super::process::{Shared, State, spawn};
 use super::{Chain, log};
-use crate::server::{self, Request, answer, converse};
+use crate::http_server::{self, Request, answer, converse};
 
 /// Carries out every command whose time has come.
 pub(super) fn apply_due(shared: &Arc<Shared>) {
@@ -162,21 +162,21 @@ pub(super) fn serve_control(shared: &Arc<Shared>, port: u16) {
             });
         }
     };
-    if let Err(e) = server::runtime().and_then(|runtime| runtime.block_on(serve())) {
+    if let Err(e) = http_server::runtime().and_then(|runtime| runtime.block_on(serve())) {
         log::line(&format!("Error binding to control port {port}: {e}"));
     }
 }
 
-fn control(shared: &Arc<Shared>, request: &Request) -> server::Answer {
+fn control(shared: &Arc<Shared>, request: &Request) -> http_server::Answer {
     match (request.method.as_str(), request.uri.path()) {
         ("GET", "/state") => answer(200, describe(shared)),
-        ("POST", "/control") => match Order::parse(&request.text()) {
-            Ok(Order { command, after, .. }) if after > Duration::ZERO => {
+        ("POST", "/control") => match ScheduledCommand::parse(&request.text()) {
+            Ok(ScheduledCommand { command, after, .. }) if after > Duration::ZERO => {
                 let at = shared.began.elapsed() + after;
                 shared.state().due.push((at, command));
                 answer(200, describe(shared))
             }
-            Ok(Order { command, .. }) => {
+            Ok(ScheduledCommand { command, .. }) => {
                 if let Some(code) = apply(shared, command) {
                     // The answer is read before the process ends.
                     thread::spawn(move || {

@@ -42,7 +42,7 @@ while live; [ $? = 133 ]; do :; done
 #[macro_export]
 macro_rules! machine_or_skip {
     () => {
-        if let Some(reason) = $crate::machine::Machine::impossible() {
+        if let Some(reason) = $crate::nspawn::NspawnMachine::unavailable() {
             $crate::skip!(reason);
         }
     };
@@ -50,15 +50,15 @@ macro_rules! machine_or_skip {
 
 /// A running machine, gone with the value. It has no network but its own.
 #[derive(Debug)]
-pub struct Machine {
+pub struct NspawnMachine {
     name: String,
     dir: TempDir,
     nspawn: Child,
 }
 
-impl Machine {
+impl NspawnMachine {
     /// Why none can be booted here; `None` when one can.
-    pub fn impossible() -> Option<String> {
+    pub fn unavailable() -> Option<String> {
         if !geteuid().is_root() {
             return Some("booting a machine needs root".to_owned());
         }
@@ -247,7 +247,7 @@ impl Machine {
     }
 }
 
-impl Drop for Machine {
+impl Drop for NspawnMachine {
     #[expect(clippy::print_stderr, reason = "the reader of a failed test needs it")]
     fn drop(&mut self) {
         // Shown with the output of a test that fails, and only then.

@@ -36,7 +36,7 @@ enabled = "false"
 
 /// A configuration, and what it takes on the host.
 #[derive(Debug)]
-pub(crate) struct Setup {
+pub(crate) struct AgentConfig {
     pub(crate) config: Table,
     pub(crate) container: String,
     pub(crate) data: PathBuf,
@@ -44,7 +44,7 @@ pub(crate) struct Setup {
     pub(crate) ports: [Port; 4],
 }
 
-impl Setup {
+impl AgentConfig {
     /// For `image` with `command`, whose exporters are on ports 7001 and 9616, on the bridge network.
     pub(crate) fn new(engine: &Engine, name: &str, dir: &Path, image: &str, command: Vec<String>) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);

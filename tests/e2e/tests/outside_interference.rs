@@ -6,8 +6,8 @@ use anyhow::{Context as _, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use t0rn_agent_tests::agent::Agent;
 use t0rn_agent_tests::engine::Engine;
-use t0rn_agent_tests::image;
 use t0rn_agent_tests::registry::Registry;
+use t0rn_agent_tests::sim_image;
 use t0rn_agent_tests::wait::{SOON, throughout, until_value};
 
 #[test]
@@ -61,7 +61,7 @@ fn a_removed_container_is_made_again_with_its_data() -> Result<()> {
 fn a_deleted_image_is_pulled_again() -> Result<()> {
     let engine = Engine::shared()?;
     let registry = Registry::start()?;
-    registry.push(&engine, &image::sim(&engine)?, "deleted:v1")?;
+    registry.push(&engine, &sim_image::sim(&engine)?, "deleted:v1")?;
     let reference = format!("{}/deleted:v1", registry.host());
     let mut agent = Agent::new(&engine, "rmi", &[])?;
     agent.set("collator.image", reference.clone())?;

@@ -10,7 +10,7 @@ use t0rn_agent_tests::agent::Agent;
 use t0rn_agent_tests::engine::Engine;
 use t0rn_agent_tests::sim::control::{Command, Cure, Silence};
 
-use super::{LATER, SOON, SYNCING, deeds, did, replays, stall};
+use super::{LATER, SOON, SYNCING, recorded_actions, replays, stall, took_actions};
 
 /// Everything that must not be told: an argument, two variables, a webhook, a password, what the node logged.
 const SECRETS: [&str; 6] = [
@@ -108,7 +108,7 @@ fn an_incident_tells_what_happened_and_no_secret() -> Result<()> {
             .status
             .success()
     );
-    did(&agent, &["start missing", "restart frozen"])?;
+    took_actions(&agent, &["start missing", "restart frozen"])?;
     replays(&agent)
 }
 
@@ -144,18 +144,18 @@ fn a_recording_of_many_faults_replays_to_the_same_decisions() -> Result<()> {
         "start removed",
         "restart isolated",
     ];
-    did(&agent, &expected)?;
+    took_actions(&agent, &expected)?;
     replays(&agent)?;
     // For people: the same, with the reasons in words.
     let flight = super::flight(&agent).display().to_string();
     let config = agent.config_file().display().to_string();
     let timeline = agent.ok(["replay", &flight, "--config", &config])?;
-    for deed in deeds(&agent)? {
-        let (action, cause) = deed.what.split_once(' ').context("two words")?;
+    for recorded in recorded_actions(&agent)? {
+        let (action, cause) = recorded.what.split_once(' ').context("two words")?;
         ensure!(
             timeline.contains(&format!("-> {action} ({cause}): ")),
             "no {} in {timeline}",
-            deed.what
+            recorded.what
         );
     }
     let list = agent.ok(["incidents"])?;

@@ -5,17 +5,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use t0rn_agent_tests::agent::{Agent, SYNCING};
-use t0rn_agent_tests::ec2::{Ec2, GROUP, INSTANCE};
+use t0rn_agent_tests::ec2::{Ec2Emulator, GROUP, INSTANCE};
 use t0rn_agent_tests::engine::Engine;
-use t0rn_agent_tests::hook::{Answer, Hook};
 use t0rn_agent_tests::sim::control::{Command, Set};
 use t0rn_agent_tests::wait::{self, SOON};
+use t0rn_agent_tests::webhook::{Answer, WebhookReceiver};
 
 /// From seeing a notice to SIGTERM.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// A watched collator on an instance.
-fn running<'a>(engine: &'a Engine, name: &str, ec2: &Ec2, hook: &Hook) -> Result<Agent<'a>> {
+fn running<'a>(engine: &'a Engine, name: &str, ec2: &Ec2Emulator, hook: &WebhookReceiver) -> Result<Agent<'a>> {
     let mut agent = Agent::new(engine, name, &SYNCING)?;
     agent.set("ec2.enabled", "auto")?;
     agent.set("ec2.imds", ec2.url())?;
@@ -52,7 +52,7 @@ fn signalled(agent: &Agent, signal: i32) -> Result<SystemTime> {
 }
 
 /// Ended by SIGTERM soon after `document` was seen, with exit code 0.
-fn ended_cleanly(agent: &Agent, ec2: &Ec2, document: &str) -> Result<()> {
+fn ended_cleanly(agent: &Agent, ec2: &Ec2Emulator, document: &str) -> Result<()> {
     let code = agent.wait_down(SOON)?;
     ensure!(code == 0, "it exited with {code}");
     let took = signalled(agent, 15)?.duration_since(ec2.served(document)?)?;
@@ -69,9 +69,9 @@ fn stays_down(agent: &Agent, time: Duration) -> Result<()> {
 }
 
 #[test]
-fn a_spot_interruption_ends_the_collator_cleanly_and_calling_it_off_starts_it_again() -> Result<()> {
+fn spot_interruption_stops_collator_and_its_cancellation_starts_it() -> Result<()> {
     let engine = Engine::shared()?;
-    let (ec2, hook) = (Ec2::start()?, Hook::start(Answer::Take)?);
+    let (ec2, hook) = (Ec2Emulator::start()?, WebhookReceiver::start(Answer::Take)?);
     let mut agent = running(&engine, "spot", &ec2, &hook)?;
     let run = agent.run_id()?;
     ec2.set(
@@ -107,7 +107,7 @@ fn a_spot_interruption_ends_the_collator_cleanly_and_calling_it_off_starts_it_ag
 #[test]
 fn a_recommendation_is_told_and_stops_nothing() -> Result<()> {
     let engine = Engine::shared()?;
-    let (ec2, hook) = (Ec2::start()?, Hook::start(Answer::Take)?);
+    let (ec2, hook) = (Ec2Emulator::start()?, WebhookReceiver::start(Answer::Take)?);
     ec2.set(
         "events/recommendations/rebalance",
         r#"{"noticeTime": "2026-01-01T00:00:00Z"}"#,
@@ -121,9 +121,9 @@ fn a_recommendation_is_told_and_stops_nothing() -> Result<()> {
 }
 
 #[test]
-fn a_termination_waits_for_the_collator_and_then_completes_the_lifecycle_action() -> Result<()> {
+fn termination_waits_for_collator_then_completes_lifecycle_action() -> Result<()> {
     let engine = Engine::shared()?;
-    let (ec2, hook) = (Ec2::start()?, Hook::start(Answer::Take)?);
+    let (ec2, hook) = (Ec2Emulator::start()?, WebhookReceiver::start(Answer::Take)?);
     let agent = running(&engine, "group", &ec2, &hook)?;
     agent.sim().control(&Command::Set(Set {
         stop_delay_ms: Some(3000),
@@ -160,7 +160,7 @@ fn a_termination_waits_for_the_collator_and_then_completes_the_lifecycle_action(
 #[test]
 fn a_collator_that_does_not_obey_is_killed_before_the_time_is_over() -> Result<()> {
     let engine = Engine::shared()?;
-    let (ec2, hook) = (Ec2::start()?, Hook::start(Answer::Take)?);
+    let (ec2, hook) = (Ec2Emulator::start()?, WebhookReceiver::start(Answer::Take)?);
     let mut agent = running(&engine, "deaf", &ec2, &hook)?;
     agent.kill()?;
     agent.set("collator.stop_timeout", "5m")?;

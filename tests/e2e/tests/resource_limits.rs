@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use rustix::process::Signal;
 use t0rn_agent_tests::agent::Agent;
 use t0rn_agent_tests::engine::Engine;
-use t0rn_agent_tests::fakes::FakeDocker;
+use t0rn_agent_tests::fakes::UnresponsiveDocker;
 use t0rn_agent_tests::registry::HangingRegistry;
 use t0rn_agent_tests::sim::Chain;
 use t0rn_agent_tests::sim::control::{Answer, Command};
@@ -79,7 +79,7 @@ fn a_registry_that_hangs_keeps_nobody_waiting() -> Result<()> {
 #[test]
 fn a_docker_socket_that_never_answers_keeps_nobody_waiting() -> Result<()> {
     let engine = Engine::shared()?;
-    let docker = FakeDocker::start()?;
+    let docker = UnresponsiveDocker::start()?;
     let mut agent = Agent::new(&engine, "deaf-docker", &[])?;
     agent.set("agent.docker", docker.socket().display().to_string())?;
     agent.start()?;

@@ -7,7 +7,7 @@ use t0rn_agent_tests::agent::Agent;
 use t0rn_agent_tests::engine::Engine;
 use t0rn_agent_tests::sim::control::{Command, Silence};
 
-use super::{SOON, SYNCING, did, reasons, replays, stays_down};
+use super::{SOON, SYNCING, reasons, replays, stays_down, took_actions};
 
 #[test]
 fn a_pause_suspends_the_deeds_not_the_watching_and_ends_by_itself() -> Result<()> {
@@ -31,14 +31,14 @@ fn a_pause_suspends_the_deeds_not_the_watching_and_ends_by_itself() -> Result<()
         s["phase"] == "paused" && s["collator"]["last_exit"]["code"] == 137
     })?;
     stays_down(&agent, Duration::from_secs(3))?;
-    did(&agent, &["start missing"])?;
+    took_actions(&agent, &["start missing"])?;
 
     agent.wait_other_run(&run, SOON)?;
     agent.wait_watched()?;
     agent.wait_for("good health", SOON, |s| {
         s["health"] == "ok" && s["maintenance"].is_null()
     })?;
-    did(&agent, &["start missing", "start killed"])?;
+    took_actions(&agent, &["start missing", "start killed"])?;
     replays(&agent)
 }
 
@@ -58,7 +58,7 @@ fn what_an_operator_asks_for_is_done_while_paused_too() -> Result<()> {
     agent.wait_phase("paused", SOON)?;
     agent.ok(["resume"])?;
     agent.wait_for("good health", SOON, |s| s["health"] == "ok")?;
-    did(
+    took_actions(
         &agent,
         &["start missing", "restart operator", "stop operator", "start operator"],
     )?;

@@ -8,7 +8,7 @@ use t0rn_agent_tests::agent::Agent;
 use t0rn_agent_tests::engine::Engine;
 use t0rn_agent_tests::sim::control::{Command, FailStarts};
 
-use super::{LATER, SOON, did, done, reasons, replays};
+use super::{LATER, SOON, done, reasons, replays, took_actions};
 
 fn crash(log: &str) -> Command {
     Command::Crash {
@@ -42,7 +42,7 @@ fn what_docker_s_policy_starts_again_the_agent_leaves_to_it() -> Result<()> {
         "{status}"
     );
     agent.stays(&next, Duration::from_secs(8))?;
-    did(&agent, &["start missing"])?;
+    took_actions(&agent, &["start missing"])?;
     replays(&agent)
 }
 
@@ -61,7 +61,7 @@ fn what_docker_s_policy_does_not_start_again_the_agent_starts() -> Result<()> {
     let next = agent.wait_other_run(&run, SOON)?;
     agent.wait_watched()?;
     ensure!(next.id == run.id && agent.starts()? == 2);
-    did(&agent, &["start missing", "start exited"])?;
+    took_actions(&agent, &["start missing", "start exited"])?;
     replays(&agent)
 }
 
@@ -76,7 +76,7 @@ fn docker_restart_by_a_person_is_taken_as_it_is() -> Result<()> {
     ensure!(status["health"] == "ok" && next.id == run.id, "{status}");
     agent.stays(&next, Duration::from_secs(8))?;
     ensure!(agent.starts()? == 2 && agent.status()?["collator"]["restarts"]["health"] == 0);
-    did(&agent, &["start missing"])?;
+    took_actions(&agent, &["start missing"])?;
     replays(&agent)
 }
 
@@ -97,12 +97,12 @@ fn a_signal_that_does_not_end_it_changes_nothing() -> Result<()> {
     );
     ensure!(agent.starts()? == 2, "it was started more than once");
     let done = done(&agent)?;
-    ensure!(done[1..].iter().all(|deed| deed == "start exited"), "{done:?}");
+    ensure!(done[1..].iter().all(|action| action == "start exited"), "{done:?}");
     replays(&agent)
 }
 
 #[test]
-fn out_of_memory_it_runs_again_and_its_limit_is_told_whatever_the_log_says() -> Result<()> {
+fn out_of_memory_is_restarted_and_its_limit_told_whatever_the_log_says() -> Result<()> {
     let engine = Engine::shared()?;
     let mut agent = Agent::new(&engine, "limit", &[])?;
     agent.set("collator.memory", "64MiB")?;
@@ -126,12 +126,12 @@ fn out_of_memory_it_runs_again_and_its_limit_is_told_whatever_the_log_says() -> 
         "{status}"
     );
     agent.stays(&next, Duration::from_secs(5))?;
-    did(&agent, &["start missing"])?;
+    took_actions(&agent, &["start missing"])?;
     replays(&agent)
 }
 
 #[test]
-fn a_crash_loop_is_taken_over_from_docker_and_forgotten_once_it_runs_for_long() -> Result<()> {
+fn crash_loop_is_taken_over_from_docker_and_forgotten_after_a_long_run() -> Result<()> {
     let engine = Engine::shared()?;
     let mut agent = Agent::new(&engine, "over", &[])?;
     agent.set("restart.backoff_reset", "15s")?;

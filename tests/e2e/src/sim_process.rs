@@ -5,9 +5,9 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 
-use crate::client::SimClient;
-use crate::image;
+use crate::http_client::SimClient;
 use crate::ports::Port;
+use crate::sim_image;
 
 /// A collator with data and ports of its own, which may be killed and started again on its data.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl SimProcess {
     pub fn start_again(&mut self) -> Result<()> {
         ensure!(self.child.is_none(), "the collator runs already");
         let [parachain, relaychain, control] = self.ports.each_ref().map(|port| port.number().to_string());
-        let child = Command::new(image::sim_binary()?)
+        let child = Command::new(sim_image::sim_binary()?)
             .args([
                 "--collator",
                 "--prometheus-port",

@@ -7,11 +7,11 @@ use anyhow::{Result, ensure};
 use serde_json::Value;
 use t0rn_agent_tests::agent::Agent;
 use t0rn_agent_tests::engine::Engine;
-use t0rn_agent_tests::image;
 use t0rn_agent_tests::sim::control::{Command, FailStarts};
+use t0rn_agent_tests::sim_image;
 use t0rn_agent_tests::wait;
 
-use super::{LATER, SOON, deeds, did, reasons, replays, stays_down};
+use super::{LATER, SOON, reasons, recorded_actions, replays, stays_down, took_actions};
 
 const DAMAGE: &str = "Error: Service(Client(Backend(\"DB corrupted: Corruption: block checksum mismatch\")))";
 
@@ -53,7 +53,7 @@ fn a_damaged_database_is_held_whoever_is_killed_or_restarted_until_start() -> Re
     ensure!(reasons(&status).contains("restore the chain data"), "{status}");
     ensure!(status["collator"]["last_exit"]["code"] == 1, "{status}");
     stays_down(&agent, Duration::from_secs(5))?;
-    did(&agent, &["start missing", "hold database_corrupted"])?;
+    took_actions(&agent, &["start missing", "hold database_corrupted"])?;
 
     agent.kill()?;
     agent.start()?;
@@ -65,7 +65,7 @@ fn a_damaged_database_is_held_whoever_is_killed_or_restarted_until_start() -> Re
     engine.start()?;
     held(&agent, "database_corrupted")?;
     stays_down(&agent, Duration::from_secs(5))?;
-    did(&agent, &["start missing", "hold database_corrupted"])?;
+    took_actions(&agent, &["start missing", "hold database_corrupted"])?;
 
     mend(&agent)?;
     stays_down(&agent, Duration::from_secs(3))?;
@@ -73,7 +73,7 @@ fn a_damaged_database_is_held_whoever_is_killed_or_restarted_until_start() -> Re
     agent.wait_watched()?;
     let status = agent.wait_for("good health", SOON, |s| s["health"] == "ok")?;
     ensure!(status["collator"]["restarts"]["health"] == 0, "{status}");
-    did(&agent, &["start missing", "hold database_corrupted", "start operator"])?;
+    took_actions(&agent, &["start missing", "hold database_corrupted", "start operator"])?;
 
     // And `stop` means stopped, over the same.
     agent.ok(["stop"])?;
@@ -152,14 +152,14 @@ fn every_other_end_that_no_restart_cures_is_held_with_its_remedy() -> Result<()>
         agent.wait_watched()?;
         expected.extend([format!("hold {cause}"), "start operator".to_owned()]);
     }
-    did(&agent, &expected.iter().map(String::as_str).collect::<Vec<_>>())?;
+    took_actions(&agent, &expected.iter().map(String::as_str).collect::<Vec<_>>())?;
     replays(&agent)
 }
 
 #[test]
 fn a_missing_executable_is_tried_once_and_named() -> Result<()> {
     let engine = Engine::shared()?;
-    let container = engine.docker(["create", &image::sim(&engine)?])?;
+    let container = engine.docker(["create", &sim_image::sim(&engine)?])?;
     let tag = format!("t0rn-nothing-{}:v1", std::process::id());
     let commit = engine.docker([
         "commit",
@@ -185,9 +185,9 @@ fn missing_executable(engine: &Engine, image: &str) -> Result<()> {
     );
     wait::throughout("it was tried once", Duration::from_secs(8), || {
         ensure!(agent.run_id().is_err(), "it runs");
-        ensure!(deeds(&agent)?.len() == 1, "{:?}", deeds(&agent)?);
+        ensure!(recorded_actions(&agent)?.len() == 1, "{:?}", recorded_actions(&agent)?);
         Ok(())
     })?;
-    did(&agent, &["start missing"])?;
+    took_actions(&agent, &["start missing"])?;
     replays(&agent)
 }

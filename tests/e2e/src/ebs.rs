@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result, ensure};
 use tokio::task::spawn_blocking;
 
 use crate::ec2::{field, reply};
-use crate::server::{self, Request};
+use crate::http_server::{self, Request};
 use crate::wait;
 
 pub const VOLUME: &str = "vol-0123456789abcdef0";
@@ -26,7 +26,7 @@ const GATE: Duration = Duration::from_mins(1);
 
 /// When a call is kept waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gate {
+pub enum Breakpoint {
     /// Before it has any effect; it never gets one, as a call that was lost.
     Before(&'static str),
     /// After that, and before the answer.
@@ -39,7 +39,7 @@ struct State {
     /// The instances' folders of device links.
     links: BTreeMap<String, PathBuf>,
     calls: Vec<(String, String)>,
-    gate: Option<Gate>,
+    gate: Option<Breakpoint>,
     /// A call waits at the gate.
     waiting: bool,
     /// Answers 503 to everything.
@@ -48,7 +48,7 @@ struct State {
 
 /// The volume and the services. The loop device goes when this is dropped.
 #[derive(Debug)]
-pub struct Volume {
+pub struct EbsVolume {
     state: Arc<(Mutex<State>, Condvar)>,
     device: PathBuf,
     dir: PathBuf,
@@ -65,7 +65,7 @@ pub struct Instance {
     pub mount: PathBuf,
 }
 
-impl Volume {
+impl EbsVolume {
     /// A volume with a file system and, on it, a keystore. Its files lie in `dir`, which becomes a shared mount.
     ///
     /// # Errors
@@ -105,7 +105,7 @@ impl Volume {
             state: Arc::clone(&self.state),
             device: self.device.clone(),
         });
-        let address = server::start(None, move |request| {
+        let address = http_server::start(None, move |request| {
             let server = Arc::clone(&server);
             // A call may have to wait at the gate.
             let answered = spawn_blocking(move || server.answer(&request));
@@ -148,7 +148,7 @@ impl Volume {
     }
 
     /// Keeps the next such call waiting.
-    pub fn close(&self, gate: Gate) {
+    pub fn set_breakpoint(&self, gate: Breakpoint) {
         self.state().gate = Some(gate);
     }
 
@@ -156,7 +156,7 @@ impl Volume {
     ///
     /// # Errors
     /// None came.
-    pub fn wait_gate(&self) -> Result<()> {
+    pub fn wait_at_breakpoint(&self) -> Result<()> {
         let limit = wait::SOON;
         wait::until("a call at the gate", limit, || {
             ensure!(self.state().waiting, "no call waits");
@@ -165,7 +165,7 @@ impl Volume {
     }
 
     /// Lets calls pass again.
-    pub fn open(&self) {
+    pub fn release(&self) {
         let mut state = self.state();
         (state.gate, state.waiting) = (None, false);
         self.state.1.notify_all();
@@ -205,9 +205,9 @@ impl Volume {
     }
 }
 
-impl Drop for Volume {
+impl Drop for EbsVolume {
     fn drop(&mut self) {
-        self.open();
+        self.release();
         let shared = self.dir.join("shared");
         for entry in fs::read_dir(&shared).into_iter().flatten().flatten() {
             let _ = run(Command::new("umount").arg("--lazy").arg(entry.path()));
@@ -224,7 +224,7 @@ struct Server {
 }
 
 impl Server {
-    fn answer(&self, request: &Request) -> server::Answer {
+    fn answer(&self, request: &Request) -> http_server::Answer {
         let (status, body) = match request.method.as_str() {
             "PUT" => (200, "a-token".to_owned()),
             "POST" => self.call(field(&request.text(), "Action").unwrap_or_default()),
@@ -256,16 +256,16 @@ impl Server {
     }
 
     fn call(&self, action: &str) -> (u16, String) {
-        if self.pass(|gate| matches!(gate, Gate::Before(name) if name == action)) {
+        if self.pass(|gate| matches!(gate, Breakpoint::Before(name) if name == action)) {
             return (503, String::new());
         }
         let answer = self.carry_out(action);
-        self.pass(|gate| matches!(gate, Gate::After(name) if name == action));
+        self.pass(|gate| matches!(gate, Breakpoint::After(name) if name == action));
         answer
     }
 
     /// Whether it had to wait.
-    fn pass(&self, closed: impl Fn(Gate) -> bool) -> bool {
+    fn pass(&self, closed: impl Fn(Breakpoint) -> bool) -> bool {
         let (mutex, opened) = &*self.state;
         let mut state = mutex.lock().unwrap_or_else(PoisonError::into_inner);
         let waits = state.gate.is_some_and(&closed);

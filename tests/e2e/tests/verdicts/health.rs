@@ -11,7 +11,7 @@ use t0rn_agent_tests::sim::Chain;
 use t0rn_agent_tests::sim::control::{Command, Cure, Set};
 use t0rn_agent_tests::wait;
 
-use super::{LATER, LONG, SOON, SYNCING, deeds, did, notices, reasons, replays, stall};
+use super::{LATER, LONG, SOON, SYNCING, notices, reasons, recorded_actions, replays, stall, took_actions};
 
 #[test]
 fn a_silence_shorter_than_its_window_is_no_freeze() -> Result<()> {
@@ -39,7 +39,7 @@ fn a_silence_shorter_than_its_window_is_no_freeze() -> Result<()> {
     engine.docker(["unpause", agent.container()])?;
     agent.wait_for("good health", SOON, |s| s["health"] == "ok" && s["phase"] == "syncing")?;
     agent.stays(&run, Duration::from_secs(5))?;
-    did(&agent, &["start missing"])?;
+    took_actions(&agent, &["start missing"])?;
     replays(&agent)
 }
 
@@ -68,12 +68,12 @@ fn traffic_postpones_a_stall_but_not_for_ever() -> Result<()> {
         stuck.is_some_and(|seconds| seconds > 20),
         "it was not postponed: {incident}"
     );
-    did(&agent, &["start missing", "restart stalled"])?;
+    took_actions(&agent, &["start missing", "restart stalled"])?;
     replays(&agent)
 }
 
 #[test]
-fn a_cure_that_does_not_help_is_tried_twice_after_resume_once_more_and_then_the_budget_is_spent() -> Result<()> {
+fn useless_restart_is_tried_twice_once_after_resume_then_budget_is_spent() -> Result<()> {
     let engine = Engine::shared()?;
     let mut agent = Agent::running(&engine, "budget", &SYNCING)?;
     agent.sim().control(&stall(Cure::Never))?;
@@ -89,10 +89,13 @@ fn a_cure_that_does_not_help_is_tried_twice_after_resume_once_more_and_then_the_
     let run = agent.run_id()?;
     agent.stays(&run, LONG)?;
     let twice = ["start missing", "restart stalled", "restart stalled"];
-    did(&agent, &twice)?;
-    let deeds = deeds(&agent)?;
+    took_actions(&agent, &twice)?;
+    let recorded_actions = recorded_actions(&agent)?;
     // The window of 4 s, doubled once.
-    ensure!(deeds[2].at - deeds[1].at >= 8.0, "{deeds:?}");
+    ensure!(
+        recorded_actions[2].at - recorded_actions[1].at >= 8.0,
+        "{recorded_actions:?}"
+    );
 
     agent.ok(["resume"])?;
     let run = agent.wait_other_run(&run, SOON)?;
@@ -101,7 +104,7 @@ fn a_cure_that_does_not_help_is_tried_twice_after_resume_once_more_and_then_the_
     ensure!(status["collator"]["restarts"]["budget_left"] == 0, "{status}");
     agent.stays(&run, LONG)?;
     let thrice = ["start missing", "restart stalled", "restart stalled", "restart stalled"];
-    did(&agent, &thrice)?;
+    took_actions(&agent, &thrice)?;
 
     // What was spent stays spent, whoever asks.
     agent.kill()?;
@@ -109,12 +112,12 @@ fn a_cure_that_does_not_help_is_tried_twice_after_resume_once_more_and_then_the_
     let status = agent.wait_for("the budget", SOON, |s| reasons(s).contains("budget"))?;
     ensure!(status["collator"]["restarts"]["budget_left"] == 0, "{status}");
     agent.stays(&run, LONG)?;
-    did(&agent, &thrice)?;
+    took_actions(&agent, &thrice)?;
     replays(&agent)
 }
 
 #[test]
-fn a_halt_of_the_whole_chain_is_told_once_even_when_it_makes_a_block_now_and_then() -> Result<()> {
+fn halt_of_the_whole_chain_is_reported_once_despite_rare_blocks() -> Result<()> {
     let engine = Engine::shared()?;
     let agent = Agent::running(&engine, "once", &["--sim-target", "500"])?;
     agent.wait_phase("synced", SOON)?;
@@ -143,7 +146,7 @@ fn a_halt_of_the_whole_chain_is_told_once_even_when_it_makes_a_block_now_and_the
         "it was told {} times",
         notices(&agent, "quiet")
     );
-    did(&agent, &["start missing"])?;
+    took_actions(&agent, &["start missing"])?;
     replays(&agent)
 }
 
@@ -165,7 +168,7 @@ fn while_the_agent_was_suspended_no_window_ran() -> Result<()> {
     agent.stays(&run, Duration::from_secs(12))?;
     agent.wait_other_run(&run, LATER)?;
     agent.wait_cured("stalled", SOON)?;
-    did(&agent, &["start missing", "restart stalled"])?;
+    took_actions(&agent, &["start missing", "restart stalled"])?;
     replays(&agent)
 }
 
@@ -181,7 +184,7 @@ fn exporters_that_come_up_after_their_one_restart_were_helped() -> Result<()> {
     ensure!(status["collator"]["restarts"]["health"] == 1, "{status}");
     agent.wait_for("good health", SOON, |s| s["health"] == "ok")?;
     agent.stays(&agent.run_id()?, LONG)?;
-    did(&agent, &["start missing", "restart no_exporter"])?;
+    took_actions(&agent, &["start missing", "restart no_exporter"])?;
     replays(&agent)
 }
 
@@ -197,6 +200,6 @@ fn a_disk_that_fills_up_is_said_and_nothing_is_done_about_it() -> Result<()> {
     ensure!(status["health"] == "degraded", "{status}");
     agent.stays(&agent.run_id()?, Duration::from_secs(3))?;
     ensure!(notices(&agent, "disk_low") == 1);
-    did(&agent, &["start missing"])?;
+    took_actions(&agent, &["start missing"])?;
     replays(&agent)
 }

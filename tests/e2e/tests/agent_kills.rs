@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use t0rn_agent_tests::agent::Agent;
 use t0rn_agent_tests::engine::Engine;
-use t0rn_agent_tests::image;
 use t0rn_agent_tests::registry::Registry;
+use t0rn_agent_tests::sim_image;
 use t0rn_agent_tests::wait::{SOON, until};
 
 /// Agents that are killed side by side, and how often each.
@@ -79,7 +79,7 @@ fn kill(number: u8, seed: u64) -> Result<()> {
     let engine = Engine::shared()?;
     let registry = Registry::start()?;
     let repository = format!("killed{number}:v1");
-    registry.push(&engine, &image::sim(&engine)?, &repository)?;
+    registry.push(&engine, &sim_image::sim(&engine)?, &repository)?;
     let reference = format!("{}/{repository}", registry.host());
     let rate = SPEED.to_string();
     let mut agent = Agent::new(&engine, "anywhere", &["--sim-target", "10000000", "--sim-speed", &rate])?;

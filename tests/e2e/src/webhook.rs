@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::Value;
 
-use crate::server::{self, Request, answer};
+use crate::http_server::{self, Request, answer};
 use crate::wait;
 
 /// A certificate for [`NAME`] and its key.
@@ -37,12 +37,12 @@ pub enum Answer {
 
 /// A running server on 127.0.0.1; ends with the process.
 #[derive(Debug)]
-pub struct Hook {
+pub struct WebhookReceiver {
     port: u16,
     messages: Arc<Mutex<Vec<Value>>>,
 }
 
-impl Hook {
+impl WebhookReceiver {
     /// A server that speaks plain HTTP.
     ///
     /// # Errors
@@ -69,7 +69,7 @@ impl Hook {
     fn serve(behaviour: Answer, tls: Option<Arc<ServerConfig>>) -> Result<Self> {
         let messages: Arc<Mutex<Vec<Value>>> = Arc::default();
         let kept = Arc::clone(&messages);
-        let address = server::start(tls, move |request| {
+        let address = http_server::start(tls, move |request| {
             let message = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
             kept.lock().unwrap_or_else(PoisonError::into_inner).push(message);
             respond(behaviour, request)
@@ -127,7 +127,7 @@ impl Hook {
     }
 }
 
-async fn respond(behaviour: Answer, request: Request) -> server::Answer {
+async fn respond(behaviour: Answer, request: Request) -> http_server::Answer {
     match behaviour {
         Answer::Take => answer(204, ""),
         Answer::Hang => pending().await,

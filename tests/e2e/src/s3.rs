@@ -12,7 +12,7 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG};
 use axum::http::{HeaderValue, Response};
 use futures_util::{StreamExt as _, stream};
 
-use crate::server::{self, Request, answer};
+use crate::http_server::{self, Request, answer};
 
 /// What is stored, and what goes wrong.
 #[derive(Debug, Default)]
@@ -33,18 +33,18 @@ pub struct Store {
 
 /// Serves a [`Store`] until the process ends.
 #[derive(Debug)]
-pub struct Objects {
+pub struct S3Server {
     pub url: String,
     store: Arc<Mutex<Store>>,
 }
 
-impl Objects {
+impl S3Server {
     /// # Errors
     /// No free port.
     pub fn start() -> Result<Self> {
         let store = Arc::new(Mutex::new(Store::default()));
         let shared = Arc::clone(&store);
-        let address = server::start(None, move |request| {
+        let address = http_server::start(None, move |request| {
             let mut store = shared.lock().unwrap_or_else(PoisonError::into_inner);
             ready(store.answer(&request))
         })?;
@@ -61,7 +61,7 @@ impl Objects {
 }
 
 impl Store {
-    fn answer(&mut self, request: &Request) -> server::Answer {
+    fn answer(&mut self, request: &Request) -> http_server::Answer {
         let (path, query) = (request.uri.path(), request.uri.query().unwrap_or_default());
         let signed = request
             .header("authorization")
@@ -94,7 +94,7 @@ impl Store {
     }
 
     /// An object from where the request's range begins, as far as it is to go.
-    fn read(&mut self, request: &Request, path: &str) -> server::Answer {
+    fn read(&mut self, request: &Request, path: &str) -> http_server::Answer {
         let range = request.header("range").and_then(|range| range.strip_prefix("bytes="));
         let from = range.map_or(Ok(0), |range| range.trim_end_matches('-').parse());
         let from = from.map_err(io::Error::other)?;

@@ -22,7 +22,7 @@ use t0rn_agent_tests::wait::{self, LATER, LONG, SOON};
 
 /// Something the agent did to the container.
 #[derive(Debug, Clone, PartialEq)]
-struct Deed {
+struct RecordedAction {
     /// Seconds on the agent's clock.
     at: f64,
     /// Action and cause: `restart frozen`.
@@ -30,26 +30,26 @@ struct Deed {
 }
 
 /// What the agent did to the container so far, from its flight recorder.
-fn deeds(agent: &Agent) -> Result<Vec<Deed>> {
+fn recorded_actions(agent: &Agent) -> Result<Vec<RecordedAction>> {
     let mut files: Vec<_> = fs::read_dir(flight(agent))?.collect::<Result<_, _>>()?;
     files.sort_by_key(fs::DirEntry::file_name);
-    let mut deeds = Vec::new();
+    let mut recorded_actions = Vec::new();
     for file in files {
         let text = fs::read_to_string(file.path()).context("a short test does not fill a file")?;
         let lines = text
             .lines()
             .map(serde_json::from_str)
             .collect::<Result<Vec<Value>, _>>()?;
-        deeds.extend(lines.iter().filter(|line| line["event"] == "action").filter_map(deed));
+        recorded_actions.extend(lines.iter().filter(|line| line["event"] == "action").filter_map(action));
     }
-    Ok(deeds)
+    Ok(recorded_actions)
 }
 
 /// What a line of a recording or of a replay says was done to the container, if it says so.
-fn deed(line: &Value) -> Option<Deed> {
+fn action(line: &Value) -> Option<RecordedAction> {
     let action = line["action"].as_str()?;
     let does = ["start", "restart", "stop", "hold", "backoff"].contains(&action);
-    does.then(|| Deed {
+    does.then(|| RecordedAction {
         at: line["t"].as_f64().unwrap_or_default(),
         what: format!("{action} {}", line["cause"].as_str().unwrap_or_default()),
     })
@@ -57,11 +57,11 @@ fn deed(line: &Value) -> Option<Deed> {
 
 /// What the agent did to the container so far, without the times.
 fn done(agent: &Agent) -> Result<Vec<String>> {
-    Ok(deeds(agent)?.into_iter().map(|deed| deed.what).collect())
+    Ok(recorded_actions(agent)?.into_iter().map(|action| action.what).collect())
 }
 
 /// Checks what the agent did to the container: all of it, in order.
-fn did(agent: &Agent, what: &[&str]) -> Result<()> {
+fn took_actions(agent: &Agent, what: &[&str]) -> Result<()> {
     let done = done(agent)?;
     ensure!(done == what, "it did {done:?} instead of {what:?}");
     Ok(())
@@ -77,7 +77,7 @@ fn replays(agent: &Agent) -> Result<()> {
         .lines()
         .map(serde_json::from_str)
         .collect::<Result<Vec<Value>, _>>()?;
-    let again: Vec<_> = lines.iter().filter_map(deed).map(|deed| deed.what).collect();
+    let again: Vec<_> = lines.iter().filter_map(action).map(|action| action.what).collect();
     ensure!(again == done, "the replay does {again:?}, the agent did {done:?}");
     Ok(())
 }

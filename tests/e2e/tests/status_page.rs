@@ -71,7 +71,7 @@ fn it_shows_how_it_is_on_a_telephone_without_a_complaint_of_the_browser() -> Res
 }
 
 #[test]
-fn it_shows_a_fault_before_anything_is_done_about_it_and_then_that_it_helped() -> Result<()> {
+fn fault_is_shown_before_its_restart_and_then_that_it_helped() -> Result<()> {
     let Some(program) = Browser::program() else {
         skip!("no chromium: tests/tools/setup chromium gets it");
     };
@@ -95,7 +95,7 @@ fn it_shows_a_fault_before_anything_is_done_about_it_and_then_that_it_helped() -
 }
 
 #[test]
-fn it_says_when_the_agent_is_gone_and_goes_on_by_itself_with_the_same_history() -> Result<()> {
+fn lost_agent_is_shown_and_the_same_history_goes_on_when_it_is_back() -> Result<()> {
     let Some(program) = Browser::program() else {
         skip!("no chromium: tests/tools/setup chromium gets it");
     };

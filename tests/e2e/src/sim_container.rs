@@ -10,10 +10,10 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::client::SimClient;
 use crate::engine::Engine;
+use crate::http_client::SimClient;
 use crate::ports::Port;
-use crate::{image, wait};
+use crate::{sim_image, wait};
 
 /// A container with its data in a temporary folder; both go with the value.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl<'a> SimContainer<'a> {
     /// # Errors
     /// Docker refused.
     pub fn run_again(&self, name: &str, docker: &[&str], sim: &[&str]) -> Result<()> {
-        let image = image::sim(self.engine)?;
+        let image = sim_image::sim(self.engine)?;
         let volume = format!("{}:/node/data", self.data().display());
         let mut args = vec!["run", "-d", "--name", name, "-v", &volume];
         let [parachain, relaychain, control] = self.ports.each_ref().map(Port::number);
