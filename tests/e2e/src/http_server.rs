@@ -4,16 +4,19 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::Result;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, Method, Response, StatusCode, Uri};
+use futures_util::{StreamExt as _, stream};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::{Builder, Runtime};
+use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 
 /// Longest request body, bytes.
@@ -50,6 +53,16 @@ pub(crate) fn answer(status: u16, body: impl Into<Body>) -> Answer {
     let mut response = Response::new(body.into());
     *response.status_mut() = StatusCode::from_u16(status).map_err(io::Error::other)?;
     Ok(response)
+}
+
+/// A body that breaks off after `part`, with the connection.
+pub(crate) fn broken(part: impl Into<Bytes>) -> Body {
+    let end = stream::once(async {
+        // What was sent so far is to arrive.
+        sleep(Duration::from_millis(50)).await;
+        Err(io::Error::from(io::ErrorKind::ConnectionReset))
+    });
+    Body::from_stream(stream::iter([Ok(part.into())]).chain(end))
 }
 
 /// Serves a handler on a free port of 127.0.0.1 until the process ends. Returns the address.

@@ -2,7 +2,7 @@
 //! demand.
 
 use std::collections::BTreeMap;
-use std::future::{pending, ready};
+use std::future::ready;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,7 +12,7 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG};
 use axum::http::{HeaderValue, Response};
 use futures_util::{StreamExt as _, stream};
 
-use crate::http_server::{self, Request, answer};
+use crate::http_server::{self, Request, answer, broken};
 
 /// What is stored, and what goes wrong.
 #[derive(Debug, Default)]
@@ -105,19 +105,16 @@ impl Store {
         let most = self.break_after.or(self.hang_after).unwrap_or(usize::MAX);
         let sent = rest[..most.min(rest.len())].to_vec();
         let whole = sent.len() == rest.len();
-        let hangs = self.hang_after.is_some();
-        let end = stream::once(async move {
-            if hangs {
-                // Until the other side goes.
-                pending::<()>().await;
-            }
-            Err(io::Error::from(io::ErrorKind::ConnectionReset))
-        });
-        let mut response = if whole && !hangs {
-            answer(206, rest.to_vec())?
+        let body = if self.hang_after.is_some() {
+            // Until the other side goes.
+            let part = stream::iter([io::Result::Ok(sent)]);
+            Body::from_stream(part.chain(stream::pending()))
+        } else if whole {
+            sent.into()
         } else {
-            answer(206, Body::from_stream(stream::iter([Ok(sent)]).chain(end)))?
+            broken(sent)
         };
+        let mut response = answer(206, body)?;
         let total = from + rest.len();
         let range = format!("bytes {from}-{}/{total}", total.saturating_sub(1));
         let range = range.try_into().map_err(io::Error::other)?;

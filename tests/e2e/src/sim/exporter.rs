@@ -16,7 +16,7 @@ use super::control::Answer;
 use super::page::Page;
 use super::process::Shared;
 use super::{Chain, log};
-use crate::http_server::{self, Request, answer, converse};
+use crate::http_server::{self, Request, answer, broken, converse};
 
 /// How often it is looked whether the exporter is to answer, or to listen.
 const LOOK: Duration = Duration::from_millis(100);
@@ -88,8 +88,7 @@ async fn respond(shared: &Shared, chain: Chain, page: &Page, request: Request) -
         Answer::Truncated => {
             let body = body();
             let length = HeaderValue::from(body.len());
-            let parts = [Ok(half(body)), Err(io::Error::from(io::ErrorKind::ConnectionReset))];
-            let mut response = exposition(Body::from_stream(stream::iter(parts)));
+            let mut response = exposition(broken(half(body)));
             response.headers_mut().insert(CONTENT_LENGTH, length);
             return Ok(response);
         }
