@@ -31,7 +31,7 @@ fn page() -> Result<String> {
 /// Runs promtool in the folder of the rules.
 fn promtool(program: &Path, words: &[&str], stdin: Stdio) -> Result<String> {
     let mut command = Command::new("timeout");
-    command.args(["60"]).arg(program).args(words);
+    command.args(["180"]).arg(program).args(words);
     let output = command
         .current_dir(root().join("dist/prometheus"))
         .stdin(stdin)
