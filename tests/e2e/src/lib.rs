@@ -8,6 +8,7 @@ pub mod browser;
 pub mod ebs;
 pub mod ec2;
 pub mod engine;
+pub mod fake_engine;
 pub mod fakes;
 pub mod http_client;
 mod http_server;

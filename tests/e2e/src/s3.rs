@@ -21,6 +21,8 @@ pub struct Store {
     parts: BTreeMap<u32, Vec<u8>>,
     /// Numbers of the parts that arrived, in their order.
     pub sent: Vec<u32>,
+    /// Ids of the uploads that they were for.
+    pub ids: Vec<String>,
     /// Parts above this number are refused.
     pub refuse_above: Option<u32>,
     /// An answer breaks off after so many bytes.
@@ -82,6 +84,8 @@ impl Store {
                 }
                 self.parts.insert(number, request.body.to_vec());
                 self.sent.push(number);
+                let id = query.split('&').find_map(|pair| pair.strip_prefix("uploadId="));
+                self.ids.push(id.unwrap_or_default().to_owned());
                 answer(200, "").map(tagged)
             }
             "POST" => {
