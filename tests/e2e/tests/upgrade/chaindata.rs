@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use ring::digest;
 use serde_json::Value;
 use t0rn_agent_tests::agent::binary;
-use t0rn_agent_tests::objects::Objects;
+use t0rn_agent_tests::s3::S3Server;
 use t0rn_agent_tests::wait::run;
 
 use crate::{Host, copy_dir, fixture, says, text, unwrapped};
@@ -184,7 +184,7 @@ fn restore_that_0_1_0_had_switched_is_finished() -> Result<()> {
 
 #[test]
 fn upload_that_broke_off_in_0_1_0_sends_what_is_missing_under_its_id() -> Result<()> {
-    let objects = Objects::start()?;
+    let objects = S3Server::start()?;
     let host = Host::new()?;
     put(&host.path("data").join(DATABASE).join("CURRENT"), b"MANIFEST-1\n")?;
     let mut noise = 0x9e37_79b9_7f4a_7c15_u64;

@@ -1,4 +1,4 @@
-//! What version 0.1.0 wrote is read by this one, for ever: `tests/fixtures/0.1.0` was written by that program, on a host
+//! What version 0.1.0 wrote is read by this one, for ever: `tests/e2e/fixtures/0.1.0` was written by that program, on a host
 //! with the default paths, and is never written again.
 //!
 //! No engine is needed: an agent without one still shows what it knows, and [`FakeEngine`] plays the rest.
