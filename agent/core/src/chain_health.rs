@@ -5,6 +5,7 @@
 
 mod excusable;
 mod heights;
+mod in_sync;
 mod sync_rate;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,8 @@ use serde::{Deserialize, Serialize};
 use crate::event::{Chain, Sample, ScrapeError, Time, named};
 pub use excusable::ExcusableDuration;
 use heights::Heights;
+use in_sync::InSync;
+pub use in_sync::{SyncDeficiency, SyncEvidence};
 use sync_rate::SyncRate;
 
 named! {
@@ -127,6 +130,8 @@ pub struct ChainTracker {
     waiting: Duration,
     #[serde(rename = "pace")]
     sync_rate: SyncRate,
+    #[serde(default)]
+    in_sync: InSync,
     was_synced: bool,
     /// Since when, and from which distance, a chain that was synced is getting further behind.
     falling: Option<(Time, u64)>,
@@ -159,6 +164,7 @@ impl ChainTracker {
             online: Duration::ZERO,
             waiting: Duration::ZERO,
             sync_rate: SyncRate::default(),
+            in_sync: InSync::default(),
             was_synced: false,
             falling: None,
         }
@@ -199,6 +205,7 @@ impl ChainTracker {
             Some(false) => self.near_target_for + passed,
             _ => Duration::ZERO,
         };
+        self.in_sync.observe(passed, &sample, windows.lag_blocks);
         self.sync_rate.note(now, &sample, windows);
         if !progress {
             let excused = context.busy || self.sync_rate.is_active(&sample, self.progressed_at, windows);
@@ -219,6 +226,7 @@ impl ChainTracker {
     pub fn miss(&mut self, now: Time, error: ScrapeError, windows: &Windows, busy: bool) {
         let looked = self.look(now, windows);
         self.unanswered += looked;
+        self.in_sync = InSync::default();
         self.last_error = Some(error);
         if error.is_silence() {
             match &mut self.silent {
@@ -234,6 +242,7 @@ impl ChainTracker {
     /// Nobody watched until now: every window starts anew.
     pub fn forget_windows(&mut self) {
         (self.still, self.near_target_for) = (Duration::ZERO, Duration::ZERO);
+        self.in_sync = InSync::default();
         self.heights.forget_windows();
         (self.offline, self.waiting) = (Duration::ZERO, Duration::ZERO);
         self.forget_alone();
@@ -365,6 +374,15 @@ impl ChainTracker {
     /// Highest finalized since the process started, blocks.
     pub fn finalized_high(&self) -> Option<u64> {
         self.heights.finalized
+    }
+
+    /// Whether it is in sync, and for how long.
+    pub fn sync_evidence(&self, windows: &Windows) -> SyncEvidence {
+        let deficiency = match (&self.sample, self.last_error) {
+            (Some(sample), None) => SyncDeficiency::of(sample, windows.lag_blocks),
+            _ => Some(SyncDeficiency::NoAnswer),
+        };
+        self.in_sync.evidence(deficiency)
     }
 
     /// Blocks to the target; `None` while it is not known (no peers, no metric).

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
+use crate::chain_health::SyncEvidence;
 use crate::event::Chain;
 use crate::machine::{Cause, Health, UpdateResult};
 use crate::status::{Scrape, Status};
@@ -19,6 +20,8 @@ pub struct Snapshot {
     pub running: Option<bool>,
     /// What each chain's exporter tells of the node behind it.
     pub nodes: BTreeMap<Chain, Node>,
+    /// Whether each chain is in sync, credibly enough to keep its data.
+    pub sync: BTreeMap<Chain, SyncEvidence>,
     pub counters: CounterTotals,
     /// When the agent started.
     pub started: Timestamp,
@@ -34,6 +37,7 @@ impl Snapshot {
             problems: Vec::new(),
             running: None,
             nodes: BTreeMap::new(),
+            sync: BTreeMap::new(),
             counters: CounterTotals::default(),
             started,
             at,

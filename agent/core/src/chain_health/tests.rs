@@ -461,3 +461,44 @@ fn falling_behind_needs_progress_a_growing_distance_and_ten_minutes() {
     at_distance(&mut look, 10, 0);
     assert!(!look.tracker.falling_behind(look.now));
 }
+
+#[test]
+fn time_in_sync_counts_from_the_first_sample_in_sync_and_ends_with_any_deficiency() {
+    let sample = |best, target, peers| Sample {
+        best: Some(best),
+        target: Some(target),
+        peers: Some(peers),
+        ..Sample::default()
+    };
+    let mut tracker = ChainTracker::new(Chain::Parachain);
+    let mut now = Time(0);
+    let mut see = |tracker: &mut ChainTracker, sample: Sample| {
+        now = now + Duration::from_secs(10);
+        tracker.observe(now, sample, &WINDOWS, Context::default());
+        let evidence = tracker.sync_evidence(&WINDOWS);
+        (
+            evidence.deficiency,
+            evidence.in_sync_for.as_secs(),
+            evidence.target_still_for.as_secs(),
+        )
+    };
+    assert_eq!(
+        see(&mut tracker, sample(50, 100, 3)),
+        (Some(SyncDeficiency::Behind(50)), 0, 0)
+    );
+    assert_eq!(see(&mut tracker, sample(95, 100, 3)), (None, 0, 0));
+    assert_eq!(see(&mut tracker, sample(96, 100, 3)), (None, 10, 10));
+    assert_eq!(see(&mut tracker, sample(97, 101, 3)), (None, 20, 0));
+    assert_eq!(
+        see(&mut tracker, sample(97, 101, 0)),
+        (Some(SyncDeficiency::NoPeers), 0, 0)
+    );
+    assert_eq!(see(&mut tracker, sample(98, 102, 3)), (None, 0, 0));
+    tracker.miss(Time(70_000), ScrapeError::Timeout, &WINDOWS, false);
+    let evidence = tracker.sync_evidence(&WINDOWS);
+    assert_eq!(
+        (evidence.deficiency, evidence.in_sync_for),
+        (Some(SyncDeficiency::NoAnswer), Duration::ZERO)
+    );
+    assert_eq!(see(&mut tracker, sample(0, 0, 3)).0, Some(SyncDeficiency::NoBlock));
+}

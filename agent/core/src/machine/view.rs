@@ -1,13 +1,22 @@
 //! What the core knows, for the status document and the shell: read-only.
 
+use std::collections::BTreeMap;
+
 use super::{Action, Cause, ContainerState, Desired, LastExit, Machine};
-use crate::chain_health::ChainTracker;
+use crate::chain_health::{ChainTracker, SyncEvidence};
 use crate::event::{Chain, Conflict, HostFacts, Time};
 
 impl Machine {
     /// The evidence about each chain that has an exporter.
     pub fn trackers(&self) -> impl Iterator<Item = (Chain, &ChainTracker)> {
         self.state.trackers.iter().map(|(chain, tracker)| (*chain, tracker))
+    }
+
+    /// Whether each chain is in sync, and for how long.
+    pub fn sync_evidence(&self) -> BTreeMap<Chain, SyncEvidence> {
+        let windows = &self.policy.windows;
+        let evidence = |(chain, tracker): (Chain, &ChainTracker)| (chain, tracker.sync_evidence(windows));
+        self.trackers().map(evidence).collect()
     }
 
     /// The newest facts about the host.

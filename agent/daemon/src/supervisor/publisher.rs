@@ -53,6 +53,7 @@ impl Publisher {
             problems: machine.problems().iter().map(|p| (p.cause, p.health)).collect(),
             running: machine.is_running(),
             nodes: self.facts.nodes.clone(),
+            sync: machine.sync_evidence(),
             counters: self.counters.totals().clone(),
             started,
             at: Instant::now(),

@@ -10,10 +10,11 @@ pub(super) fn state_dir(config: &Config) -> PathBuf {
     config.agent.state_dir.join("bake")
 }
 
-/// The configuration of a bake: no authority, no keys, a container and state of its own, no messages.
+/// The configuration of a bake: no authority, no keys, a container and state of its own, no messages; in sync within
+/// `within` blocks of the target.
 ///
 /// Fails when the command cannot leave chain data behind.
-pub(super) fn derive_config(config: &Config) -> anyhow::Result<Config> {
+pub(super) fn derive_config(config: &Config, within: u64) -> anyhow::Result<Config> {
     let mut derived = keyless(config)?;
     let dir = state_dir(config);
     derived.agent.socket = dir.join("agent.sock");
@@ -27,6 +28,7 @@ pub(super) fn derive_config(config: &Config) -> anyhow::Result<Config> {
     // Another container on this host may need them.
     derived.update.keep_images = u32::MAX;
     derived.identity.required = false;
+    derived.health.lag_blocks = within;
     Ok(derived)
 }
 
@@ -43,7 +45,7 @@ mod tests {
             "[agent]\nstate_dir = \"/state\"\n[collator]\nimage = \"x:1\"\ncontainer = \"col\"\ncommand = [{}]\n{mounts}",
             words.join(",")
         );
-        derive_config(&Config::parse(&text, "test").unwrap()).unwrap()
+        derive_config(&Config::parse(&text, "test").unwrap(), 10).unwrap()
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub(super) async fn run_bake(config: &Config, options: BakeOptions) -> anyhow::R
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hangup = signal(SignalKind::hangup())?;
     let _lock = state::lock(&config.agent.state_dir)?;
-    let derived = derive_config(config)?;
+    let derived = derive_config(config, options.within)?;
     let docker = Docker::new(&derived).context("failed to set up the docker client")?;
     let marks = ProgressMarks::new(config);
     prepare_data(config, &marks, &docker).await?;

@@ -27,7 +27,7 @@ pub(super) async fn wait_for_sync(
     options: BakeOptions,
 ) -> anyhow::Result<Arc<Snapshot>> {
     let mut snapshots = handle.snapshot.clone();
-    let mut gate = SyncGate::new(options.within, options.credible, config.chains.keys().copied());
+    let mut gate = SyncGate::new(options.credible, config.chains.keys().copied());
     let mut progress = SyncProgress::default();
     loop {
         let snapshot = Arc::clone(&snapshots.borrow_and_update());
@@ -46,7 +46,7 @@ pub(super) async fn wait_for_sync(
                 chain.name()
             );
         }
-        let gate_status = gate.observe(Instant::now(), status);
+        let gate_status = gate.observe(Instant::now(), &snapshot);
         progress.show(&snapshot, &gate_status);
         match gate_status {
             GateStatus::Reached => {

@@ -1,21 +1,20 @@
 //! Gate of a bake: opens when all chains were at a moving target for long enough.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-
+use agent_core::chain_health::SyncDeficiency;
 use agent_core::event::Chain;
-use agent_core::status::{ChainStatus, Scrape, Status, duration};
+use agent_core::published::Snapshot;
+use agent_core::status::{Status, duration};
 
-/// Judges the sync of one bake. Time comes in with each status.
+/// Holds the evidence that the core has of each chain's sync against the time that a bake asks for.
 #[derive(Debug)]
 pub(super) struct SyncGate {
-    within: u64,
     credible: Duration,
     chains: Vec<Chain>,
-    window: Option<SyncWindow>,
-    /// Time of the first status.
+    /// Time in sync that does not count: a target stood still in it.
+    discounted: Duration,
+    /// Time of the first snapshot.
     begun: Option<Instant>,
     /// Whether a chain has reported a height.
     has_data: bool,
@@ -23,16 +22,6 @@ pub(super) struct SyncGate {
 
 /// After so long without any height, the node is given up: its image cannot be pulled, or it does not come up.
 const NO_DATA_AFTER: Duration = Duration::from_hours(1);
-
-/// Time in which all chains have been in sync without a break.
-#[derive(Debug)]
-struct SyncWindow {
-    since: Instant,
-    /// Start of the container that the window is about.
-    run: Option<Timestamp>,
-    /// Each chain's target, and when it last rose.
-    targets: BTreeMap<Chain, (u64, Instant)>,
-}
 
 /// State of the gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,93 +37,63 @@ pub(super) enum GateStatus {
 }
 
 impl SyncGate {
-    pub(super) fn new(within: u64, credible: Duration, chains: impl IntoIterator<Item = Chain>) -> Self {
+    pub(super) fn new(credible: Duration, chains: impl IntoIterator<Item = Chain>) -> Self {
         Self {
-            within,
             credible,
             chains: chains.into_iter().collect(),
-            window: None,
+            discounted: Duration::ZERO,
             begun: None,
             has_data: false,
         }
     }
 
-    /// State of the gate after `status` at `now`.
-    pub(super) fn observe(&mut self, now: Instant, status: &Status) -> GateStatus {
+    /// State of the gate after `snapshot` at `now`.
+    pub(super) fn observe(&mut self, now: Instant, snapshot: &Snapshot) -> GateStatus {
         let begun = *self.begun.get_or_insert(now);
-        self.has_data |= status.chains.values().any(|chain| chain.best.is_some());
+        self.has_data |= snapshot.status.chains.values().any(|chain| chain.best.is_some());
         if !self.has_data && now.saturating_duration_since(begun) >= NO_DATA_AFTER {
             return GateStatus::NoData;
         }
-        let waiting = self.chains.iter().find_map(|chain| {
-            let found = status.chains.get(chain);
-            let deficiency = found.map_or(Some("is not known yet".to_owned()), |found| self.deficiency(found));
-            deficiency.map(|why| format!("the {} {why}", chain.name()))
-        });
-        if let Some(why) = waiting {
-            self.window = None;
-            return GateStatus::Waiting(why);
-        }
-        let target = |chain: &Chain| {
-            status
-                .chains
-                .get(chain)
-                .and_then(|found| found.target)
-                .unwrap_or_default()
-        };
-        let run = status.collator.started_at;
-        if self.window.as_ref().is_some_and(|window| window.run != run) {
-            self.window = None;
-        }
-        let window = self.window.get_or_insert_with(|| SyncWindow {
-            since: now,
-            run,
-            targets: self.chains.iter().map(|chain| (*chain, (target(chain), now))).collect(),
-        });
-        for (chain, (stood, rose)) in &mut window.targets {
-            if target(chain) > *stood {
-                (*stood, *rose) = (target(chain), now);
+        let mut in_sync_for = Duration::MAX;
+        let mut standing = None;
+        for chain in &self.chains {
+            let Some(evidence) = snapshot.sync.get(chain) else {
+                return GateStatus::Waiting(format!("the {} is not known yet", chain.name()));
+            };
+            if let Some(deficiency) = evidence.deficiency {
+                return GateStatus::Waiting(format!("the {} {}", chain.name(), describe(deficiency)));
+            }
+            in_sync_for = in_sync_for.min(evidence.in_sync_for);
+            if evidence.target_still_for > self.credible / 2 {
+                standing = standing.or(Some((chain, evidence.target_still_for)));
             }
         }
-        let still = |rose: Instant| now.saturating_duration_since(rose);
-        let standing = window
-            .targets
-            .iter()
-            .find(|(_, (_, rose))| still(*rose) > self.credible / 2);
-        if let Some((chain, (_, rose))) = standing {
-            let why = format!(
+        if let Some((chain, still)) = standing {
+            self.discounted = in_sync_for;
+            return GateStatus::Waiting(format!(
                 "the {}'s target has not moved for {}: nobody knows whether the chain goes on",
                 chain.name(),
-                duration(still(*rose).as_secs())
-            );
-            window.since = now;
-            return GateStatus::Waiting(why);
+                duration(still.as_secs())
+            ));
         }
-        let lasted = now.saturating_duration_since(window.since);
-        if lasted < self.credible {
-            GateStatus::Holding(lasted)
-        } else {
-            GateStatus::Reached
+        if in_sync_for < self.discounted {
+            self.discounted = Duration::ZERO;
+        }
+        match in_sync_for.saturating_sub(self.discounted) {
+            lasted if lasted < self.credible => GateStatus::Holding(lasted),
+            _ => GateStatus::Reached,
         }
     }
+}
 
-    /// Why one chain is not in sync; `None` when it is.
-    fn deficiency(&self, chain: &ChainStatus) -> Option<String> {
-        match chain {
-            ChainStatus { scrape, .. } if *scrape != Some(Scrape::Ok) => Some("does not answer".to_owned()),
-            ChainStatus {
-                peers: None | Some(0), ..
-            } => Some("has no peers".to_owned()),
-            ChainStatus { best: None, .. } | ChainStatus { target: None, .. } | ChainStatus { behind: None, .. } => {
-                Some("does not tell how far it is".to_owned())
-            }
-            ChainStatus {
-                behind: Some(behind), ..
-            } if *behind > self.within => Some(format!("is {behind} blocks behind")),
-            // A node that has just started knows no other target than its own height.
-            ChainStatus { best: Some(0), .. } => Some("has no block yet".to_owned()),
-            _ => None,
-        }
+/// Why a chain is not in sync, after its name.
+fn describe(deficiency: SyncDeficiency) -> String {
+    match deficiency {
+        SyncDeficiency::NoAnswer => "does not answer".to_owned(),
+        SyncDeficiency::NoPeers => "has no peers".to_owned(),
+        SyncDeficiency::NoHeights => "does not tell how far it is".to_owned(),
+        SyncDeficiency::Behind(blocks) => format!("is {blocks} blocks behind"),
+        SyncDeficiency::NoBlock => "has no block yet".to_owned(),
     }
 }
 
@@ -169,116 +128,89 @@ pub(super) fn describe_progress(status: &Status, gate: &GateStatus) -> String {
 
 #[cfg(test)]
 mod tests {
+    use agent_core::chain_health::SyncEvidence;
+    use agent_core::status::ChainStatus;
+
     use super::*;
 
-    fn status(best: u64, target: u64, peers: u64) -> Status {
-        let mut status = Status::default();
-        let chain = ChainStatus {
-            best: Some(best),
-            target: Some(target),
-            behind: Some(target.saturating_sub(best)),
-            peers: Some(peers),
-            scrape: Some(Scrape::Ok),
-            ..ChainStatus::default()
-        };
-        status.chains = Chain::ALL.into_iter().map(|name| (name, chain.clone())).collect();
-        status
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
     }
 
-    fn gate() -> (SyncGate, impl Fn(u64) -> Instant) {
-        let began = Instant::now();
-        (SyncGate::new(10, Duration::from_mins(1), Chain::ALL), move |s| {
-            began + Duration::from_secs(s)
-        })
+    /// Both chains in sync for so many seconds, with targets that have stood still for so many.
+    fn in_sync(lasted: u64, still: u64) -> Snapshot {
+        let evidence = SyncEvidence {
+            deficiency: None,
+            in_sync_for: seconds(lasted),
+            target_still_for: seconds(still),
+        };
+        let mut snapshot = Snapshot::of(Status::default(), jiff::Timestamp::UNIX_EPOCH, Instant::now());
+        snapshot.sync = Chain::ALL.into_iter().map(|chain| (chain, evidence)).collect();
+        snapshot
+    }
+
+    fn gate() -> impl FnMut(&Snapshot) -> GateStatus {
+        let mut gate = SyncGate::new(seconds(60), Chain::ALL);
+        move |snapshot| gate.observe(Instant::now(), snapshot)
     }
 
     #[test]
     fn gate_opens_after_sync_with_moving_target() {
-        let (mut gate, at) = gate();
-        assert_eq!(
-            gate.observe(at(0), &status(90, 100, 3)),
-            GateStatus::Holding(Duration::ZERO)
-        );
-        assert_eq!(
-            gate.observe(at(59), &status(100, 101, 3)),
-            GateStatus::Holding(Duration::from_secs(59))
-        );
-        assert_eq!(gate.observe(at(60), &status(100, 101, 3)), GateStatus::Reached);
-    }
-
-    #[test]
-    fn gate_waits_while_target_stands_still() {
-        let (mut gate, at) = gate();
-        let _ = gate.observe(at(0), &status(100, 100, 3));
-        assert!(matches!(
-            gate.observe(at(600), &status(100, 100, 3)),
-            GateStatus::Waiting(_)
-        ));
-        assert_eq!(
-            gate.observe(at(601), &status(100, 101, 3)),
-            GateStatus::Holding(Duration::from_secs(1))
-        );
-        assert_eq!(
-            gate.observe(at(631), &status(101, 102, 3)),
-            GateStatus::Holding(Duration::from_secs(31))
-        );
-        assert_eq!(gate.observe(at(660), &status(101, 102, 3)), GateStatus::Reached);
+        let mut gate = gate();
+        assert_eq!(gate(&in_sync(0, 0)), GateStatus::Holding(Duration::ZERO));
+        assert_eq!(gate(&in_sync(59, 10)), GateStatus::Holding(seconds(59)));
+        assert_eq!(gate(&in_sync(60, 30)), GateStatus::Reached);
     }
 
     #[test]
     fn target_still_for_half_the_time_restarts_window() {
-        let (mut gate, at) = gate();
-        let _ = gate.observe(at(0), &status(100, 100, 3));
-        let _ = gate.observe(at(8), &status(100, 101, 3));
-        let _ = gate.observe(at(38), &status(101, 101, 3));
-        assert!(matches!(
-            gate.observe(at(39), &status(101, 101, 3)),
-            GateStatus::Waiting(_)
-        ));
-        assert_eq!(
-            gate.observe(at(60), &status(101, 102, 3)),
-            GateStatus::Holding(Duration::from_secs(21))
-        );
+        let mut gate = gate();
+        assert_eq!(gate(&in_sync(38, 30)), GateStatus::Holding(seconds(38)));
+        assert!(matches!(gate(&in_sync(39, 31)), GateStatus::Waiting(_)));
+        assert_eq!(gate(&in_sync(60, 0)), GateStatus::Holding(seconds(21)));
+        assert_eq!(gate(&in_sync(99, 0)), GateStatus::Reached);
     }
 
     #[test]
-    fn no_peers_or_too_far_behind_restarts_window() {
-        for broken in [status(100, 100, 0), status(89, 100, 3)] {
-            let (mut gate, at) = gate();
-            let _ = gate.observe(at(0), &status(99, 100, 3));
-            assert!(matches!(gate.observe(at(30), &broken), GateStatus::Waiting(_)));
-            let _ = gate.observe(at(31), &status(100, 101, 3));
-            assert_eq!(
-                gate.observe(at(70), &status(100, 102, 3)),
-                GateStatus::Holding(Duration::from_secs(39))
-            );
+    fn break_in_sync_restarts_window() {
+        let mut gate = gate();
+        assert!(matches!(gate(&in_sync(600, 600)), GateStatus::Waiting(_)));
+        assert_eq!(gate(&in_sync(5, 0)), GateStatus::Holding(seconds(5)));
+        assert_eq!(gate(&in_sync(60, 0)), GateStatus::Reached);
+    }
+
+    #[test]
+    fn one_chain_missing_or_deficient_waits() {
+        let mut snapshot = in_sync(100, 0);
+        if let Some(evidence) = snapshot.sync.get_mut(&Chain::Relaychain) {
+            evidence.deficiency = Some(SyncDeficiency::Behind(11));
         }
+        let waiting = GateStatus::Waiting("the relaychain is 11 blocks behind".to_owned());
+        assert_eq!(gate()(&snapshot), waiting);
+        snapshot.sync.remove(&Chain::Relaychain);
+        let waiting = GateStatus::Waiting("the relaychain is not known yet".to_owned());
+        assert_eq!(gate()(&snapshot), waiting);
     }
 
     #[test]
     fn gate_without_any_height_reports_no_data_after_an_hour() {
-        let (mut silent, at) = gate();
+        let began = Instant::now();
+        let empty = Snapshot::of(Status::default(), jiff::Timestamp::UNIX_EPOCH, began);
+        let mut silent = SyncGate::new(seconds(60), Chain::ALL);
         for (second, expected) in [(0, false), (3599, false), (3600, true)] {
-            let gate = silent.observe(at(second), &Status::default());
+            let gate = silent.observe(began + seconds(second), &empty);
             assert_eq!(gate == GateStatus::NoData, expected, "{second}");
         }
-        let (mut told, at) = gate();
-        let mut relay = status(1, 100, 0);
-        relay.chains.remove(&Chain::Parachain);
-        for (second, status) in [(0, Status::default()), (3599, relay), (9999, Status::default())] {
-            assert!(matches!(told.observe(at(second), &status), GateStatus::Waiting(_)));
+        let mut seen = empty.clone();
+        let chain = ChainStatus {
+            best: Some(1),
+            ..ChainStatus::default()
+        };
+        seen.status.chains.insert(Chain::Relaychain, chain);
+        let mut reported = SyncGate::new(seconds(60), Chain::ALL);
+        for (second, snapshot) in [(0, &empty), (3599, &seen), (9999, &empty)] {
+            let gate = reported.observe(began + seconds(second), snapshot);
+            assert!(matches!(gate, GateStatus::Waiting(_)));
         }
-    }
-
-    #[test]
-    fn one_chain_missing_waits_and_new_run_restarts_window() {
-        let (mut gate, at) = gate();
-        let mut alone = status(100, 100, 3);
-        alone.chains.remove(&Chain::Relaychain);
-        assert!(matches!(gate.observe(at(0), &alone), GateStatus::Waiting(_)));
-        let _ = gate.observe(at(1), &status(100, 100, 3));
-        let mut other = status(100, 101, 3);
-        other.collator.started_at = Some(Timestamp::UNIX_EPOCH);
-        assert_eq!(gate.observe(at(100), &other), GateStatus::Holding(Duration::ZERO));
     }
 }
