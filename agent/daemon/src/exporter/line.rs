@@ -1,130 +1,94 @@
 //! One line of the Prometheus text exposition format (0.0.4).
+//!
+//! `prometheus-parse` takes `,`, `=`, `}` and quotes for syntax also inside label values, leaves escapes as they
+//! are, loses samples with empty braces or blanks around them, and ignores what follows the timestamp. So each line
+//! passes through [`guarded`] first.
+
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
+mod tests;
+
+use prometheus_parse::{Labels, Scrape, Value};
+
+/// What the parser takes for syntax wherever it stands, and the Unicode noncharacter that replaces it in a label value.
+const STAND_INS: [(char, char); 4] = [
+    (',', '\u{fdd0}'),
+    ('=', '\u{fdd1}'),
+    ('}', '\u{fdd2}'),
+    ('"', '\u{fdd3}'),
+];
 
 /// `name{label="value",…} value [timestamp]`.
 #[derive(Debug, PartialEq)]
-pub(super) struct Line<'a> {
-    pub(super) name: &'a str,
-    labels: Vec<(&'a str, String)>,
+pub(super) struct Line {
+    /// A colon reads as `_`: only recording rules have one.
+    pub(super) name: String,
+    labels: Labels,
     pub(super) value: f64,
 }
 
-impl<'a> Line<'a> {
-    /// The sample that stands there; `None` when none does.
-    pub(super) fn parse(text: &'a str) -> Option<Self> {
-        let (name, rest) = word(text.trim_start())?;
-        let (labels, rest) = match rest.trim_start().strip_prefix('{') {
-            Some(inner) => labels(inner)?,
-            None => (Vec::new(), rest),
-        };
-        let mut numbers = rest.split_ascii_whitespace();
-        let value = numbers.next()?.parse().ok()?;
-        let timestamp = numbers.next().map(str::parse::<i64>);
-        (timestamp.is_none_or(|time| time.is_ok()) && numbers.next().is_none()).then_some(Self { name, labels, value })
-    }
-
-    pub(super) fn label(&self, name: &str) -> Option<&str> {
-        let label = self.labels.iter().find(|(known, _)| *known == name);
-        label.map(|(_, value)| value.as_str())
-    }
-}
-
-/// A metric's or label's name, and what follows it.
-fn word(text: &str) -> Option<(&str, &str)> {
-    let end = text
-        .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'))
-        .unwrap_or(text.len());
-    let (word, rest) = text.split_at(end);
-    (!word.is_empty() && !word.starts_with(|c: char| c.is_ascii_digit())).then_some((word, rest))
-}
-
-/// The labels up to the closing brace, and what follows it.
-fn labels(mut text: &str) -> Option<(Vec<(&str, String)>, &str)> {
-    let mut labels = Vec::new();
-    loop {
-        text = text.trim_start();
-        if let Some(rest) = text.strip_prefix('}') {
-            return Some((labels, rest));
-        }
-        let (name, rest) = word(text)?;
-        let rest = rest.trim_start().strip_prefix('=')?;
-        let (value, rest) = quoted(rest.trim_start().strip_prefix('"')?)?;
-        labels.push((name, value));
-        text = rest.trim_start();
-        match text.strip_prefix(',') {
-            Some(rest) => text = rest,
-            None if text.starts_with('}') => {}
-            None => return None,
+impl Line {
+    /// The sample of a line; `None` when it has none.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (line, labels) = guarded(text)?;
+        let sample = Scrape::parse([Ok(line)].into_iter()).ok()?.samples.pop()?;
+        match sample.value {
+            // Without a TYPE line every sample is untyped. The parser leaves out a label that it cannot read.
+            Value::Untyped(value) if sample.labels.len() == labels => Some(Self {
+                name: sample.metric,
+                labels: sample.labels,
+                value,
+            }),
+            _ => None,
         }
     }
+
+    pub(super) fn label(&self, name: &str) -> Option<String> {
+        let sign = |c| STAND_INS.iter().find(|pair| pair.1 == c).map_or(c, |pair| pair.0);
+        Some(self.labels.get(name)?.chars().map(sign).collect())
+    }
 }
 
-/// The value up to the closing quote, and what follows it.
-fn quoted(text: &str) -> Option<(String, &str)> {
-    let mut value = String::new();
-    let mut chars = text.char_indices();
-    while let Some((at, c)) = chars.next() {
+/// The line as the parser reads it correctly, and its number of label values: escapes resolved, stand-ins in label
+/// values, no blanks in or before the braces. `None` when it is malformed in a way that the parser would accept.
+fn guarded(text: &str) -> Option<(String, usize)> {
+    let text = text.trim_start();
+    let mut line = String::with_capacity(text.len() + 2);
+    let (mut quotes, mut braced) = (0, false);
+    let stand_in = |c| STAND_INS.iter().find(|pair| pair.0 == c).map_or(c, |pair| pair.1);
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
         match c {
-            '"' => return Some((value, &text[at + 1..])),
-            '\\' => match chars.next()?.1 {
-                'n' => value.push('\n'),
-                c => value.push(c),
+            '\\' if quotes % 2 == 1 => match chars.next()? {
+                'n' => line.push('\n'),
+                c => line.push(stand_in(c)),
             },
-            c => value.push(c),
+            '"' => {
+                quotes += 1;
+                line.push('"');
+            }
+            c if quotes % 2 == 1 => line.push(stand_in(c)),
+            ',' | '{' if line.ends_with(['{', ',']) => return None,
+            '{' => {
+                line.truncate(line.trim_end().len());
+                line.push('{');
+                braced = true;
+            }
+            // The comma makes of empty braces what the parser accepts.
+            '}' if braced => {
+                line.push_str(",} ");
+                braced = false;
+            }
+            c if braced && c.is_ascii_whitespace() => {}
+            ':' => line.push('_'),
+            c if c.is_ascii() => line.push(c),
+            _ => return None,
         }
     }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "a failed test should panic")]
-
-    use std::cmp::Ordering;
-
-    use super::*;
-
-    #[test]
-    fn what_the_format_allows_is_read() {
-        let line = Line::parse(r#" a:b_1 { x = "1" , y="a,b}={\"c\\\n" , } 1.5e3 -17 "#).unwrap();
-        assert_eq!((line.name, line.value.to_string().as_str()), ("a:b_1", "1500"));
-        assert_eq!(line.label("x"), Some("1"));
-        assert_eq!(line.label("y"), Some("a,b}={\"c\\\n"));
-        assert_eq!(line.label("z"), None);
-        for (text, value) in [
-            ("a 1", 1.0),
-            ("a{}\t-0.5", -0.5),
-            ("a +Inf", f64::INFINITY),
-            ("a{b=\"\"}2", 2.0),
-        ] {
-            assert_eq!(
-                Line::parse(text).unwrap().value.total_cmp(&value),
-                Ordering::Equal,
-                "{text}"
-            );
-        }
-        assert!(Line::parse("a NaN").unwrap().value.is_nan());
-    }
-
-    #[test]
-    fn what_it_does_not_allow_is_none() {
-        for text in [
-            "",
-            "a",
-            "1a 1",
-            "a b",
-            "a 1 b",
-            "a 1 2 3",
-            "a 1 1.5",
-            "{x=\"1\"} 1",
-            "a{x=\"1\" 1",
-            "a{x=1} 1",
-            "a{x=\"1} 1",
-            "a{x=\"1\"y=\"2\"} 1",
-            "a{,} 1",
-            "a{x=\"1\\",
-            "<html><body> 1",
-        ] {
-            assert_eq!(Line::parse(text), None, "{text}");
-        }
-    }
+    let labels_end = line.rfind('}').or_else(|| line.find([' ', '\t']))?;
+    let mut after_value = line[labels_end + 1..].split_ascii_whitespace().skip(1);
+    let is_timestamp = after_value.next().is_none_or(|time| time.parse::<i64>().is_ok());
+    let is_whole = !braced && is_timestamp && after_value.next().is_none();
+    (is_whole && !text.starts_with(|c: char| c.is_ascii_digit())).then_some((line, quotes / 2))
 }

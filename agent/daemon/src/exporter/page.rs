@@ -217,7 +217,7 @@ fn read(prefix: &str, lines: &[String]) -> Option<Page> {
     let mut has_height = false;
     for line in lines.iter().filter_map(|line| Line::parse(line)) {
         // It is shown on terminals.
-        let label = |name: &str| Some(line.label(name)?.replace(char::is_control, "_"));
+        let label = |name: &str| line.label(name).map(|value| value.replace(char::is_control, "_"));
         // First, since the node's own prefix may be `polkadot` too.
         let collation_name = line.name.strip_prefix(COLLATION_PREFIX);
         let node_name = || line.name.strip_prefix(prefix).and_then(|name| name.strip_prefix('_'));
@@ -225,7 +225,7 @@ fn read(prefix: &str, lines: &[String]) -> Option<Page> {
             "block_height" => {
                 has_height = true;
                 page.chain_id = page.chain_id.or_else(|| label("chain"));
-                match line.label("status") {
+                match line.label("status").as_deref() {
                     Some("best") => &mut sample.best,
                     Some("finalized") => &mut sample.finalized,
                     Some("sync_target") => &mut sample.target,
@@ -244,8 +244,12 @@ fn read(prefix: &str, lines: &[String]) -> Option<Page> {
                 });
                 continue;
             }
-            "import_queue_processed_total" if line.label("result") == Some("success") => &mut sample.imported_total,
-            "sub_libp2p_network_bytes_total" if line.label("direction") == Some("in") => &mut sample.bytes_in,
+            "import_queue_processed_total" if line.label("result").as_deref() == Some("success") => {
+                &mut sample.imported_total
+            }
+            "sub_libp2p_network_bytes_total" if line.label("direction").as_deref() == Some("in") => {
+                &mut sample.bytes_in
+            }
             "node_roles" => &mut page.node_roles,
             "process_start_time_seconds" => &mut sample.process_start,
             "proposer_block_constructed_count" => &mut collation.built,
