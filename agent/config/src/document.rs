@@ -185,7 +185,9 @@ impl<'a> Document<'a> {
             .filter_map(|k| k.strip_prefix(prefix))
             .filter(|k| !k.contains(['.', '[']));
         let near = here
-            .map(|k| (distance(name, k), k))
+            // The comparison costs the product of both lengths, and a file may have 1 MiB.
+            .filter(|_| name.len() <= 64)
+            .map(|k| (strsim::levenshtein(name, k), k))
             .filter(|(d, k)| *d <= 1 + k.len() / 4)
             .min_by_key(|(d, _)| *d);
         if let Some((_, near)) = near {
@@ -349,24 +351,4 @@ pub(super) fn line_starts(text: &str) -> Vec<usize> {
     std::iter::once(0)
         .chain(text.match_indices('\n').map(|(i, _)| i + 1))
         .collect()
-}
-
-/// Number of letters to insert, remove or replace to make `b` of `a`.
-fn distance(a: &str, b: &str) -> usize {
-    // Nobody mistypes `image` as a kilobyte of letters.
-    if a.len() > 64 {
-        return usize::MAX;
-    }
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
