@@ -273,8 +273,8 @@ metrics = "http://127.0.0.1:9616/metrics"
     ),
     (
         r#"[health]
-scrape_interval = "5 s""#,
-        r#"agent.toml:2: key `health.scrape_interval`: "5 s" is no duration; write a number and a unit (ms, s, m, h, d), such as "30s" or "1h30m""#,
+scrape_interval = "5 x""#,
+        r#"agent.toml:2: key `health.scrape_interval`: "5 x" is no duration; write a number and a unit (ms, s, m, h, d), such as "30s" or "1h30m""#,
     ),
     (
         r#"[health]

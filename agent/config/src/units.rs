@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use agent_core::units::{SIZES, UNITS};
+use agent_core::units::SIZES;
+use jiff::{Span, SpanRelativeTo};
 
 use super::problem::Invalid;
 use super::values::quoted;
@@ -10,9 +11,10 @@ use super::values::quoted;
 const DURATION: &str = "write a number and a unit (ms, s, m, h, d), such as \"30s\" or \"1h30m\"";
 const SIZE: &str = "write a number and a unit (KiB, MiB, GiB, TiB), such as \"2GiB\"";
 
-/// Reads a duration such as `500ms`, `30s`, `5m` or `1h30m`.
+/// Reads a duration such as `500ms`, `30s`, `1h30m`, `1.5 hours` or `PT2H`: a span of jiff with units up to weeks, and
+/// the same units in any order and repeatedly. A day has 24 hours.
 ///
-/// Whole numbers with the units ms, s, m, h and d. Errors name what was found and how to write it.
+/// Errors name what was found and how to write it.
 pub fn parse_duration(text: &str) -> Result<Duration, Invalid> {
     if text.starts_with('-') {
         return Err(Invalid::new(
@@ -20,36 +22,25 @@ pub fn parse_duration(text: &str) -> Result<Duration, Invalid> {
             "write a positive duration",
         ));
     }
-    let invalid = || Invalid::new(format!("{} is no duration", quoted(text)), DURATION);
-    let mut millis = 0u64;
-    let mut rest = text.trim();
-    if rest.is_empty() {
-        return Err(invalid());
-    }
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(invalid)?;
-        let (number, tail) = rest.split_at(digits);
-        let letters = tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at(letters);
-        let (_, each) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(invalid)?;
-        // Digits alone fail to parse only when there are none or too many.
-        if number.is_empty() {
-            return Err(invalid());
-        }
-        let sum = number
-            .parse()
-            .ok()
-            .and_then(|n: u64| n.checked_mul(*each))
-            .and_then(|n| millis.checked_add(n));
-        millis = sum.ok_or_else(|| {
-            Invalid::new(
-                format!("{} is longer than time itself", quoted(text)),
-                "write a shorter duration",
-            )
-        })?;
-        rest = tail;
-    }
-    Ok(Duration::from_millis(millis))
+    let trimmed = text.trim();
+    span(trimmed)
+        .or_else(|| sum_of_spans(trimmed))
+        .ok_or_else(|| Invalid::new(format!("{} is no duration", quoted(text)), DURATION))
+}
+
+fn span(text: &str) -> Option<Duration> {
+    let span: Span = text.parse().ok()?;
+    let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+    Duration::try_from(duration).ok()
+}
+
+/// Units that are not in descending order, such as `30m1h`, which jiff refuses.
+fn sum_of_spans(text: &str) -> Option<Duration> {
+    let parts = text
+        .as_bytes()
+        .chunk_by(|a, b| !(a.is_ascii_alphabetic() && b.is_ascii_digit()));
+    let durations = parts.map(|part| span(std::str::from_utf8(part).ok()?));
+    durations.reduce(|sum, next| sum?.checked_add(next?))?
 }
 
 /// Reads a size such as `2GiB`, `50MiB` or `1024` (bytes).
@@ -103,6 +94,13 @@ mod tests {
             ("1h30m", 5_400_000),
             ("7d", 604_800_000),
             ("0s", 0),
+            ("1 hour", 3_600_000),
+            ("1.5h", 5_400_000),
+            ("2h 30min", 9_000_000),
+            ("1w", 604_800_000),
+            ("PT2H", 7_200_000),
+            (" 5 m ", 300_000),
+            ("30m1h30m", 7_200_000),
         ] {
             assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
@@ -114,12 +112,13 @@ mod tests {
             "",
             "s",
             "5",
-            "5 m",
-            "1.5h",
+            "h5",
             "5x",
             "5M",
-            "5sec",
             "-5s",
+            "5s ago",
+            "1mo",
+            "1h-1m",
             "99999999999999999999d",
             "5m-1s",
             "٣s",
@@ -149,9 +148,12 @@ mod tests {
         }
     }
 
+    /// The longest span of jiff: 19,998 years.
+    const LONGEST_MILLIS: u64 = 7_304_484 * 86_400_000;
+
     proptest! {
         #[test]
-        fn every_duration_reads_back_as_it_was_shown(millis in 0..u64::MAX / 2) {
+        fn every_duration_reads_back_as_it_was_shown(millis in 0..=LONGEST_MILLIS) {
             let d = Duration::from_millis(millis);
             prop_assert_eq!(parse_duration(&show_duration(d)).unwrap(), d);
         }

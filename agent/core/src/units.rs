@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Milliseconds of each unit, largest first.
-pub const UNITS: [(&str, u64); 5] = [
+const UNITS: [(&str, u64); 5] = [
     ("d", 86_400_000),
     ("h", 3_600_000),
     ("m", 60_000),

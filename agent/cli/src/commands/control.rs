@@ -66,9 +66,7 @@ pub(crate) async fn send_command(globals: &GlobalArgs, command: Command, out: &m
 }
 
 fn parse_pause(text: &str) -> Result<Duration, String> {
-    let days = jiff::SpanRelativeTo::days_are_24_hours();
-    let time = text.parse::<jiff::Span>().and_then(|span| span.to_duration(days));
-    let time = time.ok().and_then(|time| Duration::try_from(time).ok());
+    let time = agent_config::parse_duration(text).ok();
     time.filter(|t| (Duration::from_secs(1)..=PAUSE_MAX).contains(t))
         .ok_or_else(|| "give a time from 1s to 30d, such as 45m, 2h or 1h30m".to_owned())
 }

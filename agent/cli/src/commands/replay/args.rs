@@ -79,6 +79,6 @@ fn parse_since(text: &str) -> Result<Duration, String> {
 
 fn parse_step(text: &str) -> Result<Duration, String> {
     let time = parse_duration(text).ok().filter(|t| (1..=300).contains(&t.as_secs()));
-    let whole = time.filter(|t| t.subsec_millis() == 0);
+    let whole = time.filter(|t| t.subsec_nanos() == 0);
     whole.ok_or_else(|| "give whole seconds from 1s to 5m, such as 15s or 1m".to_owned())
 }
