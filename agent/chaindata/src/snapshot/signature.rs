@@ -1,9 +1,12 @@
-//! Signatures over a manifest, as the tool minisign makes and verifies them (the form that is not prehashed).
+//! Signatures over a manifest, as the tool minisign makes and verifies them: made without a prehash, verified with or
+//! without. Pure.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ring::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
+use minisign_verify::{Error, Signature};
+use ring::signature::Ed25519KeyPair;
 
+/// Ed25519 over the message itself; `ED` is over its hash.
 const ALGORITHM: &[u8] = b"Ed";
 /// Length of a key's number, by which keys and signatures are matched.
 const NUMBER: usize = 8;
@@ -36,15 +39,13 @@ pub struct SecretKey {
 
 /// Public key of minisign.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PublicKey {
-    number: [u8; NUMBER],
-    key: [u8; 32],
-}
+pub struct PublicKey(minisign_verify::PublicKey);
 
 impl SecretKey {
     /// Reads a secret key file without a password.
     pub fn parse(text: &str) -> Result<Self, SignatureError> {
-        let bytes = line(text).ok_or(SignatureError::NoSecretKey)?;
+        let bytes = line(text).and_then(|line| STANDARD.decode(line).ok());
+        let bytes = bytes.ok_or(SignatureError::NoSecretKey)?;
         // Algorithm, how it is encrypted, kind of checksum, 48 bytes for the password, number, key, checksum.
         if bytes.len() != 158 || !bytes.starts_with(ALGORITHM) {
             return Err(SignatureError::NoSecretKey);
@@ -80,44 +81,25 @@ impl std::fmt::Debug for SecretKey {
 impl PublicKey {
     /// Reads a public key file, or its second line alone.
     pub fn parse(text: &str) -> Result<Self, SignatureError> {
-        let bytes = line(text).filter(|bytes| bytes.len() == 42 && bytes.starts_with(ALGORITHM));
-        let bytes = bytes.ok_or(SignatureError::NoPublicKey)?;
-        let (number, key) = bytes[2..].split_at(NUMBER);
-        let (Ok(number), Ok(key)) = (number.try_into(), key.try_into()) else {
-            return Err(SignatureError::NoPublicKey);
-        };
-        Ok(Self { number, key })
+        let key = line(text).and_then(|line| minisign_verify::PublicKey::from_base64(line).ok());
+        key.map(Self).ok_or(SignatureError::NoPublicKey)
     }
 
     /// Whether `signature`, the text of a signature file, is this key's over `message`.
     pub(super) fn verify(&self, message: &[u8], signature: &str) -> Result<(), SignatureError> {
-        let mut lines = signature.lines().skip(1);
-        let mut bytes = |prefix: &str| Some(lines.next()?.strip_prefix(prefix)?.to_owned());
-        let (Some(own), Some(comment), Some(whole)) = (bytes(""), bytes(COMMENT), bytes("")) else {
-            return Err(SignatureError::Damaged);
-        };
-        let own = STANDARD.decode(own).map_err(|_| SignatureError::Damaged)?;
-        let whole = STANDARD.decode(whole).map_err(|_| SignatureError::Damaged)?;
-        if own.len() != 2 + NUMBER + 64 || !own.starts_with(ALGORITHM) {
-            return Err(SignatureError::Damaged);
-        }
-        if own[2..2 + NUMBER] != self.number {
-            return Err(SignatureError::OtherKey);
-        }
-        let (key, own) = (UnparsedPublicKey::new(&ED25519, &self.key), &own[2 + NUMBER..]);
-        key.verify(message, own).map_err(|_| SignatureError::Wrong)?;
-        key.verify(&[own, comment.as_bytes()].concat(), &whole)
-            .map_err(|_| SignatureError::Wrong)
+        let verified = Signature::decode(signature).and_then(|signature| self.0.verify(message, &signature, true));
+        verified.map_err(|error| match error {
+            Error::UnexpectedKeyId => SignatureError::OtherKey,
+            Error::InvalidSignature => SignatureError::Wrong,
+            _ => SignatureError::Damaged,
+        })
     }
 }
 
 /// The line that is not a comment.
-fn line(text: &str) -> Option<Vec<u8>> {
-    let line = text
-        .lines()
-        .map(str::trim)
-        .find(|line| !line.is_empty() && !line.contains("comment:"))?;
-    STANDARD.decode(line).ok()
+fn line(text: &str) -> Option<&str> {
+    let mut lines = text.lines().map(str::trim);
+    lines.find(|line| !line.is_empty() && !line.contains("comment:"))
 }
 
 #[cfg(test)]
@@ -150,12 +132,28 @@ pub(super) mod tests {
         let other = PublicKey::parse(&keys(8).1).unwrap();
         assert_eq!(other.verify(b"text", &signature), Err(SignatureError::OtherKey));
         assert_eq!(key.verify(b"text", "nothing"), Err(SignatureError::Damaged));
+        let unknown = signature.replacen("\nRW", "\nRX", 1);
+        assert_eq!(key.verify(b"text", &unknown), Err(SignatureError::Damaged));
+    }
+
+    /// `text`, signed by minisign 0.11 with its default, which hashes first.
+    #[test]
+    fn prehashed_signature_of_minisign_holds_for_its_text_alone() {
+        let key = PublicKey::parse("RWQOzgbdRrapP5vtc4UG8IE1LrvsuFaIsNVIS8+f/I02ifwx4/JHavK7").unwrap();
+        let signature = "untrusted comment: a signature\n\
+            RUQOzgbdRrapP9FghBknuLZS92lIgz7R22sxHfuDwEAcE+EAKnVVjgddLpeUD/ffAWbQ6T3tS9oAxWD0RzxXDagqd7PwaU9OoA8=\n\
+            trusted comment: made today\n\
+            ZxXAmI5MtBPOnAezM0ensB/O4IBFI+OCglhaZxTJyd86enQwAI+1FcrAM3A0GwTJO/M65/na5iWB/T0cCzfgBA==\n";
+        assert_eq!(key.verify(b"text", signature), Ok(()));
+        assert_eq!(key.verify(b"texts", signature), Err(SignatureError::Wrong));
+        let as_if_not_hashed = signature.replace("RUQOz", "RWQOz");
+        assert_eq!(key.verify(b"text", &as_if_not_hashed), Err(SignatureError::Wrong));
     }
 
     #[test]
     fn secret_key_with_password_refused_with_remedy() {
         let secret = keys(7).0;
-        let mut bytes = line(&secret).unwrap();
+        let mut bytes = STANDARD.decode(line(&secret).unwrap()).unwrap();
         bytes[2..4].copy_from_slice(b"Sc");
         let refused = SecretKey::parse(&STANDARD.encode(bytes)).unwrap_err();
         assert!(refused.to_string().contains("minisign -G -W"), "{refused}");
