@@ -97,8 +97,6 @@ pub struct Sample {
     pub peers: Option<u64>,
     /// `sub_libp2p_is_major_syncing`.
     pub major_syncing: Option<bool>,
-    /// `sync_queued_blocks`, blocks.
-    pub queued_blocks: Option<u64>,
     /// `import_queue_processed_total{result="success"}`, blocks since the process started.
     pub imported_total: Option<u64>,
     /// `sub_libp2p_network_bytes_total{direction="in"}`, bytes since the process started.

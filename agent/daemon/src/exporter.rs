@@ -61,12 +61,6 @@ pub struct Page {
 pub struct Collation {
     /// Parachain exporter, `proposer_block_constructed_count`: blocks built here, included or not.
     pub built: Option<u64>,
-    /// Relay exporter, `collations_generated_total`.
-    pub generated: Option<u64>,
-    /// Relay exporter, `collation_advertisements_made_total`.
-    pub advertised: Option<u64>,
-    /// Relay exporter, `collations_sent_requested_total`.
-    pub requested: Option<u64>,
     /// Relay exporter, `collations_sent_total`.
     pub sent: Option<u64>,
 }

@@ -305,7 +305,7 @@ mod tests {
         is_task(&docker.stop());
         is_task(&docker.restart(&permit));
         is_task(&docker.activity());
-        is_task(&docker.last_lines(1, None));
+        is_task(&docker.last_lines(1));
         is_task(&docker.watch(None, tokio::sync::watch::channel(DesiredSpec::default()).1));
         is_task(&docker.logs(1, false));
     }

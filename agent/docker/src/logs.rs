@@ -26,14 +26,14 @@ pub(super) const RUN_SLACK: i64 = 90;
 impl Docker {
     /// The last `n` lines of stdout and stderr, oldest first; empty when there is no container.
     ///
-    /// `until_unix_ms`, the end of a run, leaves out what was written later (up to 90 ms later still counts:
-    /// Docker stamps a run's last words after its end). Lines are cut at 4 KiB, and the oldest are left
-    /// out when all together exceed 256 KiB. Fails when the engine does not answer.
-    pub async fn last_lines(&self, n: usize, until_unix_ms: Option<i64>) -> Result<Vec<String>, Error> {
-        self.lines(n, None, until_unix_ms).await
+    /// Lines are cut at 4 KiB, and the oldest are left out when all together exceed 256 KiB. Fails when the engine
+    /// does not answer.
+    pub async fn last_lines(&self, n: usize) -> Result<Vec<String>, Error> {
+        self.lines(n, None, None).await
     }
 
-    /// As [`Self::last_lines`], without what was written before `since` (Unix milliseconds).
+    /// As [`Self::last_lines`], from `since` to `until`, Unix milliseconds. Up to 90 ms after the end still count: Docker
+    /// stamps a run's last words after its end.
     pub(super) async fn lines(&self, n: usize, since: Option<i64>, until: Option<i64>) -> Result<Vec<String>, Error> {
         let until = until.map(|until| until + RUN_SLACK);
         let limit = self.limits().call;

@@ -116,7 +116,6 @@ fn sample(t: f64, chain: &str, page: &str) -> Value {
         "target": number("substrate_block_height{status=\"sync_target\""),
         "peers": number("substrate_sub_libp2p_peers_count{"),
         "major_syncing": number("substrate_sub_libp2p_is_major_syncing{").map(|n| n == 1),
-        "queued_blocks": number("substrate_sync_queued_blocks{"),
         "imported_total": number("substrate_import_queue_processed_total{result=\"success\""),
         "bytes_in": number("substrate_sub_libp2p_network_bytes_total{direction=\"in\""),
         "process_start": number("substrate_process_start_time_seconds{"),

@@ -2,7 +2,7 @@
 
 use super::policy::WithoutVolume;
 use super::{Action, Cause, ContainerState, Machine};
-use crate::event::{Holding, Identity, Time};
+use crate::event::{Holding, Identity};
 
 /// A state of before the fence is of a collator with its keys.
 pub(super) fn assumed() -> bool {
@@ -11,7 +11,7 @@ pub(super) fn assumed() -> bool {
 
 impl Machine {
     /// Something new is known of the identity.
-    pub(super) fn on_identity(&mut self, _now: Time, identity: Identity) {
+    pub(super) fn on_identity(&mut self, identity: Identity) {
         let held = self.holds();
         self.state.identity = Some(identity);
         if !held && self.holds() {

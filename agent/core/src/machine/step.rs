@@ -45,7 +45,7 @@ impl Machine {
             }
             Event::Docker { reachable: false } => self.on_docker_gone(),
             Event::Ec2(notice) => self.on_notice(now, notice),
-            Event::Identity(identity) => self.on_identity(now, identity),
+            Event::Identity(identity) => self.on_identity(identity),
             Event::IdentityReleased => self.on_identity_released(),
             Event::StateUnsaved(error) => self.state.unsaved = error,
             Event::Gap => self.forget_windows(),

@@ -28,8 +28,6 @@ pub(super) struct Line {
     #[serde(default, deserialize_with = "gauge", skip_serializing_if = "Option::is_none")]
     pub(super) major_syncing: Option<bool>,
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
-    pub(super) queued_blocks: Option<u64>,
-    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) imported_total: Option<u64>,
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) built_total: Option<u64>,
@@ -212,7 +210,6 @@ impl Line {
             target: None,
             peers: None,
             major_syncing: None,
-            queued_blocks: None,
             imported_total: None,
             built_total: None,
             bytes_in: None,

@@ -275,12 +275,12 @@ fn event() -> impl Strategy<Value = Event> {
     let chain = || prop::sample::select(Chain::ALL.to_vec());
     let sample = (
         any::<(Option<u64>, Option<u64>, Option<u64>, Option<u64>, Option<bool>)>(),
-        any::<(Option<u64>, Option<u64>, Option<u64>, Option<u64>, Option<u64>)>(),
+        any::<(Option<u64>, Option<u64>, Option<u64>, Option<u64>)>(),
     )
         .prop_map(
             |(
                 (best, finalized, target, peers, major_syncing),
-                (queued_blocks, imported_total, bytes_in, built_total, process_start),
+                (imported_total, bytes_in, built_total, process_start),
             )| {
                 Sample {
                     best,
@@ -288,7 +288,6 @@ fn event() -> impl Strategy<Value = Event> {
                     target,
                     peers,
                     major_syncing,
-                    queued_blocks,
                     imported_total,
                     bytes_in,
                     built_total,

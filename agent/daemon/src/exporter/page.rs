@@ -13,7 +13,7 @@ const LONGEST: usize = 1024;
 const MOST: usize = 256;
 
 /// Needed metrics, after the prefix and its underscore.
-const NODE: [&str; 11] = [
+const NODE: [&str; 10] = [
     "block_height",
     "build_info",
     "import_queue_processed_total",
@@ -24,17 +24,10 @@ const NODE: [&str; 11] = [
     "sub_libp2p_network_bytes_total",
     "sub_libp2p_peers_count",
     "sync_peers",
-    "sync_queued_blocks",
 ];
 
-/// Needed metrics of the relay side's collator protocol, whose prefix is the same everywhere.
-const COLLATION_PREFIX: &str = "polkadot_parachain_";
-const COLLATION: [&str; 4] = [
-    "collation_advertisements_made_total",
-    "collations_generated_total",
-    "collations_sent_requested_total",
-    "collations_sent_total",
-];
+/// Of the relay side's collator protocol, whose prefix is the same everywhere.
+const COLLATIONS_SENT: &str = "polkadot_parachain_collations_sent_total";
 
 /// Collects what is needed of a page, chunk by chunk.
 pub(super) struct Reader<'a> {
@@ -155,12 +148,11 @@ impl<'a> Reader<'a> {
         let Some(name) = end.map(|end| &line[..end]).filter(|_| line.len() <= LONGEST) else {
             return;
         };
-        let is_among = |suffix: &[u8], names: &[&str]| names.iter().any(|name| name.as_bytes() == suffix);
         let node = name
             .strip_prefix(self.prefix.as_bytes())
             .and_then(|name| name.strip_prefix(b"_"));
-        let collation = name.strip_prefix(COLLATION_PREFIX.as_bytes());
-        if node.is_some_and(|n| is_among(n, &NODE)) || collation.is_some_and(|n| is_among(n, &COLLATION)) {
+        let is_of_node = node.is_some_and(|name| NODE.iter().any(|needed| needed.as_bytes() == name));
+        if is_of_node || name == COLLATIONS_SENT.as_bytes() {
             // One more than can be used, so that the excess is seen.
             if self.lines.len() <= MOST {
                 self.lines.push(text(line));
@@ -218,10 +210,9 @@ fn read(prefix: &str, lines: &[String]) -> Option<Page> {
     for line in lines.iter().filter_map(|line| Line::parse(line)) {
         // It is shown on terminals.
         let label = |name: &str| line.label(name).map(|value| value.replace(char::is_control, "_"));
-        // First, since the node's own prefix may be `polkadot` too.
-        let collation_name = line.name.strip_prefix(COLLATION_PREFIX);
-        let node_name = || line.name.strip_prefix(prefix).and_then(|name| name.strip_prefix('_'));
-        let slot = match collation_name.or_else(node_name).unwrap_or_default() {
+        let node_name = line.name.strip_prefix(prefix).and_then(|name| name.strip_prefix('_'));
+        let slot = match node_name.unwrap_or_default() {
+            _ if line.name == COLLATIONS_SENT => &mut collation.sent,
             "block_height" => {
                 has_height = true;
                 page.chain_id = page.chain_id.or_else(|| label("chain"));
@@ -255,11 +246,6 @@ fn read(prefix: &str, lines: &[String]) -> Option<Page> {
             "proposer_block_constructed_count" => &mut collation.built,
             "sub_libp2p_peers_count" => &mut peers_count,
             "sync_peers" => &mut sync_peers,
-            "sync_queued_blocks" => &mut sample.queued_blocks,
-            "collations_generated_total" => &mut collation.generated,
-            "collation_advertisements_made_total" => &mut collation.advertised,
-            "collations_sent_requested_total" => &mut collation.requested,
-            "collations_sent_total" => &mut collation.sent,
             _ => continue,
         };
         // Said twice, the first word counts.

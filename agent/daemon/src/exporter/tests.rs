@@ -88,7 +88,6 @@ async fn a_real_parachain_page_reads_in_full() {
         target: Some(5455),
         peers: Some(1),
         major_syncing: Some(false),
-        queued_blocks: Some(0),
         imported_total: Some(5505),
         bytes_in: Some(7_094_596),
         built_total: Some(0),
@@ -118,9 +117,6 @@ async fn a_real_relay_chain_page_tells_what_became_of_collations() {
     let zero = Some(0);
     let none_yet = Collation {
         built: None,
-        generated: zero,
-        advertised: zero,
-        requested: zero,
         sent: zero,
     };
     assert_eq!(page.collation, none_yet);

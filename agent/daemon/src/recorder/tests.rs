@@ -37,7 +37,6 @@ fn sample(chain: Chain, n: u64) -> Event {
             target: Some(1_000_003 + n / 2),
             peers: Some(12 + n % 5),
             major_syncing: Some(n.is_multiple_of(97)),
-            queued_blocks: Some(n % 3),
             imported_total: Some(12_345 + n / 2),
             bytes_in: Some(3_000_000_000 + n * 104_729 % 65_536 + n * 40_000),
             built_total: None,

@@ -41,17 +41,8 @@ impl AdapterFacts {
             }
         }
         node.roles = page.node_roles.or(node.roles);
-        let Collation {
-            built,
-            generated,
-            advertised,
-            requested,
-            sent,
-        } = page.collation;
+        let Collation { built, sent } = page.collation;
         let known = &mut self.collation;
-        known.generated = generated.or(known.generated);
-        known.advertised = advertised.or(known.advertised);
-        known.requested = requested.or(known.requested);
         known.sent = sent.or(known.sent);
         if let Some(built) = built {
             if self.built.is_some_and(|(before, _)| built > before) || (self.built.is_none() && built > 0) {

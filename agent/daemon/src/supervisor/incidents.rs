@@ -165,7 +165,7 @@ impl Writer {
             Some(page.unwrap_or_else(|failure| format!("# {failure}\n")).into_bytes())
         };
         let (log, inspect, parachain, relaychain) = tokio::join!(
-            self.docker.last_lines(LOG_LINES, None),
+            self.docker.last_lines(LOG_LINES),
             self.docker.inspect_json(),
             page(Chain::Parachain),
             page(Chain::Relaychain)

@@ -20,7 +20,6 @@ const SAVE_INTERVAL: Duration = Duration::from_mins(1);
 /// Something is published at least this often, also while nothing happens: silence means that the loop hangs.
 const PUBLISH_INTERVAL: Duration = Duration::from_secs(10);
 
-#[expect(clippy::large_enum_variant, reason = "one at a time, on the stack of the loop")]
 pub(super) enum Input {
     /// The agent is to end.
     End,

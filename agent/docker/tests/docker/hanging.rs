@@ -42,7 +42,7 @@ async fn an_engine_that_never_answers_is_told_once_and_so_is_its_return() {
     }
     assert!(docker.ensure_running(&permit()).await.is_err());
     assert!(docker.activity().await.is_err());
-    assert!(docker.last_lines(5, None).await.is_err());
+    assert!(docker.last_lines(5).await.is_err());
 
     let mut watch = Watch::of(&docker);
     let error = watch

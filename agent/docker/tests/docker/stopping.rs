@@ -160,7 +160,7 @@ async fn what_does_not_exist_is_stopped_and_uses_nothing() {
     let docker = world.docker();
     assert_eq!(docker.stop().await.unwrap().container, Container::Missing);
     assert_eq!(docker.activity().await.unwrap(), Activity::default());
-    assert!(docker.last_lines(10, None).await.unwrap().is_empty());
+    assert!(docker.last_lines(10).await.unwrap().is_empty());
 }
 
 #[tokio::test]

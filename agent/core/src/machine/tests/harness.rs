@@ -68,7 +68,6 @@ impl Node {
             target: Some(if alone { self.best } else { self.best + self.behind }),
             peers: self.peers,
             major_syncing: self.major_syncing.map(|_| self.behind > 5 && !alone),
-            queued_blocks: Some(0),
             imported_total: Some(self.best),
             bytes_in: Some(self.bytes_in),
             built_total: self.built,

@@ -298,17 +298,16 @@ fn notice() -> impl Strategy<Value = Notice> {
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
-    let sample = any::<([Option<u64>; 4], Option<bool>, [Option<u64>; 5])>().prop_map(|(a, major_syncing, b)| Sample {
+    let sample = any::<([Option<u64>; 4], Option<bool>, [Option<u64>; 4])>().prop_map(|(a, major_syncing, b)| Sample {
         best: a[0],
         finalized: a[1],
         target: a[2],
         peers: a[3],
         major_syncing,
-        queued_blocks: b[0],
-        imported_total: b[1],
-        bytes_in: b[2],
-        process_start: b[3],
-        built_total: b[4],
+        imported_total: b[0],
+        bytes_in: b[1],
+        process_start: b[2],
+        built_total: b[3],
     });
     let exit = any::<(Option<i64>, bool)>().prop_map(|(code, oom)| Exit {
         code,

@@ -110,7 +110,7 @@ fn replay() -> Result<[Line; 2]> {
         for (chain, rate) in [("parachain", 3), ("relaychain", 5)] {
             let sample = json!({
                 "t": 1 + 5 * n, "event": "sample", "chain": chain, "best": rate * n, "finalized": rate * n,
-                "target": rate * n + 100, "peers": 12, "major_syncing": true, "queued_blocks": 0,
+                "target": rate * n + 100, "peers": 12, "major_syncing": true,
                 "imported_total": rate * n, "bytes_in": 100_000 * u64::from(n), "process_start": 1_795_388_136,
             });
             writeln!(out, "{sample}")?;

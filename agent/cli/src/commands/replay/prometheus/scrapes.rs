@@ -8,7 +8,7 @@ use super::exporters::ExporterSeries;
 /// Names of the metrics that are read, after the prefix and its underscore.
 const METRICS: &str = "block_height|import_queue_processed_total|process_start_time_seconds|\
                       proposer_block_constructed_count|sub_libp2p_is_major_syncing|\
-                      sub_libp2p_network_bytes_total|sub_libp2p_peers_count|sync_peers|sync_queued_blocks";
+                      sub_libp2p_network_bytes_total|sub_libp2p_peers_count|sync_peers";
 
 /// One scrape of one exporter: its time (Unix milliseconds) and result.
 #[derive(Debug, Clone, PartialEq)]
@@ -133,7 +133,6 @@ fn field(series: &Series, prefix: &str) -> Option<fn(&mut Row, f64)> {
         "sub_libp2p_network_bytes_total" if label("direction") == "in" => |row, v| keep(&mut row.sample.bytes_in, v),
         "sub_libp2p_peers_count" => |row, v| keep(&mut row.sample.peers, v),
         "sync_peers" => |row, v| keep(&mut row.sync_peers, v),
-        "sync_queued_blocks" => |row, v| keep(&mut row.sample.queued_blocks, v),
         _ => return None,
     };
     Some(put)

@@ -285,7 +285,6 @@ impl World {
             target: Some(target),
             peers: Some(peers),
             major_syncing: Some(target - best > 5),
-            queued_blocks: Some(0),
             imported_total: Some(link.imported),
             bytes_in: Some(link.bytes_in),
             // One of eight collators.
