@@ -341,11 +341,6 @@ impl Machine {
 }
 
 impl State {
-    /// The latest time that this state knows of.
-    pub fn now(&self) -> Time {
-        self.now
-    }
-
     /// Whose doing an end was shows a moment later: until then nothing is said, and nothing done that a
     /// person's `docker stop` would be lost by.
     fn is_author_clear(&self) -> bool {

@@ -97,10 +97,6 @@ impl Exporter {
         })
     }
 
-    pub fn chain(&self) -> Chain {
-        self.chain
-    }
-
     /// Reads the page once. Ends within the timeout.
     pub async fn scrape(&self) -> Result<Page, Failure> {
         let started = Instant::now();

@@ -65,7 +65,6 @@ pub struct Recorder {
     queue: SyncSender<Message>,
     /// Lines that found the queue full, not yet told to the writer.
     overrun: Arc<AtomicU64>,
-    lost: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -89,8 +88,8 @@ impl Recorder {
     /// Fails when no thread can be started.
     pub fn open(dir: &Path, limits: Limits) -> io::Result<Self> {
         let (queue, messages) = mpsc::sync_channel(QUEUE);
-        let (overrun, lost) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
-        let writer = Writer::new(dir.to_owned(), limits, Arc::clone(&lost));
+        let overrun = Arc::<AtomicU64>::default();
+        let writer = Writer::new(dir.to_owned(), limits);
         thread::Builder::new()
             .name("flight-recorder".to_owned())
             .stack_size(512 * 1024)
@@ -98,7 +97,7 @@ impl Recorder {
                 let overrun = Arc::clone(&overrun);
                 move || write(writer, &messages, &overrun)
             })?;
-        Ok(Self { queue, overrun, lost })
+        Ok(Self { queue, overrun })
     }
 
     /// Records one event; a tick leaves no line.
@@ -128,11 +127,6 @@ impl Recorder {
     pub fn flush(&self, timeout: Duration) -> bool {
         let (done, wait) = mpsc::sync_channel(1);
         self.queue.try_send(Message::Flush(done)).is_ok() && wait.recv_timeout(timeout).is_ok()
-    }
-
-    /// How many lines could not be recorded since the agent began.
-    pub fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed) + self.overrun.load(Ordering::Relaxed)
     }
 
     fn send(&self, line: Line) {

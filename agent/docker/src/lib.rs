@@ -138,11 +138,6 @@ impl Docker {
         self
     }
 
-    /// The hash of what is asked for, as the container's label carries it.
-    pub fn spec_hash(&self) -> &str {
-        &self.spec().hash
-    }
-
     /// The version of the engine's API that is spoken with it, such as `1.41`: the newest that both know.
     ///
     /// Fails when the engine does not answer within 5 s, or is older than Docker 20.10.

@@ -3,8 +3,6 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -25,7 +23,6 @@ pub(super) struct Writer {
     open: Option<Open>,
     /// When the wall clock was noted last in the open file.
     anchored: Option<Time>,
-    lost: Arc<AtomicU64>,
     /// No line yet: nobody recorded until now.
     fresh: bool,
     /// Lines lost since the last line on disk.
@@ -43,13 +40,12 @@ struct Open {
 }
 
 impl Writer {
-    pub(super) fn new(dir: PathBuf, limits: Limits, lost: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(dir: PathBuf, limits: Limits) -> Self {
         Self {
             dir,
             limits,
             open: None,
             anchored: None,
-            lost,
             fresh: true,
             missing: 0,
             retry_at: None,
@@ -78,7 +74,6 @@ impl Writer {
     /// Counts lines that are not on disk and never will be.
     pub(super) fn missed(&mut self, lines: u64) {
         self.missing += lines;
-        self.lost.fetch_add(lines, Ordering::Relaxed);
     }
 
     /// Time left until [`Self::sync`] is due; `None` when nothing waits for it.

@@ -228,7 +228,7 @@ fn time_that_runs_backwards_counts_as_no_time() {
     let mut harness = Harness::synced();
     harness.now.0 -= 60_000;
     harness.look(Chain::Parachain);
-    assert_eq!(harness.machine.state().now().0 / 1000, 2 * MINUTE);
+    assert_eq!(harness.machine.state().now.0 / 1000, 2 * MINUTE);
     harness.run(HOUR);
     assert_eq!(harness.container_actions(), []);
 }
