@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use agent_core::event::named;
+use agent_core::key_paths::KEYSTORE;
 use serde::{Deserialize, Serialize};
 
 /// The bake certificate.
@@ -94,7 +95,7 @@ pub(crate) fn classify(parts: &[&str], is_dir: bool) -> EntryClass {
     match &parts[chains + 1..] {
         [] | [_] | [_, "network"] if is_dir => EntryClass::Allowed,
         [_, dir] if is_dir && DATABASE_DIRS.contains(dir) => EntryClass::Allowed,
-        [_, "keystore"] if is_dir => EntryClass::Secret,
+        [_, KEYSTORE] if is_dir => EntryClass::Secret,
         [_, "network", "secret_ed25519"] if !is_dir => EntryClass::Secret,
         [_, "network", "authority_discovery_addr_cache.json"] if !is_dir => EntryClass::Cache,
         [_, dir, inner @ ..] if DATABASE_DIRS.contains(dir) => match inner.split_last() {

@@ -1,7 +1,6 @@
 //! The configuration of the same node as a full node: without authority and without keys.
 
-use std::path::Path;
-
+use agent_core::key_paths::is_key;
 use anyhow::ensure;
 use tracing::info;
 
@@ -76,19 +75,11 @@ fn command(words: &[String]) -> anyhow::Result<Vec<String>> {
     Ok(kept)
 }
 
-/// Whether a path is named as keys are.
-fn is_key(path: &Path) -> bool {
-    path.iter().any(|part| {
-        let part = part.to_string_lossy().to_ascii_lowercase();
-        ["keystore", "node-key", "node_key", "nodekey", "secret", "password"]
-            .iter()
-            .any(|word| part.contains(word))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use std::path::Path;
+
     use super::*;
 
     fn derived(mounts: &str, line: &str) -> Config {

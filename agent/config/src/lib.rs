@@ -30,6 +30,7 @@ pub use problem::{ConfigError, Invalid, Problem};
 pub use units::{parse_duration, parse_size};
 
 use agent_core::event::Chain;
+use agent_core::key_paths::is_keystore;
 pub use agent_core::machine::WithoutVolume;
 pub use agent_core::notification::NotifyFormat;
 pub use agent_core::units::{show_duration, show_size};
@@ -125,6 +126,13 @@ pub struct Mount {
     pub source: PathBuf,
     pub target: PathBuf,
     pub read_only: bool,
+}
+
+impl Mount {
+    /// Whether keys lie there that a second container must not use.
+    pub fn is_keystore(&self) -> bool {
+        is_keystore(&self.source) || is_keystore(&self.target)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -10,6 +10,7 @@ pub mod disk_forecast;
 pub mod event;
 pub mod exit_diagnosis;
 pub mod history;
+pub mod key_paths;
 pub mod machine;
 pub mod metrics;
 pub mod notification;

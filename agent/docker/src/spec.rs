@@ -207,11 +207,7 @@ impl Spec {
 
     /// Directories that no second container may write to: the chain data and every keystore.
     pub(super) fn exclusive(&self) -> impl Iterator<Item = &Path> {
-        let is_keystore = |path: &Path| path.components().any(|part| part.as_os_str() == "keystore");
-        let keystores = self
-            .mounts
-            .iter()
-            .filter(move |m| is_keystore(&m.source) || is_keystore(&m.target));
+        let keystores = self.mounts.iter().filter(|mount| mount.is_keystore());
         std::iter::once(self.data.path.as_path()).chain(keystores.map(|m| m.source.as_path()))
     }
 

@@ -12,9 +12,8 @@ use rustix::fs::OFlags;
 use serde::Serialize;
 
 use agent_config::User;
+use agent_core::key_paths::KEYSTORE;
 
-/// The folder of the session keys.
-pub const KEYSTORE: &str = "keystore";
 /// The node key, a file that a container is given by itself.
 pub const NODE_KEY: &str = "node-key";
 /// Size of the largest key file, bytes.

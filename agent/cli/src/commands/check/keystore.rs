@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use agent_config::{Config, User};
+use agent_core::key_paths::KEYSTORE;
 
 use super::report::Finding;
 
@@ -56,14 +57,13 @@ enum KeystoreError {
 /// Key stores of the configuration and of the node: mounted ones, and `chains/*/keystore` of either chain in the data
 /// directory.
 fn key_stores(config: &Config) -> Vec<PathBuf> {
-    let named = |path: &Path| path.components().any(|part| part.as_os_str() == "keystore");
-    let mounts = config.mounts.iter().filter(|m| named(&m.source) || named(&m.target));
+    let mounts = config.mounts.iter().filter(|mount| mount.is_keystore());
     let mut stores: Vec<PathBuf> = mounts.map(|m| m.source.clone()).collect();
     for chains in ["chains", "polkadot/chains"] {
         let Ok(found) = fs::read_dir(config.data.path.join(chains)) else {
             continue;
         };
-        let kept = found.flatten().map(|chain| chain.path().join("keystore"));
+        let kept = found.flatten().map(|chain| chain.path().join(KEYSTORE));
         stores.extend(kept.filter(|store| store.is_dir()));
     }
     stores
