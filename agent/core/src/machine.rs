@@ -59,7 +59,10 @@ pub use restart_budget::RestartBudget;
 pub use update::{CompletedUpdate, Progress, Step, UpdateResult};
 
 /// What Docker needs beyond the collator's own stop timeout to kill it and to clean up.
-const STOP_MARGIN: Duration = Duration::from_secs(30);
+pub const STOP_MARGIN: Duration = Duration::from_secs(30);
+/// The same for who waits until an agent has stopped the collator. It may have to end another action first, and its own
+/// error, which says more, has to come before theirs.
+pub const AGENT_STOP_MARGIN: Duration = STOP_MARGIN.saturating_mul(4);
 
 /// Whether the collator is wanted running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

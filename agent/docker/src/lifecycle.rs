@@ -8,6 +8,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use agent_core::machine::STOP_MARGIN;
 use bollard::models::ContainerStateStatusEnum as Status;
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
@@ -23,8 +24,6 @@ mod conflicting_containers;
 const STEPS: usize = 240;
 /// After a step that changed nothing: Docker still works on what an earlier, dropped attempt asked for.
 const SETTLE: Duration = Duration::from_millis(250);
-/// What Docker needs beyond the container's own stop timeout to kill it and to clean up.
-const STOP_MARGIN: Duration = Duration::from_secs(30);
 
 /// What a failed start calls for.
 #[derive(Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use agent_chaindata::stop_marker::{clear_stop_marker, has_stop_marker, set_stop_
 use agent_config::{Config, show_duration};
 use agent_core::event::{Command, Container};
 use agent_core::exit_diagnosis;
-use agent_core::machine::Phase;
+use agent_core::machine::{AGENT_STOP_MARGIN, Phase};
 use agent_core::status::Status;
 use agent_daemon::api::{Client, ClientError};
 use agent_daemon::exporter::Exporter;
@@ -20,8 +20,6 @@ use agent_docker::Docker;
 
 /// Between two inspections of a collator that stops.
 const POLL: Duration = Duration::from_millis(500);
-/// What stopping may take beyond the node's own timeout.
-pub(super) const STOP_MARGIN: Duration = Duration::from_mins(2);
 /// Timeout of a status request.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -79,7 +77,7 @@ pub(crate) async fn quiesce(config: &Config, client: &Client) -> anyhow::Result<
     if agent.is_some() {
         client.command(&Command::Stop).await?;
     }
-    let limit = config.collator.stop_timeout + STOP_MARGIN;
+    let limit = config.collator.stop_timeout + AGENT_STOP_MARGIN;
     let end = Instant::now() + limit;
     let container = loop {
         let container = docker.inspect().await?.container;

@@ -16,7 +16,7 @@ use agent_chaindata::scrub;
 use agent_config::Config;
 use agent_core::event::{Chain, Command, Container, Exit};
 use agent_core::exit_diagnosis;
-use agent_core::machine::Phase;
+use agent_core::machine::{AGENT_STOP_MARGIN, Phase};
 use agent_core::status::duration;
 use agent_daemon::api;
 use agent_daemon::state;
@@ -28,7 +28,6 @@ use super::certify::{certify, write_certificate};
 use super::derive_config::derive_config;
 use super::progress_marks::ProgressMarks;
 use super::sync::{describe_sync, wait_for_sync};
-use crate::commands::quiesce::STOP_MARGIN;
 
 /// Bakes the data directory of `config`. Returns the certificate once it is written.
 ///
@@ -139,7 +138,7 @@ async fn stop_node(handle: &api::Handle, config: &Config) -> anyhow::Result<Exit
     drop(answer.await);
     let mut snapshots = handle.snapshot.clone();
     let down = snapshots.wait_for(|s| s.running == Some(false) && s.status.phase == Some(Phase::Stopped));
-    let limit = config.collator.stop_timeout + STOP_MARGIN;
+    let limit = config.collator.stop_timeout + AGENT_STOP_MARGIN;
     timeout(limit, down)
         .await
         .with_context(|| format!("the node still runs after {}", duration(limit.as_secs())))?
