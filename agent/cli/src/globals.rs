@@ -6,12 +6,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use tracing::warn;
 
-use agent_config::{Config, ConfigError};
+use agent_config::{Config, ConfigError, DEFAULT_SOCKET, DEFAULT_STATE_DIR};
 use agent_daemon::api::Client;
 
 const CONFIG: &str = "/etc/t0rn-agent/agent.toml";
-const SOCKET: &str = "/run/t0rn-agent/agent.sock";
-const STATE_DIR: &str = "/var/lib/t0rn-agent";
 const HEADING: &str = "Global options";
 
 #[derive(Debug, Args)]
@@ -68,12 +66,12 @@ impl GlobalArgs {
         if let Some(socket) = non_empty(self.socket.as_deref()) {
             return Client::new(socket);
         }
-        Client::new(self.configured_or(SOCKET, |config| config.agent.socket))
+        Client::new(self.configured_or(DEFAULT_SOCKET, |config| config.agent.socket))
     }
 
     /// The agent's state directory as configured, else the default.
     pub(crate) fn state_dir(&self) -> PathBuf {
-        self.configured_or(STATE_DIR, |config| config.agent.state_dir)
+        self.configured_or(DEFAULT_STATE_DIR, |config| config.agent.state_dir)
     }
 
     fn configured_or(&self, default: &str, path: impl FnOnce(Config) -> PathBuf) -> PathBuf {

@@ -38,6 +38,13 @@ pub use agent_core::units::{show_duration, show_size};
 /// The commented default, as `config default` prints it. It names an image, since that has no default.
 pub const DEFAULT: &str = include_str!("default.toml");
 
+/// Default of `agent.state_dir`.
+pub const DEFAULT_STATE_DIR: &str = "/var/lib/t0rn-agent";
+/// Default of `agent.socket`.
+pub const DEFAULT_SOCKET: &str = "/run/t0rn-agent/agent.sock";
+/// Default of `ec2.imds`: EC2's own address of the instance metadata service.
+pub const DEFAULT_IMDS: &str = "http://169.254.169.254";
+
 /// Size of the largest file that is read, bytes.
 const LARGEST: u64 = 1 << 20;
 

@@ -7,8 +7,8 @@ use super::document::{Document, Section};
 use super::problem::Invalid;
 use super::values::{argument, bind, boolean, choice, duration, integer, optional, path, size, socket, string};
 use super::{
-    Agent, Collator, Config, Data, Ec2, Exporter, Health, Host, Identity, Metrics, Mount, Notify, NotifyFormat, Port,
-    Pull, Restart, Update, User, WithoutVolume, conflicts, net,
+    Agent, Collator, Config, DEFAULT_IMDS, DEFAULT_SOCKET, DEFAULT_STATE_DIR, Data, Ec2, Exporter, Health, Host,
+    Identity, Metrics, Mount, Notify, NotifyFormat, Port, Pull, Restart, Update, User, WithoutVolume, conflicts, net,
 };
 use agent_core::event::Chain;
 
@@ -64,10 +64,10 @@ fn agent(mut section: Section) -> Agent {
     Agent {
         state_dir: section
             .read("state_dir", string(path))
-            .unwrap_or_else(|| "/var/lib/t0rn-agent".into()),
+            .unwrap_or_else(|| DEFAULT_STATE_DIR.into()),
         socket: section
             .read("socket", string(socket))
-            .unwrap_or_else(|| "/run/t0rn-agent/agent.sock".into()),
+            .unwrap_or_else(|| DEFAULT_SOCKET.into()),
         docker: section
             .read("docker", string(socket))
             .unwrap_or_else(|| "/var/run/docker.sock".into()),
@@ -273,7 +273,7 @@ fn ec2(mut section: Section) -> Ec2 {
         enabled: section.read("enabled", enabled).flatten(),
         imds: section
             .read("imds", string(net::http))
-            .unwrap_or_else(|| "http://169.254.169.254".to_owned()),
+            .unwrap_or_else(|| DEFAULT_IMDS.to_owned()),
         lifecycle_hook: section.read("lifecycle_hook", optional(string(net::hook))).flatten(),
     }
 }

@@ -9,7 +9,7 @@ mod redact;
 mod tail;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
@@ -26,6 +26,16 @@ use writer::Writer;
 use agent_core::event::{Container, Event, Outcome, Time};
 use agent_core::machine::Action;
 use agent_core::trace;
+
+/// Directory of the recording within `agent.state_dir`.
+pub fn flight_dir(state_dir: &Path) -> PathBuf {
+    state_dir.join("flight")
+}
+
+/// Directory of the incidents within `agent.state_dir`.
+pub fn incidents_dir(state_dir: &Path) -> PathBuf {
+    state_dir.join("incidents")
+}
 
 /// How much is kept, and how long what is kept may be missing on disk.
 #[derive(Debug, Clone)]

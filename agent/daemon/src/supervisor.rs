@@ -141,7 +141,7 @@ fn assemble(
     let dir = &config.agent.state_dir;
     let (clock, machine) = resume(config)?;
     let permits = Permits::new(&machine);
-    let recorder = Arc::new(Recorder::open(&dir.join("flight"), recorder::Limits::default())?);
+    let recorder = Arc::new(Recorder::open(&recorder::flight_dir(dir), recorder::Limits::default())?);
     let incidents = Incidents::open(config, docker, &recorder);
     let (identity, identity_events) = IdentityHandle::start(config);
     let (ec2, metadata) = Ec2Handle::start(config);
@@ -211,7 +211,7 @@ fn log_image(config: &Config, machine: &Machine) {
 
 /// Fills the history from the flight recorder, beside the loop.
 fn read_history_back(config: &Config, history: &Keeper) {
-    let (dir, history) = (config.agent.state_dir.join("flight"), history.clone());
+    let (dir, history) = (recorder::flight_dir(&config.agent.state_dir), history.clone());
     let until = Timestamp::now().as_millisecond();
     tokio::task::spawn_blocking(move || history.read_back(&dir, until));
 }

@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 
 use agent_daemon::recorder::incident::{self, Incident, IncidentError};
+use agent_daemon::recorder::incidents_dir;
 
 use crate::globals::GlobalArgs;
 use crate::output::print;
@@ -72,7 +73,7 @@ fn print_json(value: &(impl serde::Serialize + ?Sized), out: &mut dyn Write) -> 
 
 /// The directory of incidents and what is in it. An unreadable directory is an error: it must not look like an empty one.
 fn read_incidents(globals: &GlobalArgs) -> anyhow::Result<(PathBuf, Vec<Incident>)> {
-    let dir = globals.state_dir().join("incidents");
+    let dir = incidents_dir(&globals.state_dir());
     match fs::read_dir(&dir) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             let remedy = if error.kind() == io::ErrorKind::PermissionDenied {

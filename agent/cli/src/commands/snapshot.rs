@@ -19,6 +19,7 @@ use clap::Subcommand;
 use agent_chaindata::lock::lock_data_dir;
 use agent_chaindata::restore::{RestoreOptions, abandon_restore};
 use agent_chaindata::snapshot::{PublicKey, SecretKey, SnapshotSource, parse_sha256};
+use agent_config::DEFAULT_IMDS;
 
 use self::background::blocking;
 use self::remote::Remote;
@@ -40,9 +41,6 @@ Examples:
   t0rn-agent snapshot restore /backup/chain.tar.zst
   t0rn-agent snapshot create --to s3://backups/chain.tar.zst
   t0rn-agent snapshot restore chain.tar.lz4 --sha256 4f3c…";
-
-/// The metadata service, where no configuration names another.
-const IMDS: &str = "http://169.254.169.254";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SnapshotCommand {
@@ -148,7 +146,7 @@ fn open_source(from: &str, globals: &GlobalArgs) -> anyhow::Result<Box<dyn Snaps
         url if Remote::is_meant(url) => {
             // Without a configuration, a bucket can still be read with the region and keys of the environment.
             let config = globals.load_config();
-            let imds = config.map_or_else(|_| IMDS.to_owned(), |config| config.ec2.imds);
+            let imds = config.map_or_else(|_| DEFAULT_IMDS.to_owned(), |config| config.ec2.imds);
             Box::new(Remote::new(url, &imds).map_err(|error| UsageError::Unusable(error.to_string()))?)
         }
         path => {

@@ -1,7 +1,7 @@
 //! Incidents: the evidence of a fault, kept before the action that answers it.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ pub(super) struct Writer {
 
 impl Incidents {
     pub(super) fn open(config: &Arc<Config>, docker: &Docker, recorder: &Arc<Recorder>) -> Self {
-        let dir = incidents_dir(&config.agent.state_dir);
+        let dir = recorder::incidents_dir(&config.agent.state_dir);
         let kept = incident::list(&dir);
         let mut open = BTreeMap::new();
         for incident in kept.iter().filter(|incident| incident.helped.is_none()) {
@@ -186,7 +186,7 @@ impl Writer {
         };
         let (dir, flight, recorder) = (
             self.dir.clone(),
-            self.config.agent.state_dir.join("flight"),
+            recorder::flight_dir(&self.config.agent.state_dir),
             Arc::clone(&self.recorder),
         );
         let since = evidence.now - FLIGHT;
@@ -197,11 +197,6 @@ impl Writer {
         });
         Ok(written.await??)
     }
-}
-
-/// Where incidents are kept.
-fn incidents_dir(state_dir: &Path) -> PathBuf {
-    state_dir.join("incidents")
 }
 
 /// Texts that neither an incident nor a message may hold.
