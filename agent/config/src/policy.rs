@@ -57,3 +57,20 @@ impl From<&Config> for Policy {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed test should panic")]
+
+    use super::*;
+
+    #[test]
+    fn default_policy_is_that_of_the_default_configuration() {
+        let config = Config::parse(crate::DEFAULT, "default.toml").unwrap();
+        let policy = Policy {
+            image: config.collator.image.clone(),
+            ..Policy::default()
+        };
+        assert_eq!(Policy::from(&config), policy);
+    }
+}
