@@ -16,6 +16,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use agent_core::event::Chain;
+use agent_core::schema::schema_of;
 
 use crate::files;
 use crate::layout::{CERTIFICATE_FILE, Database, PARTIAL_CERTIFICATE_FILE};
@@ -93,10 +94,6 @@ pub enum CertificateError {
 ///
 /// Fails when there is none, or when it is damaged or of another schema.
 pub fn read_certificate(data: &Path) -> Result<Certificate, CertificateError> {
-    #[derive(Deserialize)]
-    struct Schema {
-        schema: u32,
-    }
     let path = data.join(CERTIFICATE_FILE);
     let damaged = |reason: String| CertificateError::Damaged {
         path: path.clone(),
@@ -115,8 +112,7 @@ pub fn read_certificate(data: &Path) -> Result<Certificate, CertificateError> {
     if text.len() as u64 > MAX_SIZE {
         return Err(damaged("is larger than 1 MiB".to_owned()));
     }
-    // The schema first: the other fields of a newer one may differ.
-    let Schema { schema } = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
+    let schema = schema_of(&text).map_err(|error| damaged(error.to_string()))?;
     if schema != SCHEMA {
         return Err(damaged(format!("its schema is {schema}, this agent knows {SCHEMA}")));
     }

@@ -15,6 +15,7 @@ pub mod machine;
 pub mod metrics;
 pub mod notification;
 pub mod published;
+pub mod schema;
 pub mod status;
 pub mod trace;
 pub mod units;

@@ -13,6 +13,7 @@ use tracing::warn;
 
 use agent_chaindata::files::{make_dir, replace_file, sync_dir, write_file};
 use agent_core::event::Time;
+use agent_core::schema::schema_of;
 
 /// Version of the file's form. A file of a newer one comes from a newer agent and is not touched up.
 pub const SCHEMA: u32 = 1;
@@ -197,12 +198,7 @@ pub fn lock(dir: &Path) -> Result<Lock, LockError> {
 }
 
 fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<Loaded<T>, String> {
-    #[derive(Deserialize)]
-    struct Schema {
-        schema: u32,
-    }
-    // First alone: what else stands in a newer file is not ours to understand.
-    let Schema { schema } = serde_json::from_slice(text).map_err(|e| e.to_string())?;
+    let schema = schema_of(text).map_err(|e| e.to_string())?;
     if schema != SCHEMA {
         return Err(format!("its schema is {schema}, this agent knows {SCHEMA}"));
     }

@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use agent_core::event::named;
+use agent_core::schema::schema_of;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -62,16 +63,12 @@ pub(crate) struct Header {
 
 /// Reads the header. Nothing proves it until the manifest does.
 pub(crate) fn read_header(from: &mut dyn Read) -> Result<Header, ReadError> {
-    #[derive(Deserialize)]
-    struct Schema {
-        schema: u32,
-    }
     let mut parts = PartReader::new(from, 0);
     let Some(Part::Head(text)) = parts.next().map_err(ReadError::parsing)? else {
         return Err(ReadError::damaged("byte 0: no snapshot begins here"));
     };
     let unreadable = |error: serde_json::Error| ReadError::damaged(format!("the head cannot be read: {error}"));
-    let Schema { schema } = serde_json::from_slice(&text).map_err(unreadable)?;
+    let schema = schema_of(&text).map_err(unreadable)?;
     if schema != SCHEMA {
         return Err(ReadError::damaged(format!(
             "the snapshot has schema {schema}, this agent knows {SCHEMA}: use its own version"
