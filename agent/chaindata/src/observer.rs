@@ -1,7 +1,5 @@
 //! Reports of a snapshot, restore or verification to its caller while it works.
 
-use agent_core::units::show_size;
-
 /// Receives progress and notes. Called in the thread that does the work.
 pub trait Observer {
     /// `task` begins. It will process `total` bytes; `None` where that is unknown.
@@ -12,12 +10,4 @@ pub trait Observer {
     fn end(&mut self);
     /// Something a person has to know, such as what is left out and why.
     fn note(&mut self, text: &str);
-}
-
-/// A size for people, rounded down to MiB.
-pub fn show_mib(bytes: u64) -> String {
-    if bytes < 1 << 20 {
-        return show_size(bytes);
-    }
-    format!("{} MiB", bytes >> 20)
 }

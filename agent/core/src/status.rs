@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use self::format::{clean, duration};
+pub use self::format::clean;
 pub use crate::chain_health::Verdict;
 use crate::event::{Chain, ScrapeError, named};
 pub use crate::machine::{Health, Phase};

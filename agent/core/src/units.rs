@@ -1,4 +1,4 @@
-//! Durations and sizes as the configuration writes them.
+//! Durations and sizes as text: exact as the configuration writes them, or rounded for people.
 
 use std::time::Duration;
 
@@ -47,5 +47,65 @@ pub fn show_size(bytes: u64) -> String {
     match SIZES.iter().find(whole) {
         Some((unit, each)) => format!("{}{unit}", bytes / each),
         None => format!("{bytes}"),
+    }
+}
+
+/// A duration for people, in at most two units: `42s`, `6m 46s`, `1h 29m`, `3d 4h`, `400d`; a second unit of zero is left out.
+pub fn rounded_duration(seconds: u64) -> String {
+    let units = [
+        (seconds / 86_400, "d"),
+        (seconds / 3_600 % 24, "h"),
+        (seconds / 60 % 60, "m"),
+        (seconds % 60, "s"),
+    ];
+    let first = units.iter().position(|(n, _)| *n > 0).unwrap_or(units.len() - 1);
+    let (n, unit) = units[first];
+    match units.get(first + 1) {
+        Some((minor, name)) if *minor > 0 && n < 100 => format!("{n}{unit} {minor}{name}"),
+        _ => format!("{n}{unit}"),
+    }
+}
+
+/// A size for people: `1.2 GiB`.
+pub fn rounded_size(n: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
+    let mut value = n as f64;
+    let mut unit = "B";
+    for next in ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"] {
+        if value < 1024.0 {
+            break;
+        }
+        value /= 1024.0;
+        unit = next;
+    }
+    if unit == "B" || value >= 100.0 {
+        format!("{value:.0} {unit}")
+    } else {
+        format!("{value:.1} {unit}")
+    }
+}
+
+/// A size for people, rounded down to MiB.
+pub fn show_mib(bytes: u64) -> String {
+    if bytes < 1 << 20 {
+        return show_size(bytes);
+    }
+    format!("{} MiB", bytes >> 20)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounded_duration_has_two_units_at_most() {
+        let seen = [0, 42, 406, 5_340, 21_600, 273_600, 34_565_000].map(rounded_duration);
+        assert_eq!(seen, ["0s", "42s", "6m 46s", "1h 29m", "6h", "3d 4h", "400d"]);
+    }
+
+    #[test]
+    fn rounded_size_has_a_binary_unit() {
+        let seen = [0, 1_023, 6_396_313, 128_849_018_880, u64::MAX].map(rounded_size);
+        assert_eq!(seen, ["0 B", "1023 B", "6.1 MiB", "120 GiB", "16.0 EiB"]);
     }
 }

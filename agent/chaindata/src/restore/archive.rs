@@ -8,8 +8,8 @@ use ring::digest;
 use super::prepare::Preparation;
 use super::unpack::{UnknownEntryPolicy, UnpackedData, unpack};
 use crate::journal::{Journal, unpacked_dir};
-use crate::observer::show_mib;
 use crate::snapshot::is_zstd;
+use agent_core::units::show_mib;
 
 /// Length of the magic number that identifies an archive, bytes.
 pub(super) const MAGIC_LENGTH: usize = 4;

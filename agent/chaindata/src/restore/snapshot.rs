@@ -8,9 +8,9 @@ use super::disk::{RESERVE, sync_file_system};
 use super::prepare::Preparation;
 use super::unpack::{UnknownEntryPolicy, UnpackedData, unpack};
 use crate::journal::{Journal, ResumePoint, unpacked_dir};
-use crate::observer::show_mib;
 use crate::snapshot::{Checkpoint, Consistency, Header, ReadError, VerifiedReader, parse_sha256, read_header};
 use crate::survey::Survey;
+use agent_core::units::show_mib;
 
 /// Needed for each file beyond its content, bytes: its last block and its name.
 const PER_FILE: u64 = 4 << 10;

@@ -9,7 +9,8 @@ use tokio::time::{Instant, sleep};
 
 use agent_core::event::Command;
 use agent_core::machine::Phase;
-use agent_core::status::{Update, duration};
+use agent_core::status::Update;
+use agent_core::units::rounded_duration;
 
 use super::control::send_command;
 use crate::globals::GlobalArgs;
@@ -96,7 +97,7 @@ pub(crate) async fn execute(args: &UpdateArgs, globals: &GlobalArgs, out: &mut d
 
 fn describe_step(update: &Update) -> String {
     let step = update.step.as_deref().unwrap_or("?").replace('_', " ");
-    let left = update.ends_in_seconds.map(|s| format!(", {}", duration(s)));
+    let left = update.ends_in_seconds.map(|s| format!(", {}", rounded_duration(s)));
     let reason = update.reason.as_ref().map(|reason| format!(": {reason}"));
     format!("{step}{}{}", left.unwrap_or_default(), reason.unwrap_or_default())
 }

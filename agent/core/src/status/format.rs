@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 
+use crate::units::rounded_duration;
+
 /// `text` on one line and safe for a terminal: no control characters, escape sequences or characters that
 /// reorder or hide others; runs of white space become one space.
 pub fn clean(text: &str) -> String {
@@ -95,49 +97,14 @@ pub(super) fn wrap(text: &str, max: usize, lines: usize) -> Vec<String> {
     out
 }
 
-/// `42s`, `6m 46s`, `1h 29m`, `3d 4h`, `400d`; a second unit of zero is left out.
-pub fn duration(seconds: u64) -> String {
-    let units = [
-        (seconds / 86_400, "d"),
-        (seconds / 3_600 % 24, "h"),
-        (seconds / 60 % 60, "m"),
-        (seconds % 60, "s"),
-    ];
-    let first = units.iter().position(|(n, _)| *n > 0).unwrap_or(units.len() - 1);
-    let (n, unit) = units[first];
-    match units.get(first + 1) {
-        Some((minor, name)) if *minor > 0 && n < 100 => format!("{n}{unit} {minor}{name}"),
-        _ => format!("{n}{unit}"),
-    }
-}
-
 /// Time from `earlier` to `now`; nothing when a clock step makes it negative.
 pub(super) fn between(earlier: Timestamp, now: Timestamp) -> String {
-    duration(u64::try_from(now.as_second().saturating_sub(earlier.as_second())).unwrap_or(0))
+    rounded_duration(u64::try_from(now.as_second().saturating_sub(earlier.as_second())).unwrap_or(0))
 }
 
 /// `2026-11-22 22:50 UTC`.
 pub(super) fn moment(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
-}
-
-/// `1.2 GiB`.
-pub(super) fn bytes(n: u64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
-    let mut value = n as f64;
-    let mut unit = "B";
-    for next in ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"] {
-        if value < 1024.0 {
-            break;
-        }
-        value /= 1024.0;
-        unit = next;
-    }
-    if unit == "B" || value >= 100.0 {
-        format!("{value:.0} {unit}")
-    } else {
-        format!("{value:.1} {unit}")
-    }
 }
 
 /// `18,234,567`; beyond a million million `1.8e19`, which no height reaches.
@@ -162,21 +129,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_carry_two_units() {
-        let seen = [0, 42, 406, 5_340, 21_600, 273_600, 34_565_000].map(duration);
-        assert_eq!(seen, ["0s", "42s", "6m 46s", "1h 29m", "6h", "3d 4h", "400d"]);
-    }
-
-    #[test]
     fn counts_are_grouped_and_absurd_ones_short() {
         let seen = [0, 999, 1_000, 18_234_567, u64::MAX].map(count);
         assert_eq!(seen, ["0", "999", "1,000", "18,234,567", "1.8e19"]);
-    }
-
-    #[test]
-    fn bytes_carry_a_binary_unit() {
-        let seen = [0, 1_023, 6_396_313, 128_849_018_880, u64::MAX].map(bytes);
-        assert_eq!(seen, ["0 B", "1023 B", "6.1 MiB", "120 GiB", "16.0 EiB"]);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! The status as text: at most 24 lines of at most 100 columns, the answer first.
 
-use super::format::{between, bytes, clean, count, duration, moment, shorten, width, wrap};
+use super::format::{between, clean, count, moment, shorten, width, wrap};
 use super::{
     Agent, ChainStatus, Collation, Collator, Health, Host, LastIncident, Maintenance, Next, Restarts, Scrape, Status,
     Update, Verdict,
 };
+use crate::units::{rounded_duration, rounded_size};
 
 const COLUMNS: usize = 100;
 /// With [`COLUMNS`], line ends and the few colour codes this stays within [`super::MAX_CHARS`].
@@ -101,7 +102,9 @@ impl Status {
                 lines.push(shorten(&line, COLUMNS));
             }
             if let Some(scrape) = status.scrape.filter(|s| *s != Scrape::Ok) {
-                let age = status.sample_seconds_ago.map(|s| format!("{} old", duration(s)));
+                let age = status
+                    .sample_seconds_ago
+                    .map(|s| format!("{} old", rounded_duration(s)));
                 let age = age.unwrap_or_else(|| "none".to_owned());
                 let exporter = format!("exporter {}", scrape_text(scrape));
                 lines.push(row("", &[exporter, format!("newest sample: {age}")]));
@@ -141,7 +144,7 @@ impl Status {
     fn restart_cells(&self, c: &Collator) -> [String; 3] {
         let r = &c.restarts;
         let of = r.budget.map(|n| format!(" of {}", count(n))).unwrap_or_default();
-        let per = r.budget_window_seconds.map(|s| format!(" per {}", duration(s)));
+        let per = r.budget_window_seconds.map(|s| format!(" per {}", rounded_duration(s)));
         let per = per.unwrap_or_default();
         let exit = c.last_exit.as_ref().map(|exit| {
             let signal = match exit.code {
@@ -191,7 +194,7 @@ impl Status {
 
     fn update_lines(&self, u: &Update) -> Vec<String> {
         let at = known(u.at, |at| format!("{} ago", between(at, self.time)));
-        let left = u.ends_in_seconds.map(|s| format!(", {} left", duration(s)));
+        let left = u.ends_in_seconds.map(|s| format!(", {} left", rounded_duration(s)));
         let word = match (u.step.as_deref(), u.result.as_deref()) {
             (Some(step), _) => format!("{}{}", clean(step).replace('_', " "), left.unwrap_or_default()),
             (None, Some(result)) => format!("{} {at}", clean(result).replace('_', " ")),
@@ -215,8 +218,8 @@ impl Status {
         vec![
             text(a.version.as_deref()),
             format!("pid {}", known(a.pid, |pid| pid.to_string())),
-            format!("up {}", known(a.uptime_seconds, duration)),
-            format!("{} resident", known(a.rss_bytes, bytes)),
+            format!("up {}", known(a.uptime_seconds, rounded_duration)),
+            format!("{} resident", known(a.rss_bytes, rounded_size)),
             time,
         ]
     }
@@ -225,10 +228,10 @@ impl Status {
 fn chain_cells(c: &ChainStatus) -> [[String; 4]; 2] {
     let left = match (c.eta_seconds, c.verdict) {
         (_, Verdict::Synced | Verdict::Quiet) => "caught up".to_owned(),
-        (Some(eta), _) => format!("about {} left", duration(eta)),
+        (Some(eta), _) => format!("about {} left", rounded_duration(eta)),
         (None, _) => "time left ?".to_owned(),
     };
-    let progress = known(c.progress_seconds_ago, |s| format!("{} ago", duration(s)));
+    let progress = known(c.progress_seconds_ago, |s| format!("{} ago", rounded_duration(s)));
     [
         [
             c.verdict.name().replace('_', " "),
@@ -258,8 +261,13 @@ fn speed(rate: f64) -> String {
 }
 
 fn host_cells(h: &Host) -> Vec<String> {
-    let full = h.disk_full_in_seconds.map(|s| format!(", full in {}", duration(s)));
-    let (free, total) = (known(h.disk_free_bytes, bytes), known(h.disk_total_bytes, bytes));
+    let full = h
+        .disk_full_in_seconds
+        .map(|s| format!(", full in {}", rounded_duration(s)));
+    let (free, total) = (
+        known(h.disk_free_bytes, rounded_size),
+        known(h.disk_total_bytes, rounded_size),
+    );
     let clock = match h.clock_offset_ms {
         None => "clock ?".to_owned(),
         Some(ms) if ms.abs() >= 1e9 => "clock off by days".to_owned(),
@@ -267,7 +275,7 @@ fn host_cells(h: &Host) -> Vec<String> {
     };
     let mut cells = vec![
         format!("disk {free} of {total} free{}", full.unwrap_or_default()),
-        format!("memory {} free", known(h.memory_available_bytes, bytes)),
+        format!("memory {} free", known(h.memory_available_bytes, rounded_size)),
         clock,
     ];
     match h.network_ok {
@@ -279,7 +287,7 @@ fn host_cells(h: &Host) -> Vec<String> {
 }
 
 fn collation_cells(c: &Collation) -> [String; 3] {
-    let last = known(c.last_built_seconds_ago, |s| format!("{} ago", duration(s)));
+    let last = known(c.last_built_seconds_ago, |s| format!("{} ago", rounded_duration(s)));
     [
         format!("{} built", known(c.built, count)),
         format!("{} sent", known(c.sent, count)),
@@ -309,7 +317,10 @@ fn reason_lines(reasons: &[String], room: usize) -> Vec<String> {
 }
 
 fn next_text(n: &Next) -> String {
-    let time = n.in_seconds.map(|s| format!(" in {}", duration(s))).unwrap_or_default();
+    let time = n
+        .in_seconds
+        .map(|s| format!(" in {}", rounded_duration(s)))
+        .unwrap_or_default();
     let why = n
         .why
         .as_deref()

@@ -7,11 +7,12 @@ use jiff::Timestamp;
 use super::adapter_facts::AdapterFacts;
 use super::clock::Clock;
 use crate::exporter::Collation;
-use agent_config::{Config, show_duration};
+use agent_config::Config;
 use agent_core::chain_health::ChainTracker;
 use agent_core::event::{Chain, Time};
 use agent_core::machine::{Machine, Phase};
 use agent_core::status::{self, Status};
+use agent_core::units::{rounded_duration, show_duration};
 
 /// Builds the document; every field that nobody knows stays absent.
 pub(super) fn status(
@@ -174,7 +175,7 @@ fn syncing(chain: Chain, tracker: &ChainTracker) -> Option<String> {
     let (speed, eta) = tracker.speed();
     let speed = speed.map(|s| format!(", {s:.1} blocks/s")).unwrap_or_default();
     let eta = eta
-        .map(|s| format!(", about {} left", status::duration(s)))
+        .map(|s| format!(", about {} left", rounded_duration(s)))
         .unwrap_or_default();
     Some(format!(
         "{} {}.{} % synced{speed}{eta}",

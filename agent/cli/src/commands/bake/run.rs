@@ -17,7 +17,7 @@ use agent_config::Config;
 use agent_core::event::{Chain, Command, Container, Exit};
 use agent_core::exit_diagnosis;
 use agent_core::machine::{AGENT_STOP_MARGIN, Phase};
-use agent_core::status::duration;
+use agent_core::units::rounded_duration;
 use agent_daemon::api;
 use agent_daemon::state;
 use agent_daemon::supervisor;
@@ -56,7 +56,7 @@ pub(super) async fn run_bake(config: &Config, options: BakeOptions) -> anyhow::R
             _ = interrupt.recv() => "interrupted".to_owned(),
             _ = hangup.recv() => "its terminal closed".to_owned(),
             () = tokio::time::sleep(options.deadline) =>
-                format!("the deadline of {} passed", duration(options.deadline.as_secs())),
+                format!("the deadline of {} passed", rounded_duration(options.deadline.as_secs())),
         }
     });
     let supervised = supervisor::supervise(derived.clone(), ended, |handle| drop(send_handle.send(handle)));
@@ -141,7 +141,7 @@ async fn stop_node(handle: &api::Handle, config: &Config) -> anyhow::Result<Exit
     let limit = config.collator.stop_timeout + AGENT_STOP_MARGIN;
     timeout(limit, down)
         .await
-        .with_context(|| format!("the node still runs after {}", duration(limit.as_secs())))?
+        .with_context(|| format!("the node still runs after {}", rounded_duration(limit.as_secs())))?
         .context("the supervisor ended")?;
     match handle.docker.inspect().await?.container {
         Container::Exited { exit, .. } => Ok(exit),

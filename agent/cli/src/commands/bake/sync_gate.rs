@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use agent_core::chain_health::SyncDeficiency;
 use agent_core::event::Chain;
 use agent_core::published::Snapshot;
-use agent_core::status::{Status, duration};
+use agent_core::status::Status;
+use agent_core::units::rounded_duration;
 
 /// Holds the evidence that the core has of each chain's sync against the time that a bake asks for.
 #[derive(Debug)]
@@ -73,7 +74,7 @@ impl SyncGate {
             return GateStatus::Waiting(format!(
                 "the {}'s target has not moved for {}: nobody knows whether the chain goes on",
                 chain.name(),
-                duration(still.as_secs())
+                rounded_duration(still.as_secs())
             ));
         }
         if in_sync_for < self.discounted {
@@ -105,7 +106,9 @@ pub(super) fn describe_progress(status: &Status, gate: &GateStatus) -> String {
         .iter()
         .map(|(name, chain)| {
             let speed = chain.blocks_per_second.map(|s| format!(", {s:.1} blocks/s"));
-            let left = chain.eta_seconds.map(|s| format!(", about {} left", duration(s)));
+            let left = chain
+                .eta_seconds
+                .map(|s| format!(", about {} left", rounded_duration(s)));
             format!(
                 "{} #{} of #{}, {} peers{}{}",
                 name.name(),
@@ -119,9 +122,9 @@ pub(super) fn describe_progress(status: &Status, gate: &GateStatus) -> String {
         .collect();
     parts.push(match gate {
         GateStatus::Waiting(why) => why.clone(),
-        GateStatus::Holding(lasted) => format!("in sync for {}", duration(lasted.as_secs())),
+        GateStatus::Holding(lasted) => format!("in sync for {}", rounded_duration(lasted.as_secs())),
         GateStatus::Reached => "in sync".to_owned(),
-        GateStatus::NoData => format!("nothing was told in {}", duration(NO_DATA_AFTER.as_secs())),
+        GateStatus::NoData => format!("nothing was told in {}", rounded_duration(NO_DATA_AFTER.as_secs())),
     });
     parts.join("; ")
 }

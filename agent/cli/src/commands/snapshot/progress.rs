@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use agent_chaindata::observer::{Observer, show_mib};
-use agent_core::status::duration;
+use agent_chaindata::observer::Observer;
+use agent_core::units::{rounded_duration, show_mib};
 
 /// Between two lines, milliseconds: on a terminal, and elsewhere.
 const PAUSES: [u64; 2] = [250, 5_000];
@@ -89,7 +89,7 @@ impl ProgressPrinter {
                 bar.unwrap_or_default(),
                 show_mib(self.done),
                 show_mib(speed),
-                left.map(|left| format!(", {} left", duration(left)))
+                left.map(|left| format!(", {} left", rounded_duration(left)))
                     .unwrap_or_default()
             )
         } else {
