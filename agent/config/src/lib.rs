@@ -7,6 +7,7 @@
 mod broken;
 mod conflicts;
 mod document;
+mod image_reference;
 pub mod keyless;
 mod net;
 mod policy;
@@ -25,7 +26,7 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use net::parse_image;
+pub use image_reference::{ImageReference, parse_image};
 pub use problem::{ConfigError, Invalid, Problem};
 pub use units::{parse_duration, parse_size};
 

@@ -1,4 +1,4 @@
-//! Ports, URLs, image references and the other names that Docker and the network have rules for.
+//! Ports, URLs and the other names that Docker and the network have rules for.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -7,80 +7,6 @@ use super::values::quoted;
 use super::{Port, User};
 
 const PORT: &str = "write \"HOST:CONTAINER\" or \"ADDRESS:HOST:CONTAINER\", with /tcp or /udp at will";
-const IMAGE: &str = "write NAME:TAG or NAME@sha256:…";
-
-/// Reads an image reference: `name:tag`, `registry:5000/name:tag`, `name@sha256:…`.
-///
-/// A reference with neither tag nor digest gets `:latest`, as in Docker's own commands. Errors name what
-/// was found and how to write it.
-pub fn parse_image(text: &str) -> Result<String, Invalid> {
-    let invalid = |what: &str, remedy: &str| Err(Invalid::new(format!("{} {what}", quoted(text)), remedy));
-    if text.is_empty() {
-        return invalid("is no image", IMAGE);
-    }
-    if text.contains("://") {
-        return invalid("begins with a scheme", "write it without");
-    }
-    if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return invalid("contains a blank", IMAGE);
-    }
-    let (named, digest) = match text.split_once('@') {
-        Some((named, digest)) => (named, Some(digest)),
-        None => (text, None),
-    };
-    if let Some(digest) = digest {
-        let hex = digest.strip_prefix("sha256:").unwrap_or_default();
-        if hex.len() != 64 || !hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
-            return invalid(
-                "has no valid digest",
-                "write @sha256: and 64 hexadecimal digits in lower case",
-            );
-        }
-    }
-    // A colon before the last slash belongs to the registry's port.
-    let slash = named.rfind('/').map_or(0, |i| i + 1);
-    let (name, tag) = match named[slash..].find(':') {
-        Some(colon) => (&named[..slash + colon], Some(&named[slash + colon + 1..])),
-        None => (named, None),
-    };
-    if let Some(tag) = tag {
-        let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-        let fits = tag.bytes().next().is_some_and(word) && tag.bytes().all(|b| word(b) || b == b'.' || b == b'-');
-        if !fits || tag.len() > 128 {
-            return invalid(
-                "has no valid tag",
-                "write 1 to 128 letters, digits, dots, dashes or underscores",
-            );
-        }
-    }
-    let (registry, repository) = match name.split_once('/') {
-        Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (Some(first), rest),
-        _ => (None, name),
-    };
-    if repository.contains(|c: char| c.is_ascii_uppercase()) {
-        return invalid("has capital letters in the repository's name", "write them small");
-    }
-    if !repository.split('/').all(is_component) || repository.len() > 255 {
-        return invalid("is no image reference", IMAGE);
-    }
-    if let Some(registry) = registry {
-        let (host, port) = match registry.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, port.parse::<u16>().ok().filter(|p| *p > 0)),
-            _ => (registry, Some(443)),
-        };
-        let ipv6 = host
-            .strip_prefix('[')
-            .and_then(|h| h.strip_suffix(']'))
-            .is_some_and(is_ipv6);
-        if port.is_none() || !(ipv6 || is_host(host)) {
-            return invalid("names no valid registry", "write HOST/NAME:TAG or HOST:PORT/NAME:TAG");
-        }
-    }
-    match (tag, digest) {
-        (None, None) => Ok(format!("{text}:latest")),
-        _ => Ok(text.to_owned()),
-    }
-}
 
 /// A published port.
 pub(super) fn port(text: &str) -> Result<Port, Invalid> {
@@ -251,32 +177,6 @@ fn id(digits: &str) -> Option<u32> {
         .filter(|id| *id != u32::MAX && !digits.starts_with('+'))
 }
 
-/// One part of a repository's name: small letters and digits, joined by `.`, `_`, `__` or dashes.
-fn is_component(part: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    let ends = part.bytes().next().is_some_and(plain) && part.bytes().last().is_some_and(plain);
-    let inside = part.bytes().all(|b| plain(b) || matches!(b, b'.' | b'_' | b'-'));
-    let joints = part
-        .split(|c: char| c.is_ascii_alphanumeric())
-        .filter(|joint| !joint.is_empty());
-    ends && inside
-        && joints
-            .into_iter()
-            .all(|j| matches!(j, "." | "_" | "__") || j.bytes().all(|b| b == b'-'))
-}
-
-fn is_host(host: &str) -> bool {
-    let label = |part: &str| {
-        let inside = part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-        inside && !part.is_empty() && !part.starts_with('-') && !part.ends_with('-')
-    };
-    host.split('.').all(label)
-}
-
-fn is_ipv6(text: &str) -> bool {
-    text.parse::<std::net::Ipv6Addr>().is_ok()
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed test should panic")]
@@ -284,60 +184,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    const HEX: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-
-    #[test]
-    fn image_references_that_docker_takes_are_taken() {
-        for text in [
-            "3h4xx/t0rn-collator:v1.2.0-rc.4",
-            "busybox:1",
-            "127.0.0.1:5000/t0rn/collator:test",
-            "localhost/a:b",
-            "registry.example.com/a/b__c/d-e.f:V1.0_x",
-            "[::1]:5000/a:1",
-            &format!("a@sha256:{HEX}"),
-            &format!("127.0.0.1:5000/a:1@sha256:{HEX}"),
-        ] {
-            assert_eq!(parse_image(text).as_deref(), Ok(text));
-        }
-    }
-
-    #[test]
-    fn an_image_without_a_tag_is_the_latest() {
-        assert_eq!(parse_image("a/b").as_deref(), Ok("a/b:latest"));
-        assert_eq!(
-            parse_image("127.0.0.1:5000/a").as_deref(),
-            Ok("127.0.0.1:5000/a:latest")
-        );
-    }
-
-    #[test]
-    fn image_references_that_docker_refuses_are_refused() {
-        for text in [
-            "",
-            ":",
-            "a:",
-            "a:-b",
-            "A/b:1",
-            "a//b:1",
-            "a b:1",
-            "-a:1",
-            "a..b:1",
-            "a___b:1",
-            "a@sha256:12",
-            "a@md5:1",
-            "https://a/b:1",
-            "h:0/a:1",
-            "h:x/a:1",
-            "h.:5000/a:1",
-            "/a:1",
-            "a/:1",
-            "ä:1",
-        ] {
-            assert!(parse_image(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn ports_read_in_every_form_of_docker() {
@@ -384,7 +230,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_a_reader_panic(text in ".{0,60}") {
-            let _ = (parse_image(&text), port(&text), user(&text), listen(&text), http(&text), webhook(&text));
+            let _ = (port(&text), user(&text), listen(&text), http(&text), webhook(&text));
         }
     }
 }

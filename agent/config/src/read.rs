@@ -9,6 +9,7 @@ use super::values::{argument, bind, boolean, choice, duration, integer, optional
 use super::{
     Agent, Collator, Config, DEFAULT_IMDS, DEFAULT_SOCKET, DEFAULT_STATE_DIR, Data, Ec2, Exporter, Health, Host,
     Identity, Metrics, Mount, Notify, NotifyFormat, Port, Pull, Restart, Update, User, WithoutVolume, conflicts, net,
+    parse_image,
 };
 use agent_core::event::Chain;
 
@@ -78,7 +79,7 @@ fn collator(mut section: Section) -> Option<Collator> {
     let image = section.require(
         "image",
         "write the image to run, as NAME:TAG or NAME@sha256:…",
-        string(net::parse_image),
+        string(parse_image),
     );
     let network = section
         .read("network", string(net::network))

@@ -11,12 +11,10 @@ use futures_util::StreamExt;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-pub(super) use self::reference::Reference;
 use super::{Docker, Error, ImageFault, PulledImage};
-use agent_config::Pull;
+use agent_config::{ImageReference, Pull};
 
 mod auth;
-mod reference;
 
 /// How often a pull says how far it is.
 const PROGRESS: Duration = Duration::from_secs(5);
@@ -45,7 +43,7 @@ impl Docker {
             return Ok(ImageSource::Host);
         }
         let collator = &spec.collator;
-        let reference = Reference::parse(&collator.image);
+        let reference = ImageReference::parse(&collator.image);
         if self.local_image(&reference).await?.is_some() {
             return Ok(ImageSource::Host);
         }
@@ -69,7 +67,7 @@ impl Docker {
             return self.resolve_pin(pin).await;
         }
         let collator = &spec.collator;
-        let reference = Reference::parse(&collator.image);
+        let reference = ImageReference::parse(&collator.image);
         match collator.pull {
             Pull::Never => self
                 .local_image(&reference)
@@ -101,7 +99,7 @@ impl Docker {
         }
     }
 
-    pub(super) async fn local_image(&self, reference: &Reference) -> Result<Option<String>, Error> {
+    pub(super) async fn local_image(&self, reference: &ImageReference) -> Result<Option<String>, Error> {
         let engine = self.engine().await?;
         let name = reference.name();
         match self
@@ -121,7 +119,7 @@ impl Docker {
         }
     }
 
-    pub(super) async fn pull(&self, reference: &Reference) -> Result<String, Error> {
+    pub(super) async fn pull(&self, reference: &ImageReference) -> Result<String, Error> {
         let before = self.images_here().await?;
         let pulled = match self.pull_once(reference).await {
             // A connection that breaks half way is common on a flaky link, and layers already here stay.
@@ -159,7 +157,7 @@ impl Docker {
         auth::read(spec.collator.registry_auth.as_deref()?, "").ok()?.password
     }
 
-    pub(super) fn credentials(&self, reference: &Reference) -> Result<Option<DockerCredentials>, Error> {
+    pub(super) fn credentials(&self, reference: &ImageReference) -> Result<Option<DockerCredentials>, Error> {
         let spec = self.spec();
         let path = spec.collator.registry_auth.as_deref();
         path.map(|path| auth::read(path, reference.registry()))
@@ -167,7 +165,7 @@ impl Docker {
             .map_err(|fault| self.image_error(fault))
     }
 
-    async fn pull_once(&self, reference: &Reference) -> Result<(), Error> {
+    async fn pull_once(&self, reference: &ImageReference) -> Result<(), Error> {
         let spec = self.spec();
         let collator = &spec.collator;
         let credentials = self.credentials(reference)?;
@@ -276,7 +274,7 @@ fn is_reset(reason: &str) -> bool {
 }
 
 /// The name that means this very image for ever. A pinned reference must be among the image's digests.
-fn pin(reference: &Reference, image: &ImageInspect) -> Result<String, ImageFault> {
+fn pin(reference: &ImageReference, image: &ImageInspect) -> Result<String, ImageFault> {
     let digests = image.repo_digests.as_deref().unwrap_or_default();
     if let Some(wanted) = &reference.digest {
         let pinned = digests.iter().find(|digest| digest.ends_with(&format!("@{wanted}")));

@@ -7,9 +7,8 @@ use bollard::models::ImageInspect;
 use bollard::query_parameters::{ListImagesOptionsBuilder, RemoveImageOptionsBuilder};
 use tracing::warn;
 
-use super::image::Reference;
 use super::{Docker, Error, ImageFault};
-use agent_config::Pull;
+use agent_config::{ImageReference, Pull};
 use agent_core::event::{Image, Images};
 
 /// An image that a pull of ours brought onto this host.
@@ -43,7 +42,7 @@ impl Docker {
             pin: found.detail.pin,
         };
         let other = self.with_reference(reference)?;
-        let parsed = Reference::parse(reference);
+        let parsed = ImageReference::parse(reference);
         let here = other.local_image(&parsed).await?;
         let pin = match (self.spec().collator.pull, here) {
             (Pull::Never, Some(pin)) => pin,
@@ -67,7 +66,7 @@ impl Docker {
     /// Fails when the registry does not answer in time.
     pub async fn newest_digest(&self, reference: &str) -> Result<Option<String>, Error> {
         let other = self.with_reference(reference)?;
-        let parsed = Reference::parse(reference);
+        let parsed = ImageReference::parse(reference);
         if parsed.digest.is_some() {
             return Ok(None);
         }
@@ -117,7 +116,7 @@ impl Docker {
         let may_pull = self.spec().collator.pull != Pull::Never;
         if may_pull && pin.contains('@') {
             warn!(image = pin, "it is gone from this host, pulling it again");
-            return self.pull(&Reference::parse(pin)).await;
+            return self.pull(&ImageReference::parse(pin)).await;
         }
         Err(self.image_error(ImageFault::Gone))
     }

@@ -73,20 +73,20 @@ fn image(id: &str, digests: &[&str]) -> ImageInspect {
 fn an_image_is_pinned_to_its_own_repositorys_digest_or_else_to_its_id() {
     let both = image("sha256:id", &["other/node@sha256:aa", "org/node@sha256:bb"]);
     assert_eq!(
-        pin(&Reference::parse("docker.io/org/node:v1"), &both).unwrap(),
+        pin(&ImageReference::parse("docker.io/org/node:v1"), &both).unwrap(),
         "org/node@sha256:bb"
     );
-    assert_eq!(pin(&Reference::parse("built/here:1"), &both).unwrap(), "sha256:id");
+    assert_eq!(pin(&ImageReference::parse("built/here:1"), &both).unwrap(), "sha256:id");
 }
 
 #[test]
 fn another_digest_than_the_pinned_one_is_refused() {
     let pulled = image("sha256:id", &["org/node@sha256:aa"]);
     assert_eq!(
-        pin(&Reference::parse("org/node@sha256:aa"), &pulled).unwrap(),
+        pin(&ImageReference::parse("org/node@sha256:aa"), &pulled).unwrap(),
         "org/node@sha256:aa"
     );
-    let fault = pin(&Reference::parse("org/node@sha256:bb"), &pulled).unwrap_err();
+    let fault = pin(&ImageReference::parse("org/node@sha256:bb"), &pulled).unwrap_err();
     assert!(
         matches!(&fault, ImageFault::Digest(reason) if reason.contains("sha256:bb")),
         "{fault}"

@@ -1,0 +1,288 @@
+//! Image references: `[registry/]repository[:tag][@digest]`.
+
+use super::problem::Invalid;
+use super::values::quoted;
+
+const IMAGE: &str = "write NAME:TAG or NAME@sha256:…";
+
+/// The registry that Docker asks when a reference names none, as its credentials are filed.
+const HUB: &str = "https://index.docker.io/v1/";
+
+/// A reference taken apart.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ImageReference {
+    /// With its registry, as given.
+    pub repository: String,
+    pub tag: Option<String>,
+    /// `sha256:…`
+    pub digest: Option<String>,
+}
+
+impl ImageReference {
+    /// Takes a reference apart without judging it: [`parse_image`] does, and Docker.
+    pub fn parse(given: &str) -> Self {
+        let (rest, digest) = match given.split_once('@') {
+            Some((rest, digest)) => (rest, Some(digest.to_owned())),
+            None => (given, None),
+        };
+        // A colon before the last slash is a registry's port.
+        let name = rest.rfind('/').map_or(0, |slash| slash + 1);
+        let (repository, tag) = match rest[name..].find(':') {
+            Some(colon) => (&rest[..name + colon], Some(rest[name + colon + 1..].to_owned())),
+            None => (rest, None),
+        };
+        Self {
+            repository: repository.to_owned(),
+            tag,
+            digest,
+        }
+    }
+
+    /// The registry's host, where one is named, and the path there.
+    fn host_and_path(&self) -> (Option<&str>, &str) {
+        match self.repository.split_once('/') {
+            Some((first, path)) if first.contains(['.', ':']) || first == "localhost" => (Some(first), path),
+            _ => (None, &self.repository),
+        }
+    }
+
+    /// What decides which image it is: the digest, else the tag. Without either Docker would pull every
+    /// tag of the repository.
+    pub fn version(&self) -> &str {
+        self.digest.as_deref().or(self.tag.as_deref()).unwrap_or("latest")
+    }
+
+    /// The name to look it up by on this host.
+    pub fn name(&self) -> String {
+        let separator = if self.digest.is_some() { '@' } else { ':' };
+        format!("{}{separator}{}", self.repository, self.version())
+    }
+
+    /// The repository as Docker prints it.
+    pub fn familiar(&self) -> &str {
+        let hub = self
+            .repository
+            .strip_prefix("docker.io/")
+            .or(self.repository.strip_prefix("index.docker.io/"));
+        let rest = hub.unwrap_or(&self.repository);
+        rest.strip_prefix("library/").unwrap_or(rest)
+    }
+
+    /// The registry that credentials are for.
+    pub fn registry(&self) -> &str {
+        match self.host_and_path().0 {
+            None | Some("docker.io" | "index.docker.io") => HUB,
+            Some(host) => host,
+        }
+    }
+}
+
+/// Reads an image reference: `name:tag`, `registry:5000/name:tag`, `name@sha256:…`.
+///
+/// A reference with neither tag nor digest gets `:latest`, as in Docker's own commands. Errors name what
+/// was found and how to write it.
+pub fn parse_image(text: &str) -> Result<String, Invalid> {
+    let invalid = |what: &str, remedy: &str| Err(Invalid::new(format!("{} {what}", quoted(text)), remedy));
+    if text.is_empty() {
+        return invalid("is no image", IMAGE);
+    }
+    if text.contains("://") {
+        return invalid("begins with a scheme", "write it without");
+    }
+    if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return invalid("contains a blank", IMAGE);
+    }
+    let reference = ImageReference::parse(text);
+    if let Some(digest) = &reference.digest {
+        let hex = digest.strip_prefix("sha256:").unwrap_or_default();
+        if hex.len() != 64 || !hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return invalid(
+                "has no valid digest",
+                "write @sha256: and 64 hexadecimal digits in lower case",
+            );
+        }
+    }
+    if let Some(tag) = &reference.tag {
+        let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+        let fits = tag.bytes().next().is_some_and(word) && tag.bytes().all(|b| word(b) || b == b'.' || b == b'-');
+        if !fits || tag.len() > 128 {
+            return invalid(
+                "has no valid tag",
+                "write 1 to 128 letters, digits, dots, dashes or underscores",
+            );
+        }
+    }
+    let (host, path) = reference.host_and_path();
+    if path.contains(|c: char| c.is_ascii_uppercase()) {
+        return invalid("has capital letters in the repository's name", "write them small");
+    }
+    if !path.split('/').all(is_component) || path.len() > 255 {
+        return invalid("is no image reference", IMAGE);
+    }
+    if !host.is_none_or(is_registry) {
+        return invalid("names no valid registry", "write HOST/NAME:TAG or HOST:PORT/NAME:TAG");
+    }
+    match (&reference.tag, &reference.digest) {
+        (None, None) => Ok(format!("{text}:latest")),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+/// `HOST`, `HOST:PORT`, `[IPV6]` or `[IPV6]:PORT`.
+fn is_registry(text: &str) -> bool {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port.parse::<u16>().ok().filter(|p| *p > 0)),
+        _ => (text, Some(443)),
+    };
+    let ipv6 = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    port.is_some() && (ipv6.is_some_and(is_ipv6) || is_host(host))
+}
+
+/// One part of a repository's name: small letters and digits, joined by `.`, `_`, `__` or dashes.
+fn is_component(part: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let ends = part.bytes().next().is_some_and(plain) && part.bytes().last().is_some_and(plain);
+    let inside = part.bytes().all(|b| plain(b) || matches!(b, b'.' | b'_' | b'-'));
+    let joints = part
+        .split(|c: char| c.is_ascii_alphanumeric())
+        .filter(|joint| !joint.is_empty());
+    ends && inside
+        && joints
+            .into_iter()
+            .all(|j| matches!(j, "." | "_" | "__") || j.bytes().all(|b| b == b'-'))
+}
+
+fn is_host(host: &str) -> bool {
+    let label = |part: &str| {
+        let inside = part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        inside && !part.is_empty() && !part.starts_with('-') && !part.ends_with('-')
+    };
+    host.split('.').all(label)
+}
+
+fn is_ipv6(text: &str) -> bool {
+    text.parse::<std::net::Ipv6Addr>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const HEX: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn image_references_that_docker_takes_are_taken() {
+        for text in [
+            "3h4xx/t0rn-collator:v1.2.0-rc.4",
+            "busybox:1",
+            "127.0.0.1:5000/t0rn/collator:test",
+            "localhost/a:b",
+            "registry.example.com/a/b__c/d-e.f:V1.0_x",
+            "[::1]:5000/a:1",
+            &format!("a@sha256:{HEX}"),
+            &format!("127.0.0.1:5000/a:1@sha256:{HEX}"),
+        ] {
+            assert_eq!(parse_image(text).as_deref(), Ok(text));
+        }
+    }
+
+    #[test]
+    fn an_image_without_a_tag_is_the_latest() {
+        assert_eq!(parse_image("a/b").as_deref(), Ok("a/b:latest"));
+        assert_eq!(
+            parse_image("127.0.0.1:5000/a").as_deref(),
+            Ok("127.0.0.1:5000/a:latest")
+        );
+    }
+
+    #[test]
+    fn image_references_that_docker_refuses_are_refused() {
+        for text in [
+            "",
+            ":",
+            "a:",
+            "a:-b",
+            "A/b:1",
+            "a//b:1",
+            "a b:1",
+            "-a:1",
+            "a..b:1",
+            "a___b:1",
+            "a@sha256:12",
+            "a@md5:1",
+            "https://a/b:1",
+            "h:0/a:1",
+            "h:x/a:1",
+            "h.:5000/a:1",
+            "/a:1",
+            "a/:1",
+            "ä:1",
+        ] {
+            assert!(parse_image(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_usual_form_is_understood() {
+        for (given, repository, version, name, registry) in [
+            ("node", "node", "latest", "node:latest", HUB),
+            ("org/node:v1.2", "org/node", "v1.2", "org/node:v1.2", HUB),
+            (
+                "localhost/node",
+                "localhost/node",
+                "latest",
+                "localhost/node:latest",
+                "localhost",
+            ),
+            (
+                "host:5000/a/node",
+                "host:5000/a/node",
+                "latest",
+                "host:5000/a/node:latest",
+                "host:5000",
+            ),
+            (
+                "host:5000/node:v1",
+                "host:5000/node",
+                "v1",
+                "host:5000/node:v1",
+                "host:5000",
+            ),
+            (
+                "org/node:v1@sha256:ab",
+                "org/node",
+                "sha256:ab",
+                "org/node@sha256:ab",
+                HUB,
+            ),
+        ] {
+            let reference = ImageReference::parse(given);
+            assert_eq!(
+                (
+                    reference.repository.as_str(),
+                    reference.version(),
+                    reference.name().as_str(),
+                    reference.registry()
+                ),
+                (repository, version, name, registry),
+                "{given}"
+            );
+        }
+    }
+
+    #[test]
+    fn dockers_own_registry_goes_unsaid_as_docker_prints_it() {
+        assert_eq!(ImageReference::parse("docker.io/org/node:v1").familiar(), "org/node");
+        assert_eq!(ImageReference::parse("docker.io/library/node").familiar(), "node");
+        assert_eq!(ImageReference::parse("host:5000/node").familiar(), "host:5000/node");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic(text in ".{0,60}") {
+            let _ = (parse_image(&text), ImageReference::parse(&text));
+        }
+    }
+}
