@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use agent_core::event::named;
 use agent_core::key_paths::KEYSTORE;
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray};
 
 /// The bake certificate.
 pub const CERTIFICATE_FILE: &str = "bake.json";
@@ -27,12 +27,14 @@ const MAX_DEPTH: usize = 24;
 /// Base paths above `chains`, such as `polkadot` or `relay-data`.
 const MAX_BASE_DIRS: usize = 3;
 
-named! {
-    /// Kind of a chain's database.
-    Database {
-        RocksDb = "rocksdb",
-        ParityDb = "paritydb",
-    }
+/// Kind of a chain's database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[derive(IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase", const_into_str)]
+pub enum Database {
+    RocksDb,
+    ParityDb,
 }
 
 impl Database {

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use strum::VariantArray as _;
 
 use crate::layout::{Database, EntryClass, classify, is_allowed};
 
@@ -244,7 +245,7 @@ impl Walk {
             return Ok(());
         }
         let mut databases = Vec::new();
-        for &database in Database::ALL {
+        for &database in Database::VARIANTS {
             match fs::read_dir(self.root.join(path).join(database.dir())) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}

@@ -51,7 +51,7 @@ impl GlobalArgs {
         Config::load(self.config_path())
     }
 
-    /// The configuration with the socket that was named, as the agent uses it.
+    /// The configuration with the socket that was as the agent uses it.
     pub(crate) fn load_agent_config(&self) -> Result<Config, ConfigError> {
         let mut config = self.load_config()?;
         if let Some(socket) = non_empty(self.socket.as_deref()) {
@@ -60,7 +60,7 @@ impl GlobalArgs {
         Ok(config)
     }
 
-    /// Client of the agent at the socket that was named, else the configured one, else the default: an unreadable
+    /// Client of the agent at the socket that was else the configured one, else the default: an unreadable
     /// configuration must not keep an operator from the agent.
     pub(crate) fn client(&self) -> Client {
         if let Some(socket) = non_empty(self.socket.as_deref()) {

@@ -38,7 +38,7 @@ impl ImageReference {
         }
     }
 
-    /// The registry's host, where one is named, and the path there.
+    /// The registry's host, where one is and the path there.
     fn host_and_path(&self) -> (Option<&str>, &str) {
         match self.repository.split_once('/') {
             Some((first, path)) if first.contains(['.', ':']) || first == "localhost" => (Some(first), path),

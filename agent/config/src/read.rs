@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use strum::VariantArray as _;
+
 use super::document::{Document, Section};
 use super::problem::Invalid;
 use super::values::{argument, bind, boolean, choice, duration, integer, optional, path, size, socket, string};
@@ -171,8 +173,8 @@ fn chains(document: &mut Document) -> BTreeMap<Chain, Exporter> {
         document.has("chains")
     };
     let mut chains = BTreeMap::new();
-    for chain in Chain::ALL {
-        let mut section = document.section("chains").into_section(chain.name());
+    for &chain in Chain::VARIANTS {
+        let mut section = document.section("chains").into_section(chain.into_str());
         let default = match chain {
             Chain::Parachain => "http://127.0.0.1:7001/metrics",
             Chain::Relaychain => "http://127.0.0.1:9616/metrics",
@@ -183,7 +185,7 @@ fn chains(document: &mut Document) -> BTreeMap<Chain, Exporter> {
         let prefix = section
             .read("prefix", string(net::prefix))
             .unwrap_or_else(|| "substrate".to_owned());
-        if none_given || document.has(&format!("chains.{}", chain.name())) {
+        if none_given || document.has(&format!("chains.{}", chain.into_str())) {
             chains.insert(chain, Exporter { metrics, prefix });
         }
     }

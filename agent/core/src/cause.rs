@@ -1,77 +1,80 @@
 //! Why something is wrong, or something is done.
 
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
-use crate::event::{Conflict, named};
+use crate::event::Conflict;
 
-named! {
-    /// Why something is wrong or something is done.
-    Cause {
-        // health restarts
-        Frozen = "frozen",
-        Stalled = "stalled",
-        Isolated = "isolated",
-        NoExporter = "no_exporter",
-        // what happened to the container
-        Missing = "missing",
-        Exited = "exited",
-        Killed = "killed",
-        Removed = "removed",
-        SpecChanged = "spec_changed",
-        CrashLoop = "crash_loop",
-        OutOfMemory = "out_of_memory",
-        Foreign = "foreign",
-        ActionFailed = "action_failed",
-        // holds
-        DatabaseCorrupted = "database_corrupted",
-        DatabaseNewer = "database_newer",
-        DatabaseForeign = "database_foreign",
-        DataInUse = "data_in_use",
-        WrongChain = "wrong_chain",
-        NoNetworkKey = "no_network_key",
-        BadArguments = "bad_arguments",
-        MissingExecutable = "missing_executable",
-        BakedChain = "baked_chain",
-        BakedDatabase = "baked_database",
-        BakedNewer = "baked_newer",
-        RestoreInterrupted = "restore_interrupted",
-        DatabaseMigrated = "database_migrated",
-        // updates
-        Update = "update",
-        UpdateFailed = "update_failed",
-        // conditions
-        DiskFull = "disk_full",
-        DiskFreed = "disk_freed",
-        DiskLow = "disk_low",
-        ClockOff = "clock_off",
-        MemoryPressure = "memory_pressure",
-        NetworkDown = "network_down",
-        DockerUnreachable = "docker_unreachable",
-        Quiet = "quiet",
-        FallingBehind = "falling_behind",
-        Blind = "blind",
-        NoCollation = "no_collation",
-        NotHelping = "not_helping",
-        BudgetSpent = "budget_spent",
-        // what EC2 announces
-        Rebalance = "rebalance",
-        Maintenance = "maintenance",
-        ScheduledStop = "scheduled_stop",
-        SpotInterruption = "spot_interruption",
-        Termination = "termination",
-        NoticeOver = "notice_over",
-        // the volume with the keys
-        IdentityMissing = "identity_missing",
-        IdentityLost = "identity_lost",
-        IdentityHeld = "identity_held",
-        // people
-        Operator = "operator",
-        StoppedByPerson = "stopped_by_person",
-        Paused = "paused",
-        // the agent itself
-        StateUnsaved = "state_unsaved",
-        CertificateUnreadable = "certificate_unreadable",
-    }
+/// Why something is wrong or something is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[derive(EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum Cause {
+    // health restarts
+    Frozen,
+    Stalled,
+    Isolated,
+    NoExporter,
+    // what happened to the container
+    Missing,
+    Exited,
+    Killed,
+    Removed,
+    SpecChanged,
+    CrashLoop,
+    OutOfMemory,
+    Foreign,
+    ActionFailed,
+    // holds
+    DatabaseCorrupted,
+    DatabaseNewer,
+    DatabaseForeign,
+    DataInUse,
+    WrongChain,
+    NoNetworkKey,
+    BadArguments,
+    MissingExecutable,
+    BakedChain,
+    BakedDatabase,
+    BakedNewer,
+    RestoreInterrupted,
+    DatabaseMigrated,
+    // updates
+    Update,
+    UpdateFailed,
+    // conditions
+    DiskFull,
+    DiskFreed,
+    DiskLow,
+    ClockOff,
+    MemoryPressure,
+    NetworkDown,
+    DockerUnreachable,
+    Quiet,
+    FallingBehind,
+    Blind,
+    NoCollation,
+    NotHelping,
+    BudgetSpent,
+    // what EC2 announces
+    Rebalance,
+    Maintenance,
+    ScheduledStop,
+    SpotInterruption,
+    Termination,
+    NoticeOver,
+    // the volume with the keys
+    IdentityMissing,
+    IdentityLost,
+    IdentityHeld,
+    // people
+    Operator,
+    StoppedByPerson,
+    Paused,
+    // the agent itself
+    StateUnsaved,
+    CertificateUnreadable,
 }
 
 impl From<Conflict> for Cause {

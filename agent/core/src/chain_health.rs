@@ -13,34 +13,37 @@ mod tests;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray};
 
-use crate::event::{Chain, Sample, ScrapeError, Time, named};
+use crate::event::{Chain, Sample, ScrapeError, Time};
 pub use excusable::ExcusableDuration;
 use heights::Heights;
 use in_sync::InSync;
 pub use in_sync::{SyncDeficiency, SyncEvidence};
 use sync_rate::SyncRate;
 
-named! {
-    /// What the evidence says about one chain.
-    Verdict {
-        /// No usable sample, or the newest is too old.
-        Unknown = "unknown",
-        /// The container is young and the exporter has not answered since it started.
-        Starting = "starting",
-        /// Behind its target and progressing.
-        Syncing = "syncing",
-        /// At its target, with peers, and progressing.
-        Synced = "synced",
-        /// The parachain stands still while the relay chain is syncing.
-        WaitingForRelay = "waiting_for_relay",
-        /// At its target with peers, and nobody makes blocks.
-        Quiet = "quiet",
-        /// No peers for the whole window.
-        Isolated = "isolated",
-        /// Behind its target (or a relay chain with peers) and no progress for the whole window.
-        Stalled = "stalled",
-    }
+/// What the evidence says about one chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[derive(IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum Verdict {
+    /// No usable sample, or the newest is too old.
+    Unknown,
+    /// The container is young and the exporter has not answered since it started.
+    Starting,
+    /// Behind its target and progressing.
+    Syncing,
+    /// At its target, with peers, and progressing.
+    Synced,
+    /// The parachain stands still while the relay chain is syncing.
+    WaitingForRelay,
+    /// At its target with peers, and nobody makes blocks.
+    Quiet,
+    /// No peers for the whole window.
+    Isolated,
+    /// Behind its target (or a relay chain with peers) and no progress for the whole window.
+    Stalled,
 }
 
 /// The windows of one judgement.

@@ -11,27 +11,9 @@ use std::ops::{Add, Sub};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
-/// An enum whose names are part of the contract: one list for JSON, text and metric labels.
-#[macro_export]
-macro_rules! named {
-    ($(#[$meta:meta])* $type:ident { $($(#[$doc:meta])* $variant:ident = $name:literal,)+ }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub enum $type { $($(#[$doc])* #[serde(rename = $name)] $variant,)+ }
-
-        impl $type {
-            pub const ALL: &[Self] = &[$(Self::$variant),+];
-
-            /// The name in JSON, metrics and traces.
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)+ }
-            }
-        }
-    };
-}
 pub use identity::{Holding, Identity};
-pub use named;
 pub use notice::{LifecycleAnswer, Notice, NoticeKind};
 pub use update::{DesiredSpec, Image, Images, Versions};
 
@@ -66,21 +48,11 @@ impl Sub<Duration> for Time {
 /// Which of the node's two chains an observation is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[derive(IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase", const_into_str)]
 pub enum Chain {
     Parachain,
     Relaychain,
-}
-
-impl Chain {
-    pub const ALL: [Self; 2] = [Self::Parachain, Self::Relaychain];
-
-    /// The name used in configuration, status, metrics and traces.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Parachain => "parachain",
-            Self::Relaychain => "relaychain",
-        }
-    }
 }
 
 /// One successful scrape of one exporter. `None` means that the page did not carry the metric.
@@ -111,6 +83,8 @@ pub struct Sample {
 /// Why a scrape gave no sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[derive(IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum ScrapeError {
     /// Nothing listens there.
     Refused,
@@ -210,18 +184,20 @@ pub struct Activity {
     pub block_read_bytes: Option<u64>,
 }
 
-named! {
-    /// Why what runs may not use the data: it is not what the image was baked with, or not whole.
-    Conflict {
-        /// Another genesis or another id.
-        Chain = "chain",
-        /// Another kind of database.
-        Database = "database",
-        /// A newer node wrote it.
-        NewerNode = "newer_node",
-        /// A restore is between the old data and the new.
-        Restore = "restore",
-    }
+/// Why what runs may not use the data: it is not what the image was baked with, or not whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[derive(EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum Conflict {
+    /// Another genesis or another id.
+    Chain,
+    /// Another kind of database.
+    Database,
+    /// A newer node wrote it.
+    NewerNode,
+    /// A restore is between the old data and the new.
+    Restore,
 }
 
 /// What an operator asked for.

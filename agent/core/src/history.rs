@@ -9,9 +9,10 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, VariantArray};
 
 use crate::cause::Cause;
-use crate::event::{Chain, Container, Event, Outcome, named};
+use crate::event::{Chain, Container, Event, Outcome};
 
 /// Length of a slot, ms. Each keeps the newest heights that were seen in it.
 pub const SLOT_MS: i64 = 3 * 60 * 1000;
@@ -20,17 +21,19 @@ pub const SLOTS: u16 = 480;
 /// Marks kept; in a crash loop the oldest go first.
 const MARKS: usize = 128;
 
-named! {
-    /// What a mark stands for.
-    What {
-        Start = "start",
-        Restart = "restart",
-        Stop = "stop",
-        Hold = "hold",
-        Backoff = "backoff",
-        /// The collator ended, and not by the agent.
-        Exit = "exit",
-    }
+/// What a mark stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[derive(EnumString)]
+#[strum(serialize_all = "snake_case")]
+pub enum What {
+    Start,
+    Restart,
+    Stop,
+    Hold,
+    Backoff,
+    /// The collator ended, and not by the agent.
+    Exit,
 }
 
 /// Something that happened to the collator.
@@ -58,7 +61,7 @@ struct Point {
 struct Slot {
     /// Which one since the epoch.
     number: i64,
-    points: [Point; Chain::ALL.len()],
+    points: [Point; Chain::VARIANTS.len()],
 }
 
 /// 24 h of heights and marks: about 40 KiB, however long the agent runs.
@@ -142,7 +145,7 @@ impl History {
 
     /// Notes what the agent did at `at`, by the names of the trace; `helped` of an action that was judged.
     pub fn action(&mut self, at: i64, action: &str, cause: &str, helped: Option<bool>) {
-        let cause = Cause::ALL.iter().copied().find(|c| c.name() == cause);
+        let cause = cause.parse().ok();
         if action == "judged" {
             let open = |mark: &&mut Mark| mark.cause == cause && mark.what != What::Exit && mark.helped.is_none();
             if let Some(mark) = self.marks.iter_mut().rev().find(open) {
@@ -150,7 +153,7 @@ impl History {
             }
             return;
         }
-        let Some(what) = What::ALL.iter().copied().find(|w| w.name() == action) else {
+        let Ok(what) = action.parse() else {
             return;
         };
         self.stopping = what != What::Start;
@@ -197,8 +200,9 @@ impl History {
             from: first * SLOT_MS / 1000,
             slot_seconds: SLOT_MS / 1000,
             slots: SLOTS,
-            chains: Chain::ALL
-                .into_iter()
+            chains: Chain::VARIANTS
+                .iter()
+                .copied()
                 .filter(seen)
                 .map(|chain| {
                     let heights = Heights {

@@ -19,3 +19,6 @@ pub mod schema;
 pub mod status;
 pub mod trace;
 pub mod units;
+
+#[cfg(test)]
+mod tests;

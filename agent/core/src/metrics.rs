@@ -9,6 +9,8 @@ mod tests;
 
 use std::time::Instant;
 
+use strum::VariantArray as _;
+
 use self::page::{Number, Page};
 use crate::published::Snapshot;
 use crate::status::{ChainStatus, Health, Host, Phase, Verdict};
@@ -59,15 +61,17 @@ fn judgement(page: &mut Page, snapshot: &Snapshot) {
         "t0rn_agent_health",
         "1 for the health that is, 0 for the others.",
         ["state"],
-        Health::ALL.iter().map(|h| ([h.name()], Some(*h == status.health))),
+        Health::VARIANTS
+            .iter()
+            .map(|h| ([h.into_str()], Some(*h == status.health))),
     );
     page.gauge(
         "t0rn_agent_phase",
         "1 for the phase that is, 0 for the others.",
         ["phase"],
-        Phase::ALL
+        Phase::VARIANTS
             .iter()
-            .map(|p| ([p.name()], status.phase.map(|phase| *p == phase))),
+            .map(|p| ([p.into_str()], status.phase.map(|phase| *p == phase))),
     );
     page.gauge(
         "t0rn_agent_problem",
@@ -76,7 +80,7 @@ fn judgement(page: &mut Page, snapshot: &Snapshot) {
         snapshot
             .problems
             .iter()
-            .map(|(cause, health)| ([cause.name(), health.name()], Some(1))),
+            .map(|(cause, health)| ([cause.into_str(), health.into_str()], Some(1))),
     );
     page.one(
         "t0rn_agent_paused",
@@ -87,13 +91,21 @@ fn judgement(page: &mut Page, snapshot: &Snapshot) {
         "t0rn_agent_incidents_total",
         "Faults that were answered with an action, since the agent started.",
         ["cause"],
-        snapshot.counters.incidents.iter().map(|(c, n)| ([c.name()], Some(*n))),
+        snapshot
+            .counters
+            .incidents
+            .iter()
+            .map(|(c, n)| ([c.into_str()], Some(*n))),
     );
     page.counter(
         "t0rn_agent_updates_total",
         "Updates of the collator's image that are over, since the agent started.",
         ["result"],
-        snapshot.counters.updates.iter().map(|(r, n)| ([r.name()], Some(*n))),
+        snapshot
+            .counters
+            .updates
+            .iter()
+            .map(|(r, n)| ([r.into_str()], Some(*n))),
     );
     let last = status.last_incident.as_ref();
     let cause = last.and_then(|l| l.cause.as_deref()).unwrap_or_default();
@@ -141,7 +153,11 @@ fn container(page: &mut Page, snapshot: &Snapshot) {
         "t0rn_agent_restarts_total",
         "Runs of the container that followed another one, by what ended that; since the agent started.",
         ["cause"],
-        snapshot.counters.restarts.iter().map(|(c, n)| ([c.name()], Some(*n))),
+        snapshot
+            .counters
+            .restarts
+            .iter()
+            .map(|(c, n)| ([c.into_str()], Some(*n))),
     );
     page.one(
         "t0rn_agent_restart_budget",
@@ -158,7 +174,12 @@ fn container(page: &mut Page, snapshot: &Snapshot) {
 fn chains(page: &mut Page, snapshot: &Snapshot) {
     let mut gauge = |name: &str, help: &str, of: &dyn Fn(&ChainStatus) -> Option<Number>| {
         let chains = snapshot.status.chains.iter();
-        page.gauge(name, help, ["chain"], chains.map(|(chain, c)| ([chain.name()], of(c))));
+        page.gauge(
+            name,
+            help,
+            ["chain"],
+            chains.map(|(chain, c)| ([chain.into_str()], of(c))),
+        );
     };
     // Heights of a node that went silent are history, not knowledge.
     let fresh = |chain: &ChainStatus, value: Option<Number>| {
@@ -217,7 +238,7 @@ fn chains(page: &mut Page, snapshot: &Snapshot) {
             .counters
             .scrapes
             .iter()
-            .map(|((chain, result), n)| ([chain.name(), result.name()], Some(*n))),
+            .map(|((chain, result), n)| ([chain.into_str(), result.into_str()], Some(*n))),
     );
     page.gauge(
         "t0rn_agent_scrape_duration_seconds",
@@ -227,7 +248,7 @@ fn chains(page: &mut Page, snapshot: &Snapshot) {
             .counters
             .scrape_seconds
             .iter()
-            .map(|(chain, s)| ([chain.name()], Some(*s))),
+            .map(|(chain, s)| ([chain.into_str()], Some(*s))),
     );
 }
 

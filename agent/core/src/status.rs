@@ -15,10 +15,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray};
 
 pub use self::format::clean;
 pub use crate::chain_health::Verdict;
-use crate::event::{Chain, ScrapeError, named};
+use crate::event::{Chain, ScrapeError};
 pub use crate::machine::{Health, Phase};
 
 /// Longest text or JSON form of a status, characters.
@@ -100,18 +101,20 @@ impl Health {
     }
 }
 
-named! {
-    /// How the last scrape of an exporter ended.
-    Scrape {
-        Ok = "ok",
-        Refused = "refused",
-        Timeout = "timeout",
-        Unreachable = "unreachable",
-        HttpStatus = "http_status",
-        TooLarge = "too_large",
-        Unparsable = "unparsable",
-        MetricMissing = "metric_missing",
-    }
+/// How the last scrape of an exporter ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[derive(IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum Scrape {
+    Ok,
+    Refused,
+    Timeout,
+    Unreachable,
+    HttpStatus,
+    TooLarge,
+    Unparsable,
+    MetricMissing,
 }
 
 impl From<ScrapeError> for Scrape {

@@ -12,8 +12,7 @@ use std::io::{self, Write};
 use line::{Line, Name, OutcomeName, StateName};
 
 use crate::event::{
-    Activity, Command, Conflict, Container, Event, Exit, Failure, Holding, HostFacts, Identity, Notice, Outcome,
-    Sample, ScrapeError, Time,
+    Activity, Command, Container, Event, Exit, Failure, HostFacts, Identity, Notice, Outcome, Sample, ScrapeError, Time,
 };
 
 /// What one line holds.
@@ -95,7 +94,7 @@ pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result
         },
         Event::ScrapeFailed { chain, error } => Line {
             chain: Some(*chain),
-            error: Some(scrape_word(*error).to_owned()),
+            error: Some(error.into_str().to_owned()),
             ..Line::new(time, Name::ScrapeFailed)
         },
         Event::Host(h) => Line {
@@ -114,7 +113,7 @@ pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result
             ..Line::new(time, Name::Activity)
         },
         Event::Certificate(conflict) => Line {
-            cause: conflict.map(|conflict| conflict.name().to_owned()),
+            cause: conflict.map(|conflict| conflict.into_str().to_owned()),
             ..Line::new(time, Name::Certificate)
         },
         Event::CertificateUnreadable(error) => Line {
@@ -135,7 +134,7 @@ pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result
             ..Line::new(time, Name::Ec2)
         },
         Event::Identity(identity) => Line {
-            cause: Some(identity.holding.name().to_owned()),
+            cause: Some(identity.holding.into_str().to_owned()),
             reason: Some(identity.why.clone()).filter(|why| !why.is_empty()),
             ..Line::new(time, Name::Identity)
         },
@@ -200,7 +199,7 @@ pub fn write_action(
 }
 
 fn record(line: Line) -> Result<Record, TraceError> {
-    let event = line.event.word();
+    let event = line.event.into_str();
     let missing = move |what| TraceError::Missing { event, what };
     Ok(Record::Event(match line.event {
         Name::Sample => Event::Sample {
@@ -238,11 +237,8 @@ fn record(line: Line) -> Result<Record, TraceError> {
         Name::Certificate => Event::Certificate(match line.cause.as_deref() {
             None => None,
             Some(word) => Some(
-                Conflict::ALL
-                    .iter()
-                    .copied()
-                    .find(|conflict| conflict.name() == word)
-                    .ok_or(missing("`cause`: chain, database, newer_node or restore"))?,
+                word.parse()
+                    .map_err(|_| missing("`cause`: chain, database, newer_node or restore"))?,
             ),
         }),
         Name::CertificateUnreadable => Event::CertificateUnreadable(line.error.unwrap_or_default()),
@@ -313,7 +309,7 @@ fn command(line: Line) -> Result<Command, TraceError> {
 
 fn identity(line: Line) -> Result<Identity, TraceError> {
     let word = line.cause.unwrap_or_default();
-    let holding = Holding::ALL.iter().copied().find(|holding| holding.name() == word);
+    let holding = word.parse().ok();
     Ok(Identity {
         holding: holding.ok_or(TraceError::Missing {
             event: "identity",
@@ -325,7 +321,7 @@ fn identity(line: Line) -> Result<Identity, TraceError> {
 
 /// A container's state; a trace made by hand need not know the hash of the specification.
 fn container(line: Line) -> Result<Container, TraceError> {
-    let event = line.event.word();
+    let event = line.event.into_str();
     let spec_matches = line.spec_matches.unwrap_or(true);
     let (at, started_at) = (line.at, line.started_at);
     Ok(
@@ -459,16 +455,4 @@ fn scrape_error(word: &str) -> ScrapeError {
     let word = word.to_ascii_lowercase();
     let known = WORDS.into_iter().find(|(part, _)| word.contains(part));
     known.map_or(ScrapeError::Unreachable, |(_, error)| error)
-}
-
-fn scrape_word(error: ScrapeError) -> &'static str {
-    match error {
-        ScrapeError::Refused => "refused",
-        ScrapeError::Timeout => "timeout",
-        ScrapeError::Unreachable => "unreachable",
-        ScrapeError::HttpStatus => "http_status",
-        ScrapeError::TooLarge => "too_large",
-        ScrapeError::Unparsable => "unparsable",
-        ScrapeError::MetricMissing => "metric_missing",
-    }
 }

@@ -161,7 +161,7 @@ impl Exporter {
         let response = self.client.request(request).await.map_err(|e| self.unanswered(&e))?;
         let status = response.status();
         if status != StatusCode::OK {
-            let detail = format!("answered {status}: check chains.{}.metrics", self.chain.name());
+            let detail = format!("answered {status}: check chains.{}.metrics", self.chain.into_str());
             return Err(self.fail(ScrapeError::HttpStatus, &detail));
         }
         if let Some(encoding) = response.headers().get(header::CONTENT_ENCODING) {

@@ -30,7 +30,7 @@ impl Keeper {
     /// Notes what the agent does now.
     pub fn action(&self, action: &Action) {
         self.lock()
-            .action(now(), action.kind(), action.cause().name(), action.helped());
+            .action(now(), action.kind(), action.cause().into_str(), action.helped());
     }
 
     /// The 24 h up to now.

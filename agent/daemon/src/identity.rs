@@ -111,7 +111,7 @@ pub async fn hold(setup: Setup, events: Sender<IdentityEvent>, mut wanted: watch
         let found = keeper.round(now).await;
         let held = found.holding == Holding::Held;
         if told.as_ref() != Some(&found) {
-            info!(holding = found.holding.name(), why = found.why, "identity");
+            info!(holding = found.holding.into_str(), why = found.why, "identity");
             if events.send(IdentityEvent::Holding(found.clone())).await.is_err() {
                 return;
             }

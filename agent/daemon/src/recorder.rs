@@ -127,7 +127,7 @@ impl Recorder {
     /// Records what the agent did about it, by the names of `replay`'s output.
     pub fn action(&self, time: Time, action: &Action) {
         let mut text = Vec::new();
-        let (kind, cause) = (action.kind(), action.cause().name());
+        let (kind, cause) = (action.kind(), action.cause().into_str());
         if trace::write_action(&mut text, time, kind, cause, action.helped()).is_ok() {
             self.send(Line { time, text, gap: false });
         }

@@ -173,7 +173,7 @@ impl App {
     fn ready(&self) -> Result<String, String> {
         let snapshot = self.snapshot.borrow();
         let status = &snapshot.status;
-        let words = format!("{}: {}", status.health.name(), status.summary);
+        let words = format!("{}: {}", status.health.into_str(), status.summary);
         match (snapshot.running, status.health) {
             (Some(true), Health::Ok | Health::Degraded) => Ok(format!("ready: {words}")),
             (Some(true), _) => Err(format!("not ready: {words}")),

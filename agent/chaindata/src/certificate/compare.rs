@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use strum::VariantArray as _;
+
 use agent_core::event::{Chain, Conflict};
 use agent_core::published::Node;
 
@@ -32,7 +34,7 @@ pub fn database_conflict(certificate: &Certificate, data: &Path, command: &[Stri
         let asks_for_other = requested_database(words).is_some_and(|asked| asked != baked.database);
         let root = data.join(&baked.path);
         let is_there = |database: Database| root.join(database.dir()).is_dir();
-        let others = Database::ALL
+        let others = Database::VARIANTS
             .iter()
             .any(|database| *database != baked.database && is_there(*database));
         (asks_for_other || !root.is_dir() || (others && !is_there(baked.database))).then_some(Conflict::Database)

@@ -83,15 +83,19 @@ fn compare_chains(certificate: &Certificate, found: &Survey, differences: &mut V
     }
     for (name, chain) in &certificate.chains {
         if chain.genesis.len() != 64 || !chain.genesis.bytes().all(|b| b.is_ascii_hexdigit()) {
-            differences.push(format!("the {}'s genesis is no hash: {}", name.name(), chain.genesis));
+            differences.push(format!(
+                "the {}'s genesis is no hash: {}",
+                name.into_str(),
+                chain.genesis
+            ));
         }
         let here = found.chains.iter().find(|dir| dir.path == Path::new(&chain.path));
         match here {
-            None => differences.push(format!("{}: the {}'s data is missing", chain.path, name.name())),
+            None => differences.push(format!("{}: the {}'s data is missing", chain.path, name.into_str())),
             Some(dir) if dir.databases != [chain.database] => differences.push(format!(
                 "{}: expected a {} database alone",
                 chain.path,
-                chain.database.name()
+                chain.database.into_str()
             )),
             Some(_) => {}
         }
@@ -137,7 +141,7 @@ impl VerifyReport {
             Some(certificate) if self.ok => {
                 let chains = certificate.chains.iter();
                 let chains: Vec<_> = chains
-                    .map(|(name, chain)| format!("{} {} #{}", name.name(), printable(&chain.id), chain.best))
+                    .map(|(name, chain)| format!("{} {} #{}", name.into_str(), printable(&chain.id), chain.best))
                     .collect();
                 let mut text = format!(
                     "{}: ok: {}, baked {}\n",

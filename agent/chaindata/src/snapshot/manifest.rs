@@ -2,21 +2,23 @@
 
 use std::io::Read;
 
-use agent_core::event::named;
 use agent_core::schema::schema_of;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use super::error::ReadError;
 use super::format::{Digest, Part, PartReader, SCHEMA, sha256};
 use crate::compatibility::ChainFactsByDir;
 
-named! {
-    /// State of the data when it was copied.
-    Consistency {
-        Clean = "clean",
-        CrashConsistent = "crash-consistent",
-    }
+/// State of the data when it was copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[derive(IntoStaticStr)]
+#[strum(serialize_all = "kebab-case", const_into_str)]
+pub enum Consistency {
+    Clean,
+    CrashConsistent,
 }
 
 /// Description of a snapshot. It stands before the data, and again in the manifest.

@@ -103,7 +103,7 @@ impl BakeArgs {
         };
         let certificate = Box::pin(run_bake(&config, options)).await?;
         for (name, chain) in &certificate.chains {
-            print(out, &format!("{}: {} #{}\n", name.name(), chain.id, chain.best))?;
+            print(out, &format!("{}: {} #{}\n", name.into_str(), chain.id, chain.best))?;
         }
         let path = config.data.path.join(CERTIFICATE_FILE);
         print(out, &format!("certified: {}\n", path.display()))?;

@@ -75,7 +75,7 @@ async fn run_checks(config: &Config) -> CheckReport {
 async fn check_agent(config: &Config) -> Vec<Finding> {
     vec![match Client::new(&config.agent.socket).status(TIMEOUT).await {
         Ok(status) => {
-            let text = format!("runs and says {}: {}", status.health.name(), status.summary);
+            let text = format!("runs and says {}: {}", status.health.into_str(), status.summary);
             let fine = status.health == Health::Ok;
             Finding::new("agent", if fine { Grade::Pass } else { Grade::Warn }, text)
         }

@@ -7,18 +7,20 @@ use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
+use strum::VariantArray as _;
+
 use agent_core::status::{Health, Status};
 
 use crate::harness::{Sandbox, finish, is_root};
 
 #[test]
 fn status_exits_with_health() {
-    for health in Health::ALL {
+    for health in Health::VARIANTS {
         let sandbox = Sandbox::new();
         sandbox.start_agent(*health);
         let done = sandbox.run(&["status"]);
         assert_eq!(done.code, i32::from(health.exit_code()), "{done:?}");
-        assert!(done.out.starts_with(&health.name().to_uppercase()), "{done:?}");
+        assert!(done.out.starts_with(&health.into_str().to_uppercase()), "{done:?}");
         assert_eq!(done.err, "");
     }
 }

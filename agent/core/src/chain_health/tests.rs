@@ -1,5 +1,7 @@
 mod moments;
 
+use strum::VariantArray as _;
+
 use super::*;
 
 const WINDOWS: Windows = Windows {
@@ -326,7 +328,7 @@ fn with_the_network_down_nothing_counts_and_afterwards_all_starts_anew() {
 
 #[test]
 fn heights_that_are_not_told_prove_no_standstill() {
-    for chain in Chain::ALL {
+    for &chain in Chain::VARIANTS {
         let mut look = Look::at(chain);
         let blank = Sample {
             best: None,

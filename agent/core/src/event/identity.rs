@@ -1,23 +1,24 @@
 //! The identity: the volume with the keys, and whether this host holds it.
 
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
-use super::named;
-
-named! {
-    /// What this host has of the identity volume.
-    Holding {
-        /// Attached to this instance alone, mounted from that device, leased by this boot.
-        Held = "held",
-        /// Not here, or not ready.
-        Missing = "missing",
-        /// It was held, and is not any more.
-        Lost = "lost",
-        /// It is there, and cannot be written to.
-        ReadOnly = "read_only",
-        /// Nobody can tell now: neither held nor lost.
-        Unknown = "unknown",
-    }
+/// What this host has of the identity volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[derive(EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum Holding {
+    /// Attached to this instance alone, mounted from that device, leased by this boot.
+    Held,
+    /// Not here, or not ready.
+    Missing,
+    /// It was held, and is not any more.
+    Lost,
+    /// It is there, and cannot be written to.
+    ReadOnly,
+    /// Nobody can tell now: neither held nor lost.
+    Unknown,
 }
 
 /// What is known of the identity.

@@ -1,23 +1,24 @@
 //! What EC2 announces about the instance that the agent runs on.
 
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray};
 
-use super::named;
-
-named! {
-    /// Kinds of announcement, the gravest last.
-    NoticeKind {
-        /// A spot instance is more likely than usual to be interrupted. Nothing has been decided.
-        Rebalance = "rebalance",
-        /// The host will be worked on while the instance runs on.
-        Maintenance = "maintenance",
-        /// The instance will be rebooted, stopped or retired at a known time.
-        ScheduledStop = "scheduled_stop",
-        /// The spot instance will be stopped or terminated in about two minutes.
-        SpotInterruption = "spot_interruption",
-        /// The auto scaling group takes the instance out of service.
-        Termination = "termination",
-    }
+/// Kinds of announcement, the gravest last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[derive(IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum NoticeKind {
+    /// A spot instance is more likely than usual to be interrupted. Nothing has been decided.
+    Rebalance,
+    /// The host will be worked on while the instance runs on.
+    Maintenance,
+    /// The instance will be rebooted, stopped or retired at a known time.
+    ScheduledStop,
+    /// The spot instance will be stopped or terminated in about two minutes.
+    SpotInterruption,
+    /// The auto scaling group takes the instance out of service.
+    Termination,
 }
 
 /// What the auto scaling group is answered about its termination of the instance.

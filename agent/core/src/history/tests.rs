@@ -2,6 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use strum::VariantArray as _;
 
 use super::*;
 use crate::event::{Exit, Sample};
@@ -70,7 +71,7 @@ fn each_slot_keeps_the_newest_heights_of_both_chains() {
     history.event(NOW + 1, &sample(Chain::Parachain, 12, 100));
     history.event(NOW + 1, &sample(Chain::Relaychain, 7, 8));
     let view = history.view(NOW + 2);
-    let [para, relay] = Chain::ALL.map(|chain| &view.chains[&chain]);
+    let [para, relay] = [Chain::Parachain, Chain::Relaychain].map(|chain| &view.chains[&chain]);
     assert_eq!((para.best.len(), para.target.len()), (N, N));
     assert_eq!(para.best[N - 2..], [Some(10), Some(12)]);
     assert_eq!(para.target[N - 2..], [Some(99), Some(100)]);
@@ -187,7 +188,7 @@ fn in_a_crash_loop_the_newest_marks_stay() {
 #[test]
 fn the_document_has_a_bound() {
     let mut history = History::default();
-    for chain in Chain::ALL {
+    for &chain in Chain::VARIANTS {
         for n in 0..2 * i64::from(SLOTS) {
             history.event(NOW - n * SLOT_MS, &sample(chain, u64::MAX, u64::MAX));
         }

@@ -107,7 +107,7 @@ impl Machine {
     /// The update under way, or else the last one, as a sentence.
     fn explain_update(&self) -> String {
         if let Some(update) = self.update() {
-            let step = update.step.name().replace('_', " ");
+            let step = update.step.into_str().replace('_', " ");
             return match update.reason {
                 Some(reason) => format!("the update to {} failed, {step}: {reason}", update.image),
                 None => format!("the update to {} is under way: {step}", update.image),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use strum::VariantArray as _;
+
 use super::{Action, Cause, ContainerState, Machine};
 use crate::chain_health::{ChainTracker, Context, Verdict};
 use crate::event::{Activity, Chain, HostFacts, Sample, ScrapeError, Time};
@@ -42,7 +44,7 @@ impl Verdicts {
     /// The chains that have an exporter.
     pub(super) fn iter(self) -> impl DoubleEndedIterator<Item = (Chain, Verdict)> {
         let known = move |chain: Chain| Some((chain, self.0[chain as usize]?));
-        Chain::ALL.into_iter().filter_map(known)
+        Chain::VARIANTS.iter().copied().filter_map(known)
     }
 }
 

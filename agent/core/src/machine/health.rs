@@ -1,41 +1,46 @@
 //! What is known, in the words of the contract: phase, health, problems, and what comes next.
 
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray};
 
 use super::fault::Fault;
 use super::{Action, Cause, ContainerState, Desired, Machine};
 use crate::chain_health::Verdict;
-use crate::event::{Chain, Time, named};
+use crate::event::{Chain, Time};
 
-named! {
-    /// The one word that answers "what is it doing?".
-    Phase {
-        Pulling = "pulling",
-        Starting = "starting",
-        Syncing = "syncing",
-        Synced = "synced",
-        WaitingForRelay = "waiting_for_relay",
-        Quiet = "quiet",
-        Isolated = "isolated",
-        Stalled = "stalled",
-        Frozen = "frozen",
-        Restarting = "restarting",
-        Backoff = "backoff",
-        Holding = "holding",
-        Paused = "paused",
-        Stopped = "stopped",
-        DockerUnreachable = "docker_unreachable",
-    }
+/// The one word that answers "what is it doing?".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[derive(IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum Phase {
+    Pulling,
+    Starting,
+    Syncing,
+    Synced,
+    WaitingForRelay,
+    Quiet,
+    Isolated,
+    Stalled,
+    Frozen,
+    Restarting,
+    Backoff,
+    Holding,
+    Paused,
+    Stopped,
+    DockerUnreachable,
 }
 
-named! {
-    /// The one word that answers "is it fine?". Unknown is neither good nor bad.
-    Health {
-        Ok = "ok",
-        Degraded = "degraded",
-        Critical = "critical",
-        Unknown = "unknown",
-    }
+/// The one word that answers "is it fine?". Unknown is neither good nor bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[derive(IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum Health {
+    Ok,
+    Degraded,
+    Critical,
+    Unknown,
 }
 
 /// Something that is wrong now, and what to do about it.

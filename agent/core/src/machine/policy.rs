@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use strum::VariantArray as _;
+
 use crate::chain_health::Windows;
 use crate::event::Chain;
 
@@ -66,7 +68,7 @@ impl Default for Policy {
     fn default() -> Self {
         let (seconds, minutes) = (Duration::from_secs, Duration::from_mins);
         Self {
-            chains: Chain::ALL.to_vec(),
+            chains: Chain::VARIANTS.to_vec(),
             windows: Windows {
                 lag_blocks: 10,
                 stall_after: minutes(5),

@@ -21,42 +21,47 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray};
 
 use super::{Cause, Machine};
-use crate::event::{Chain, Image, Images, Time, Versions, named};
+use crate::event::{Chain, Image, Images, Time, Versions};
 
 /// Updates that are remembered.
 const KEPT: usize = 10;
 
-named! {
-    /// How far an update is.
-    Step {
-        Pulling = "pulling",
-        Stopping = "stopping",
-        Starting = "starting",
-        Probation = "probation",
-        RollingBack = "rolling_back",
-        Restoring = "restoring",
-    }
+/// How far an update is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[derive(IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum Step {
+    Pulling,
+    Stopping,
+    Starting,
+    Probation,
+    RollingBack,
+    Restoring,
 }
 
-named! {
-    /// How an update ended.
-    UpdateResult {
-        /// The new image makes progress.
-        Done = "done",
-        /// It runs, and nothing speaks against it or for it.
-        NotProven = "not_proven",
-        /// It is the image that ran before.
-        Unchanged = "unchanged",
-        /// Given up before anything was changed.
-        Failed = "failed",
-        RolledBack = "rolled_back",
-        /// It failed and cannot be taken back: the collator is kept stopped.
-        Held = "held",
-        /// The configuration names another image by now.
-        Superseded = "superseded",
-    }
+/// How an update ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[derive(IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum UpdateResult {
+    /// The new image makes progress.
+    Done,
+    /// It runs, and nothing speaks against it or for it.
+    NotProven,
+    /// It is the image that ran before.
+    Unchanged,
+    /// Given up before anything was changed.
+    Failed,
+    RolledBack,
+    /// It failed and cannot be taken back: the collator is kept stopped.
+    Held,
+    /// The configuration names another image by now.
+    Superseded,
 }
 
 impl UpdateResult {
@@ -187,7 +192,7 @@ impl UpdateState {
         let new = |r: &&mut Running| matches!(r.step, Step::Starting | Step::Probation);
         if let Some(running) = self.running.as_mut().filter(new) {
             let code = code.map_or_else(|| "an unknown code".to_owned(), |code| format!("code {code}"));
-            let cause = cause.map(|cause| format!(" ({})", cause.name().replace('_', " ")));
+            let cause = cause.map(|cause| format!(" ({})", cause.into_str().replace('_', " ")));
             running.probation.crash = Some(format!("it exited with {code}{}", cause.unwrap_or_default()));
         }
     }

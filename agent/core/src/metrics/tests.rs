@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use proptest::prelude::*;
+use strum::VariantArray as _;
 
 use super::*;
 use crate::event::Chain;
@@ -79,7 +80,7 @@ fn full() -> Snapshot {
     };
     let count = |causes: &[(Cause, u64)]| causes.iter().copied().collect();
     Snapshot {
-        problems: Cause::ALL.iter().map(|cause| (*cause, Health::Degraded)).collect(),
+        problems: Cause::VARIANTS.iter().map(|cause| (*cause, Health::Degraded)).collect(),
         running: Some(true),
         nodes: std::collections::BTreeMap::new(),
         counters: CounterTotals {
@@ -94,8 +95,8 @@ fn full() -> Snapshot {
             ]),
             restart_seconds: Some(0.75),
             incidents: count(&[(Cause::Stalled, 1), (Cause::Frozen, 0)]),
-            updates: UpdateResult::ALL.iter().map(|result| (*result, 1)).collect(),
-            scrapes: Scrape::ALL
+            updates: UpdateResult::VARIANTS.iter().map(|result| (*result, 1)).collect(),
+            scrapes: Scrape::VARIANTS
                 .iter()
                 .map(|result| ((Chain::Parachain, *result), 7))
                 .collect(),
@@ -170,8 +171,8 @@ fn without_docker_nobody_knows_whether_the_container_runs() {
 
 #[test]
 fn of_each_set_of_states_exactly_one_is_1() {
-    for phase in Phase::ALL {
-        for health in Health::ALL {
+    for phase in Phase::VARIANTS {
+        for health in Health::VARIANTS {
             let mut snapshot = full();
             snapshot.status.phase = Some(*phase);
             snapshot.status.health = *health;
@@ -181,7 +182,7 @@ fn of_each_set_of_states_exactly_one_is_1() {
                 .filter(|l| l.starts_with("t0rn_agent_phase{") || l.starts_with("t0rn_agent_health{"))
                 .filter(|l| l.ends_with(" 1"))
                 .collect();
-            let (health, phase) = (health.name(), phase.name());
+            let (health, phase) = (health.into_str(), phase.into_str());
             let expected = [
                 format!("t0rn_agent_health{{state=\"{health}\"}} 1"),
                 format!("t0rn_agent_phase{{phase=\"{phase}\"}} 1"),

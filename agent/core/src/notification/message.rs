@@ -2,24 +2,26 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
-use crate::event::named;
 use crate::machine::{Cause, Health};
 
-named! {
-    /// What a message is about.
-    Kind {
-        /// Something is wrong, and nothing is done about it now.
-        Problem = "problem",
-        /// Something is wrong, and the agent acts.
-        Action = "action",
-        /// It has shown whether the last action helped.
-        Judged = "judged",
-        /// It is no longer wrong.
-        Over = "over",
-        /// An operator wants to see a message arrive.
-        Test = "test",
-    }
+/// What a message is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[derive(IntoStaticStr)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum Kind {
+    /// Something is wrong, and nothing is done about it now.
+    Problem,
+    /// Something is wrong, and the agent acts.
+    Action,
+    /// It has shown whether the last action helped.
+    Judged,
+    /// It is no longer wrong.
+    Over,
+    /// An operator wants to see a message arrive.
+    Test,
 }
 
 /// One thing to tell.
@@ -67,7 +69,7 @@ impl Message {
 
     /// One line: how bad it is, where, and what.
     pub fn headline(&self) -> String {
-        let cause = self.cause.map_or("", Cause::name).replace('_', " ");
+        let cause = self.cause.map_or("", Into::into).replace('_', " ");
         let what = match (self.kind, self.helped) {
             (Kind::Test, _) => "test message".to_owned(),
             (Kind::Over, _) => format!("{cause} is over"),
@@ -77,7 +79,7 @@ impl Message {
         };
         let how = match self.kind {
             Kind::Test => "TEST".to_owned(),
-            _ => self.severity.unwrap_or(self.health).name().to_uppercase(),
+            _ => self.severity.unwrap_or(self.health).into_str().to_uppercase(),
         };
         format!("{how}: {} on {}: {what}", self.container, self.host)
     }

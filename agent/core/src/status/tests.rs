@@ -2,6 +2,8 @@
 
 mod bounds;
 
+use strum::VariantArray as _;
+
 use super::format::width;
 use super::*;
 
@@ -360,9 +362,9 @@ fn every_phase_reads_well_and_fits() {
         change(&mut status);
         let text = status.render(false);
         assert_bounds(&status);
-        insta::assert_snapshot!(format!("{}_{}", phase.name(), health.name()), text);
+        insta::assert_snapshot!(format!("{}_{}", phase.into_str(), health.into_str()), text);
     }
-    for phase in Phase::ALL {
+    for phase in Phase::VARIANTS {
         assert!(CASES.iter().any(|case| case.0 == *phase), "{phase:?} has no case");
     }
 }
@@ -431,7 +433,7 @@ fn a_status_of_another_version_is_still_read() {
 #[test]
 fn the_exit_codes_are_those_of_nagios() {
     assert_eq!(
-        Health::ALL.iter().map(|h| h.exit_code()).collect::<Vec<_>>(),
+        Health::VARIANTS.iter().map(|h| h.exit_code()).collect::<Vec<_>>(),
         [0, 1, 2, 3]
     );
 }

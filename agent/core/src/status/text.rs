@@ -73,8 +73,8 @@ impl Status {
 
     /// How it is in one line of at most 100 characters: `OK: syncing - parachain 95.0 % synced, about 1h 29m left`.
     pub fn answer(&self) -> String {
-        let word = self.health.name().to_uppercase();
-        let phase = self.phase.map(|p| p.name().replace('_', " "));
+        let word = self.health.into_str().to_uppercase();
+        let phase = self.phase.map(|p| p.into_str().replace('_', " "));
         let summary = clean(&self.summary);
         let rest = match (phase, summary.is_empty()) {
             (Some(phase), false) => format!("{phase} - {summary}"),
@@ -93,7 +93,7 @@ impl Status {
         let widths = [widest(0), widest(1), widest(2)];
         let mut lines = Vec::new();
         for ((chain, status), rows) in self.chains.iter().zip(&all) {
-            for (label, cells) in [chain.name(), ""].into_iter().zip(rows) {
+            for (label, cells) in [chain.into_str(), ""].into_iter().zip(rows) {
                 let mut line = pad(label, INDENT);
                 for (cell, width) in cells.iter().zip(widths) {
                     line += &pad(cell, width + 2);
@@ -234,7 +234,7 @@ fn chain_cells(c: &ChainStatus) -> [[String; 4]; 2] {
     let progress = known(c.progress_seconds_ago, |s| format!("{} ago", rounded_duration(s)));
     [
         [
-            c.verdict.name().replace('_', " "),
+            c.verdict.into_str().replace('_', " "),
             format!("best {}", known(c.best, count)),
             format!("finalized {}", known(c.finalized, count)),
             format!("target {}", known(c.target, count)),
@@ -387,7 +387,7 @@ fn paint(lines: &mut [String], status: &Status) {
             Verdict::Quiet => "33",
             Verdict::Unknown | Verdict::Starting | Verdict::WaitingForRelay => continue,
         };
-        let (label, word) = (pad(chain.name(), INDENT), c.verdict.name().replace('_', " "));
+        let (label, word) = (pad(chain.into_str(), INDENT), c.verdict.into_str().replace('_', " "));
         for line in lines.iter_mut() {
             if let Some(rest) = line.strip_prefix(&format!("{label}{word}")) {
                 *line = format!("{label}{}{rest}", painted(&word, code));

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use crate::event::{Chain, Failure, Images, NoticeKind, Time, Versions};
 
@@ -119,6 +120,8 @@ pub(super) struct Line {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[derive(IntoStaticStr)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub(super) enum Name {
     Sample,
     ScrapeFailed,
@@ -139,32 +142,6 @@ pub(super) enum Name {
     StateUnsaved,
     Clock,
     Action,
-}
-
-impl Name {
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::Sample => "sample",
-            Self::ScrapeFailed => "scrape_failed",
-            Self::Container => "container",
-            Self::Host => "host",
-            Self::Activity => "activity",
-            Self::Certificate => "certificate",
-            Self::CertificateUnreadable => "certificate_unreadable",
-            Self::Docker => "docker",
-            Self::Ec2 => "ec2",
-            Self::Identity => "identity",
-            Self::IdentityReleased => "identity_released",
-            Self::Gap => "gap",
-            Self::Operator => "operator",
-            Self::Pulled => "pulled",
-            Self::Databases => "databases",
-            Self::Finished => "finished",
-            Self::StateUnsaved => "state_unsaved",
-            Self::Clock => "clock",
-            Self::Action => "action",
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,6 +3,7 @@
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
+use strum::VariantArray as _;
 
 use super::*;
 use crate::event::{Chain, NoticeKind};
@@ -272,7 +273,7 @@ fn container_event() -> impl Strategy<Value = Container> {
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let chain = || prop::sample::select(Chain::ALL.to_vec());
+    let chain = || prop::sample::select(Chain::VARIANTS.to_vec());
     let sample = (
         any::<(Option<u64>, Option<u64>, Option<u64>, Option<u64>, Option<bool>)>(),
         any::<(Option<u64>, Option<u64>, Option<u64>, Option<u64>)>(),
@@ -341,15 +342,18 @@ fn event() -> impl Strategy<Value = Event> {
                 block_read_bytes,
             })
         }),
-        prop::option::of(prop::sample::select(crate::event::Conflict::ALL)).prop_map(Event::Certificate),
+        prop::option::of(prop::sample::select(crate::event::Conflict::VARIANTS)).prop_map(Event::Certificate),
         any::<bool>().prop_map(|reachable| Event::Docker { reachable }),
-        (prop::sample::select(crate::event::Holding::ALL), "[a-z ]{0,20}")
+        (prop::sample::select(crate::event::Holding::VARIANTS), "[a-z ]{0,20}")
             .prop_map(|(holding, why)| { Event::Identity(crate::event::Identity { holding, why }) }),
         Just(Event::Ec2(None)),
         Just(Event::IdentityReleased),
         any::<String>().prop_map(Event::CertificateUnreadable),
         prop::option::of(any::<String>()).prop_map(Event::StateUnsaved),
-        (prop::sample::select(NoticeKind::ALL.to_vec()), any::<Option<u64>>())
+        (
+            prop::sample::select(NoticeKind::VARIANTS.to_vec()),
+            any::<Option<u64>>()
+        )
             .prop_map(|(kind, seconds)| Event::Ec2(Some(Notice { kind, seconds }))),
         Just(Event::Gap),
         any::<String>().prop_map(|reason| Event::Operator(Command::Restart { reason })),

@@ -184,11 +184,11 @@ impl Courier {
 
     fn lose(&self, letter: &QueuedMessage, refusal: &Refusal) {
         self.lost.fetch_add(1 + letter.more, Ordering::Relaxed);
-        let cause = letter.message.cause.map(agent_core::machine::Cause::name);
+        let cause = letter.message.cause.map(|cause| cause.into_str());
         warn!(
             reason = refusal.reason,
             cause,
-            about = letter.message.kind.name(),
+            about = letter.message.kind.into_str(),
             "a message to the webhook is lost; t0rn-agent notify test shows whether one arrives"
         );
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use strum::VariantArray as _;
+
 use agent_core::event::{Chain, Container, Event, Time};
 use agent_core::machine::{Cause, Machine, UpdateResult};
 use agent_core::published::CounterTotals;
@@ -50,9 +52,9 @@ impl Counters {
         totals.incidents.extend(Cause::HEALTH.map(|cause| (cause, 0)));
         totals
             .updates
-            .extend(UpdateResult::ALL.iter().map(|result| (*result, 0)));
+            .extend(UpdateResult::VARIANTS.iter().map(|result| (*result, 0)));
         for chain in chains {
-            let results = Scrape::ALL.iter().map(|result| ((chain, *result), 0));
+            let results = Scrape::VARIANTS.iter().map(|result| ((chain, *result), 0));
             totals.scrapes.extend(results);
         }
         Self {
@@ -138,12 +140,15 @@ mod tests {
 
     fn restarts(counters: &Counters) -> Vec<(&'static str, u64)> {
         let restarts = counters.totals().restarts.iter();
-        restarts.filter(|(_, n)| **n > 0).map(|(c, n)| (c.name(), *n)).collect()
+        restarts
+            .filter(|(_, n)| **n > 0)
+            .map(|(c, n)| (c.into_str(), *n))
+            .collect()
     }
 
     #[test]
     fn the_first_run_is_no_restart() {
-        let mut counters = Counters::new(Chain::ALL);
+        let mut counters = Counters::new(Chain::VARIANTS.iter().copied());
         counters.turn(Time(0), None, Some(Cause::Missing));
         counters.turn(Time(1), Some(1), None);
         assert_eq!(restarts(&counters), []);
@@ -187,7 +192,7 @@ mod tests {
         let mut counters = Counters::new([Chain::Relaychain]);
         counters.scrape(Chain::Relaychain, Scrape::Timeout, Duration::from_secs(3));
         let scrapes = &counters.totals().scrapes;
-        assert_eq!(scrapes.len(), Scrape::ALL.len());
+        assert_eq!(scrapes.len(), Scrape::VARIANTS.len());
         assert_eq!(scrapes[&(Chain::Relaychain, Scrape::Timeout)], 1);
         assert_eq!(scrapes[&(Chain::Relaychain, Scrape::Ok)], 0);
         assert_eq!(counters.totals().scrape_seconds, [(Chain::Relaychain, 3.0)].into());

@@ -160,7 +160,7 @@ impl EventLoop {
             self.executor.incidents.note(incident);
         }
         self.publisher.facts.last_incident = self.executor.incidents.last().cloned();
-        let (action, cause) = (action.kind(), action.cause().name());
+        let (action, cause) = (action.kind(), action.cause().into_str());
         let finished = Event::Finished(match result {
             Ok(Inspection { container, detail }) => {
                 info!(action, cause, "done");
@@ -321,7 +321,11 @@ impl EventLoop {
         self.carry_out(actions);
         let phase = self.machine.phase();
         if phase != std::mem::replace(&mut self.phase, phase) {
-            info!(phase = phase.name(), health = self.machine.health().name(), "phase");
+            info!(
+                phase = phase.into_str(),
+                health = self.machine.health().into_str(),
+                "phase"
+            );
         }
         self.publisher.publish(&self.machine);
         if let Some((reply, answer)) = self.reply.take() {
@@ -340,13 +344,15 @@ impl EventLoop {
             self.recorder.action(now, &action);
             self.history.action(&action);
             match action {
-                Action::Notify { cause, over: true } => info!(cause = cause.name(), "over"),
-                Action::Notify { cause, over: false } => warn!(cause = cause.name(), "{}", self.machine.explain(cause)),
+                Action::Notify { cause, over: true } => info!(cause = cause.into_str(), "over"),
+                Action::Notify { cause, over: false } => {
+                    warn!(cause = cause.into_str(), "{}", self.machine.explain(cause));
+                }
                 Action::Judged { cause, helped } => self.on_judged(cause, helped, &mut messages),
                 Action::Pull { image } => self.executor.pull(image),
                 Action::Updated { result } => {
                     let why = self.machine.explain(result.cause());
-                    info!(result = result.name(), why, "update");
+                    info!(result = result.into_str(), why, "update");
                     self.publisher.counters.update(result);
                     self.note_images();
                     self.executor.remove_old_images(&self.machine);
@@ -363,7 +369,7 @@ impl EventLoop {
     }
 
     fn on_judged(&mut self, cause: Cause, helped: bool, messages: &mut [Message]) {
-        info!(cause = cause.name(), helped, "the restart was judged");
+        info!(cause = cause.into_str(), helped, "the restart was judged");
         let incident = self.executor.incidents.judge(cause, helped);
         let judged = |m: &&mut Message| m.kind == Kind::Judged && m.cause == Some(cause);
         if let Some(message) = messages.iter_mut().find(judged) {
@@ -377,7 +383,7 @@ impl EventLoop {
         let (kind, cause) = (action.kind(), action.cause());
         info!(
             action = kind,
-            cause = cause.name(),
+            cause = cause.into_str(),
             why = self.machine.explain(cause),
             "acting"
         );

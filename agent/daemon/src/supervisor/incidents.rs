@@ -97,7 +97,7 @@ impl Incidents {
     /// What speaks for `action` at this moment, under the id of a new incident.
     pub(super) fn begin(&mut self, now: Time, action: &Action, machine: &Machine) -> Evidence {
         let (at, cause) = (Timestamp::now(), action.cause());
-        let id = self.ids.next(at.as_millisecond(), cause.name());
+        let id = self.ids.next(at.as_millisecond(), cause.into_str());
         let mut facts = vec![machine.explain(cause)];
         facts.extend(
             machine
@@ -123,7 +123,7 @@ impl Incidents {
 
     /// Notes on the newest open incident for `cause` whether its action helped. Returns its id.
     pub(super) fn judge(&mut self, cause: Cause, helped: bool) -> Option<String> {
-        let id = self.open.remove(cause.name())?;
+        let id = self.open.remove(cause.into_str())?;
         if let Some(last) = self.last.as_mut().filter(|last| last.id.as_ref() == Some(&id)) {
             last.helped = Some(helped);
         }
@@ -147,7 +147,7 @@ impl Writer {
                 return Some(LastIncident {
                     at: Timestamp::from_second(at.as_second()).ok(),
                     id: Some(id),
-                    cause: Some(action.cause().name().to_owned()),
+                    cause: Some(action.cause().into_str().to_owned()),
                     helped: None,
                 });
             }
@@ -173,7 +173,7 @@ impl Writer {
         let mut bundle = IncidentBundle {
             id: evidence.id,
             unix_ms: evidence.at.as_millisecond(),
-            cause: action.cause().name().to_owned(),
+            cause: action.cause().into_str().to_owned(),
             action: action.kind().to_owned(),
             evidence: evidence.facts,
             flight: Vec::new(),

@@ -88,7 +88,7 @@ pub(super) fn status(
         next: machine.next().map(|next| status::Next {
             action: next.action.to_owned(),
             in_seconds: Some(next.at.since(now).as_secs()),
-            why: Some(next.cause.name().to_owned()),
+            why: Some(next.cause.into_str().to_owned()),
         }),
         agent: status::Agent {
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
@@ -144,7 +144,8 @@ fn summary(machine: &Machine, phase: Phase, now: Time) -> String {
             format!("{wait}{}", slowest.unwrap_or_else(|| "syncing".to_owned()))
         }
         Phase::Synced => {
-            let best = |(chain, t): (Chain, &ChainTracker)| Some(format!("{} #{}", chain.name(), t.sample()?.best?));
+            let best =
+                |(chain, t): (Chain, &ChainTracker)| Some(format!("{} #{}", chain.into_str(), t.sample()?.best?));
             format!(
                 "in sync: {}",
                 machine.trackers().filter_map(best).collect::<Vec<_>>().join(", ")
@@ -168,7 +169,7 @@ fn syncing(chain: Chain, tracker: &ChainTracker) -> Option<String> {
         // What the node then calls its target is its own height.
         return Some(format!(
             "{} #{best}, without peers nobody knows how far it is behind",
-            chain.name()
+            chain.into_str()
         ));
     }
     let tenths = u128::from(best) * 1000 / u128::from(target.max(1));
@@ -179,7 +180,7 @@ fn syncing(chain: Chain, tracker: &ChainTracker) -> Option<String> {
         .unwrap_or_default();
     Some(format!(
         "{} {}.{} % synced{speed}{eta}",
-        chain.name(),
+        chain.into_str(),
         tenths / 10,
         tenths % 10
     ))
@@ -199,13 +200,15 @@ pub(super) fn chain_evidence(chain: Chain, tracker: &ChainTracker) -> String {
     let sample = tracker.sample();
     format!(
         "{}: best {}, target {}, peers {}, stuck for {} s, without peers for {} s, last scrape {}",
-        chain.name(),
+        chain.into_str(),
         number(sample.and_then(|s| s.best)),
         number(sample.and_then(|s| s.target)),
         number(sample.and_then(|s| s.peers)),
         tracker.stuck().total().as_secs(),
         tracker.no_peers_for().as_secs(),
-        tracker.last_error().map_or("ok", |e| status::Scrape::from(e).name()),
+        tracker
+            .last_error()
+            .map_or("ok", |e| status::Scrape::from(e).into_str()),
     )
 }
 
@@ -220,7 +223,7 @@ fn update(machine: &Machine, config: &Config, clock: &Clock) -> Option<status::U
         return Some(status::Update {
             image: Some(update.image.to_owned()),
             from: update.images.map(|images| images.from.reference.clone()),
-            step: Some(update.step.name().to_owned()),
+            step: Some(update.step.into_str().to_owned()),
             ends_in_seconds: update.left.map(seconds),
             result: None,
             reason: update.reason.map(str::to_owned),
@@ -234,7 +237,7 @@ fn update(machine: &Machine, config: &Config, clock: &Clock) -> Option<status::U
         from: past.images.as_ref().map(|images| images.from.reference.clone()),
         step: None,
         ends_in_seconds: None,
-        result: Some(past.result.name().to_owned()),
+        result: Some(past.result.into_str().to_owned()),
         reason: past.reason.clone(),
         at: Some(clock.wall(past.ended)),
         configured,
@@ -248,7 +251,7 @@ fn ec2(machine: &Machine, facts: &AdapterFacts) -> Option<status::Ec2> {
         let left = left
             .map(|left| format!(" in {}", show_duration(left)))
             .unwrap_or_default();
-        format!("{}{left}", kind.name().replace('_', " "))
+        format!("{}{left}", kind.into_str().replace('_', " "))
     });
     let known = facts.instance.is_some() || notice.is_some();
     known.then(|| status::Ec2 {

@@ -2,6 +2,7 @@
 
 mod page;
 
+use strum::VariantArray as _;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -105,14 +106,14 @@ async fn it_is_alive_while_the_loop_comes_round_and_says_so_when_it_hangs() {
 
 #[tokio::test]
 async fn it_is_ready_only_while_the_collator_runs_and_is_well_or_degraded() {
-    for health in Health::ALL {
+    for health in Health::VARIANTS {
         for running in [Some(true), Some(false), None] {
             let web = Web::with(limits(), snapshot(*health, running)).await;
             let (code, words) = web.get("/readyz").await;
             let ready = running == Some(true) && matches!(health, Health::Ok | Health::Degraded);
             assert_eq!(code, if ready { 200 } else { 503 }, "{health:?} {running:?}: {words}");
             assert!(
-                words.ends_with(&format!("{}: a summary\n", health.name())),
+                words.ends_with(&format!("{}: a summary\n", health.into_str())),
                 "{health:?} {running:?}: {words}"
             );
         }

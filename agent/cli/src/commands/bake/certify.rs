@@ -62,7 +62,7 @@ pub(super) async fn write_certificate(data: PathBuf, certificate: Certificate) -
 
 /// One chain's part of the certificate. Fails when anything in it is unknown.
 fn baked_chain(chain: Chain, snapshot: &Snapshot, survey: &Survey) -> anyhow::Result<BakedChain> {
-    let name = chain.name();
+    let name = chain.into_str();
     let node = snapshot.nodes.get(&chain).cloned().unwrap_or_default();
     let status = snapshot.status.chains.get(&chain);
     let unknown = |what: &str| {

@@ -6,6 +6,7 @@
 use std::pin::pin;
 
 use anyhow::{Context as _, bail, ensure};
+use strum::VariantArray as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -40,10 +41,13 @@ pub(super) async fn run_bake(config: &Config, options: BakeOptions) -> anyhow::R
     let docker = Docker::new(&derived).context("failed to set up the docker client")?;
     let marks = ProgressMarks::new(config);
     prepare_data(config, &marks, &docker).await?;
-    for chain in Chain::ALL.iter().filter(|chain| !config.chains.contains_key(chain)) {
+    for chain in Chain::VARIANTS
+        .iter()
+        .filter(|chain| !config.chains.contains_key(chain))
+    {
         warn!(
             "the {name} is neither watched nor certified: there is no [chains.{name}]",
-            name = chain.name()
+            name = chain.into_str()
         );
     }
     info!(container = derived.collator.container, data = %config.data.path.display(), ?options, "bake started");
@@ -161,7 +165,7 @@ fn ensure_clean_exit(exit: &Exit) -> anyhow::Result<()> {
         bail!(
             "the node ended with code 0, but its last lines tell of {}, so nothing is certified: look at its log \
              (docker logs), begin from good data, and bake again",
-            cause.name()
+            cause.into_str()
         );
     }
     Ok(())

@@ -43,7 +43,7 @@ pub(super) async fn wait_for_sync(
         if let Some((chain, _)) = authority {
             bail!(
                 "the {} runs as an authority although its command asks for none: take that out of the image or collator.env",
-                chain.name()
+                chain.into_str()
             );
         }
         let gate_status = gate.observe(Instant::now(), &snapshot);
@@ -94,7 +94,7 @@ impl SyncProgress {
             .is_none_or(|(at, was)| was != phase || at.elapsed() >= LOG_EVERY);
         if due {
             self.last = Some((Instant::now(), phase));
-            info!(phase = phase.map(Phase::name), "{text}");
+            info!(phase = phase.map(|phase| phase.into_str()), "{text}");
         }
     }
 

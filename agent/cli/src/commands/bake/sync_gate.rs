@@ -59,10 +59,10 @@ impl SyncGate {
         let mut standing = None;
         for chain in &self.chains {
             let Some(evidence) = snapshot.sync.get(chain) else {
-                return GateStatus::Waiting(format!("the {} is not known yet", chain.name()));
+                return GateStatus::Waiting(format!("the {} is not known yet", chain.into_str()));
             };
             if let Some(deficiency) = evidence.deficiency {
-                return GateStatus::Waiting(format!("the {} {}", chain.name(), describe(deficiency)));
+                return GateStatus::Waiting(format!("the {} {}", chain.into_str(), describe(deficiency)));
             }
             in_sync_for = in_sync_for.min(evidence.in_sync_for);
             if evidence.target_still_for > self.credible / 2 {
@@ -73,7 +73,7 @@ impl SyncGate {
             self.discounted = in_sync_for;
             return GateStatus::Waiting(format!(
                 "the {}'s target has not moved for {}: nobody knows whether the chain goes on",
-                chain.name(),
+                chain.into_str(),
                 rounded_duration(still.as_secs())
             ));
         }
@@ -111,7 +111,7 @@ pub(super) fn describe_progress(status: &Status, gate: &GateStatus) -> String {
                 .map(|s| format!(", about {} left", rounded_duration(s)));
             format!(
                 "{} #{} of #{}, {} peers{}{}",
-                name.name(),
+                name.into_str(),
                 number(chain.best),
                 number(chain.target),
                 number(chain.peers),
@@ -133,6 +133,7 @@ pub(super) fn describe_progress(status: &Status, gate: &GateStatus) -> String {
 mod tests {
     use agent_core::chain_health::SyncEvidence;
     use agent_core::status::ChainStatus;
+    use strum::VariantArray as _;
 
     use super::*;
 
@@ -148,12 +149,12 @@ mod tests {
             target_still_for: seconds(still),
         };
         let mut snapshot = Snapshot::of(Status::default(), jiff::Timestamp::UNIX_EPOCH, Instant::now());
-        snapshot.sync = Chain::ALL.into_iter().map(|chain| (chain, evidence)).collect();
+        snapshot.sync = Chain::VARIANTS.iter().map(|chain| (*chain, evidence)).collect();
         snapshot
     }
 
     fn gate() -> impl FnMut(&Snapshot) -> GateStatus {
-        let mut gate = SyncGate::new(seconds(60), Chain::ALL);
+        let mut gate = SyncGate::new(seconds(60), Chain::VARIANTS.iter().copied());
         move |snapshot| gate.observe(Instant::now(), snapshot)
     }
 
@@ -199,7 +200,7 @@ mod tests {
     fn gate_without_any_height_reports_no_data_after_an_hour() {
         let began = Instant::now();
         let empty = Snapshot::of(Status::default(), jiff::Timestamp::UNIX_EPOCH, began);
-        let mut silent = SyncGate::new(seconds(60), Chain::ALL);
+        let mut silent = SyncGate::new(seconds(60), Chain::VARIANTS.iter().copied());
         for (second, expected) in [(0, false), (3599, false), (3600, true)] {
             let gate = silent.observe(began + seconds(second), &empty);
             assert_eq!(gate == GateStatus::NoData, expected, "{second}");
@@ -210,7 +211,7 @@ mod tests {
             ..ChainStatus::default()
         };
         seen.status.chains.insert(Chain::Relaychain, chain);
-        let mut reported = SyncGate::new(seconds(60), Chain::ALL);
+        let mut reported = SyncGate::new(seconds(60), Chain::VARIANTS.iter().copied());
         for (second, snapshot) in [(0, &empty), (3599, &seen), (9999, &empty)] {
             let gate = reported.observe(began + seconds(second), snapshot);
             assert!(matches!(gate, GateStatus::Waiting(_)));

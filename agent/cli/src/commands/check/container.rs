@@ -79,9 +79,9 @@ async fn check_exporters(config: &Config) -> Vec<Finding> {
                     .sample
                     .peers
                     .map_or_else(|| "unknown".to_owned(), |peers| peers.to_string());
-                Finding::pass("exporters", format!("{}: best {best}, peers {peers}", chain.name()))
+                Finding::pass("exporters", format!("{}: best {best}, peers {peers}", chain.into_str()))
             }
-            Err(failure) => Finding::fail("exporters", format!("{}: {failure}", chain.name())),
+            Err(failure) => Finding::fail("exporters", format!("{}: {failure}", chain.into_str())),
         }
     });
     futures_util::future::join_all(scrapes).await

@@ -3,17 +3,18 @@
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray};
 
-use agent_core::event::named;
-
-named! {
-    /// Result of one check, from good to bad; an unknown result is no pass.
-    Grade {
-        Skip = "skip",
-        Pass = "pass",
-        Warn = "warn",
-        Fail = "fail",
-    }
+/// Result of one check, from good to bad; an unknown result is no pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[derive(IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum Grade {
+    Skip,
+    Pass,
+    Warn,
+    Fail,
 }
 
 /// One check and its result.
@@ -82,11 +83,11 @@ impl CheckReport {
         } in &self.checks
         {
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "{}  {check:<10}  {found}", result.name().to_uppercase());
+            let _ = writeln!(text, "{}  {check:<10}  {found}", result.into_str().to_uppercase());
         }
-        let counts = Grade::ALL.iter().rev().map(|grade| {
+        let counts = Grade::VARIANTS.iter().rev().map(|grade| {
             let count = self.checks.iter().filter(|f| f.result == *grade).count();
-            format!("{count} {}", grade.name())
+            format!("{count} {}", grade.into_str())
         });
         let _ = writeln!(
             text,

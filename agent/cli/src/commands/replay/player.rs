@@ -266,7 +266,7 @@ impl<'a> Player<'a> {
             };
             *self.actions.entry(name).or_default() += 1;
             let text = self.machine.explain(action.cause());
-            self.timeline.action(at, name, action.cause().name(), Some(&text))?;
+            self.timeline.action(at, name, action.cause().into_str(), Some(&text))?;
             let Some(after) = after else { continue };
             self.presumed = matches!(action, Action::Start { .. });
             self.awaited = Awaited::Either(name, after);

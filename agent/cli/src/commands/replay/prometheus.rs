@@ -15,6 +15,7 @@ use std::io::{self, Write};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
+use strum::VariantArray as _;
 
 use agent_config::{self, Config};
 use agent_core::event::{Chain, Event, Time};
@@ -256,14 +257,17 @@ fn announce(notes: &mut dyn Write, exporters: &BTreeMap<Chain, ExporterSeries>, 
             agent_config::show_duration(spacing)
         ),
     );
-    for chain in Chain::ALL {
+    for &chain in Chain::VARIANTS {
         match exporters.get(&chain) {
-            Some(exporter) if exporter.has_up => note(notes, &format!("{}: {exporter}", chain.name())),
+            Some(exporter) if exporter.has_up => note(notes, &format!("{}: {exporter}", chain.into_str())),
             Some(exporter) => {
                 let text = "there is no `up` for it, so scrapes that failed look as if nobody had watched";
-                note(notes, &format!("{}: {exporter}; {text}", chain.name()));
+                note(notes, &format!("{}: {exporter}; {text}", chain.into_str()));
             }
-            None => note(notes, &format!("{}: none found, or name it with --{0}", chain.name())),
+            None => note(
+                notes,
+                &format!("{}: none found, or name it with --{0}", chain.into_str()),
+            ),
         }
     }
 }

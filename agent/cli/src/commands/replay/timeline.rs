@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use serde::Serialize;
+use strum::VariantArray as _;
 
 use agent_core::event::{Chain, Sample};
 use agent_core::machine::{Health, Phase};
@@ -64,8 +65,8 @@ impl<'a> Timeline<'a> {
         let row = format!(
             "{}  {:<18} {:<9} {}",
             at.clock(),
-            phase.name(),
-            health.name(),
+            phase.into_str(),
+            health.into_str(),
             describe_samples(samples)
         );
         writeln!(self.out, "{}", row.trim_end())
@@ -122,13 +123,17 @@ impl TraceTime {
 /// The newest sample of each chain in short.
 fn describe_samples(samples: &[Option<Sample>; 2]) -> String {
     let mut text = String::new();
-    for (chain, sample) in Chain::ALL.iter().zip(samples) {
+    for (chain, sample) in Chain::VARIANTS.iter().zip(samples) {
         let Some(sample) = sample else { continue };
         let number = |n: Option<u64>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
         let separator = if text.is_empty() { "" } else { "; " };
         let (best, target, peers) = (number(sample.best), number(sample.target), number(sample.peers));
         // Writing to a String cannot fail.
-        let _ = write!(text, "{separator}{} {best} of {target}, {peers} peers", chain.name());
+        let _ = write!(
+            text,
+            "{separator}{} {best} of {target}, {peers} peers",
+            chain.into_str()
+        );
     }
     text
 }

@@ -44,7 +44,7 @@ pub(super) fn describe(manifest: &Manifest) -> String {
     format!(
         "{}, {}, {} files with {} MiB, made {}",
         chains.join(", "),
-        info.consistency.name(),
+        info.consistency.into_str(),
         info.files,
         info.bytes >> 20,
         info.at

@@ -1,5 +1,7 @@
 //! An update that something comes in between of: an operator, EC2, Docker, a kill.
 
+use strum::VariantArray as _;
+
 use super::harness::*;
 use super::updates::*;
 use crate::event::{Command, Event, Failure, Notice, NoticeKind, Time};
@@ -85,7 +87,7 @@ fn an_announced_end_of_the_instance_outranks_an_update_and_the_next_start_finish
 /// The agent is killed before what it decided was done, and again after; what Docker then has is one of two things.
 #[test]
 fn a_kill_at_any_step_is_finished_or_taken_back_by_the_next_agent() {
-    for step in Step::ALL {
+    for step in Step::VARIANTS {
         for done in [false, true] {
             let mut harness = Harness::synced();
             harness.databases = version("4");

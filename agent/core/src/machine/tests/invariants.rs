@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use strum::VariantArray as _;
+
 use crate::chain_health::{BLINK, Verdict};
 use crate::event::{Chain, Command, Container, Event, Failure, Holding, NoticeKind, Outcome, Time};
 use crate::machine::{Action, Cause, Machine};
@@ -326,8 +328,8 @@ impl InvariantChecker {
             }
             Some(verdict) => {
                 assert!(full(self.network_down_at), "{cause:?} while the network was down");
-                let chains = Chain::ALL.into_iter().filter(|c| machine.verdict(now, *c) == verdict);
-                let culprits: Vec<_> = chains.map(|c| &self.chains[&c]).collect();
+                let chains = Chain::VARIANTS.iter().filter(|c| machine.verdict(now, **c) == verdict);
+                let culprits: Vec<_> = chains.map(|c| &self.chains[c]).collect();
                 assert!(!culprits.is_empty());
                 for seen in culprits {
                     assert!(full(seen.rose_at), "{cause:?} with progress inside the window");

@@ -4,6 +4,7 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::ValueTree;
+use strum::VariantArray as _;
 
 use super::harness::*;
 use super::invariants::InvariantChecker;
@@ -294,7 +295,7 @@ fn lead_on(mut harness: Harness, moves: &[Move]) -> Harness {
 }
 
 fn notice() -> impl Strategy<Value = Notice> {
-    (select(NoticeKind::ALL.to_vec()), of(0..5000u64)).prop_map(|(kind, seconds)| Notice { kind, seconds })
+    (select(NoticeKind::VARIANTS.to_vec()), of(0..5000u64)).prop_map(|(kind, seconds)| Notice { kind, seconds })
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
@@ -337,7 +338,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         any::<Option<i64>>().prop_map(|at| Container::Removed { at }),
     ];
     let container = container.boxed();
-    let chain = || select(Chain::ALL.to_vec());
+    let chain = || select(Chain::VARIANTS.to_vec());
     let kinds = [Failure::DockerUnreachable, Failure::Executable, Failure::Other];
     prop_oneof![
         container.clone().prop_map(Event::Container),

@@ -1,5 +1,7 @@
 //! The words: verdicts with both chains considered, phases, health, notices, deadlines.
 
+use strum::VariantArray as _;
+
 use super::harness::*;
 use crate::chain_health::Verdict;
 use crate::event::{Activity, Chain, Event, Sample, ScrapeError};
@@ -212,7 +214,7 @@ fn an_empty_page_is_neither_healthy_nor_unhealthy() {
     harness.runs_anew();
     for second in 0..HOUR {
         harness.now.0 = second * 1000;
-        for chain in Chain::ALL {
+        for &chain in Chain::VARIANTS {
             harness.event(Event::Sample {
                 chain,
                 sample: Sample::default(),
@@ -273,6 +275,6 @@ fn every_cause_has_a_name_and_a_sentence_without_a_full_stop() {
     for cause in causes {
         let text = machine.explain(cause);
         assert!(!text.is_empty() && !text.ends_with('.'), "{cause:?}: {text}");
-        assert!(!cause.name().is_empty());
+        assert!(!cause.into_str().is_empty());
     }
 }

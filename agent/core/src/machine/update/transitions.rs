@@ -15,7 +15,7 @@ impl Machine {
             return Some(format!(
                 "an update to {} is under way ({}): wait until it is over, see t0rn-agent status",
                 running.image,
-                running.step.name().replace('_', " ")
+                running.step.into_str().replace('_', " ")
             ));
         }
         if state.docker_down {

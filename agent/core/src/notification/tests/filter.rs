@@ -16,11 +16,15 @@ fn told(filter: &mut NotificationFilter, actions: &[Action], tried: &[Cause]) ->
             helped,
         } = news;
         let more = action.map(str::to_owned).or(helped.map(|h| h.to_string()));
-        [Some(kind.name().to_owned()), Some(cause.name().to_owned()), more]
-            .into_iter()
-            .flatten()
-            .collect::<Vec<_>>()
-            .join(" ")
+        [
+            Some(kind.into_str().to_owned()),
+            Some(cause.into_str().to_owned()),
+            more,
+        ]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join(" ")
     };
     news.into_iter().map(short).collect()
 }

@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
+use strum::VariantArray as _;
 
 use super::*;
 use crate::notification::queue::{QueuedMessage, RateLimitedQueue};
@@ -73,7 +74,7 @@ fn one_storm_does_not_hold_up_other_news() {
 fn all_news_together_go_out_no_faster_than_the_services_take_them() {
     let begin = Instant::now();
     let mut outbox = RateLimitedQueue::new(begin);
-    for cause in &Cause::ALL[..12] {
+    for cause in &Cause::VARIANTS[..12] {
         outbox.push(problem(*cause, ""));
     }
     assert_eq!(sent(&mut outbox, begin).len(), 5);
@@ -103,7 +104,7 @@ proptest! {
         let (mut pushed, mut told, mut waiting) = (0, 0, 0);
         let mut last = [None; 4];
         for (n, (which, seconds)) in steps.into_iter().enumerate() {
-            let cause = Cause::ALL[which];
+            let cause = Cause::VARIANTS[which];
             outbox.push(problem(cause, &n.to_string()));
             last[which] = Some(n);
             pushed += 1;
@@ -120,7 +121,7 @@ proptest! {
         prop_assert!(rest.len() <= 8);
         for letter in rest {
             told += 1 + letter.more;
-            let which = Cause::ALL.iter().position(|c| Some(*c) == letter.message.cause).unwrap();
+            let which = Cause::VARIANTS.iter().position(|c| Some(*c) == letter.message.cause).unwrap();
             newest[which] = Some(letter.message.text.parse().unwrap());
         }
         prop_assert_eq!(pushed, told);

@@ -1,6 +1,7 @@
 //! Whatever the strings and numbers inside, both forms stay within their bounds.
 
 use proptest::prelude::*;
+use strum::VariantArray as _;
 
 use super::super::*;
 use super::assert_bounds;
@@ -27,8 +28,8 @@ fn time() -> impl Strategy<Value = Timestamp> {
 prop_compose! {
     fn chain()(
         id in some(string()),
-        verdict in proptest::sample::select(Verdict::ALL),
-        scrape in some(proptest::sample::select(Scrape::ALL)),
+        verdict in proptest::sample::select(Verdict::VARIANTS),
+        scrape in some(proptest::sample::select(Scrape::VARIANTS)),
         n in proptest::collection::vec(some(any::<u64>()), 8),
         rate in some(any::<f64>()),
     ) -> ChainStatus {
@@ -48,8 +49,8 @@ prop_compose! {
         floats in proptest::collection::vec(some(any::<f64>()), 2),
         flags in proptest::collection::vec(some(any::<bool>()), 3),
         reasons in proptest::collection::vec(string(), 0..40),
-        chains in proptest::collection::btree_map(proptest::sample::select(Chain::ALL.to_vec()), chain(), 0..=2),
-        (health, phase) in (proptest::sample::select(Health::ALL), some(proptest::sample::select(Phase::ALL))),
+        chains in proptest::collection::btree_map(proptest::sample::select(Chain::VARIANTS.to_vec()), chain(), 0..=2),
+        (health, phase) in (proptest::sample::select(Health::VARIANTS), some(proptest::sample::select(Phase::VARIANTS))),
         code in some(any::<i64>()),
     ) -> Status {
         let s = |i: usize| strings[i].clone();

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use strum::VariantArray as _;
+
 use super::fake::{Answer, Fake, Request, status};
 use super::*;
 use crate::notify::courier::{Notifier, Patience};
@@ -112,7 +114,7 @@ async fn handing_in_never_waits_and_what_finds_no_room_is_counted() {
 async fn at_the_end_everything_that_waits_goes_out_at_once() {
     let fake = Fake::serve(|_| status(200, "", "")).await;
     let notifier = start(&fake);
-    for cause in &Cause::ALL[..20] {
+    for cause in &Cause::VARIANTS[..20] {
         notifier.mailbox().send(problem(*cause, ""));
     }
     notifier.finish(Duration::from_secs(20)).await;

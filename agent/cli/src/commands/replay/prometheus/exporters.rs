@@ -75,7 +75,7 @@ pub(super) struct ExporterSearch<'a> {
 }
 
 impl ExporterSearch<'_> {
-    /// Finds the exporters of one collator: those that were named, else the only ones that match.
+    /// Finds the exporters of one collator: those that were else the only ones that match.
     ///
     /// Fails when none or several nodes match; the error lists them with the options to choose.
     pub(super) async fn find_pair(&mut self) -> anyhow::Result<BTreeMap<Chain, ExporterSeries>> {

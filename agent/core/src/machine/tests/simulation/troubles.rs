@@ -1,5 +1,7 @@
 //! What befalls the collator: every row of the table of faults, and what no row should be mistaken for.
 
+use strum::VariantArray as _;
+
 use super::course::{Later, PANIC, failed};
 use super::world::{HOUR, MINUTE, Run, SECOND, World};
 use crate::event::{Chain, Command, Container, Event, Exit, Notice, NoticeKind};
@@ -219,7 +221,7 @@ impl World {
                 self.later(HOUR, Later::Calm);
             }
             Trouble::OneExporterGone => {
-                let chain = self.dice.pick(&Chain::ALL);
+                let chain = self.dice.pick(Chain::VARIANTS);
                 self.passes_after(Ailment::OneExporterGone(chain), HOUR, 10 * HOUR);
             }
             Trouble::ChainWideHalt => {

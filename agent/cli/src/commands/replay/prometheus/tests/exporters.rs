@@ -34,7 +34,10 @@ async fn chosen(query: &HistoryQuery, config: &Config) -> Result<Vec<(&'static s
         to: 1,
     };
     let targets = search.find_pair().await.map_err(|e| format!("{e:#}"))?;
-    Ok(targets.into_iter().map(|(c, t)| (c.name(), t.to_string())).collect())
+    Ok(targets
+        .into_iter()
+        .map(|(c, t)| (c.into_str(), t.to_string()))
+        .collect())
 }
 
 fn default() -> Config {

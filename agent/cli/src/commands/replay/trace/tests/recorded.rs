@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use strum::VariantArray as _;
+
 use agent_core::event::{Chain, Container, Event, Exit, Outcome, Sample, Time};
 use agent_daemon::recorder::{Limits, Recorder};
 use tempfile::tempdir;
@@ -133,7 +135,7 @@ fn recording_replays_to_the_same_decisions() {
     for n in 1..1200 {
         let at = Time(n * 5000);
         // Silence for a third of the time.
-        for chain in Chain::ALL {
+        for &chain in Chain::VARIANTS {
             let silence = Event::ScrapeFailed {
                 chain,
                 error: ScrapeError::Timeout,

@@ -1,0 +1,32 @@
+#![expect(clippy::unwrap_used, reason = "a failed test should panic")]
+
+use serde::Serialize;
+use strum::VariantArray;
+
+use crate::chain_health::Verdict;
+use crate::event::{Chain, Conflict, Holding, NoticeKind, ScrapeError};
+use crate::machine::{Cause, Health, Phase, Step, UpdateResult};
+use crate::status::Scrape;
+
+fn check<T: VariantArray + Serialize + Copy + Into<&'static str>>() {
+    for value in T::VARIANTS {
+        let text: &str = (*value).into();
+        assert_eq!(serde_json::to_value(value).unwrap(), text);
+    }
+}
+
+#[test]
+fn names_of_enums_are_the_same_in_json_and_in_text() {
+    check::<Cause>();
+    check::<Chain>();
+    check::<Conflict>();
+    check::<Health>();
+    check::<Holding>();
+    check::<NoticeKind>();
+    check::<Phase>();
+    check::<Scrape>();
+    check::<ScrapeError>();
+    check::<Step>();
+    check::<UpdateResult>();
+    check::<Verdict>();
+}
