@@ -10,7 +10,7 @@ use super::imds::{Imds, PATIENCE, Unknown};
 use super::notices::{Board, Source, notice};
 use agent_config::Ec2;
 use agent_core::event::Notice;
-use agent_net::backoff::jitter;
+use agent_net::backoff::pauses;
 
 /// Between two looks at what may leave no time. There is nothing to spread: the service is this instance's own.
 const URGENT: Duration = Duration::from_millis(1700);
@@ -60,8 +60,8 @@ pub async fn watch(config: Ec2, news: Sender<News>) {
 /// The instance's id, however long that takes; `None` when nobody listens any more.
 async fn find(imds: &mut Imds, config: &Ec2, news: &Sender<News>) -> Option<String> {
     let surely = config.enabled == Some(true);
-    let (mut wait, longest) = (ABSENT.0, if surely { MISSED } else { ABSENT.1 });
-    for attempt in 1_u32.. {
+    let longest = if surely { MISSED } else { ABSENT.1 };
+    for (pause, attempt) in pauses(ABSENT.0, longest).zip(1_u32..) {
         let why = match imds.get(INSTANCE).await {
             Ok(Some(id)) if is_id(&id) => return Some(id),
             Ok(_) => "it knows of no instance".to_owned(),
@@ -79,10 +79,9 @@ async fn find(imds: &mut Imds, config: &Ec2, news: &Sender<News>) -> Option<Stri
             news.send(News::Notice(None)).await.ok()?;
         }
         tokio::select! {
-            () = tokio::time::sleep(jitter(wait)) => {}
+            () = tokio::time::sleep(pause) => {}
             () = news.closed() => return None,
         }
-        wait = (wait * 2).min(longest);
     }
     None
 }
@@ -123,11 +122,14 @@ impl Rounds {
     }
 
     async fn run(mut self) {
-        let mut wait = URGENT;
+        let pauses = || pauses(2 * URGENT, TROUBLE_MAX);
+        let mut retry = pauses();
         while !self.news.is_closed() {
-            wait = match self.look().await {
-                Ok(()) => URGENT,
-                Err(_) => jitter((wait * 2).min(TROUBLE_MAX)),
+            let wait = if self.look().await.is_ok() {
+                retry = pauses();
+                URGENT
+            } else {
+                retry.next().unwrap_or(TROUBLE_MAX)
             };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}

@@ -20,7 +20,7 @@ use self::lease::{Claim, Lease};
 use self::local::{Device, Local};
 use agent_aws::{Attachment, Volumes};
 use agent_core::event::{Holding, Identity};
-use agent_net::backoff::jitter;
+use agent_net::backoff::pauses;
 
 /// Between two looks at mount, device and lease while it is held.
 const ROUND: Duration = Duration::from_secs(2);
@@ -88,7 +88,7 @@ pub async fn hold(setup: Setup, events: Sender<IdentityEvent>, mut wanted: watch
     };
     let mut told: Option<Identity> = None;
     let mut released = false;
-    let mut retry = RETRY.0;
+    let mut retry = pauses(RETRY.0, RETRY.1);
     loop {
         let now = *wanted.borrow_and_update();
         if now.vacated {
@@ -118,12 +118,10 @@ pub async fn hold(setup: Setup, events: Sender<IdentityEvent>, mut wanted: watch
             told = Some(found);
         }
         let wait = if held {
-            retry = RETRY.0;
+            retry = pauses(RETRY.0, RETRY.1);
             ROUND
         } else {
-            let wait = jitter(retry);
-            retry = (retry * 2).min(RETRY.1);
-            wait
+            retry.next().unwrap_or(RETRY.1)
         };
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
@@ -131,7 +129,7 @@ pub async fn hold(setup: Setup, events: Sender<IdentityEvent>, mut wanted: watch
                 if changed.is_err() {
                     return;
                 }
-                retry = RETRY.0;
+                retry = pauses(RETRY.0, RETRY.1);
             }
         }
     }
@@ -379,15 +377,14 @@ impl Keeper {
             return lease::remove(&self.setup.mount).map_err(|error| error.to_string());
         };
         (self.held, self.here) = (false, None);
-        let mut retry = RETRY.0;
+        let mut retry = pauses(RETRY.0, RETRY.1);
         loop {
             match self.give_back(&volume).await {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
                 Err(why) => warn!(why, "the identity is not given back yet"),
             }
-            tokio::time::sleep(jitter(retry)).await;
-            retry = (retry * 2).min(RETRY.1);
+            tokio::time::sleep(retry.next().unwrap_or(RETRY.1)).await;
         }
     }
 

@@ -26,7 +26,7 @@ use crate::server::{self, Limits};
 use agent_core::metrics;
 use agent_core::published::Snapshot;
 use agent_core::status::{Health, clean};
-use agent_net::backoff::jitter;
+use agent_net::backoff::pauses;
 
 /// Between attempts to listen: doubled from the first to the cap.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
@@ -70,7 +70,7 @@ pub async fn run(address: SocketAddr, app: App, shutdown: impl Future<Output = (
 }
 
 async fn listen(address: SocketAddr, first: Duration) -> TcpListener {
-    let (mut wait, mut told) = (first, None);
+    let (mut pauses, mut told) = (pauses(first, RETRY_CAP), None);
     loop {
         match TcpListener::bind(address).await {
             Ok(listener) => {
@@ -88,8 +88,7 @@ async fn listen(address: SocketAddr, first: Duration) -> TcpListener {
                 );
             }
         }
-        sleep(jitter(wait)).await;
-        wait = (wait * 2).min(RETRY_CAP);
+        sleep(pauses.next().unwrap_or(RETRY_CAP)).await;
     }
 }
 

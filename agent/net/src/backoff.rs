@@ -1,13 +1,22 @@
 //! Pauses between attempts.
 
-use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-/// Between half of `wait` and all of it, so that many agents do not come back in step.
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
+
+/// Endless pauses that double from `first` to `cap`. Each is between half of that and all of it, so that many agents do
+/// not come back in step.
+pub fn pauses(first: Duration, cap: Duration) -> ExponentialBackoff {
+    // The library's jitter adds up to as much again.
+    let pauses = ExponentialBuilder::new()
+        .with_min_delay(first / 2)
+        .with_max_delay(cap / 2);
+    pauses.with_jitter().without_max_times().build()
+}
+
+/// One such pause.
 pub fn jitter(wait: Duration) -> Duration {
-    let half = wait / 2;
-    let micros = u64::try_from(half.as_micros()).unwrap_or(u64::MAX).max(1);
-    half + Duration::from_micros(RandomState::new().hash_one(0u8) % micros)
+    pauses(wait, wait).next().unwrap_or(wait)
 }
 
 #[cfg(test)]
@@ -15,11 +24,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_are_spread_below_their_cap() {
-        let cap = Duration::from_secs(30);
+    fn pauses_double_to_their_cap_and_are_spread_below() {
+        let seconds = Duration::from_secs;
         for _ in 0..100 {
-            let wait = jitter(cap);
-            assert!(wait >= cap / 2 && wait <= cap, "{wait:?}");
+            let expected = [1, 2, 4, 8, 10, 10].map(seconds);
+            for (pause, most) in pauses(seconds(1), seconds(10)).zip(expected) {
+                assert!(pause >= most / 2 && pause <= most, "{pause:?} of {most:?}");
+            }
+            let wait = jitter(seconds(30));
+            assert!(wait >= seconds(15) && wait <= seconds(30), "{wait:?}");
         }
     }
 }

@@ -1,6 +1,5 @@
 //! The task that delivers. Nobody waits for it: what it cannot take in is counted, and told later.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -13,6 +12,7 @@ use super::webhook::{Refusal, Retry, Webhook};
 use agent_config::Notify;
 use agent_core::notification::message::Message;
 use agent_core::notification::queue::{QueuedMessage, RateLimitedQueue};
+use agent_net::backoff::pauses;
 
 /// Messages that may wait for the task to look.
 const QUEUE: usize = 64;
@@ -148,7 +148,7 @@ impl Courier {
     /// Delivers one message, or loses it after a while.
     async fn deliver(&self, letter: QueuedMessage) {
         let began = Instant::now();
-        let mut pause = self.patience.first;
+        let mut pauses = pauses(self.patience.first, self.patience.longest);
         let mut refused = false;
         let mut stopped = self.stopped.clone();
         loop {
@@ -161,9 +161,10 @@ impl Courier {
                 }
                 return;
             };
+            let pause = pauses.next().unwrap_or(self.patience.longest);
             let wait = match refusal.retry {
                 Retry::Never => None,
-                Retry::Soon => Some(jittered(pause)),
+                Retry::Soon => Some(pause),
                 Retry::After(asked) => Some(asked.min(self.patience.asked).max(pause)),
             };
             let wait = wait.filter(|wait| began.elapsed() + *wait <= self.patience.altogether);
@@ -176,7 +177,6 @@ impl Courier {
                     "the webhook did not take a message, trying again"
                 );
             }
-            pause = (pause * 2).min(self.patience.longest);
             // The end is near: one more try.
             let _ = tokio::time::timeout(wait, stopped.wait_for(|stopped| *stopped)).await;
         }
@@ -192,13 +192,6 @@ impl Courier {
             "a message to the webhook is lost; t0rn-agent notify test shows whether one arrives"
         );
     }
-}
-
-/// Between half of a pause and all of it.
-fn jittered(pause: Duration) -> Duration {
-    let half = pause / 2;
-    let spread = u16::try_from(RandomState::new().hash_one(0u8) % 1000).unwrap_or_default();
-    half + half.mul_f64(f64::from(spread) / 1000.0)
 }
 
 async fn sleep_until(deadline: Option<Instant>) {
