@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use hyper::StatusCode;
 use jiff::Timestamp;
+use reqwest::StatusCode;
+use reqwest::header::AUTHORIZATION;
+use reqwest::redirect::Policy;
 use url::{Position, Url, form_urlencoded};
 
 use super::credentials::Credentials;
 use super::sigv4::{Signer, amz_date};
-use agent_net::http;
-use agent_net::wire::Wire;
+use agent_net::http::{self, RequestError};
 
 /// One call as a whole.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -39,7 +40,6 @@ pub(super) struct Api {
     endpoint: Url,
     region: String,
     service: Service,
-    wire: Wire,
 }
 
 /// A call that was not carried out.
@@ -65,7 +65,6 @@ impl Api {
             endpoint,
             region: region.to_owned(),
             service,
-            wire: Wire::default(),
         }
     }
 
@@ -108,16 +107,15 @@ impl Api {
             service: self.service.name,
         };
         let authorization = signer.authorization("POST", self.endpoint.path(), &headers, body.as_bytes(), &date);
-        let sent = [
-            headers[0],
-            headers[2],
-            headers[3],
-            ("authorization", authorization.as_str()),
-        ];
-        let answer = self.wire.post(&self.endpoint, &sent, body).await;
-        let answer = answer.map_err(|broken| Failed::Passing(format!("{action}: {broken}")))?;
+        let lost = |error: RequestError| Failed::Passing(format!("{action}: {error}"));
+        let client = http::once(&self.endpoint, None, Policy::none()).await.map_err(lost)?;
+        let request = client.post(self.endpoint.clone()).header(AUTHORIZATION, authorization);
+        let request = headers
+            .iter()
+            .fold(request, |request, (name, value)| request.header(*name, *value));
+        let answer = request.body(body).send().await.map_err(|error| lost(error.into()))?;
         let status = answer.status();
-        let text = http::text(answer.into_body(), LARGEST).await;
+        let text = http::text(answer, LARGEST).await;
         match text {
             Ok(text) if status.is_success() => Ok(text),
             Err(broken) if status.is_success() => Err(Failed::Passing(format!("{action}: {broken}"))),

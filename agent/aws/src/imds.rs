@@ -2,11 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use axum::body::Body;
-use hyper::header::HeaderValue;
-use hyper::{Method, Request, StatusCode};
+use reqwest::header::HeaderValue;
+use reqwest::{Client, RequestBuilder, StatusCode};
 
-use agent_net::http::{self, Plain};
+use agent_net::http::{self, RequestError};
 
 /// Limit of one answer as a whole, with a new token if need be: who has none within this is not there.
 const TIMEOUT: Duration = Duration::from_millis(900);
@@ -14,8 +13,6 @@ const TIMEOUT: Duration = Duration::from_millis(900);
 pub(super) const PATIENCE: Duration = Duration::from_secs(4);
 /// Size of the largest answer that is read, bytes. Credentials have one and a half thousand.
 const LARGEST: usize = 16 << 10;
-/// Bytes that are read at once.
-const CHUNK: usize = 8 << 10;
 /// For how long a token is asked for, seconds: the most there is.
 const TOKEN_TTL: u64 = 21_600;
 /// A token is renewed so long before its end, or at half its time.
@@ -27,7 +24,7 @@ const TOKEN_HEADER: &str = "x-aws-ec2-metadata-token";
 #[derive(Debug)]
 pub(super) struct Imds {
     base: String,
-    client: Plain,
+    client: Result<Client, RequestError>,
     token: Option<Token>,
     timeout: Duration,
 }
@@ -53,7 +50,7 @@ impl Imds {
     pub(super) fn new(base: &str) -> Self {
         Self {
             base: base.trim_end_matches('/').to_owned(),
-            client: http::plain(CHUNK),
+            client: http::local().and_then(|client| Ok(client.pool_max_idle_per_host(1).build()?)),
             token: None,
             timeout: TIMEOUT,
         }
@@ -101,21 +98,17 @@ impl Imds {
     }
 
     async fn ask_once(&self, path: &str) -> Result<(StatusCode, String), Unknown> {
-        let mut request = Request::get(format!("{}/latest/{path}", self.base));
-        if let Some(token) = &self.token {
-            request = request.header(TOKEN_HEADER, token.value.clone());
-        }
-        let (status, _, text) = self.exchange(request).await?;
+        let request = self.client()?.get(format!("{}/latest/{path}", self.base));
+        let token = self.token.iter().map(|token| (TOKEN_HEADER, token.value.clone()));
+        let request = token.fold(request, |request, (name, value)| request.header(name, value));
+        let (status, _, text) = exchange(request).await?;
         Ok((status, text))
     }
 
     async fn renew(&mut self) -> Result<(), Unknown> {
         self.token = None;
-        let request = Request::builder()
-            .method(Method::PUT)
-            .uri(format!("{}/latest/api/token", self.base))
-            .header(TTL_HEADER, TOKEN_TTL);
-        let (status, ttl, text) = self.exchange(request).await?;
+        let request = self.client()?.put(format!("{}/latest/api/token", self.base));
+        let (status, ttl, text) = exchange(request.header(TTL_HEADER, TOKEN_TTL)).await?;
         match status {
             StatusCode::OK => {}
             // Another cloud's, or any web server.
@@ -138,27 +131,25 @@ impl Imds {
         Ok(())
     }
 
-    /// Status, the token's time to live if it is told, and the body of a good answer.
-    async fn exchange(
-        &self,
-        request: hyper::http::request::Builder,
-    ) -> Result<(StatusCode, Option<u64>, String), Unknown> {
-        let absent = |what: String| Unknown::Absent(what);
-        let request = request.body(Body::empty()).map_err(|e| absent(e.to_string()))?;
-        let answer = self.client.request(request).await;
-        let answer = answer.map_err(|e| absent(http::innermost(&e)))?;
-        let status = answer.status();
-        let ttl = answer.headers().get(TTL_HEADER);
-        let ttl = ttl.and_then(|ttl| ttl.to_str().ok()?.trim().parse().ok());
-        // Read in any case: the connection is used again.
-        let text = http::text(answer.into_body(), LARGEST).await;
-        let text = match text {
-            Ok(text) => text,
-            Err(_) if status != StatusCode::OK => String::new(),
-            Err(error) => return Err(Unknown::Trouble(error.to_string())),
-        };
-        Ok((status, ttl, text))
+    fn client(&self) -> Result<&Client, Unknown> {
+        self.client.as_ref().map_err(|error| Unknown::Absent(error.to_string()))
     }
+}
+
+/// Status, the token's time to live if it is told, and the body of a good answer.
+async fn exchange(request: RequestBuilder) -> Result<(StatusCode, Option<u64>, String), Unknown> {
+    let answer = request.send().await;
+    let answer = answer.map_err(|error| Unknown::Absent(RequestError::from(error).to_string()))?;
+    let status = answer.status();
+    let ttl = answer.headers().get(TTL_HEADER);
+    let ttl = ttl.and_then(|ttl| ttl.to_str().ok()?.trim().parse().ok());
+    // Read in any case: the connection is used again.
+    let text = match http::text(answer, LARGEST).await {
+        Ok(text) => text,
+        Err(_) if status != StatusCode::OK => String::new(),
+        Err(error) => return Err(Unknown::Trouble(error.to_string())),
+    };
+    Ok((status, ttl, text))
 }
 
 impl std::fmt::Debug for Token {

@@ -4,10 +4,11 @@ use std::env;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
-use hyper::header::ETAG;
-use hyper::{Method, StatusCode};
+use bytes::Bytes;
 use jiff::Timestamp;
+use reqwest::header::ETAG;
+use reqwest::redirect::Policy;
+use reqwest::{Method, Response, StatusCode};
 use tokio::sync::Mutex;
 use url::{Position, Url};
 
@@ -16,8 +17,7 @@ use super::credentials::Role;
 use super::imds::Imds;
 use super::sigv4::{Signer, amz_date, hash};
 use agent_net::backoff;
-use agent_net::http;
-use agent_net::wire::{Answer, Wire};
+use agent_net::http::{self, RequestError};
 
 /// The head of an answer, after all of the request was sent.
 const TIMEOUT: Duration = Duration::from_mins(5);
@@ -33,7 +33,6 @@ pub struct Bucket {
     base: Url,
     region: String,
     role: Mutex<Role>,
-    wire: Wire,
 }
 
 /// What signs, from the environment or from the instance's role.
@@ -79,12 +78,11 @@ impl Bucket {
             base,
             region,
             role: Mutex::new(Role::new(imds)),
-            wire: Wire::default(),
         })
     }
 
     /// The bytes of an object from `at`. `None` when it has no more; its body is still to be read.
-    pub async fn get(&self, key: &str, at: u64) -> Result<Option<Answer>, NoObject> {
+    pub async fn get(&self, key: &str, at: u64) -> Result<Option<Response>, NoObject> {
         let range = format!("bytes={at}-");
         let answer = self
             .ask(Method::GET, key, "", &[("range", &range)], Bytes::new())
@@ -153,7 +151,7 @@ impl Bucket {
                         .get(ETAG)
                         .and_then(|tag| tag.to_str().ok())
                         .map(str::to_owned);
-                    match http::text(answer.into_body(), LARGEST).await {
+                    match http::text(answer, LARGEST).await {
                         Ok(text) => return Ok((text, tag)),
                         Err(broken) => NoObject::Passing(format!("{call}: {broken}")),
                     }
@@ -175,7 +173,7 @@ impl Bucket {
         query: &str,
         more: &[(&str, &str)],
         body: Bytes,
-    ) -> Result<Answer, NoObject> {
+    ) -> Result<Response, NoObject> {
         let keys = self.keys().await?;
         let mut url = self.base.clone();
         url.set_path(&format!("{}{}", self.base.path(), encode(key, true)));
@@ -200,10 +198,15 @@ impl Bucket {
         if method != Method::GET {
             sent.push(("content-length", &length));
         }
-        let answer = self.wire.send(method, &url, &sent, Body::from(body));
-        let answer = tokio::time::timeout(TIMEOUT, answer).await;
+        let lost = |error: RequestError| NoObject::Passing(format!("S3: {error}"));
+        let client = http::once(&url, None, Policy::none()).await.map_err(lost)?;
+        let request = client.request(method, url.clone());
+        let request = sent
+            .iter()
+            .fold(request, |request, (name, value)| request.header(*name, *value));
+        let answer = tokio::time::timeout(TIMEOUT, request.body(body).send()).await;
         let answer = answer.map_err(|_| NoObject::Passing("S3 does not answer".to_owned()))?;
-        answer.map_err(|broken| NoObject::Passing(format!("S3: {broken}")))
+        answer.map_err(|error| lost(error.into()))
     }
 
     async fn keys(&self) -> Result<Keys, NoObject> {
@@ -220,9 +223,9 @@ impl Bucket {
         })
     }
 
-    async fn failed(&self, call: &str, answer: Answer) -> NoObject {
+    async fn failed(&self, call: &str, answer: Response) -> NoObject {
         let status = answer.status();
-        let xml = http::text(answer.into_body(), LARGEST).await.unwrap_or_default();
+        let xml = http::text(answer, LARGEST).await.unwrap_or_default();
         let code = element(&xml, "Code").unwrap_or_default();
         let said = format!(
             "{call}: {status} {code} {}",

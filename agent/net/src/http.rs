@@ -1,26 +1,47 @@
-//! What the plain HTTP clients of the adapters have in common.
+//! HTTP clients: how they connect, whom they trust, and how much they read.
+//!
+//! Deadlines belong to the caller, who knows what an answer is worth.
 
-use axum::body::Body;
-use futures_util::TryStreamExt as _;
-use hyper::body::Incoming;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+#[cfg(any(test, feature = "testing"))]
+#[expect(clippy::unwrap_used, reason = "a failed test should panic")]
+#[expect(clippy::missing_panics_doc, reason = "a failed test should panic")]
+pub mod fake;
+#[cfg(test)]
+mod tests;
 
-pub type Plain = Client<HttpConnector, Body>;
+use std::error::Error;
+use std::io;
+use std::iter;
+use std::sync::Arc;
 
-/// A client that keeps one connection to each server, and reads `chunk` bytes at once: left to itself it keeps a
-/// buffer of the size of the largest answer.
-pub fn plain(chunk: usize) -> Plain {
-    Client::builder(TokioExecutor::new())
-        .pool_max_idle_per_host(1)
-        .http1_read_buf_exact_size(chunk)
-        .build_http()
+use reqwest::redirect::Policy;
+use reqwest::{Client, ClientBuilder, Response};
+use rustls::client::Resumption;
+use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, RootCertStore};
+use url::Url;
+
+const AGENT: &str = concat!("t0rn-agent/", env!("CARGO_PKG_VERSION"));
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    #[error("connection refused: nothing listens there")]
+    Refused,
+    #[error("its certificate is not trusted ({0}): is it valid, and its authority known to this host?")]
+    Untrusted(String),
+    #[error("no certificate authority of this host can be read: apt-get install ca-certificates")]
+    NoAuthorities,
+    /// A redirect that is not followed.
+    #[error("{0}")]
+    Redirect(String),
+    #[error("no connection: {0}")]
+    Lost(String),
 }
 
-/// Why a body could not be had.
+/// Why a body cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum NoBody {
+pub enum BodyError {
     #[error("the answer broke off: {0}")]
     Broken(String),
     #[error("the answer is larger than {0} bytes")]
@@ -29,24 +50,118 @@ pub enum NoBody {
     NoText,
 }
 
-/// A whole body of at most `cap` bytes, as text.
-pub async fn text(body: Incoming, cap: usize) -> Result<String, NoBody> {
-    let mut chunks = Body::new(body).into_data_stream();
+/// Client for what is on this host or its link: plain HTTP, never through a proxy.
+pub fn local() -> Result<ClientBuilder, RequestError> {
+    Ok(builder(tls(RootCertStore::empty())?).no_proxy())
+}
+
+/// Client for servers elsewhere, of which `url` is the first: through the proxy that the environment names
+/// (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`). `trusts` are certificates to trust instead of the host's
+/// [`authorities`], which are read where `url` is `https`: call it where that may block.
+pub fn internet(url: &Url, trusts: Option<Vec<CertificateDer<'static>>>) -> Result<ClientBuilder, RequestError> {
+    let is_secure = url.scheme() == "https";
+    let trusts = trusts.or_else(|| is_secure.then(authorities));
+    let mut roots = RootCertStore::empty();
+    // One that cannot be read vouches for nobody.
+    roots.add_parsable_certificates(trusts.into_iter().flatten());
+    if roots.is_empty() && is_secure {
+        return Err(RequestError::NoAuthorities);
+    }
+    Ok(builder(tls(roots)?))
+}
+
+/// The host's certificate authorities, from its disk.
+pub fn authorities() -> Vec<CertificateDer<'static>> {
+    rustls_native_certs::load_native_certs().certs
+}
+
+/// Client for one or two requests to `url`. It is built for them: the authorities take a few milliseconds to read, and
+/// 100 kB to keep.
+pub async fn once(
+    url: &Url,
+    trusts: Option<Vec<CertificateDer<'static>>>,
+    redirect: Policy,
+) -> Result<Client, RequestError> {
+    let url = url.clone();
+    let build = move || Ok(internet(&url, trusts)?.redirect(redirect).build()?);
+    let client = tokio::task::spawn_blocking(build).await;
+    client.unwrap_or_else(|e| Err(RequestError::Lost(e.to_string())))
+}
+
+fn builder(tls: ClientConfig) -> ClientBuilder {
+    Client::builder()
+        .tls_backend_preconfigured(tls)
+        .user_agent(AGENT)
+        .redirect(Policy::none())
+        .referer(false)
+}
+
+fn tls(roots: RootCertStore) -> Result<ClientConfig, RequestError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.map_err(|e| RequestError::Lost(e.to_string()))?;
+    let mut config = config.with_root_certificates(roots).with_no_client_auth();
+    // Room for 256 servers would be kept.
+    config.resumption = Resumption::disabled();
+    Ok(config)
+}
+
+/// A whole body of at most `cap` bytes.
+pub async fn bytes(mut response: Response, cap: usize) -> Result<Vec<u8>, BodyError> {
     let mut bytes = Vec::new();
-    while let Some(chunk) = chunks.try_next().await.map_err(|e| NoBody::Broken(e.to_string()))? {
+    while let Some(chunk) = response.chunk().await.map_err(|e| BodyError::Broken(innermost(&e)))? {
         if bytes.len() + chunk.len() > cap {
-            return Err(NoBody::TooLarge(cap));
+            return Err(BodyError::TooLarge(cap));
         }
         bytes.extend_from_slice(&chunk);
     }
-    String::from_utf8(bytes).map_err(|_| NoBody::NoText)
+    Ok(bytes)
+}
+
+/// As [`bytes`], as text.
+pub async fn text(response: Response, cap: usize) -> Result<String, BodyError> {
+    String::from_utf8(bytes(response, cap).await?).map_err(|_| BodyError::NoText)
+}
+
+/// An error and what caused it, outermost first. Descends into what an [`io::Error`] wraps, which its `source` leaves out.
+pub fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    iter::successors(Some(error), |&error| {
+        match error.downcast_ref().and_then(io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        }
+    })
 }
 
 /// The innermost cause of an error, which says what happened.
-pub fn innermost(error: &dyn std::error::Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
+pub fn innermost(error: &(dyn Error + 'static)) -> String {
+    causes(error).last().map(ToString::to_string).unwrap_or_default()
+}
+
+/// Whether the answer was no HTTP.
+pub fn is_garbage(error: &(dyn Error + 'static)) -> bool {
+    causes(error).any(|cause| cause.downcast_ref().is_some_and(hyper::Error::is_parse))
+}
+
+/// What the operating system said, where an error goes back to that.
+pub fn io_kind(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
+    let io = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>());
+    io.last().map(io::Error::kind)
+}
+
+impl From<reqwest::Error> for RequestError {
+    fn from(error: reqwest::Error) -> Self {
+        // It may be a secret.
+        let error = error.without_url();
+        let untrusted = causes(&error).find_map(|cause| match cause.downcast_ref() {
+            Some(rustls::Error::InvalidCertificate(why)) => Some(why.to_string()),
+            _ => None,
+        });
+        match untrusted {
+            Some(why) => Self::Untrusted(why),
+            None if io_kind(&error) == Some(io::ErrorKind::ConnectionRefused) => Self::Refused,
+            None if error.is_redirect() => Self::Redirect(innermost(&error)),
+            None => Self::Lost(innermost(&error)),
+        }
     }
-    innermost.to_string()
 }

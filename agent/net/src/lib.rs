@@ -2,4 +2,3 @@
 
 pub mod backoff;
 pub mod http;
-pub mod wire;

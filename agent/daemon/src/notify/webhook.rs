@@ -3,18 +3,18 @@
 use std::fmt;
 use std::time::Duration;
 
-use axum::body::Body;
-use futures_util::StreamExt as _;
-use hyper::StatusCode;
-use hyper::header::{HeaderValue, LOCATION, RETRY_AFTER};
 use jiff::Timestamp;
+use reqwest::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Response, StatusCode};
+use rustls::pki_types::CertificateDer;
 use serde_json::Value;
 use url::Url;
 
 use agent_config::{Notify, NotifyFormat, show_duration};
 use agent_core::notification::payload;
 use agent_core::notification::queue::QueuedMessage;
-use agent_net::wire::{Answer, Wire};
+use agent_net::http::{self, RequestError};
 
 /// One request as a whole: names, connection, redirects and answer included.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,7 +37,8 @@ pub(super) struct Webhook {
     /// Texts that nobody may see, longest first.
     secrets: Vec<String>,
     timeout: Duration,
-    pub(super) wire: Wire,
+    /// Certificates to trust instead of the host's authorities.
+    pub(super) trusts: Option<Vec<CertificateDer<'static>>>,
 }
 
 /// A message that was not taken. Its text names the reason and the remedy, and nothing of the URL.
@@ -74,7 +75,7 @@ impl Webhook {
             params,
             secrets,
             timeout: TIMEOUT,
-            wire: Wire::default(),
+            trusts: None,
         })
     }
 
@@ -96,40 +97,24 @@ impl Webhook {
     }
 
     async fn exchange(&self, body: String) -> Result<(), Refusal> {
-        let (mut url, mut redirects) = (self.url.clone(), 0);
-        loop {
-            let sent = self
-                .wire
-                .post(&url, &[("content-type", "application/json")], body.clone())
-                .await;
-            let answer = sent.map_err(|broken| refuse(Retry::Soon, self.clean(&broken.to_string())))?;
-            match self.redirected(&url, &answer) {
-                Some(next) if redirects < REDIRECTS => url = next,
-                _ => return self.judge(answer).await,
-            }
-            redirects += 1;
-        }
+        let lost = |error: RequestError| refuse(Retry::Soon, self.clean(&error.to_string()));
+        let client = http::once(&self.url, self.trusts.clone(), redirects())
+            .await
+            .map_err(lost)?;
+        let request = client.post(self.url.clone()).header(CONTENT_TYPE, "application/json");
+        let answer = request.body(body).send().await.map_err(|error| lost(error.into()))?;
+        self.judge(answer).await
     }
 
-    /// Where an answer leads to: within the same server, and with the request as it was. Other redirects turn a
-    /// POST into a GET, which delivers nothing.
-    fn redirected(&self, url: &Url, answer: &Answer) -> Option<Url> {
-        let kept = matches!(answer.status().as_u16(), 307 | 308);
-        let location = answer.headers().get(LOCATION).filter(|_| kept)?;
-        let next = url.join(location.to_str().ok()?).ok()?;
-        (next.origin() == self.url.origin()).then_some(next)
-    }
-
-    async fn judge(&self, answer: Answer) -> Result<(), Refusal> {
+    async fn judge(&self, mut answer: Response) -> Result<(), Refusal> {
         let status = answer.status();
         if status.is_success() {
             return Ok(());
         }
         let header = answer.headers().get(RETRY_AFTER).and_then(wait);
-        let mut chunks = Body::new(answer.into_body()).into_data_stream();
         let mut text = Vec::new();
         // What an error is explained with may break off.
-        while let Some(Ok(chunk)) = chunks.next().await {
+        while let Ok(Some(chunk)) = answer.chunk().await {
             let room = ANSWER_MAX - text.len();
             text.extend_from_slice(&chunk[..chunk.len().min(room)]);
             if text.len() == ANSWER_MAX {
@@ -180,6 +165,23 @@ impl fmt::Debug for Webhook {
             .field("format", &self.format)
             .finish_non_exhaustive()
     }
+}
+
+/// Follows redirects within the same server that keep the request as it was. Others turn a POST into a GET, which
+/// delivers nothing.
+fn redirects() -> Policy {
+    Policy::custom(|attempt| {
+        let kept = matches!(attempt.status().as_u16(), 307 | 308);
+        let here = attempt
+            .previous()
+            .first()
+            .is_some_and(|first| first.origin() == attempt.url().origin());
+        if kept && here && attempt.previous().len() <= REDIRECTS {
+            attempt.follow()
+        } else {
+            attempt.stop()
+        }
+    })
 }
 
 fn refuse(retry: Retry, reason: String) -> Refusal {

@@ -4,10 +4,10 @@ use std::io::{self, Read};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use axum::body::{Body, Bytes};
-use futures_util::StreamExt as _;
-use hyper::header::{CONTENT_RANGE, ETAG, LOCATION};
-use hyper::{Method, StatusCode};
+use bytes::Bytes;
+use reqwest::header::{CONTENT_RANGE, ETAG, RANGE};
+use reqwest::redirect::Policy;
+use reqwest::{Response, StatusCode};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use url::Url;
@@ -15,7 +15,7 @@ use url::Url;
 use agent_aws::Bucket;
 use agent_chaindata::snapshot::SnapshotSource;
 use agent_net::backoff;
-use agent_net::wire::{Answer, Wire};
+use agent_net::http::{self, RequestError};
 
 /// From asking to the head of the answer.
 const ANSWER: Duration = Duration::from_mins(1);
@@ -25,7 +25,7 @@ const STALL: Duration = Duration::from_mins(1);
 const ATTEMPTS: u32 = 6;
 /// Doubles with each attempt.
 const PAUSE: Duration = Duration::from_millis(500);
-const REDIRECTS: u32 = 5;
+const REDIRECTS: usize = 5;
 /// Pieces that wait for their reader.
 const WAITING: usize = 8;
 
@@ -103,7 +103,7 @@ enum From {
 }
 
 /// Bucket and key of `s3://BUCKET/KEY`, as they are: a key may have spaces and percent signs. `None` for other places.
-pub(super) fn s3(words: &str) -> anyhow::Result<Option<(&str, &str)>> {
+pub(crate) fn s3(words: &str) -> anyhow::Result<Option<(&str, &str)>> {
     let Some(place) = words.strip_prefix("s3://") else {
         return Ok(None);
     };
@@ -123,7 +123,7 @@ struct Pump {
 
 impl Pump {
     /// The answer from here on, and what of it has to be left out. `None` at the end.
-    async fn ask(&mut self) -> io::Result<Option<(Answer, u64)>> {
+    async fn ask(&mut self) -> io::Result<Option<(Response, u64)>> {
         let answer = tokio::time::timeout(ANSWER, self.ask_once()).await;
         let answer = answer.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no answer"))??;
         let Some((answer, ahead)) = answer else {
@@ -144,44 +144,41 @@ impl Pump {
         Ok(Some((answer, ahead)))
     }
 
-    async fn ask_once(&self) -> io::Result<Option<(Answer, u64)>> {
-        let (mut url, at) = match &self.from {
+    async fn ask_once(&self) -> io::Result<Option<(Response, u64)>> {
+        let (url, at) = match &self.from {
             From::S3 { bucket, key, imds } => {
                 let bucket = Bucket::open(bucket, imds).await.map_err(io::Error::other)?;
                 let answer = bucket.get(key, self.at).await.map_err(io::Error::other)?;
                 return Ok(answer.map(|answer| (answer, 0)));
             }
-            From::Web(url) => (url.clone(), self.at),
+            From::Web(url) => (url, self.at),
         };
-        let range = format!("bytes={at}-");
-        let headers = [("range", range.as_str())];
-        let headers = if at == 0 { &headers[..0] } else { &headers };
-        for _ in 0..=REDIRECTS {
-            let answer = Wire::default().send(Method::GET, &url, headers, Body::empty()).await;
-            let answer = answer.map_err(io::Error::other)?;
-            match answer.status() {
-                StatusCode::OK => return Ok(Some((answer, at))),
-                StatusCode::PARTIAL_CONTENT if begins_at(&answer, at) => return Ok(Some((answer, 0))),
-                StatusCode::PARTIAL_CONTENT => {
-                    return Err(io::Error::new(
-                        io::ErrorKind::InvalidData,
-                        "the server sends another part than it was asked for",
-                    ));
-                }
-                StatusCode::RANGE_NOT_SATISFIABLE => return Ok(None),
-                status if status.is_redirection() => {
-                    let to = answer.headers().get(LOCATION).and_then(|to| to.to_str().ok());
-                    let to = to.and_then(|to| url.join(to).ok());
-                    url = to.ok_or_else(|| io::Error::other(format!("{status} to nowhere")))?;
-                }
-                status => return Err(io::Error::other(format!("the server says {status}"))),
-            }
+        // It may lead to https.
+        let trusts = (url.scheme() == "http").then(http::authorities);
+        let client = http::once(url, trusts, redirects()).await.map_err(io::Error::other)?;
+        let request = client.get(url.clone());
+        let request = if at == 0 {
+            request
+        } else {
+            request.header(RANGE, format!("bytes={at}-"))
+        };
+        let answer = request.send().await;
+        let answer = answer.map_err(|error| io::Error::other(RequestError::from(error)))?;
+        match answer.status() {
+            StatusCode::OK => Ok(Some((answer, at))),
+            StatusCode::PARTIAL_CONTENT if begins_at(&answer, at) => Ok(Some((answer, 0))),
+            StatusCode::PARTIAL_CONTENT => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the server sends another part than it was asked for",
+            )),
+            StatusCode::RANGE_NOT_SATISFIABLE => Ok(None),
+            status if status.is_redirection() => Err(io::Error::other(format!("{status} to nowhere"))),
+            status => Err(io::Error::other(format!("the server says {status}"))),
         }
-        Err(io::Error::other("too many redirects"))
     }
 
     /// Hands on what comes, and asks again when it breaks off.
-    async fn run(mut self, mut answer: Option<(Answer, u64)>, pieces: mpsc::Sender<io::Result<Bytes>>) {
+    async fn run(mut self, mut answer: Option<(Response, u64)>, pieces: mpsc::Sender<io::Result<Bytes>>) {
         let mut attempt = 0;
         loop {
             let Some((head, ahead)) = answer else {
@@ -210,12 +207,16 @@ impl Pump {
     }
 
     /// The whole body, but its first `ahead` bytes.
-    async fn pass(&mut self, answer: Answer, mut ahead: u64, to: &mpsc::Sender<io::Result<Bytes>>) -> io::Result<()> {
-        let mut body = Body::new(answer.into_body()).into_data_stream();
+    async fn pass(
+        &mut self,
+        mut answer: Response,
+        mut ahead: u64,
+        to: &mpsc::Sender<io::Result<Bytes>>,
+    ) -> io::Result<()> {
         loop {
-            let piece = tokio::time::timeout(STALL, body.next()).await;
+            let piece = tokio::time::timeout(STALL, answer.chunk()).await;
             let piece = piece.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the server sends nothing more"))?;
-            let Some(piece) = piece.transpose().map_err(io::Error::other)? else {
+            let Some(piece) = piece.map_err(|error| io::Error::other(http::innermost(&error)))? else {
                 return Ok(());
             };
             let skip = ahead.min(piece.len() as u64);
@@ -231,8 +232,24 @@ impl Pump {
     }
 }
 
+/// Follows a few redirects, but none that leaves TLS.
+fn redirects() -> Policy {
+    Policy::custom(|attempt| {
+        let was_secure = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
+        if attempt.previous().len() > REDIRECTS {
+            attempt.error("too many redirects")
+        } else if was_secure && attempt.url().scheme() != "https" {
+            attempt.error(
+                "the server leads from https to http, where anybody can change what is sent: name an https address",
+            )
+        } else {
+            attempt.follow()
+        }
+    })
+}
+
 /// Whether the part that is sent begins with the byte `at`, as far as the server says where it begins.
-fn begins_at(answer: &Answer, at: u64) -> bool {
+fn begins_at(answer: &Response, at: u64) -> bool {
     let range = answer
         .headers()
         .get(CONTENT_RANGE)

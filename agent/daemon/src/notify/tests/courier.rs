@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use agent_net::http::fake::Request;
 use strum::VariantArray as _;
 
-use super::fake::{Answer, Fake, Request, status};
+use super::fake::{Answer, Fake, status};
 use super::*;
 use crate::notify::courier::{Notifier, Patience};
 use crate::notify::webhook::Webhook;

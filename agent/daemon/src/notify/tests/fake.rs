@@ -5,25 +5,20 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
+
+use agent_net::http::fake::{self, Request};
 
 /// What it does with a request.
 #[derive(Debug, Clone)]
 pub(super) enum Answer {
     /// These bytes, and hangs up.
-    Bytes(String),
+    Bytes(Vec<u8>),
     /// Nothing, for ever.
     Hang,
     /// A head with this status, and a hundred megabytes.
     Flood(u16),
-}
-
-/// What it was sent.
-#[derive(Debug, Clone)]
-pub(super) struct Request {
-    pub(super) head: String,
-    pub(super) body: String,
 }
 
 #[derive(Debug)]
@@ -35,41 +30,34 @@ pub(super) struct Fake {
 }
 
 pub(super) fn status(status: u16, headers: &str, body: &str) -> Answer {
-    Answer::Bytes(format!(
-        "HTTP/1.1 {status} x\r\ncontent-length: {}\r\n{headers}connection: close\r\n\r\n{body}",
-        body.len()
+    Answer::Bytes(fake::answer(
+        status,
+        &format!("{headers}connection: close\r\n"),
+        body.as_bytes(),
     ))
 }
 
 impl Fake {
     /// `answer` gets the number of the request, from 0.
     pub(super) async fn serve(answer: impl Fn(usize) -> Answer + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let fake = Self {
-            address: listener.local_addr().unwrap(),
-            requests: Arc::default(),
-            written: Arc::default(),
-            left: Arc::default(),
-        };
-        let (requests, written, left) = (
-            Arc::clone(&fake.requests),
-            Arc::clone(&fake.written),
-            Arc::clone(&fake.left),
-        );
-        tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let Some(request) = read(&mut stream).await else {
-                    continue;
-                };
-                let number = {
-                    let mut requests = requests.lock().unwrap();
-                    requests.push(request);
-                    requests.len() - 1
-                };
-                tokio::spawn(respond(stream, answer(number), Arc::clone(&written), Arc::clone(&left)));
+        let (requests, written, left) = <(Arc<Mutex<Vec<Request>>>, Arc<Mutex<usize>>, Arc<Notify>)>::default();
+        let kept = (Arc::clone(&requests), Arc::clone(&written), Arc::clone(&left));
+        let address = fake::serve(move |number, mut stream| {
+            let (requests, written, left) = kept.clone();
+            let answer = answer(number);
+            async move {
+                if let Some(request) = fake::request(&mut stream).await {
+                    requests.lock().unwrap().push(request);
+                    respond(stream, answer, written, left).await;
+                }
             }
         });
-        fake
+        Self {
+            address: address.await,
+            requests,
+            written,
+            left,
+        }
     }
 
     /// The webhook's URL, with a secret in its path.
@@ -93,30 +81,10 @@ impl Fake {
     }
 }
 
-async fn read(stream: &mut TcpStream) -> Option<Request> {
-    let mut bytes = Vec::new();
-    loop {
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.to_ascii_lowercase();
-            let length = length
-                .lines()
-                .find_map(|l| l.strip_prefix("content-length: ")?.parse().ok());
-            if body.len() >= length.unwrap_or(0) {
-                let (head, body) = (head.to_owned(), body.to_owned());
-                return Some(Request { head, body });
-            }
-        }
-        if stream.read_buf(&mut bytes).await.ok()? == 0 {
-            return None;
-        }
-    }
-}
-
 async fn respond(mut stream: TcpStream, answer: Answer, written: Arc<Mutex<usize>>, left: Arc<Notify>) {
     match answer {
-        Answer::Bytes(text) => {
-            let _ = stream.write_all(text.as_bytes()).await;
+        Answer::Bytes(bytes) => {
+            let _ = stream.write_all(&bytes).await;
         }
         Answer::Hang => {
             let _ = stream.read(&mut [0]).await;

@@ -1,19 +1,16 @@
 //! One request, whatever the other end does.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use agent_net::http::fake::{certificate, serve_tls};
 
 use super::fake::{Answer, Fake, status};
 use super::*;
 use crate::notify::webhook::{Refusal, Retry, Webhook};
 use agent_core::notification::queue::QueuedMessage;
-
-const IDENTITY: &[u8] = include_bytes!("../../../../../tests/localhost.pem");
 
 fn webhook(url: &str, format: NotifyFormat) -> Webhook {
     Webhook::new(&config(url, format))
@@ -78,7 +75,7 @@ async fn telegram_gets_its_chat_in_the_body() {
 #[tokio::test]
 async fn no_content_is_success_as_with_discord() {
     assert_eq!(
-        answered(Answer::Bytes("HTTP/1.1 204 No Content\r\n\r\n".to_owned())).await,
+        answered(Answer::Bytes(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec())).await,
         Ok(())
     );
 }
@@ -168,7 +165,7 @@ async fn nobody_there_and_no_http_are_told() {
         .await
         .unwrap_err();
     assert_eq!(refusal.to_string(), "connection refused: nothing listens there");
-    let refusal = answered(Answer::Bytes("SSH-2.0-OpenSSH_9.2\r\n".to_owned()))
+    let refusal = answered(Answer::Bytes(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()))
         .await
         .unwrap_err();
     assert!(refusal.to_string().starts_with("no connection: "), "{refusal}");
@@ -221,31 +218,9 @@ async fn of_a_hundred_megabytes_next_to_nothing_is_read() {
     }
 }
 
-/// A server that speaks TLS with a certificate of its own, for one request. Returns its port.
+/// A server that speaks TLS with a certificate of its own. Returns its port.
 fn tls_server(address: &str) -> u16 {
-    let certificate = CertificateDer::from_pem_slice(IDENTITY).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(IDENTITY).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .unwrap();
-    let listener = TcpListener::bind((address, 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        let (tcp, _) = listener.accept().unwrap();
-        let session = rustls::ServerConnection::new(Arc::new(config)).unwrap();
-        let mut stream = rustls::StreamOwned::new(session, tcp);
-        let mut request = [0; 4096];
-        if stream.read(&mut request).is_ok() {
-            let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n");
-            stream.conn.send_close_notify();
-            let _ = stream.flush();
-        }
-    });
-    port
+    serve_tls(address, "HTTP/1.1 204 No Content\r\n\r\n".to_owned())
 }
 
 #[tokio::test]
@@ -263,7 +238,7 @@ async fn a_certificate_that_is_vouched_for_carries_the_message() {
         &format!("https://localhost:{}/S3CR3T", tls_server("127.0.0.1")),
         NotifyFormat::Json,
     );
-    webhook.wire.trusts = Some(vec![CertificateDer::from_pem_slice(IDENTITY).unwrap()]);
+    webhook.trusts = Some(vec![certificate()]);
     post(&webhook).await.unwrap();
 }
 
@@ -273,7 +248,7 @@ async fn a_certificate_for_another_name_is_refused() {
         &format!("https://127.0.0.2:{}/S3CR3T", tls_server("127.0.0.2")),
         NotifyFormat::Json,
     );
-    webhook.wire.trusts = Some(vec![CertificateDer::from_pem_slice(IDENTITY).unwrap()]);
+    webhook.trusts = Some(vec![certificate()]);
     let letter = QueuedMessage {
         message: stalled(),
         more: 0,

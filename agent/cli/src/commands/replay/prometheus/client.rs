@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 use std::io::ErrorKind;
 use std::str::FromStr;
 use std::time::Duration;
@@ -10,13 +9,15 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use agent_net::{backoff, http};
+
 const CONNECT: Duration = Duration::from_secs(5);
 /// One answer as a whole; a server gives up on a query after two minutes.
 const TIMEOUT: Duration = Duration::from_mins(1);
 /// Size of the largest answer that is read, bytes. A chunk of one exporter has half a megabyte.
 const LARGEST: usize = 16 << 20;
-/// Tries of a question to a server that has answered before.
-const ATTEMPTS: u32 = 5;
+/// Of a question to a server that has answered before.
+const RETRIES: usize = 4;
 const BACKOFF: Duration = Duration::from_millis(500);
 const BACKOFF_MAX: Duration = Duration::from_secs(8);
 
@@ -91,14 +92,8 @@ pub(super) enum Fault {
 
 impl Client {
     pub(super) fn new(address: &Address) -> Result<Self, Fault> {
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("t0rn-agent/", env!("CARGO_PKG_VERSION")))
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .http1_only()
-            .connect_timeout(CONNECT)
-            .build()
-            .map_err(|e| Fault::Unreachable(format!("the HTTP client cannot be set up: {}", innermost(&e))))?;
+        let http = http::local().and_then(|client| Ok(client.connect_timeout(CONNECT).build()?));
+        let http = http.map_err(|e| Fault::Unreachable(format!("the HTTP client cannot be set up: {e}")))?;
         Ok(Self {
             address: address.clone(),
             http,
@@ -137,16 +132,10 @@ impl Client {
     }
 
     async fn ask<T: DeserializeOwned>(&mut self, what: &str, params: &[(&str, String)]) -> Result<T, Fault> {
-        let mut wait = self.backoff;
-        for _ in 1..ATTEMPTS {
+        for pause in backoff::pauses(self.backoff, BACKOFF_MAX).take(RETRIES) {
             match self.ask_once(what, params).await {
                 Err(fault) if self.answered && fault.may_pass() => {
-                    // Between half and all of it.
-                    let half = wait / 2;
-                    let spread = RandomState::new().hash_one(0u8) % 1000;
-                    tokio::time::sleep(half + half.mul_f64(f64::from(u16::try_from(spread).unwrap_or(0)) / 1000.0))
-                        .await;
-                    wait = (wait * 2).min(BACKOFF_MAX);
+                    tokio::time::sleep(pause).await;
                 }
                 done => return done,
             }
@@ -200,30 +189,20 @@ impl Client {
         if error.is_timeout() && !error.is_connect() {
             return Fault::Timeout(self.timeout);
         }
-        let mut source: &dyn std::error::Error = error;
-        while let Some(inner) = source.source() {
-            source = inner;
-            if source
-                .downcast_ref::<std::io::Error>()
-                .is_some_and(|e| e.kind() == ErrorKind::ConnectionRefused)
-            {
-                return Fault::Unreachable("connection refused: nothing listens there".to_owned());
-            }
-            if source
-                .downcast_ref::<hyper::Error>()
-                .is_some_and(hyper::Error::is_parse)
-            {
-                return Fault::Stranger("its answer is no HTTP".to_owned());
-            }
+        if http::io_kind(error) == Some(ErrorKind::ConnectionRefused) {
+            return Fault::Unreachable("connection refused: nothing listens there".to_owned());
         }
-        Fault::Unreachable(format!("no connection: {source}"))
+        if http::is_garbage(error) {
+            return Fault::Stranger("its answer is no HTTP".to_owned());
+        }
+        Fault::Unreachable(format!("no connection: {}", http::innermost(error)))
     }
 
     fn broken(&self, error: &reqwest::Error) -> Fault {
         if error.is_timeout() {
             return Fault::Timeout(self.timeout);
         }
-        Fault::Broken(innermost(error))
+        Fault::Broken(http::innermost(error))
     }
 }
 
@@ -286,12 +265,4 @@ impl fmt::Debug for Address {
 /// Milliseconds as the API wants times: seconds with a fraction.
 fn seconds(ms: u64) -> String {
     format!("{}.{:03}", ms / 1000, ms % 1000)
-}
-
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }

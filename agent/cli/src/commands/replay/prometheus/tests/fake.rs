@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::io::AsyncWriteExt;
+
+use agent_net::http::fake;
 
 /// Parameters of a request; one that may be repeated has its values joined by newlines.
 pub(super) type Params = BTreeMap<String, String>;
@@ -32,17 +33,16 @@ pub(super) async fn serve(answer: impl Fn(&str, &Params) -> (u16, String) + Send
 
 /// A server on loopback; each request's head becomes the bytes of the answer, after which it hangs up.
 pub(super) async fn serve_raw(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") && stream.read_buf(&mut head).await.is_ok_and(|n| n > 0) {}
-            let answer = answer(&String::from_utf8(head).unwrap());
-            let _ = stream.write_all(answer.as_bytes()).await;
+    let answer = Arc::new(answer);
+    fake::serve(move |_, mut stream| {
+        let answer = Arc::clone(&answer);
+        async move {
+            if let Some(request) = fake::request(&mut stream).await {
+                let _ = stream.write_all(answer(&request.head).as_bytes()).await;
+            }
         }
-    });
-    address
+    })
+    .await
 }
 
 /// What a scrape at some moment brought.
