@@ -4,18 +4,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use axum::body::Body;
 use futures_util::{Stream, TryStreamExt};
-use hyper::body::Incoming;
-use hyper::{Method, Request, Response};
-use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
-use tokio::net::UnixStream;
+use reqwest::{Method, Response};
 use tokio::time::{sleep, timeout};
 
 use super::GIVES_UP;
 use agent_core::event::Command;
 use agent_core::status::{SCHEMA, Status};
+use agent_net::http;
 
 /// Largest answer that is read at once, bytes.
 const ANSWER_MAX: usize = 64 * 1024;
@@ -108,10 +105,10 @@ impl Client {
         let answer = timeout(PATIENCE, self.send(Method::GET, &path, String::new()));
         let answer = answer.await.unwrap_or_else(|_| Err(self.hangs(PATIENCE)))?;
         let client = self.clone();
-        let chunks = Body::new(answer.into_body()).into_data_stream();
+        let chunks = answer.bytes_stream();
         Ok(chunks
             .map_ok(|chunk| chunk.to_vec())
-            .map_err(move |e| client.broken(reason(&e))))
+            .map_err(move |e| client.broken(http::innermost(&e))))
     }
 
     /// A whole answer of at most `max` bytes, within `limit`.
@@ -129,39 +126,29 @@ impl Client {
             .unwrap_or_else(|_| Err(self.hangs(limit)))
     }
 
-    async fn collect(&self, answer: Response<Incoming>, max: usize) -> Result<Vec<u8>, ClientError> {
-        let mut chunks = Body::new(answer.into_body()).into_data_stream();
-        let mut all = Vec::new();
-        while let Some(chunk) = chunks.try_next().await.map_err(|e| self.broken(reason(&e)))? {
-            if all.len() + chunk.len() > max {
-                return Err(self.broken(format!("its answer has more than {} KiB", max / 1024)));
-            }
-            all.extend_from_slice(&chunk);
-        }
-        Ok(all)
+    async fn collect(&self, answer: Response, max: usize) -> Result<Vec<u8>, ClientError> {
+        let all = http::bytes(answer, max).await;
+        all.map_err(|error| self.broken(error.to_string()))
     }
 
     /// An answer's head, if it is one of success; otherwise the agent's words as the error.
-    async fn send(&self, method: Method, path: &str, body: String) -> Result<Response<Incoming>, ClientError> {
+    async fn send(&self, method: Method, path: &str, body: String) -> Result<Response, ClientError> {
         let patience = i64::try_from(PATIENCE.as_millis()).unwrap_or(i64::MAX);
         let gives_up = Timestamp::now().as_millisecond().saturating_add(patience);
-        let stream = TokioIo::new(self.connect().await?);
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(stream)
-            .await
-            .map_err(|e| self.broken(reason(&e)))?;
-        // Ends with the answer's body, or when the caller gives up on it.
-        tokio::spawn(connection);
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("host", "t0rn-agent")
-            .header(GIVES_UP, gives_up)
-            .body(Body::from(body))
-            .map_err(|e| self.broken(e.to_string()))?;
-        let answer = sender
-            .send_request(request)
-            .await
-            .map_err(|e| self.broken(reason(&e)))?;
+        let client = http::local().and_then(|client| Ok(client.unix_socket(&*self.socket).build()?));
+        let client = client.map_err(|error| self.broken(error.to_string()))?;
+        let answer = loop {
+            let request = client.request(method.clone(), format!("http://t0rn-agent{path}"));
+            let request = request.header(GIVES_UP, gives_up).body(body.clone());
+            match request.send().await {
+                Ok(answer) => break answer,
+                // So many wait that the kernel takes no more; the caller's limit ends this.
+                Err(error) if http::io_kind(&error) == Some(io::ErrorKind::WouldBlock) => {
+                    sleep(Duration::from_millis(50)).await;
+                }
+                Err(error) => return Err(self.unreachable(&error)),
+            }
+        };
         if answer.status().is_success() {
             return Ok(answer);
         }
@@ -169,22 +156,12 @@ impl Client {
         Err(ClientError::Refused(String::from_utf8_lossy(&words).trim().to_owned()))
     }
 
-    async fn connect(&self) -> Result<UnixStream, ClientError> {
-        loop {
-            return match UnixStream::connect(&self.socket).await {
-                Ok(stream) => Ok(stream),
-                Err(error) => Err(match error.kind() {
-                    // So many wait that the kernel takes no more; the caller's limit ends this.
-                    io::ErrorKind::WouldBlock => {
-                        sleep(Duration::from_millis(50)).await;
-                        continue;
-                    }
-                    io::ErrorKind::NotFound => ClientError::Missing(self.socket.clone()),
-                    io::ErrorKind::ConnectionRefused => ClientError::Dead(self.socket.clone()),
-                    io::ErrorKind::PermissionDenied => ClientError::Denied(self.socket.clone()),
-                    _ => self.broken(error.to_string()),
-                }),
-            };
+    fn unreachable(&self, error: &reqwest::Error) -> ClientError {
+        match http::io_kind(error) {
+            Some(io::ErrorKind::NotFound) => ClientError::Missing(self.socket.clone()),
+            Some(io::ErrorKind::ConnectionRefused) => ClientError::Dead(self.socket.clone()),
+            Some(io::ErrorKind::PermissionDenied) => ClientError::Denied(self.socket.clone()),
+            _ => self.broken(http::innermost(error)),
         }
     }
 
@@ -201,13 +178,4 @@ impl Client {
             limit,
         }
     }
-}
-
-/// The innermost cause: the HTTP layers above it only say that something below them failed.
-fn reason(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
 }
