@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-use reqwest::StatusCode;
-use reqwest::header::AUTHORIZATION;
+use object_store::aws::{AwsAuthorizer, AwsCredential};
+use object_store::client::HttpRequestBody;
+use reqwest::header::CONTENT_TYPE;
 use reqwest::redirect::Policy;
-use url::{Position, Url, form_urlencoded};
+use reqwest::{Body, Request, StatusCode};
+use url::{Url, form_urlencoded};
 
-use super::credentials::Credentials;
-use super::sigv4::{Signer, amz_date};
+use super::transport::ErrorResponse;
 use agent_net::http::{self, RequestError};
 
 /// One call as a whole.
@@ -71,7 +71,7 @@ impl Api {
     /// Carries out `action`. Returns the XML of the answer. Ends within ten seconds.
     pub(super) async fn call(
         &self,
-        credentials: &Credentials,
+        credentials: &AwsCredential,
         action: &str,
         params: &[(&str, &str)],
     ) -> Result<String, Failed> {
@@ -87,33 +87,22 @@ impl Api {
 
     async fn exchange(
         &self,
-        credentials: &Credentials,
+        credentials: &AwsCredential,
         action: &str,
         params: &[(&str, &str)],
     ) -> Result<String, Failed> {
-        let body = form(self.service, action, params);
-        let date = amz_date(Timestamp::now());
-        let host = &self.endpoint[Position::BeforeHost..Position::AfterPort];
-        let headers = [
-            ("content-type", FORM),
-            ("host", host),
-            ("x-amz-date", &date),
-            ("x-amz-security-token", &credentials.token),
-        ];
-        let signer = Signer {
-            access_key: &credentials.access_key_id,
-            secret_key: &credentials.secret_access_key,
-            region: &self.region,
-            service: self.service.name,
-        };
-        let authorization = signer.authorization("POST", self.endpoint.path(), &headers, body.as_bytes(), &date);
         let lost = |error: RequestError| Failed::Passing(format!("{action}: {error}"));
+        let refused = |error: &dyn std::fmt::Display| Failed::Refused(format!("{action}: {error}"));
+        let body = form(self.service, action, params);
+        let request = ::http::Request::post(self.endpoint.as_str()).header(CONTENT_TYPE, FORM);
+        let request = request.body(HttpRequestBody::from(body));
+        let mut request = request.map_err(|error| refused(&error))?;
+        AwsAuthorizer::new(credentials, self.service.name, &self.region)
+            .try_authorize(&mut request, None)
+            .map_err(|error| refused(&error))?;
+        let request = Request::try_from(request.map(Body::wrap)).map_err(|error| lost(error.into()))?;
         let client = http::once(&self.endpoint, None, Policy::none()).await.map_err(lost)?;
-        let request = client.post(self.endpoint.clone()).header(AUTHORIZATION, authorization);
-        let request = headers
-            .iter()
-            .fold(request, |request, (name, value)| request.header(*name, *value));
-        let answer = request.body(body).send().await.map_err(|error| lost(error.into()))?;
+        let answer = client.execute(request).await.map_err(|error| lost(error.into()))?;
         let status = answer.status();
         let text = http::text(answer, LARGEST).await;
         match text {
@@ -133,10 +122,9 @@ fn form(service: Service, action: &str, params: &[(&str, &str)]) -> String {
 
 /// What an answer other than success means.
 fn failed(service: Service, action: &str, status: StatusCode, xml: &str) -> Failed {
-    let code = element(xml, "Code").unwrap_or_default();
-    let message = element(xml, "Message").unwrap_or_default();
-    let said = format!("{action}: {status} {code} {message}").trim_end().to_owned();
-    match code.as_str() {
+    let answer = ErrorResponse::read(status, xml);
+    let said = format!("{action}: {answer}");
+    match answer.code.as_str() {
         "ExpiredToken" | "ExpiredTokenException" | "InvalidClientTokenId" | "RequestExpired" => {
             Failed::Credentials(said)
         }
@@ -144,29 +132,10 @@ fn failed(service: Service, action: &str, status: StatusCode, xml: &str) -> Fail
             "{said}; allow {}:{action} to the instance's role",
             service.name
         )),
-        "ValidationError" if message.contains("No active Lifecycle Action") => Failed::NoAction(said),
-        "Throttling" | "ThrottlingException" | "RequestLimitExceeded" => Failed::Passing(said),
-        _ if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => Failed::Passing(said),
+        "ValidationError" if answer.message.contains("No active Lifecycle Action") => Failed::NoAction(said),
+        _ if answer.may_pass() => Failed::Passing(said),
         _ => Failed::Refused(said),
     }
-}
-
-/// The text of the first element of that name, at most 1024 characters of it: what has to be handed back is not cut.
-pub(super) fn element(xml: &str, name: &str) -> Option<String> {
-    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
-    let (text, _) = rest.split_once(&format!("</{name}>"))?;
-    let plain = [
-        ("&lt;", "<"),
-        ("&gt;", ">"),
-        ("&quot;", "\""),
-        ("&apos;", "'"),
-        ("&amp;", "&"),
-    ]
-    .into_iter()
-    .fold(text.trim().to_owned(), |text, (escaped, plain)| {
-        text.replace(escaped, plain)
-    });
-    Some(plain.chars().filter(|c| !c.is_control()).take(1024).collect())
 }
 
 #[cfg(test)]
@@ -202,13 +171,5 @@ mod tests {
         assert!(matches!(none, Failed::NoAction(_)));
         let denied = of(403, "AccessDenied", "not you").to_string();
         assert!(denied.contains("allow autoscaling:CompleteLifecycleAction"), "{denied}");
-    }
-
-    #[test]
-    fn an_element_is_read_as_text() {
-        let xml = "<a><Name>one &amp; &lt;two&gt;</Name><Name>three</Name></a>";
-        assert_eq!(element(xml, "Name").as_deref(), Some("one & <two>"));
-        assert_eq!(element(xml, "Other"), None);
-        assert_eq!(element("<Name>cut", "Name"), None);
     }
 }

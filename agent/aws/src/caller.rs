@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::api::{Api, Failed, Service};
-use super::credentials::Role;
+use super::credentials::{Role, is_plain};
 use super::imds::{Imds, Unknown};
 
 /// Why a call could not be made or was not carried out.
@@ -77,6 +77,9 @@ impl Caller {
 
     async fn need(&mut self, path: &str) -> Result<String, Unknown> {
         let found = self.role.imds.get(path).await?;
-        found.ok_or_else(|| Unknown::Trouble(format!("there is no {path}")))
+        let found = found.ok_or_else(|| Unknown::Trouble(format!("there is no {path}")))?;
+        // It goes into headers and addresses.
+        let strange = || Unknown::Trouble(format!("its {path} is none"));
+        Some(found).filter(|found| is_plain(found)).ok_or_else(strange)
     }
 }

@@ -11,13 +11,13 @@ mod imds;
 mod lifecycle;
 mod notices;
 mod s3;
-mod sigv4;
 #[cfg(test)]
 mod tests;
+mod transport;
 mod volumes;
 mod watch;
 
 pub use lifecycle::{Hook, release};
-pub use s3::{Bucket, NoObject};
+pub use s3::{Bucket, Object, S3Error};
 pub use volumes::{Attachment, Volumes};
 pub use watch::{News, watch};

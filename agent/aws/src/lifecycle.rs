@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch::Receiver;
 use tracing::{info, warn};
 
-use super::api::{AUTO_SCALING, Failed, element};
+use super::api::{AUTO_SCALING, Failed};
 use super::caller::{Caller, Trouble};
-use agent_net::backoff::jitter;
+use super::transport::element;
+use agent_net::backoff::pauses;
 
 /// Between two heartbeats: the shortest timeout that a hook can have is 30 s.
 const HEARTBEAT: Duration = Duration::from_secs(20);
@@ -68,7 +69,7 @@ impl Session {
     /// `None` when the agent stops.
     async fn answer(mut self, released: &mut Receiver<Option<bool>>) -> Option<()> {
         let (began, patience) = (Instant::now(), self.hook.stop_timeout + PATIENCE);
-        let mut retry = RETRY.0;
+        let mut retry = pauses(RETRY.0, RETRY.1);
         loop {
             // Called off: nobody waits for an answer.
             let Some(free) = *released.borrow_and_update() else {
@@ -80,7 +81,7 @@ impl Session {
                     return Some(());
                 }
                 Ok(()) => {
-                    retry = RETRY.0;
+                    retry = pauses(RETRY.0, RETRY.1);
                     HEARTBEAT
                 }
                 Err(Trouble::Failed(Failed::NoAction(why))) => {
@@ -89,9 +90,7 @@ impl Session {
                 }
                 Err(trouble) => {
                     warn!(why = %trouble, hook = self.hook.name, "the auto scaling group was not told");
-                    let wait = jitter(retry);
-                    retry = (retry * 2).min(RETRY.1);
-                    wait
+                    retry.next().unwrap_or(RETRY.1)
                 }
             };
             if began.elapsed() > patience {

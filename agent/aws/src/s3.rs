@@ -1,264 +1,299 @@
-//! Objects of S3, or of what speaks like it: a part of one read, and one written in parts.
+//! Objects of S3, or of what speaks like it: one read from the middle, and one written in parts.
+//!
+//! What may pass is tried again here and not by `object_store`, whose attempts all carry the first one's signature and
+//! credentials: here each is signed anew.
 
-use std::env;
-use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
+use std::{env, fmt};
 
+use agent_net::{backoff, http};
+use backon::Retryable as _;
 use bytes::Bytes;
-use jiff::Timestamp;
-use reqwest::header::ETAG;
-use reqwest::redirect::Policy;
-use reqwest::{Method, Response, StatusCode};
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey as Key};
+use object_store::multipart::{MultipartStore as _, PartId};
+use object_store::path::Path;
+use object_store::{GetOptions, GetRange, ObjectStore as _, PutPayload, RetryConfig};
+use reqwest::{StatusCode, Url};
 use tokio::sync::Mutex;
-use url::{Position, Url};
 
-use super::api::element;
-use super::credentials::Role;
+use super::credentials::{Role, RoleCredentials, is_plain};
 use super::imds::Imds;
-use super::sigv4::{Signer, amz_date, hash};
-use agent_net::backoff;
-use agent_net::http::{self, RequestError};
+use super::transport::{Connector, ErrorResponse};
 
-/// The head of an answer, after all of the request was sent.
-const TIMEOUT: Duration = Duration::from_mins(5);
-/// Size of the largest answer that is read as text, bytes.
-const LARGEST: usize = 64 << 10;
-const ATTEMPTS: u32 = 5;
-/// Doubles with each attempt.
-const PAUSE: Duration = Duration::from_millis(500);
+const RETRIES: usize = 4;
+/// The first pause, and the longest.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(8));
 
 /// One bucket, and what asks it.
 #[derive(Debug)]
 pub struct Bucket {
-    base: Url,
-    region: String,
-    role: Mutex<Role>,
+    store: AmazonS3,
+    role: Arc<RoleCredentials>,
+    pub(super) pause: Duration,
 }
 
-/// What signs, from the environment or from the instance's role.
-struct Keys {
-    access: String,
-    secret: String,
-    token: Option<String>,
+/// The rest of an object.
+pub struct Object {
+    /// Entity tag: which version it is.
+    pub tag: Option<String>,
+    pub body: BoxStream<'static, Result<Bytes, S3Error>>,
 }
 
 /// Why a request came to nothing.
 #[derive(Debug, thiserror::Error)]
-pub enum NoObject {
+pub enum S3Error {
+    #[error("{0}: {1}{remedy}", remedy = remedy(.1))]
+    Answered(&'static str, ErrorResponse),
+    #[error("{0}: {1}")]
+    Lost(&'static str, String),
     #[error("{0}")]
-    Passing(String),
-    /// The upload of that id is over.
-    #[error("{0}")]
-    NoUpload(String),
-    #[error("{0}")]
-    Refused(String),
+    Unusable(String),
 }
 
 impl Bucket {
-    /// A bucket by its name. `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL` and `AWS_REGION` hold as for other tools; without a
-    /// region, the instance's own is asked for at `imds`.
-    pub async fn open(name: &str, imds: &str) -> Result<Self, NoObject> {
-        let mut imds = Imds::new(imds);
-        let region = if let Some(region) = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")) {
-            region
-        } else {
-            let region = imds.get("meta-data/placement/region").await;
-            let region = region.map_err(|e| NoObject::Passing(format!("which region? set AWS_REGION ({e})")))?;
-            region.ok_or_else(|| NoObject::Refused("which region? set AWS_REGION".to_owned()))?
+    /// A bucket by its name. The environment holds as for other tools (`AWS_REGION`, `AWS_ENDPOINT_URL_S3`,
+    /// `AWS_ENDPOINT_URL`, credentials, roles of containers); what it does not say, the metadata service at `imds` does.
+    pub async fn open(name: &str, imds: &str) -> Result<Self, S3Error> {
+        let set =
+            env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let builder = set
+            .filter(|(name, value)| name.starts_with("AWS_") && !value.is_empty())
+            .filter_map(|(name, value)| Some((name.to_ascii_lowercase().parse().ok()?, value)))
+            .fold(AmazonS3Builder::new(), |builder, (key, value)| {
+                builder.with_config(key, value)
+            });
+        Self::connect(builder, name, imds).await
+    }
+
+    pub(super) async fn connect(mut builder: AmazonS3Builder, name: &str, imds: &str) -> Result<Self, S3Error> {
+        let set = |builder: &AmazonS3Builder, key| builder.get_config_value(&key);
+        let region = match set(&builder, Key::Region) {
+            Some(region) => region,
+            None => region_of(imds).await?,
         };
-        let endpoint = variable("AWS_ENDPOINT_URL_S3").or_else(|| variable("AWS_ENDPOINT_URL"));
-        let base = match endpoint {
-            Some(endpoint) => format!("{}/{name}/", endpoint.trim_end_matches('/')),
+        let base = match set(&builder, Key::S3Endpoint).or_else(|| set(&builder, Key::Endpoint)) {
+            Some(endpoint) => format!("{}/{name}", endpoint.trim_end_matches('/')),
             // A dot in the name is no part of the certificate's.
-            None if name.contains('.') => format!("https://s3.{region}.amazonaws.com/{name}/"),
-            None => format!("https://{name}.s3.{region}.amazonaws.com/"),
+            None if name.contains('.') => format!("https://s3.{region}.amazonaws.com/{name}"),
+            None => {
+                builder = builder.with_virtual_hosted_style_request(true);
+                format!("https://{name}.s3.{region}.amazonaws.com")
+            }
         };
-        let base = Url::parse(&base).map_err(|e| NoObject::Refused(format!("{base}: {e}")))?;
+        for (name, value) in [
+            ("AWS_REGION", Some(region.clone())),
+            ("AWS_ACCESS_KEY_ID", set(&builder, Key::AccessKeyId)),
+            ("AWS_SESSION_TOKEN", set(&builder, Key::Token)),
+        ] {
+            if value.is_some_and(|value| !is_plain(&value)) {
+                return Err(S3Error::Unusable(format!(
+                    "{name}: it has blanks or other characters that none has"
+                )));
+            }
+        }
+        let role = Arc::new(RoleCredentials(Mutex::new(Role::new(Imds::new(imds)))));
+        let others = [
+            Key::AccessKeyId,
+            Key::SecretAccessKey,
+            Key::WebIdentityTokenFile,
+            Key::ContainerCredentialsRelativeUri,
+            Key::ContainerCredentialsFullUri,
+        ];
+        if others.into_iter().all(|key| set(&builder, key).is_none()) {
+            builder = builder.with_credentials(Arc::clone(&role) as _);
+        }
+        let retry = RetryConfig {
+            max_retries: 0,
+            ..RetryConfig::default()
+        };
+        let builder = builder.with_bucket_name(name).with_region(region).with_retry(retry);
+        let builder = builder.with_http_connector(Connector(address(&base)?));
+        // Reads the authorities from the disk.
+        let store = tokio::task::spawn_blocking(move || builder.build()).await;
+        let store = store.map_err(|error| S3Error::Unusable(error.to_string()))?;
         Ok(Self {
-            base,
-            region,
-            role: Mutex::new(Role::new(imds)),
+            store: store.map_err(|error| S3Error::Unusable(http::innermost(&error)))?,
+            role,
+            pause: PAUSE.0,
         })
     }
 
-    /// The bytes of an object from `at`. `None` when it has no more; its body is still to be read.
-    pub async fn get(&self, key: &str, at: u64) -> Result<Option<Response>, NoObject> {
-        let range = format!("bytes={at}-");
-        let answer = self
-            .ask(Method::GET, key, "", &[("range", &range)], Bytes::new())
-            .await?;
-        match answer.status() {
-            StatusCode::PARTIAL_CONTENT => Ok(Some(answer)),
-            StatusCode::OK if at == 0 => Ok(Some(answer)),
-            StatusCode::RANGE_NOT_SATISFIABLE => Ok(None),
-            _ => Err(self.failed("GetObject", answer).await),
+    /// The bytes of an object from `at`. `None` when it has no more.
+    pub async fn get(&self, key: &str, at: u64) -> Result<Option<Object>, S3Error> {
+        const CALL: &str = "GetObject";
+        let options = GetOptions {
+            range: (at > 0).then_some(GetRange::Offset(at)),
+            ..GetOptions::default()
+        };
+        let found = self.store.get_opts(&path(key)?, options).await;
+        match found.map_err(|error| S3Error::of(CALL, &error)) {
+            Ok(found) => Ok(Some(Object {
+                tag: found.meta.e_tag.clone(),
+                body: found
+                    .into_stream()
+                    .map(|piece| piece.map_err(|error| S3Error::of(CALL, &error)))
+                    .boxed(),
+            })),
+            Err(S3Error::Answered(_, answer)) if answer.status == StatusCode::RANGE_NOT_SATISFIABLE => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
     /// Begins an upload. Returns its id.
-    pub async fn begin(&self, key: &str) -> Result<String, NoObject> {
-        let xml = self
-            .text("CreateMultipartUpload", Method::POST, key, "uploads=", Bytes::new())
-            .await?;
-        element(&xml.0, "UploadId")
-            .ok_or_else(|| NoObject::Passing("CreateMultipartUpload: no id in the answer".to_owned()))
+    pub async fn begin(&self, key: &str) -> Result<String, S3Error> {
+        let path = path(key)?;
+        let begin = || self.store.create_multipart(&path);
+        self.call("CreateMultipartUpload", begin).await
     }
 
-    /// Sends one part. Returns its entity tag.
-    pub async fn put(&self, key: &str, upload: &str, number: u32, part: Bytes) -> Result<String, NoObject> {
-        let query = format!("partNumber={number}&uploadId={}", encode(upload, false));
-        let (_, tag) = self.text("UploadPart", Method::PUT, key, &query, part).await?;
-        tag.ok_or_else(|| NoObject::Passing("UploadPart: no entity tag in the answer".to_owned()))
+    /// Sends the part at `index`, from 0. Returns its entity tag.
+    pub async fn put(&self, key: &str, upload: &String, index: usize, part: Bytes) -> Result<String, S3Error> {
+        let (path, part) = (path(key)?, PutPayload::from(part));
+        let put = || self.store.put_part(&path, upload, index, part.clone());
+        Ok(self.call("UploadPart", put).await?.content_id)
     }
 
     /// Ends an upload: from here on, the object is there. `tags` are those of its parts.
-    pub async fn end(&self, key: &str, upload: &str, tags: &[String]) -> Result<(), NoObject> {
-        let parts = tags
-            .iter()
-            .enumerate()
-            .map(|(at, tag)| format!("<Part><PartNumber>{}</PartNumber><ETag>{tag}</ETag></Part>", at + 1));
-        let body = format!(
-            "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{}</CompleteMultipartUpload>",
-            parts.collect::<String>()
-        );
-        let query = format!("uploadId={}", encode(upload, false));
-        let (xml, _) = self
-            .text("CompleteMultipartUpload", Method::POST, key, &query, body.into())
-            .await?;
-        // It may fail after it began to answer that all is well.
-        match element(&xml, "Code") {
-            Some(code) if xml.contains("<Error>") => Err(NoObject::Passing(format!("CompleteMultipartUpload: {code}"))),
-            _ => Ok(()),
-        }
-    }
-
-    /// The answer as text, and its entity tag. Tries again what may pass.
-    async fn text(
-        &self,
-        call: &str,
-        method: Method,
-        key: &str,
-        query: &str,
-        body: Bytes,
-    ) -> Result<(String, Option<String>), NoObject> {
-        let mut attempt = 0;
-        loop {
-            attempt += 1;
-            let failed = match self.ask(method.clone(), key, query, &[], body.clone()).await {
-                Ok(answer) if answer.status().is_success() => {
-                    let tag = answer
-                        .headers()
-                        .get(ETAG)
-                        .and_then(|tag| tag.to_str().ok())
-                        .map(str::to_owned);
-                    match http::text(answer, LARGEST).await {
-                        Ok(text) => return Ok((text, tag)),
-                        Err(broken) => NoObject::Passing(format!("{call}: {broken}")),
-                    }
-                }
-                Ok(answer) => self.failed(call, answer).await,
-                Err(failed) => failed,
-            };
-            if attempt == ATTEMPTS || !matches!(failed, NoObject::Passing(_)) {
-                return Err(failed);
-            }
-            tokio::time::sleep(backoff::jitter(PAUSE * 2u32.pow(attempt))).await;
-        }
-    }
-
-    async fn ask(
-        &self,
-        method: Method,
-        key: &str,
-        query: &str,
-        more: &[(&str, &str)],
-        body: Bytes,
-    ) -> Result<Response, NoObject> {
-        let keys = self.keys().await?;
-        let mut url = self.base.clone();
-        url.set_path(&format!("{}{}", self.base.path(), encode(key, true)));
-        url.set_query((!query.is_empty()).then_some(query));
-        let (date, sum) = (amz_date(Timestamp::now()), hash(&body));
-        let mut headers = vec![
-            ("host", &url[Position::BeforeHost..Position::AfterPort]),
-            ("x-amz-content-sha256", sum.as_str()),
-            ("x-amz-date", date.as_str()),
-        ];
-        headers.extend(keys.token.as_deref().map(|token| ("x-amz-security-token", token)));
-        let signer = Signer {
-            access_key: &keys.access,
-            secret_key: &keys.secret,
-            region: &self.region,
-            service: "s3",
+    pub async fn end(&self, key: &str, upload: &String, tags: &[String]) -> Result<(), S3Error> {
+        let path = path(key)?;
+        let parts = || {
+            tags.iter()
+                .map(|tag| PartId {
+                    content_id: tag.clone(),
+                })
+                .collect()
         };
-        let authorization = signer.sign(method.as_str(), (url.path(), query), &headers, &sum, &date);
-        let mut sent: Vec<_> = headers[1..].iter().chain(more).copied().collect();
-        sent.push(("authorization", &authorization));
-        let length = body.len().to_string();
-        if method != Method::GET {
-            sent.push(("content-length", &length));
-        }
-        let lost = |error: RequestError| NoObject::Passing(format!("S3: {error}"));
-        let client = http::once(&url, None, Policy::none()).await.map_err(lost)?;
-        let request = client.request(method, url.clone());
-        let request = sent
-            .iter()
-            .fold(request, |request, (name, value)| request.header(*name, *value));
-        let answer = tokio::time::timeout(TIMEOUT, request.body(body).send()).await;
-        let answer = answer.map_err(|_| NoObject::Passing("S3 does not answer".to_owned()))?;
-        answer.map_err(|error| lost(error.into()))
+        let end = || self.store.complete_multipart(&path, upload, parts());
+        self.call("CompleteMultipartUpload", end).await.map(drop)
     }
 
-    async fn keys(&self) -> Result<Keys, NoObject> {
-        if let (Some(access), Some(secret)) = (variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY")) {
-            let token = variable("AWS_SESSION_TOKEN");
-            return Ok(Keys { access, secret, token });
-        }
-        let role = self.role.lock().await.credentials().await;
-        let role = role.map_err(|e| NoObject::Passing(format!("no credentials for S3: {e}")))?;
-        Ok(Keys {
-            access: role.access_key_id,
-            secret: role.secret_access_key,
-            token: Some(role.token),
-        })
-    }
-
-    async fn failed(&self, call: &str, answer: Response) -> NoObject {
-        let status = answer.status();
-        let xml = http::text(answer, LARGEST).await.unwrap_or_default();
-        let code = element(&xml, "Code").unwrap_or_default();
-        let said = format!(
-            "{call}: {status} {code} {}",
-            element(&xml, "Message").unwrap_or_default()
-        );
-        let said = said.trim_end().to_owned();
-        match code.as_str() {
-            "NoSuchUpload" => NoObject::NoUpload(said),
-            "ExpiredToken" => {
-                self.role.lock().await.forget();
-                NoObject::Passing(said)
+    /// Tries again what may pass.
+    async fn call<T, F>(&self, call: &'static str, request: impl Fn() -> F) -> Result<T, S3Error>
+    where
+        F: Future<Output = object_store::Result<T>>,
+    {
+        let attempt = || async {
+            let done = request().await.map_err(|error| S3Error::of(call, &error));
+            if done.as_ref().is_err_and(|error| error.code() == "ExpiredToken") {
+                self.role.0.lock().await.forget();
             }
-            "SlowDown" | "RequestTimeout" => NoObject::Passing(said),
-            _ if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => NoObject::Passing(said),
-            _ => NoObject::Refused(said),
+            done
+        };
+        let pauses = backoff::pauses(self.pause, PAUSE.1).take(RETRIES);
+        attempt.retry(pauses).when(S3Error::may_pass).await
+    }
+}
+
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Object").field("tag", &self.tag).finish_non_exhaustive()
+    }
+}
+
+impl S3Error {
+    fn of(call: &'static str, error: &object_store::Error) -> Self {
+        let answer = http::causes(error).find_map(|cause| cause.downcast_ref::<ErrorResponse>());
+        answer.map_or_else(
+            || Self::Lost(call, http::innermost(error)),
+            |answer| Self::Answered(call, answer.clone()),
+        )
+    }
+
+    fn code(&self) -> &str {
+        match self {
+            Self::Answered(_, answer) => &answer.code,
+            Self::Lost(..) | Self::Unusable(_) => "",
+        }
+    }
+
+    /// Whether the upload of that id is over.
+    pub fn is_no_upload(&self) -> bool {
+        self.code() == "NoSuchUpload"
+    }
+
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Answered(_, answer) => answer.may_pass(),
+            Self::Lost(..) => true,
+            Self::Unusable(_) => false,
         }
     }
 }
 
-fn variable(name: &str) -> Option<String> {
-    env::var(name).ok().filter(|value| !value.is_empty())
+/// What to do about an answer, where that is known.
+fn remedy(answer: &ErrorResponse) -> &'static str {
+    match answer.code.as_str() {
+        "AccessDenied" => "; allow s3:PutObject and s3:GetObject on it to these credentials",
+        "AuthorizationHeaderMalformed" => "; set AWS_REGION to the bucket's region",
+        "RequestTimeTooSkewed" => "; set this host's clock",
+        _ if answer.status.is_redirection() => "; set AWS_REGION to the bucket's region",
+        _ => "",
+    }
 }
 
-/// As signatures want it: everything but letters, digits and `-._~`, and perhaps slashes, as `%XX`.
-fn encode(text: &str, slashes: bool) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || (slashes && byte == b'/');
-    text.bytes().fold(String::new(), |mut encoded, byte| {
-        if plain(byte) {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a string does not fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-        encoded
+async fn region_of(imds: &str) -> Result<String, S3Error> {
+    let which = |why: String| S3Error::Unusable(format!("which region? set AWS_REGION{why}"));
+    let region = Imds::new(imds).get("meta-data/placement/region").await;
+    let region = region.map_err(|error| which(format!(" ({error})")))?;
+    region.ok_or_else(|| which(String::new()))
+}
+
+/// The bucket's address, if it is one that requests can be made of.
+fn address(base: &str) -> Result<Url, S3Error> {
+    let url = Url::parse(base)
+        .ok()
+        .filter(|url| ["http", "https"].contains(&url.scheme()));
+    let url = url.filter(|_| is_plain(base) && base.parse::<::http::Uri>().is_ok());
+    url.ok_or_else(|| {
+        S3Error::Unusable(format!(
+            "{base} is no address: look at AWS_REGION and AWS_ENDPOINT_URL_S3"
+        ))
     })
+}
+
+/// The key as it is, where `object_store` takes it so.
+fn path(key: &str) -> Result<Path, S3Error> {
+    let path = Path::parse(key).ok().filter(|path| path.as_ref() == key);
+    let strange = || format!("{key:?}: give a key whose parts between slashes are neither empty nor . nor ..");
+    path.ok_or_else(|| S3Error::Unusable(strange()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_the_call_the_status_the_code_and_the_remedy() {
+        let answered = |status: u16, code: &str| {
+            let status = StatusCode::from_u16(status).unwrap_or_default();
+            let xml = format!("<Error><Code>{code}</Code><Message>so &amp; so</Message></Error>");
+            S3Error::Answered("UploadPart", ErrorResponse::read(status, &xml)).to_string()
+        };
+        let text = answered(403, "AccessDenied");
+        let expected = "UploadPart: 403 Forbidden AccessDenied so & so; allow s3:PutObject";
+        assert!(text.starts_with(expected), "{text}");
+        let text = answered(301, "PermanentRedirect");
+        assert!(text.ends_with("; set AWS_REGION to the bucket's region"), "{text}");
+    }
+
+    #[test]
+    fn an_address_or_a_key_that_cannot_be_asked_for_is_refused() {
+        for base in [
+            "nothing",
+            "ftp://host/b",
+            "https://my bucket.s3.x.amazonaws.com",
+            "http://h:99999/b",
+            "http:///b",
+        ] {
+            assert!(address(base).is_err(), "{base}");
+        }
+        assert!(address("http://127.0.0.1:9000/bucket").is_ok());
+        for key in ["a//b", "/a", "a/", "../a", "a/./b", "a\nb"] {
+            assert!(path(key).is_err(), "{key:?}");
+        }
+        assert!(path("chains/a chain%20{x}.tar.zst").is_ok());
+    }
 }

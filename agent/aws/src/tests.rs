@@ -6,4 +6,6 @@ mod documents;
 mod fake;
 mod lifecycle;
 mod metadata;
+mod objects;
+mod signature;
 mod watching;

@@ -1,6 +1,8 @@
 //! One EBS volume: who has it, and having it or giving it back.
 
-use super::api::{EC2, element};
+use serde::Deserialize;
+
+use super::api::EC2;
 use super::caller::Caller;
 
 /// The EC2 API as this instance may use it.
@@ -61,27 +63,52 @@ impl Volumes {
     }
 }
 
+/// The answer to `DescribeVolumes`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DescribeVolumes {
+    volume_set: Items<VolumeItem>,
+}
+
+#[derive(Deserialize)]
+struct Items<T> {
+    #[serde(default = "Vec::new")]
+    item: Vec<T>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct VolumeItem {
+    volume_id: String,
+    attachment_set: Items<AttachmentItem>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AttachmentItem {
+    instance_id: String,
+    status: String,
+}
+
 /// What the answer says about `volume`; `None` when it says nothing.
 fn read(xml: &str, volume: &str, here: &str) -> Option<Attachment> {
-    if element(xml, "volumeId")? != volume {
-        return None;
-    }
-    let Some((_, rest)) = xml.split_once("<attachmentSet>") else {
-        return xml.contains("<attachmentSet/>").then_some(Attachment::Free);
-    };
-    let (set, _) = rest.split_once("</attachmentSet>")?;
-    let mut found = Attachment::Free;
-    for item in set.split("<item>").skip(1) {
-        let (instance, status) = (element(item, "instanceId")?, element(item, "status")?);
-        match status.as_str() {
+    let answer: DescribeVolumes = quick_xml::de::from_str(xml).ok()?;
+    let found = answer
+        .volume_set
+        .item
+        .into_iter()
+        .find(|item| item.volume_id == volume)?;
+    let mut attachment = Attachment::Free;
+    for item in found.attachment_set.item {
+        match item.status.as_str() {
             "detached" => {}
             // With one volume on two instances there is no fence.
-            _ if instance != here => return Some(Attachment::Elsewhere(instance)),
-            "attached" => found = Attachment::Here,
-            _ => found = Attachment::Changing(status),
+            _ if item.instance_id != here => return Some(Attachment::Elsewhere(item.instance_id)),
+            "attached" => attachment = Attachment::Here,
+            _ => attachment = Attachment::Changing(item.status),
         }
     }
-    Some(found)
+    Some(attachment)
 }
 
 #[cfg(test)]

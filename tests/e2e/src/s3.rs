@@ -91,7 +91,7 @@ impl Store {
             "POST" => {
                 let object = self.parts.values().flatten().copied().collect();
                 self.objects.insert(path.to_owned(), object);
-                answer(200, "<R/>")
+                answer(200, "<R><ETag>one</ETag></R>")
             }
             _ => answer(405, ""),
         }

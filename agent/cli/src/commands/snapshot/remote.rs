@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
 use reqwest::header::{CONTENT_RANGE, ETAG, RANGE};
 use reqwest::redirect::Policy;
 use reqwest::{Response, StatusCode};
@@ -22,9 +24,9 @@ const ANSWER: Duration = Duration::from_mins(1);
 /// Between two pieces of the body.
 const STALL: Duration = Duration::from_mins(1);
 /// In a row, without a byte between them.
-const ATTEMPTS: u32 = 6;
-/// Doubles with each attempt.
-const PAUSE: Duration = Duration::from_millis(500);
+const RETRIES: usize = 5;
+/// The first pause, and the longest.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(16));
 const REDIRECTS: usize = 5;
 /// Pieces that wait for their reader.
 const WAITING: usize = 8;
@@ -103,7 +105,7 @@ enum From {
 }
 
 /// Bucket and key of `s3://BUCKET/KEY`, as they are: a key may have spaces and percent signs. `None` for other places.
-pub(crate) fn s3(words: &str) -> anyhow::Result<Option<(&str, &str)>> {
+pub(super) fn s3(words: &str) -> anyhow::Result<Option<(&str, &str)>> {
     let Some(place) = words.strip_prefix("s3://") else {
         return Ok(None);
     };
@@ -111,6 +113,15 @@ pub(crate) fn s3(words: &str) -> anyhow::Result<Option<(&str, &str)>> {
         Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => Ok(Some((bucket, key))),
         _ => bail!("{words}: give s3://BUCKET/KEY"),
     }
+}
+
+/// What is sent from here on.
+struct Answer {
+    /// Which version it is of.
+    tag: Option<String>,
+    /// Bytes at its beginning that were not asked for.
+    ahead: u64,
+    body: BoxStream<'static, io::Result<Bytes>>,
 }
 
 struct Pump {
@@ -122,34 +133,33 @@ struct Pump {
 }
 
 impl Pump {
-    /// The answer from here on, and what of it has to be left out. `None` at the end.
-    async fn ask(&mut self) -> io::Result<Option<(Response, u64)>> {
+    /// The answer from here on. `None` at the end.
+    async fn ask(&mut self) -> io::Result<Option<Answer>> {
         let answer = tokio::time::timeout(ANSWER, self.ask_once()).await;
         let answer = answer.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no answer"))??;
-        let Some((answer, ahead)) = answer else {
+        let Some(answer) = answer else {
             return Ok(None);
         };
-        let tag = answer
-            .headers()
-            .get(ETAG)
-            .and_then(|tag| tag.to_str().ok())
-            .map(str::to_owned);
-        if self.tag.is_some() && self.tag != tag {
+        if self.tag.is_some() && self.tag != answer.tag {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 "it was replaced while it was read",
             ));
         }
-        self.tag = tag;
-        Ok(Some((answer, ahead)))
+        self.tag.clone_from(&answer.tag);
+        Ok(Some(answer))
     }
 
-    async fn ask_once(&self) -> io::Result<Option<(Response, u64)>> {
+    async fn ask_once(&self) -> io::Result<Option<Answer>> {
         let (url, at) = match &self.from {
             From::S3 { bucket, key, imds } => {
                 let bucket = Bucket::open(bucket, imds).await.map_err(io::Error::other)?;
-                let answer = bucket.get(key, self.at).await.map_err(io::Error::other)?;
-                return Ok(answer.map(|answer| (answer, 0)));
+                let object = bucket.get(key, self.at).await.map_err(io::Error::other)?;
+                return Ok(object.map(|object| Answer {
+                    tag: object.tag,
+                    ahead: 0,
+                    body: object.body.map(|piece| piece.map_err(io::Error::other)).boxed(),
+                }));
             }
             From::Web(url) => (url, self.at),
         };
@@ -164,40 +174,48 @@ impl Pump {
         };
         let answer = request.send().await;
         let answer = answer.map_err(|error| io::Error::other(RequestError::from(error)))?;
-        match answer.status() {
-            StatusCode::OK => Ok(Some((answer, at))),
-            StatusCode::PARTIAL_CONTENT if begins_at(&answer, at) => Ok(Some((answer, 0))),
-            StatusCode::PARTIAL_CONTENT => Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "the server sends another part than it was asked for",
-            )),
-            StatusCode::RANGE_NOT_SATISFIABLE => Ok(None),
-            status if status.is_redirection() => Err(io::Error::other(format!("{status} to nowhere"))),
-            status => Err(io::Error::other(format!("the server says {status}"))),
-        }
+        let ahead = match answer.status() {
+            StatusCode::OK => at,
+            StatusCode::PARTIAL_CONTENT if begins_at(&answer, at) => 0,
+            StatusCode::PARTIAL_CONTENT => {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "the server sends another part than it was asked for",
+                ));
+            }
+            StatusCode::RANGE_NOT_SATISFIABLE => return Ok(None),
+            status if status.is_redirection() => return Err(io::Error::other(format!("{status} to nowhere"))),
+            status => return Err(io::Error::other(format!("the server says {status}"))),
+        };
+        let tag = answer.headers().get(ETAG).and_then(|tag| tag.to_str().ok());
+        let tag = tag.map(str::to_owned);
+        let broken = |error| io::Error::other(http::innermost(&error));
+        let body = answer.bytes_stream().map(move |piece| piece.map_err(broken)).boxed();
+        Ok(Some(Answer { tag, ahead, body }))
     }
 
     /// Hands on what comes, and asks again when it breaks off.
-    async fn run(mut self, mut answer: Option<(Response, u64)>, pieces: mpsc::Sender<io::Result<Bytes>>) {
-        let mut attempt = 0;
+    async fn run(mut self, mut answer: Option<Answer>, pieces: mpsc::Sender<io::Result<Bytes>>) {
+        let pauses = || backoff::pauses(PAUSE.0, PAUSE.1).take(RETRIES);
+        let mut left = pauses();
         loop {
-            let Some((head, ahead)) = answer else {
+            let Some(begun) = answer else {
                 return;
             };
             let before = self.at;
-            let Err(mut error) = self.pass(head, ahead, &pieces).await else {
+            let Err(mut error) = self.pass(begun, &pieces).await else {
                 return;
             };
             if self.at > before {
-                attempt = 0;
+                left = pauses();
             }
             answer = loop {
-                attempt += 1;
-                if attempt >= ATTEMPTS || error.kind() == io::ErrorKind::InvalidData {
+                let pause = left.next().filter(|_| error.kind() != io::ErrorKind::InvalidData);
+                let Some(pause) = pause else {
                     let _ = pieces.send(Err(error)).await;
                     return;
-                }
-                tokio::time::sleep(backoff::jitter(PAUSE * 2u32.pow(attempt))).await;
+                };
+                tokio::time::sleep(pause).await;
                 match self.ask().await {
                     Ok(answer) => break answer,
                     Err(failed) => error = failed,
@@ -206,17 +224,15 @@ impl Pump {
         }
     }
 
-    /// The whole body, but its first `ahead` bytes.
-    async fn pass(
-        &mut self,
-        mut answer: Response,
-        mut ahead: u64,
-        to: &mpsc::Sender<io::Result<Bytes>>,
-    ) -> io::Result<()> {
+    /// The whole body, but what is ahead.
+    async fn pass(&mut self, answer: Answer, to: &mpsc::Sender<io::Result<Bytes>>) -> io::Result<()> {
+        let Answer {
+            mut ahead, mut body, ..
+        } = answer;
         loop {
-            let piece = tokio::time::timeout(STALL, answer.chunk()).await;
+            let piece = tokio::time::timeout(STALL, body.next()).await;
             let piece = piece.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the server sends nothing more"))?;
-            let Some(piece) = piece.map_err(|error| io::Error::other(http::innermost(&error)))? else {
+            let Some(piece) = piece.transpose()? else {
                 return Ok(());
             };
             let skip = ahead.min(piece.len() as u64);

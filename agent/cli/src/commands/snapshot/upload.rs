@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
 use super::remote::s3;
-use agent_aws::{Bucket, NoObject};
+use agent_aws::{Bucket, S3Error};
 use agent_chaindata::files;
 use agent_chaindata::snapshot::sha256;
 
@@ -47,7 +47,8 @@ impl Upload {
     /// come; what was sent is noted in `state_dir`.
     pub(crate) async fn open(to: &str, imds: &str, bytes: u64, state_dir: &Path) -> anyhow::Result<Self> {
         let (bucket, key) = s3(to)?.with_context(|| format!("{to}: give s3://BUCKET/KEY"))?;
-        let (bucket, key) = (Bucket::open(bucket, imds).await?, key.to_owned());
+        let bucket = Bucket::open(bucket, imds).await.with_context(|| to.to_owned())?;
+        let key = key.to_owned();
         let part = usize::try_from((bytes / MOST).max(SMALLEST))?;
         let file = state_dir.join(NOTE);
         let known = fs::read(&file)
@@ -57,7 +58,7 @@ impl Upload {
             Some(note) => note,
             None => Note {
                 to: to.to_owned(),
-                id: bucket.begin(&key).await?,
+                id: bucket.begin(&key).await.with_context(|| to.to_owned())?,
                 part,
                 sent: Vec::new(),
             },
@@ -96,10 +97,9 @@ impl Upload {
             self.tags.push(tag.clone());
             return Ok(());
         }
-        let number = u32::try_from(index + 1).map_err(io::Error::other)?;
         let sent = self
             .runtime
-            .block_on(self.bucket.put(&self.key, &self.note.id, number, part));
+            .block_on(self.bucket.put(&self.key, &self.note.id, index, part));
         let tag = self.settle(sent)?;
         self.tags.push(tag.clone());
         if index < self.note.sent.len() {
@@ -111,11 +111,11 @@ impl Upload {
     }
 
     /// An upload that is over cannot be gone on with.
-    fn settle<T>(&self, result: Result<T, NoObject>) -> io::Result<T> {
-        if let Err(NoObject::NoUpload(_)) = &result {
+    fn settle<T>(&self, result: Result<T, S3Error>) -> io::Result<T> {
+        if result.as_ref().is_err_and(S3Error::is_no_upload) {
             let _ = fs::remove_file(&self.file);
         }
-        result.map_err(io::Error::other)
+        result.map_err(|error| io::Error::other(format!("{}: {error}", self.note.to)))
     }
 
     fn remember(&self) -> io::Result<()> {
@@ -137,5 +137,18 @@ impl Write for Upload {
     fn flush(&mut self) -> io::Result<()> {
         // The last part is sent at the end alone: the others must not be smaller.
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_of_version_0_1_0_is_read_and_written_alike() {
+        let text = r#"{"to":"s3://bucket/a chain.tar.zst","id":"an id","part":8388608,"sent":[["00ff","\"one\""]]}"#;
+        let note: Note = serde_json::from_str(text).unwrap_or_default();
+        assert_eq!(note.sent, [("00ff".to_owned(), "\"one\"".to_owned())]);
+        assert_eq!(serde_json::to_string(&note).unwrap_or_default(), text);
     }
 }

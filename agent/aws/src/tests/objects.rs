@@ -1,0 +1,190 @@
+//! A bucket, and what is tried again.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::TryStreamExt as _;
+use object_store::aws::AmazonS3Builder;
+use tokio::net::TcpListener;
+
+use super::fake::Fake;
+use super::signature::is_signed;
+use crate::s3::Bucket;
+
+#[derive(Debug)]
+struct Asked {
+    method: String,
+    target: String,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+/// A store that answers with one response after the other, and notes what it was asked.
+#[derive(Debug, Clone, Default)]
+struct Store {
+    answers: Arc<Mutex<Vec<Response>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+async fn answer(State(store): State<Store>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+    store.asked.lock().unwrap().push(Asked {
+        method: parts.method.to_string(),
+        target: parts.uri.to_string(),
+        headers: parts.headers,
+        body,
+    });
+    store.answers.lock().unwrap().remove(0)
+}
+
+fn error(status: u16, code: &str) -> Response {
+    let xml = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>so it is</Message></Error>");
+    (StatusCode::from_u16(status).unwrap(), xml).into_response()
+}
+
+fn etag(body: &'static str) -> Response {
+    ([("etag", "\"one\"")], body).into_response()
+}
+
+/// A bucket of a store with these answers, asked with the instance's role.
+async fn bucket(imds: &Fake, answers: Vec<Response>) -> (Bucket, Store) {
+    let store = Store::default();
+    *store.answers.lock().unwrap() = answers;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let app = Router::new().fallback(answer).with_state(store.clone());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let builder = AmazonS3Builder::new().with_endpoint(endpoint);
+    let mut bucket = Bucket::connect(builder, "bucket", &imds.base).await.unwrap();
+    bucket.pause = Duration::from_millis(1);
+    (bucket, store)
+}
+
+#[tokio::test]
+async fn an_upload_is_begun_sent_and_ended_and_every_request_is_signed() {
+    let imds = Fake::instance().await;
+    let begun = "<InitiateMultipartUploadResult><UploadId>an id</UploadId></InitiateMultipartUploadResult>";
+    let ended = "<CompleteMultipartUploadResult><ETag>all</ETag></CompleteMultipartUploadResult>";
+    let answers = vec![begun.into_response(), etag(""), ended.into_response()];
+    let (bucket, store) = bucket(&imds, answers).await;
+    let id = bucket.begin("a chain%.zst").await.unwrap();
+    let tag = bucket
+        .put("a chain%.zst", &id, 0, Bytes::from_static(b"part"))
+        .await
+        .unwrap();
+    bucket.end("a chain%.zst", &id, &[tag]).await.unwrap();
+    let asked = store.asked.lock().unwrap();
+    let targets = [
+        "POST /bucket/a%20chain%25.zst?uploads=",
+        "PUT /bucket/a%20chain%25.zst?partNumber=1&uploadId=an%20id",
+        "POST /bucket/a%20chain%25.zst?uploadId=an%20id",
+    ];
+    for (asked, target) in asked.iter().zip(targets) {
+        // A blank may be written in two ways; what is signed is %20.
+        let query = asked.target.replace('+', "%20");
+        assert_eq!(format!("{} {query}", asked.method), target);
+        assert_eq!(asked.headers["x-amz-security-token"], "session==");
+        assert!(
+            is_signed("secret/key", &asked.method, &query, &asked.headers, &asked.body),
+            "{target}"
+        );
+    }
+    let end = String::from_utf8(asked[2].body.to_vec()).unwrap();
+    assert!(
+        end.contains("<PartNumber>1</PartNumber>") && end.contains("one"),
+        "{end}"
+    );
+}
+
+#[tokio::test]
+async fn what_may_pass_is_tried_again_with_new_credentials_where_those_are_to_blame() {
+    let imds = Fake::instance().await;
+    let answers = vec![
+        error(503, "SlowDown"),
+        error(400, "RequestTimeout"),
+        error(400, "ExpiredToken"),
+        etag(""),
+    ];
+    let (bucket, store) = bucket(&imds, answers).await;
+    let id = "an id".to_owned();
+    assert_eq!(
+        bucket.put("key", &id, 6, Bytes::from_static(b"part")).await.unwrap(),
+        "\"one\""
+    );
+    assert_eq!(store.asked.lock().unwrap().len(), 4);
+    let of_role = |path: &&String| path.ends_with("credentials/collator");
+    assert_eq!(imds.script(|s| s.asked.iter().filter(of_role).count()), 2);
+}
+
+#[tokio::test]
+async fn an_end_that_fails_after_it_began_well_is_asked_for_again() {
+    let imds = Fake::instance().await;
+    let ended = "<CompleteMultipartUploadResult><ETag>all</ETag></CompleteMultipartUploadResult>";
+    let (bucket, store) = bucket(&imds, vec![error(200, "InternalError"), ended.into_response()]).await;
+    bucket
+        .end("key", &"an id".to_owned(), &["one".to_owned()])
+        .await
+        .unwrap();
+    assert_eq!(store.asked.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_refusal_names_the_call_and_the_code_at_once() {
+    let imds = Fake::instance().await;
+    let answers = vec![error(404, "NoSuchUpload"), error(403, "AccessDenied")];
+    let (bucket, store) = bucket(&imds, answers).await;
+    let id = "an id".to_owned();
+    let over = bucket.put("key", &id, 0, Bytes::new()).await.unwrap_err();
+    assert!(over.is_no_upload(), "{over}");
+    let denied = bucket.begin("key").await.unwrap_err().to_string();
+    let expected = "CreateMultipartUpload: 403 Forbidden AccessDenied so it is; allow s3:PutObject";
+    assert!(denied.starts_with(expected), "{denied}");
+    assert_eq!(store.asked.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn an_object_is_read_from_the_middle_and_its_end_is_none() {
+    let imds = Fake::instance().await;
+    let rest = (
+        StatusCode::PARTIAL_CONTENT,
+        [("content-range", "bytes 2-4/5"), ("etag", "\"one\"")],
+        "345",
+    );
+    let answers = vec![
+        etag("12345"),
+        rest.into_response(),
+        error(416, "InvalidRange"),
+        error(404, "NoSuchKey"),
+    ];
+    let (bucket, store) = bucket(&imds, answers).await;
+    for (at, expected) in [(0, "12345"), (2, "345")] {
+        let object = bucket.get("key", at).await.unwrap().unwrap();
+        assert_eq!(object.tag.as_deref(), Some("\"one\""));
+        let body: Vec<_> = object.body.try_collect().await.unwrap();
+        assert_eq!(body.concat(), expected.as_bytes());
+    }
+    assert!(bucket.get("key", 5).await.unwrap().is_none());
+    let Err(missing) = bucket.get("key", 0).await else {
+        panic!("it is not there");
+    };
+    assert_eq!(missing.to_string(), "GetObject: 404 Not Found NoSuchKey so it is");
+    let asked = store.asked.lock().unwrap();
+    assert!(asked[0].headers.get("range").is_none());
+    assert_eq!(asked[1].headers["range"], "bytes=2-");
+}
+
+#[tokio::test]
+async fn an_instance_without_a_role_is_told_with_the_remedy() {
+    let imds = Fake::instance().await;
+    imds.remove("meta-data/iam/security-credentials/");
+    let (bucket, _) = bucket(&imds, Vec::new()).await;
+    let error = bucket.begin("key").await.unwrap_err().to_string();
+    assert!(error.contains("no credentials for S3: the instance"), "{error}");
+    assert!(error.contains("has no role: give it an instance profile"), "{error}");
+}

@@ -1,0 +1,153 @@
+//! What `object_store` sends its requests with, and what an answer other than success says.
+
+use std::time::Duration;
+
+use agent_net::http::{self, RequestError};
+use async_trait::async_trait;
+use http_body_util::BodyExt as _;
+use object_store::client::{
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
+};
+use object_store::{ClientConfigKey, ClientOptions};
+use quick_xml::events::Event;
+use reqwest::{Client, Method, Request, StatusCode, Url};
+
+/// The head of an answer, after all of the request was sent.
+const TIMEOUT: Duration = Duration::from_mins(5);
+/// Size of the largest answer that is read as text, bytes.
+const LARGEST: usize = 64 << 10;
+/// Codes of errors that pass by themselves, or with new credentials.
+const PASSING: [&str; 7] = [
+    "ExpiredToken",
+    "InternalError",
+    "RequestLimitExceeded",
+    "RequestTimeout",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+];
+
+/// An answer other than success.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{}", format!("{status} {code} {message}").trim_end())]
+pub struct ErrorResponse {
+    pub(super) status: StatusCode,
+    pub(super) code: String,
+    pub(super) message: String,
+}
+
+impl ErrorResponse {
+    /// `xml` may be anything.
+    pub(super) fn read(status: StatusCode, xml: &str) -> Self {
+        Self {
+            status,
+            code: element(xml, "Code").unwrap_or_default(),
+            message: element(xml, "Message").unwrap_or_default(),
+        }
+    }
+
+    /// Whether the same request may go well later.
+    pub(super) fn may_pass(&self) -> bool {
+        let is_busy = self.status.is_server_error() || self.status == StatusCode::TOO_MANY_REQUESTS;
+        is_busy || PASSING.contains(&self.code.as_str())
+    }
+}
+
+/// The text of the first element of that name, at most 1024 characters of it: what has to be handed back is not cut.
+pub(super) fn element(xml: &str, name: &str) -> Option<String> {
+    let mut reader = quick_xml::Reader::from_str(xml);
+    loop {
+        match reader.read_event().ok()? {
+            Event::Start(start) if start.name().as_ref() == name.as_bytes() => {
+                let text = reader.read_text(start.name()).ok()?.decode().ok()?;
+                let text = quick_xml::escape::unescape(text.trim()).ok()?;
+                return Some(text.chars().filter(|c| !c.is_control()).take(1024).collect());
+            }
+            Event::Eof => return None,
+            _ => {}
+        }
+    }
+}
+
+/// Connects to a store at this address, and to what hands out credentials for it.
+#[derive(Debug)]
+pub(super) struct Connector(pub(super) Url);
+
+impl HttpConnector for Connector {
+    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        // Only what hands out credentials on this host's link is asked in the clear, and without a proxy.
+        let is_local = options.get_config_value(&ClientConfigKey::AllowHttp).as_deref() == Some("true");
+        let client = if is_local {
+            http::local()
+        } else {
+            http::internet(&self.0, None)
+        };
+        let client = client.and_then(|client| Ok(client.build()?));
+        let client = client.map_err(|error| object_store::Error::Generic {
+            store: "S3",
+            source: error.into(),
+        })?;
+        Ok(HttpClient::new(Transport(client)))
+    }
+}
+
+#[derive(Debug)]
+struct Transport(Client);
+
+#[async_trait]
+impl HttpService for Transport {
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let lost = |error: RequestError| HttpError::new(HttpErrorKind::Request, error);
+        let broken = |error| HttpError::new(HttpErrorKind::Interrupted, error);
+        let is_question = request.method() == Method::POST;
+        let request = Request::try_from(request.map(reqwest::Body::wrap)).map_err(|error| lost(error.into()))?;
+        let answer = tokio::time::timeout(TIMEOUT, self.0.execute(request)).await;
+        let answer = answer.map_err(|_| lost(RequestError::Lost("no answer".to_owned())))?;
+        let answer = answer.map_err(|error| lost(error.into()))?;
+        let status = answer.status();
+        if status.is_success() && !is_question {
+            let answer = ::http::Response::<reqwest::Body>::from(answer);
+            return Ok(answer.map(|body| HttpResponseBody::new(body.map_err(broken))));
+        }
+        let xml = http::text(answer, LARGEST).await.unwrap_or_default();
+        let answer = ErrorResponse::read(status, &xml);
+        // One that ends an upload may fail after it began to answer that all is well.
+        if status.is_success() && answer.code.is_empty() {
+            return Ok(HttpResponse::new(xml.into()));
+        }
+        Err(HttpError::new(HttpErrorKind::Unknown, answer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_element_is_read_as_text() {
+        let xml = "<a><!-- <Name>no</Name> --><Name>one &amp; &lt;two&#62;</Name><Name>three</Name></a>";
+        assert_eq!(element(xml, "Name").as_deref(), Some("one & <two>"));
+        for (xml, name) in [(xml, "Other"), ("<Name>cut", "Name"), ("no XML", "Name"), ("", "Name")] {
+            assert_eq!(element(xml, name), None, "{xml}");
+        }
+    }
+
+    #[test]
+    fn what_passes_by_itself_is_told_from_the_rest() {
+        for (status, code, may_pass) in [
+            (500, "", true),
+            (503, "SlowDown", true),
+            (429, "", true),
+            (400, "RequestTimeout", true),
+            (400, "ExpiredToken", true),
+            (200, "InternalError", true),
+            (403, "AccessDenied", false),
+            (404, "NoSuchUpload", false),
+            (301, "PermanentRedirect", false),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap_or_default();
+            let answer = ErrorResponse::read(status, &format!("<Error><Code>{code}</Code></Error>"));
+            assert_eq!(answer.may_pass(), may_pass, "{answer}");
+        }
+    }
+}
