@@ -4,8 +4,6 @@
 //! Everything a client can hold on to is bounded: connections, sizes, and the time for each step. One
 //! connection carries one request.
 
-mod patience;
-
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
@@ -28,6 +26,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tokio_io_timeout::TimeoutStream;
 use tracing::{debug, warn};
 
 /// Largest request, bytes.
@@ -51,7 +50,7 @@ pub(crate) struct Limits {
     pub drain: Duration,
 }
 
-/// What clients connect to.
+/// What clients connect to. `axum::serve::Listener` says nothing when no client can be accepted.
 pub(crate) trait Listener {
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
@@ -126,6 +125,8 @@ async fn connection<S>(limits: Limits, stream: S, router: Router, stay: Stay)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(limits.stall));
     let granted = Arc::clone(&stay.granted);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(stay.clone());
@@ -136,7 +137,7 @@ where
         .header_read_timeout(limits.head)
         .keep_alive(false)
         .max_buf_size(REQUEST_MAX)
-        .serve_connection(TokioIo::new(patience::Patient::new(stream, limits.stall)), service);
+        .serve_connection(TokioIo::new(Box::pin(stream)), service);
     let mut served = pin!(served);
     let ended = match timeout(limits.connection, &mut served).await {
         Ok(ended) => ended,
