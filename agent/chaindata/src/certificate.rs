@@ -11,9 +11,9 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use ring::digest::SHA256;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use agent_core::event::Chain;
 use agent_core::schema::schema_of;
@@ -128,7 +128,7 @@ pub fn read_certificate(data: &Path) -> Result<Certificate, CertificateError> {
 
 /// Digest of a certificate without its digest field, as one line of JSON with sorted names.
 fn digest(certificate: &Value) -> String {
-    hex::encode(Sha256::digest(certificate.to_string()))
+    hex::encode(ring::digest::digest(&SHA256, certificate.to_string().as_bytes()))
 }
 
 /// Writes the certificate beside the data, atomically and durably.

@@ -9,8 +9,8 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use strum::VariantArray as _;
 
 use crate::layout::{Database, EntryClass, classify, is_allowed};
@@ -108,11 +108,11 @@ pub fn survey_data_dir(root: &Path, hash: bool) -> io::Result<Survey> {
         device: about.dev(),
         root,
         hash,
-        all: Sha256::new(),
+        all: Context::new(&SHA256),
         survey: Survey::default(),
     };
     walk.directory(Path::new(""), &about)?;
-    walk.survey.tree.sha256 = hex::encode(walk.all.finalize());
+    walk.survey.tree.sha256 = hex::encode(walk.all.finish());
     Ok(walk.survey)
 }
 
@@ -120,13 +120,13 @@ struct Walk {
     root: PathBuf,
     device: u64,
     hash: bool,
-    all: Sha256,
+    all: Context,
     survey: Survey,
 }
 
 impl Walk {
     fn directory(&mut self, path: &Path, about: &Metadata) -> io::Result<()> {
-        let mut part = (Sha256::new(), DirectoryDigest::default());
+        let mut part = (Context::new(&SHA256), DirectoryDigest::default());
         self.update_digests(
             &mut part.0,
             &format!("{}\0directory\0{}", path.display(), mode_and_owner(about)),
@@ -149,7 +149,7 @@ impl Walk {
             }
         }
         let (digest, mut part) = part;
-        part.sha256 = hex::encode(digest.finalize());
+        part.sha256 = hex::encode(digest.finish());
         let name = if path.as_os_str().is_empty() {
             ".".to_owned()
         } else {
@@ -159,7 +159,7 @@ impl Walk {
         Ok(())
     }
 
-    fn entry(&mut self, path: &Path, about: &Metadata, part: &mut (Sha256, DirectoryDigest)) -> io::Result<()> {
+    fn entry(&mut self, path: &Path, about: &Metadata, part: &mut (Context, DirectoryDigest)) -> io::Result<()> {
         let class = self.class(path, about);
         if matches!(class, EntryClass::Allowed | EntryClass::Ignored) && has_xattrs(&self.root.join(path)) {
             self.survey.with_xattrs.push(path.to_owned());
@@ -257,7 +257,7 @@ impl Walk {
         Ok(())
     }
 
-    fn update_digests(&mut self, part: &mut Sha256, line: &str) {
+    fn update_digests(&mut self, part: &mut Context, line: &str) {
         for digest in [&mut self.all, part] {
             digest.update(line.as_bytes());
             digest.update(b"\n");
@@ -283,10 +283,10 @@ fn mode_and_owner(about: &Metadata) -> String {
 
 fn content_digest(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
-    let (mut digest, mut chunk) = (Sha256::new(), vec![0; CHUNK]);
+    let (mut digest, mut chunk) = (Context::new(&SHA256), vec![0; CHUNK]);
     loop {
         match file.read(&mut chunk) {
-            Ok(0) => return Ok(hex::encode(digest.finalize())),
+            Ok(0) => return Ok(hex::encode(digest.finish())),
             Ok(length) => digest.update(&chunk[..length]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),

@@ -8,8 +8,8 @@ use bollard::models::{
     ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount as EngineMount, MountType, PortBinding,
     ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
 };
+use ring::digest::{SHA256, digest};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use super::Error;
 use agent_config::keyless::keyless;
@@ -276,7 +276,7 @@ fn hash(collator: &Collator, data: &Data, mounts: &[Mount], fenced: bool) -> Res
         status: None,
         reason: error.to_string(),
     })?;
-    Ok(hex::encode(&Sha256::digest(json)[..8]))
+    Ok(hex::encode(&digest(&SHA256, &json).as_ref()[..8]))
 }
 
 /// A bind mount of the kind that fails when its source is missing, where `Binds` would make it as root.

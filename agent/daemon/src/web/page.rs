@@ -21,7 +21,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use futures_util::stream;
 use jiff::Timestamp;
-use sha2::{Digest as _, Sha256};
+use ring::digest::{SHA256, digest};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Interval, interval_at};
 
@@ -88,7 +88,7 @@ fn is_known(headers: &HeaderMap) -> bool {
 
 /// The document's own style and script, its own origin to ask, and nothing else from anywhere.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
-    let [style, script] = [STYLE, SCRIPT].map(|text| BASE64_STANDARD.encode(Sha256::digest(text)));
+    let [style, script] = [STYLE, SCRIPT].map(|text| BASE64_STANDARD.encode(digest(&SHA256, text.as_bytes())));
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; connect-src 'self'; \
          img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
