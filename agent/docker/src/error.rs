@@ -7,6 +7,7 @@ use std::time::Duration;
 use bollard::errors::Error as EngineError;
 
 use agent_core::event::Failure;
+use agent_net::http;
 
 /// Why Docker did not do what was asked. Every message names the thing and the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -170,13 +171,11 @@ impl Error {
 
 /// The innermost cause: the outer layers of the HTTP client only say that a layer below them failed.
 fn connection_reason(error: &EngineError) -> String {
-    let mut cause: &(dyn std::error::Error + 'static) = match error {
+    let outermost: &(dyn std::error::Error + 'static) = match error {
         EngineError::IOError { err } => err,
         other => other,
     };
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
+    let cause = http::causes(outermost).last().unwrap_or(outermost);
     let remedy = match cause.downcast_ref::<io::Error>().map(io::Error::kind) {
         Some(io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
             "; `systemctl start docker`, or correct agent.docker"
