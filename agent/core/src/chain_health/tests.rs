@@ -1,4 +1,6 @@
+mod activity;
 mod moments;
+mod sampling;
 
 use strum::VariantArray as _;
 
@@ -49,7 +51,7 @@ impl Look {
 
     fn miss(&mut self, error: ScrapeError) {
         self.pass();
-        self.tracker.miss(self.now, error, &WINDOWS, self.context.busy);
+        self.tracker.miss(self.now, error, &WINDOWS, self.context);
     }
 
     fn verdict(&self) -> Verdict {
@@ -164,77 +166,6 @@ fn another_process_starts_every_window_anew() {
     assert_eq!(look.verdict(), Verdict::Syncing);
     look.see_for(20, &of(2));
     assert_eq!(look.verdict(), Verdict::Stalled);
-}
-
-#[test]
-fn a_stall_is_seen_at_any_spacing_of_the_looks() {
-    for spacing in [1, 5, 15, 30, 60, 75] {
-        let mut look = Look::at(Chain::Parachain);
-        look.spacing = spacing;
-        look.see(at(10, 100, 3));
-        let mut seconds = 0;
-        while look.verdict() != Verdict::Stalled {
-            look.see(at(10, 100, 3));
-            seconds += spacing;
-            assert!(seconds <= 300 + spacing, "every {spacing} s");
-        }
-        assert!(seconds >= 300, "every {spacing} s");
-    }
-}
-
-#[test]
-fn looks_too_far_apart_are_no_watch() {
-    let mut look = Look::at(Chain::Parachain);
-    look.spacing = 76;
-    look.see_for(76 * 1000, &at(10, 100, 3));
-    look.see_for(76 * 1000, &at(10, 10, 0));
-    assert_eq!(look.tracker.stuck(), ExcusableDuration::default());
-    assert_eq!(look.tracker.no_peers_for(), Duration::ZERO);
-}
-
-#[test]
-fn a_stall_is_seen_through_scrapes_that_mostly_fail() {
-    let mut look = Look::at(Chain::Parachain);
-    look.see(at(10, 100, 3));
-    let mut seconds = 0;
-    while look.verdict() != Verdict::Stalled {
-        for _ in 0..10 {
-            look.miss(ScrapeError::Timeout);
-        }
-        look.see(at(10, 100, 3));
-        seconds += 55;
-        assert!(seconds <= 355);
-    }
-    assert!(seconds >= 300);
-}
-
-#[test]
-fn one_answer_after_a_long_silence_proves_little() {
-    let mut look = Look::at(Chain::Parachain);
-    look.see(at(10, 100, 3));
-    for _ in 0..720 {
-        look.miss(ScrapeError::Refused);
-    }
-    look.see(at(10, 100, 3));
-    assert_eq!(look.tracker.stuck().total(), Duration::from_secs(150));
-}
-
-#[test]
-fn silence_is_counted_from_the_first_look_that_met_it() {
-    let mut look = Look::at(Chain::Parachain);
-    look.see(at(10, 10, 3));
-    for seconds in [0, 5, 10] {
-        look.miss(ScrapeError::Timeout);
-        assert_eq!(
-            look.tracker.silent().map(ExcusableDuration::total),
-            Some(Duration::from_secs(seconds))
-        );
-    }
-    look.miss(ScrapeError::HttpStatus);
-    assert_eq!(look.tracker.silent(), None);
-    assert_eq!(look.tracker.unanswered(), Duration::from_secs(20));
-    look.see(at(10, 10, 3));
-    assert_eq!(look.tracker.unanswered(), Duration::ZERO);
 }
 
 #[test]
@@ -354,79 +285,6 @@ fn without_a_target_there_is_no_stall_but_the_node_says_whether_it_syncs() {
 }
 
 #[test]
-fn traffic_before_the_last_progress_has_borne_its_fruit() {
-    let mut look = Look::at(Chain::Parachain);
-    let sample = |best, bytes_in| Sample {
-        major_syncing: Some(true),
-        bytes_in: Some(bytes_in),
-        ..at(best, 10_000, 3)
-    };
-    let mut bytes = 0;
-    for best in 0..100 {
-        bytes += 10 << 20;
-        look.see(sample(best, bytes));
-    }
-    let still = sample(99, bytes);
-    look.see_for(295, &still);
-    assert_eq!(look.verdict(), Verdict::Syncing);
-    look.see_for(5, &still);
-    assert_eq!(look.verdict(), Verdict::Stalled);
-}
-
-#[test]
-fn bursts_that_average_below_the_threshold_are_no_work() {
-    let mut look = Look::at(Chain::Parachain);
-    let mut bytes = 0;
-    for round in 0..70 {
-        // 65 KiB/s for ten of every thirty seconds.
-        bytes += if round % 6 < 2 { 5 * (65 << 10) } else { 5 * (3 << 10) };
-        look.see(Sample {
-            major_syncing: Some(true),
-            bytes_in: Some(bytes),
-            ..at(0, 10_000, 1)
-        });
-    }
-    assert_eq!(look.verdict(), Verdict::Stalled);
-}
-
-#[test]
-fn excused_time_counts_towards_the_longest_patience_only() {
-    let mut lasting = ExcusableDuration::default();
-    lasting.count(Duration::from_secs(899), true);
-    assert!(!lasting.fills(WINDOWS.stall_after, 3));
-    lasting.count(Duration::from_secs(1), true);
-    assert!(lasting.fills(WINDOWS.stall_after, 3));
-
-    let mut lasting = ExcusableDuration::default();
-    lasting.count(Duration::from_secs(500), true);
-    lasting.count(Duration::from_secs(299), false);
-    assert!(!lasting.fills(WINDOWS.stall_after, 3));
-    lasting.count(Duration::from_secs(1), false);
-    assert!(lasting.fills(WINDOWS.stall_after, 3));
-    assert_eq!(lasting.effective(WINDOWS.stall_after, 3).1, WINDOWS.stall_after);
-}
-
-#[test]
-fn an_old_sample_says_nothing_about_now() {
-    let mut look = Look::at(Chain::Parachain);
-    look.see(at(10, 10, 3));
-    look.see(at(11, 11, 3));
-    assert_eq!(look.verdict(), Verdict::Synced);
-    look.now.0 += 15_001;
-    assert_eq!(look.verdict(), Verdict::Unknown);
-}
-
-#[test]
-fn rare_looks_do_not_make_a_sample_old() {
-    let mut look = Look::at(Chain::Parachain);
-    look.spacing = 25;
-    look.see(at(10, 10, 3));
-    look.see(at(11, 11, 3));
-    look.now.0 += 40_000;
-    assert_eq!(look.verdict(), Verdict::Synced);
-}
-
-#[test]
 fn speed_and_eta_come_from_the_last_minute() {
     let mut look = Look::at(Chain::Parachain);
     for step in 0..60 {
@@ -496,7 +354,7 @@ fn time_in_sync_counts_from_the_first_sample_in_sync_and_ends_with_any_deficienc
         (Some(SyncDeficiency::NoPeers), 0, 0)
     );
     assert_eq!(see(&mut tracker, sample(98, 102, 3)), (None, 0, 0));
-    tracker.miss(Time(70_000), ScrapeError::Timeout, &WINDOWS, false);
+    tracker.miss(Time(70_000), ScrapeError::Timeout, &WINDOWS, Context::default());
     let evidence = tracker.sync_evidence(&WINDOWS);
     assert_eq!(
         (evidence.deficiency, evidence.in_sync_for),

@@ -95,9 +95,9 @@ impl Machine {
     }
 
     pub(super) fn on_miss(&mut self, now: Time, chain: Chain, error: ScrapeError) {
-        let busy = self.is_busy(now);
+        let context = self.context(now, chain);
         if let Some(tracker) = self.state.trackers.get_mut(&chain) {
-            tracker.miss(now, error, &self.policy.windows, busy);
+            tracker.miss(now, error, &self.policy.windows, context);
         }
     }
 

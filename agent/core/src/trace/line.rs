@@ -10,7 +10,7 @@ use strum::IntoStaticStr;
 
 use crate::event::{Chain, Failure, Images, NoticeKind, Time, Versions};
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Line {
     /// Seconds.
     pub(super) t: f64,
@@ -118,7 +118,7 @@ pub(super) struct Line {
     pub(super) helped: Option<bool>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[derive(IntoStaticStr)]
 #[strum(serialize_all = "snake_case", const_into_str)]
@@ -134,6 +134,7 @@ pub(super) enum Name {
     Ec2,
     Identity,
     IdentityReleased,
+    #[default]
     Gap,
     Operator,
     Pulled,
@@ -181,49 +182,7 @@ impl Line {
         Self {
             t,
             event,
-            chain: None,
-            best: None,
-            finalized: None,
-            target: None,
-            peers: None,
-            major_syncing: None,
-            imported_total: None,
-            built_total: None,
-            bytes_in: None,
-            process_start: None,
-            error: None,
-            state: None,
-            started_at: None,
-            at: None,
-            spec_matches: None,
-            exit_code: None,
-            oom: None,
-            log: None,
-            signal: None,
-            disk_free_bytes: None,
-            disk_total_bytes: None,
-            memory_available_bytes: None,
-            memory_full_percent: None,
-            load1: None,
-            network_ok: None,
-            clock_offset_ms: None,
-            cpu_percent: None,
-            block_read_bytes: None,
-            command: None,
-            reason: None,
-            seconds: None,
-            image: None,
-            automatic: None,
-            images: None,
-            versions: None,
-            notice: None,
-            outcome: None,
-            kind: None,
-            done_at: None,
-            unix_ms: None,
-            action: None,
-            cause: None,
-            helped: None,
+            ..Self::default()
         }
     }
 

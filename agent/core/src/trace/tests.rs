@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use strum::VariantArray as _;
 
 use super::*;
+use crate::event::*;
 use crate::event::{Chain, NoticeKind};
 
 fn parse(text: &str) -> Result<Event, String> {

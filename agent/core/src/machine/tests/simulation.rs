@@ -5,6 +5,7 @@
 mod chain;
 mod course;
 mod engine;
+mod interventions;
 mod judge;
 mod reports;
 mod troubles;

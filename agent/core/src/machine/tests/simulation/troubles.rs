@@ -4,7 +4,7 @@ use strum::VariantArray as _;
 
 use super::course::{Later, PANIC, failed};
 use super::world::{HOUR, MINUTE, Run, SECOND, World};
-use crate::event::{Chain, Command, Container, Event, Exit, Notice, NoticeKind};
+use crate::event::{Chain, Command, Exit, NoticeKind};
 use crate::machine::Cause;
 
 /// What is wrong with the node itself.
@@ -147,7 +147,7 @@ impl Trouble {
 }
 
 impl World {
-    fn ails_from_now(&mut self, ailment: Ailment) {
+    pub(super) fn ails_from_now(&mut self, ailment: Ailment) {
         self.ailment = Some(ailment);
         self.judge.begin(self.now);
     }
@@ -158,7 +158,7 @@ impl World {
         self.later(wait, Later::AilmentPasses);
     }
 
-    fn operator_mends(&mut self, ailment: Ailment) {
+    pub(super) fn operator_mends(&mut self, ailment: Ailment) {
         self.ails_from_now(ailment);
         let wait = self.dice.between(2 * HOUR, 10 * HOUR);
         self.later(wait, Later::Mended);
@@ -335,87 +335,5 @@ impl World {
                 self.later(HOUR, Later::Calm);
             }
         }
-    }
-
-    fn held(&mut self, cause: Cause) {
-        self.operator_mends(Ailment::Held(cause));
-        self.crash();
-    }
-
-    fn agent_stops(&mut self) {
-        self.kill_agent();
-        let wait = self.dice.between(SECOND, 10 * MINUTE);
-        self.later(wait, Later::AgentBack);
-    }
-
-    /// And calls it off some time later.
-    fn announce(&mut self, kind: NoticeKind) {
-        self.judge.notice = Some(kind);
-        self.tell_notice();
-        let wait = self.dice.between(3, 120) * MINUTE;
-        self.later(wait, Later::CalledOff);
-    }
-
-    pub(super) fn tell_notice(&mut self) {
-        let seconds = Some(120);
-        let notice = self.judge.notice.map(|kind| Notice { kind, seconds });
-        self.alert();
-        self.tell(Event::Ec2(notice));
-    }
-
-    fn docker_stop(&mut self) {
-        self.judge.person_stopped = true;
-        self.stop_container();
-        let wait = self.dice.between(HOUR, 12 * HOUR);
-        self.later(wait, Later::PersonStarts);
-    }
-
-    fn docker_kill(&mut self) {
-        let at = Some(self.wall());
-        self.by_hand = true;
-        self.container_news(Container::Signalled { at, signal: 9 });
-        self.end(failed(137, ""));
-    }
-
-    fn docker_remove(&mut self) {
-        self.docker_kill();
-        self.run = Run::Missing;
-        let at = Some(self.wall());
-        self.container_news(Container::Removed { at });
-    }
-
-    fn disk_fills(&mut self, free: u64) {
-        self.disk_free = free;
-        let wait = self.dice.between(HOUR, 5 * HOUR);
-        self.later(wait, Later::DiskFreed);
-    }
-
-    /// Automatic actions are paused, and meanwhile something breaks.
-    fn maintenance(&mut self) {
-        let seconds = self.dice.between(600, 7200);
-        self.judge.maintenance_until = self.now + seconds * SECOND;
-        let reason = "maintenance".to_owned();
-        self.command(Command::Pause { seconds, reason });
-        match self.dice.between(0, 3) {
-            0 => self.ails_from_now(Ailment::Stuck),
-            1 => self.ails_from_now(Ailment::Frozen),
-            2 => self.ails_from_now(Ailment::Deaf),
-            _ => self.crash_with(failed(1, PANIC)),
-        }
-    }
-
-    fn suspended(&mut self) {
-        let gap = self.dice.between(2 * MINUTE, 3 * HOUR);
-        self.note(format!("for {} s", gap / SECOND));
-        self.now += gap;
-        self.last_look = self.now;
-        self.para.fall_behind(if self.para.halted { 0 } else { gap / 12_000 });
-        self.relay.fall_behind(gap / 6000);
-        self.peers_from = self.now + self.dice.between(0, 60) * SECOND;
-        self.alert();
-        if self.dice.percent(50) {
-            self.tell(Event::Gap);
-        }
-        self.judge.watch_anew(self.now);
     }
 }

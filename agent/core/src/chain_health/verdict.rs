@@ -1,0 +1,64 @@
+//! What can be said about a chain, and what it is judged by.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray};
+
+/// What the evidence says about one chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[derive(IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum Verdict {
+    /// No usable sample, or the newest is too old.
+    Unknown,
+    /// The container is young and the exporter has not answered since it started.
+    Starting,
+    /// Behind its target and progressing.
+    Syncing,
+    /// At its target, with peers, and progressing.
+    Synced,
+    /// The parachain stands still while the relay chain is syncing.
+    WaitingForRelay,
+    /// At its target with peers, and nobody makes blocks.
+    Quiet,
+    /// No peers for the whole window.
+    Isolated,
+    /// Behind its target (or a relay chain with peers) and no progress for the whole window.
+    Stalled,
+}
+
+/// The windows of one judgement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Windows {
+    pub lag_blocks: u64,
+    pub stall_after: Duration,
+    pub isolated_after: Duration,
+    /// A sample older than this says nothing about now, unless looks are rarer than a third of it.
+    pub stale_after: Duration,
+    /// Two looks further apart than this were not an observation of the time between them.
+    pub gap_after: Duration,
+    /// How many times its window weak evidence can postpone a verdict.
+    pub activity_extension: u32,
+    /// Inbound traffic of a major-syncing node that counts as activity, bytes per second.
+    pub activity_bytes: u64,
+}
+
+/// What the other parts of the evidence say while one look is counted.
+#[derive(Debug, Clone, Copy, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each with a name of its own"
+)]
+pub struct Context {
+    /// The relay chain is syncing and moving: the parachain has to wait for it.
+    pub relay_syncing: bool,
+    /// The relay chain is known to stand still: a parachain without blocks is then no wonder.
+    pub relay_still: bool,
+    /// The host's own network is known to be down: neither being alone nor standing still says anything
+    /// about the node.
+    pub network_down: bool,
+    /// The container is at work: weak evidence, it postpones a verdict, never for ever.
+    pub busy: bool,
+}

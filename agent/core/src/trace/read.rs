@@ -1,0 +1,223 @@
+//! Reads lines as events.
+
+use super::line::{Line, Name, OutcomeName, StateName};
+use super::{Record, TraceError};
+use crate::event::{
+    Activity, Command, Container, Event, Exit, Failure, HostFacts, Identity, Notice, Outcome, Sample, ScrapeError, Time,
+};
+
+/// The largest `t` taken: 3,170 years of seconds. What lies beyond is in another unit.
+const T_MAX: f64 = 1e11;
+
+/// Reads one line (without regard to a line end), `t` in seconds, as the time in milliseconds and what it holds.
+pub fn parse_line(text: &[u8]) -> Result<(Time, Record), TraceError> {
+    let line: Line = serde_json::from_slice(text).map_err(|e| {
+        let text = e.to_string();
+        // The position within a single line is the column alone.
+        let reason = text
+            .rsplit_once(" at line ")
+            .map_or(text.as_str(), |(reason, _)| reason);
+        TraceError::Json {
+            reason: reason.to_owned(),
+            column: e.column(),
+        }
+    })?;
+    if !(0.0..=T_MAX).contains(&line.t) {
+        return Err(TraceError::Time(line.t));
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "0 to 1e14, checked above"
+    )]
+    let time = Time((line.t * 1000.0).round() as u64);
+    Ok((time, record(line)?))
+}
+
+fn record(line: Line) -> Result<Record, TraceError> {
+    let event = line.event.into_str();
+    let missing = move |what| TraceError::Missing { event, what };
+    Ok(Record::Event(match line.event {
+        Name::Sample => Event::Sample {
+            chain: line.chain.ok_or(missing("`chain`"))?,
+            sample: Sample {
+                best: line.best,
+                finalized: line.finalized,
+                target: line.target,
+                peers: line.peers,
+                major_syncing: line.major_syncing,
+                imported_total: line.imported_total,
+                built_total: line.built_total,
+                bytes_in: line.bytes_in,
+                process_start: line.process_start,
+            },
+        },
+        Name::ScrapeFailed => Event::ScrapeFailed {
+            chain: line.chain.ok_or(missing("`chain`"))?,
+            error: scrape_error(line.error.as_deref().unwrap_or_default()),
+        },
+        Name::Container => Event::Container(container(line)?),
+        Name::Host => Event::Host(HostFacts {
+            disk_free_bytes: line.disk_free_bytes,
+            disk_total_bytes: line.disk_total_bytes,
+            memory_available_bytes: line.memory_available_bytes,
+            memory_full_percent: line.memory_full_percent,
+            load1: line.load1,
+            network_ok: line.network_ok,
+            clock_offset_ms: line.clock_offset_ms,
+        }),
+        Name::Activity => Event::Activity(Activity {
+            cpu_percent: line.cpu_percent,
+            block_read_bytes: line.block_read_bytes,
+        }),
+        Name::Certificate => Event::Certificate(match line.cause.as_deref() {
+            None => None,
+            Some(word) => Some(
+                word.parse()
+                    .map_err(|_| missing("`cause`: chain, database, newer_node or restore"))?,
+            ),
+        }),
+        Name::CertificateUnreadable => Event::CertificateUnreadable(line.error.unwrap_or_default()),
+        Name::IdentityReleased => Event::IdentityReleased,
+        Name::StateUnsaved => Event::StateUnsaved(line.error),
+        Name::Docker => match line.state {
+            Some(StateName::Reachable | StateName::Running) => Event::Docker { reachable: true },
+            Some(StateName::Unreachable) => Event::Docker { reachable: false },
+            _ => return Err(missing("`state`: reachable or unreachable")),
+        },
+        Name::Ec2 => Event::Ec2(line.notice.map(|kind| Notice {
+            kind,
+            seconds: line.seconds,
+        })),
+        Name::Identity => Event::Identity(identity(line)?),
+        Name::Gap => Event::Gap,
+        Name::Operator => Event::Operator(command(line)?),
+        Name::Pulled => Event::Pulled(line.images.ok_or_else(|| line.error.unwrap_or_default())),
+        Name::Databases => Event::Databases(line.versions.unwrap_or_default()),
+        Name::Finished => Event::Finished(match line.outcome.ok_or(missing("`outcome`"))? {
+            OutcomeName::Done => Outcome::Done {
+                at: line.done_at,
+                container: container(line)?,
+            },
+            OutcomeName::Failed => Outcome::Failed {
+                error: line.error.unwrap_or_default(),
+                kind: line.kind.unwrap_or(Failure::Other),
+            },
+        }),
+        Name::Clock => {
+            return Ok(Record::Clock {
+                unix_ms: line.unix_ms.ok_or(missing("`unix_ms`"))?,
+            });
+        }
+        Name::Action => {
+            return Ok(Record::Action {
+                action: line.action.ok_or(missing("`action`"))?,
+                cause: line.cause.unwrap_or_default(),
+                helped: line.helped,
+            });
+        }
+    }))
+}
+
+fn command(line: Line) -> Result<Command, TraceError> {
+    let missing = |what| TraceError::Missing {
+        event: "operator",
+        what,
+    };
+    Ok(match line.command.as_deref() {
+        Some("restart") => Command::Restart {
+            reason: line.reason.unwrap_or_default(),
+        },
+        Some("stop") => Command::Stop,
+        Some("start") => Command::Start,
+        Some("pause") => Command::Pause {
+            seconds: line.seconds.ok_or(missing("`seconds`"))?,
+            reason: line.reason.unwrap_or_default(),
+        },
+        Some("resume") => Command::Resume,
+        Some("update") => Command::Update {
+            image: line.image.ok_or(missing("`image`"))?,
+            automatic: line.automatic.unwrap_or(false),
+        },
+        _ => return Err(missing("`command`: restart, stop, start, pause, resume or update")),
+    })
+}
+
+fn identity(line: Line) -> Result<Identity, TraceError> {
+    let word = line.cause.unwrap_or_default();
+    let holding = word.parse().ok();
+    Ok(Identity {
+        holding: holding.ok_or(TraceError::Missing {
+            event: "identity",
+            what: "`cause`: held, missing, lost, read_only or unknown",
+        })?,
+        why: line.reason.unwrap_or_default(),
+    })
+}
+
+/// A container's state; a trace made by hand need not know the hash of the specification.
+fn container(line: Line) -> Result<Container, TraceError> {
+    let event = line.event.into_str();
+    let spec_matches = line.spec_matches.unwrap_or(true);
+    let (at, started_at) = (line.at, line.started_at);
+    Ok(
+        match line.state.ok_or(TraceError::Missing { event, what: "`state`" })? {
+            StateName::Missing => Container::Missing,
+            StateName::Foreign => Container::Foreign,
+            StateName::Created => Container::Created { spec_matches },
+            StateName::Running => Container::Running {
+                started_at,
+                spec_matches,
+            },
+            StateName::Paused => Container::Paused {
+                started_at,
+                spec_matches,
+            },
+            StateName::Restarting => Container::Restarting,
+            StateName::Exited => Container::Exited {
+                at,
+                exit: Exit {
+                    code: line.exit_code,
+                    oom: line.oom.unwrap_or(false),
+                    log: line.log.unwrap_or_default(),
+                },
+                spec_matches,
+            },
+            StateName::Signalled => Container::Signalled {
+                at,
+                signal: line.signal.ok_or(TraceError::Missing {
+                    event,
+                    what: "`signal`",
+                })?,
+            },
+            StateName::Stopped => Container::Stopped { at },
+            StateName::Removed => Container::Removed { at },
+            StateName::Reachable | StateName::Unreachable => {
+                return Err(TraceError::Missing {
+                    event,
+                    what: "the `state` of a container, not of docker",
+                });
+            }
+        },
+    )
+}
+
+/// The kind of failure behind a word, also another tool's. One that we do not know says that nothing could be read.
+fn scrape_error(word: &str) -> ScrapeError {
+    const WORDS: [(&str, ScrapeError); 11] = [
+        ("http", ScrapeError::HttpStatus),
+        ("status", ScrapeError::HttpStatus),
+        ("large", ScrapeError::TooLarge),
+        ("big", ScrapeError::TooLarge),
+        ("pars", ScrapeError::Unparsable),
+        ("garbage", ScrapeError::Unparsable),
+        ("invalid", ScrapeError::Unparsable),
+        ("bad", ScrapeError::Unparsable),
+        ("missing", ScrapeError::MetricMissing),
+        ("refused", ScrapeError::Refused),
+        ("time", ScrapeError::Timeout),
+    ];
+    let word = word.to_ascii_lowercase();
+    let known = WORDS.into_iter().find(|(part, _)| word.contains(part));
+    known.map_or(ScrapeError::Unreachable, |(_, error)| error)
+}

@@ -1,0 +1,205 @@
+//! Writes events as lines.
+
+use std::io::{self, Write};
+
+use super::line::{Line, Name, OutcomeName, StateName};
+use crate::event::{Command, Container, Event, Outcome, Time};
+
+/// Writes one event as a line, `t` in seconds; a [`Event::Tick`] leaves no line.
+pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result<()> {
+    let line = match event {
+        Event::Tick => return Ok(()),
+        Event::Gap => Line::new(time, Name::Gap),
+        Event::Container(c) => Line {
+            event: Name::Container,
+            ..container_line(time, c)
+        },
+        Event::Sample { chain, sample } => Line {
+            chain: Some(*chain),
+            best: sample.best,
+            finalized: sample.finalized,
+            target: sample.target,
+            peers: sample.peers,
+            major_syncing: sample.major_syncing,
+            imported_total: sample.imported_total,
+            built_total: sample.built_total,
+            bytes_in: sample.bytes_in,
+            process_start: sample.process_start,
+            ..Line::new(time, Name::Sample)
+        },
+        Event::ScrapeFailed { chain, error } => Line {
+            chain: Some(*chain),
+            error: Some(error.into_str().to_owned()),
+            ..Line::new(time, Name::ScrapeFailed)
+        },
+        Event::Host(h) => Line {
+            disk_free_bytes: h.disk_free_bytes,
+            disk_total_bytes: h.disk_total_bytes,
+            memory_available_bytes: h.memory_available_bytes,
+            memory_full_percent: h.memory_full_percent,
+            load1: h.load1,
+            network_ok: h.network_ok,
+            clock_offset_ms: h.clock_offset_ms,
+            ..Line::new(time, Name::Host)
+        },
+        Event::Activity(a) => Line {
+            cpu_percent: a.cpu_percent,
+            block_read_bytes: a.block_read_bytes,
+            ..Line::new(time, Name::Activity)
+        },
+        Event::Certificate(conflict) => Line {
+            cause: conflict.map(|conflict| conflict.into_str().to_owned()),
+            ..Line::new(time, Name::Certificate)
+        },
+        Event::CertificateUnreadable(error) => Line {
+            error: Some(error.clone()),
+            ..Line::new(time, Name::CertificateUnreadable)
+        },
+        Event::Docker { reachable } => Line {
+            state: Some(if *reachable {
+                StateName::Reachable
+            } else {
+                StateName::Unreachable
+            }),
+            ..Line::new(time, Name::Docker)
+        },
+        Event::Ec2(notice) => Line {
+            notice: notice.map(|notice| notice.kind),
+            seconds: notice.and_then(|notice| notice.seconds),
+            ..Line::new(time, Name::Ec2)
+        },
+        Event::Identity(identity) => Line {
+            cause: Some(identity.holding.into_str().to_owned()),
+            reason: Some(identity.why.clone()).filter(|why| !why.is_empty()),
+            ..Line::new(time, Name::Identity)
+        },
+        Event::IdentityReleased => Line::new(time, Name::IdentityReleased),
+        Event::StateUnsaved(error) => Line {
+            error: error.clone(),
+            ..Line::new(time, Name::StateUnsaved)
+        },
+        Event::Operator(command) => operator_line(time, command),
+        Event::Pulled(Ok(images)) => Line {
+            images: Some(images.clone()),
+            ..Line::new(time, Name::Pulled)
+        },
+        Event::Pulled(Err(error)) => Line {
+            error: Some(error.clone()),
+            ..Line::new(time, Name::Pulled)
+        },
+        Event::Databases(versions) => Line {
+            versions: Some(versions.clone()),
+            ..Line::new(time, Name::Databases)
+        },
+        Event::Finished(Outcome::Done { container, at }) => Line {
+            event: Name::Finished,
+            outcome: Some(OutcomeName::Done),
+            done_at: *at,
+            ..container_line(time, container)
+        },
+        Event::Finished(Outcome::Failed { error, kind }) => Line {
+            outcome: Some(OutcomeName::Failed),
+            error: Some(error.clone()),
+            kind: Some(*kind),
+            ..Line::new(time, Name::Finished)
+        },
+    };
+    line.write(out)
+}
+
+/// Writes the wall clock of that moment, so that times can be shown; the core never sees it.
+pub fn write_clock(out: &mut impl Write, time: Time, unix_ms: i64) -> io::Result<()> {
+    Line {
+        unix_ms: Some(unix_ms),
+        ..Line::new(time, Name::Clock)
+    }
+    .write(out)
+}
+
+/// Writes what the agent did: `action` and `cause` as `replay` prints them; `helped` of an action that was judged.
+pub fn write_action(
+    out: &mut impl Write,
+    time: Time,
+    action: &str,
+    cause: &str,
+    helped: Option<bool>,
+) -> io::Result<()> {
+    Line {
+        action: Some(action.to_owned()),
+        cause: Some(cause.to_owned()),
+        helped,
+        ..Line::new(time, Name::Action)
+    }
+    .write(out)
+}
+
+fn container_line(time: Time, container: &Container) -> Line {
+    let mut line = Line::new(time, Name::Container);
+    let (state, spec_matches) = match container {
+        Container::Missing => (StateName::Missing, None),
+        Container::Foreign => (StateName::Foreign, None),
+        Container::Created { spec_matches } => (StateName::Created, Some(*spec_matches)),
+        Container::Running {
+            started_at,
+            spec_matches,
+        } => {
+            line.started_at = *started_at;
+            (StateName::Running, Some(*spec_matches))
+        }
+        Container::Paused {
+            started_at,
+            spec_matches,
+        } => {
+            line.started_at = *started_at;
+            (StateName::Paused, Some(*spec_matches))
+        }
+        Container::Restarting => (StateName::Restarting, None),
+        Container::Exited { at, exit, spec_matches } => {
+            line.at = *at;
+            line.exit_code = exit.code;
+            line.oom = Some(exit.oom);
+            line.log = (!exit.log.is_empty()).then(|| exit.log.clone());
+            (StateName::Exited, Some(*spec_matches))
+        }
+        Container::Signalled { at, signal } => {
+            line.at = *at;
+            line.signal = Some(*signal);
+            (StateName::Signalled, None)
+        }
+        Container::Stopped { at } => {
+            line.at = *at;
+            (StateName::Stopped, None)
+        }
+        Container::Removed { at } => {
+            line.at = *at;
+            (StateName::Removed, None)
+        }
+    };
+    line.state = Some(state);
+    line.spec_matches = spec_matches;
+    line
+}
+
+fn operator_line(time: Time, command: &Command) -> Line {
+    let (word, reason, seconds) = match command {
+        Command::Restart { reason } => ("restart", Some(reason.clone()), None),
+        Command::Stop => ("stop", None, None),
+        Command::Start => ("start", None, None),
+        Command::Pause { seconds, reason } => ("pause", Some(reason.clone()), Some(*seconds)),
+        Command::Resume => ("resume", None, None),
+        Command::Update { image, automatic } => {
+            return Line {
+                command: Some("update".to_owned()),
+                image: Some(image.clone()),
+                automatic: automatic.then_some(true),
+                ..Line::new(time, Name::Operator)
+            };
+        }
+    };
+    Line {
+        command: Some(word.to_owned()),
+        reason,
+        seconds,
+        ..Line::new(time, Name::Operator)
+    }
+}
