@@ -3,8 +3,6 @@
 //! Unknown keys are errors, every key but `collator.image` has a default, and all that is wrong with a file
 //! is told at once, each with its line, its key and its remedy. No error shows a secret.
 
-#[cfg(test)]
-mod broken;
 mod conflicts;
 mod document;
 mod image_reference;
