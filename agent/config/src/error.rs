@@ -1,82 +1,89 @@
-//! What is wrong with a configuration, worded so that the reader can mend it.
+//! The problems of a configuration, each with its remedy.
 
 use std::fmt;
 
-use super::document::line_starts;
-use super::values::excerpt;
+use toml::de::DeValue;
 
-/// Everything that is wrong with one configuration, in the order of its lines.
+use crate::excerpt::{excerpt, quoted, show};
+use crate::line_index::LineIndex;
+
+/// All problems of one configuration, in the order of its lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
-    pub problems: Vec<Problem>,
+    pub(crate) problems: Vec<ConfigProblem>,
 }
 
-/// One thing to mend. Displayed as ``FILE:LINE: key `KEY`: FOUND; REMEDY``.
+/// One mistake in a file. Displayed as ``FILE:LINE: key `KEY`: FOUND; REMEDY``.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    pub file: String,
+pub(crate) struct ConfigProblem {
+    pub(crate) file: String,
     /// Line in the file, from 1; `None` when the file itself is the problem.
-    pub line: Option<usize>,
+    pub(crate) line: Option<usize>,
     /// Full name of the key, such as `collator.ports[1]`.
-    pub key: Option<String>,
-    /// What stands there.
-    pub found: String,
-    /// What to do about it.
-    pub remedy: String,
+    pub(crate) key: Option<String>,
+    pub(crate) found: String,
+    pub(crate) remedy: String,
 }
 
 /// A value that cannot be used. Displayed as `FOUND; REMEDY`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{found}; {remedy}")]
-pub struct Invalid {
-    pub found: String,
-    pub remedy: String,
+pub struct ValueError {
+    pub(crate) found: String,
+    pub(crate) remedy: String,
 }
 
-/// Most problems that are printed: a file that is no configuration at all has one on every line.
+/// Most problems that are printed: a file of another kind has one on every line.
 const SHOWN: usize = 50;
 
-impl Invalid {
-    pub(super) fn new(found: impl Into<String>, remedy: impl Into<String>) -> Self {
+/// What is found of a file that this user may not read.
+pub(crate) const DENIED: &str = "permission denied";
+
+impl ValueError {
+    pub(crate) fn new(found: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self {
             found: found.into(),
             remedy: remedy.into(),
         }
     }
+
+    /// The text in quotes and what is wrong with it.
+    pub(crate) fn text(text: &str, what: &str, remedy: impl Into<String>) -> Self {
+        Self::new(format!("{} {what}", quoted(text)), remedy)
+    }
+
+    /// The value and what is wrong with it.
+    pub(crate) fn value(value: &DeValue, what: &str, remedy: impl Into<String>) -> Self {
+        Self::new(format!("{} {what}", show(value)), remedy)
+    }
 }
 
-/// What is found of a file that is there and not for this user.
-pub(super) const DENIED: &str = "permission denied";
-
 impl ConfigError {
-    /// Whether the file itself is to be mended, and not the right to read it.
+    /// Whether the content is wrong, and not the permission to read it.
     pub fn is_about_the_content(&self) -> bool {
         !self.problems.iter().any(|p| p.line.is_none() && p.found == DENIED)
     }
 
     /// One problem of the file as a whole.
-    pub(super) fn file(file: &str, line: Option<usize>, invalid: Invalid) -> Self {
-        let Invalid { found, remedy } = invalid;
+    pub(crate) fn file(file: &str, line: Option<usize>, found: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self {
-            problems: vec![Problem {
+            problems: vec![ConfigProblem {
                 file: file.to_owned(),
                 line,
                 key: None,
-                found,
-                remedy,
+                found: found.into(),
+                remedy: remedy.into(),
             }],
         }
     }
 
-    /// The places where a text is no TOML, one to a line.
-    pub(super) fn syntax(text: &str, file: &str, errors: &[toml::de::Error]) -> Self {
-        let starts = line_starts(text);
-        let mut problems: Vec<Problem> = Vec::new();
+    /// The syntax errors of a text, one to a line.
+    pub(crate) fn syntax(text: &str, file: &str, errors: &[toml::de::Error]) -> Self {
+        let lines = LineIndex::new(text);
+        let mut problems: Vec<ConfigProblem> = Vec::new();
         for error in errors {
-            let line = error
-                .span()
-                .map(|span| starts.partition_point(|start| *start <= span.start));
-            // One slip makes the parser stumble more than once: the first says what happened.
+            let line = error.span().map(|span| lines.line_of(span.start));
+            // One mistake can cause several syntax errors on a line: the first names it.
             if problems.iter().any(|p| p.line == line) {
                 continue;
             }
@@ -89,7 +96,7 @@ impl ConfigError {
                     "correct this line",
                 ),
             };
-            problems.push(Problem {
+            problems.push(ConfigProblem {
                 file: file.to_owned(),
                 line,
                 key,
@@ -119,7 +126,7 @@ impl fmt::Display for ConfigError {
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.file)?;
         if let Some(line) = self.line {
