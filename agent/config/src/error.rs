@@ -10,19 +10,18 @@ use crate::line_index::LineIndex;
 /// All problems of one configuration, in the order of its lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
+    pub(crate) file: String,
     pub(crate) problems: Vec<ConfigProblem>,
 }
 
-/// One mistake in a file. Displayed as ``FILE:LINE: key `KEY`: FOUND; REMEDY``.
+/// One mistake in a file. Displayed after the file as ``:LINE: key `KEY`: FOUND; REMEDY``.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ConfigProblem {
-    pub(crate) file: String,
     /// Line in the file, from 1; `None` when the file itself is the problem.
     pub(crate) line: Option<usize>,
     /// Full name of the key, such as `collator.ports[1]`.
     pub(crate) key: Option<String>,
-    pub(crate) found: String,
-    pub(crate) remedy: String,
+    pub(crate) error: ValueError,
 }
 
 /// A value that cannot be used. Displayed as `FOUND; REMEDY`.
@@ -61,18 +60,20 @@ impl ValueError {
 impl ConfigError {
     /// Whether the content is wrong, and not the permission to read it.
     pub fn is_about_the_content(&self) -> bool {
-        !self.problems.iter().any(|p| p.line.is_none() && p.found == DENIED)
+        !self
+            .problems
+            .iter()
+            .any(|p| p.line.is_none() && p.error.found == DENIED)
     }
 
     /// One problem of the file as a whole.
     pub(crate) fn file(file: &str, line: Option<usize>, found: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self {
+            file: file.to_owned(),
             problems: vec![ConfigProblem {
-                file: file.to_owned(),
                 line,
                 key: None,
-                found: found.into(),
-                remedy: remedy.into(),
+                error: ValueError::new(found, remedy),
             }],
         }
     }
@@ -87,25 +88,19 @@ impl ConfigError {
             if problems.iter().any(|p| p.line == line) {
                 continue;
             }
-            let twice = (error.message() == "duplicate key").then(|| error.span()).flatten();
-            let (key, found, remedy) = match twice.and_then(|span| text.get(span)) {
-                Some(key) => (Some(excerpt(key)), "written twice".to_owned(), "remove one of them"),
-                None => (
-                    None,
-                    format!("not valid TOML: {}", error.message()),
-                    "correct this line",
-                ),
+            let duplicate = (error.message() == "duplicate key").then(|| error.span()).flatten();
+            let key = duplicate.and_then(|span| text.get(span)).map(excerpt);
+            let error = match key {
+                Some(_) => ValueError::new("written twice", "remove one of them"),
+                None => ValueError::new(format!("not valid TOML: {}", error.message()), "correct this line"),
             };
-            problems.push(ConfigProblem {
-                file: file.to_owned(),
-                line,
-                key,
-                found,
-                remedy: remedy.to_owned(),
-            });
+            problems.push(ConfigProblem { line, key, error });
         }
         problems.sort_by_key(|p| p.line);
-        Self { problems }
+        Self {
+            file: file.to_owned(),
+            problems,
+        }
     }
 }
 
@@ -114,10 +109,8 @@ impl std::error::Error for ConfigError {}
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, problem) in self.problems.iter().take(SHOWN).enumerate() {
-            if i > 0 {
-                f.write_str("\n")?;
-            }
-            problem.fmt(f)?;
+            let separator = if i > 0 { "\n" } else { "" };
+            write!(f, "{separator}{}{problem}", self.file)?;
         }
         match self.problems.len().checked_sub(SHOWN) {
             Some(more @ 1..) => write!(f, "\n… and {more} more"),
@@ -128,7 +121,6 @@ impl fmt::Display for ConfigError {
 
 impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.file)?;
         if let Some(line) = self.line {
             write!(f, ":{line}")?;
         }
@@ -136,6 +128,6 @@ impl fmt::Display for ConfigProblem {
         if let Some(key) = &self.key {
             write!(f, "key `{key}`: ")?;
         }
-        write!(f, "{}; {}", self.found, self.remedy)
+        self.error.fmt(f)
     }
 }

@@ -111,15 +111,16 @@ impl<'a> DocumentReader<'a> {
     }
 
     /// Adds the unknown keys, and returns all problems by line, or else `value`.
-    pub(crate) fn finish<T>(mut self, value: Option<T>) -> Result<T, ConfigError> {
+    pub(crate) fn finish<T>(mut self, value: T) -> Result<T, ConfigError> {
         self.unknown_keys(self.root, "");
-        self.problems.sort_by_key(|p| p.line);
-        match value {
-            Some(value) if self.problems.is_empty() => Ok(value),
-            _ => Err(ConfigError {
-                problems: self.problems,
-            }),
+        if self.problems.is_empty() {
+            return Ok(value);
         }
+        self.problems.sort_by_key(|p| p.line);
+        Err(ConfigError {
+            file: self.file.to_owned(),
+            problems: self.problems,
+        })
     }
 
     fn unknown_keys(&mut self, table: &'a DeTable<'a>, prefix: &str) {
@@ -185,14 +186,11 @@ impl<'a> DocumentReader<'a> {
         )
     }
 
-    fn problem_at(&mut self, line: usize, key: &str, ValueError { found, remedy }: ValueError) {
-        let (file, key) = (self.file.to_owned(), Some(key.to_owned()));
+    fn problem_at(&mut self, line: usize, key: &str, error: ValueError) {
         self.problems.push(ConfigProblem {
-            file,
             line: Some(line),
-            key,
-            found,
-            remedy,
+            key: Some(key.to_owned()),
+            error,
         });
     }
 

@@ -35,40 +35,30 @@ const DAY: Duration = Duration::from_hours(24);
 const MIB: u64 = 1 << 20;
 const PIB: u64 = 1 << 50;
 
-/// The values of the document, with the defaults of absent keys; `None` when the image is missing.
+/// The values of the document, with the defaults of absent keys.
 ///
 /// Problems are added to the document: the result is valid only when there are none.
-pub(crate) fn config(document: &mut DocumentReader) -> Option<Config> {
-    let agent = agent(document.section("agent"));
-    let collator = collator(document.section("collator"));
-    let data = data(document.section("data"));
-    let mounts = document.sections("mounts", mount);
-    let chains = chains(document);
-    let health = health(document.section("health"));
-    let restart = restart(document.section("restart"));
-    let host = host(document.section("host"));
-    let metrics = metrics(document.section("metrics"));
-    let notify = notify(document.section("notify"));
-    let ec2 = ec2(document.section("ec2"));
-    let update = update(document.section("update"));
-    let identity = identity(document.section("identity"));
+pub(crate) fn config(document: &mut DocumentReader) -> Config {
     let config = Config {
-        agent,
-        collator: collator?,
-        data,
-        mounts,
-        chains,
-        health,
-        restart,
-        host,
-        metrics,
-        notify,
-        ec2,
-        update,
-        identity,
+        agent: agent(document.section("agent")),
+        collator: collator(document.section("collator")),
+        data: data(document.section("data")),
+        mounts: document.sections("mounts", mount),
+        chains: chains(document),
+        health: health(document.section("health")),
+        restart: restart(document.section("restart")),
+        host: host(document.section("host")),
+        metrics: metrics(document.section("metrics")),
+        notify: notify(document.section("notify")),
+        ec2: ec2(document.section("ec2")),
+        update: update(document.section("update")),
+        identity: identity(document.section("identity")),
     };
-    validate(document, &config);
-    Some(config)
+    // Contradictions wait until there is an image to run.
+    if !config.collator.image.is_empty() {
+        validate(document, &config);
+    }
+    config
 }
 
 fn agent(mut section: SectionReader) -> AgentConfig {
@@ -79,7 +69,7 @@ fn agent(mut section: SectionReader) -> AgentConfig {
     }
 }
 
-fn collator(mut section: SectionReader) -> Option<CollatorConfig> {
+fn collator(mut section: SectionReader) -> CollatorConfig {
     let image = section.require(
         "image",
         "write the image to run, as NAME:TAG or NAME@sha256:…",
@@ -117,8 +107,8 @@ fn collator(mut section: SectionReader) -> Option<CollatorConfig> {
         argument(text)
     };
     let user = ContainerUser { uid: 1000, gid: 1000 };
-    let collator = CollatorConfig {
-        image: String::new(),
+    CollatorConfig {
+        image: image.unwrap_or_default(),
         container: section.read_or("container", "t0rn-collator".to_owned(), string(names::name)),
         command: section.list("command", string(argument)).unwrap_or_default(),
         pull: section.read_or("pull", PullPolicy::Missing, choice(&pull)),
@@ -133,11 +123,7 @@ fn collator(mut section: SectionReader) -> Option<CollatorConfig> {
         log_max_size: section.read_or("log_max_size", 50 * MIB, size(64 << 10, PIB)),
         log_max_files: section.read_or("log_max_files", 3, integer(1, 1000)),
         registry_auth: section.read_or("registry_auth", None, optional(string(path))),
-    };
-    Some(CollatorConfig {
-        image: image?,
-        ..collator
-    })
+    }
 }
 
 fn data(mut section: SectionReader) -> DataConfig {

@@ -33,7 +33,7 @@ fn printed_default_names_every_key_that_is_read() {
     for key in document.known().clone() {
         assert!(document.has(&key), "{key} is read, but not in the printed default");
     }
-    document.finish(Some(())).unwrap();
+    document.finish(()).unwrap();
 }
 
 #[test]

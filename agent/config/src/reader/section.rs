@@ -37,11 +37,7 @@ impl<'a> SectionReader<'_, 'a> {
     }
 
     /// The value of `key` as `parse` reads it. `None` when it is absent or not usable.
-    pub(crate) fn read<T>(
-        &mut self,
-        key: &str,
-        parse: impl FnOnce(&DeValue<'a>) -> Result<T, ValueError>,
-    ) -> Option<T> {
+    fn read<T>(&mut self, key: &str, parse: impl FnOnce(&DeValue<'a>) -> Result<T, ValueError>) -> Option<T> {
         let value = self.value(key)?;
         parse(value)
             .map_err(|error| self.document.problem(&self.full(key), error))
