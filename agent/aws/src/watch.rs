@@ -8,7 +8,7 @@ use tracing::{debug, info, warn};
 
 use super::imds::{Imds, PATIENCE, Unknown};
 use super::notices::{Board, Source, notice};
-use agent_config::Ec2;
+use agent_config::Ec2Config;
 use agent_core::event::Notice;
 use agent_net::backoff::pauses;
 
@@ -41,7 +41,7 @@ pub enum News {
 }
 
 /// Watches for as long as somebody listens.
-pub async fn watch(config: Ec2, news: Sender<News>) {
+pub async fn watch(config: Ec2Config, news: Sender<News>) {
     if config.enabled == Some(false) {
         // What an earlier configuration was told does not hold for ever.
         drop(news.send(News::Notice(None)).await);
@@ -58,7 +58,7 @@ pub async fn watch(config: Ec2, news: Sender<News>) {
 }
 
 /// The instance's id, however long that takes; `None` when nobody listens any more.
-async fn find(imds: &mut Imds, config: &Ec2, news: &Sender<News>) -> Option<String> {
+async fn find(imds: &mut Imds, config: &Ec2Config, news: &Sender<News>) -> Option<String> {
     let surely = config.enabled == Some(true);
     let longest = if surely { MISSED } else { ABSENT.1 };
     for (pause, attempt) in pauses(ABSENT.0, longest).zip(1_u32..) {

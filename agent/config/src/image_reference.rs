@@ -1,25 +1,26 @@
 //! Image references: `[registry/]repository[:tag][@digest]`.
 
-use super::problem::Invalid;
-use super::values::quoted;
+use std::net::Ipv6Addr;
+
+use crate::error::ValueError;
 
 const IMAGE: &str = "write NAME:TAG or NAME@sha256:…";
 
-/// The registry that Docker asks when a reference names none, as its credentials are filed.
+/// Docker's default registry, by its name in the credentials.
 const HUB: &str = "https://index.docker.io/v1/";
 
-/// A reference taken apart.
+/// The parts of a reference.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ImageReference {
     /// With its registry, as given.
     pub repository: String,
-    pub tag: Option<String>,
+    tag: Option<String>,
     /// `sha256:…`
     pub digest: Option<String>,
 }
 
 impl ImageReference {
-    /// Takes a reference apart without judging it: [`parse_image`] does, and Docker.
+    /// Splits a reference without validation, which [`parse_image`] does.
     pub fn parse(given: &str) -> Self {
         let (rest, digest) = match given.split_once('@') {
             Some((rest, digest)) => (rest, Some(digest.to_owned())),
@@ -38,7 +39,7 @@ impl ImageReference {
         }
     }
 
-    /// The registry's host, where one is and the path there.
+    /// The registry's host, if given, and the path there.
     fn host_and_path(&self) -> (Option<&str>, &str) {
         match self.repository.split_once('/') {
             Some((first, path)) if first.contains(['.', ':']) || first == "localhost" => (Some(first), path),
@@ -46,19 +47,18 @@ impl ImageReference {
         }
     }
 
-    /// What decides which image it is: the digest, else the tag. Without either Docker would pull every
-    /// tag of the repository.
+    /// The digest, else the tag, else `latest`: with none of them Docker would pull every tag of the repository.
     pub fn version(&self) -> &str {
         self.digest.as_deref().or(self.tag.as_deref()).unwrap_or("latest")
     }
 
-    /// The name to look it up by on this host.
+    /// The name of the image on this host.
     pub fn name(&self) -> String {
         let separator = if self.digest.is_some() { '@' } else { ':' };
         format!("{}{separator}{}", self.repository, self.version())
     }
 
-    /// The repository as Docker prints it.
+    /// The repository as Docker prints it: without the default registry.
     pub fn familiar(&self) -> &str {
         let hub = self
             .repository
@@ -68,7 +68,7 @@ impl ImageReference {
         rest.strip_prefix("library/").unwrap_or(rest)
     }
 
-    /// The registry that credentials are for.
+    /// The registry by its name in the credentials.
     pub fn registry(&self) -> &str {
         match self.host_and_path().0 {
             None | Some("docker.io" | "index.docker.io") => HUB,
@@ -79,10 +79,10 @@ impl ImageReference {
 
 /// Reads an image reference: `name:tag`, `registry:5000/name:tag`, `name@sha256:…`.
 ///
-/// A reference with neither tag nor digest gets `:latest`, as in Docker's own commands. Errors name what
-/// was found and how to write it.
-pub fn parse_image(text: &str) -> Result<String, Invalid> {
-    let invalid = |what: &str, remedy: &str| Err(Invalid::new(format!("{} {what}", quoted(text)), remedy));
+/// A reference with neither tag nor digest gets `:latest`, as in Docker's own commands. Errors name the text and the
+/// remedy.
+pub fn parse_image(text: &str) -> Result<String, ValueError> {
+    let invalid = |what: &str, remedy: &str| Err(ValueError::text(text, what, remedy));
     if text.is_empty() {
         return invalid("is no image", IMAGE);
     }
@@ -135,21 +135,14 @@ fn is_registry(text: &str) -> bool {
         _ => (text, Some(443)),
     };
     let ipv6 = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    port.is_some() && (ipv6.is_some_and(is_ipv6) || is_host(host))
+    port.is_some() && (ipv6.is_some_and(|ip| ip.parse::<Ipv6Addr>().is_ok()) || is_host(host))
 }
 
-/// One part of a repository's name: small letters and digits, joined by `.`, `_`, `__` or dashes.
+/// One part of a repository's name: lower-case letters and digits, joined by `.`, `_`, `__` or dashes.
 fn is_component(part: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    let ends = part.bytes().next().is_some_and(plain) && part.bytes().last().is_some_and(plain);
-    let inside = part.bytes().all(|b| plain(b) || matches!(b, b'.' | b'_' | b'-'));
-    let joints = part
-        .split(|c: char| c.is_ascii_alphanumeric())
-        .filter(|joint| !joint.is_empty());
-    ends && inside
-        && joints
-            .into_iter()
-            .all(|j| matches!(j, "." | "_" | "__") || j.bytes().all(|b| b == b'-'))
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let is_joint = |joint: &str| matches!(joint, "." | "_" | "__") || joint.bytes().all(|b| b == b'-');
+    part.starts_with(plain) && part.ends_with(plain) && part.split(plain).all(is_joint)
 }
 
 fn is_host(host: &str) -> bool {
@@ -158,10 +151,6 @@ fn is_host(host: &str) -> bool {
         inside && !part.is_empty() && !part.starts_with('-') && !part.ends_with('-')
     };
     host.split('.').all(label)
-}
-
-fn is_ipv6(text: &str) -> bool {
-    text.parse::<std::net::Ipv6Addr>().is_ok()
 }
 
 #[cfg(test)]
@@ -173,7 +162,7 @@ mod tests {
     const HEX: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
     #[test]
-    fn image_references_that_docker_takes_are_taken() {
+    fn valid_image_reference_is_read_unchanged() {
         for text in [
             "3h4xx/t0rn-collator:v1.2.0-rc.4",
             "busybox:1",
@@ -189,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_without_a_tag_is_the_latest() {
+    fn image_reference_without_a_tag_gets_latest() {
         assert_eq!(parse_image("a/b").as_deref(), Ok("a/b:latest"));
         assert_eq!(
             parse_image("127.0.0.1:5000/a").as_deref(),
@@ -198,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn image_references_that_docker_refuses_are_refused() {
+    fn invalid_image_reference_is_refused() {
         for text in [
             "",
             ":",
@@ -225,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn every_usual_form_is_understood() {
+    fn image_reference_in_every_form_is_split() {
         for (given, repository, version, name, registry) in [
             ("node", "node", "latest", "node:latest", HUB),
             ("org/node:v1.2", "org/node", "v1.2", "org/node:v1.2", HUB),
@@ -273,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn dockers_own_registry_goes_unsaid_as_docker_prints_it() {
+    fn familiar_name_omits_the_default_registry() {
         assert_eq!(ImageReference::parse("docker.io/org/node:v1").familiar(), "org/node");
         assert_eq!(ImageReference::parse("docker.io/library/node").familiar(), "node");
         assert_eq!(ImageReference::parse("host:5000/node").familiar(), "host:5000/node");
@@ -281,7 +270,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_the_reader_panic(text in ".{0,60}") {
+        fn arbitrary_image_reference_never_panics(text in ".{0,60}") {
             let _ = (parse_image(&text), ImageReference::parse(&text));
         }
     }

@@ -1,13 +1,12 @@
 //! The configuration of the same node as a full node: without authority and without keys.
 
 use agent_core::key_paths::is_key;
-use anyhow::ensure;
 use tracing::info;
 
-use crate::Config;
+use crate::types::Config;
 
-/// Flags that make a node an authority, or give it somebody's keys.
-const DROPPED: [&str; 12] = [
+/// Flags that make a node an authority or give it the keys of a development account.
+const AUTHORITY_FLAGS: [&str; 12] = [
     "--collator",
     "--validator",
     "--force-authoring",
@@ -21,8 +20,8 @@ const DROPPED: [&str; 12] = [
     "--two",
     "--password-interactive",
 ];
-/// The same, with a value.
-const DROPPED_WITH_VALUE: [&str; 7] = [
+/// Flags that name keys, each with a value.
+const KEY_FLAGS: [&str; 7] = [
     "--keystore-path",
     "--keystore-uri",
     "--node-key",
@@ -31,15 +30,20 @@ const DROPPED_WITH_VALUE: [&str; 7] = [
     "--password",
     "--password-filename",
 ];
-/// Flags that leave nothing to bake.
-const REFUSED: [&str; 2] = ["--dev", "--tmp"];
+/// Flags of a chain without lasting data.
+const EPHEMERAL_FLAGS: [&str; 2] = ["--dev", "--tmp"];
+
+/// A flag of a chain without lasting data.
+#[derive(Debug, thiserror::Error)]
+#[error("collator.command has {0}: such a chain is not kept, so there is nothing to bake; take it out")]
+pub struct EphemeralChainError(String);
 
 /// The same node without authority and keys.
 ///
 /// Fails when the command cannot leave chain data behind.
-pub fn keyless(config: &Config) -> anyhow::Result<Config> {
+pub fn keyless(config: &Config) -> Result<Config, EphemeralChainError> {
     let mut derived = config.clone();
-    derived.collator.command = command(&config.collator.command)?;
+    derived.collator.command = keyless_command(&config.collator.command)?;
     derived.mounts.retain(|mount| {
         let identity = config.identity.required && mount.source.starts_with(&config.identity.mount);
         let kept = mount.read_only && !identity && !is_key(&mount.source) && !is_key(&mount.target);
@@ -51,25 +55,24 @@ pub fn keyless(config: &Config) -> anyhow::Result<Config> {
     Ok(derived)
 }
 
-/// The command without authority and keys, on both sides of `--`.
-fn command(words: &[String]) -> anyhow::Result<Vec<String>> {
+/// The arguments without authority and keys, on both sides of `--`.
+fn keyless_command(arguments: &[String]) -> Result<Vec<String>, EphemeralChainError> {
     let mut kept = Vec::new();
-    let mut words = words.iter().peekable();
-    while let Some(word) = words.next() {
-        let (flag, inline) = match word.split_once('=') {
+    let mut arguments = arguments.iter().peekable();
+    while let Some(argument) = arguments.next() {
+        let (flag, inline) = match argument.split_once('=') {
             Some((flag, _)) => (flag, true),
-            None => (word.as_str(), false),
+            None => (argument.as_str(), false),
         };
-        ensure!(
-            !REFUSED.contains(&flag),
-            "collator.command has {flag}: such a chain is not kept, so there is nothing to bake; take it out"
-        );
-        if DROPPED_WITH_VALUE.contains(&flag) {
+        if EPHEMERAL_FLAGS.contains(&flag) {
+            return Err(EphemeralChainError(flag.to_owned()));
+        }
+        if KEY_FLAGS.contains(&flag) {
             if !inline {
-                words.next_if(|value| !value.starts_with("--"));
+                arguments.next_if(|value| !value.starts_with("--"));
             }
-        } else if !DROPPED.contains(&flag) {
-            kept.push(word.clone());
+        } else if !AUTHORITY_FLAGS.contains(&flag) {
+            kept.push(argument.clone());
         }
     }
     Ok(kept)
@@ -92,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn authority_and_keys_are_taken_from_both_sides_and_nothing_else() {
+    fn keyless_command_drops_authority_and_key_flags_alone() {
         let line = "--collator --name me --node-key 00ff --base-path /d --keystore-path=/k --rpc-port 1 --validator \
                     -- --chain r --node-key-file /n --alice --force-authoring --keystore-path /k2 --port 2";
         assert_eq!(
@@ -102,20 +105,20 @@ mod tests {
     }
 
     #[test]
-    fn a_key_flag_without_its_value_does_not_eat_the_next_flag() {
+    fn key_flag_without_value_keeps_the_next_flag() {
         assert_eq!(derived("", "--node-key --name me").collator.command, ["--name", "me"]);
     }
 
     #[test]
-    fn a_chain_that_is_not_kept_is_refused() {
+    fn ephemeral_chain_is_refused() {
         for flag in ["--dev", "--tmp"] {
-            let error = command(&[flag.to_owned()]).unwrap_err().to_string();
+            let error = keyless_command(&[flag.to_owned()]).unwrap_err().to_string();
             assert!(error.contains(flag), "{error}");
         }
     }
 
     #[test]
-    fn only_mounts_that_are_read_only_and_no_keys_stay() {
+    fn only_read_only_mounts_without_keys_stay() {
         let mount = |source: &str, read_only: bool| {
             format!("[[mounts]]\nsource = \"{source}\"\ntarget = \"{source}\"\nread_only = {read_only}\n")
         };

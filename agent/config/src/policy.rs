@@ -1,11 +1,11 @@
-//! What the core takes from the configuration.
+//! The configuration as the policy of the core.
 
 use std::time::Duration;
 
 use agent_core::chain_health::Windows;
 use agent_core::machine::{GAP_AFTER, Policy};
 
-use crate::Config;
+use crate::types::Config;
 
 impl From<&Config> for Policy {
     fn from(config: &Config) -> Self {
@@ -36,7 +36,7 @@ impl From<&Config> for Policy {
             backoff_initial: restart.backoff_initial,
             backoff_max: restart.backoff_max,
             backoff_reset: restart.backoff_reset,
-            // Behind the fence Docker's own policy is none: there is nothing to wait for.
+            // With a required identity volume Docker's own restart policy is `no`: there is nothing to wait for.
             start_timeout: if identity.required {
                 restart.start_timeout.min(Duration::from_secs(1))
             } else {
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn default_policy_is_that_of_the_default_configuration() {
+    fn policy_of_the_default_configuration_is_the_default_policy() {
         let config = Config::parse(crate::DEFAULT, "default.toml").unwrap();
         let policy = Policy {
             image: config.collator.image.clone(),

@@ -1,10 +1,15 @@
 #![expect(clippy::unwrap_used, reason = "a failed test should panic")]
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
 
+use agent_core::event::Chain;
 use proptest::prelude::*;
 
 use super::*;
+use crate::reader::DocumentReader;
 
 const MINIMAL: &str = "[collator]\nimage = \"a:1\"\n";
 
@@ -13,26 +18,26 @@ fn parse(text: &str) -> Result<Config, ConfigError> {
 }
 
 #[test]
-fn the_printed_default_is_the_default_of_every_key() {
+fn printed_default_is_the_default_of_every_key() {
     let default = parse(DEFAULT).unwrap();
     let minimal = parse(&format!("[collator]\nimage = \"{}\"\n", default.collator.image)).unwrap();
     assert_eq!(default, minimal);
 }
 
 #[test]
-fn the_printed_default_names_every_key_that_is_read() {
+fn printed_default_names_every_key_that_is_read() {
     let text = uncommented(DEFAULT);
     let (root, _) = toml::de::DeTable::parse_recoverable(&text);
-    let mut document = document::Document::new(&text, "agent.toml", root.get_ref());
-    read::config(&mut document);
+    let mut document = DocumentReader::new(&text, "agent.toml", root.get_ref());
+    sections::config(&mut document);
     for key in document.known().clone() {
         assert!(document.has(&key), "{key} is read, but not in the printed default");
     }
-    document.finish(Some(())).unwrap();
+    document.finish(()).unwrap();
 }
 
 #[test]
-fn every_optional_line_of_the_printed_default_is_valid() {
+fn optional_lines_of_the_printed_default_are_valid() {
     let full = parse(&uncommented(DEFAULT)).unwrap();
     assert_eq!(full.collator.memory, Some(3 << 30));
     assert_eq!(full.mounts.len(), 1);
@@ -49,7 +54,7 @@ fn uncommented(text: &str) -> String {
 }
 
 #[test]
-fn the_shipped_profiles_are_valid_and_reach_both_exporters() {
+fn shipped_profiles_are_valid_and_reach_both_exporters() {
     for (file, text) in [
         (
             "t0rn-rococo.toml",
@@ -78,7 +83,7 @@ fn the_shipped_profiles_are_valid_and_reach_both_exporters() {
             for exporter in config.chains.values() {
                 let port = url::Url::parse(&exporter.metrics).unwrap().port().unwrap();
                 let loopback = Some([127, 0, 0, 1].into());
-                let reached = |p: &Port| p.address == loopback && p.host == port && p.container == port;
+                let reached = |p: &PublishedPort| p.address == loopback && p.host == port && p.container == port;
                 assert!(
                     config.collator.ports.iter().any(reached),
                     "{file}: {}",
@@ -100,7 +105,7 @@ fn switched_on(text: &str) -> String {
 }
 
 #[test]
-fn values_become_what_they_say() {
+fn values_of_every_kind_are_read() {
     let config = parse(
         r#"
         [collator]
@@ -137,7 +142,7 @@ fn values_become_what_they_say() {
     );
     assert_eq!(
         (config.collator.user, config.collator.memory, config.collator.pull),
-        (None, Some(3 << 30), Pull::Never)
+        (None, Some(3 << 30), PullPolicy::Never)
     );
     assert_eq!(config.collator.ports, []);
     assert_eq!(config.data.path.as_os_str(), "/var/lib/x");
@@ -150,7 +155,7 @@ fn values_become_what_they_say() {
 }
 
 #[test]
-fn every_problem_is_told_at_once_in_the_order_of_lines() {
+fn problems_are_reported_together_in_the_order_of_lines() {
     let error = parse("[collator]\nimag = 1\n\n[health]\nstall_after = 5\n[data]\npath = \"x\"\n").unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -162,7 +167,7 @@ fn every_problem_is_told_at_once_in_the_order_of_lines() {
 }
 
 #[test]
-fn a_file_of_nonsense_is_answered_in_fifty_lines() {
+fn file_of_unknown_keys_is_reported_in_fifty_lines() {
     let text = (0..20_000).fold(String::new(), |text, i| text + &format!("key{i} = 1\n"));
     let message = parse(&text).unwrap_err().to_string();
     assert_eq!(message.lines().count(), 51);
@@ -171,13 +176,13 @@ fn a_file_of_nonsense_is_answered_in_fifty_lines() {
 
 proptest! {
     #[test]
-    fn no_text_makes_the_reader_panic(text in "([a-z]{0,3}[\\[\\]=.\"{}#,\n0-9 \\PC]{0,4}){0,30}") {
+    fn arbitrary_text_never_panics(text in "([a-z]{0,3}[\\[\\]=.\"{}#,\n0-9 \\PC]{0,4}){0,30}") {
         let _ = parse(&text).map_err(|e| e.to_string());
     }
 }
 
 #[test]
-fn no_secret_appears_in_errors_or_debug_output() {
+fn errors_and_debug_output_show_no_secret() {
     let config = parse(&format!("{MINIMAL}[notify]\nwebhook = \"https://h/s3cr3t\"\n")).unwrap();
     assert!(!format!("{config:?}").contains("s3cr3t"));
     for broken in [
@@ -192,14 +197,14 @@ fn no_secret_appears_in_errors_or_debug_output() {
 }
 
 #[test]
-fn a_byte_order_mark_is_no_problem() {
+fn byte_order_mark_is_ignored() {
     assert!(parse(&format!("\u{feff}{MINIMAL}")).is_ok());
     let error = parse("\u{feff}[collator]\nimage = 1").unwrap_err();
     assert_eq!(error.problems[0].line, Some(2));
 }
 
 #[test]
-fn files_that_cannot_be_read_say_why() {
+fn unreadable_file_is_refused_with_its_reason() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("agent.toml");
     let name = file.display();

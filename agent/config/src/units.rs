@@ -1,12 +1,11 @@
-//! Durations and sizes as people write them.
+//! Durations and sizes of the configuration as text.
 
 use std::time::Duration;
 
 use agent_core::units::SIZES;
 use jiff::{Span, SpanRelativeTo};
 
-use super::problem::Invalid;
-use super::values::quoted;
+use crate::error::ValueError;
 
 const DURATION: &str = "write a number and a unit (ms, s, m, h, d), such as \"30s\" or \"1h30m\"";
 const SIZE: &str = "write a number and a unit (KiB, MiB, GiB, TiB), such as \"2GiB\"";
@@ -14,18 +13,15 @@ const SIZE: &str = "write a number and a unit (KiB, MiB, GiB, TiB), such as \"2G
 /// Reads a duration such as `500ms`, `30s`, `1h30m`, `1.5 hours` or `PT2H`: a span of jiff with units up to weeks, and
 /// the same units in any order and repeatedly. A day has 24 hours.
 ///
-/// Errors name what was found and how to write it.
-pub fn parse_duration(text: &str) -> Result<Duration, Invalid> {
+/// Errors name the text and the remedy.
+pub fn parse_duration(text: &str) -> Result<Duration, ValueError> {
     if text.starts_with('-') {
-        return Err(Invalid::new(
-            format!("{} is negative", quoted(text)),
-            "write a positive duration",
-        ));
+        return Err(ValueError::text(text, "is negative", "write a positive duration"));
     }
     let trimmed = text.trim();
     span(trimmed)
         .or_else(|| sum_of_spans(trimmed))
-        .ok_or_else(|| Invalid::new(format!("{} is no duration", quoted(text)), DURATION))
+        .ok_or_else(|| ValueError::text(text, "is no duration", DURATION))
 }
 
 fn span(text: &str) -> Option<Duration> {
@@ -46,46 +42,37 @@ fn sum_of_spans(text: &str) -> Option<Duration> {
 /// Reads a size such as `2GiB`, `50MiB` or `1024` (bytes).
 ///
 /// A whole number with one of the units B, KiB, MiB, GiB, TiB (powers of 1024), kB, MB, GB, TB (powers of
-/// 1000). Errors name what was found and how to write it.
-pub fn parse_size(text: &str) -> Result<u64, Invalid> {
+/// 1000). Errors name the text and the remedy.
+pub fn parse_size(text: &str) -> Result<u64, ValueError> {
     if text.starts_with('-') {
-        return Err(Invalid::new(
-            format!("{} is negative", quoted(text)),
-            "write a positive size",
-        ));
+        return Err(ValueError::text(text, "is negative", "write a positive size"));
     }
-    let invalid = || Invalid::new(format!("{} is no size", quoted(text)), SIZE);
+    let invalid = || ValueError::text(text, "is no size", SIZE);
     let trimmed = text.trim();
     let digits = trimmed.find(|c: char| !c.is_ascii_digit()).unwrap_or(trimmed.len());
     let (number, unit) = trimmed.split_at(digits);
     if number.is_empty() {
         return Err(invalid());
     }
-    let unit = unit.trim_start();
-    let each = match unit {
+    let bytes_per_unit = match unit.trim_start() {
         "" => 1,
-        _ => SIZES.iter().find(|(name, _)| *name == unit).ok_or_else(invalid)?.1,
+        unit => SIZES.iter().find(|(name, _)| *name == unit).ok_or_else(invalid)?.1,
     };
-    let bytes = number.parse().ok().and_then(|n: u64| n.checked_mul(each));
-    bytes.ok_or_else(|| {
-        Invalid::new(
-            format!("{} is more than there is", quoted(text)),
-            "write a smaller size",
-        )
-    })
+    let bytes = number.parse().ok().and_then(|n: u64| n.checked_mul(bytes_per_unit));
+    bytes.ok_or_else(|| ValueError::text(text, "is more than there is", "write a smaller size"))
 }
 
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed test should panic")]
 
+    use agent_core::units::{show_duration, show_size};
     use proptest::prelude::*;
 
     use super::*;
-    use agent_core::units::{show_duration, show_size};
 
     #[test]
-    fn durations_read_as_people_write_them() {
+    fn duration_in_every_notation_is_read() {
         for (text, millis) in [
             ("500ms", 500),
             ("30s", 30_000),
@@ -107,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_duration_is_refused() {
+    fn invalid_duration_is_refused() {
         for text in [
             "",
             "s",
@@ -128,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_read_as_people_write_them() {
+    fn size_in_every_unit_is_read() {
         for (text, bytes) in [
             ("1024", 1024),
             ("2GiB", 2 << 30),
@@ -142,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_size_is_refused() {
+    fn invalid_size_is_refused() {
         for text in ["", "GiB", "2G", "2gib", "1.5GiB", "-1", "99999999TiB", "2GiB2"] {
             assert!(parse_size(text).is_err(), "{text}");
         }
@@ -153,18 +140,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_duration_reads_back_as_it_was_shown(millis in 0..=LONGEST_MILLIS) {
+        fn shown_duration_reads_back_the_same(millis in 0..=LONGEST_MILLIS) {
             let d = Duration::from_millis(millis);
             prop_assert_eq!(parse_duration(&show_duration(d)).unwrap(), d);
         }
 
         #[test]
-        fn every_size_reads_back_as_it_was_shown(n in 0..1u64 << 20, shift in 0..40u32) {
+        fn shown_size_reads_back_the_same(n in 0..1u64 << 20, shift in 0..40u32) {
             prop_assert_eq!(parse_size(&show_size(n << shift)).unwrap(), n << shift);
         }
 
         #[test]
-        fn no_text_makes_the_readers_panic(text in ".{0,40}") {
+        fn arbitrary_duration_or_size_never_panics(text in ".{0,40}") {
             let _ = (parse_duration(&text), parse_size(&text));
         }
     }

@@ -156,7 +156,7 @@ fn within_bounds(command: Command) -> Result<Command, String> {
         }
         Command::Restart { reason } | Command::Pause { reason, .. } => reason,
         Command::Update { image, automatic } => {
-            parse_image(image).map_err(|invalid| format!("image {}; {}", invalid.found, invalid.remedy))?;
+            parse_image(image).map_err(|error| format!("image {error}"))?;
             if *automatic {
                 return Err("an update that somebody asks for is not automatic".to_owned());
             }

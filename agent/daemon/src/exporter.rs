@@ -77,7 +77,7 @@ pub struct Unusable {
 
 impl Exporter {
     /// An exporter as configured. `timeout` is for one scrape as a whole, from connecting to the last byte.
-    pub fn new(chain: Chain, config: &agent_config::Exporter, timeout: Duration) -> Result<Self, Unusable> {
+    pub fn new(chain: Chain, config: &agent_config::ExporterConfig, timeout: Duration) -> Result<Self, Unusable> {
         let unusable = |reason: String| Unusable {
             url: config.metrics.clone(),
             reason,

@@ -10,7 +10,7 @@ mod webhook;
 
 pub use courier::{Mailbox, Notifier};
 
-use agent_config::Notify;
+use agent_config::NotifyConfig;
 use agent_core::notification::Message;
 use agent_core::notification::queue::QueuedMessage;
 use webhook::Webhook;
@@ -25,7 +25,7 @@ pub enum Undelivered {
 }
 
 /// Sends one message, once, and waits for the answer: at most fifteen seconds.
-pub async fn send_now(config: &Notify, message: Message) -> Result<(), Undelivered> {
+pub async fn send_now(config: &NotifyConfig, message: Message) -> Result<(), Undelivered> {
     let webhook = Webhook::new(config).ok_or(Undelivered::NotConfigured)?;
     let letter = QueuedMessage { message, more: 0 };
     let sent = webhook.post(&letter, 0).await;

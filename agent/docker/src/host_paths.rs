@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use super::{Docker, Error};
-use agent_config::User;
+use agent_config::ContainerUser;
 
 /// Mode of a data directory that we make: chain data and network key are nobody else's business.
 const MODE: u32 = 0o750;
@@ -43,7 +43,7 @@ impl Docker {
 ///
 /// The directory appears under its name only when it is complete, so that being killed half way cannot
 /// leave one that the collator cannot write to and that we would never touch again.
-fn prepare(data: &Path, user: Option<User>) -> Result<(), Error> {
+fn prepare(data: &Path, user: Option<ContainerUser>) -> Result<(), Error> {
     let failed = |reason: String| Error::Path {
         path: data.to_owned(),
         reason,
@@ -101,9 +101,9 @@ mod tests {
 
     use super::*;
 
-    fn me(dir: &Path) -> User {
+    fn me(dir: &Path) -> ContainerUser {
         let meta = fs::metadata(dir).unwrap();
-        User {
+        ContainerUser {
             uid: meta.uid(),
             gid: meta.gid(),
         }
@@ -114,7 +114,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let is_root = me(root.path()).uid == 0;
         let user = if is_root {
-            User { uid: 1000, gid: 1001 }
+            ContainerUser { uid: 1000, gid: 1001 }
         } else {
             me(root.path())
         };
@@ -137,7 +137,7 @@ mod tests {
         fs::write(data.join("db"), "chain").unwrap();
         fs::set_permissions(&data, Permissions::from_mode(0o700)).unwrap();
         let before = me(&data);
-        prepare(&data, Some(User { uid: 4242, gid: 4242 })).unwrap();
+        prepare(&data, Some(ContainerUser { uid: 4242, gid: 4242 })).unwrap();
         assert_eq!(
             (me(&data), fs::metadata(&data).unwrap().mode() & 0o7777),
             (before, 0o700)

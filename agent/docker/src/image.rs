@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{Docker, Error, ImageFault, PulledImage};
-use agent_config::{ImageReference, Pull};
+use agent_config::{ImageReference, PullPolicy};
 
 mod auth;
 
@@ -47,7 +47,7 @@ impl Docker {
         if self.local_image(&reference).await?.is_some() {
             return Ok(ImageSource::Host);
         }
-        if collator.pull == Pull::Never {
+        if collator.pull == PullPolicy::Never {
             return Err(self.image_error(ImageFault::Absent));
         }
         let credentials = self.credentials(&reference)?;
@@ -69,15 +69,15 @@ impl Docker {
         let collator = &spec.collator;
         let reference = ImageReference::parse(&collator.image);
         match collator.pull {
-            Pull::Never => self
+            PullPolicy::Never => self
                 .local_image(&reference)
                 .await?
                 .ok_or_else(|| self.image_error(ImageFault::Absent)),
-            Pull::Missing => match self.local_image(&reference).await? {
+            PullPolicy::Missing => match self.local_image(&reference).await? {
                 Some(image) => Ok(image),
                 None => self.pull(&reference).await,
             },
-            Pull::Always => {
+            PullPolicy::Always => {
                 let error = match self.pull(&reference).await {
                     Err(error @ Error::Image { .. }) => error,
                     done => return done,

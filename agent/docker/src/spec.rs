@@ -12,8 +12,7 @@ use ring::digest::{SHA256, digest};
 use serde::Serialize;
 
 use super::Error;
-use agent_config::keyless::keyless;
-use agent_config::{Collator, Config, Data, Mount, Port, WithoutVolume};
+use agent_config::{BindMount, CollatorConfig, Config, DataConfig, PublishedPort, WithoutVolume, keyless};
 use agent_core::event::DesiredSpec;
 
 pub(super) const MANAGED: &str = "t0rn-agent.managed";
@@ -28,9 +27,9 @@ const BUILT_IN: [&str; 4] = ["bridge", "default", "host", "none"];
 /// The part of the configuration that a container is made from.
 #[derive(Clone)]
 pub(super) struct Spec {
-    pub(super) collator: Collator,
-    pub(super) data: Data,
-    pub(super) mounts: Vec<Mount>,
+    pub(super) collator: CollatorConfig,
+    pub(super) data: DataConfig,
+    pub(super) mounts: Vec<BindMount>,
     /// Behind the identity's fence Docker starts nothing by itself: even `on-failure` is obeyed at the engine's start,
     /// after a power cut, when the volume may be another host's.
     fenced: bool,
@@ -106,7 +105,7 @@ impl Spec {
 
     /// The same with another image.
     pub(super) fn with_image(&self, reference: &str, pin: Option<&str>) -> Result<Self, Error> {
-        let collator = Collator {
+        let collator = CollatorConfig {
             image: reference.to_owned(),
             ..self.collator.clone()
         };
@@ -248,7 +247,7 @@ struct Asked<'a> {
     fenced: bool,
 }
 
-fn hash(collator: &Collator, data: &Data, mounts: &[Mount], fenced: bool) -> Result<String, Error> {
+fn hash(collator: &CollatorConfig, data: &DataConfig, mounts: &[BindMount], fenced: bool) -> Result<String, Error> {
     let mut all = vec![(text(&data.path)?, text(&data.target)?, false)];
     for mount in mounts {
         all.push((text(&mount.source)?, text(&mount.target)?, mount.read_only));
@@ -297,16 +296,16 @@ fn text(path: &Path) -> Result<String, Error> {
     })
 }
 
-fn port_key(port: &Port) -> String {
+fn port_key(port: &PublishedPort) -> String {
     format!("{}/{}", port.container, port.protocol)
 }
 
-fn port_line(port: &Port) -> String {
+fn port_line(port: &PublishedPort) -> String {
     let address = port.address.map(|address| address.to_string()).unwrap_or_default();
     format!("{address}:{}:{}", port.host, port_key(port))
 }
 
-fn port_bindings(ports: &[Port]) -> HashMap<String, Option<Vec<PortBinding>>> {
+fn port_bindings(ports: &[PublishedPort]) -> HashMap<String, Option<Vec<PortBinding>>> {
     let mut bindings: HashMap<String, Option<Vec<PortBinding>>> = HashMap::new();
     for port in ports {
         bindings

@@ -8,7 +8,7 @@ use bollard::query_parameters::{ListImagesOptionsBuilder, RemoveImageOptionsBuil
 use tracing::warn;
 
 use super::{Docker, Error, ImageFault};
-use agent_config::{ImageReference, Pull};
+use agent_config::{ImageReference, PullPolicy};
 use agent_core::event::{Image, Images};
 
 /// An image that a pull of ours brought onto this host.
@@ -45,9 +45,9 @@ impl Docker {
         let parsed = ImageReference::parse(reference);
         let here = other.local_image(&parsed).await?;
         let pin = match (self.spec().collator.pull, here) {
-            (Pull::Never, Some(pin)) => pin,
-            (Pull::Never, None) => return Err(other.image_error(ImageFault::Absent)),
-            (Pull::Missing, Some(pin)) if pin != from.pin => pin,
+            (PullPolicy::Never, Some(pin)) => pin,
+            (PullPolicy::Never, None) => return Err(other.image_error(ImageFault::Absent)),
+            (PullPolicy::Missing, Some(pin)) if pin != from.pin => pin,
             _ => other.pull(&parsed).await?,
         };
         other.require_platform(&pin).await?;
@@ -113,7 +113,7 @@ impl Docker {
         if self.look_at_image(pin).await?.is_some() {
             return Ok(pin.to_owned());
         }
-        let may_pull = self.spec().collator.pull != Pull::Never;
+        let may_pull = self.spec().collator.pull != PullPolicy::Never;
         if may_pull && pin.contains('@') {
             warn!(image = pin, "it is gone from this host, pulling it again");
             return self.pull(&ImageReference::parse(pin)).await;

@@ -9,7 +9,7 @@ use super::fake::{Answer, Fake};
 use crate::imds::Imds;
 use crate::notices::Source;
 use crate::watch::{News, Rounds, watch};
-use agent_config::Ec2;
+use agent_config::Ec2Config;
 use agent_core::event::NoticeKind;
 
 fn spot(action: &str) -> String {
@@ -181,8 +181,8 @@ async fn what_cannot_come_is_not_asked_for_every_second() {
     }
 }
 
-fn config(base: &str, enabled: Option<bool>) -> Ec2 {
-    Ec2 {
+fn config(base: &str, enabled: Option<bool>) -> Ec2Config {
+    Ec2Config {
         enabled,
         imds: base.to_owned(),
         lifecycle_hook: None,

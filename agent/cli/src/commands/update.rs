@@ -7,6 +7,7 @@ use anyhow::bail;
 use clap::Args;
 use tokio::time::{Instant, sleep};
 
+use agent_config::parse_image;
 use agent_core::event::Command;
 use agent_core::machine::Phase;
 use agent_core::status::Update;
@@ -41,10 +42,6 @@ pub(crate) struct UpdateArgs {
     /// Until it is over, with a line for each step
     #[arg(long)]
     wait: bool,
-}
-
-fn parse_image(text: &str) -> Result<String, String> {
-    agent_config::parse_image(text).map_err(|invalid| format!("{}; {}", invalid.found, invalid.remedy))
 }
 
 /// Returns 0 when the collator runs the image, or without `--wait`; 1 when it does not.

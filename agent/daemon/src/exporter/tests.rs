@@ -14,7 +14,7 @@ const LONG: Duration = Duration::from_secs(20);
 const SMALL: &str = "substrate_block_height{status=\"best\",chain=\"x\"} 7\n";
 
 fn exporter(address: impl std::fmt::Display, timeout: Duration) -> Exporter {
-    let config = agent_config::Exporter {
+    let config = agent_config::ExporterConfig {
         metrics: format!("http://{address}/metrics"),
         prefix: "substrate".to_owned(),
     };

@@ -11,7 +11,7 @@ use ring::signature::{Ed25519KeyPair, KeyPair};
 use rustix::fs::OFlags;
 use serde::Serialize;
 
-use agent_config::User;
+use agent_config::ContainerUser;
 use agent_core::key_paths::KEYSTORE;
 
 /// The node key, a file that a container is given by itself.
@@ -110,7 +110,7 @@ fn is_exposed(meta: &fs::Metadata) -> bool {
 }
 
 /// Makes what is missing: an empty keystore, and a node key. Never replaces one; what is there is closed to others.
-pub fn init(mount: &Path, owner: Option<User>) -> anyhow::Result<()> {
+pub fn init(mount: &Path, owner: Option<ContainerUser>) -> anyhow::Result<()> {
     for path in secrets(mount)? {
         close(&path, owner).with_context(|| format!("{} cannot be closed to others", path.display()))?;
     }
@@ -129,7 +129,7 @@ pub fn init(mount: &Path, owner: Option<User>) -> anyhow::Result<()> {
 
 /// Copies a keystore's keys. Files of the same content are left alone. Fails before anything is written when a name is
 /// no key's, or another key lies there already.
-pub fn import_keystore(mount: &Path, from: &Path, owner: Option<User>) -> anyhow::Result<usize> {
+pub fn import_keystore(mount: &Path, from: &Path, owner: Option<ContainerUser>) -> anyhow::Result<usize> {
     secrets(mount)?;
     let to = mount.join(KEYSTORE);
     let mut keys = Vec::new();
@@ -161,7 +161,7 @@ pub fn import_keystore(mount: &Path, from: &Path, owner: Option<User>) -> anyhow
 }
 
 /// Copies a node key: 32 bytes, or 64 hexadecimal digits. Never replaces another one.
-pub fn import_node_key(mount: &Path, from: &Path, owner: Option<User>) -> anyhow::Result<()> {
+pub fn import_node_key(mount: &Path, from: &Path, owner: Option<ContainerUser>) -> anyhow::Result<()> {
     let bytes = read(from).with_context(|| format!("{} cannot be read", from.display()))?;
     let Some(new) = seed(&bytes) else {
         bail!(
@@ -185,7 +185,7 @@ pub fn import_node_key(mount: &Path, from: &Path, owner: Option<User>) -> anyhow
     }
 }
 
-fn folder(path: &Path, owner: Option<User>) -> anyhow::Result<()> {
+fn folder(path: &Path, owner: Option<ContainerUser>) -> anyhow::Result<()> {
     let make = || -> io::Result<()> {
         match DirBuilder::new().mode(0o700).create(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
@@ -197,7 +197,7 @@ fn folder(path: &Path, owner: Option<User>) -> anyhow::Result<()> {
 }
 
 /// Writes a file that its owner alone may read, complete or not at all, and never over another.
-fn put(path: &Path, bytes: &[u8], owner: Option<User>) -> anyhow::Result<()> {
+fn put(path: &Path, bytes: &[u8], owner: Option<ContainerUser>) -> anyhow::Result<()> {
     let mut draft = PathBuf::from(path);
     draft.set_extension("new");
     let write = || -> io::Result<()> {
@@ -221,7 +221,7 @@ fn put(path: &Path, bytes: &[u8], owner: Option<User>) -> anyhow::Result<()> {
     written.with_context(|| format!("{} cannot be written", path.display()))
 }
 
-fn close(path: &Path, owner: Option<User>) -> io::Result<()> {
+fn close(path: &Path, owner: Option<ContainerUser>) -> io::Result<()> {
     let meta = fs::symlink_metadata(path)?;
     if is_exposed(&meta) {
         fs::set_permissions(path, fs::Permissions::from_mode(meta.mode() & 0o700))?;
@@ -229,7 +229,7 @@ fn close(path: &Path, owner: Option<User>) -> io::Result<()> {
     own(path, owner)
 }
 
-fn own(path: &Path, owner: Option<User>) -> io::Result<()> {
+fn own(path: &Path, owner: Option<ContainerUser>) -> io::Result<()> {
     owner.map_or(Ok(()), |user| chown(path, Some(user.uid), Some(user.gid)))
 }
 

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use super::webhook::{Refusal, Retry, Webhook};
-use agent_config::Notify;
+use agent_config::NotifyConfig;
 use agent_core::notification::message::Message;
 use agent_core::notification::queue::{QueuedMessage, RateLimitedQueue};
 use agent_net::backoff::pauses;
@@ -62,7 +62,7 @@ impl Mailbox {
 
 impl Notifier {
     /// Starts the task; `None` when no webhook is configured.
-    pub fn start(config: &Notify) -> Option<Self> {
+    pub fn start(config: &NotifyConfig) -> Option<Self> {
         Some(Self::with(Webhook::new(config)?, PATIENCE))
     }
 

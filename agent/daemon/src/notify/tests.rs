@@ -4,7 +4,7 @@ mod courier;
 mod fake;
 mod webhook;
 
-use agent_config::{Notify, NotifyFormat};
+use agent_config::{NotifyConfig, NotifyFormat};
 use agent_core::machine::{Cause, Health};
 use agent_core::notification::{Kind, Message};
 
@@ -48,8 +48,8 @@ fn over(cause: Cause) -> Message {
     }
 }
 
-fn config(url: &str, format: NotifyFormat) -> Notify {
-    Notify {
+fn config(url: &str, format: NotifyFormat) -> NotifyConfig {
+    NotifyConfig {
         webhook: Some(url.to_owned()),
         format,
         no_collation_after: None,

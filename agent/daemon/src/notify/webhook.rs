@@ -11,7 +11,7 @@ use rustls::pki_types::CertificateDer;
 use serde_json::Value;
 use url::Url;
 
-use agent_config::{Notify, NotifyFormat, show_duration};
+use agent_config::{NotifyConfig, NotifyFormat, show_duration};
 use agent_core::notification::payload;
 use agent_core::notification::queue::QueuedMessage;
 use agent_net::http::{self, RequestError};
@@ -60,7 +60,7 @@ pub(super) enum Retry {
 
 impl Webhook {
     /// The configured webhook; `None` when there is none.
-    pub(super) fn new(config: &Notify) -> Option<Self> {
+    pub(super) fn new(config: &NotifyConfig) -> Option<Self> {
         let mut url = Url::parse(config.webhook.as_ref()?).ok()?;
         let secrets = secrets(&url);
         let mut params = Vec::new();

@@ -5,39 +5,40 @@ use std::time::Duration;
 
 use super::*;
 use agent_config::{
-    Agent, Ec2, Health, Host, Identity, Metrics, Notify, NotifyFormat, Pull, Restart, Update, User, WithoutVolume,
+    AgentConfig, ContainerUser, Ec2Config, HealthConfig, HostConfig, IdentityConfig, MetricsConfig, NotifyConfig,
+    NotifyFormat, PullPolicy, RestartConfig, UpdateConfig, WithoutVolume,
 };
 
 /// A configuration that uses everything a container can be given.
 pub(crate) fn config() -> Config {
     Config {
-        agent: Agent {
+        agent: AgentConfig {
             state_dir: "/var/lib/t0rn-agent".into(),
             socket: "/run/t0rn-agent/agent.sock".into(),
             docker: "/var/run/docker.sock".into(),
         },
-        collator: Collator {
+        collator: CollatorConfig {
             image: "org/node:v1".into(),
             container: "collator".into(),
             command: vec!["--collator".into(), "--".into(), "--chain".into()],
-            pull: Pull::Missing,
+            pull: PullPolicy::Missing,
             env: BTreeMap::from([("RUST_LOG".into(), "info".into())]),
             network: "bridge".into(),
             ports: vec![
-                Port {
+                PublishedPort {
                     address: None,
                     host: 33333,
                     container: 33333,
                     protocol: "tcp",
                 },
-                Port {
+                PublishedPort {
                     address: Some([127, 0, 0, 1].into()),
                     host: 7001,
                     container: 7001,
                     protocol: "tcp",
                 },
             ],
-            user: Some(User { uid: 1000, gid: 1000 }),
+            user: Some(ContainerUser { uid: 1000, gid: 1000 }),
             stop_timeout: Duration::from_mins(5),
             memory: Some(3 << 30),
             nofile: 65_536,
@@ -45,24 +46,24 @@ pub(crate) fn config() -> Config {
             log_max_files: 3,
             registry_auth: None,
         },
-        data: Data {
+        data: DataConfig {
             path: "/var/lib/t0rn-collator".into(),
             target: "/node/data".into(),
         },
         mounts: vec![
-            Mount {
+            BindMount {
                 source: "/id/keystore".into(),
                 target: "/node/keystore".into(),
                 read_only: false,
             },
-            Mount {
+            BindMount {
                 source: "/etc/specs".into(),
                 target: "/node/specs".into(),
                 read_only: true,
             },
         ],
         chains: BTreeMap::new(),
-        health: Health {
+        health: HealthConfig {
             scrape_interval: Duration::from_secs(5),
             scrape_timeout: Duration::from_secs(3),
             startup_grace: Duration::from_mins(10),
@@ -73,7 +74,7 @@ pub(crate) fn config() -> Config {
             activity_extension: 3,
             activity_bytes: 32_768,
         },
-        restart: Restart {
+        restart: RestartConfig {
             backoff_initial: Duration::from_secs(1),
             backoff_max: Duration::from_mins(5),
             backoff_reset: Duration::from_mins(30),
@@ -81,24 +82,24 @@ pub(crate) fn config() -> Config {
             budget: 3,
             budget_window: Duration::from_hours(6),
         },
-        host: Host {
+        host: HostConfig {
             disk_warn_percent: 10,
             disk_floor: 2 << 30,
             clock_warn: Duration::from_millis(500),
             memory_warn_percent: 20,
         },
-        metrics: Metrics { listen: None },
-        notify: Notify {
+        metrics: MetricsConfig { listen: None },
+        notify: NotifyConfig {
             webhook: None,
             no_collation_after: None,
             format: NotifyFormat::Json,
         },
-        ec2: Ec2 {
+        ec2: Ec2Config {
             enabled: None,
             imds: String::new(),
             lifecycle_hook: None,
         },
-        update: Update {
+        update: UpdateConfig {
             auto: false,
             check_every: Duration::from_hours(6),
             probation: Duration::from_mins(10),
@@ -108,8 +109,8 @@ pub(crate) fn config() -> Config {
     }
 }
 
-fn no_identity() -> Identity {
-    Identity {
+fn no_identity() -> IdentityConfig {
+    IdentityConfig {
         required: false,
         volume: None,
         mount: "/var/lib/t0rn-identity".into(),
@@ -167,7 +168,7 @@ fn whatever_makes_another_container_changes_the_hash() {
 fn what_makes_no_other_container_leaves_the_hash_alone() {
     let before = hash_of(|_| {});
     let changes: &[(&str, Change)] = &[
-        ("pull policy", |c| c.collator.pull = Pull::Never),
+        ("pull policy", |c| c.collator.pull = PullPolicy::Never),
         ("credentials", |c| {
             c.collator.registry_auth = Some("/etc/auth.json".into());
         }),
@@ -240,13 +241,13 @@ fn mounts_are_binds_that_fail_when_their_source_is_missing() {
 #[test]
 fn ports_are_published_where_they_were_asked_for() {
     let mut config = config();
-    config.collator.ports.push(Port {
+    config.collator.ports.push(PublishedPort {
         address: Some([10, 0, 0, 1].into()),
         host: 7002,
         container: 7001,
         protocol: "tcp",
     });
-    config.collator.ports.push(Port {
+    config.collator.ports.push(PublishedPort {
         address: None,
         host: 30333,
         container: 33333,

@@ -10,7 +10,8 @@ use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use agent_config::{
-    Agent, Collator, Config, Data, Ec2, Health, Host, Metrics, Notify, NotifyFormat, Pull, Restart, Update,
+    AgentConfig, CollatorConfig, Config, DataConfig, Ec2Config, HealthConfig, HostConfig, MetricsConfig, NotifyConfig,
+    NotifyFormat, PullPolicy, RestartConfig, UpdateConfig,
 };
 use agent_core::event::{Container, DesiredSpec};
 use agent_docker::{Docker, EngineEvent, Inspection, KeyPermit};
@@ -258,16 +259,16 @@ fn puppet() -> Option<&'static [u8]> {
 pub(crate) fn config(docker: &Path, name: &str, dir: &Path) -> Config {
     let minutes = Duration::from_mins;
     Config {
-        agent: Agent {
+        agent: AgentConfig {
             state_dir: dir.join("state"),
             socket: dir.join("agent.sock"),
             docker: docker.to_owned(),
         },
-        collator: Collator {
+        collator: CollatorConfig {
             image: format!("{name}:1"),
             container: name.to_owned(),
             command: vec!["idle".to_owned()],
-            pull: Pull::Missing,
+            pull: PullPolicy::Missing,
             env: BTreeMap::new(),
             network: "none".to_owned(),
             ports: Vec::new(),
@@ -279,13 +280,13 @@ pub(crate) fn config(docker: &Path, name: &str, dir: &Path) -> Config {
             log_max_files: 2,
             registry_auth: None,
         },
-        data: Data {
+        data: DataConfig {
             path: dir.join("data"),
             target: "/data".into(),
         },
         mounts: Vec::new(),
         chains: BTreeMap::new(),
-        health: Health {
+        health: HealthConfig {
             scrape_interval: Duration::from_secs(5),
             scrape_timeout: Duration::from_secs(3),
             startup_grace: minutes(10),
@@ -296,7 +297,7 @@ pub(crate) fn config(docker: &Path, name: &str, dir: &Path) -> Config {
             activity_extension: 3,
             activity_bytes: 32_768,
         },
-        restart: Restart {
+        restart: RestartConfig {
             backoff_initial: Duration::from_secs(1),
             backoff_max: minutes(5),
             backoff_reset: minutes(30),
@@ -304,30 +305,30 @@ pub(crate) fn config(docker: &Path, name: &str, dir: &Path) -> Config {
             budget: 3,
             budget_window: minutes(360),
         },
-        host: Host {
+        host: HostConfig {
             disk_warn_percent: 10,
             disk_floor: 2 << 30,
             clock_warn: Duration::from_millis(500),
             memory_warn_percent: 20,
         },
-        metrics: Metrics { listen: None },
-        notify: Notify {
+        metrics: MetricsConfig { listen: None },
+        notify: NotifyConfig {
             webhook: None,
             format: NotifyFormat::Json,
             no_collation_after: None,
         },
-        ec2: Ec2 {
+        ec2: Ec2Config {
             enabled: None,
             imds: String::new(),
             lifecycle_hook: None,
         },
-        update: Update {
+        update: UpdateConfig {
             auto: false,
             check_every: Duration::from_hours(6),
             probation: Duration::from_mins(10),
             keep_images: 2,
         },
-        identity: agent_config::Identity {
+        identity: agent_config::IdentityConfig {
             required: false,
             volume: None,
             mount: "/var/lib/t0rn-identity".into(),

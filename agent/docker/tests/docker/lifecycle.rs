@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
-use agent_config::{Mount, Port, Pull, User};
+use agent_config::{BindMount, ContainerUser, PublishedPort, PullPolicy};
 use agent_core::event::{Container, Failure};
 use agent_docker::{Docker, Error, ImageFault, KeyPermit};
 use bollard::models::{ContainerCreateBody, HostConfig, Mount as EngineMount, MountType, NetworkCreateRequest};
@@ -21,14 +21,14 @@ async fn a_container_is_made_as_asked_and_later_adopted_untouched() {
     };
     let specs = world.dir.path().join("specs");
     fs::create_dir(&specs).unwrap();
-    world.config.mounts.push(Mount {
+    world.config.mounts.push(BindMount {
         source: specs,
         target: "/specs".into(),
         read_only: true,
     });
     world.config.collator.env.insert("KEY".into(), "value".into());
     world.config.collator.memory = Some(64 << 20);
-    world.config.collator.user = Some(User { uid: 1234, gid: 1235 });
+    world.config.collator.user = Some(ContainerUser { uid: 1234, gid: 1235 });
     let first = world.docker().ensure_running(&permit()).await.unwrap();
     assert!(
         matches!(first.container, Container::Running { spec_matches: true, .. }),
@@ -116,7 +116,7 @@ async fn the_old_container_runs_on_when_the_new_one_cannot_be_had() {
     };
     let old = world.docker().ensure_running(&permit()).await.unwrap().detail.unwrap();
     world.config.collator.image = "t0rn-agent-test/absent:1".into();
-    world.config.collator.pull = Pull::Never;
+    world.config.collator.pull = PullPolicy::Never;
     let error = world.docker().ensure_running(&permit()).await.unwrap_err();
     assert!(
         matches!(
@@ -238,7 +238,7 @@ async fn what_keeps_a_container_from_starting_is_named_with_its_remedy() {
     };
     let good = world.config.clone();
 
-    world.config.mounts.push(Mount {
+    world.config.mounts.push(BindMount {
         source: "/nonexistent/keystore".into(),
         target: "/k".into(),
         read_only: false,
@@ -264,7 +264,7 @@ async fn what_keeps_a_container_from_starting_is_named_with_its_remedy() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let host = taken.local_addr().unwrap().port();
     world.config.collator.network = "bridge".into();
-    world.config.collator.ports.push(Port {
+    world.config.collator.ports.push(PublishedPort {
         address: Some(Ipv4Addr::LOCALHOST.into()),
         host,
         container: 7001,

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 
-use agent_config::Pull;
+use agent_config::PullPolicy;
 use agent_core::event::Container;
 use agent_docker::{Error, ImageFault};
 use bollard::auth::DockerCredentials;
@@ -166,7 +166,7 @@ async fn a_registry_that_is_gone_stops_nothing_that_is_here() {
     let Some((mut world, registry, _)) = with_registry().await else {
         return;
     };
-    world.config.collator.pull = Pull::Always;
+    world.config.collator.pull = PullPolicy::Always;
     world.docker().ensure_running(&permit()).await.unwrap();
     drop(registry);
     world.acts(&["idle", "again"]);

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use agent_config::Config;
-use agent_config::keyless::keyless;
+use agent_config::{Config, keyless};
 
 /// State directory of a bake, below the agent's.
 pub(super) fn state_dir(config: &Config) -> PathBuf {

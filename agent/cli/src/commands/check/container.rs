@@ -1,6 +1,6 @@
 //! Checks of the image, the container, and its exporters while it runs.
 
-use agent_config::{Config, Pull};
+use agent_config::{Config, PullPolicy};
 use agent_core::event::Container;
 use agent_daemon::exporter::Exporter;
 use agent_docker::{Docker, ImageSource};
@@ -11,7 +11,7 @@ use super::report::Finding;
 pub(super) async fn check_image(docker: &Docker, config: &Config) -> Vec<Finding> {
     let image = &config.collator.image;
     vec![match docker.image_source().await {
-        Ok(ImageSource::Host) if config.collator.pull == Pull::Always => Finding::pass(
+        Ok(ImageSource::Host) if config.collator.pull == PullPolicy::Always => Finding::pass(
             "image",
             format!("{image} is on this host; the registry is asked again at every start"),
         ),

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use agent_config::{Config, User};
+use agent_config::{Config, ContainerUser};
 
 use super::keystore;
 use super::report::Finding;
@@ -29,7 +29,7 @@ pub(super) async fn check_data(config: &Config) -> Vec<Finding> {
         .unwrap_or_else(|error| vec![Finding::fail("data", error.to_string())])
 }
 
-pub(super) fn check_owner(path: &Path, user: Option<User>) -> Finding {
+pub(super) fn check_owner(path: &Path, user: Option<ContainerUser>) -> Finding {
     let shown = path.display();
     let meta = match fs::metadata(path) {
         Ok(meta) if meta.is_dir() => meta,

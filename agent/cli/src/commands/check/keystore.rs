@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use agent_config::{Config, User};
+use agent_config::{Config, ContainerUser};
 use agent_core::key_paths::KEYSTORE;
 
 use super::report::Finding;
@@ -70,7 +70,7 @@ fn key_stores(config: &Config) -> Vec<PathBuf> {
 }
 
 /// Number of keys in a store, all of which have the right owner and mode.
-fn count_keys(store: &Path, user: Option<User>) -> Result<usize, KeystoreError> {
+fn count_keys(store: &Path, user: Option<ContainerUser>) -> Result<usize, KeystoreError> {
     let cannot = |error: io::Error| {
         KeystoreError::Unreadable(format!(
             "{} cannot be looked at ({error}): run this as root",
@@ -93,7 +93,7 @@ fn count_keys(store: &Path, user: Option<User>) -> Result<usize, KeystoreError> 
 }
 
 /// Fails unless the collator's user owns `path`, and others have none of the rights in `mask`.
-fn ensure_private(path: &Path, mask: u32, mode: &str, user: Option<User>) -> Result<(), KeystoreError> {
+fn ensure_private(path: &Path, mask: u32, mode: &str, user: Option<ContainerUser>) -> Result<(), KeystoreError> {
     let shown = path.display();
     let meta = fs::metadata(path).map_err(|error| {
         KeystoreError::Unreadable(format!("{shown} cannot be looked at ({error}): run this as root"))

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
 
-use agent_config::{Config, Port};
+use agent_config::{Config, PublishedPort};
 
 use super::report::Finding;
 
@@ -28,7 +28,7 @@ pub(super) fn check_ports(config: &Config, runs: bool) -> Finding {
 }
 
 /// Why a port is not available; `None` when it is, or when only Docker can find out.
-fn port_problem(port: &Port) -> Option<String> {
+fn port_problem(port: &PublishedPort) -> Option<String> {
     let address = port.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let bound = match port.protocol {
         "udp" => UdpSocket::bind((address, port.host)).map(drop),

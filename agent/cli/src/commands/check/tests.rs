@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use super::*;
-use agent_config::User;
+use agent_config::ContainerUser;
 use agent_core::event::HostFacts;
 use agent_daemon::engine_stub::{Engine, Log};
 
@@ -81,7 +81,7 @@ fn taken_port_fails_unless_the_collator_runs() {
 fn data_directory_of_another_user_fails_with_remedy() {
     let dir = tempfile::tempdir().unwrap();
     let meta = fs::metadata(dir.path()).unwrap();
-    let user = |uid| Some(User { uid, gid: meta.gid() });
+    let user = |uid| Some(ContainerUser { uid, gid: meta.gid() });
     assert_eq!(data::check_owner(dir.path(), user(meta.uid())).result, Grade::Pass);
     let found = data::check_owner(dir.path(), user(meta.uid() + 1));
     assert_eq!(found.result, Grade::Fail);

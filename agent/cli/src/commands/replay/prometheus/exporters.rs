@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 
 use anyhow::bail;
 
-use agent_config::Exporter;
+use agent_config::ExporterConfig;
 use agent_core::event::Chain;
 
 use super::HistoryQuery;
@@ -68,7 +68,7 @@ pub(super) struct ExporterSearch<'a> {
     pub(super) client: &'a mut Client,
     pub(super) query: &'a HistoryQuery,
     /// The chains that are judged, and the prefixes of their metrics.
-    pub(super) configured: &'a BTreeMap<Chain, Exporter>,
+    pub(super) configured: &'a BTreeMap<Chain, ExporterConfig>,
     /// Unix milliseconds.
     pub(super) from: u64,
     pub(super) to: u64,

@@ -1,0 +1,151 @@
+//! Reads the keys of one table.
+
+use std::collections::BTreeMap;
+
+use toml::de::{DeTable, DeValue};
+
+use super::DocumentReader;
+use crate::error::ValueError;
+use crate::excerpt::excerpt;
+
+/// One table of the document. An absent table reads as an empty one.
+pub(crate) struct SectionReader<'d, 'a> {
+    pub(super) document: &'d mut DocumentReader<'a>,
+    pub(super) path: String,
+    pub(super) table: Option<&'a DeTable<'a>>,
+}
+
+impl<'a> SectionReader<'_, 'a> {
+    /// The table of that name within this one.
+    pub(crate) fn into_section(mut self, name: &str) -> Self {
+        let path = self.full(name);
+        let table = match self.value(name) {
+            Some(DeValue::Table(table)) => Some(table),
+            Some(other) => {
+                let remedy = format!("write `[{path}]` above its keys");
+                self.document
+                    .problem(&path, ValueError::value(other, "is no table", remedy));
+                None
+            }
+            None => None,
+        };
+        Self {
+            document: self.document,
+            path,
+            table,
+        }
+    }
+
+    /// The value of `key` as `parse` reads it. `None` when it is absent or not usable.
+    fn read<T>(&mut self, key: &str, parse: impl FnOnce(&DeValue<'a>) -> Result<T, ValueError>) -> Option<T> {
+        let value = self.value(key)?;
+        parse(value)
+            .map_err(|error| self.document.problem(&self.full(key), error))
+            .ok()
+    }
+
+    /// The same, `default` in place of `None`.
+    pub(crate) fn read_or<T>(
+        &mut self,
+        key: &str,
+        default: T,
+        parse: impl FnOnce(&DeValue<'a>) -> Result<T, ValueError>,
+    ) -> T {
+        self.read(key, parse).unwrap_or(default)
+    }
+
+    /// The same for a key that has no default.
+    pub(crate) fn require<T>(
+        &mut self,
+        key: &str,
+        remedy: &str,
+        parse: impl FnOnce(&DeValue<'a>) -> Result<T, ValueError>,
+    ) -> Option<T> {
+        let full = self.full(key);
+        let value = self.read(key, parse);
+        if !self.document.has(&full) {
+            self.document.problem(&full, ValueError::new("missing", remedy));
+        }
+        value
+    }
+
+    /// The list at `key`, each element as `parse` reads it, without the unusable ones.
+    pub(crate) fn list<T>(
+        &mut self,
+        key: &str,
+        parse: impl Fn(&DeValue<'a>) -> Result<T, ValueError>,
+    ) -> Option<Vec<T>> {
+        let items = self.elements(key, "is no list", "write it as [\"…\", \"…\"]")?;
+        let mut all = Vec::with_capacity(items.len());
+        for (path, item) in items {
+            match parse(item) {
+                Ok(value) => all.push(value),
+                Err(error) => self.document.problem(&path, error),
+            }
+        }
+        Some(all)
+    }
+
+    /// The table at `key`, whose keys are the user's own.
+    pub(crate) fn entries<T>(
+        &mut self,
+        key: &str,
+        parse: impl Fn(&str, &DeValue<'a>) -> Result<T, ValueError>,
+    ) -> Option<BTreeMap<String, T>> {
+        let full = self.full(key);
+        let value = self.value(key)?;
+        let DeValue::Table(table) = value else {
+            let error = ValueError::value(value, "is no table", "write it as { KEY = \"value\" }");
+            self.document.problem(&full, error);
+            return None;
+        };
+        let mut all = BTreeMap::new();
+        for (name, value) in table {
+            match parse(name.get_ref(), value.get_ref()) {
+                Ok(value) => {
+                    all.insert(name.get_ref().to_string(), value);
+                }
+                Err(error) => {
+                    let line = self.document.line_index.line_of(name.span().start);
+                    let key = format!("{full}.{}", excerpt(name.get_ref()));
+                    self.document.problem_at(line, &key, error);
+                }
+            }
+        }
+        Some(all)
+    }
+
+    /// The elements of the list at `key`, each with its name and a line of its own.
+    pub(super) fn elements(&mut self, key: &str, what: &str, remedy: &str) -> Option<Vec<(String, &'a DeValue<'a>)>> {
+        let full = self.full(key);
+        let value = self.value(key)?;
+        let DeValue::Array(items) = value else {
+            self.document.problem(&full, ValueError::value(value, what, remedy));
+            return None;
+        };
+        let mut all = Vec::with_capacity(items.len());
+        for (i, item) in items.iter().enumerate() {
+            let path = format!("{full}[{i}]");
+            let line = self.document.line_index.line_of(item.span().start);
+            self.document.lines.insert(path.clone(), line);
+            all.push((path, item.get_ref()));
+        }
+        Some(all)
+    }
+
+    fn value(&mut self, key: &str) -> Option<&'a DeValue<'a>> {
+        let full = self.full(key);
+        self.document.known.insert(full.clone());
+        let (name, value) = self.table?.get_key_value(key)?;
+        let line = self.document.line_index.line_of(name.span().start);
+        self.document.lines.insert(full, line);
+        Some(value.get_ref())
+    }
+
+    fn full(&self, key: &str) -> String {
+        match self.path.as_str() {
+            "" => key.to_owned(),
+            path => format!("{path}.{key}"),
+        }
+    }
+}
