@@ -228,13 +228,13 @@ pub enum Outcome {
     /// Done; what the container looks like now, and Docker's wall clock (Unix milliseconds) by then.
     Done { container: Container, at: Option<i64> },
     /// Not done. `error` names the thing and the remedy.
-    Failed { error: String, kind: Failure },
+    Failed { error: String, kind: ActionFailure },
 }
 
 /// Kinds of failure that the core treats differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Failure {
+pub enum ActionFailure {
     /// Docker did not answer.
     DockerUnreachable,
     /// A container of that name is not ours.

@@ -26,7 +26,7 @@ const MARKS: usize = 128;
 #[serde(rename_all = "snake_case")]
 #[derive(EnumString)]
 #[strum(serialize_all = "snake_case")]
-pub enum What {
+pub enum MarkKind {
     Start,
     Restart,
     Stop,
@@ -41,7 +41,7 @@ pub enum What {
 pub struct Mark {
     /// Unix milliseconds.
     pub at: i64,
-    pub what: What,
+    pub what: MarkKind,
     /// `None` for a word of another version of the agent.
     pub cause: Option<Cause>,
     /// Exit code of the collator, where it ended.
@@ -52,23 +52,23 @@ pub struct Mark {
 
 /// Heights in blocks; `None` is a gap: nothing was seen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Point {
+struct HeightPoint {
     best: Option<u64>,
     target: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Slot {
+struct HistorySlot {
     /// Which one since the epoch.
     number: i64,
-    points: [Point; Chain::VARIANTS.len()],
+    points: [HeightPoint; Chain::VARIANTS.len()],
 }
 
 /// 24 h of heights and marks: about 40 KiB, however long the agent runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct History {
     /// The slot of each number lies at that number modulo [`SLOTS`]. So a step of the clock needs no repair.
-    slots: Box<[Slot]>,
+    slots: Box<[HistorySlot]>,
     /// In the order of their time.
     marks: VecDeque<Mark>,
     /// The agent is about to end the collator: that end is no mark of its own.
@@ -80,7 +80,7 @@ pub struct History {
 impl Default for History {
     fn default() -> Self {
         Self {
-            slots: vec![Slot::default(); usize::from(SLOTS)].into(),
+            slots: vec![HistorySlot::default(); usize::from(SLOTS)].into(),
             marks: VecDeque::new(),
             stopping: false,
             ours_until: None,
@@ -90,21 +90,21 @@ impl Default for History {
 
 /// The history as a document: one line of JSON, whose size has a bound.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct View {
+pub struct HistoryView {
     pub schema: u32,
     /// Beginning of the first slot, Unix seconds.
     pub from: i64,
     pub slot_seconds: i64,
     pub slots: u16,
     /// Those chains of which anything was seen.
-    pub chains: BTreeMap<Chain, Heights>,
+    pub chains: BTreeMap<Chain, HeightSeries>,
     /// Oldest first.
     pub marks: Vec<Mark>,
 }
 
 /// One height a slot, oldest first; `null` where nothing was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Heights {
+pub struct HeightSeries {
     pub best: Vec<Option<u64>>,
     pub target: Vec<Option<u64>>,
 }
@@ -123,7 +123,7 @@ impl History {
                 if !ours {
                     self.mark(Mark {
                         at: ended.unwrap_or(at),
-                        what: What::Exit,
+                        what: MarkKind::Exit,
                         cause: Some(if exit.oom { Cause::OutOfMemory } else { Cause::Exited }),
                         code: exit.code,
                         helped: None,
@@ -147,7 +147,7 @@ impl History {
     pub fn action(&mut self, at: i64, action: &str, cause: &str, helped: Option<bool>) {
         let cause = cause.parse().ok();
         if action == "judged" {
-            let open = |mark: &&mut Mark| mark.cause == cause && mark.what != What::Exit && mark.helped.is_none();
+            let open = |mark: &&mut Mark| mark.cause == cause && mark.what != MarkKind::Exit && mark.helped.is_none();
             if let Some(mark) = self.marks.iter_mut().rev().find(open) {
                 mark.helped = helped;
             }
@@ -156,7 +156,7 @@ impl History {
         let Ok(what) = action.parse() else {
             return;
         };
-        self.stopping = what != What::Start;
+        self.stopping = what != MarkKind::Start;
         self.mark(Mark {
             at,
             what,
@@ -184,18 +184,22 @@ impl History {
     }
 
     /// The 24 h up to `now`, Unix milliseconds.
-    pub fn view(&self, now: i64) -> View {
+    pub fn view(&self, now: i64) -> HistoryView {
         let last = now.div_euclid(SLOT_MS);
         let first = last - i64::from(SLOTS) + 1;
         let points = |chain: Chain| {
             (first..=last).map(move |number| {
                 let slot = &self.slots[index(number)];
                 let point = slot.points[chain as usize];
-                if slot.number == number { point } else { Point::default() }
+                if slot.number == number {
+                    point
+                } else {
+                    HeightPoint::default()
+                }
             })
         };
-        let seen = |chain: &Chain| points(*chain).any(|point| point != Point::default());
-        View {
+        let seen = |chain: &Chain| points(*chain).any(|point| point != HeightPoint::default());
+        HistoryView {
             schema: 1,
             from: first * SLOT_MS / 1000,
             slot_seconds: SLOT_MS / 1000,
@@ -205,7 +209,7 @@ impl History {
                 .copied()
                 .filter(seen)
                 .map(|chain| {
-                    let heights = Heights {
+                    let heights = HeightSeries {
                         best: points(chain).map(|point| point.best).collect(),
                         target: points(chain).map(|point| point.target).collect(),
                     };
@@ -218,19 +222,19 @@ impl History {
         }
     }
 
-    fn slot(&mut self, at: i64) -> &mut Slot {
+    fn slot(&mut self, at: i64) -> &mut HistorySlot {
         let number = at.div_euclid(SLOT_MS);
         let slot = &mut self.slots[index(number)];
         if slot.number != number {
-            *slot = Slot {
+            *slot = HistorySlot {
                 number,
-                ..Slot::default()
+                ..HistorySlot::default()
             };
         }
         slot
     }
 
-    /// Puts a mark in its place. What is told twice, as every snapshot of Docker tells the last end, is kept once.
+    /// Puts a mark in its place. What is reported twice, as every inspection reports the last end, is kept once.
     fn mark(&mut self, mark: Mark) {
         let same = |other: &Mark| (other.at, other.what) == (mark.at, mark.what);
         if self.marks.iter().any(same) {

@@ -50,13 +50,13 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::cause::Cause;
 use crate::chain_health::ChainTracker;
-use crate::event::{Activity, Chain, Conflict, Failure, HostFacts, Identity, LifecycleAnswer, Time};
+use crate::event::{ActionFailure, Activity, Chain, Conflict, HostFacts, Identity, LifecycleAnswer, Time};
 pub use action::Action;
 use collation::Collation;
-pub use health::{Health, Next, Phase, Problem};
+pub use health::{Health, Phase, PlannedAction, Problem};
 pub use policy::{GAP_AFTER, Policy, WithoutVolume};
 pub use restart_budget::RestartBudget;
-pub use update::{CompletedUpdate, Progress, Step, UpdateResult};
+pub use update::{CompletedUpdate, UpdateProgress, UpdateResult, UpdateStep};
 
 /// What Docker needs beyond the collator's own stop timeout to kill it and to clean up.
 pub const STOP_MARGIN: Duration = Duration::from_secs(30);
@@ -185,7 +185,7 @@ pub struct State {
     /// Starts of ours since the container last ran for `backoff_reset`.
     attempts: u32,
     next_start: Option<Time>,
-    last_failure: Option<(Failure, String)>,
+    last_failure: Option<(ActionFailure, String)>,
     last_exit: Option<LastExit>,
     /// When that was by Docker's clock, Unix milliseconds.
     exited_at: Option<i64>,

@@ -1,4 +1,4 @@
-//! The agent's own exporter page: a [`Snapshot`] as Prometheus exposition text. Pure.
+//! The agent's own exporter page: a [`AgentSnapshot`] as Prometheus exposition text. Pure.
 //!
 //! What nobody knows has no series: a query tells that from 0. The numbers of a chain go when they are no
 //! longer fresh, also when they were known before.
@@ -11,16 +11,16 @@ use std::time::Instant;
 
 use strum::VariantArray as _;
 
-use self::page::{Number, Page};
-use crate::published::Snapshot;
-use crate::status::{ChainStatus, Health, Host, Phase, Verdict};
+use self::page::{MetricsPage, Number};
+use crate::published::AgentSnapshot;
+use crate::status::{ChainStatus, Health, HostStatus, Phase, Verdict};
 
 /// Of what [`render`] returns.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The page at `now`.
-pub fn render(snapshot: &Snapshot, now: Instant) -> String {
-    let mut page = Page::default();
+pub fn render(snapshot: &AgentSnapshot, now: Instant) -> String {
+    let mut page = MetricsPage::default();
     agent(&mut page, snapshot, now);
     judgement(&mut page, snapshot);
     container(&mut page, snapshot);
@@ -30,7 +30,7 @@ pub fn render(snapshot: &Snapshot, now: Instant) -> String {
     page.into_text()
 }
 
-fn agent(page: &mut Page, snapshot: &Snapshot, now: Instant) {
+fn agent(page: &mut MetricsPage, snapshot: &AgentSnapshot, now: Instant) {
     let agent = &snapshot.status.agent;
     page.gauge(
         "t0rn_agent_build_info",
@@ -55,7 +55,7 @@ fn agent(page: &mut Page, snapshot: &Snapshot, now: Instant) {
     );
 }
 
-fn judgement(page: &mut Page, snapshot: &Snapshot) {
+fn judgement(page: &mut MetricsPage, snapshot: &AgentSnapshot) {
     let status = &snapshot.status;
     page.gauge(
         "t0rn_agent_health",
@@ -123,7 +123,7 @@ fn judgement(page: &mut Page, snapshot: &Snapshot) {
     );
 }
 
-fn container(page: &mut Page, snapshot: &Snapshot) {
+fn container(page: &mut MetricsPage, snapshot: &AgentSnapshot) {
     let collator = &snapshot.status.collator;
     page.gauge(
         "t0rn_agent_collator_info",
@@ -171,7 +171,7 @@ fn container(page: &mut Page, snapshot: &Snapshot) {
     );
 }
 
-fn chains(page: &mut Page, snapshot: &Snapshot) {
+fn chains(page: &mut MetricsPage, snapshot: &AgentSnapshot) {
     let mut gauge = |name: &str, help: &str, of: &dyn Fn(&ChainStatus) -> Option<Number>| {
         let chains = snapshot.status.chains.iter();
         page.gauge(
@@ -252,7 +252,7 @@ fn chains(page: &mut Page, snapshot: &Snapshot) {
     );
 }
 
-fn collation(page: &mut Page, snapshot: &Snapshot) {
+fn collation(page: &mut MetricsPage, snapshot: &AgentSnapshot) {
     let Some(collation) = &snapshot.status.collation else {
         return;
     };
@@ -276,7 +276,7 @@ fn collation(page: &mut Page, snapshot: &Snapshot) {
     );
 }
 
-fn host(page: &mut Page, host: &Host) {
+fn host(page: &mut MetricsPage, host: &HostStatus) {
     page.one(
         "t0rn_agent_disk_free_bytes",
         "Free space of the file system that holds the chain data.",

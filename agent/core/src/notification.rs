@@ -1,4 +1,4 @@
-//! What is told about the collator ([`Message`], [`filter`]), what waits ([`queue`]) and how the services want it ([`payload`]).
+//! What is told about the collator ([`NotificationMessage`], [`filter`]), what waits ([`queue`]) and how the services want it ([`payload`]).
 
 pub mod filter;
 pub mod message;
@@ -7,7 +7,7 @@ pub mod queue;
 #[cfg(test)]
 mod tests;
 
-pub use message::{Kind, Message};
+pub use message::{NotificationKind, NotificationMessage};
 
 /// The service that takes the messages, which decides on the form of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,17 +9,17 @@ use jiff::Timestamp;
 use crate::chain_health::SyncEvidence;
 use crate::event::Chain;
 use crate::machine::{Cause, Health, UpdateResult};
-use crate::status::{Scrape, Status};
+use crate::status::{ScrapeStatus, Status};
 
 #[derive(Debug, Clone)]
-pub struct Snapshot {
+pub struct AgentSnapshot {
     pub status: Status,
     /// What is wrong now and how bad that is, the worst first; the status has it in words.
     pub problems: Vec<(Cause, Health)>,
     /// Whether the collator's container runs; `None` while nobody knows.
     pub running: Option<bool>,
     /// What each chain's exporter tells of the node behind it.
-    pub nodes: BTreeMap<Chain, Node>,
+    pub nodes: BTreeMap<Chain, NodeInfo>,
     /// Whether each chain is in sync, credibly enough to keep its data.
     pub sync: BTreeMap<Chain, SyncEvidence>,
     pub counters: CounterTotals,
@@ -29,7 +29,7 @@ pub struct Snapshot {
     pub at: Instant,
 }
 
-impl Snapshot {
+impl AgentSnapshot {
     /// What is known at this moment when nothing is but `status`.
     pub fn of(status: Status, started: Timestamp, at: Instant) -> Self {
         Self {
@@ -47,7 +47,7 @@ impl Snapshot {
 
 /// The node behind one exporter; what it did not tell is absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Node {
+pub struct NodeInfo {
     /// Id of the chain specification.
     pub chain_id: Option<String>,
     /// 64 hex digits.
@@ -68,7 +68,7 @@ pub struct CounterTotals {
     pub incidents: BTreeMap<Cause, u64>,
     /// Updates that are over.
     pub updates: BTreeMap<UpdateResult, u64>,
-    pub scrapes: BTreeMap<(Chain, Scrape), u64>,
+    pub scrapes: BTreeMap<(Chain, ScrapeStatus), u64>,
     /// What the newest scrape took, seconds.
     pub scrape_seconds: BTreeMap<Chain, f64>,
 }

@@ -44,21 +44,21 @@ pub struct Status {
     pub summary: String,
     /// Why the health is not ok, most important first; a hold's reason ends with its cure.
     pub reasons: Vec<String>,
-    pub collator: Collator,
+    pub collator: CollatorStatus,
     pub chains: BTreeMap<Chain, ChainStatus>,
-    pub collation: Option<Collation>,
-    pub host: Host,
-    pub ec2: Option<Ec2>,
-    pub bake: Option<Bake>,
+    pub collation: Option<CollationStatus>,
+    pub host: HostStatus,
+    pub ec2: Option<Ec2Status>,
+    pub bake: Option<BakeStatus>,
     /// Present while automatic actions are suspended by `pause`.
-    pub maintenance: Option<Maintenance>,
+    pub maintenance: Option<PauseStatus>,
     pub last_incident: Option<LastIncident>,
     /// The update under way, or the last one; absent while there was none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub update: Option<Update>,
+    pub update: Option<UpdateStatus>,
     /// What the agent will do next when nothing changes.
-    pub next: Option<Next>,
-    pub agent: Agent,
+    pub next: Option<NextActionStatus>,
+    pub agent: AgentProcessStatus,
     /// The document was too long and lost detail: a `null` may be known to the agent after all.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub shortened: bool,
@@ -73,17 +73,17 @@ impl Default for Status {
             phase: None,
             summary: String::new(),
             reasons: Vec::new(),
-            collator: Collator::default(),
+            collator: CollatorStatus::default(),
             chains: BTreeMap::new(),
             collation: None,
-            host: Host::default(),
+            host: HostStatus::default(),
             ec2: None,
             bake: None,
             maintenance: None,
             last_incident: None,
             update: None,
             next: None,
-            agent: Agent::default(),
+            agent: AgentProcessStatus::default(),
             shortened: false,
         }
     }
@@ -106,7 +106,7 @@ impl Health {
 #[serde(rename_all = "snake_case")]
 #[derive(IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
-pub enum Scrape {
+pub enum ScrapeStatus {
     Ok,
     Refused,
     Timeout,
@@ -117,7 +117,7 @@ pub enum Scrape {
     MetricMissing,
 }
 
-impl From<ScrapeError> for Scrape {
+impl From<ScrapeError> for ScrapeStatus {
     fn from(error: ScrapeError) -> Self {
         match error {
             ScrapeError::Refused => Self::Refused,
@@ -133,7 +133,7 @@ impl From<ScrapeError> for Scrape {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Collator {
+pub struct CollatorStatus {
     /// Name of the container.
     pub container: Option<String>,
     pub image: Option<String>,
@@ -144,13 +144,13 @@ pub struct Collator {
     /// Docker's word for it: `running`, `exited`, …; `missing` and `foreign` are ours.
     pub state: Option<String>,
     pub started_at: Option<Timestamp>,
-    pub restarts: Restarts,
-    pub last_exit: Option<LastExit>,
+    pub restarts: RestartStatus,
+    pub last_exit: Option<LastExitStatus>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Restarts {
+pub struct RestartStatus {
     /// Restarts by the agent for health's sake.
     pub health: Option<u64>,
     /// Ends that the agent did not ask for.
@@ -165,7 +165,7 @@ pub struct Restarts {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct LastExit {
+pub struct LastExitStatus {
     /// 128 + n after signal n.
     pub code: Option<i64>,
     pub oom: Option<bool>,
@@ -188,7 +188,7 @@ pub struct ChainStatus {
     pub eta_seconds: Option<u64>,
     pub progress_seconds_ago: Option<u64>,
     /// How the last scrape ended; `None` before the first.
-    pub scrape: Option<Scrape>,
+    pub scrape: Option<ScrapeStatus>,
     /// Age of the newest sample, seconds.
     pub sample_seconds_ago: Option<u64>,
 }
@@ -215,7 +215,7 @@ impl Default for ChainStatus {
 /// Blocks that this collator made, as its own exporters count them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Collation {
+pub struct CollationStatus {
     pub built: Option<u64>,
     pub sent: Option<u64>,
     pub last_built_seconds_ago: Option<u64>,
@@ -223,7 +223,7 @@ pub struct Collation {
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Host {
+pub struct HostStatus {
     /// Of the file system that holds the chain data.
     pub disk_free_bytes: Option<u64>,
     pub disk_total_bytes: Option<u64>,
@@ -240,7 +240,7 @@ pub struct Host {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Ec2 {
+pub struct Ec2Status {
     pub instance_id: Option<String>,
     /// A pending spot interruption, termination or rebalance.
     pub notice: Option<String>,
@@ -252,14 +252,14 @@ pub struct Ec2 {
 /// What the image was baked with.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Bake {
+pub struct BakeStatus {
     pub block: Option<u64>,
     pub at: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Maintenance {
+pub struct PauseStatus {
     pub reason: Option<String>,
     pub until: Option<Timestamp>,
 }
@@ -277,7 +277,7 @@ pub struct LastIncident {
 /// An update of the collator's image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Update {
+pub struct UpdateStatus {
     /// The one that is, or was, wanted.
     pub image: Option<String>,
     /// The one that ran before.
@@ -298,7 +298,7 @@ pub struct Update {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Next {
+pub struct NextActionStatus {
     /// `restart`, `start`, `stop`, …
     pub action: String,
     pub in_seconds: Option<u64>,
@@ -307,7 +307,7 @@ pub struct Next {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Agent {
+pub struct AgentProcessStatus {
     pub version: Option<String>,
     pub pid: Option<u32>,
     pub uptime_seconds: Option<u64>,

@@ -5,8 +5,8 @@ use strum::VariantArray;
 
 use crate::chain_health::Verdict;
 use crate::event::{Chain, Conflict, Holding, NoticeKind, ScrapeError};
-use crate::machine::{Cause, Health, Phase, Step, UpdateResult};
-use crate::status::Scrape;
+use crate::machine::{Cause, Health, Phase, UpdateResult, UpdateStep};
+use crate::status::ScrapeStatus;
 
 fn check<T: VariantArray + Serialize + Copy + Into<&'static str>>() {
     for value in T::VARIANTS {
@@ -24,9 +24,9 @@ fn names_of_enums_are_the_same_in_json_and_in_text() {
     check::<Holding>();
     check::<NoticeKind>();
     check::<Phase>();
-    check::<Scrape>();
+    check::<ScrapeStatus>();
     check::<ScrapeError>();
-    check::<Step>();
+    check::<UpdateStep>();
     check::<UpdateResult>();
     check::<Verdict>();
 }

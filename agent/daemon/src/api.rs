@@ -32,7 +32,7 @@ pub use self::socket::{BindError, bind};
 use crate::server::{self, Limits, Stay};
 use agent_config::parse_image;
 use agent_core::event::{Command, Container};
-use agent_core::published::Snapshot;
+use agent_core::published::AgentSnapshot;
 use agent_docker::Docker;
 
 /// Longest reason given with a command, characters.
@@ -48,7 +48,7 @@ const GIVES_UP: &str = "t0rn-agent-gives-up";
 /// What the API needs from the rest of the agent.
 #[derive(Debug, Clone)]
 pub struct Handle {
-    pub snapshot: watch::Receiver<Arc<Snapshot>>,
+    pub snapshot: watch::Receiver<Arc<AgentSnapshot>>,
     pub commands: mpsc::Sender<Request>,
     pub docker: Docker,
 }

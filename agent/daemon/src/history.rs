@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::recorder;
 use crate::trace_lines::{Lines, Next};
 use agent_core::event::{Event, Time};
-use agent_core::history::{History, SLOT_MS, SLOTS, View};
+use agent_core::history::{History, HistoryView, SLOT_MS, SLOTS};
 use agent_core::machine::Action;
 use agent_core::trace::{Record, parse_line};
 
@@ -34,7 +34,7 @@ impl Keeper {
     }
 
     /// The 24 h up to now.
-    pub fn view(&self) -> View {
+    pub fn view(&self) -> HistoryView {
         self.lock().view(now())
     }
 

@@ -1,6 +1,6 @@
 //! Tells people: one message when something happens to the collator, one when it is over, to a webhook.
 //!
-//! What is told ([`Message`], [`news`]), what waits ([`outbox`]) and how the services want it ([`payload`]) are
+//! What is told ([`NotificationMessage`], [`news`]), what waits ([`outbox`]) and how the services want it ([`payload`]) are
 //! pure. A task of its own delivers ([`courier`], [`webhook`]): whatever the other end does, nobody here waits.
 
 mod courier;
@@ -11,7 +11,7 @@ mod webhook;
 pub use courier::{Mailbox, Notifier};
 
 use agent_config::NotifyConfig;
-use agent_core::notification::Message;
+use agent_core::notification::NotificationMessage;
 use agent_core::notification::queue::QueuedMessage;
 use webhook::Webhook;
 
@@ -25,7 +25,7 @@ pub enum Undelivered {
 }
 
 /// Sends one message, once, and waits for the answer: at most fifteen seconds.
-pub async fn send_now(config: &NotifyConfig, message: Message) -> Result<(), Undelivered> {
+pub async fn send_now(config: &NotifyConfig, message: NotificationMessage) -> Result<(), Undelivered> {
     let webhook = Webhook::new(config).ok_or(Undelivered::NotConfigured)?;
     let letter = QueuedMessage { message, more: 0 };
     let sent = webhook.post(&letter, 0).await;

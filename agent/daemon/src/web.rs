@@ -24,7 +24,7 @@ use tracing::{info, warn};
 use crate::history::Keeper;
 use crate::server::{self, Limits};
 use agent_core::metrics;
-use agent_core::published::Snapshot;
+use agent_core::published::AgentSnapshot;
 use agent_core::status::{Health, clean};
 use agent_net::backoff::pauses;
 
@@ -37,7 +37,7 @@ const LATE: Duration = Duration::from_secs(30);
 /// What the pages are made of.
 #[derive(Debug, Clone)]
 pub struct App {
-    pub snapshot: watch::Receiver<Arc<Snapshot>>,
+    pub snapshot: watch::Receiver<Arc<AgentSnapshot>>,
     /// A snapshot older than this is of a loop that hangs.
     pub late_after: Duration,
     pub history: Keeper,
@@ -47,7 +47,7 @@ pub struct App {
 
 impl App {
     /// The pages of an agent that publishes to `snapshot`.
-    pub fn new(snapshot: watch::Receiver<Arc<Snapshot>>, history: Keeper, stopped: watch::Receiver<()>) -> Self {
+    pub fn new(snapshot: watch::Receiver<Arc<AgentSnapshot>>, history: Keeper, stopped: watch::Receiver<()>) -> Self {
         Self {
             snapshot,
             late_after: LATE,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bollard::errors::Error as EngineError;
 
-use agent_core::event::Failure;
+use agent_core::event::ActionFailure;
 use agent_net::http;
 
 /// Why Docker did not do what was asked. Every message names the thing and the remedy.
@@ -109,20 +109,20 @@ pub enum ImageFault {
 
 impl Error {
     /// The kind of failure, as far as the core treats it differently.
-    pub fn failure(&self) -> Failure {
+    pub fn failure(&self) -> ActionFailure {
         match self {
-            Self::Unreachable { .. } => Failure::DockerUnreachable,
-            Self::Foreign { .. } => Failure::Foreign,
-            Self::Image { .. } => Failure::Image,
-            Self::Executable { .. } => Failure::Executable,
-            Self::KeysNotPermitted => Failure::Cancelled,
+            Self::Unreachable { .. } => ActionFailure::DockerUnreachable,
+            Self::Foreign { .. } => ActionFailure::Foreign,
+            Self::Image { .. } => ActionFailure::Image,
+            Self::Executable { .. } => ActionFailure::Executable,
+            Self::KeysNotPermitted => ActionFailure::Cancelled,
             Self::Occupied { .. }
             | Self::Busy { .. }
             | Self::Network { .. }
             | Self::PortTaken { .. }
             | Self::FullNode { .. }
             | Self::Path { .. }
-            | Self::Api { .. } => Failure::Other,
+            | Self::Api { .. } => ActionFailure::Other,
         }
     }
 
@@ -201,7 +201,7 @@ mod tests {
             "docker at /run/docker.sock does not answer: connection refused; `systemctl start docker`, or \
              correct agent.docker"
         );
-        assert_eq!(error.failure(), Failure::DockerUnreachable);
+        assert_eq!(error.failure(), ActionFailure::DockerUnreachable);
     }
 
     #[test]
@@ -213,7 +213,7 @@ mod tests {
         let error = Error::from_engine("/s", "create the container", error);
         assert_eq!(error.status(), Some(409));
         assert_eq!(error.to_string(), "docker could not create the container: in use");
-        assert_eq!(error.failure(), Failure::Other);
+        assert_eq!(error.failure(), ActionFailure::Other);
     }
 
     #[test]

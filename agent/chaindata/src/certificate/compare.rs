@@ -6,13 +6,13 @@ use std::path::Path;
 use strum::VariantArray as _;
 
 use agent_core::event::{Chain, Conflict};
-use agent_core::published::Node;
+use agent_core::published::NodeInfo;
 
 use super::Certificate;
 use crate::layout::Database;
 
 /// Conflict between the certificate and what the running nodes report; `None` also while too little is known.
-pub fn node_conflict(certificate: &Certificate, nodes: &BTreeMap<Chain, Node>) -> Option<Conflict> {
+pub fn node_conflict(certificate: &Certificate, nodes: &BTreeMap<Chain, NodeInfo>) -> Option<Conflict> {
     certificate.chains.iter().find_map(|(name, baked)| {
         let node = nodes.get(name)?;
         let differs = |found: &Option<String>, baked: &str| found.as_deref().is_some_and(|found| found != baked);
@@ -75,8 +75,8 @@ mod tests {
     use super::*;
     use crate::certificate::tests::certificate;
 
-    fn node(chain_id: &str, genesis: &str, version: &str) -> BTreeMap<Chain, Node> {
-        let node = Node {
+    fn node(chain_id: &str, genesis: &str, version: &str) -> BTreeMap<Chain, NodeInfo> {
+        let node = NodeInfo {
             chain_id: Some(chain_id.to_owned()),
             genesis: Some(genesis.to_owned()),
             version: Some(version.to_owned()),

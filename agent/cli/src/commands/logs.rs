@@ -50,7 +50,7 @@ mod tests {
     use tokio::sync::{mpsc, watch};
 
     use super::*;
-    use agent_core::published::Snapshot;
+    use agent_core::published::AgentSnapshot;
     use agent_core::status::Status;
     use agent_daemon::api::{self, Handle};
     use agent_daemon::engine_stub::{Engine, Log};
@@ -68,7 +68,7 @@ mod tests {
         let (engine, dir) = (Engine::start(Log::Short), tempfile::tempdir().unwrap());
         let path = dir.path().join("agent.sock");
         let listener = api::bind(&path, "no-such-group").unwrap();
-        let (_status, snapshot) = watch::channel(Arc::new(Snapshot::of(
+        let (_status, snapshot) = watch::channel(Arc::new(AgentSnapshot::of(
             Status::default(),
             jiff::Timestamp::now(),
             std::time::Instant::now(),

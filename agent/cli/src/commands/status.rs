@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use agent_chaindata::journal::describe_interrupted_restore;
 use agent_config::{Config, ConfigError};
 use agent_core::event::Container;
-use agent_core::status::{Collator, LastExit, Restarts, Status};
+use agent_core::status::{CollatorStatus, LastExitStatus, RestartStatus, Status};
 use agent_daemon::api::ClientError;
 use agent_docker::{Docker, Error, Inspection};
 
@@ -157,25 +157,25 @@ fn first_line(file: &Path) -> Option<String> {
         .map(str::to_owned)
 }
 
-fn collator_status(found: Inspection, config: &Config) -> Collator {
-    let mut collator = Collator {
+fn collator_status(found: Inspection, config: &Config) -> CollatorStatus {
+    let mut collator = CollatorStatus {
         container: Some(config.collator.container.clone()),
         state: Some("missing".to_owned()),
-        ..Collator::default()
+        ..CollatorStatus::default()
     };
     if let Some(detail) = found.detail {
-        let ended = detail.exit_code.map(|code| LastExit {
+        let ended = detail.exit_code.map(|code| LastExitStatus {
             code: Some(code),
             oom: Some(detail.oom),
             at: detail.finished_at,
         });
-        collator = Collator {
+        collator = CollatorStatus {
             image: Some(detail.image),
             digest: detail.digest,
             id: Some(detail.id),
             state: Some(detail.status),
             started_at: detail.started_at,
-            restarts: Restarts::default(),
+            restarts: RestartStatus::default(),
             last_exit: ended,
             ..collator
         };

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use agent_config::parse_image;
 use agent_core::event::Command;
 use agent_core::machine::Phase;
-use agent_core::status::Update;
+use agent_core::status::UpdateStatus;
 use agent_core::units::rounded_duration;
 
 use super::control::send_command;
@@ -92,14 +92,14 @@ pub(crate) async fn execute(args: &UpdateArgs, globals: &GlobalArgs, out: &mut d
     bail!("the update is not over after a day: see t0rn-agent status");
 }
 
-fn describe_step(update: &Update) -> String {
+fn describe_step(update: &UpdateStatus) -> String {
     let step = update.step.as_deref().unwrap_or("?").replace('_', " ");
     let left = update.ends_in_seconds.map(|s| format!(", {}", rounded_duration(s)));
     let reason = update.reason.as_ref().map(|reason| format!(": {reason}"));
     format!("{step}{}{}", left.unwrap_or_default(), reason.unwrap_or_default())
 }
 
-fn describe_result(result: &str, update: &Update) -> String {
+fn describe_result(result: &str, update: &UpdateStatus) -> String {
     let result = result.replace('_', " ");
     match &update.reason {
         Some(reason) => format!("{result}: {reason}"),

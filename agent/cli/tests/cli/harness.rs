@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread;
 
 use agent_config::Config;
-use agent_core::published::Snapshot;
+use agent_core::published::AgentSnapshot;
 use agent_core::status::{Health, Status};
 use agent_daemon::api::{self, Handle};
 use agent_docker::Docker;
@@ -66,7 +66,7 @@ impl Sandbox {
         let config = Config::load(&self.config()).unwrap();
         let docker = Docker::new(&config).unwrap();
         let (send, mut commands) = mpsc::channel::<api::Request>(1);
-        let (status, seen) = watch::channel(Arc::new(Snapshot::of(
+        let (status, seen) = watch::channel(Arc::new(AgentSnapshot::of(
             Status {
                 health,
                 ..Status::default()

@@ -58,7 +58,7 @@ fn bests(history: &History, now: i64, n: usize) -> Vec<Option<u64>> {
         .collect()
 }
 
-fn marks(history: &History) -> Vec<(What, Option<i64>, Option<bool>)> {
+fn marks(history: &History) -> Vec<(MarkKind, Option<i64>, Option<bool>)> {
     let view = history.view(NOW);
     view.marks.iter().map(|m| (m.what, m.code, m.helped)).collect()
 }
@@ -135,7 +135,7 @@ fn a_restart_is_marked_with_its_cause_and_whether_it_helped() {
     history.action(NOW - 20 * MINUTE, "notify", "stalled", None);
     history.action(NOW - 10 * MINUTE, "restart", "frozen", None);
     history.action(NOW - 9 * MINUTE, "judged", "frozen", Some(true));
-    let restart = |helped| (What::Restart, None, helped);
+    let restart = |helped| (MarkKind::Restart, None, helped);
     assert_eq!(
         marks(&history),
         [restart(Some(false)), restart(None), restart(Some(true))]
@@ -154,7 +154,7 @@ fn an_end_is_marked_once_and_only_when_it_was_not_ours() {
     let mut again = History::default();
     again.event(NOW, &exited(at, 101));
     again.absorb(&history);
-    let exit = |code| (What::Exit, Some(code), None);
+    let exit = |code| (MarkKind::Exit, Some(code), None);
     assert_eq!(marks(&again), [exit(101)]);
     assert_eq!(again.view(NOW).marks[0].at, at);
 
@@ -162,16 +162,16 @@ fn an_end_is_marked_once_and_only_when_it_was_not_ours() {
     again.action(ours, "restart", "frozen", None);
     again.event(ours + 1, &exited(ours + 1, 143));
     again.event(ours + 10, &done(ours + 10));
-    // What Docker tells late is still about our own doing; what comes after it is not.
+    // MarkKind Docker tells late is still about our own doing; what comes after it is not.
     again.event(ours + 11, &exited(ours + 2, 143));
     again.event(ours + 12, &exited(ours + 12, 137));
-    assert_eq!(marks(&again), [exit(101), (What::Restart, None, None), exit(137)]);
+    assert_eq!(marks(&again), [exit(101), (MarkKind::Restart, None, None), exit(137)]);
     assert_eq!(again.view(NOW).marks[2].cause, Some(Cause::OutOfMemory));
 
     // A start that ends at once is an end all the same.
     again.action(NOW - 3, "start", "exited", None);
     again.event(NOW - 2, &exited(NOW - 2, 1));
-    assert_eq!(marks(&again)[3..], [(What::Start, None, None), exit(1)]);
+    assert_eq!(marks(&again)[3..], [(MarkKind::Start, None, None), exit(1)]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Action, Cause, ContainerState, Machine, STOP_MARGIN, termination};
 use crate::chain_health::ChainTracker;
-use crate::event::{Container, Failure, Outcome, Time};
+use crate::event::{ActionFailure, Container, Outcome, Time};
 
 impl Machine {
     /// An action of ours ended.
@@ -73,14 +73,14 @@ impl Machine {
         }
     }
 
-    fn on_failed(&mut self, now: Time, action: &Action, error: String, kind: Failure) {
+    fn on_failed(&mut self, now: Time, action: &Action, error: String, kind: ActionFailure) {
         match kind {
-            Failure::DockerUnreachable => self.on_docker_gone(),
-            Failure::Foreign => self.set_down(ContainerState::Foreign),
-            Failure::Executable if !matches!(action, Action::Stop { .. }) => {
+            ActionFailure::DockerUnreachable => self.on_docker_gone(),
+            ActionFailure::Foreign => self.set_down(ContainerState::Foreign),
+            ActionFailure::Executable if !matches!(action, Action::Stop { .. }) => {
                 self.state.hold = Some(Cause::MissingExecutable);
             }
-            Failure::Executable | Failure::Image | Failure::Cancelled | Failure::Other => {}
+            ActionFailure::Executable | ActionFailure::Image | ActionFailure::Cancelled | ActionFailure::Other => {}
         }
         if matches!(
             action,
@@ -92,7 +92,7 @@ impl Machine {
             // What runs is still not what is wanted.
             self.state.spec_matches = false;
         }
-        if let (Action::Restart { cause, .. }, Failure::DockerUnreachable, true) =
+        if let (Action::Restart { cause, .. }, ActionFailure::DockerUnreachable, true) =
             (action, kind, self.state.seen.is_up())
         {
             // Nothing was done, so nothing was tried.
@@ -100,7 +100,7 @@ impl Machine {
                 self.state.health_restarts -= 1;
             }
         }
-        if kind == Failure::DockerUnreachable && !matches!(action, Action::Start { .. }) {
+        if kind == ActionFailure::DockerUnreachable && !matches!(action, Action::Start { .. }) {
             self.state.ignore_own_events_until = Some(self.state.now + self.policy.stop_timeout + STOP_MARGIN);
             self.state.restart_owed = matches!(
                 action,
@@ -110,7 +110,7 @@ impl Machine {
                 }
             );
         }
-        if kind == Failure::Cancelled {
+        if kind == ActionFailure::Cancelled {
             // It was given up for what comes now.
             if matches!(action, Action::Start { .. }) {
                 // Docker may carry it out all the same: a stop finds out.
@@ -122,8 +122,8 @@ impl Machine {
         let leaves = self.leaves(now) || fence.is_some();
         let leaving = matches!(action, Action::StopWithin { .. })
             || matches!(action, Action::Stop { cause } if Some(*cause) == fence);
-        if leaves && !leaving {
-            // What comes now is no second attempt.
+        if leaves && !leaving && self.may_run() {
+            // What comes now is the stop, and no second attempt.
             return;
         }
         self.state.last_failure = Some((kind, error));
@@ -154,7 +154,7 @@ impl Machine {
                 .state
                 .ignore_own_events_until
                 .map(|until| until.max(now + STOP_MARGIN));
-            if matches!(self.state.last_failure, Some((Failure::DockerUnreachable, _))) {
+            if matches!(self.state.last_failure, Some((ActionFailure::DockerUnreachable, _))) {
                 self.state.last_failure = None;
             }
             self.state.trackers.values_mut().for_each(ChainTracker::forget_silence);

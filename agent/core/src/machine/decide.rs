@@ -34,10 +34,7 @@ impl Machine {
             return None;
         }
         let leaves = self.leaves(now);
-        // What has exited may be started by Docker's policy at any moment, unless we stopped it.
-        let may_run = state.seen.is_up()
-            || state.seen == ContainerState::Restarting
-            || (state.seen == ContainerState::Exited && !state.stopped_by_agent);
+        let may_run = self.may_run();
         if leaves {
             // Whatever anybody wishes, the host ends: what can be had is a clean end, and no new start.
             return may_run.then(|| self.leave(now)).flatten();
@@ -89,6 +86,14 @@ impl Machine {
             self.state.attempts = self.state.attempts.saturating_add(1);
             self.start(self.start_cause())
         })
+    }
+
+    /// Whether the container runs, or may be started by Docker's policy at any moment: one that the agent stopped is not.
+    pub(super) fn may_run(&self) -> bool {
+        let state = &self.state;
+        state.seen.is_up()
+            || state.seen == ContainerState::Restarting
+            || (state.seen == ContainerState::Exited && !state.stopped_by_agent)
     }
 
     fn start_cause(&self) -> Cause {

@@ -53,7 +53,7 @@ pub struct Problem {
 
 /// What the core will do if nothing changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Next {
+pub struct PlannedAction {
     /// `start`, `restart`, `stop` or `resume`.
     pub action: &'static str,
     pub at: Time,
@@ -160,18 +160,18 @@ impl Machine {
     }
 
     /// What will be done next if nothing changes, and when.
-    pub fn next(&self) -> Option<Next> {
+    pub fn next(&self) -> Option<PlannedAction> {
         let both = [self.next_of_health(), self.next_stop()];
         both.into_iter().flatten().min_by_key(|next| next.at)
     }
 
-    fn next_of_health(&self) -> Option<Next> {
+    fn next_of_health(&self) -> Option<PlannedAction> {
         let state = &self.state;
         if self.leaves(state.now) || state.update.is_at_work() || !self.may_start() {
             return None;
         }
         if let Some(pause) = &state.pause {
-            return Some(Next {
+            return Some(PlannedAction {
                 action: "resume",
                 at: pause.until,
                 cause: Cause::Paused,
@@ -183,7 +183,7 @@ impl Machine {
         }
         if !state.seen.is_up() {
             let at = state.settle.map(|s| s.until).or(state.next_start)?;
-            return Some(Next {
+            return Some(PlannedAction {
                 action: "start",
                 at,
                 cause: if state.crash_loop {
@@ -204,7 +204,7 @@ impl Machine {
         if self.budget_left() == 0 {
             at = at.max(state.restart_budget.next_refill(self.policy.budget_window)?);
         }
-        Some(Next {
+        Some(PlannedAction {
             action: "restart",
             at,
             cause,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Cause, ContainerState, Desired, Machine, Next, STOP_MARGIN, State};
+use super::{Action, Cause, ContainerState, Desired, Machine, PlannedAction, STOP_MARGIN, State};
 use crate::event::{Notice, NoticeKind, Time};
 use crate::units::show_duration;
 
@@ -135,10 +135,10 @@ impl Machine {
     }
 
     /// The stop that an announcement will bring.
-    pub(super) fn next_stop(&self) -> Option<Next> {
+    pub(super) fn next_stop(&self) -> Option<PlannedAction> {
         let state = &self.state;
         let at = self.leave_at().filter(|at| *at > state.now)?;
-        (state.desired == Desired::Running && state.seen.is_up()).then_some(Next {
+        (state.desired == Desired::Running && state.seen.is_up()).then_some(PlannedAction {
             action: "stop",
             at,
             cause: state.notice?.cause(),

@@ -34,7 +34,7 @@ const KEPT: usize = 10;
 #[serde(rename_all = "snake_case")]
 #[derive(IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
-pub enum Step {
+pub enum UpdateStep {
     Pulling,
     Stopping,
     Starting,
@@ -95,10 +95,10 @@ pub struct CompletedUpdate {
 
 /// An update under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Progress<'a> {
+pub struct UpdateProgress<'a> {
     pub image: &'a str,
     pub images: Option<&'a Images>,
-    pub step: Step,
+    pub step: UpdateStep,
     pub began: Time,
     /// What is left of the probation.
     pub left: Option<Duration>,
@@ -109,7 +109,7 @@ pub struct Progress<'a> {
 /// What is known about updates.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct UpdateState {
-    running: Option<Running>,
+    running: Option<ActiveUpdate>,
     pinned: Option<Pinned>,
     past: VecDeque<CompletedUpdate>,
 }
@@ -122,13 +122,13 @@ struct Pinned {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Running {
+struct ActiveUpdate {
     image: String,
     automatic: bool,
     /// The configured image when it began.
     configured: String,
     began: Time,
-    step: Step,
+    step: UpdateStep,
     images: Option<Images>,
     /// The databases before the new image ran.
     before: Option<Versions>,
@@ -156,22 +156,22 @@ struct Probation {
 }
 
 impl UpdateState {
-    fn step(&self) -> Option<Step> {
+    fn step(&self) -> Option<UpdateStep> {
         self.running.as_ref().map(|running| running.step)
     }
 
     pub(super) fn is_on_probation(&self) -> bool {
-        self.step() == Some(Step::Probation)
+        self.step() == Some(UpdateStep::Probation)
     }
 
     /// Whether the image is being taken back.
     pub(super) fn goes_back(&self) -> bool {
-        matches!(self.step(), Some(Step::RollingBack | Step::Restoring))
+        matches!(self.step(), Some(UpdateStep::RollingBack | UpdateStep::Restoring))
     }
 
     /// Whether the container is being replaced, so that what else is known says little.
     pub(super) fn is_at_work(&self) -> bool {
-        self.step().is_some_and(|step| step != Step::Pulling)
+        self.step().is_some_and(|step| step != UpdateStep::Pulling)
     }
 
     /// The databases as they are at rest.
@@ -182,14 +182,14 @@ impl UpdateState {
     }
 
     pub(super) fn note_progress(&mut self, chain: Chain) {
-        if let Some(running) = self.running.as_mut().filter(|r| r.step == Step::Probation) {
+        if let Some(running) = self.running.as_mut().filter(|r| r.step == UpdateStep::Probation) {
             running.probation.moved.insert(chain);
         }
     }
 
     /// The collator ended by itself.
     pub(super) fn note_crash(&mut self, code: Option<i64>, cause: Option<Cause>) {
-        let new = |r: &&mut Running| matches!(r.step, Step::Starting | Step::Probation);
+        let new = |r: &&mut ActiveUpdate| matches!(r.step, UpdateStep::Starting | UpdateStep::Probation);
         if let Some(running) = self.running.as_mut().filter(new) {
             let code = code.map_or_else(|| "an unknown code".to_owned(), |code| format!("code {code}"));
             let cause = cause.map(|cause| format!(" ({})", cause.into_str().replace('_', " ")));
@@ -219,15 +219,15 @@ impl Machine {
     }
 
     /// The update under way.
-    pub fn update(&self) -> Option<Progress<'_>> {
+    pub fn update(&self) -> Option<UpdateProgress<'_>> {
         let running = self.state.update.running.as_ref()?;
         let length = self.policy.probation * (running.probation.extensions + 1);
-        Some(Progress {
+        Some(UpdateProgress {
             image: &running.image,
             images: running.images.as_ref(),
             step: running.step,
             began: running.began,
-            left: (running.step == Step::Probation).then(|| length.saturating_sub(running.probation.observed)),
+            left: (running.step == UpdateStep::Probation).then(|| length.saturating_sub(running.probation.observed)),
             reason: running.reason.as_deref(),
         })
     }

@@ -38,11 +38,11 @@ impl Display for Number {
 
 /// A page that is being written. Names and help texts are ours and need no escaping.
 #[derive(Debug, Default)]
-pub(super) struct Page {
+pub(super) struct MetricsPage {
     text: String,
 }
 
-impl Page {
+impl MetricsPage {
     /// A gauge with one series and no labels.
     pub(super) fn one(&mut self, name: &str, help: &str, value: Option<impl Into<Number>>) {
         self.family("gauge", name, help, [], [([], value)]);
@@ -59,7 +59,7 @@ impl Page {
         self.family("gauge", name, help, labels, series);
     }
 
-    /// As [`Page::gauge`], for what only rises.
+    /// As [`MetricsPage::gauge`], for what only rises.
     pub(super) fn counter<'a, const N: usize>(
         &mut self,
         name: &str,

@@ -11,10 +11,12 @@ use super::*;
 use crate::event::Chain;
 use crate::machine::{Cause, UpdateResult};
 use crate::published::CounterTotals;
-use crate::status::{Agent, Collation, Collator, LastIncident, Maintenance, Restarts, Scrape, Status};
+use crate::status::{
+    AgentProcessStatus, CollationStatus, CollatorStatus, LastIncident, PauseStatus, RestartStatus, ScrapeStatus, Status,
+};
 
 /// Nothing is unknown and everything is wrong: every series that a rule or a dashboard may ask for.
-fn full() -> Snapshot {
+fn full() -> AgentSnapshot {
     let parachain = ChainStatus {
         verdict: Verdict::Syncing,
         best: Some(95_000),
@@ -25,7 +27,7 @@ fn full() -> Snapshot {
         blocks_per_second: Some(12.345),
         eta_seconds: Some(406),
         progress_seconds_ago: Some(2),
-        scrape: Some(Scrape::Ok),
+        scrape: Some(ScrapeStatus::Ok),
         sample_seconds_ago: Some(3),
         ..ChainStatus::default()
     };
@@ -38,23 +40,23 @@ fn full() -> Snapshot {
     let status = Status {
         health: Health::Degraded,
         phase: Some(Phase::Syncing),
-        collator: Collator {
+        collator: CollatorStatus {
             image: Some("3h4xx/t0rn-collator:v1.2.0-rc.4".into()),
             digest: Some("sha256:0123456789abcdef".into()),
-            restarts: Restarts {
+            restarts: RestartStatus {
                 budget: Some(3),
                 budget_left: Some(2),
-                ..Restarts::default()
+                ..RestartStatus::default()
             },
-            ..Collator::default()
+            ..CollatorStatus::default()
         },
         chains: [(Chain::Parachain, parachain), (Chain::Relaychain, relaychain)].into(),
-        collation: Some(Collation {
+        collation: Some(CollationStatus {
             built: Some(12),
             sent: Some(11),
             last_built_seconds_ago: Some(6),
         }),
-        host: Host {
+        host: HostStatus {
             disk_free_bytes: Some(128_849_018_880),
             disk_total_bytes: Some(214_748_364_800),
             disk_full_in_seconds: Some(86_400),
@@ -64,22 +66,22 @@ fn full() -> Snapshot {
             load1: Some(0.42),
             network_ok: Some(true),
         },
-        maintenance: Some(Maintenance::default()),
+        maintenance: Some(PauseStatus::default()),
         last_incident: Some(LastIncident {
             cause: Some("stalled".into()),
             at: Some("2026-11-22T22:39:11Z".parse().unwrap()),
             helped: Some(true),
             ..LastIncident::default()
         }),
-        agent: Agent {
+        agent: AgentProcessStatus {
             version: Some("0.1.0".into()),
             rss_bytes: Some(6_396_313),
-            ..Agent::default()
+            ..AgentProcessStatus::default()
         },
         ..Status::default()
     };
     let count = |causes: &[(Cause, u64)]| causes.iter().copied().collect();
-    Snapshot {
+    AgentSnapshot {
         problems: Cause::VARIANTS.iter().map(|cause| (*cause, Health::Degraded)).collect(),
         running: Some(true),
         nodes: std::collections::BTreeMap::new(),
@@ -96,14 +98,14 @@ fn full() -> Snapshot {
             restart_seconds: Some(0.75),
             incidents: count(&[(Cause::Stalled, 1), (Cause::Frozen, 0)]),
             updates: UpdateResult::VARIANTS.iter().map(|result| (*result, 1)).collect(),
-            scrapes: Scrape::VARIANTS
+            scrapes: ScrapeStatus::VARIANTS
                 .iter()
                 .map(|result| ((Chain::Parachain, *result), 7))
                 .collect(),
             scrape_seconds: [(Chain::Parachain, 0.012), (Chain::Relaychain, 0.25)].into(),
         },
         started: "2026-11-22T19:37:50Z".parse().unwrap(),
-        ..Snapshot::of(status, Timestamp::UNIX_EPOCH, now())
+        ..AgentSnapshot::of(status, Timestamp::UNIX_EPOCH, now())
     }
 }
 
@@ -128,7 +130,7 @@ fn the_page_of_an_agent_that_knows_everything() {
 
 #[test]
 fn what_nobody_knows_has_no_series() {
-    let snapshot = Snapshot::of(Status::default(), Timestamp::UNIX_EPOCH, now());
+    let snapshot = AgentSnapshot::of(Status::default(), Timestamp::UNIX_EPOCH, now());
     let page = render(&snapshot, snapshot.at);
     let known = [
         "t0rn_agent_health",

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::message::Kind;
+use super::message::NotificationKind;
 use crate::machine::{Action, Cause, UpdateResult};
 
 /// One piece of news, without its words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Notification {
-    pub kind: Kind,
+    pub kind: NotificationKind,
     pub cause: Cause,
     pub action: Option<&'static str>,
     pub helped: Option<bool>,
@@ -37,7 +37,7 @@ impl NotificationFilter {
         for action in actions {
             let cause = action.cause();
             let plain = Notification {
-                kind: Kind::Problem,
+                kind: NotificationKind::Problem,
                 cause,
                 action: None,
                 helped: None,
@@ -60,13 +60,13 @@ impl NotificationFilter {
                     self.awaited.insert(cause);
                 }
                 Action::Notify { over: true, .. } => {
-                    let kind = Kind::Over;
+                    let kind = NotificationKind::Over;
                     selected.push(Notification { kind, ..plain });
                 }
                 Action::Judged { helped, .. } => {
                     self.awaited.remove(&cause);
                     selected.push(Notification {
-                        kind: Kind::Judged,
+                        kind: NotificationKind::Judged,
                         helped: Some(*helped),
                         ..plain
                     });
@@ -74,14 +74,14 @@ impl NotificationFilter {
                 // A rollback and a hold were told when they were done.
                 Action::Updated { result } => match result {
                     UpdateResult::Done | UpdateResult::NotProven => selected.push(Notification {
-                        kind: Kind::Over,
+                        kind: NotificationKind::Over,
                         ..plain
                     }),
                     UpdateResult::Failed => selected.push(plain),
                     _ => {}
                 },
                 action if action.answers_fault() => selected.push(Notification {
-                    kind: Kind::Action,
+                    kind: NotificationKind::Action,
                     action: Some(action.kind()),
                     ..plain
                 }),
@@ -93,7 +93,7 @@ impl NotificationFilter {
         for cause in untold {
             self.awaited.remove(&cause);
             selected.push(Notification {
-                kind: Kind::Over,
+                kind: NotificationKind::Over,
                 cause,
                 action: None,
                 helped: None,

@@ -11,7 +11,7 @@ use crate::machine::{Cause, Health};
 #[serde(rename_all = "snake_case")]
 #[derive(IntoStaticStr)]
 #[strum(serialize_all = "snake_case", const_into_str)]
-pub enum Kind {
+pub enum NotificationKind {
     /// Something is wrong, and nothing is done about it now.
     Problem,
     /// Something is wrong, and the agent acts.
@@ -26,9 +26,9 @@ pub enum Kind {
 
 /// One thing to tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
+pub struct NotificationMessage {
     pub at: Timestamp,
-    pub kind: Kind,
+    pub kind: NotificationKind,
     /// Name of this host.
     pub host: String,
     /// Name of the container.
@@ -49,12 +49,12 @@ pub struct Message {
     pub helped: Option<bool>,
 }
 
-impl Message {
+impl NotificationMessage {
     /// A message that only shows that messages arrive.
     pub fn test(at: Timestamp, host: String, container: String) -> Self {
         Self {
             at,
-            kind: Kind::Test,
+            kind: NotificationKind::Test,
             host,
             container,
             cause: None,
@@ -71,14 +71,14 @@ impl Message {
     pub fn headline(&self) -> String {
         let cause = self.cause.map_or("", Into::into).replace('_', " ");
         let what = match (self.kind, self.helped) {
-            (Kind::Test, _) => "test message".to_owned(),
-            (Kind::Over, _) => format!("{cause} is over"),
-            (Kind::Judged, Some(true)) => format!("{cause}: the restart helped"),
-            (Kind::Judged, _) => format!("{cause}: the restart did not help"),
-            (Kind::Problem | Kind::Action, _) => cause,
+            (NotificationKind::Test, _) => "test message".to_owned(),
+            (NotificationKind::Over, _) => format!("{cause} is over"),
+            (NotificationKind::Judged, Some(true)) => format!("{cause}: the restart helped"),
+            (NotificationKind::Judged, _) => format!("{cause}: the restart did not help"),
+            (NotificationKind::Problem | NotificationKind::Action, _) => cause,
         };
         let how = match self.kind {
-            Kind::Test => "TEST".to_owned(),
+            NotificationKind::Test => "TEST".to_owned(),
             _ => self.severity.unwrap_or(self.health).into_str().to_uppercase(),
         };
         format!("{how}: {} on {}: {what}", self.container, self.host)

@@ -25,7 +25,7 @@ const SUPPRESS_EMBEDS: u32 = 1 << 2;
 
 /// Our own document.
 #[derive(Serialize)]
-struct Document<'a> {
+struct PayloadDocument<'a> {
     schema: u32,
     time: String,
     event: &'static str,
@@ -75,7 +75,7 @@ pub fn body(format: NotifyFormat, params: &[(String, String)], letter: &QueuedMe
 }
 
 fn document(QueuedMessage { message, more }: &QueuedMessage, lost: u64) -> String {
-    let document = Document {
+    let document = PayloadDocument {
         schema: SCHEMA,
         time: message.at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         event: message.kind.into_str(),

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::message::Message;
+use super::message::NotificationMessage;
 use crate::machine::Cause;
 
 /// Messages about one cause: so many at once, then one each time this has passed.
@@ -17,7 +17,7 @@ const WAITING: usize = 2;
 /// A message on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueuedMessage {
-    pub message: Message,
+    pub message: NotificationMessage,
     /// Messages about the same that this one stands for besides itself.
     pub more: u64,
 }
@@ -26,21 +26,21 @@ pub struct QueuedMessage {
 #[derive(Debug)]
 pub struct RateLimitedQueue {
     letters: VecDeque<QueuedMessage>,
-    all: Bucket,
-    causes: BTreeMap<Option<Cause>, Bucket>,
+    all: TokenBucket,
+    causes: BTreeMap<Option<Cause>, TokenBucket>,
 }
 
 impl RateLimitedQueue {
     pub fn new(now: Instant) -> Self {
         Self {
             letters: VecDeque::new(),
-            all: Bucket::full(now, ALTOGETHER),
+            all: TokenBucket::full(now, ALTOGETHER),
             causes: BTreeMap::new(),
         }
     }
 
     /// Takes in a message. The newest is never lost: it says how things stand now.
-    pub fn push(&mut self, message: Message) {
+    pub fn push(&mut self, message: NotificationMessage) {
         let same = |letter: &&mut QueuedMessage| letter.message.cause == message.cause;
         let waiting = self.letters.iter().filter(|l| l.message.cause == message.cause).count();
         match self.letters.iter_mut().rev().find(same) {
@@ -58,7 +58,7 @@ impl RateLimitedQueue {
         let letter = self.letters.remove(first)?;
         self.all.take(now);
         let bucket = self.causes.entry(letter.message.cause);
-        bucket.or_insert_with(|| Bucket::full(now, PER_CAUSE)).take(now);
+        bucket.or_insert_with(|| TokenBucket::full(now, PER_CAUSE)).take(now);
         self.causes.retain(|_, bucket| !bucket.is_full(now));
         Some(letter)
     }
@@ -82,7 +82,7 @@ impl RateLimitedQueue {
 
 /// A token bucket, as the time at which it would be full again.
 #[derive(Debug)]
-struct Bucket {
+struct TokenBucket {
     full_at: Instant,
     /// From when on there is a token.
     ready: Instant,
@@ -90,7 +90,7 @@ struct Bucket {
     each: Duration,
 }
 
-impl Bucket {
+impl TokenBucket {
     fn full(now: Instant, (burst, each): (u32, Duration)) -> Self {
         Self {
             full_at: now,

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::format::{clean, shorten};
-use super::{Agent, Collator, MAX_CHARS, Status};
+use super::{AgentProcessStatus, CollatorStatus, MAX_CHARS, Status};
 
 /// What is given up for length, in this order, until the document fits: prose first, then names, then the
 /// details that matter least to somebody who decides what to do.
@@ -18,9 +18,9 @@ const STEPS: &[fn(&mut Status)] = &[
     |s| s.bake = None,
     |s| s.collation = None,
     |s| {
-        s.agent = Agent {
+        s.agent = AgentProcessStatus {
             version: s.agent.version.take(),
-            ..Agent::default()
+            ..AgentProcessStatus::default()
         }
     },
     |s| s.names(40),
@@ -38,9 +38,9 @@ const STEPS: &[fn(&mut Status)] = &[
     |s| s.next = None,
     |s| s.update = None,
     |s| {
-        s.collator = Collator {
+        s.collator = CollatorStatus {
             state: s.collator.state.take(),
-            ..Collator::default()
+            ..CollatorStatus::default()
         }
     },
     |s| s.prose(30),
@@ -141,7 +141,7 @@ impl Status {
             self.update.as_mut().and_then(|u| u.at.as_mut()),
         ];
         times.into_iter().flatten().for_each(second);
-        let super::Host {
+        let super::HostStatus {
             clock_offset_ms,
             load1,
             memory_full_percent,

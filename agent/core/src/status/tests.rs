@@ -28,7 +28,7 @@ fn syncing() -> Status {
         blocks_per_second: Some(12.345_678),
         eta_seconds: Some(406),
         progress_seconds_ago: Some(2),
-        scrape: Some(Scrape::Ok),
+        scrape: Some(ScrapeStatus::Ok),
         sample_seconds_ago: Some(2),
     };
     let relaychain = ChainStatus {
@@ -48,28 +48,28 @@ fn syncing() -> Status {
         health: Health::Ok,
         phase: Some(Phase::Syncing),
         summary: "parachain 95.0 % synced, 12.3 blocks/s, about 6m 46s left".into(),
-        collator: Collator {
+        collator: CollatorStatus {
             container: Some("t0rn-collator".into()),
             image: Some("3h4xx/t0rn-collator:v1.2.0-rc.4".into()),
             digest: Some(format!("sha256:{}", "0123456789abcdef".repeat(4))),
             id: Some("ab12cd34ef56".into()),
             state: Some("running".into()),
             started_at: at("2026-11-22T19:38:00Z"),
-            restarts: Restarts {
+            restarts: RestartStatus {
                 health: Some(0),
                 crash: Some(1),
                 budget_left: Some(3),
                 budget: Some(3),
                 budget_window_seconds: Some(21_600),
             },
-            last_exit: Some(LastExit {
+            last_exit: Some(LastExitStatus {
                 code: Some(137),
                 oom: Some(false),
                 at: at("2026-11-22T19:37:58Z"),
             }),
         },
         chains: [(Chain::Parachain, parachain), (Chain::Relaychain, relaychain)].into(),
-        host: Host {
+        host: HostStatus {
             disk_free_bytes: Some(128_849_018_880),
             disk_total_bytes: Some(214_748_364_800),
             disk_full_in_seconds: None,
@@ -79,7 +79,7 @@ fn syncing() -> Status {
             load1: Some(0.42),
             network_ok: Some(true),
         },
-        agent: Agent {
+        agent: AgentProcessStatus {
             version: Some("0.1.0".into()),
             pid: Some(812),
             uptime_seconds: Some(11_530),
@@ -94,7 +94,7 @@ fn state(status: &mut Status, state: &str) {
     status.collator.started_at = None;
     for chain in status.chains.values_mut() {
         *chain = ChainStatus {
-            scrape: Some(Scrape::Refused),
+            scrape: Some(ScrapeStatus::Refused),
             sample_seconds_ago: Some(71),
             ..ChainStatus::default()
         };
@@ -102,7 +102,7 @@ fn state(status: &mut Status, state: &str) {
 }
 
 fn next(status: &mut Status, action: &str, in_seconds: u64, why: &str) {
-    status.next = Some(Next {
+    status.next = Some(NextActionStatus {
         action: action.into(),
         in_seconds: Some(in_seconds),
         why: Some(why.into()),
@@ -146,8 +146,8 @@ fn every_phase_reads_well_and_fits() {
 fn json_has_every_field_of_the_contract() {
     let mut status = syncing();
     (CASES[6].4)(&mut status);
-    status.maintenance = Some(Maintenance::default());
-    status.update = Some(Update::default());
+    status.maintenance = Some(PauseStatus::default());
+    status.update = Some(UpdateStatus::default());
     let ec2 = status.ec2.as_mut().unwrap();
     ec2.unseen = Some("the instance metadata service does not tell: it answers 503 Service Unavailable".into());
     next(&mut status, "restart", 60, "stalled");
@@ -163,22 +163,22 @@ fn an_update_is_told_with_its_step_or_its_end_and_what_to_write_into_the_configu
         let lines = text.lines().skip_while(|line| !line.starts_with("update"));
         lines.take(2).map(str::to_owned).collect()
     };
-    status.update = Some(Update {
+    status.update = Some(UpdateStatus {
         image: Some("org/node:v2".into()),
         step: Some("rolling_back".into()),
         reason: Some("it exited with code 1".into()),
-        ..Update::default()
+        ..UpdateStatus::default()
     });
     assert_eq!(
         lines(&status)[0],
         "update      rolling back   to org/node:v2   it exited with code 1"
     );
-    status.update = Some(Update {
+    status.update = Some(UpdateStatus {
         image: Some("org/node:v2".into()),
         step: Some("probation".into()),
         ends_in_seconds: Some(90),
         configured: Some("org/node:v1".into()),
-        ..Update::default()
+        ..UpdateStatus::default()
     });
     assert_eq!(
         lines(&status),

@@ -2,8 +2,8 @@
 
 use super::format::{between, clean, count, moment, shorten, width, wrap};
 use super::{
-    Agent, ChainStatus, Collation, Collator, Health, Host, LastIncident, Maintenance, Next, Restarts, Scrape, Status,
-    Update, Verdict,
+    AgentProcessStatus, ChainStatus, CollationStatus, CollatorStatus, Health, HostStatus, LastIncident,
+    NextActionStatus, PauseStatus, RestartStatus, ScrapeStatus, Status, UpdateStatus, Verdict,
 };
 use crate::units::{rounded_duration, rounded_size};
 
@@ -22,7 +22,7 @@ impl Status {
     pub fn render(&self, colour: bool) -> String {
         let mut facts = self.chain_lines();
         facts.extend(self.collator_lines());
-        if self.host != Host::default() {
+        if self.host != HostStatus::default() {
             facts.push(row("host", &host_cells(&self.host)));
         }
         facts.extend(self.collation.as_ref().map(|c| row("collation", &collation_cells(c))));
@@ -101,7 +101,7 @@ impl Status {
                 line += &cells[3];
                 lines.push(shorten(&line, COLUMNS));
             }
-            if let Some(scrape) = status.scrape.filter(|s| *s != Scrape::Ok) {
+            if let Some(scrape) = status.scrape.filter(|s| *s != ScrapeStatus::Ok) {
                 let age = status
                     .sample_seconds_ago
                     .map(|s| format!("{} old", rounded_duration(s)));
@@ -117,7 +117,7 @@ impl Status {
     /// nothing.
     fn collator_lines(&self) -> Vec<String> {
         let c = &self.collator;
-        if *c == Collator::default() {
+        if *c == CollatorStatus::default() {
             return Vec::new();
         }
         let running = c.state.as_deref() == Some("running");
@@ -135,13 +135,13 @@ impl Status {
             image.extend(c.digest.as_deref().map(|d| clean(d).chars().take(digits).collect()));
             lines.push(row("", &image));
         }
-        if c.restarts != Restarts::default() || c.last_exit.is_some() {
+        if c.restarts != RestartStatus::default() || c.last_exit.is_some() {
             lines.push(row("", &self.restart_cells(c)));
         }
         lines
     }
 
-    fn restart_cells(&self, c: &Collator) -> [String; 3] {
+    fn restart_cells(&self, c: &CollatorStatus) -> [String; 3] {
         let r = &c.restarts;
         let of = r.budget.map(|n| format!(" of {}", count(n))).unwrap_or_default();
         let per = r.budget_window_seconds.map(|s| format!(" per {}", rounded_duration(s)));
@@ -170,7 +170,7 @@ impl Status {
         ]
     }
 
-    fn paused_text(&self, m: &Maintenance) -> String {
+    fn paused_text(&self, m: &PauseStatus) -> String {
         let until = known(m.until, |at| format!("{} ({})", moment(at), between(self.time, at)));
         format!(
             "automatic actions suspended until {until}: {}",
@@ -192,7 +192,7 @@ impl Status {
         ]
     }
 
-    fn update_lines(&self, u: &Update) -> Vec<String> {
+    fn update_lines(&self, u: &UpdateStatus) -> Vec<String> {
         let at = known(u.at, |at| format!("{} ago", between(at, self.time)));
         let left = u.ends_in_seconds.map(|s| format!(", {} left", rounded_duration(s)));
         let word = match (u.step.as_deref(), u.result.as_deref()) {
@@ -210,9 +210,9 @@ impl Status {
         lines
     }
 
-    fn agent_cells(&self, a: &Agent) -> Vec<String> {
+    fn agent_cells(&self, a: &AgentProcessStatus) -> Vec<String> {
         let time = format!("as of {}", self.time.strftime("%Y-%m-%d %H:%M:%S UTC"));
-        if *a == Agent::default() {
+        if *a == AgentProcessStatus::default() {
             return vec!["?".to_owned(), time];
         }
         vec![
@@ -260,7 +260,7 @@ fn speed(rate: f64) -> String {
     }
 }
 
-fn host_cells(h: &Host) -> Vec<String> {
+fn host_cells(h: &HostStatus) -> Vec<String> {
     let full = h
         .disk_full_in_seconds
         .map(|s| format!(", full in {}", rounded_duration(s)));
@@ -286,7 +286,7 @@ fn host_cells(h: &Host) -> Vec<String> {
     cells
 }
 
-fn collation_cells(c: &Collation) -> [String; 3] {
+fn collation_cells(c: &CollationStatus) -> [String; 3] {
     let last = known(c.last_built_seconds_ago, |s| format!("{} ago", rounded_duration(s)));
     [
         format!("{} built", known(c.built, count)),
@@ -316,7 +316,7 @@ fn reason_lines(reasons: &[String], room: usize) -> Vec<String> {
     lines
 }
 
-fn next_text(n: &Next) -> String {
+fn next_text(n: &NextActionStatus) -> String {
     let time = n
         .in_seconds
         .map(|s| format!(" in {}", rounded_duration(s)))
@@ -329,16 +329,16 @@ fn next_text(n: &Next) -> String {
     format!("{}{time}{why}", text(Some(&n.action)))
 }
 
-fn scrape_text(scrape: Scrape) -> &'static str {
+fn scrape_text(scrape: ScrapeStatus) -> &'static str {
     match scrape {
-        Scrape::Ok => "answers",
-        Scrape::Refused => "refuses the connection",
-        Scrape::Timeout => "does not answer in time",
-        Scrape::Unreachable => "cannot be reached",
-        Scrape::HttpStatus => "answers with an HTTP error",
-        Scrape::TooLarge => "sends too large a page",
-        Scrape::Unparsable => "sends no metrics",
-        Scrape::MetricMissing => "sends no block height",
+        ScrapeStatus::Ok => "answers",
+        ScrapeStatus::Refused => "refuses the connection",
+        ScrapeStatus::Timeout => "does not answer in time",
+        ScrapeStatus::Unreachable => "cannot be reached",
+        ScrapeStatus::HttpStatus => "answers with an HTTP error",
+        ScrapeStatus::TooLarge => "sends too large a page",
+        ScrapeStatus::Unparsable => "sends no metrics",
+        ScrapeStatus::MetricMissing => "sends no block height",
     }
 }
 

@@ -8,13 +8,13 @@ use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
-use crate::event::{Chain, Failure, Images, NoticeKind, Time, Versions};
+use crate::event::{ActionFailure, Chain, Images, NoticeKind, Time, Versions};
 
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Line {
+pub(super) struct TraceLine {
     /// Seconds.
     pub(super) t: f64,
-    pub(super) event: Name,
+    pub(super) event: EventName,
 
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) chain: Option<Chain>,
@@ -103,7 +103,7 @@ pub(super) struct Line {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) outcome: Option<OutcomeName>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) kind: Option<Failure>,
+    pub(super) kind: Option<ActionFailure>,
     /// Docker's wall clock when an action was done; `at` is the container's.
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) done_at: Option<i64>,
@@ -122,7 +122,7 @@ pub(super) struct Line {
 #[serde(rename_all = "snake_case")]
 #[derive(IntoStaticStr)]
 #[strum(serialize_all = "snake_case", const_into_str)]
-pub(super) enum Name {
+pub(super) enum EventName {
     Sample,
     ScrapeFailed,
     Container,
@@ -174,9 +174,9 @@ pub(super) enum OutcomeName {
     Failed,
 }
 
-impl Line {
+impl TraceLine {
     /// A line that says nothing but when and what kind.
-    pub(super) fn new(time: Time, event: Name) -> Self {
+    pub(super) fn new(time: Time, event: EventName) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "exact to the millisecond for 140,000 years")]
         let t = time.0 as f64 / 1000.0;
         Self {

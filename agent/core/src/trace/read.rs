@@ -1,9 +1,10 @@
 //! Reads lines as events.
 
-use super::line::{Line, Name, OutcomeName, StateName};
+use super::line::{EventName, OutcomeName, StateName, TraceLine};
 use super::{Record, TraceError};
 use crate::event::{
-    Activity, Command, Container, Event, Exit, Failure, HostFacts, Identity, Notice, Outcome, Sample, ScrapeError, Time,
+    ActionFailure, Activity, Command, Container, Event, Exit, HostFacts, Identity, Notice, Outcome, Sample,
+    ScrapeError, Time,
 };
 
 /// The largest `t` taken: 3,170 years of seconds. What lies beyond is in another unit.
@@ -11,7 +12,7 @@ const T_MAX: f64 = 1e11;
 
 /// Reads one line (without regard to a line end), `t` in seconds, as the time in milliseconds and what it holds.
 pub fn parse_line(text: &[u8]) -> Result<(Time, Record), TraceError> {
-    let line: Line = serde_json::from_slice(text).map_err(|e| {
+    let line: TraceLine = serde_json::from_slice(text).map_err(|e| {
         let text = e.to_string();
         // The position within a single line is the column alone.
         let reason = text
@@ -34,11 +35,11 @@ pub fn parse_line(text: &[u8]) -> Result<(Time, Record), TraceError> {
     Ok((time, record(line)?))
 }
 
-fn record(line: Line) -> Result<Record, TraceError> {
+fn record(line: TraceLine) -> Result<Record, TraceError> {
     let event = line.event.into_str();
     let missing = move |what| TraceError::Missing { event, what };
     Ok(Record::Event(match line.event {
-        Name::Sample => Event::Sample {
+        EventName::Sample => Event::Sample {
             chain: line.chain.ok_or(missing("`chain`"))?,
             sample: Sample {
                 best: line.best,
@@ -52,12 +53,12 @@ fn record(line: Line) -> Result<Record, TraceError> {
                 process_start: line.process_start,
             },
         },
-        Name::ScrapeFailed => Event::ScrapeFailed {
+        EventName::ScrapeFailed => Event::ScrapeFailed {
             chain: line.chain.ok_or(missing("`chain`"))?,
             error: scrape_error(line.error.as_deref().unwrap_or_default()),
         },
-        Name::Container => Event::Container(container(line)?),
-        Name::Host => Event::Host(HostFacts {
+        EventName::Container => Event::Container(container(line)?),
+        EventName::Host => Event::Host(HostFacts {
             disk_free_bytes: line.disk_free_bytes,
             disk_total_bytes: line.disk_total_bytes,
             memory_available_bytes: line.memory_available_bytes,
@@ -66,50 +67,50 @@ fn record(line: Line) -> Result<Record, TraceError> {
             network_ok: line.network_ok,
             clock_offset_ms: line.clock_offset_ms,
         }),
-        Name::Activity => Event::Activity(Activity {
+        EventName::Activity => Event::Activity(Activity {
             cpu_percent: line.cpu_percent,
             block_read_bytes: line.block_read_bytes,
         }),
-        Name::Certificate => Event::Certificate(match line.cause.as_deref() {
+        EventName::Certificate => Event::Certificate(match line.cause.as_deref() {
             None => None,
             Some(word) => Some(
                 word.parse()
                     .map_err(|_| missing("`cause`: chain, database, newer_node or restore"))?,
             ),
         }),
-        Name::CertificateUnreadable => Event::CertificateUnreadable(line.error.unwrap_or_default()),
-        Name::IdentityReleased => Event::IdentityReleased,
-        Name::StateUnsaved => Event::StateUnsaved(line.error),
-        Name::Docker => match line.state {
+        EventName::CertificateUnreadable => Event::CertificateUnreadable(line.error.unwrap_or_default()),
+        EventName::IdentityReleased => Event::IdentityReleased,
+        EventName::StateUnsaved => Event::StateUnsaved(line.error),
+        EventName::Docker => match line.state {
             Some(StateName::Reachable | StateName::Running) => Event::Docker { reachable: true },
             Some(StateName::Unreachable) => Event::Docker { reachable: false },
             _ => return Err(missing("`state`: reachable or unreachable")),
         },
-        Name::Ec2 => Event::Ec2(line.notice.map(|kind| Notice {
+        EventName::Ec2 => Event::Ec2(line.notice.map(|kind| Notice {
             kind,
             seconds: line.seconds,
         })),
-        Name::Identity => Event::Identity(identity(line)?),
-        Name::Gap => Event::Gap,
-        Name::Operator => Event::Operator(command(line)?),
-        Name::Pulled => Event::Pulled(line.images.ok_or_else(|| line.error.unwrap_or_default())),
-        Name::Databases => Event::Databases(line.versions.unwrap_or_default()),
-        Name::Finished => Event::Finished(match line.outcome.ok_or(missing("`outcome`"))? {
+        EventName::Identity => Event::Identity(identity(line)?),
+        EventName::Gap => Event::Gap,
+        EventName::Operator => Event::Operator(command(line)?),
+        EventName::Pulled => Event::Pulled(line.images.ok_or_else(|| line.error.unwrap_or_default())),
+        EventName::Databases => Event::Databases(line.versions.unwrap_or_default()),
+        EventName::Finished => Event::Finished(match line.outcome.ok_or(missing("`outcome`"))? {
             OutcomeName::Done => Outcome::Done {
                 at: line.done_at,
                 container: container(line)?,
             },
             OutcomeName::Failed => Outcome::Failed {
                 error: line.error.unwrap_or_default(),
-                kind: line.kind.unwrap_or(Failure::Other),
+                kind: line.kind.unwrap_or(ActionFailure::Other),
             },
         }),
-        Name::Clock => {
+        EventName::Clock => {
             return Ok(Record::Clock {
                 unix_ms: line.unix_ms.ok_or(missing("`unix_ms`"))?,
             });
         }
-        Name::Action => {
+        EventName::Action => {
             return Ok(Record::Action {
                 action: line.action.ok_or(missing("`action`"))?,
                 cause: line.cause.unwrap_or_default(),
@@ -119,7 +120,7 @@ fn record(line: Line) -> Result<Record, TraceError> {
     }))
 }
 
-fn command(line: Line) -> Result<Command, TraceError> {
+fn command(line: TraceLine) -> Result<Command, TraceError> {
     let missing = |what| TraceError::Missing {
         event: "operator",
         what,
@@ -143,7 +144,7 @@ fn command(line: Line) -> Result<Command, TraceError> {
     })
 }
 
-fn identity(line: Line) -> Result<Identity, TraceError> {
+fn identity(line: TraceLine) -> Result<Identity, TraceError> {
     let word = line.cause.unwrap_or_default();
     let holding = word.parse().ok();
     Ok(Identity {
@@ -156,7 +157,7 @@ fn identity(line: Line) -> Result<Identity, TraceError> {
 }
 
 /// A container's state; a trace made by hand need not know the hash of the specification.
-fn container(line: Line) -> Result<Container, TraceError> {
+fn container(line: TraceLine) -> Result<Container, TraceError> {
     let event = line.event.into_str();
     let spec_matches = line.spec_matches.unwrap_or(true);
     let (at, started_at) = (line.at, line.started_at);

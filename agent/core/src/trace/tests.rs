@@ -184,7 +184,7 @@ fn what_is_wrong_is_named() {
         assert_eq!(parse(text), Err(reason.to_owned()), "{text}");
     }
     for (text, begin) in [
-        ("[]", "invalid length 0, expected struct Line with "),
+        ("[]", "invalid length 0, expected struct TraceLine with "),
         (
             r#"{"t":1,"event":"reboot"}"#,
             "unknown variant `reboot`, expected one of",
@@ -307,11 +307,11 @@ fn event() -> impl Strategy<Value = Event> {
         ScrapeError::MetricMissing,
     ]);
     let kind = prop::sample::select(vec![
-        Failure::DockerUnreachable,
-        Failure::Foreign,
-        Failure::Image,
-        Failure::Executable,
-        Failure::Other,
+        ActionFailure::DockerUnreachable,
+        ActionFailure::Foreign,
+        ActionFailure::Image,
+        ActionFailure::Executable,
+        ActionFailure::Other,
     ]);
     prop_oneof![
         container_event().prop_map(Event::Container),

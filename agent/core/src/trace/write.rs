@@ -2,19 +2,19 @@
 
 use std::io::{self, Write};
 
-use super::line::{Line, Name, OutcomeName, StateName};
+use super::line::{EventName, OutcomeName, StateName, TraceLine};
 use crate::event::{Command, Container, Event, Outcome, Time};
 
 /// Writes one event as a line, `t` in seconds; a [`Event::Tick`] leaves no line.
 pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result<()> {
     let line = match event {
         Event::Tick => return Ok(()),
-        Event::Gap => Line::new(time, Name::Gap),
-        Event::Container(c) => Line {
-            event: Name::Container,
+        Event::Gap => TraceLine::new(time, EventName::Gap),
+        Event::Container(c) => TraceLine {
+            event: EventName::Container,
             ..container_line(time, c)
         },
-        Event::Sample { chain, sample } => Line {
+        Event::Sample { chain, sample } => TraceLine {
             chain: Some(*chain),
             best: sample.best,
             finalized: sample.finalized,
@@ -25,14 +25,14 @@ pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result
             built_total: sample.built_total,
             bytes_in: sample.bytes_in,
             process_start: sample.process_start,
-            ..Line::new(time, Name::Sample)
+            ..TraceLine::new(time, EventName::Sample)
         },
-        Event::ScrapeFailed { chain, error } => Line {
+        Event::ScrapeFailed { chain, error } => TraceLine {
             chain: Some(*chain),
             error: Some(error.into_str().to_owned()),
-            ..Line::new(time, Name::ScrapeFailed)
+            ..TraceLine::new(time, EventName::ScrapeFailed)
         },
-        Event::Host(h) => Line {
+        Event::Host(h) => TraceLine {
             disk_free_bytes: h.disk_free_bytes,
             disk_total_bytes: h.disk_total_bytes,
             memory_available_bytes: h.memory_available_bytes,
@@ -40,68 +40,68 @@ pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result
             load1: h.load1,
             network_ok: h.network_ok,
             clock_offset_ms: h.clock_offset_ms,
-            ..Line::new(time, Name::Host)
+            ..TraceLine::new(time, EventName::Host)
         },
-        Event::Activity(a) => Line {
+        Event::Activity(a) => TraceLine {
             cpu_percent: a.cpu_percent,
             block_read_bytes: a.block_read_bytes,
-            ..Line::new(time, Name::Activity)
+            ..TraceLine::new(time, EventName::Activity)
         },
-        Event::Certificate(conflict) => Line {
+        Event::Certificate(conflict) => TraceLine {
             cause: conflict.map(|conflict| conflict.into_str().to_owned()),
-            ..Line::new(time, Name::Certificate)
+            ..TraceLine::new(time, EventName::Certificate)
         },
-        Event::CertificateUnreadable(error) => Line {
+        Event::CertificateUnreadable(error) => TraceLine {
             error: Some(error.clone()),
-            ..Line::new(time, Name::CertificateUnreadable)
+            ..TraceLine::new(time, EventName::CertificateUnreadable)
         },
-        Event::Docker { reachable } => Line {
+        Event::Docker { reachable } => TraceLine {
             state: Some(if *reachable {
                 StateName::Reachable
             } else {
                 StateName::Unreachable
             }),
-            ..Line::new(time, Name::Docker)
+            ..TraceLine::new(time, EventName::Docker)
         },
-        Event::Ec2(notice) => Line {
+        Event::Ec2(notice) => TraceLine {
             notice: notice.map(|notice| notice.kind),
             seconds: notice.and_then(|notice| notice.seconds),
-            ..Line::new(time, Name::Ec2)
+            ..TraceLine::new(time, EventName::Ec2)
         },
-        Event::Identity(identity) => Line {
+        Event::Identity(identity) => TraceLine {
             cause: Some(identity.holding.into_str().to_owned()),
             reason: Some(identity.why.clone()).filter(|why| !why.is_empty()),
-            ..Line::new(time, Name::Identity)
+            ..TraceLine::new(time, EventName::Identity)
         },
-        Event::IdentityReleased => Line::new(time, Name::IdentityReleased),
-        Event::StateUnsaved(error) => Line {
+        Event::IdentityReleased => TraceLine::new(time, EventName::IdentityReleased),
+        Event::StateUnsaved(error) => TraceLine {
             error: error.clone(),
-            ..Line::new(time, Name::StateUnsaved)
+            ..TraceLine::new(time, EventName::StateUnsaved)
         },
         Event::Operator(command) => operator_line(time, command),
-        Event::Pulled(Ok(images)) => Line {
+        Event::Pulled(Ok(images)) => TraceLine {
             images: Some(images.clone()),
-            ..Line::new(time, Name::Pulled)
+            ..TraceLine::new(time, EventName::Pulled)
         },
-        Event::Pulled(Err(error)) => Line {
+        Event::Pulled(Err(error)) => TraceLine {
             error: Some(error.clone()),
-            ..Line::new(time, Name::Pulled)
+            ..TraceLine::new(time, EventName::Pulled)
         },
-        Event::Databases(versions) => Line {
+        Event::Databases(versions) => TraceLine {
             versions: Some(versions.clone()),
-            ..Line::new(time, Name::Databases)
+            ..TraceLine::new(time, EventName::Databases)
         },
-        Event::Finished(Outcome::Done { container, at }) => Line {
-            event: Name::Finished,
+        Event::Finished(Outcome::Done { container, at }) => TraceLine {
+            event: EventName::Finished,
             outcome: Some(OutcomeName::Done),
             done_at: *at,
             ..container_line(time, container)
         },
-        Event::Finished(Outcome::Failed { error, kind }) => Line {
+        Event::Finished(Outcome::Failed { error, kind }) => TraceLine {
             outcome: Some(OutcomeName::Failed),
             error: Some(error.clone()),
             kind: Some(*kind),
-            ..Line::new(time, Name::Finished)
+            ..TraceLine::new(time, EventName::Finished)
         },
     };
     line.write(out)
@@ -109,9 +109,9 @@ pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result
 
 /// Writes the wall clock of that moment, so that times can be shown; the core never sees it.
 pub fn write_clock(out: &mut impl Write, time: Time, unix_ms: i64) -> io::Result<()> {
-    Line {
+    TraceLine {
         unix_ms: Some(unix_ms),
-        ..Line::new(time, Name::Clock)
+        ..TraceLine::new(time, EventName::Clock)
     }
     .write(out)
 }
@@ -124,17 +124,17 @@ pub fn write_action(
     cause: &str,
     helped: Option<bool>,
 ) -> io::Result<()> {
-    Line {
+    TraceLine {
         action: Some(action.to_owned()),
         cause: Some(cause.to_owned()),
         helped,
-        ..Line::new(time, Name::Action)
+        ..TraceLine::new(time, EventName::Action)
     }
     .write(out)
 }
 
-fn container_line(time: Time, container: &Container) -> Line {
-    let mut line = Line::new(time, Name::Container);
+fn container_line(time: Time, container: &Container) -> TraceLine {
+    let mut line = TraceLine::new(time, EventName::Container);
     let (state, spec_matches) = match container {
         Container::Missing => (StateName::Missing, None),
         Container::Foreign => (StateName::Foreign, None),
@@ -180,7 +180,7 @@ fn container_line(time: Time, container: &Container) -> Line {
     line
 }
 
-fn operator_line(time: Time, command: &Command) -> Line {
+fn operator_line(time: Time, command: &Command) -> TraceLine {
     let (word, reason, seconds) = match command {
         Command::Restart { reason } => ("restart", Some(reason.clone()), None),
         Command::Stop => ("stop", None, None),
@@ -188,18 +188,18 @@ fn operator_line(time: Time, command: &Command) -> Line {
         Command::Pause { seconds, reason } => ("pause", Some(reason.clone()), Some(*seconds)),
         Command::Resume => ("resume", None, None),
         Command::Update { image, automatic } => {
-            return Line {
+            return TraceLine {
                 command: Some("update".to_owned()),
                 image: Some(image.clone()),
                 automatic: automatic.then_some(true),
-                ..Line::new(time, Name::Operator)
+                ..TraceLine::new(time, EventName::Operator)
             };
         }
     };
-    Line {
+    TraceLine {
         command: Some(word.to_owned()),
         reason,
         seconds,
-        ..Line::new(time, Name::Operator)
+        ..TraceLine::new(time, EventName::Operator)
     }
 }

@@ -24,7 +24,7 @@ struct Agent {
     stop: oneshot::Sender<()>,
     served: JoinHandle<()>,
     engine: Engine,
-    _status: watch::Sender<Arc<Snapshot>>,
+    _status: watch::Sender<Arc<AgentSnapshot>>,
     _dir: tempfile::TempDir,
 }
 
@@ -37,7 +37,7 @@ fn agent(log: Log, limits: Limits) -> Agent {
         summary: "fine".into(),
         ..Status::default()
     };
-    let (status, seen) = watch::channel(Arc::new(Snapshot::of(
+    let (status, seen) = watch::channel(Arc::new(AgentSnapshot::of(
         status,
         Timestamp::now(),
         std::time::Instant::now(),

@@ -3,7 +3,7 @@
 use std::fs;
 
 use agent_core::event::{Chain, Sample};
-use agent_core::history::What;
+use agent_core::history::MarkKind;
 use agent_core::trace::{write_action, write_clock, write_line};
 use tempfile::tempdir;
 
@@ -26,7 +26,7 @@ fn sample(chain: Chain, best: u64, target: u64) -> Event {
     }
 }
 
-fn marks(history: &History) -> Vec<(What, Option<i64>, Option<bool>)> {
+fn marks(history: &History) -> Vec<(MarkKind, Option<i64>, Option<bool>)> {
     let view = history.view(NOW);
     view.marks.iter().map(|m| (m.what, m.code, m.helped)).collect()
 }
@@ -72,7 +72,7 @@ fn what_an_earlier_life_of_the_agent_recorded_comes_back() {
     let known: Vec<_> = best.iter().flatten().copied().collect();
     assert_eq!(known, [100, 300], "from a day ago up to the start of this life");
     assert_eq!(best[N - 2], Some(300));
-    assert_eq!(marks(&history), [(What::Restart, None, Some(true))]);
+    assert_eq!(marks(&history), [(MarkKind::Restart, None, Some(true))]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 
 use super::webhook::{Refusal, Retry, Webhook};
 use agent_config::NotifyConfig;
-use agent_core::notification::message::Message;
+use agent_core::notification::message::NotificationMessage;
 use agent_core::notification::queue::{QueuedMessage, RateLimitedQueue};
 use agent_net::backoff::pauses;
 
@@ -39,7 +39,7 @@ const PATIENCE: Patience = Patience {
 /// Where messages are handed in; never waits.
 #[derive(Debug, Clone)]
 pub struct Mailbox {
-    queue: mpsc::Sender<Message>,
+    queue: mpsc::Sender<NotificationMessage>,
     lost: Arc<AtomicU64>,
 }
 
@@ -53,7 +53,7 @@ pub struct Notifier {
 
 impl Mailbox {
     /// Hands in a message. One that finds no room is counted as lost.
-    pub fn send(&self, message: Message) {
+    pub fn send(&self, message: NotificationMessage) {
         if self.queue.try_send(message).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -114,7 +114,7 @@ struct Courier {
 }
 
 impl Courier {
-    async fn work(self, mut queue: mpsc::Receiver<Message>) {
+    async fn work(self, mut queue: mpsc::Receiver<NotificationMessage>) {
         let mut outbox = RateLimitedQueue::new(Instant::now());
         let mut stopped = self.stopped.clone();
         while !*stopped.borrow() {

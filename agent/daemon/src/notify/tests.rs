@@ -6,13 +6,13 @@ mod webhook;
 
 use agent_config::{NotifyConfig, NotifyFormat};
 use agent_core::machine::{Cause, Health};
-use agent_core::notification::{Kind, Message};
+use agent_core::notification::{NotificationKind, NotificationMessage};
 
 /// A stall that the agent answers.
-fn stalled() -> Message {
-    Message {
+fn stalled() -> NotificationMessage {
+    NotificationMessage {
         at: "2026-11-22T22:50:00Z".parse().unwrap(),
-        kind: Kind::Action,
+        kind: NotificationKind::Action,
         host: "ip-10-10-1-7".to_owned(),
         container: "t0rn-collator".to_owned(),
         cause: Some(Cause::Stalled),
@@ -26,9 +26,9 @@ fn stalled() -> Message {
 }
 
 /// Something wrong that nothing is done about, told in so many words.
-fn problem(cause: Cause, text: &str) -> Message {
-    Message {
-        kind: Kind::Problem,
+fn problem(cause: Cause, text: &str) -> NotificationMessage {
+    NotificationMessage {
+        kind: NotificationKind::Problem,
         cause: Some(cause),
         severity: Some(Health::Degraded),
         health: Health::Degraded,
@@ -39,9 +39,9 @@ fn problem(cause: Cause, text: &str) -> Message {
     }
 }
 
-fn over(cause: Cause) -> Message {
-    Message {
-        kind: Kind::Over,
+fn over(cause: Cause) -> NotificationMessage {
+    NotificationMessage {
+        kind: NotificationKind::Over,
         severity: None,
         health: Health::Ok,
         ..problem(cause, "")

@@ -386,7 +386,7 @@ fn the_last_words_of_a_container_fit_into_a_line() {
         Time(2),
         &Event::Finished(Outcome::Failed {
             error: "é".repeat(1 << 20),
-            kind: agent_core::event::Failure::Other,
+            kind: agent_core::event::ActionFailure::Other,
         }),
     );
     recorder.event(Time(3), &exited(vec!["short".into()]));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use agent_core::disk_forecast::Forecast;
 use agent_core::event::{Chain, Time};
-use agent_core::published::Node;
+use agent_core::published::NodeInfo;
 use agent_core::status;
 use agent_docker::Detail;
 
@@ -14,8 +14,8 @@ use crate::exporter::{Collation, Page};
 #[derive(Debug, Default)]
 pub(super) struct AdapterFacts {
     pub(super) detail: Option<Detail>,
-    pub(super) nodes: BTreeMap<Chain, Node>,
-    pub(super) bake: Option<status::Bake>,
+    pub(super) nodes: BTreeMap<Chain, NodeInfo>,
+    pub(super) bake: Option<status::BakeStatus>,
     /// Blocks built here, and when the count last rose.
     pub(super) built: Option<(u64, Time)>,
     pub(super) collation: Collation,

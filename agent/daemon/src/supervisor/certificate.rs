@@ -9,7 +9,7 @@ use agent_chaindata::journal::is_restore_swapping;
 use agent_chaindata::stop_marker::is_stopped_for_snapshot;
 use agent_config::Config;
 use agent_core::event::{Chain, Conflict};
-use agent_core::published::Node;
+use agent_core::published::NodeInfo;
 use agent_core::status;
 use tokio::time::timeout;
 use tracing::{info, warn};
@@ -44,7 +44,7 @@ impl CertificateState {
     ///
     /// # Errors
     /// Why a certificate that is there cannot be read; it says nothing then.
-    pub(super) async fn read(&mut self) -> Result<Option<status::Bake>, String> {
+    pub(super) async fn read(&mut self) -> Result<Option<status::BakeStatus>, String> {
         let (data, command) = (self.config.data.path.clone(), self.config.collator.command.clone());
         let read = tokio::task::spawn_blocking(move || {
             let certificate = certificate::read_certificate(&data)?;
@@ -60,7 +60,7 @@ impl CertificateState {
         };
         let (chain, block) = shown(&certificate).unzip();
         info!(chain, block, at = %certificate.at, "the data was baked");
-        let bake = status::Bake {
+        let bake = status::BakeStatus {
             block,
             at: Some(certificate.at),
         };
@@ -88,7 +88,7 @@ impl CertificateState {
     }
 
     /// What speaks against running on the data, by what the nodes told of themselves.
-    pub(super) fn conflict(&self, nodes: &BTreeMap<Chain, Node>) -> Option<Conflict> {
+    pub(super) fn conflict(&self, nodes: &BTreeMap<Chain, NodeInfo>) -> Option<Conflict> {
         let found = self
             .certificate
             .as_ref()

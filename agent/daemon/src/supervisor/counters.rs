@@ -7,7 +7,7 @@ use strum::VariantArray as _;
 use agent_core::event::{Chain, Container, Event, Time};
 use agent_core::machine::{Cause, Machine, UpdateResult};
 use agent_core::published::CounterTotals;
-use agent_core::status::Scrape;
+use agent_core::status::ScrapeStatus;
 
 /// Why a run of the container follows another. Counted from 0, so that also the first one is a rise.
 const RESTARTS: [Cause; 17] = [
@@ -54,7 +54,7 @@ impl Counters {
             .updates
             .extend(UpdateResult::VARIANTS.iter().map(|result| (*result, 0)));
         for chain in chains {
-            let results = Scrape::VARIANTS.iter().map(|result| ((chain, *result), 0));
+            let results = ScrapeStatus::VARIANTS.iter().map(|result| ((chain, *result), 0));
             totals.scrapes.extend(results);
         }
         Self {
@@ -72,7 +72,7 @@ impl Counters {
     }
 
     /// A look at an exporter.
-    pub(super) fn scrape(&mut self, chain: Chain, result: Scrape, took: Duration) {
+    pub(super) fn scrape(&mut self, chain: Chain, result: ScrapeStatus, took: Duration) {
         *self.totals.scrapes.entry((chain, result)).or_default() += 1;
         self.totals.scrape_seconds.insert(chain, took.as_secs_f64());
     }
@@ -190,11 +190,11 @@ mod tests {
     #[test]
     fn scrapes_are_counted_from_zero_by_chain_and_result() {
         let mut counters = Counters::new([Chain::Relaychain]);
-        counters.scrape(Chain::Relaychain, Scrape::Timeout, Duration::from_secs(3));
+        counters.scrape(Chain::Relaychain, ScrapeStatus::Timeout, Duration::from_secs(3));
         let scrapes = &counters.totals().scrapes;
-        assert_eq!(scrapes.len(), Scrape::VARIANTS.len());
-        assert_eq!(scrapes[&(Chain::Relaychain, Scrape::Timeout)], 1);
-        assert_eq!(scrapes[&(Chain::Relaychain, Scrape::Ok)], 0);
+        assert_eq!(scrapes.len(), ScrapeStatus::VARIANTS.len());
+        assert_eq!(scrapes[&(Chain::Relaychain, ScrapeStatus::Timeout)], 1);
+        assert_eq!(scrapes[&(Chain::Relaychain, ScrapeStatus::Ok)], 0);
         assert_eq!(counters.totals().scrape_seconds, [(Chain::Relaychain, 3.0)].into());
     }
 }

@@ -7,8 +7,8 @@ use agent_aws::News as MetadataEvent;
 use agent_config::Config;
 use agent_core::event::{Command, Container, Event, HostFacts, Outcome};
 use agent_core::machine::{Action, Cause, Machine, Phase};
-use agent_core::notification::{Kind, Message};
-use agent_core::status::Scrape;
+use agent_core::notification::{NotificationKind, NotificationMessage};
+use agent_core::status::ScrapeStatus;
 use agent_docker::{EngineEvent, Inspection};
 use jiff::Timestamp;
 use tokio::sync::oneshot;
@@ -233,7 +233,7 @@ impl EventLoop {
         match observation {
             Observation::Page { chain, began, result } => {
                 let (ended, took) = match &result {
-                    Ok(page) => (Scrape::Ok, page.elapsed),
+                    Ok(page) => (ScrapeStatus::Ok, page.elapsed),
                     Err(failure) => (failure.error.into(), self.clock.now().since(began)),
                 };
                 self.publisher.counters.scrape(chain, ended, took);
@@ -338,8 +338,9 @@ impl EventLoop {
         let now = self.clock.now();
         let messages = self.notifications.select(&actions, &self.machine);
         // What is told of an action on the container waits for its incident.
-        let (mut with_action, mut messages): (Vec<_>, Vec<_>) =
-            messages.into_iter().partition(|message| message.kind == Kind::Action);
+        let (mut with_action, mut messages): (Vec<_>, Vec<_>) = messages
+            .into_iter()
+            .partition(|message| message.kind == NotificationKind::Action);
         for action in actions {
             self.recorder.action(now, &action);
             self.history.action(&action);
@@ -368,10 +369,10 @@ impl EventLoop {
         }
     }
 
-    fn on_judged(&mut self, cause: Cause, helped: bool, messages: &mut [Message]) {
+    fn on_judged(&mut self, cause: Cause, helped: bool, messages: &mut [NotificationMessage]) {
         info!(cause = cause.into_str(), helped, "the restart was judged");
         let incident = self.executor.incidents.judge(cause, helped);
-        let judged = |m: &&mut Message| m.kind == Kind::Judged && m.cause == Some(cause);
+        let judged = |m: &&mut NotificationMessage| m.kind == NotificationKind::Judged && m.cause == Some(cause);
         if let Some(message) = messages.iter_mut().find(judged) {
             message.incident = incident;
         }
@@ -379,7 +380,7 @@ impl EventLoop {
     }
 
     /// Begins an action on the container.
-    fn act(&mut self, action: Action, message: Option<Message>) {
+    fn act(&mut self, action: Action, message: Option<NotificationMessage>) {
         let (kind, cause) = (action.kind(), action.cause());
         info!(
             action = kind,
@@ -397,7 +398,7 @@ impl EventLoop {
             let now = self.clock.now();
             self.executor.incidents.begin(now, &action, &self.machine)
         });
-        let message = message.map(|message| Message {
+        let message = message.map(|message| NotificationMessage {
             incident: evidence.as_ref().map(|evidence| evidence.id.clone()),
             ..message
         });

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use agent_chaindata::database_versions::read_database_versions;
 use agent_config::Config;
-use agent_core::event::{DesiredSpec, Failure, Images, Versions};
+use agent_core::event::{ActionFailure, DesiredSpec, Images, Versions};
 use agent_core::machine::{Action, Cause, Machine};
-use agent_core::notification::Message;
+use agent_core::notification::NotificationMessage;
 use agent_core::status::LastIncident;
 use agent_docker::{Docker, Error, Inspection, KeyPermit};
 use tokio::sync::watch;
@@ -45,7 +45,7 @@ pub(super) enum Completion {
 #[derive(Debug)]
 pub(super) struct CompletedAction {
     pub(super) action: Action,
-    pub(super) result: Result<Inspection, (String, Failure)>,
+    pub(super) result: Result<Inspection, (String, ActionFailure)>,
     /// Versions of the databases at rest, where an update asks for them.
     pub(super) databases: Option<Versions>,
     /// The incident that was kept before it.
@@ -57,7 +57,7 @@ pub(super) struct Circumstances {
     /// What spoke for it, where it answers a fault.
     pub(super) evidence: Option<Evidence>,
     /// The message about it, sent once its incident is kept.
-    pub(super) message: Option<(Message, Mailbox)>,
+    pub(super) message: Option<(NotificationMessage, Mailbox)>,
 }
 
 struct Running {
@@ -148,7 +148,7 @@ impl Executor {
     pub(super) fn refuse(&mut self, action: Action, error: String) {
         let completed = CompletedAction {
             action: action.clone(),
-            result: Err((error, Failure::Other)),
+            result: Err((error, ActionFailure::Other)),
             databases: None,
             incident: None,
         };
@@ -241,9 +241,9 @@ impl Executor {
                     let completed = ended.unwrap_or_else(|error| CompletedAction {
                         action,
                         result: Err(if error.is_cancelled() {
-                            ("cancelled for something more urgent".to_owned(), Failure::Cancelled)
+                            ("cancelled for something more urgent".to_owned(), ActionFailure::Cancelled)
                         } else {
-                            (error.to_string(), Failure::Other)
+                            (error.to_string(), ActionFailure::Other)
                         }),
                         databases: None,
                         incident: None,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use agent_config::Config;
 use agent_core::machine::{Action, Machine};
 use agent_core::notification::filter::{Notification, NotificationFilter};
-use agent_core::notification::{Kind, Message};
+use agent_core::notification::{NotificationKind, NotificationMessage};
 use agent_docker::Docker;
 use jiff::Timestamp;
 
@@ -45,7 +45,7 @@ impl Notifications {
     }
 
     /// Messages about what the core decided in one step, as things stand now.
-    pub(super) fn select(&mut self, actions: &[Action], machine: &Machine) -> Vec<Message> {
+    pub(super) fn select(&mut self, actions: &[Action], machine: &Machine) -> Vec<NotificationMessage> {
         let Some(webhook) = &mut self.webhook else {
             return Vec::new();
         };
@@ -56,7 +56,7 @@ impl Notifications {
         messages.collect()
     }
 
-    pub(super) fn send(&self, message: Message) {
+    pub(super) fn send(&self, message: NotificationMessage) {
         if let Some(webhook) = &self.webhook {
             webhook.notifier.mailbox().send(message);
         }
@@ -76,20 +76,20 @@ impl Notifications {
 }
 
 impl Webhook {
-    fn message(&self, notification: Notification, machine: &Machine) -> Message {
+    fn message(&self, notification: Notification, machine: &Machine) -> NotificationMessage {
         let Notification {
             kind,
             cause,
             action,
             helped,
         } = notification;
-        let is_wrong = kind != Kind::Over && helped != Some(true);
+        let is_wrong = kind != NotificationKind::Over && helped != Some(true);
         let text = if is_wrong {
             machine.explain(cause)
         } else {
             String::new()
         };
-        Message {
+        NotificationMessage {
             at: Timestamp::now(),
             kind,
             host: self.host.clone(),

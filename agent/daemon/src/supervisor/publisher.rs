@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use agent_config::Config;
 use agent_core::machine::Machine;
-use agent_core::published::Snapshot;
+use agent_core::published::AgentSnapshot;
 use agent_core::status::Status;
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -21,7 +21,7 @@ pub(super) struct Publisher {
     started: (Instant, Timestamp),
     pub(super) facts: AdapterFacts,
     pub(super) counters: Counters,
-    published: watch::Sender<Arc<Snapshot>>,
+    published: watch::Sender<Arc<AgentSnapshot>>,
 }
 
 impl Publisher {
@@ -33,11 +33,11 @@ impl Publisher {
             started: (at, started),
             facts: AdapterFacts::default(),
             counters: Counters::new(config.chains.keys().copied()),
-            published: watch::Sender::new(Arc::new(Snapshot::of(Status::default(), started, at))),
+            published: watch::Sender::new(Arc::new(AgentSnapshot::of(Status::default(), started, at))),
         }
     }
 
-    pub(super) fn subscribe(&self) -> watch::Receiver<Arc<Snapshot>> {
+    pub(super) fn subscribe(&self) -> watch::Receiver<Arc<AgentSnapshot>> {
         self.published.subscribe()
     }
 
@@ -48,7 +48,7 @@ impl Publisher {
 
     pub(super) fn publish(&self, machine: &Machine) {
         let (began, started) = self.started;
-        self.published.send_replace(Arc::new(Snapshot {
+        self.published.send_replace(Arc::new(AgentSnapshot {
             status: status::status(machine, &self.facts, &self.config, &self.clock, began),
             problems: machine.problems().iter().map(|p| (p.cause, p.health)).collect(),
             running: machine.is_running(),

@@ -33,7 +33,7 @@ pub(super) fn status(
         phase: Some(phase),
         summary: summary(machine, phase, now),
         reasons: machine.problems().into_iter().map(|problem| problem.text).collect(),
-        collator: status::Collator {
+        collator: status::CollatorStatus {
             container: Some(config.collator.container.clone()),
             image: Some(
                 machine
@@ -45,14 +45,14 @@ pub(super) fn status(
             id: detail.map(|d| d.id.clone()),
             state: detail.map(|d| d.status.clone()),
             started_at: detail.and_then(|d| d.started_at),
-            restarts: status::Restarts {
+            restarts: status::RestartStatus {
                 health: Some(machine.health_restarts()),
                 crash: Some(machine.crash_restarts()),
                 budget_left: Some(u64::from(machine.budget_left())),
                 budget: Some(u64::from(config.restart.budget)),
                 budget_window_seconds: Some(config.restart.budget_window.as_secs()),
             },
-            last_exit: exit.map(|e| status::LastExit {
+            last_exit: exit.map(|e| status::LastExitStatus {
                 code: e.code,
                 oom: Some(e.oom),
                 at: Some(clock.wall(e.at)),
@@ -62,12 +62,12 @@ pub(super) fn status(
             .trackers()
             .map(|(chain, t)| (chain, chain_status(machine, facts, chain, t, now)))
             .collect(),
-        collation: (facts.collation != Collation::default()).then(|| status::Collation {
+        collation: (facts.collation != Collation::default()).then(|| status::CollationStatus {
             built: facts.collation.built,
             sent: facts.collation.sent,
             last_built_seconds_ago: facts.built.map(|(_, at)| now.since(at).as_secs()),
         }),
-        host: status::Host {
+        host: status::HostStatus {
             disk_free_bytes: host.disk_free_bytes,
             disk_total_bytes: host.disk_total_bytes,
             disk_full_in_seconds: facts.disk.full_in_seconds(),
@@ -78,19 +78,19 @@ pub(super) fn status(
             network_ok: host.network_ok,
         },
         bake: facts.bake.clone(),
-        maintenance: machine.pause().map(|(until, reason)| status::Maintenance {
+        maintenance: machine.pause().map(|(until, reason)| status::PauseStatus {
             reason: Some(reason.to_owned()),
             until: Some(clock.wall(until)),
         }),
         last_incident: facts.last_incident.clone(),
         update: update(machine, config, clock),
         ec2: ec2(machine, facts),
-        next: machine.next().map(|next| status::Next {
+        next: machine.next().map(|next| status::NextActionStatus {
             action: next.action.to_owned(),
             in_seconds: Some(next.at.since(now).as_secs()),
             why: Some(next.cause.into_str().to_owned()),
         }),
-        agent: status::Agent {
+        agent: status::AgentProcessStatus {
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             pid: Some(std::process::id()),
             uptime_seconds: Some(started.elapsed().as_secs()),
@@ -122,7 +122,7 @@ fn chain_status(
         progress_seconds_ago: tracker.progressed_at().map(|at| now.since(at).as_secs()),
         scrape: match tracker.last_error() {
             Some(error) => Some(error.into()),
-            None => sample.map(|_| status::Scrape::Ok),
+            None => sample.map(|_| status::ScrapeStatus::Ok),
         },
         sample_seconds_ago: tracker.sampled_at().map(|at| now.since(at).as_secs()),
     }
@@ -208,19 +208,19 @@ pub(super) fn chain_evidence(chain: Chain, tracker: &ChainTracker) -> String {
         tracker.no_peers_for().as_secs(),
         tracker
             .last_error()
-            .map_or("ok", |e| status::Scrape::from(e).into_str()),
+            .map_or("ok", |e| status::ScrapeStatus::from(e).into_str()),
     )
 }
 
 /// The update under way, or else the last one; `None` when there never was one.
-fn update(machine: &Machine, config: &Config, clock: &Clock) -> Option<status::Update> {
+fn update(machine: &Machine, config: &Config, clock: &Clock) -> Option<status::UpdateStatus> {
     let seconds = |left: Duration| left.as_secs();
     let configured = machine
         .image()
         .filter(|image| image.reference != config.collator.image)
         .map(|_| config.collator.image.clone());
     if let Some(update) = machine.update() {
-        return Some(status::Update {
+        return Some(status::UpdateStatus {
             image: Some(update.image.to_owned()),
             from: update.images.map(|images| images.from.reference.clone()),
             step: Some(update.step.into_str().to_owned()),
@@ -232,7 +232,7 @@ fn update(machine: &Machine, config: &Config, clock: &Clock) -> Option<status::U
         });
     }
     let past = machine.past_updates().next_back()?;
-    Some(status::Update {
+    Some(status::UpdateStatus {
         image: Some(past.image.clone()),
         from: past.images.as_ref().map(|images| images.from.reference.clone()),
         step: None,
@@ -245,7 +245,7 @@ fn update(machine: &Machine, config: &Config, clock: &Clock) -> Option<status::U
 }
 
 /// The instance and its notice; `None` off EC2.
-fn ec2(machine: &Machine, facts: &AdapterFacts) -> Option<status::Ec2> {
+fn ec2(machine: &Machine, facts: &AdapterFacts) -> Option<status::Ec2Status> {
     let notice = machine.notice().map(|(kind, left)| {
         let left = left.map(|left| Duration::from_secs(left.as_secs()));
         let left = left
@@ -254,7 +254,7 @@ fn ec2(machine: &Machine, facts: &AdapterFacts) -> Option<status::Ec2> {
         format!("{}{left}", kind.into_str().replace('_', " "))
     });
     let known = facts.instance.is_some() || notice.is_some();
-    known.then(|| status::Ec2 {
+    known.then(|| status::Ec2Status {
         instance_id: facts.instance.clone(),
         notice,
         unseen: facts.notices_unseen.clone(),

@@ -19,12 +19,12 @@ struct Web {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
     served: JoinHandle<()>,
-    snapshot: watch::Sender<Arc<Snapshot>>,
+    snapshot: watch::Sender<Arc<AgentSnapshot>>,
     history: Keeper,
 }
 
 impl Web {
-    async fn with(limits: Limits, snapshot: Snapshot) -> Self {
+    async fn with(limits: Limits, snapshot: AgentSnapshot) -> Self {
         let (sender, receiver) = watch::channel(Arc::new(snapshot));
         let (stopping, stopped) = watch::channel(());
         let history = Keeper::default();
@@ -72,22 +72,22 @@ impl Web {
     }
 }
 
-fn snapshot(health: Health, running: Option<bool>) -> Snapshot {
+fn snapshot(health: Health, running: Option<bool>) -> AgentSnapshot {
     let status = Status {
         health,
         summary: "a\nsummary".to_owned(),
         ..Status::default()
     };
-    Snapshot {
+    AgentSnapshot {
         running,
-        ..Snapshot::of(status, jiff::Timestamp::now(), Instant::now())
+        ..AgentSnapshot::of(status, jiff::Timestamp::now(), Instant::now())
     }
 }
 
 #[tokio::test]
 async fn it_is_alive_while_the_loop_comes_round_and_says_so_when_it_hangs() {
     let fresh = snapshot(Health::Critical, None);
-    let hangs = Snapshot {
+    let hangs = AgentSnapshot {
         at: Instant::now().checked_sub(2 * LONG).unwrap(),
         ..fresh.clone()
     };

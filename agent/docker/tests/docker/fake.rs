@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use agent_core::event::{Container, Failure};
+use agent_core::event::{ActionFailure, Container};
 use agent_docker::{Docker, Error, Limits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
@@ -102,7 +102,7 @@ async fn an_engine_that_is_busy_with_one_container_is_told_from_one_that_hangs()
         inspected = docker.inspect() => {
             let error = inspected.unwrap_err();
             assert!(matches!(error, Error::Busy { .. }), "{error}");
-            assert_eq!(error.failure(), Failure::Other, "nobody may take Docker for gone");
+            assert_eq!(error.failure(), ActionFailure::Other, "nobody may take Docker for gone");
         }
     }
 }

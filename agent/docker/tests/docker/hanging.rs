@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agent_core::event::{Container, Failure};
+use agent_core::event::{ActionFailure, Container};
 use agent_docker::{Docker, EngineEvent, Error, ImageFault, Limits};
 use futures_util::FutureExt;
 use tokio::net::{TcpListener, UnixListener};
@@ -38,7 +38,7 @@ async fn an_engine_that_never_answers_is_told_once_and_so_is_its_return() {
     ] {
         let error = attempt.unwrap_err();
         assert!(matches!(error, Error::Unreachable { .. }), "{error}");
-        assert_eq!(error.failure(), Failure::DockerUnreachable);
+        assert_eq!(error.failure(), ActionFailure::DockerUnreachable);
     }
     assert!(docker.ensure_running(&permit()).await.is_err());
     assert!(docker.activity().await.is_err());

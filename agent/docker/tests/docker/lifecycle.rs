@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use agent_config::{BindMount, ContainerUser, PublishedPort, PullPolicy};
-use agent_core::event::{Container, Failure};
+use agent_core::event::{ActionFailure, Container};
 use agent_docker::{Docker, Error, ImageFault, KeyPermit};
 use bollard::models::{ContainerCreateBody, HostConfig, Mount as EngineMount, MountType, NetworkCreateRequest};
 use bollard::query_parameters::{CreateContainerOptionsBuilder, RenameContainerOptionsBuilder};
@@ -128,7 +128,7 @@ async fn the_old_container_runs_on_when_the_new_one_cannot_be_had() {
         ),
         "{error}"
     );
-    assert_eq!(error.failure(), Failure::Image);
+    assert_eq!(error.failure(), ActionFailure::Image);
     assert_eq!(world.docker().inspect().await.unwrap().detail.unwrap().pid, old.pid);
 }
 
@@ -141,7 +141,7 @@ async fn start_with_keys_without_permit_creates_and_starts_nothing() {
     let (docker, permit) = (world.docker(), KeyPermit::new(permitted));
     let error = docker.ensure_running(&permit).await.unwrap_err();
     assert!(matches!(error, Error::KeysNotPermitted), "{error}");
-    assert_eq!(error.failure(), Failure::Cancelled);
+    assert_eq!(error.failure(), ActionFailure::Cancelled);
     assert_eq!(docker.inspect().await.unwrap().container, Container::Missing);
     allow.send_replace(true);
     docker.ensure_running(&permit).await.unwrap();
@@ -173,7 +173,7 @@ async fn a_foreign_container_is_refused_and_never_touched() {
             matches!(&error, Error::Foreign { name, .. } if name == world.name()),
             "{error}"
         );
-        assert_eq!(error.failure(), Failure::Foreign);
+        assert_eq!(error.failure(), ActionFailure::Foreign);
     }
     assert_eq!(docker.inspect().await.unwrap().container, Container::Foreign);
     assert_eq!(world.seen().await.state, before);
@@ -193,7 +193,7 @@ async fn a_foreign_container_that_runs_on_the_data_prevents_the_start() {
         "{error}"
     );
     // Tried again, and told in its own words: it is not our container that is another's.
-    assert_eq!(error.failure(), Failure::Other);
+    assert_eq!(error.failure(), ActionFailure::Other);
     assert_eq!(world.running().await, [other]);
 }
 
@@ -312,7 +312,7 @@ async fn an_image_without_its_program_is_told_from_a_broken_container() {
         matches!(&error, Error::Executable { reason, .. } if reason.contains("/no/such/program")),
         "{error}"
     );
-    assert_eq!(error.failure(), Failure::Executable);
+    assert_eq!(error.failure(), ActionFailure::Executable);
     assert_eq!(
         docker.inspect().await.unwrap().container,
         Container::Created { spec_matches: true }

@@ -13,10 +13,10 @@ use agent_chaindata::scrub;
 use agent_chaindata::survey::{Survey, survey_data_dir};
 use agent_config::Config;
 use agent_core::event::Chain;
-use agent_core::published::Snapshot;
+use agent_core::published::AgentSnapshot;
 
 /// Removes the keys, reads every file that is left, and makes the certificate.
-pub(super) async fn certify(config: &Config, snapshot: Arc<Snapshot>) -> anyhow::Result<Certificate> {
+pub(super) async fn certify(config: &Config, snapshot: Arc<AgentSnapshot>) -> anyhow::Result<Certificate> {
     let (data, reference) = (config.data.path.clone(), config.collator.image.clone());
     let wanted: Vec<Chain> = config.chains.keys().copied().collect();
     info!("looking at every file");
@@ -61,7 +61,7 @@ pub(super) async fn write_certificate(data: PathBuf, certificate: Certificate) -
 }
 
 /// One chain's part of the certificate. Fails when anything in it is unknown.
-fn baked_chain(chain: Chain, snapshot: &Snapshot, survey: &Survey) -> anyhow::Result<BakedChain> {
+fn baked_chain(chain: Chain, snapshot: &AgentSnapshot, survey: &Survey) -> anyhow::Result<BakedChain> {
     let name = chain.into_str();
     let node = snapshot.nodes.get(&chain).cloned().unwrap_or_default();
     let status = snapshot.status.chains.get(&chain);

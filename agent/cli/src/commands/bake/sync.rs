@@ -9,7 +9,7 @@ use tracing::info;
 
 use agent_config::Config;
 use agent_core::machine::Phase;
-use agent_core::published::Snapshot;
+use agent_core::published::AgentSnapshot;
 use agent_daemon::api;
 
 use super::BakeOptions;
@@ -25,7 +25,7 @@ pub(super) async fn wait_for_sync(
     handle: &api::Handle,
     config: &Config,
     options: BakeOptions,
-) -> anyhow::Result<Arc<Snapshot>> {
+) -> anyhow::Result<Arc<AgentSnapshot>> {
     let mut snapshots = handle.snapshot.clone();
     let mut gate = SyncGate::new(options.credible, config.chains.keys().copied());
     let mut progress = SyncProgress::default();
@@ -82,7 +82,7 @@ struct SyncProgress {
 }
 
 impl SyncProgress {
-    fn show(&mut self, snapshot: &Snapshot, gate: &GateStatus) {
+    fn show(&mut self, snapshot: &AgentSnapshot, gate: &GateStatus) {
         let phase = snapshot.status.phase;
         let text = sync_gate::describe_progress(&snapshot.status, gate);
         if io::stderr().is_terminal() {

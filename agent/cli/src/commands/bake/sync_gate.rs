@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use agent_core::chain_health::SyncDeficiency;
 use agent_core::event::Chain;
-use agent_core::published::Snapshot;
+use agent_core::published::AgentSnapshot;
 use agent_core::status::Status;
 use agent_core::units::rounded_duration;
 
@@ -49,7 +49,7 @@ impl SyncGate {
     }
 
     /// State of the gate after `snapshot` at `now`.
-    pub(super) fn observe(&mut self, now: Instant, snapshot: &Snapshot) -> GateStatus {
+    pub(super) fn observe(&mut self, now: Instant, snapshot: &AgentSnapshot) -> GateStatus {
         let begun = *self.begun.get_or_insert(now);
         self.has_data |= snapshot.status.chains.values().any(|chain| chain.best.is_some());
         if !self.has_data && now.saturating_duration_since(begun) >= NO_DATA_AFTER {
@@ -142,18 +142,18 @@ mod tests {
     }
 
     /// Both chains in sync for so many seconds, with targets that have stood still for so many.
-    fn in_sync(lasted: u64, still: u64) -> Snapshot {
+    fn in_sync(lasted: u64, still: u64) -> AgentSnapshot {
         let evidence = SyncEvidence {
             deficiency: None,
             in_sync_for: seconds(lasted),
             target_still_for: seconds(still),
         };
-        let mut snapshot = Snapshot::of(Status::default(), jiff::Timestamp::UNIX_EPOCH, Instant::now());
+        let mut snapshot = AgentSnapshot::of(Status::default(), jiff::Timestamp::UNIX_EPOCH, Instant::now());
         snapshot.sync = Chain::VARIANTS.iter().map(|chain| (*chain, evidence)).collect();
         snapshot
     }
 
-    fn gate() -> impl FnMut(&Snapshot) -> GateStatus {
+    fn gate() -> impl FnMut(&AgentSnapshot) -> GateStatus {
         let mut gate = SyncGate::new(seconds(60), Chain::VARIANTS.iter().copied());
         move |snapshot| gate.observe(Instant::now(), snapshot)
     }
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn gate_without_any_height_reports_no_data_after_an_hour() {
         let began = Instant::now();
-        let empty = Snapshot::of(Status::default(), jiff::Timestamp::UNIX_EPOCH, began);
+        let empty = AgentSnapshot::of(Status::default(), jiff::Timestamp::UNIX_EPOCH, began);
         let mut silent = SyncGate::new(seconds(60), Chain::VARIANTS.iter().copied());
         for (second, expected) in [(0, false), (3599, false), (3600, true)] {
             let gate = silent.observe(began + seconds(second), &empty);

@@ -1,7 +1,7 @@
 //! One test per row of the table of faults: what is done, and what is not.
 
 use super::harness::*;
-use crate::event::{Activity, Container, Event, Failure, ScrapeError, Time};
+use crate::event::{ActionFailure, Activity, Container, Event, ScrapeError, Time};
 use crate::machine::{Action, Cause, Health, Phase};
 
 #[test]
@@ -26,7 +26,7 @@ fn what_has_exited_is_left_to_dockers_policy_and_started_only_when_that_does_not
 #[test]
 fn starts_that_do_not_hold_come_further_and_further_apart_up_to_the_cap() {
     let mut harness = Harness::synced();
-    harness.failing = Some(Failure::Other);
+    harness.failing = Some(ActionFailure::Other);
     harness.exits(1, &[]);
     harness.run(HOUR);
     let times = harness.times(0);

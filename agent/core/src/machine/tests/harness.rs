@@ -3,8 +3,8 @@
 use super::invariants::InvariantChecker;
 pub(super) use super::node::Node;
 use crate::event::{
-    Chain, Command, Container, DesiredSpec, Event, Exit, Failure, HostFacts, LifecycleAnswer, Outcome, ScrapeError,
-    Time, Versions,
+    ActionFailure, Chain, Command, Container, DesiredSpec, Event, Exit, HostFacts, LifecycleAnswer, Outcome,
+    ScrapeError, Time, Versions,
 };
 use crate::machine::{Action, Cause, Health, Machine, Phase, Policy};
 
@@ -19,7 +19,7 @@ pub(super) struct Harness {
     /// Actions are carried out at once; otherwise they stay in flight.
     pub(super) obeys: bool,
     /// Actions that are carried out fail in this way.
-    pub(super) failing: Option<Failure>,
+    pub(super) failing: Option<ActionFailure>,
     /// What the databases say at rest.
     pub(super) databases: Versions,
     /// Start time of the newest run, Unix ms.
@@ -212,9 +212,9 @@ impl Harness {
         self.event(Event::Finished(Outcome::Done { container, at }));
     }
 
-    pub(super) fn fails(&mut self, kind: Failure) {
+    pub(super) fn fails(&mut self, kind: ActionFailure) {
         // What runs under that name is not the collator.
-        self.up &= kind != Failure::Foreign;
+        self.up &= kind != ActionFailure::Foreign;
         let error = "it went wrong".to_owned();
         self.event(Event::Finished(Outcome::Failed { error, kind }));
     }

@@ -4,8 +4,8 @@ use strum::VariantArray as _;
 
 use super::harness::*;
 use super::updates::*;
-use crate::event::{Command, Event, Failure, Notice, NoticeKind, Time};
-use crate::machine::{Cause, Health, Machine, Phase, Policy, Step, UpdateResult};
+use crate::event::{ActionFailure, Command, Event, Notice, NoticeKind, Time};
+use crate::machine::{Cause, Health, Machine, Phase, Policy, UpdateResult, UpdateStep};
 use crate::trace::{self, Record};
 
 #[test]
@@ -17,7 +17,7 @@ fn a_pause_lets_the_step_under_way_end_and_stops_the_clock_of_the_probation() {
     harness.run(30 * MINUTE);
     assert_eq!(
         (harness.step(), harness.container_actions()),
-        (Some(Step::Stopping), vec![])
+        (Some(UpdateStep::Stopping), vec![])
     );
     harness.command(Command::Resume);
     assert_eq!(
@@ -27,10 +27,10 @@ fn a_pause_lets_the_step_under_way_end_and_stops_the_clock_of_the_probation() {
     harness.run(5 * MINUTE);
     harness.command(pause(HOUR));
     harness.run(30 * MINUTE);
-    assert_eq!(harness.step(), Some(Step::Probation));
+    assert_eq!(harness.step(), Some(UpdateStep::Probation));
     harness.command(Command::Resume);
     harness.run(4 * MINUTE);
-    assert_eq!(harness.step(), Some(Step::Probation));
+    assert_eq!(harness.step(), Some(UpdateStep::Probation));
     harness.run(2 * MINUTE);
     assert_eq!(harness.result(), Some(UpdateResult::Done));
 }
@@ -52,7 +52,7 @@ fn a_stop_gives_up_what_has_not_begun_and_lets_the_rest_wait_for_start() {
     harness.run(DAY);
     assert_eq!(
         (harness.step(), harness.container_actions()),
-        (Some(Step::Probation), vec![stop(Cause::Operator)])
+        (Some(UpdateStep::Probation), vec![stop(Cause::Operator)])
     );
     harness.command(Command::Start);
     harness.run(11 * MINUTE);
@@ -74,7 +74,7 @@ fn an_announced_end_of_the_instance_outranks_an_update_and_the_next_start_finish
     harness.pulled();
     harness.run(MINUTE);
     assert_eq!(harness.container_actions().len(), 1);
-    assert_eq!((harness.step(), harness.runs()), (Some(Step::Stopping), None));
+    assert_eq!((harness.step(), harness.runs()), (Some(UpdateStep::Stopping), None));
     harness.event(Event::Ec2(None));
     harness.run(11 * MINUTE);
     assert_eq!(
@@ -87,26 +87,29 @@ fn an_announced_end_of_the_instance_outranks_an_update_and_the_next_start_finish
 /// The agent is killed before what it decided was done, and again after; what Docker then has is one of two things.
 #[test]
 fn a_kill_at_any_step_is_finished_or_taken_back_by_the_next_agent() {
-    for step in Step::VARIANTS {
+    for step in UpdateStep::VARIANTS {
         for done in [false, true] {
             let mut harness = Harness::synced();
             harness.databases = version("4");
             harness.asks();
             harness.obeys = false;
-            if *step != Step::Pulling {
+            if *step != UpdateStep::Pulling {
                 harness.pulled();
-                if *step != Step::Stopping {
+                if *step != UpdateStep::Stopping {
                     harness.event(Event::Databases(version("4")));
                     harness.done(ended());
                 }
-                if matches!(step, Step::Probation | Step::RollingBack | Step::Restoring) {
+                if matches!(
+                    step,
+                    UpdateStep::Probation | UpdateStep::RollingBack | UpdateStep::Restoring
+                ) {
                     harness.runs_now();
                 }
-                if matches!(step, Step::RollingBack | Step::Restoring) {
+                if matches!(step, UpdateStep::RollingBack | UpdateStep::Restoring) {
                     harness.run(5);
                     harness.exits(1, &[]);
                 }
-                if *step == Step::Restoring {
+                if *step == UpdateStep::Restoring {
                     harness.event(Event::Databases(version("4")));
                     harness.done(ended());
                 }
@@ -116,9 +119,9 @@ fn a_kill_at_any_step_is_finished_or_taken_back_by_the_next_agent() {
             harness.obeys = true;
             // The last order reached Docker, or it did not.
             let up = match step {
-                Step::Pulling | Step::Probation => true,
-                Step::Stopping | Step::RollingBack => !done,
-                Step::Starting | Step::Restoring => done,
+                UpdateStep::Pulling | UpdateStep::Probation => true,
+                UpdateStep::Stopping | UpdateStep::RollingBack => !done,
+                UpdateStep::Starting | UpdateStep::Restoring => done,
             };
             if up {
                 harness.run = harness.wall() - 1;
@@ -126,11 +129,11 @@ fn a_kill_at_any_step_is_finished_or_taken_back_by_the_next_agent() {
             } else {
                 harness.container(ended());
             }
-            if *step == Step::Pulling {
+            if *step == UpdateStep::Pulling {
                 harness.pulled();
             }
             harness.run(12 * MINUTE);
-            let back = matches!(step, Step::RollingBack | Step::Restoring);
+            let back = matches!(step, UpdateStep::RollingBack | UpdateStep::Restoring);
             let (result, runs) = if back {
                 (UpdateResult::RolledBack, "org/node:v1")
             } else {
@@ -152,9 +155,9 @@ fn docker_going_away_in_the_middle_is_waited_for() {
     harness.asks();
     harness.obeys = false;
     harness.pulled();
-    harness.fails(Failure::DockerUnreachable);
+    harness.fails(ActionFailure::DockerUnreachable);
     harness.run(MINUTE);
-    assert_eq!(harness.step(), Some(Step::Stopping));
+    assert_eq!(harness.step(), Some(UpdateStep::Stopping));
     harness.obeys = true;
     harness.event(Event::Docker { reachable: true });
     harness.container(running(harness.run));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use strum::VariantArray as _;
 
 use crate::chain_health::{BLINK, Verdict};
-use crate::event::{Chain, Command, Container, Event, Failure, Holding, NoticeKind, Outcome, Time};
+use crate::event::{ActionFailure, Chain, Command, Container, Event, Holding, NoticeKind, Outcome, Time};
 use crate::machine::{Action, Cause, Machine};
 
 /// One chain as seen through the events.
@@ -215,7 +215,7 @@ impl InvariantChecker {
                 }
             }
             (Outcome::Failed { kind, .. }, Some(action)) => {
-                if *kind == Failure::DockerUnreachable {
+                if *kind == ActionFailure::DockerUnreachable {
                     self.docker(now, false);
                     if let Action::Restart { cause, .. } = action
                         && Cause::HEALTH.contains(&cause)

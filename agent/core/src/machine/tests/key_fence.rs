@@ -2,7 +2,9 @@
 
 use super::harness::*;
 use super::updates::{NEW, ended, start_of};
-use crate::event::{Command, DesiredSpec, Event, Failure, Holding, Identity, LifecycleAnswer, Notice, NoticeKind};
+use crate::event::{
+    ActionFailure, Command, DesiredSpec, Event, Holding, Identity, LifecycleAnswer, Notice, NoticeKind,
+};
 use crate::machine::WithoutVolume;
 use crate::machine::{Action, Cause, Health, Machine, Phase, Policy};
 
@@ -178,7 +180,7 @@ fn the_keys_are_taken_up_again_and_again_until_they_can_be_used() {
     harness.log.clear();
     harness.obeys = false;
     harness.told_of_keys(Holding::Held);
-    harness.fails(Failure::Other);
+    harness.fails(ActionFailure::Other);
     harness.run(MINUTE);
     let again = restart(Cause::SpecChanged);
     assert_eq!(harness.container_actions(), [again.clone(), again]);

@@ -1,7 +1,7 @@
 //! The operator wins, in every state.
 
 use super::harness::*;
-use crate::event::{Command, Container, Event, Exit, Failure, HostFacts, ScrapeError};
+use crate::event::{ActionFailure, Command, Container, Event, Exit, HostFacts, ScrapeError};
 use crate::machine::{Action, Cause, Health, Phase};
 
 const RESTART: fn() -> Command = || Command::Restart {
@@ -129,7 +129,7 @@ fn stop_wins_over_a_start_that_gives_way_although_docker_carries_it_out() {
     harness.obeys = false;
     harness.command(Command::Start);
     harness.command(Command::Stop);
-    harness.fails(Failure::Cancelled);
+    harness.fails(ActionFailure::Cancelled);
     assert_eq!(
         harness.container_actions(),
         [stop_by_operator(), start(Cause::Operator), stop_by_operator()]
@@ -190,7 +190,7 @@ fn a_stop_of_ours_is_the_last_exit_however_its_news_come() {
 fn stop_does_not_wait_for_the_backoff_of_a_failed_action() {
     let mut harness = Harness::synced();
     (harness.para.moves, harness.para.behind) = (false, 500);
-    harness.failing = Some(crate::event::Failure::Other);
+    harness.failing = Some(crate::event::ActionFailure::Other);
     harness.run(5 * MINUTE);
     harness.failing = None;
     harness.command(Command::Stop);
@@ -304,7 +304,7 @@ fn restart_without_docker_or_room_does_nothing_and_says_so() {
 #[test]
 fn a_restart_that_a_hanging_engine_did_not_carry_out_is_owed() {
     let mut harness = Harness::synced();
-    harness.failing = Some(Failure::DockerUnreachable);
+    harness.failing = Some(ActionFailure::DockerUnreachable);
     harness.command(RESTART());
     harness.event(Event::Docker { reachable: false });
     harness.run(MINUTE);

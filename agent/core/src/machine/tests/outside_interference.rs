@@ -1,7 +1,7 @@
 //! Hands on the container from outside, and news that are late, stale or the echo of our own doing.
 
 use super::harness::*;
-use crate::event::{Container, Event, Failure, ScrapeError};
+use crate::event::{ActionFailure, Container, Event, ScrapeError};
 use crate::machine::{Action, Cause, Health, Phase};
 
 #[test]
@@ -88,7 +88,7 @@ fn an_engine_that_dies_during_our_own_stop_is_no_person_who_stops_it() {
     harness.run(10 * MINUTE);
     assert_eq!(harness.container_actions(), [restart(Cause::Stalled)]);
     harness.signalled(15);
-    harness.fails(Failure::DockerUnreachable);
+    harness.fails(ActionFailure::DockerUnreachable);
     harness.event(Event::Docker { reachable: false });
     harness.run(HOUR);
     // The engine comes back, and ends what it finds: so it says.

@@ -9,7 +9,9 @@ use strategies::*;
 
 use super::harness::*;
 use super::invariants::InvariantChecker;
-use crate::event::{Activity, Command, Container, Event, Exit, Failure, Holding, HostFacts, Notice, ScrapeError, Time};
+use crate::event::{
+    ActionFailure, Activity, Command, Container, Event, Exit, Holding, HostFacts, Notice, ScrapeError, Time,
+};
 use crate::machine::WithoutVolume;
 use crate::machine::{Action, Cause, Machine, Policy};
 
@@ -51,7 +53,7 @@ enum Move {
     },
     Command(Command),
     /// From now on actions fail like this, stay under way, or succeed.
-    Luck(Option<Failure>, bool),
+    Luck(Option<ActionFailure>, bool),
     /// An outcome out of nowhere.
     Finished,
     Update {

@@ -1,7 +1,7 @@
 //! What health restarts may cost, and what follows when they do not help.
 
 use super::harness::*;
-use crate::event::{Command, Failure, ScrapeError};
+use crate::event::{ActionFailure, Command, ScrapeError};
 use crate::machine::{Cause, Health, Phase};
 
 fn stalled() -> Harness {
@@ -145,7 +145,7 @@ fn a_frozen_node_that_wakes_up_was_helped_only_by_progress() {
 #[test]
 fn a_restart_that_docker_could_not_be_asked_for_was_none() {
     let mut harness = stalled();
-    harness.failing = Some(Failure::DockerUnreachable);
+    harness.failing = Some(ActionFailure::DockerUnreachable);
     harness.run(10 * MINUTE);
     assert_eq!(harness.container_actions(), [restart(Cause::Stalled)]);
     assert_eq!(harness.machine.budget_left(), 3);
@@ -177,7 +177,7 @@ fn a_failure_is_over_when_the_collator_has_run_on_for_half_an_hour() {
             harness.command(Command::Restart { reason });
         }
         assert_eq!(harness.container_actions().len(), 1);
-        harness.fails(Failure::Other);
+        harness.fails(ActionFailure::Other);
         harness.run(29 * MINUTE);
         assert_eq!(harness.wrong(), [Cause::ActionFailed]);
         harness.run(2 * MINUTE);
@@ -189,7 +189,7 @@ fn a_failure_is_over_when_the_collator_has_run_on_for_half_an_hour() {
 #[test]
 fn a_failure_is_over_when_the_collator_is_not_wanted_any_more() {
     let mut harness = Harness::synced();
-    harness.failing = Some(Failure::Other);
+    harness.failing = Some(ActionFailure::Other);
     let reason = String::new();
     harness.command(Command::Restart { reason });
     harness.signalled(15);
@@ -199,7 +199,7 @@ fn a_failure_is_over_when_the_collator_is_not_wanted_any_more() {
     assert_eq!(harness.wrong(), [Cause::StoppedByPerson]);
 
     let mut harness = Harness::synced();
-    harness.failing = Some(Failure::Other);
+    harness.failing = Some(ActionFailure::Other);
     harness.exits(1, &[]);
     harness.run(HOUR);
     harness.failing = None;
@@ -211,7 +211,7 @@ fn a_failure_is_over_when_the_collator_is_not_wanted_any_more() {
 #[test]
 fn a_restart_that_keeps_failing_is_retried_with_backoff_and_costs_its_budget() {
     let mut harness = stalled();
-    harness.failing = Some(Failure::Other);
+    harness.failing = Some(ActionFailure::Other);
     harness.run(24 * HOUR);
     assert_eq!(
         harness.container_actions(),

@@ -1,7 +1,7 @@
 //! What EC2 announces: a clean end inside the time left, no start before it is called off.
 
 use super::harness::*;
-use crate::event::{Command, Container, Event, Exit, Failure, HostFacts, LifecycleAnswer, Notice, NoticeKind};
+use crate::event::{ActionFailure, Command, Container, Event, Exit, HostFacts, LifecycleAnswer, Notice, NoticeKind};
 use crate::machine::{Action, Cause, Health, Phase};
 
 impl Harness {
@@ -175,7 +175,7 @@ fn an_action_under_way_is_followed_by_the_stop_however_it_ends() {
         harness.told_by_ec2(NoticeKind::SpotInterruption, 120);
         harness.obeys = true;
         if failed {
-            harness.fails(Failure::Other);
+            harness.fails(ActionFailure::Other);
         } else {
             harness.done(running(harness.wall()));
         }
@@ -193,7 +193,7 @@ fn a_start_that_gives_way_may_have_happened_all_the_same() {
     harness.obeys = false;
     harness.container(Container::Missing);
     harness.told_by_ec2(NoticeKind::Termination, None);
-    harness.fails(Failure::Cancelled);
+    harness.fails(ActionFailure::Cancelled);
     assert_eq!(harness.answered(), Some(LifecycleAnswer::Wait), "nobody knows");
     assert_eq!(harness.container_actions()[1..], [stop_within(Cause::Termination, 300)]);
     harness.done(Container::Missing);
@@ -203,7 +203,7 @@ fn a_start_that_gives_way_may_have_happened_all_the_same() {
 #[test]
 fn a_stop_that_fails_is_tried_again_a_second_later_with_what_is_left() {
     let mut harness = Harness::synced();
-    harness.failing = Some(Failure::Other);
+    harness.failing = Some(ActionFailure::Other);
     let since = harness.seconds();
     harness.told_by_ec2(NoticeKind::SpotInterruption, 120);
     harness.run(5);
@@ -246,7 +246,7 @@ fn the_group_gets_the_instance_only_once_the_collator_is_known_to_be_down() {
     harness.told_by_ec2(NoticeKind::Termination, None);
     assert_eq!(harness.answered(), Some(LifecycleAnswer::Wait));
     harness.obeys = true;
-    harness.fails(Failure::DockerUnreachable);
+    harness.fails(ActionFailure::DockerUnreachable);
     harness.run(MINUTE);
     assert_eq!(harness.answered(), Some(LifecycleAnswer::Wait), "nobody knows");
     harness.container(running(harness.run));

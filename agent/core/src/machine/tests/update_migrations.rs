@@ -2,7 +2,7 @@
 
 use super::harness::*;
 use super::updates::*;
-use crate::event::{Command, Event, Failure, Image, Images, Versions};
+use crate::event::{ActionFailure, Command, Event, Image, Images, Versions};
 use crate::machine::{Cause, Health, Phase, UpdateResult};
 
 #[test]
@@ -62,7 +62,7 @@ fn with_the_data_restored_an_update_to_the_old_image_is_the_way_back() {
 fn a_name_that_means_another_image_by_now_does_not_bring_it_in_by_the_back_door() {
     let mut harness = Harness::synced();
     harness.asks();
-    harness.failing = Some(Failure::Other);
+    harness.failing = Some(ActionFailure::Other);
     let from = Image {
         pin: "org/node@sha256:old".to_owned(),
         ..image(NEW)

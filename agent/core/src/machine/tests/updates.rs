@@ -1,8 +1,10 @@
 //! An update: pulled first, put in place cleanly, watched, and kept or taken back.
 
 use super::harness::*;
-use crate::event::{Command, DesiredSpec, Event, Failure, Image, Images, Notice, NoticeKind, ScrapeError, Versions};
-use crate::machine::{Action, Cause, Health, Phase, Step, UpdateResult};
+use crate::event::{
+    ActionFailure, Command, DesiredSpec, Event, Image, Images, Notice, NoticeKind, ScrapeError, Versions,
+};
+use crate::machine::{Action, Cause, Health, Phase, UpdateResult, UpdateStep};
 
 pub(super) const NEW: &str = "org/node:v2";
 const OLD: &str = "org/node:v1";
@@ -59,12 +61,12 @@ impl Harness {
         harness.asks();
         harness.pulled();
         harness.run(5);
-        assert_eq!(harness.step(), Some(Step::Probation));
+        assert_eq!(harness.step(), Some(UpdateStep::Probation));
         harness.log.clear();
         harness
     }
 
-    pub(super) fn step(&self) -> Option<Step> {
+    pub(super) fn step(&self) -> Option<UpdateStep> {
         self.machine.update().map(|update| update.step)
     }
 
@@ -105,9 +107,12 @@ fn an_image_that_makes_progress_is_kept_after_its_probation() {
         harness.container_actions(),
         [stop(Cause::Update), start_of(Cause::Update, NEW)]
     );
-    assert_eq!((harness.step(), harness.runs()), (Some(Step::Probation), Some(NEW)));
+    assert_eq!(
+        (harness.step(), harness.runs()),
+        (Some(UpdateStep::Probation), Some(NEW))
+    );
     harness.run(9 * MINUTE);
-    assert_eq!(harness.step(), Some(Step::Probation));
+    assert_eq!(harness.step(), Some(UpdateStep::Probation));
     harness.run(2 * MINUTE);
     assert_eq!(harness.result(), Some(UpdateResult::Done));
     harness.run(HOUR);
@@ -175,7 +180,7 @@ fn an_image_that_crashes_is_taken_back_at_once() {
 
 #[test]
 fn an_image_that_cannot_be_started_is_taken_back() {
-    for kind in [Failure::Executable, Failure::Image, Failure::Other] {
+    for kind in [ActionFailure::Executable, ActionFailure::Image, ActionFailure::Other] {
         let mut harness = Harness::synced();
         harness.asks();
         harness.obeys = false;
@@ -203,7 +208,7 @@ fn an_image_that_cannot_be_started_is_taken_back() {
 fn a_stop_that_fails_gives_the_update_up_and_nothing_is_left_of_it() {
     let mut harness = Harness::synced();
     harness.asks();
-    harness.failing = Some(Failure::Other);
+    harness.failing = Some(ActionFailure::Other);
     harness.pulled();
     assert_eq!(
         (harness.container_actions(), harness.runs()),
@@ -276,7 +281,7 @@ fn an_isolation_that_was_there_before_is_not_the_images_fault() {
     harness.run(9 * MINUTE);
     assert_eq!(
         harness.step(),
-        Some(Step::Probation),
+        Some(UpdateStep::Probation),
         "{:?}",
         harness.machine.past_updates().next_back()
     );
@@ -305,7 +310,7 @@ fn what_nobody_can_tell_prolongs_the_probation_three_times_and_then_it_is_kept_u
     // The parachain's exporter alone is silent, so it is neither good nor bad.
     harness.para.error = Some(ScrapeError::Timeout);
     harness.run(35 * MINUTE);
-    assert_eq!(harness.step(), Some(Step::Probation));
+    assert_eq!(harness.step(), Some(UpdateStep::Probation));
     harness.run(6 * MINUTE);
     assert_eq!(harness.result(), Some(UpdateResult::NotProven));
     assert_eq!((harness.container_actions(), harness.runs()), (vec![], Some(NEW)));

@@ -2,7 +2,7 @@
 
 use super::super::fault::Fault;
 use super::super::{Action, Cause, Desired, Machine};
-use super::{Probation, Running, Step, UpdateResult};
+use super::{ActiveUpdate, Probation, UpdateResult, UpdateStep};
 use crate::chain_health::Verdict;
 use crate::event::{Chain, Time};
 
@@ -26,11 +26,11 @@ impl Machine {
             return;
         };
         match running.step {
-            Step::Starting if in_place && running.probation.crash.is_none() => {
-                running.step = Step::Probation;
+            UpdateStep::Starting if in_place && running.probation.crash.is_none() => {
+                running.step = UpdateStep::Probation;
                 running.probation = Probation::default();
             }
-            Step::Restoring if in_place => {
+            UpdateStep::Restoring if in_place => {
                 let reason = running.reason.clone();
                 return self.close_update(now, UpdateResult::RolledBack, reason, actions);
             }
@@ -51,7 +51,13 @@ impl Machine {
     fn watch_update(&mut self, now: Time) {
         let watched = self.is_watched(now);
         let gap = self.policy.windows.gap_after;
-        let Some(running) = self.state.update.running.as_mut().filter(|r| r.step == Step::Probation) else {
+        let Some(running) = self
+            .state
+            .update
+            .running
+            .as_mut()
+            .filter(|r| r.step == UpdateStep::Probation)
+        else {
             return;
         };
         let before = std::mem::replace(&mut running.probation.watched, watched.then_some(now));
@@ -77,7 +83,7 @@ impl Machine {
     /// Why the new image is no good.
     fn fails_probation(&self, now: Time) -> Option<String> {
         let running = self.state.update.running.as_ref()?;
-        if !matches!(running.step, Step::Starting | Step::Probation) {
+        if !matches!(running.step, UpdateStep::Starting | UpdateStep::Probation) {
             return None;
         }
         if let Some(crash) = &running.probation.crash {
@@ -86,7 +92,7 @@ impl Machine {
         if let Some(conflict) = self.state.conflict {
             return Some(self.explain(conflict.into()));
         }
-        if running.step == Step::Starting || !self.is_watched(now) {
+        if running.step == UpdateStep::Starting || !self.is_watched(now) {
             return None;
         }
         let fault = self.fault(self.verdicts(now)).filter(Fault::is_due)?;
@@ -130,7 +136,7 @@ impl Machine {
     }
 
     /// Whether a chain that moved before is seen, and does not move for a reason of its own.
-    fn stands_still(&self, running: &Running, now: Time) -> bool {
+    fn stands_still(&self, running: &ActiveUpdate, now: Time) -> bool {
         if self.state.host.network_ok == Some(false) {
             return false;
         }
@@ -141,7 +147,7 @@ impl Machine {
     }
 
     /// Whether a chain that moved on the new image may be about to stall.
-    fn falters(&self, running: &Running, now: Time) -> bool {
+    fn falters(&self, running: &ActiveUpdate, now: Time) -> bool {
         let window = self.policy.windows.stall_after / 2;
         let still = |chain: &&Chain| {
             let tracker = self.state.trackers.get(chain);
@@ -152,7 +158,7 @@ impl Machine {
     }
 }
 
-impl Running {
+impl ActiveUpdate {
     /// Whether the new image has shown what the old one did.
     fn is_proven(&self) -> bool {
         let moved = &self.probation.moved;

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::super::{Action, Cause, ContainerState, Desired, Machine};
-use super::{CompletedUpdate, Pinned, Probation, Running, Step, UpdateResult, UpdateState};
+use super::{ActiveUpdate, CompletedUpdate, Pinned, Probation, UpdateResult, UpdateState, UpdateStep};
 use crate::chain_health::{ChainTracker, Verdict};
-use crate::event::{Chain, Failure, Image, Images, Time, Versions};
+use crate::event::{ActionFailure, Chain, Image, Images, Time, Versions};
 
 impl Machine {
     /// What speaks against an update now.
@@ -64,12 +64,12 @@ impl Machine {
         if self.refuses_update().is_some() {
             return;
         }
-        self.state.update.running = Some(Running {
+        self.state.update.running = Some(ActiveUpdate {
             image,
             automatic,
             configured: self.policy.image.clone(),
             began: now,
-            step: Step::Pulling,
+            step: UpdateStep::Pulling,
             images: None,
             before: None,
             read: None,
@@ -97,7 +97,10 @@ impl Machine {
 
     /// The operator stops the collator: what has not begun does not begin.
     pub(in crate::machine) fn drop_update(&mut self, now: Time, actions: &mut Vec<Action>) {
-        if matches!(self.state.update.step(), Some(Step::Pulling | Step::Stopping)) {
+        if matches!(
+            self.state.update.step(),
+            Some(UpdateStep::Pulling | UpdateStep::Stopping)
+        ) {
             self.close_update(
                 now,
                 UpdateResult::Failed,
@@ -110,7 +113,7 @@ impl Machine {
     /// The pull that an update begins with, once in each life of the agent.
     pub(super) fn order_pull(&mut self, actions: &mut Vec<Action>) {
         let ready = self.state.observed && !self.state.docker_down;
-        let pulling = |running: &&mut Running| running.step == Step::Pulling && !running.ordered && ready;
+        let pulling = |running: &&mut ActiveUpdate| running.step == UpdateStep::Pulling && !running.ordered && ready;
         if let Some(running) = self.state.update.running.as_mut().filter(pulling) {
             running.ordered = true;
             actions.push(Action::Pull {
@@ -125,7 +128,7 @@ impl Machine {
         result: Result<Images, String>,
         actions: &mut Vec<Action>,
     ) {
-        if self.state.update.step() != Some(Step::Pulling) {
+        if self.state.update.step() != Some(UpdateStep::Pulling) {
             return;
         }
         let images = match result {
@@ -157,7 +160,7 @@ impl Machine {
             let reason = "this very image was taken back before".to_owned();
             return self.close_update(now, UpdateResult::Failed, Some(reason), actions);
         }
-        running.step = Step::Stopping;
+        running.step = UpdateStep::Stopping;
         (running.moved_before, running.was_isolated) = (moved_before, was_isolated);
     }
 
@@ -165,11 +168,11 @@ impl Machine {
     pub(in crate::machine) fn decide_update(&mut self) -> Option<Action> {
         let (update, failed) = (Cause::Update, Cause::UpdateFailed);
         let (action, waits) = match self.state.update.step()? {
-            Step::Pulling | Step::Probation => return None,
-            Step::Stopping => (Action::Stop { cause: update }, self.state.pause.is_some()),
-            Step::Starting => (self.start(update), false),
-            Step::RollingBack => return Some(Action::Stop { cause: failed }),
-            Step::Restoring => (self.start(failed), false),
+            UpdateStep::Pulling | UpdateStep::Probation => return None,
+            UpdateStep::Stopping => (Action::Stop { cause: update }, self.state.pause.is_some()),
+            UpdateStep::Starting => (self.start(update), false),
+            UpdateStep::RollingBack => return Some(Action::Stop { cause: failed }),
+            UpdateStep::Restoring => (self.start(failed), false),
         };
         // What may not be started is not stopped for a start either.
         if waits || self.state.disk_stop || !self.may_start() {
@@ -192,14 +195,14 @@ impl Machine {
             return;
         };
         match (running.step, action) {
-            (Step::Stopping, Action::Stop { cause: Cause::Update }) if down => {
+            (UpdateStep::Stopping, Action::Stop { cause: Cause::Update }) if down => {
                 running.before = running.read.take();
-                running.step = Step::Starting;
+                running.step = UpdateStep::Starting;
                 ledger.pin(to);
                 self.make_way();
             }
             (
-                Step::RollingBack,
+                UpdateStep::RollingBack,
                 Action::Stop {
                     cause: Cause::UpdateFailed,
                 },
@@ -209,12 +212,12 @@ impl Machine {
                     self.state.hold = Some(Cause::DatabaseMigrated);
                     return self.close_update(now, UpdateResult::Held, reason, actions);
                 }
-                running.step = Step::Restoring;
+                running.step = UpdateStep::Restoring;
                 ledger.pin(from);
                 self.make_way();
             }
             (
-                Step::Restoring,
+                UpdateStep::Restoring,
                 Action::Start {
                     cause: Cause::UpdateFailed,
                     ..
@@ -233,21 +236,21 @@ impl Machine {
         now: Time,
         action: &Action,
         reason: String,
-        kind: Failure,
+        kind: ActionFailure,
         actions: &mut Vec<Action>,
     ) {
-        if matches!(kind, Failure::DockerUnreachable | Failure::Cancelled) {
+        if matches!(kind, ActionFailure::DockerUnreachable | ActionFailure::Cancelled) {
             // It is done when that is over.
             return;
         }
         match (self.state.update.step(), action) {
-            (Some(Step::Stopping), Action::Stop { cause: Cause::Update }) => {
+            (Some(UpdateStep::Stopping), Action::Stop { cause: Cause::Update }) => {
                 // Nothing more is tried, and everything else goes on.
                 (self.state.last_failure, self.state.next_start) = (None, None);
                 self.close_update(now, UpdateResult::Failed, Some(reason), actions);
             }
             (
-                Some(Step::Starting),
+                Some(UpdateStep::Starting),
                 Action::Start {
                     cause: Cause::Update, ..
                 },
@@ -261,7 +264,7 @@ impl Machine {
     /// The new image is no good.
     pub(super) fn take_back(&mut self, reason: String) {
         if let Some(running) = &mut self.state.update.running {
-            running.step = Step::RollingBack;
+            running.step = UpdateStep::RollingBack;
             running.reason = Some(reason);
             running.read = None;
         }
@@ -315,7 +318,7 @@ impl UpdateState {
     }
 }
 
-impl Running {
+impl ActiveUpdate {
     fn over(self, now: Time, result: UpdateResult, reason: Option<String>) -> CompletedUpdate {
         CompletedUpdate {
             image: self.image,

@@ -15,14 +15,14 @@ const FORMATS: [NotifyFormat; 4] = [
     NotifyFormat::Telegram,
 ];
 
-fn render(format: NotifyFormat, message: Message, more: u64, lost: u64) -> Value {
+fn render(format: NotifyFormat, message: NotificationMessage, more: u64, lost: u64) -> Value {
     let params = [("chat_id".to_owned(), "-1001234".to_owned())];
     let text = body(format, &params, &QueuedMessage { message, more }, lost);
     serde_json::from_str(&text).unwrap()
 }
 
 /// The part for people.
-fn text(format: NotifyFormat, message: Message) -> String {
+fn text(format: NotifyFormat, message: NotificationMessage) -> String {
     let value = render(format, message, 3, 2);
     let field = if format == NotifyFormat::Discord {
         "content"
@@ -43,8 +43,8 @@ fn every_service_gets_its_documented_shape() {
 
 #[test]
 fn every_kind_of_news_reads_well() {
-    let judged = |helped: bool| Message {
-        kind: Kind::Judged,
+    let judged = |helped: bool| NotificationMessage {
+        kind: NotificationKind::Judged,
         severity: (!helped).then_some(Health::Critical),
         health: if helped { Health::Ok } else { Health::Critical },
         text: if helped { String::new() } else { stalled().text },
@@ -52,13 +52,13 @@ fn every_kind_of_news_reads_well() {
         helped: Some(helped),
         ..stalled()
     };
-    let hold = Message {
+    let hold = NotificationMessage {
         cause: Some(Cause::DatabaseCorrupted),
         text: "the database is damaged: restore the chain data from a snapshot, then t0rn-agent start".to_owned(),
         action: Some("hold"),
         ..stalled()
     };
-    let backoff = Message {
+    let backoff = NotificationMessage {
         cause: Some(Cause::CrashLoop),
         action: Some("backoff"),
         incident: None,
@@ -75,7 +75,7 @@ fn every_kind_of_news_reads_well() {
             "the host has no default route or no resolver that answers",
         ),
         over(Cause::NetworkDown),
-        Message::test(stalled().at, "ip-10-10-1-7".to_owned(), "t0rn-collator".to_owned()),
+        NotificationMessage::test(stalled().at, "ip-10-10-1-7".to_owned(), "t0rn-collator".to_owned()),
     ];
     let texts: Vec<_> = news
         .into_iter()
@@ -140,7 +140,7 @@ proptest! {
     fn no_text_makes_a_message_too_long_or_mentions_anybody(
         text in "[&<>@*_\\\\a-z😀\u{1}\n]{0,3000}", host in "\\PC{0,200}", more in any::<u64>(),
     ) {
-        let message = || Message { host: host.clone(), ..problem(Cause::ActionFailed, &text) };
+        let message = || NotificationMessage { host: host.clone(), ..problem(Cause::ActionFailed, &text) };
         let value = |format| render(format, message(), more, more);
         let units = |value: &Value| value.as_str().unwrap().encode_utf16().count();
 

@@ -52,7 +52,7 @@ fn a_crash_loop_is_four_messages_and_then_one_every_five_minutes_with_a_count() 
     assert_eq!(told, 720, "every one is told, or counted");
     assert_eq!(
         letters.last().unwrap().message.kind,
-        Kind::Over,
+        NotificationKind::Over,
         "the last word is how things stand"
     );
 }

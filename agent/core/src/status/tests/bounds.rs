@@ -29,7 +29,7 @@ prop_compose! {
     fn chain()(
         id in some(string()),
         verdict in proptest::sample::select(Verdict::VARIANTS),
-        scrape in some(proptest::sample::select(Scrape::VARIANTS)),
+        scrape in some(proptest::sample::select(ScrapeStatus::VARIANTS)),
         n in proptest::collection::vec(some(any::<u64>()), 8),
         rate in some(any::<f64>()),
     ) -> ChainStatus {
@@ -57,29 +57,29 @@ prop_compose! {
         Status {
             schema: SCHEMA, time: times[0].unwrap_or_default(), health, phase,
             summary: s(0).unwrap_or_default(), reasons, chains,
-            collator: Collator {
+            collator: CollatorStatus {
                 container: s(1), image: s(2), digest: s(3), id: s(4), state: s(5), started_at: times[1],
-                restarts: Restarts {
+                restarts: RestartStatus {
                     health: n[0], crash: n[1], budget_left: n[2], budget: n[3], budget_window_seconds: n[4],
                 },
-                last_exit: code.map(|_| LastExit { code, oom: flags[0], at: times[2] }),
+                last_exit: code.map(|_| LastExitStatus { code, oom: flags[0], at: times[2] }),
             },
-            collation: n[5].map(|built| Collation { built: Some(built), sent: n[6], last_built_seconds_ago: n[7] }),
-            host: Host {
+            collation: n[5].map(|built| CollationStatus { built: Some(built), sent: n[6], last_built_seconds_ago: n[7] }),
+            host: HostStatus {
                 disk_free_bytes: n[8], disk_total_bytes: n[9], disk_full_in_seconds: n[10],
                 memory_available_bytes: n[11], memory_full_percent: floats[1], clock_offset_ms: floats[0],
                 load1: floats[1], network_ok: flags[1],
             },
-            ec2: s(6).map(|id| Ec2 { instance_id: Some(id), notice: s(7), unseen: None }),
-            bake: n[12].map(|block| Bake { block: Some(block), at: times[3] }),
-            maintenance: s(8).map(|reason| Maintenance { reason: Some(reason), until: times[4] }),
+            ec2: s(6).map(|id| Ec2Status { instance_id: Some(id), notice: s(7), unseen: None }),
+            bake: n[12].map(|block| BakeStatus { block: Some(block), at: times[3] }),
+            maintenance: s(8).map(|reason| PauseStatus { reason: Some(reason), until: times[4] }),
             last_incident: s(9).map(|id| LastIncident { id: Some(id), cause: s(10), at: times[5], helped: flags[2] }),
-            update: s(14).map(|image| Update {
+            update: s(14).map(|image| UpdateStatus {
                 image: Some(image), from: s(15), step: s(16), ends_in_seconds: n[16], result: s(17), reason: s(18),
                 at: times[6], configured: s(19),
             }),
-            next: s(11).map(|action| Next { action, in_seconds: n[13], why: s(12) }),
-            agent: Agent { version: s(13), pid: Some(u32::MAX), uptime_seconds: n[14], rss_bytes: n[15] },
+            next: s(11).map(|action| NextActionStatus { action, in_seconds: n[13], why: s(12) }),
+            agent: AgentProcessStatus { version: s(13), pid: Some(u32::MAX), uptime_seconds: n[14], rss_bytes: n[15] },
             shortened: false,
         }
     }

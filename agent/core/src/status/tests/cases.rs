@@ -8,11 +8,11 @@ pub(super) type Case = (Phase, Health, &'static str, &'static [&'static str], fn
 pub(super) const CASES: &[Case] = &[
     (Phase::Pulling, Health::Ok, "layer 3 of 8, 41 % of 312 MiB", &[], |s| {
         s.chains.clear();
-        s.collator = Collator {
+        s.collator = CollatorStatus {
             state: Some("missing".into()),
             image: s.collator.image.take(),
             container: s.collator.container.take(),
-            ..Collator::default()
+            ..CollatorStatus::default()
         };
     }),
     (
@@ -69,17 +69,17 @@ pub(super) const CASES: &[Case] = &[
         let chain = s.chains.get_mut(&Chain::Parachain).unwrap();
         chain.verdict = Verdict::Synced;
         (chain.best, chain.behind, chain.eta_seconds) = (Some(100_000), Some(0), None);
-        s.collation = Some(Collation {
+        s.collation = Some(CollationStatus {
             built: Some(12),
             sent: Some(11),
             last_built_seconds_ago: Some(6),
         });
-        s.ec2 = Some(Ec2 {
+        s.ec2 = Some(Ec2Status {
             instance_id: Some("i-0123456789abcdef0".into()),
             notice: None,
             unseen: None,
         });
-        s.bake = Some(Bake {
+        s.bake = Some(BakeStatus {
             block: Some(90_000),
             at: at("2026-11-01T00:00:00Z"),
         });
@@ -145,7 +145,7 @@ pub(super) const CASES: &[Case] = &[
         |s| {
             for chain in s.chains.values_mut() {
                 (chain.verdict, chain.scrape, chain.sample_seconds_ago) =
-                    (Verdict::Unknown, Some(Scrape::Timeout), Some(121));
+                    (Verdict::Unknown, Some(ScrapeStatus::Timeout), Some(121));
             }
             next(s, "restart", 0, "frozen");
         },
@@ -196,7 +196,7 @@ pub(super) const CASES: &[Case] = &[
         "automatic actions are suspended",
         &["paused by the operator"],
         |s| {
-            s.maintenance = Some(Maintenance {
+            s.maintenance = Some(PauseStatus {
                 reason: Some("moving the volume".into()),
                 until: at("2026-11-23T00:50:00Z"),
             });

@@ -68,12 +68,12 @@ impl Follower {
     }
 }
 
-fn told(summary: &str) -> Arc<Snapshot> {
+fn told(summary: &str) -> Arc<AgentSnapshot> {
     let status = Status {
         summary: summary.to_owned(),
         ..Status::default()
     };
-    Arc::new(Snapshot::of(status, jiff::Timestamp::now(), Instant::now()))
+    Arc::new(AgentSnapshot::of(status, jiff::Timestamp::now(), Instant::now()))
 }
 
 #[tokio::test]

@@ -89,10 +89,10 @@ pub(super) fn a_move() -> impl Strategy<Value = Move> {
         "IO error: No space left on device",
     ];
     let failures = [
-        Failure::DockerUnreachable,
-        Failure::Other,
-        Failure::Image,
-        Failure::Foreign,
+        ActionFailure::DockerUnreachable,
+        ActionFailure::Other,
+        ActionFailure::Image,
+        ActionFailure::Foreign,
     ];
     prop_oneof![
         12 => (1..150_u16, mood(), mood()).prop_map(|(looks, para, relay)| Move::Watch { looks, para, relay }),
@@ -182,7 +182,11 @@ pub(super) fn any_event() -> impl Strategy<Value = Event> {
     ];
     let container = container.boxed();
     let chain = || select(Chain::VARIANTS.to_vec());
-    let kinds = [Failure::DockerUnreachable, Failure::Executable, Failure::Other];
+    let kinds = [
+        ActionFailure::DockerUnreachable,
+        ActionFailure::Executable,
+        ActionFailure::Other,
+    ];
     prop_oneof![
         container.clone().prop_map(Event::Container),
         (chain(), sample).prop_map(|(chain, sample)| Event::Sample { chain, sample }),

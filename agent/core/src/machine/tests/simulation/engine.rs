@@ -2,7 +2,7 @@
 
 use super::troubles::Ailment;
 use super::world::{MINUTE, Run, SECOND, World};
-use crate::event::{Container, Event, Exit, Failure, Outcome, Time};
+use crate::event::{ActionFailure, Container, Event, Exit, Outcome, Time};
 use crate::machine::{Action, Cause, Machine};
 
 impl World {
@@ -41,11 +41,11 @@ impl World {
         };
         if !self.docker_up {
             self.judge.was_not_done(&action);
-            self.fails("no docker", Failure::DockerUnreachable);
+            self.fails("no docker", ActionFailure::DockerUnreachable);
             return;
         }
         if self.now < self.refuses_until {
-            self.fails("docker refuses", Failure::Other);
+            self.fails("docker refuses", ActionFailure::Other);
             return;
         }
         let starts = matches!(action, Action::Start { .. } | Action::Restart { .. });
@@ -54,11 +54,11 @@ impl World {
         }
         if starts && self.ails(|a| a == Ailment::Held(Cause::MissingExecutable)) {
             self.judge.hold_known = true;
-            self.fails("no such file", Failure::Executable);
+            self.fails("no such file", ActionFailure::Executable);
             return;
         }
         if starts && self.now < self.no_starts_until {
-            let kind = self.dice.pick(&[Failure::Image, Failure::Other]);
+            let kind = self.dice.pick(&[ActionFailure::Image, ActionFailure::Other]);
             self.fails("it does not start", kind);
             return;
         }
@@ -69,7 +69,7 @@ impl World {
         self.tell(Event::Finished(Outcome::Done { container, at }));
     }
 
-    fn fails(&mut self, error: &str, kind: Failure) {
+    fn fails(&mut self, error: &str, kind: ActionFailure) {
         self.note(format!("that fails: {error}"));
         let error = error.to_owned();
         self.tell(Event::Finished(Outcome::Failed { error, kind }));
