@@ -58,8 +58,13 @@ impl<'a> BakeHarness<'a> {
 
     fn bake(&self, args: &[&str]) -> Result<Output> {
         let mut child = self.spawn(args)?;
-        exit(&mut child, BAKE)?;
-        Ok(child.wait_with_output()?)
+        let ended = exit(&mut child, BAKE);
+        if ended.is_err() {
+            child.kill()?;
+        }
+        let output = child.wait_with_output()?;
+        ended.with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
+        Ok(output)
     }
 
     /// A bake that has to fail. Returns what it says.
