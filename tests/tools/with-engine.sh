@@ -7,13 +7,33 @@
 # can be left behind, and no other engine's firewall rules are touched. With --host-network it stays in the host's,
 # without firewall rules, so that what it publishes on 127.0.0.1 can be looked at from outside.
 #
-# CMD gets DOCKER_HOST, T0RN_TEST_DOCKER (its socket) and T0RN_TEST_ENGINE ("running" or "own"); with an engine of its own also T0RN_TEST_ENGINE_PID,
-# T0RN_TEST_ENGINE_DIR (removed afterwards) and TMPDIR in there. The exit code is CMD's.
+# CMD gets DOCKER_HOST, T0RN_TEST_DOCKER (its socket), T0RN_TEST_BRIDGE (the interface of its default network, where that
+# is in the same network namespace) and T0RN_TEST_ENGINE ("running" or "own"); with an engine of its own also
+# T0RN_TEST_ENGINE_PID, T0RN_TEST_ENGINE_DIR (removed afterwards) and TMPDIR in there. The exit code is CMD's, or 1 where
+# CMD left an engine of its own without its bridge.
 set -eu
 
 note() { echo "with-engine: $*" >&2; }
 
 answers() { timeout 10 docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
+
+# The interface of the default network, where it is in this network namespace.
+find_bridge() {
+    bridge_name='{{index .Options "com.docker.network.bridge.name"}}'
+    T0RN_TEST_BRIDGE=$(docker network inspect --format "$bridge_name" bridge) || return 0
+    if ip link show "$T0RN_TEST_BRIDGE" >/dev/null 2>&1; then export T0RN_TEST_BRIDGE; else unset T0RN_TEST_BRIDGE; fi
+}
+
+# with_bridge CMD [ARG...]: fails as well when the bridge is gone afterwards.
+with_bridge() {
+    find_bridge
+    code=0
+    "$@" || code=$?
+    ip link show "$T0RN_TEST_BRIDGE" >/dev/null 2>&1 && return $code
+    note "$T0RN_TEST_BRIDGE, the bridge of the engine, is gone: something in this network namespace deleted it, as dockerd does with --bridge=none"
+    [ $code -ne 0 ] || code=1
+    return $code
+}
 
 # start_engine DIR FLAG...: returns when it answers.
 start_engine() {
@@ -58,9 +78,11 @@ inside() {
     mount --bind /dev/null /etc/resolv.conf 2>/dev/null || true
     # In memory: an engine syncs every step of every container, and tells of an end only after that.
     mkdir "$T0RN_TEST_ENGINE_DIR/data" && mount -t tmpfs -o mode=711 tmpfs "$T0RN_TEST_ENGINE_DIR/data" || exit 1
+    # Where a containerd runs already, dockerd would use that one instead of starting its own.
+    [ ! -d /run/containerd ] || mount -t tmpfs tmpfs /run/containerd || exit 1
     start_engine "$T0RN_TEST_ENGINE_DIR" || exit 1
     code=0
-    "$@" || code=$?
+    with_bridge "$@" || code=$?
     stop_engine
     exit $code
 }
@@ -75,7 +97,7 @@ if [ "${1:-}" = --host-network ]; then
     own_network=
     shift
 fi
-[ $# -gt 0 ] || { sed -n 's/^# \{0,1\}//p' "$0" | sed -n '2,12p' >&2; exit 2; }
+[ $# -gt 0 ] || { sed -n 's/^# \{0,1\}//p' "$0" | sed -n '2,13p' >&2; exit 2; }
 
 "$(dirname "$0")/setup" engine registry xz
 PATH="${XDG_CACHE_HOME:-$HOME/.cache}/t0rn-agent/bin:$PATH"
@@ -84,6 +106,7 @@ if [ -n "${DOCKER_HOST:-}" ] || [ -S /var/run/docker.sock ]; then
     export DOCKER_HOST="${DOCKER_HOST:-unix:///var/run/docker.sock}"
     if answers; then
         export T0RN_TEST_ENGINE=running T0RN_TEST_DOCKER="${DOCKER_HOST#unix://}"
+        find_bridge
         exec "$@"
     fi
     note "no engine answers at $DOCKER_HOST, starting one"
@@ -112,7 +135,7 @@ fi
 
 bridge=t0rn$$
 ip link add "$bridge" type bridge
-ip address add 10.212.0.1/24 dev "$bridge"
+ip address add "10.212.$(($$ % 256)).1/24" dev "$bridge"
 # shellcheck disable=SC2329  # the trap runs it
 cleanup() {
     trap - EXIT
@@ -124,5 +147,5 @@ trap cleanup EXIT
 trap : INT TERM
 start_engine "$T0RN_TEST_ENGINE_DIR" --bridge "$bridge" --iptables=false --ip-forward=false --ip-masq=false
 code=0
-"$@" || code=$?
+with_bridge "$@" || code=$?
 exit $code

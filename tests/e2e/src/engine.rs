@@ -40,7 +40,7 @@ impl Engine {
     /// The engine that this run was given, see `tests/tools/with-engine.sh`.
     ///
     /// # Errors
-    /// None answers.
+    /// None answers, or the bridge of its containers is gone.
     pub fn shared() -> Result<Self> {
         let host = env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
         let socket = host
@@ -53,6 +53,13 @@ impl Engine {
         engine
             .docker(["version", "--format", "{{.Server.Version}}"])
             .with_context(|| format!("no Docker engine at {host}: run the tests through tests/tools/with-engine.sh"))?;
+        if let Ok(bridge) = env::var("T0RN_TEST_BRIDGE") {
+            ensure!(
+                has_interface(&bridge)?,
+                "{bridge}, the bridge of the shared engine, is gone: something in this network namespace deleted it, \
+                 as dockerd does with --bridge=none"
+            );
+        }
         Ok(engine)
     }
 
@@ -246,7 +253,15 @@ impl Drop for Engine {
 
 /// Whether a subnet's bridge is not left over from a test that was killed.
 fn no_bridge(subnet: u16) -> bool {
-    !Path::new("/sys/class/net").join(bridge(subnet)).exists()
+    has_interface(&bridge(subnet)).is_ok_and(|there| !there)
+}
+
+/// Whether this network namespace has an interface of that name. `/sys` would show those of the namespace in which it
+/// was mounted.
+fn has_interface(name: &str) -> Result<bool> {
+    let interfaces = fs::read_to_string("/proc/self/net/dev")?;
+    let mut names = interfaces.lines().filter_map(|line| line.split_once(':'));
+    Ok(names.any(|(interface, _)| interface.trim() == name))
 }
 
 fn bridge(subnet: u16) -> String {

@@ -63,10 +63,11 @@ fn health_a_fault_and_its_cure_are_seen_by_whoever_scrapes() -> Result<()> {
     wait_value(&agent, "t0rn_agent_chain_best_height{chain=\"parachain\"}", SOON, |v| {
         v > 0.0
     })?;
+    // Until its second height is seen it waits for the relay chain.
+    wait_value(&agent, "t0rn_agent_phase{phase=\"syncing\"}", SOON, is(1.0))?;
     for (series, expected) in [
         ("t0rn_agent_container_running", Some(1.0)),
         ("t0rn_agent_docker_reachable", Some(1.0)),
-        ("t0rn_agent_phase{phase=\"syncing\"}", Some(1.0)),
         ("t0rn_agent_restarts_total{cause=\"frozen\"}", Some(0.0)),
         ("t0rn_agent_container_restart_seconds", None),
         ("t0rn_agent_last_incident_helped{cause=\"frozen\"}", None),

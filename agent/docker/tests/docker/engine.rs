@@ -1,12 +1,13 @@
 //! A world for one test: an engine, an image of its own, a configuration, and hands from outside.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use agent_config::{
@@ -222,13 +223,16 @@ impl Watch {
     }
 }
 
-/// Says why a test does not run, once for each reason, past the harness that shows only what failed.
+/// Reports why a test does not run: on standard output, and in the file that `T0RN_SKIP_FILE` names.
 pub(crate) fn skip(reason: &str) {
-    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    if SAID.lock().unwrap().insert(reason.to_owned()) {
-        std::io::stderr()
-            .write_all(format!("skipped: {reason}\n").as_bytes())
-            .unwrap();
+    let name = std::env::var("NEXTEST_TEST_NAME").ok();
+    let thread = std::thread::current();
+    let name = name.as_deref().or(thread.name()).unwrap_or("a test");
+    let line = format!("SKIPPED: {name}: {reason}\n");
+    std::io::stdout().write_all(line.as_bytes()).unwrap();
+    if let Some(file) = std::env::var_os("T0RN_SKIP_FILE") {
+        let mut file = File::options().create(true).append(true).open(file).unwrap();
+        file.write_all(line.as_bytes()).unwrap();
     }
 }
 

@@ -45,7 +45,7 @@ async fn a_container_is_made_as_asked_and_later_adopted_untouched() {
     );
     assert_eq!(config.labels.as_ref().unwrap()["t0rn-agent.managed"], "true");
     let spec = &config.labels.unwrap()["t0rn-agent.spec"];
-    assert!(spec.len() == 64 && hex::decode(spec).is_ok(), "{spec}");
+    assert!(spec.len() == 16 && hex::decode(spec).is_ok(), "{spec}");
     assert_eq!(host.restart_policy.unwrap().name.unwrap().to_string(), "unless-stopped");
     assert_eq!((host.memory, host.memory_swap), (Some(64 << 20), Some(64 << 20)));
     assert_eq!(

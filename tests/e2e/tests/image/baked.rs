@@ -142,7 +142,8 @@ fn script(layers: &Path, script: &str) -> Command {
 pub(crate) fn beside_the_image(text: &str) -> Result<Output> {
     let (baked, _) = baked()?;
     let layers = format!("{}:{}", baked.display(), fs::canonicalize(rootfs())?.display());
-    wait::run(120, &mut script(Path::new(&layers), &format!("{MOUNT}{text}")))
+    // Volumes of 4 GiB are read to their end several times, beside whatever else runs.
+    wait::run(600, &mut script(Path::new(&layers), &format!("{MOUNT}{text}")))
 }
 
 /// A machine that starts from the image, as the first of its kind, with this user-data and the collator's image in its
