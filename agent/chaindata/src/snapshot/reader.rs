@@ -1,14 +1,14 @@
 //! Reader of a snapshot's tar stream, in which every byte is verified before it is returned.
 
+use std::cell::Cell;
 use std::io::{self, Read};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::rc::Rc;
 use std::thread;
 
 use super::error::ReadError;
 use super::format::{CHUNK, ChunkHeader, Digest, DigestChain, Part, PartReader, parse_sha256, sha256};
 use super::manifest::{Header, Manifest};
-use super::pool::{OrderedPool, OrderedResults};
+use super::pool::{OrderedResults, ordered_pool};
 use super::signature::{PublicKey, SignatureError};
 
 /// Position from which a reader can resume: the beginning of a chunk.
@@ -35,24 +35,7 @@ impl Checkpoint {
     }
 }
 
-/// Position of a reader, also while another thread reads.
-#[derive(Debug, Clone)]
-pub(crate) struct Cursor(Arc<Mutex<Checkpoint>>);
-
-impl Cursor {
-    pub(crate) fn get(&self) -> Checkpoint {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What the pool verifies.
-enum Unverified {
-    Chunk(u64, ChunkHeader, Vec<u8>),
-    Part(Part),
-    Broken(io::Error),
-}
-
-/// What the pool returns.
+/// A part that went through the pool.
 enum Verified {
     /// The chunk's content, or how it is damaged.
     Chunk(u64, ChunkHeader, Result<Vec<u8>, String>),
@@ -65,7 +48,7 @@ pub(crate) struct VerifiedReader {
     results: OrderedResults<Verified>,
     header: Header,
     /// Of the chunk that is read.
-    cursor: Cursor,
+    cursor: Rc<Cell<Checkpoint>>,
     /// Of the chunk after it.
     next: Checkpoint,
     chunk: Vec<u8>,
@@ -73,29 +56,17 @@ pub(crate) struct VerifiedReader {
     manifest: Option<Vec<u8>>,
     signature: Option<Vec<u8>>,
     ended: bool,
-    /// Ends the thread that reads ahead.
-    stopped: Arc<AtomicBool>,
 }
 
 impl VerifiedReader {
     /// Reads on from `start`, where `from` stands.
     pub(crate) fn new(from: Box<dyn Read + Send>, header: Header, start: Checkpoint) -> io::Result<Self> {
-        let mut pool = OrderedPool::new(verifier)?;
-        let results = pool
-            .results()
-            .ok_or_else(|| io::Error::other("the pool has its outputs once"))?;
-        let stopped = Arc::new(AtomicBool::new(false));
-        let is_stopped = Arc::clone(&stopped);
+        let (pool, results) = ordered_pool(verifier)?;
         thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
             let mut parts = PartReader::new(from, start.offset);
-            while !is_stopped.load(Ordering::Relaxed) {
-                let (job, last) = match parts.next() {
-                    Ok(None) => return,
-                    Ok(Some(Part::Chunk(at, header, frame))) => (Unverified::Chunk(at, header, frame), false),
-                    Ok(Some(part)) => (Unverified::Part(part), false),
-                    Err(error) => (Unverified::Broken(error), true),
-                };
-                if !pool.put(job) || last {
+            while let Some(part) = parts.next().transpose() {
+                let last = part.is_err();
+                if !pool.put(part) || last {
                     return;
                 }
             }
@@ -103,20 +74,19 @@ impl VerifiedReader {
         Ok(Self {
             results,
             header,
-            cursor: Cursor(Arc::new(Mutex::new(start))),
+            cursor: Rc::new(Cell::new(start)),
             next: start,
             chunk: Vec::new(),
             read: 0,
             manifest: None,
             signature: None,
             ended: false,
-            stopped,
         })
     }
 
     /// Cursor at the chunk of the byte that was read last.
-    pub(crate) fn cursor(&self) -> Cursor {
-        self.cursor.clone()
+    pub(crate) fn cursor(&self) -> Rc<Cell<Checkpoint>> {
+        Rc::clone(&self.cursor)
     }
 
     /// Reads the rest, and verifies everything against the manifest and, with a key, the manifest against its signature.
@@ -202,7 +172,7 @@ impl VerifiedReader {
                 let mut chain = DigestChain(self.next.chain);
                 chain.add(&header);
                 let begins = self.next.raw;
-                *self.cursor.0.lock().unwrap_or_else(PoisonError::into_inner) = self.next;
+                self.cursor.set(self.next);
                 self.next = Checkpoint {
                     index: header.index + 1,
                     offset: at + u64::from(header.length),
@@ -228,12 +198,6 @@ impl VerifiedReader {
     }
 }
 
-impl Drop for VerifiedReader {
-    fn drop(&mut self) {
-        self.stopped.store(true, Ordering::Relaxed);
-    }
-}
-
 impl Read for VerifiedReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.read == self.chunk.len() {
@@ -248,12 +212,11 @@ impl Read for VerifiedReader {
     }
 }
 
-fn verifier() -> io::Result<impl FnMut(Unverified) -> Verified + Send + 'static> {
+fn verifier() -> io::Result<impl FnMut(io::Result<Part>) -> Verified + Send + 'static> {
     let mut zstd = zstd::bulk::Decompressor::new()?;
-    Ok(move |job| match job {
-        Unverified::Part(part) => Verified::Part(part),
-        Unverified::Broken(error) => Verified::Broken(error),
-        Unverified::Chunk(at, header, frame) => {
+    Ok(move |part| match part {
+        Err(error) => Verified::Broken(error),
+        Ok(Part::Chunk(at, header, frame)) => {
             let raw = if sha256(&frame) == header.sha256 {
                 match zstd.decompress(&frame, header.raw as usize) {
                     Ok(raw) if raw.len() == header.raw as usize => Ok(raw),
@@ -265,5 +228,6 @@ fn verifier() -> io::Result<impl FnMut(Unverified) -> Verified + Send + 'static>
             };
             Verified::Chunk(at, header, raw)
         }
+        Ok(part) => Verified::Part(part),
     })
 }

@@ -10,7 +10,7 @@ use tar::{Builder, EntryType, Header};
 
 use super::format::{CHUNK, ChunkHeader, DigestChain, Part, sha256};
 use super::manifest::{Consistency, Manifest, SnapshotInfo};
-use super::pool::{OrderedPool, OrderedResults};
+use super::pool::{OrderedPool, OrderedResults, ordered_pool};
 use super::signature::SecretKey;
 use crate::observer::Observer;
 
@@ -51,11 +51,14 @@ pub(crate) fn write_snapshot<W: Write + Send>(
     let at = Part::Head(text.clone())
         .write(to)
         .context("cannot write the snapshot")?;
-    let mut pool = OrderedPool::new(compressor)?;
-    let results = pool.results().context("the pool has its results once")?;
+    let (pool, results) = ordered_pool(compressor)?;
     let (tarred, written) = thread::scope(|scope| {
         let written = scope.spawn(|| write_chunks(results, &text, at, to));
-        let mut chunks = ChunkWriter::new(pool);
+        let mut chunks = ChunkWriter {
+            pool,
+            filling: Vec::with_capacity(CHUNK),
+            taken: 0,
+        };
         let tarred = write_tar(entries, info.consistency, &mut chunks, observer).map(|()| chunks.taken);
         // The writing thread would wait for more.
         drop(chunks);
@@ -112,13 +115,13 @@ struct WrittenChunks {
 }
 
 fn write_chunks(
-    mut results: OrderedResults<Compressed>,
+    results: OrderedResults<Compressed>,
     info: &[u8],
     mut at: u64,
     to: &mut dyn Write,
 ) -> io::Result<WrittenChunks> {
     let (mut chain, mut chunks) = (DigestChain::new(info), Vec::new());
-    while let Some(compressed) = results.next() {
+    for compressed in results {
         let (raw, frame) = compressed?;
         let header = ChunkHeader {
             index: u32::try_from(chunks.len()).map_err(io::Error::other)?,
@@ -138,16 +141,6 @@ struct ChunkWriter {
     pool: OrderedPool<Vec<u8>, Compressed>,
     filling: Vec<u8>,
     taken: u64,
-}
-
-impl ChunkWriter {
-    fn new(pool: OrderedPool<Vec<u8>, Compressed>) -> Self {
-        Self {
-            pool,
-            filling: Vec::with_capacity(CHUNK),
-            taken: 0,
-        }
-    }
 }
 
 impl Write for ChunkWriter {
