@@ -36,6 +36,14 @@ Examples:
 
 #[derive(Debug, Args)]
 pub(crate) struct BakeArgs {
+    #[command(flatten)]
+    options: BakeOptions,
+    #[command(subcommand)]
+    command: Option<BakeCommand>,
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+struct BakeOptions {
     /// Blocks that each chain may be behind its target
     #[arg(long, value_name = "N", default_value_t = 10)]
     within: u64,
@@ -45,8 +53,6 @@ pub(crate) struct BakeArgs {
     /// When to give up
     #[arg(long, value_name = "TIME", default_value = "12h", value_parser = parse_time)]
     deadline: Duration,
-    #[command(subcommand)]
-    command: Option<BakeCommand>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -60,16 +66,6 @@ enum BakeCommand {
         #[arg(long)]
         json: bool,
     },
-}
-
-/// When a bake is complete, and when it is given up.
-#[derive(Debug, Clone, Copy)]
-struct BakeOptions {
-    /// Blocks that each chain may be behind its target.
-    within: u64,
-    /// How long the chains have to be in sync without a break.
-    credible: Duration,
-    deadline: Duration,
 }
 
 impl BakeArgs {
@@ -92,16 +88,11 @@ impl BakeArgs {
             print(out, &text)?;
             return Ok(u8::from(!report.ok));
         }
-        if self.deadline <= self.credible {
+        if self.options.deadline <= self.options.credible {
             anyhow::bail!(UsageError::DeadlineTooShort);
         }
         let config = globals.load_config()?;
-        let options = BakeOptions {
-            within: self.within,
-            credible: self.credible,
-            deadline: self.deadline,
-        };
-        let certificate = Box::pin(run_bake(&config, options)).await?;
+        let certificate = Box::pin(run_bake(&config, self.options)).await?;
         for (name, chain) in &certificate.chains {
             print(out, &format!("{}: {} #{}\n", name.into_str(), chain.id, chain.best))?;
         }

@@ -31,8 +31,8 @@ Examples:
 
 pub(crate) async fn execute(args: &ReplayArgs, globals: &GlobalArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let config = globals.named_config().map(Config::load).transpose()?;
-    if let Some(query) = args.prometheus.query() {
-        return prometheus::replay_history(&query, config.as_ref(), args.json, out).await;
+    if let Some(server) = &args.history.from_prometheus {
+        return prometheus::replay_history(server, &args.history, config.as_ref(), args.json, out).await;
     }
     let trace = args.trace.as_deref().unwrap_or(Path::new("-"));
     trace::replay_trace(trace, config.as_ref(), args.json, out)

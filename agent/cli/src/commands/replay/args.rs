@@ -7,7 +7,7 @@ use clap::Args;
 
 use agent_config::parse_duration;
 
-use super::prometheus::{Address, HistoryQuery};
+use super::prometheus::Address;
 
 const HEADING: &str = "What a Prometheus server has about a node";
 
@@ -24,49 +24,34 @@ pub(crate) struct ReplayArgs {
     #[arg(long)]
     pub(super) json: bool,
     #[command(flatten)]
-    pub(super) prometheus: PrometheusArgs,
+    pub(super) history: HistoryQuery,
 }
 
-#[derive(Debug, Args)]
-pub(super) struct PrometheusArgs {
+#[derive(Debug, Clone, Args)]
+pub(super) struct HistoryQuery {
     /// Take the trace from this server, http://HOST:PORT, which scrapes both exporters of the node
     #[arg(long, value_name = "URL", help_heading = HEADING)]
-    from_prometheus: Option<Address>,
+    pub(super) from_prometheus: Option<Address>,
     /// How far back: 6h, 30d; at most 366d
     #[arg(long, value_name = "TIME", default_value = "30d", value_parser = parse_since, requires = "from_prometheus",
         help_heading = HEADING)]
-    since: Duration,
+    pub(super) since: Duration,
     /// Look at the scrapes this far apart, 1s to 5m; closer ones are passed over
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = parse_step, requires = "from_prometheus",
         help_heading = HEADING)]
-    step: Duration,
+    pub(super) step: Duration,
     /// The node with this label `instance`, with or without the port
     #[arg(long, value_name = "HOST", requires = "from_prometheus", help_heading = HEADING)]
-    instance: Option<String>,
+    pub(super) instance: Option<String>,
     /// The node whose series have these labels, such as job="collators"
     #[arg(long, value_name = "SELECTOR", requires = "from_prometheus", help_heading = HEADING)]
-    selector: Option<String>,
+    pub(super) selector: Option<String>,
     /// The parachain's exporter, such as instance="10.0.0.5:7001" [default: found by its metrics]
     #[arg(long, value_name = "SELECTOR", requires = "from_prometheus", help_heading = HEADING)]
-    parachain: Option<String>,
+    pub(super) parachain: Option<String>,
     /// The relay chain's exporter [default: found by its metrics]
     #[arg(long, value_name = "SELECTOR", requires = "from_prometheus", help_heading = HEADING)]
-    relaychain: Option<String>,
-}
-
-impl PrometheusArgs {
-    /// The query; `None` when no server was named.
-    pub(super) fn query(&self) -> Option<HistoryQuery> {
-        Some(HistoryQuery {
-            address: self.from_prometheus.clone()?,
-            since: self.since,
-            step: self.step,
-            selector: self.selector.clone(),
-            instance: self.instance.clone(),
-            parachain: self.parachain.clone(),
-            relaychain: self.relaychain.clone(),
-        })
-    }
+    pub(super) relaychain: Option<String>,
 }
 
 fn parse_since(text: &str) -> Result<Duration, String> {

@@ -23,9 +23,10 @@ use agent_core::machine::{Machine, Policy};
 use agent_core::trace::Record;
 
 pub(super) use self::client::Address;
-use self::client::Client;
+use self::client::PrometheusClient;
 use self::exporters::{ExporterSearch, ExporterSeries};
 use self::scrapes::{Scrape, Steps, read_scrapes};
+use super::args::HistoryQuery;
 use super::player::{Player, ReplaySummary};
 use super::timeline::Timeline;
 
@@ -34,35 +35,18 @@ const CHUNK: u64 = 2000;
 /// Age at which Prometheus drops a sample.
 const MAX_SPACING: Duration = Duration::from_mins(5);
 
-/// What to read from which server.
-#[derive(Debug, Clone)]
-pub(super) struct HistoryQuery {
-    pub(super) address: Address,
-    /// How far back from now.
-    pub(super) since: Duration,
-    /// The shortest time between two scrapes that are read. At least a second.
-    pub(super) step: Duration,
-    /// Label matchers in `PromQL`, with or without braces, that all series of the node have.
-    pub(super) selector: Option<String>,
-    /// Label `instance` of the node's exporters, with or without the port.
-    pub(super) instance: Option<String>,
-    /// Label matchers of the parachain's exporter.
-    pub(super) parachain: Option<String>,
-    /// Label matchers of the relay chain's exporter.
-    pub(super) relaychain: Option<String>,
-}
-
 /// Replays what the server has about one collator. Without a configuration the defaults apply, with the server's scrape
 /// interval. The chosen exporters and doubts about the data are reported on standard error.
 ///
 /// Fails when the server does not answer, when no node or more than one matches, or when `out` cannot be written.
 pub(super) async fn replay_history(
+    server: &Address,
     query: &HistoryQuery,
     config: Option<&Config>,
     json: bool,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let mut client = Client::new(&query.address)?;
+    let mut client = PrometheusClient::new(server)?;
     let replayed = replay(&mut client, query, config, Timeline::new(out, json), &mut io::stderr()).await;
     match replayed {
         // The reader of the output has gone.
@@ -77,13 +61,14 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 async fn replay(
-    client: &mut Client,
+    client: &mut PrometheusClient,
     query: &HistoryQuery,
     config: Option<&Config>,
     timeline: Timeline<'_>,
     notes: &mut dyn Write,
 ) -> anyhow::Result<ReplaySummary> {
-    let asking = || format!("failed to ask {}", query.address);
+    let server = client.address.clone();
+    let asking = || format!("failed to ask {server}");
     let config = match config {
         Some(config) => config.clone(),
         None => Config::parse(agent_config::DEFAULT, "default")?,
@@ -140,8 +125,7 @@ async fn replay(
     }
     let Some(playing) = playing else {
         bail!(
-            "{} has no sample of {} within the last {}",
-            query.address,
+            "{server} has no sample of {} within the last {}",
             exporters
                 .values()
                 .map(ToString::to_string)

@@ -6,12 +6,13 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream};
 use reqwest::header::{CONTENT_RANGE, ETAG, RANGE};
 use reqwest::redirect::Policy;
 use reqwest::{Response, StatusCode};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio_util::io::{StreamReader, SyncIoBridge};
 use url::Url;
 
 use agent_aws::Bucket;
@@ -34,7 +35,7 @@ const WAITING: usize = 8;
 /// A snapshot behind `http:`, `https:` or `s3:`.
 #[derive(Debug)]
 pub(crate) struct Remote {
-    from: From,
+    from: Location,
     /// Does what does not block, while the readers block.
     runtime: Handle,
 }
@@ -45,13 +46,13 @@ impl Remote {
     pub(crate) fn new(url: &str, imds: &str) -> anyhow::Result<Self> {
         let from = if let Some((bucket, key)) = s3(url)? {
             let (bucket, key, imds) = (bucket.to_owned(), key.to_owned(), imds.to_owned());
-            From::S3 { bucket, key, imds }
+            Location::S3 { bucket, key, imds }
         } else {
             let url = Url::parse(url).with_context(|| format!("{url} is no URL"))?;
             if !["http", "https"].contains(&url.scheme()) || url.host_str().is_none() {
                 bail!("{url}: give an address that begins with https://, http:// or s3://");
             }
-            From::Web(url)
+            Location::Web(url)
         };
         let runtime = Handle::current();
         Ok(Self { from, runtime })
@@ -66,8 +67,8 @@ impl Remote {
 impl SnapshotSource for Remote {
     fn name(&self) -> String {
         match &self.from {
-            From::S3 { bucket, key, .. } => format!("s3://{bucket}/{key}"),
-            From::Web(url) => {
+            Location::S3 { bucket, key, .. } => format!("s3://{bucket}/{key}"),
+            Location::Web(url) => {
                 let mut url = url.clone();
                 // It may be a secret.
                 let _ = url.set_password(None);
@@ -78,7 +79,7 @@ impl SnapshotSource for Remote {
     }
 
     fn open(&self, at: u64) -> io::Result<Box<dyn Read + Send>> {
-        let (pieces, reader) = mpsc::channel(WAITING);
+        let (pieces, mut reader) = mpsc::channel(WAITING);
         let mut pump = Pump {
             from: self.from.clone(),
             at,
@@ -90,16 +91,17 @@ impl SnapshotSource for Remote {
             answer.map(|answer| (pump, answer))
         })?;
         self.runtime.spawn(pump.run(answer, pieces));
-        Ok(Box::new(Pieces {
-            reader,
-            piece: Bytes::new(),
-        }))
+        let pieces = stream::poll_fn(move |task| reader.poll_recv(task));
+        Ok(Box::new(SyncIoBridge::new_with_handle(
+            StreamReader::new(pieces),
+            self.runtime.clone(),
+        )))
     }
 }
 
 /// What is asked.
 #[derive(Debug, Clone)]
-enum From {
+enum Location {
     Web(Url),
     S3 { bucket: String, key: String, imds: String },
 }
@@ -116,7 +118,7 @@ pub(super) fn s3(words: &str) -> anyhow::Result<Option<(&str, &str)>> {
 }
 
 /// What is sent from here on.
-struct Answer {
+struct Download {
     /// Which version it is of.
     tag: Option<String>,
     /// Bytes at its beginning that were not asked for.
@@ -125,7 +127,7 @@ struct Answer {
 }
 
 struct Pump {
-    from: From,
+    from: Location,
     /// The next byte.
     at: u64,
     /// Which version of it is read.
@@ -134,7 +136,7 @@ struct Pump {
 
 impl Pump {
     /// The answer from here on. `None` at the end.
-    async fn ask(&mut self) -> io::Result<Option<Answer>> {
+    async fn ask(&mut self) -> io::Result<Option<Download>> {
         let answer = tokio::time::timeout(ANSWER, self.ask_once()).await;
         let answer = answer.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no answer"))??;
         let Some(answer) = answer else {
@@ -150,18 +152,18 @@ impl Pump {
         Ok(Some(answer))
     }
 
-    async fn ask_once(&self) -> io::Result<Option<Answer>> {
+    async fn ask_once(&self) -> io::Result<Option<Download>> {
         let (url, at) = match &self.from {
-            From::S3 { bucket, key, imds } => {
+            Location::S3 { bucket, key, imds } => {
                 let bucket = Bucket::open(bucket, imds).await.map_err(io::Error::other)?;
                 let object = bucket.get(key, self.at).await.map_err(io::Error::other)?;
-                return Ok(object.map(|object| Answer {
+                return Ok(object.map(|object| Download {
                     tag: object.tag,
                     ahead: 0,
                     body: object.body.map(|piece| piece.map_err(io::Error::other)).boxed(),
                 }));
             }
-            From::Web(url) => (url, self.at),
+            Location::Web(url) => (url, self.at),
         };
         // It may lead to https.
         let trusts = (url.scheme() == "http").then(http::authorities);
@@ -191,11 +193,11 @@ impl Pump {
         let tag = tag.map(str::to_owned);
         let broken = |error| io::Error::other(http::innermost(&error));
         let body = answer.bytes_stream().map(move |piece| piece.map_err(broken)).boxed();
-        Ok(Some(Answer { tag, ahead, body }))
+        Ok(Some(Download { tag, ahead, body }))
     }
 
     /// Hands on what comes, and asks again when it breaks off.
-    async fn run(mut self, mut answer: Option<Answer>, pieces: mpsc::Sender<io::Result<Bytes>>) {
+    async fn run(mut self, mut answer: Option<Download>, pieces: mpsc::Sender<io::Result<Bytes>>) {
         let pauses = || backoff::pauses(PAUSE.0, PAUSE.1).take(RETRIES);
         let mut left = pauses();
         loop {
@@ -225,8 +227,8 @@ impl Pump {
     }
 
     /// The whole body, but what is ahead.
-    async fn pass(&mut self, answer: Answer, to: &mpsc::Sender<io::Result<Bytes>>) -> io::Result<()> {
-        let Answer {
+    async fn pass(&mut self, answer: Download, to: &mpsc::Sender<io::Result<Bytes>>) -> io::Result<()> {
+        let Download {
             mut ahead, mut body, ..
         } = answer;
         loop {
@@ -273,23 +275,4 @@ fn begins_at(answer: &Response, at: u64) -> bool {
     let range = range.and_then(|range| range.strip_prefix("bytes "));
     let begin = range.and_then(|range| range.split_once('-'));
     begin.is_none_or(|(begin, _)| begin.parse() == Ok(at))
-}
-
-struct Pieces {
-    reader: mpsc::Receiver<io::Result<Bytes>>,
-    piece: Bytes,
-}
-
-impl Read for Pieces {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.piece.is_empty() {
-            match self.reader.blocking_recv() {
-                None => return Ok(0),
-                Some(piece) => self.piece = piece?,
-            }
-        }
-        let length = buffer.len().min(self.piece.len());
-        buffer[..length].copy_from_slice(&self.piece.split_to(length));
-        Ok(length)
-    }
 }

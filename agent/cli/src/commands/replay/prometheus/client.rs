@@ -28,8 +28,8 @@ pub(crate) struct Address(reqwest::Url);
 
 /// One server.
 #[derive(Debug)]
-pub(super) struct Client {
-    address: Address,
+pub(super) struct PrometheusClient {
+    pub(super) address: Address,
     http: reqwest::Client,
     timeout: Duration,
     backoff: Duration,
@@ -56,7 +56,7 @@ struct Matrix {
 }
 
 #[derive(Debug, Deserialize)]
-struct Answer<T> {
+struct ApiResponse<T> {
     status: String,
     data: Option<T>,
     error: Option<String>,
@@ -66,7 +66,7 @@ struct Answer<T> {
 
 /// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Fault {
+pub(super) enum QueryError {
     #[error("{0}; start it, or name the address at which this machine reaches it")]
     Unreachable(String),
     #[error("no complete answer within {} s; ask for less: a shorter --since or a longer --step", .0.as_secs())]
@@ -90,10 +90,10 @@ pub(super) enum Fault {
     Stranger(String),
 }
 
-impl Client {
-    pub(super) fn new(address: &Address) -> Result<Self, Fault> {
+impl PrometheusClient {
+    pub(super) fn new(address: &Address) -> Result<Self, QueryError> {
         let http = http::local().and_then(|client| Ok(client.connect_timeout(CONNECT).build()?));
-        let http = http.map_err(|e| Fault::Unreachable(format!("the HTTP client cannot be set up: {e}")))?;
+        let http = http.map_err(|e| QueryError::Unreachable(format!("the HTTP client cannot be set up: {e}")))?;
         Ok(Self {
             address: address.clone(),
             http,
@@ -113,7 +113,7 @@ impl Client {
 
     /// The labels of the series that match any of the selectors and have samples between two times (Unix
     /// milliseconds), more or less: the server tells of whole blocks.
-    pub(super) async fn series(&mut self, selectors: &[String], from: u64, to: u64) -> Result<Vec<Labels>, Fault> {
+    pub(super) async fn series(&mut self, selectors: &[String], from: u64, to: u64) -> Result<Vec<Labels>, QueryError> {
         let mut params = vec![("start", seconds(from)), ("end", seconds(to))];
         params.extend(selectors.iter().map(|s| ("match[]", s.clone())));
         self.ask("series", &params).await
@@ -121,7 +121,13 @@ impl Client {
 
     /// The value of a query at each `step` from `from` to `to`, both included (Unix milliseconds). The server
     /// refuses more than 11,000 of them.
-    pub(super) async fn range(&mut self, query: &str, from: u64, to: u64, step: u64) -> Result<Vec<Series>, Fault> {
+    pub(super) async fn range(
+        &mut self,
+        query: &str,
+        from: u64,
+        to: u64,
+        step: u64,
+    ) -> Result<Vec<Series>, QueryError> {
         let params = [
             ("query", query.to_owned()),
             ("start", seconds(from)),
@@ -131,7 +137,7 @@ impl Client {
         Ok(self.ask::<Matrix>("query_range", &params).await?.result)
     }
 
-    async fn ask<T: DeserializeOwned>(&mut self, what: &str, params: &[(&str, String)]) -> Result<T, Fault> {
+    async fn ask<T: DeserializeOwned>(&mut self, what: &str, params: &[(&str, String)]) -> Result<T, QueryError> {
         for pause in backoff::pauses(self.backoff, BACKOFF_MAX).take(RETRIES) {
             match self.ask_once(what, params).await {
                 Err(fault) if self.answered && fault.may_pass() => {
@@ -143,7 +149,7 @@ impl Client {
         self.ask_once(what, params).await
     }
 
-    async fn ask_once<T: DeserializeOwned>(&mut self, what: &str, params: &[(&str, String)]) -> Result<T, Fault> {
+    async fn ask_once<T: DeserializeOwned>(&mut self, what: &str, params: &[(&str, String)]) -> Result<T, QueryError> {
         let url = self.address.api(what, params);
         let sent = self.http.get(url).timeout(self.timeout).send().await;
         let mut response = sent.map_err(|e| self.unanswered(&e))?;
@@ -152,26 +158,26 @@ impl Client {
             let to = response.headers().get(reqwest::header::LOCATION);
             let to = to.map(|to| String::from_utf8_lossy(to.as_bytes()).into_owned());
             let to = to.and_then(|to| Some(to.split(['?', '#']).next()?.to_owned()));
-            return Err(Fault::Moved(to.unwrap_or_else(|| "nowhere".to_owned())));
+            return Err(QueryError::Moved(to.unwrap_or_else(|| "nowhere".to_owned())));
         }
         if matches!(status.as_u16(), 401 | 403) {
-            return Err(Fault::Denied(status.as_u16()));
+            return Err(QueryError::Denied(status.as_u16()));
         }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|e| self.broken(&e))? {
             body.extend_from_slice(&chunk);
             if body.len() > LARGEST {
-                return Err(Fault::TooLarge);
+                return Err(QueryError::TooLarge);
             }
         }
         let busy = status.is_server_error() || status.as_u16() == 429;
-        let answer: Answer<T> = match serde_json::from_slice(&body) {
+        let answer: ApiResponse<T> = match serde_json::from_slice(&body) {
             Ok(answer) => answer,
-            Err(_) if busy => return Err(Fault::Busy(status.to_string())),
-            Err(_) if !status.is_success() => return Err(Fault::Stranger(format!("it answers {status}"))),
-            Err(e) => return Err(Fault::Stranger(format!("its answer makes no sense: {e}"))),
+            Err(_) if busy => return Err(QueryError::Busy(status.to_string())),
+            Err(_) if !status.is_success() => return Err(QueryError::Stranger(format!("it answers {status}"))),
+            Err(e) => return Err(QueryError::Stranger(format!("its answer makes no sense: {e}"))),
         };
-        let Answer { error, warnings, .. } = answer;
+        let ApiResponse { error, warnings, .. } = answer;
         let error = error.unwrap_or_else(|| format!("status {:?}", answer.status));
         match answer.data {
             Some(data) if answer.status == "success" => {
@@ -179,34 +185,34 @@ impl Client {
                 self.warning = self.warning.take().or(warnings.into_iter().next());
                 Ok(data)
             }
-            _ if busy => Err(Fault::Busy(error)),
-            _ => Err(Fault::Question(error)),
+            _ if busy => Err(QueryError::Busy(error)),
+            _ => Err(QueryError::Question(error)),
         }
     }
 
     /// No answer at all, or none that is HTTP.
-    fn unanswered(&self, error: &reqwest::Error) -> Fault {
+    fn unanswered(&self, error: &reqwest::Error) -> QueryError {
         if error.is_timeout() && !error.is_connect() {
-            return Fault::Timeout(self.timeout);
+            return QueryError::Timeout(self.timeout);
         }
         if http::io_kind(error) == Some(ErrorKind::ConnectionRefused) {
-            return Fault::Unreachable("connection refused: nothing listens there".to_owned());
+            return QueryError::Unreachable("connection refused: nothing listens there".to_owned());
         }
         if http::is_garbage(error) {
-            return Fault::Stranger("its answer is no HTTP".to_owned());
+            return QueryError::Stranger("its answer is no HTTP".to_owned());
         }
-        Fault::Unreachable(format!("no connection: {}", http::innermost(error)))
+        QueryError::Unreachable(format!("no connection: {}", http::innermost(error)))
     }
 
-    fn broken(&self, error: &reqwest::Error) -> Fault {
+    fn broken(&self, error: &reqwest::Error) -> QueryError {
         if error.is_timeout() {
-            return Fault::Timeout(self.timeout);
+            return QueryError::Timeout(self.timeout);
         }
-        Fault::Broken(http::innermost(error))
+        QueryError::Broken(http::innermost(error))
     }
 }
 
-impl Fault {
+impl QueryError {
     fn may_pass(&self) -> bool {
         matches!(
             self,

@@ -8,8 +8,8 @@ use anyhow::bail;
 use agent_config::ExporterConfig;
 use agent_core::event::Chain;
 
-use super::HistoryQuery;
-use super::client::{Client, Labels};
+use super::super::args::HistoryQuery;
+use super::client::{Labels, PrometheusClient};
 
 /// Metrics that only a relay chain's exporter has: of the collator protocol, and of finality (after the prefix).
 const RELAY_COLLATION: &str = "polkadot_parachain_collations_generated_total";
@@ -65,7 +65,7 @@ impl fmt::Display for ExporterSeries {
 /// Search for the exporters of one collator.
 #[derive(Debug)]
 pub(super) struct ExporterSearch<'a> {
-    pub(super) client: &'a mut Client,
+    pub(super) client: &'a mut PrometheusClient,
     pub(super) query: &'a HistoryQuery,
     /// The chains that are judged, and the prefixes of their metrics.
     pub(super) configured: &'a BTreeMap<Chain, ExporterConfig>,

@@ -2,7 +2,7 @@
 
 use agent_core::event::{Chain, Event, Sample, ScrapeError};
 
-use super::client::{Client, Fault, Series};
+use super::client::{PrometheusClient, QueryError, Series};
 use super::exporters::ExporterSeries;
 
 /// Names of the metrics that are read, after the prefix and its underscore.
@@ -52,12 +52,12 @@ impl Steps {
 /// Reads the scrapes of one exporter within these steps, oldest first. Scrapes at or before `after` are left out: at each
 /// step the server returns the newest scrape, which may be the same again.
 pub(super) async fn read_scrapes(
-    client: &mut Client,
+    client: &mut PrometheusClient,
     chain: Chain,
     exporter: &ExporterSeries,
     steps: Steps,
     after: u64,
-) -> Result<Vec<Scrape>, Fault> {
+) -> Result<Vec<Scrape>, QueryError> {
     let (prefix, matchers) = (&exporter.prefix, exporter.matchers());
     // Without a newer sample, the server repeats an old one for five minutes; only its time shows that.
     let clock = if exporter.has_up {

@@ -32,7 +32,7 @@ const RELAYCHAIN: Exporter = Exporter {
 
 fn query(address: std::net::SocketAddr) -> HistoryQuery {
     HistoryQuery {
-        address: format!("http://{address}").parse().unwrap(),
+        from_prometheus: Some(format!("http://{address}").parse().unwrap()),
         since: Duration::from_hours(2),
         step: Duration::from_secs(15),
         selector: None,
@@ -42,8 +42,10 @@ fn query(address: std::net::SocketAddr) -> HistoryQuery {
     }
 }
 
-fn client(query: &HistoryQuery) -> Client {
-    Client::new(&query.address).unwrap().hurried(Duration::from_secs(20))
+fn client(query: &HistoryQuery) -> PrometheusClient {
+    PrometheusClient::new(query.from_prometheus.as_ref().unwrap())
+        .unwrap()
+        .hurried(Duration::from_secs(20))
 }
 
 /// When the servers began to scrape, Unix seconds: two hours ago.

@@ -2,18 +2,20 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::super::client::Fault;
+use super::super::client::QueryError;
 use super::fake::{serve, serve_raw};
 use super::*;
 
 const NOTHING: &str = r#"{"status":"success","data":[]}"#;
 
-async fn ask(address: std::net::SocketAddr) -> Result<usize, Fault> {
+async fn ask(address: std::net::SocketAddr) -> Result<usize, QueryError> {
     ask_within(address, Duration::from_secs(20)).await
 }
 
-async fn ask_within(address: std::net::SocketAddr, timeout: Duration) -> Result<usize, Fault> {
-    let mut client = Client::new(&query(address).address).unwrap().hurried(timeout);
+async fn ask_within(address: std::net::SocketAddr, timeout: Duration) -> Result<usize, QueryError> {
+    let mut client = PrometheusClient::new(query(address).from_prometheus.as_ref().unwrap())
+        .unwrap()
+        .hurried(timeout);
     client.series(&["up".to_owned()], 0, 1).await.map(|all| all.len())
 }
 
@@ -71,7 +73,15 @@ async fn redirect_and_denied_access_name_the_remedy() {
             .starts_with("it answers 401; where it wants a password, write http://USER")
     );
     let with: Address = format!("http://user:pass@{address}/").parse().unwrap();
-    assert_eq!(Client::new(&with).unwrap().series(&[], 0, 1).await.unwrap().len(), 0);
+    assert_eq!(
+        PrometheusClient::new(&with)
+            .unwrap()
+            .series(&[], 0, 1)
+            .await
+            .unwrap()
+            .len(),
+        0
+    );
     assert_eq!(
         format!("{with} {with:?}"),
         format!("http://{address} Address(http://{address})")
@@ -94,7 +104,7 @@ async fn answer_is_bounded_in_size_and_time() {
     assert!(text.starts_with("the answer is larger than 16 MiB"), "{text}");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let silent = ask_within(listener.local_addr().unwrap(), Duration::from_millis(50)).await;
-    assert!(matches!(silent, Err(Fault::Timeout(_))), "{silent:?}");
+    assert!(matches!(silent, Err(QueryError::Timeout(_))), "{silent:?}");
 }
 
 /// A server that answers well, then badly for `bad` times, then well again; and how often it was asked.
