@@ -158,7 +158,7 @@ impl Watch {
                 Ok(())
             }
             Err(_) => {
-                self.ping = Instant::now() + self.docker.limits().ping_every;
+                self.ping = Instant::now() + self.docker.limits.ping_every;
                 self.docker.ping().await
             }
         }
@@ -200,7 +200,7 @@ impl Watch {
         let look = self.look().await?;
         self.events = Some(Box::pin(events));
         self.connected = Some(Instant::now());
-        self.ping = Instant::now() + self.docker.limits().ping_every;
+        self.ping = Instant::now() + self.docker.limits.ping_every;
         self.outage = false;
         self.queue.push_back(EngineEvent::Reachable { api });
         self.queue.push_back(look);
@@ -227,7 +227,7 @@ impl Watch {
     async fn take(&mut self, event: EventMessage) -> Result<(), Error> {
         let nanos = event.time_nano;
         let docker = self.docker();
-        match translate(docker.spec(), event) {
+        match translate(&docker.spec, event) {
             None => {}
             // An engine that was killed stops what outlived it when it is back. Nobody else can have asked it then.
             Some(ContainerEvent::Tell(

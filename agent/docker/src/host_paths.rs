@@ -17,7 +17,7 @@ impl Docker {
     ///
     /// Fails when this process may not, a source is missing, or the file system does not answer within 10 s.
     pub async fn prepare_paths(&self) -> Result<(), Error> {
-        let spec = self.spec();
+        let spec = &self.spec;
         let (data, user) = (spec.data.path.clone(), spec.collator.user);
         let sources: Vec<PathBuf> = spec.mounts.iter().map(|mount| mount.source.clone()).collect();
         // A path on a device that hangs must hang a thread of its own, not the agent.
@@ -26,10 +26,10 @@ impl Docker {
             sources.iter().try_for_each(|source| present(source))
         });
         let stuck = |reason: String| Error::Path {
-            path: self.spec().data.path.clone(),
+            path: self.spec.data.path.clone(),
             reason,
         };
-        match tokio::time::timeout(self.limits().call, work).await {
+        match tokio::time::timeout(self.limits.call, work).await {
             Ok(Ok(result)) => result,
             Ok(Err(error)) => Err(stuck(format!("could not be prepared: {error}"))),
             Err(_) => Err(stuck(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bollard::auth::DockerCredentials;
 use bollard::errors::Error as EngineError;
-use bollard::models::{CreateImageInfo, ImageInspect};
+use bollard::models::{CreateImageInfo, DistributionInspect, ImageInspect};
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::StreamExt;
 use tokio::time::Instant;
@@ -36,7 +36,7 @@ impl Docker {
     /// Fails with what a start would fail with: not here and not to be pulled, unknown to the registry, no
     /// registry.
     pub async fn image_source(&self) -> Result<ImageSource, Error> {
-        let spec = self.spec();
+        let spec = &self.spec;
         if let Some(pin) = &spec.pin
             && self.image_id(pin).await?.is_some()
         {
@@ -50,19 +50,25 @@ impl Docker {
         if collator.pull == PullPolicy::Never {
             return Err(self.image_error(ImageFault::Absent));
         }
-        let credentials = self.credentials(&reference)?;
+        self.registry_image(&reference).await.map(|_| ImageSource::Registry)
+    }
+
+    /// What the registry has under this name.
+    ///
+    /// Fails when it does not answer in time.
+    pub(super) async fn registry_image(&self, reference: &ImageReference) -> Result<DistributionInspect, Error> {
+        let credentials = self.credentials(reference)?;
         let (engine, name) = (self.engine().await?, reference.name());
         let asked = engine.inspect_registry_image(&name, credentials);
-        match tokio::time::timeout(self.limits().call, asked).await {
-            Ok(Ok(_)) => Ok(ImageSource::Registry),
-            Ok(Err(error)) => Err(self.pull_error(error)),
-            Err(_) => Err(self.image_error(ImageFault::Timeout(self.limits().call))),
+        match tokio::time::timeout(self.limits.call, asked).await {
+            Ok(found) => found.map_err(|error| self.pull_error(error)),
+            Err(_) => Err(self.image_error(ImageFault::Timeout(self.limits.call))),
         }
     }
 
     /// What to create the container from: the repository digest where the image has one, else its id.
     pub(super) async fn resolve_image(&self) -> Result<String, Error> {
-        let spec = self.spec();
+        let spec = &self.spec;
         if let Some(pin) = &spec.pin {
             return self.resolve_pin(pin).await;
         }
@@ -100,16 +106,11 @@ impl Docker {
     }
 
     pub(super) async fn local_image(&self, reference: &ImageReference) -> Result<Option<String>, Error> {
-        let engine = self.engine().await?;
-        let name = reference.name();
-        match self
-            .within("inspect the image", self.limits().call, engine.inspect_image(&name))
-            .await
-        {
-            Ok(image) => pin(reference, &image)
-                .map(Some)
-                .map_err(|fault| self.image_error(fault)),
-            Err(error) if error.status() == Some(404) => Ok(None),
+        match self.look_at_image(&reference.name()).await {
+            Ok(image) => {
+                let pinned = image.map(|image| pin(reference, &image)).transpose();
+                pinned.map_err(|fault| self.image_error(fault))
+            }
             Err(Error::Api {
                 status: Some(400),
                 reason,
@@ -128,7 +129,7 @@ impl Docker {
                 ..
             }) if is_reset(&reason) => {
                 warn!(
-                    image = self.spec().collator.image,
+                    image = self.spec.collator.image,
                     reason, "pull interrupted, trying again"
                 );
                 self.pull_once(reference).await
@@ -153,12 +154,12 @@ impl Docker {
     /// The registry's password, for whoever has to keep it out of what is told; `None` when there is none that a
     /// pull would use.
     pub fn registry_password(&self) -> Option<String> {
-        let spec = self.spec();
+        let spec = &self.spec;
         auth::read(spec.collator.registry_auth.as_deref()?, "").ok()?.password
     }
 
     pub(super) fn credentials(&self, reference: &ImageReference) -> Result<Option<DockerCredentials>, Error> {
-        let spec = self.spec();
+        let spec = &self.spec;
         let path = spec.collator.registry_auth.as_deref();
         path.map(|path| auth::read(path, reference.registry()))
             .transpose()
@@ -166,7 +167,7 @@ impl Docker {
     }
 
     async fn pull_once(&self, reference: &ImageReference) -> Result<(), Error> {
-        let spec = self.spec();
+        let spec = &self.spec;
         let collator = &spec.collator;
         let credentials = self.credentials(reference)?;
         let options = CreateImageOptionsBuilder::default()
@@ -179,7 +180,7 @@ impl Docker {
         let mut said = Instant::now();
         info!(image = collator.image, "pulling");
         loop {
-            let silence = self.limits().pull_silence;
+            let silence = self.limits.pull_silence;
             match tokio::time::timeout(silence, lines.next()).await {
                 Err(_) => return Err(self.image_error(ImageFault::Timeout(silence))),
                 Ok(None) => {
@@ -203,7 +204,7 @@ impl Docker {
 
     pub(super) fn image_error(&self, fault: ImageFault) -> Error {
         Error::Image {
-            image: self.spec().collator.image.clone(),
+            image: self.spec.collator.image.clone(),
             fault,
         }
     }

@@ -87,9 +87,9 @@ impl Docker {
     /// Fails when the engine does not answer or there is no container.
     pub async fn inspect_json(&self) -> Result<String, Error> {
         let engine = self.engine().await?;
-        let spec = self.spec();
+        let spec = &self.spec;
         let answer = engine.inspect_container(spec.name(), None);
-        let answer = self.within("inspect the container", self.limits().call, answer).await?;
+        let answer = self.within("inspect the container", self.limits.call, answer).await?;
         serde_json::to_string_pretty(&answer).map_err(|error| Error::Api {
             action: "inspect the container",
             status: None,
@@ -99,10 +99,10 @@ impl Docker {
 
     pub(super) async fn find(&self) -> Result<Option<InspectedContainer>, Error> {
         let engine = self.engine().await?;
-        let spec = self.spec();
+        let spec = &self.spec;
         let name = spec.name();
         let answer = engine.inspect_container(name, None);
-        match self.within("inspect the container", self.limits().call, answer).await {
+        match self.within("inspect the container", self.limits.call, answer).await {
             // Docker also takes a name for the beginning of an id.
             Ok(answer) if answer.name.as_deref().map(|found| found.trim_start_matches('/')) != Some(name) => Ok(None),
             Ok(answer) => Ok(Some(InspectedContainer::new(answer, spec))),

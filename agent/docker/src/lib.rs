@@ -50,12 +50,12 @@ pub struct Docker {
     shared: Arc<Shared>,
     specs: Arc<Specs>,
     spec: Arc<Spec>,
-    limits: Limits,
+    limits: EngineTimeouts,
 }
 
 /// How long the engine may take.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct EngineTimeouts {
     /// For questions.
     pub call: Duration,
     /// For creating, starting, removing: on a busy disk these take their time.
@@ -68,7 +68,7 @@ pub struct Limits {
     pub pull_silence: Duration,
 }
 
-impl Default for Limits {
+impl Default for EngineTimeouts {
     fn default() -> Self {
         Self {
             call: Duration::from_secs(10),
@@ -116,7 +116,7 @@ impl Docker {
             }),
             spec: Arc::new(specs.configured()),
             specs: Arc::new(specs),
-            limits: Limits::default(),
+            limits: EngineTimeouts::default(),
         })
     }
 
@@ -133,7 +133,7 @@ impl Docker {
 
     /// The same, with other time limits.
     #[must_use]
-    pub fn with_limits(mut self, limits: Limits) -> Self {
+    pub fn with_limits(mut self, limits: EngineTimeouts) -> Self {
         self.limits = limits;
         self
     }
@@ -168,14 +168,6 @@ impl Docker {
         let agreed = newest.min(known);
         self.shared.api.store(agreed, Ordering::Relaxed);
         Ok(format!("1.{agreed}"))
-    }
-
-    fn spec(&self) -> &Spec {
-        &self.spec
-    }
-
-    fn limits(&self) -> &Limits {
-        &self.limits
     }
 
     /// A client that speaks the agreed version.
@@ -295,7 +287,7 @@ mod tests {
         is_task(&docker);
         is_task(&docker.version());
         is_task(&docker.inspect());
-        let permit = KeyPermit::unconditional();
+        let permit = KeyPermit::new(tokio::sync::watch::channel(true).1);
         is_task(&docker.ensure_running(&permit));
         is_task(&docker.stop());
         is_task(&docker.restart(&permit));

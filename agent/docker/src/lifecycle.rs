@@ -48,7 +48,7 @@ impl Docker {
     ///
     /// A container that has already ended again is no error: the inspection says so.
     pub async fn ensure_running(&self, permit: &KeyPermit) -> Result<Inspection, Error> {
-        let spec = self.spec();
+        let spec = &self.spec;
         let mut image = None;
         let mut created = false;
         let mut before = None;
@@ -92,7 +92,7 @@ impl Docker {
                 Status::PAUSED => {
                     let engine = self.engine().await?;
                     let unpaused = engine.unpause_container(&found.id);
-                    self.within("unpause the container", self.limits().change, unpaused)
+                    self.within("unpause the container", self.limits.change, unpaused)
                         .await?;
                 }
                 // Docker waits up to a minute before its next attempt; stopping ends the wait.
@@ -121,7 +121,7 @@ impl Docker {
     /// Stops the container: SIGTERM, `collator.stop_timeout`, SIGKILL. Docker's own restart policy leaves it
     /// stopped as well. `Ok` when it is stopped already or does not exist.
     pub async fn stop(&self) -> Result<Inspection, Error> {
-        self.stop_in(self.spec().stop_seconds()).await
+        self.stop_in(self.spec.stop_seconds()).await
     }
 
     /// As [`Self::stop`], with SIGKILL after `time` (whole seconds of it, at least one) instead of
@@ -168,7 +168,7 @@ impl Docker {
     }
 
     pub(super) async fn require_network(&self) -> Result<(), Error> {
-        let spec = self.spec();
+        let spec = &self.spec;
         let Some(name) = spec.network() else {
             return Ok(());
         };
@@ -176,7 +176,7 @@ impl Docker {
         match self
             .within(
                 "inspect the network",
-                self.limits().call,
+                self.limits.call,
                 engine.inspect_network(name, None),
             )
             .await
@@ -187,7 +187,7 @@ impl Docker {
     }
 
     async fn create(&self, image: &str, permit: &KeyPermit) -> Result<(), Error> {
-        let spec = self.spec();
+        let spec = &self.spec;
         let options = CreateContainerOptionsBuilder::default().name(spec.name()).build();
         let engine = self.engine().await?;
         let mut body = spec.body(image)?;
@@ -198,7 +198,7 @@ impl Docker {
         }
         self.require_permit(permit)?;
         let answer = engine.create_container(Some(options), body);
-        match self.within("create the container", self.limits().change, answer).await {
+        match self.within("create the container", self.limits.change, answer).await {
             Ok(created) => {
                 for warning in created.warnings {
                     warn!(container = spec.name(), warning, "docker warns");
@@ -222,7 +222,7 @@ impl Docker {
         self.require_permit(permit)?;
         self.within(
             "start the container",
-            self.limits().change,
+            self.limits.change,
             engine.start_container(id, None),
         )
         .await
@@ -236,14 +236,14 @@ impl Docker {
         };
         match classify(reason) {
             StartFault::Executable => Err(Error::Executable {
-                image: self.spec().collator.image.clone(),
+                image: self.spec.collator.image.clone(),
                 reason: reason.clone(),
             }),
             StartFault::PortTaken => Err(Error::PortTaken { reason: reason.clone() }),
             StartFault::FileLimit if !self.shared.nofile_refused.swap(true, Ordering::Relaxed) => {
                 warn!(
-                    container = self.spec().name(),
-                    nofile = self.spec().collator.nofile,
+                    container = self.spec.name(),
+                    nofile = self.spec.collator.nofile,
                     reason,
                     "docker may not give that many file descriptors, going on with its own limit: lower \
                      collator.nofile or raise LimitNOFILE of docker.service"
@@ -255,7 +255,7 @@ impl Docker {
             StartFault::Broken => {
                 self.requirements().await?;
                 warn!(
-                    container = self.spec().name(),
+                    container = self.spec.name(),
                     reason, "cannot be started any more, replacing it"
                 );
                 self.remove(&found.id, true).await
@@ -265,7 +265,7 @@ impl Docker {
 
     /// Stops any container of ours, whatever it is doing.
     async fn halt(&self, id: &str) -> Result<(), Error> {
-        self.halt_in(id, self.spec().stop_seconds()).await
+        self.halt_in(id, self.spec.stop_seconds()).await
     }
 
     async fn halt_in(&self, id: &str, seconds: i32) -> Result<(), Error> {
@@ -299,7 +299,7 @@ impl Docker {
         match self
             .within(
                 "remove the container",
-                self.limits().change,
+                self.limits.change,
                 engine.remove_container(id, Some(options)),
             )
             .await
@@ -312,7 +312,7 @@ impl Docker {
 
     /// What is said about a container of the configured name that is not ours.
     pub fn foreign(&self) -> Error {
-        let spec = self.spec();
+        let spec = &self.spec;
         Error::Foreign {
             name: spec.name().to_owned(),
             data: spec.data.path.display().to_string(),

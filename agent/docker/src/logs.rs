@@ -36,7 +36,7 @@ impl Docker {
     /// stamps a run's last words after its end.
     pub(super) async fn lines(&self, n: usize, since: Option<i64>, until: Option<i64>) -> Result<Vec<String>, Error> {
         let until = until.map(|until| until + RUN_SLACK);
-        let limit = self.limits().call;
+        let limit = self.limits.call;
         let mut records = n.min(RECORDS);
         loop {
             let read = tokio::time::timeout(limit, self.read_lines(n, records, since, until));
@@ -74,8 +74,8 @@ impl Docker {
             .tail(&records.to_string())
             .build();
         let engine = self.engine().await?;
-        let mut frames = std::pin::pin!(engine.logs(self.spec().name(), Some(options)));
-        let mut lines = Lines::new(n);
+        let mut frames = std::pin::pin!(engine.logs(self.spec.name(), Some(options)));
+        let mut lines = LogTail::new(n);
         let mut read = Read::default();
         while let Some(frame) = frames.next().await {
             let frame = frame.map_err(|error| self.error("read the log", error))?;
@@ -105,7 +105,7 @@ impl Docker {
         stream::once(async move {
             // Nothing tells a log that is silent from an engine that hangs, so the engine is asked first.
             docker.version().await?;
-            let frames = docker.engine().await?.logs(docker.spec().name(), Some(options));
+            let frames = docker.engine().await?.logs(docker.spec.name(), Some(options));
             let frames = frames.map_ok(|frame| frame.into_bytes().to_vec());
             Ok::<_, Error>(frames.map_err(move |error| docker.error("read the log", error)))
         })
@@ -138,7 +138,7 @@ fn stamped(record: &[u8]) -> (Option<i64>, &[u8]) {
 }
 
 /// Puts records together to lines and keeps the last of them, never more than the bounds allow.
-struct Lines {
+struct LogTail {
     keep: usize,
     done: VecDeque<String>,
     bytes: usize,
@@ -146,7 +146,7 @@ struct Lines {
     open: [Vec<u8>; 2],
 }
 
-impl Lines {
+impl LogTail {
     fn new(keep: usize) -> Self {
         Self {
             keep,
@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     fn lines(keep: usize, records: &[(usize, &[u8])]) -> Vec<String> {
-        let mut lines = Lines::new(keep);
+        let mut lines = LogTail::new(keep);
         for (source, record) in records {
             lines.push(*source, record);
         }
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_line_of_ten_megabytes_costs_four_kibibytes() {
-        let mut lines = Lines::new(10);
+        let mut lines = LogTail::new(10);
         for _ in 0..640 {
             lines.push(0, &[b'x'; 16 * 1024]);
             assert!(lines.open[0].capacity() <= 4 * LINE);
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn all_lines_together_are_bounded() {
-        let mut lines = Lines::new(100_000);
+        let mut lines = LogTail::new(100_000);
         for _ in 0..1000 {
             lines.push(0, &[b'z'; 1023]);
             lines.push(0, b"\n");

@@ -105,19 +105,11 @@ impl Spec {
 
     /// The same with another image.
     pub(super) fn with_image(&self, reference: &str, pin: Option<&str>) -> Result<Self, Error> {
-        let collator = CollatorConfig {
-            image: reference.to_owned(),
-            ..self.collator.clone()
-        };
-        Ok(Self {
-            hash: hash(&collator, &self.data, &self.mounts, self.fenced)?,
-            collator,
-            data: self.data.clone(),
-            mounts: self.mounts.clone(),
-            fenced: self.fenced,
-            keys: self.keys,
-            pin: pin.map(str::to_owned),
-        })
+        let mut spec = self.clone();
+        reference.clone_into(&mut spec.collator.image);
+        spec.hash = hash(&spec.collator, &spec.data, &spec.mounts, spec.fenced)?;
+        spec.pin = pin.map(str::to_owned);
+        Ok(spec)
     }
 
     /// The container's name.

@@ -44,7 +44,7 @@ impl Docker {
         let other = self.with_reference(reference)?;
         let parsed = ImageReference::parse(reference);
         let here = other.local_image(&parsed).await?;
-        let pin = match (self.spec().collator.pull, here) {
+        let pin = match (self.spec.collator.pull, here) {
             (PullPolicy::Never, Some(pin)) => pin,
             (PullPolicy::Never, None) => return Err(other.image_error(ImageFault::Absent)),
             (PullPolicy::Missing, Some(pin)) if pin != from.pin => pin,
@@ -70,14 +70,7 @@ impl Docker {
         if parsed.digest.is_some() {
             return Ok(None);
         }
-        let credentials = other.credentials(&parsed)?;
-        let (engine, name) = (other.engine().await?, parsed.name());
-        let asked = engine.inspect_registry_image(&name, credentials);
-        match tokio::time::timeout(self.limits().call, asked).await {
-            Ok(Ok(found)) => Ok(found.descriptor.digest),
-            Ok(Err(error)) => Err(other.pull_error(error)),
-            Err(_) => Err(other.image_error(ImageFault::Timeout(self.limits().call))),
-        }
+        Ok(other.registry_image(&parsed).await?.descriptor.digest)
     }
 
     /// Images that pulls of ours brought since the last call.
@@ -100,7 +93,7 @@ impl Docker {
         let options = RemoveImageOptionsBuilder::default().force(false).build();
         let engine = self.engine().await?;
         let removed = engine.remove_image(id, Some(options), None);
-        match self.within("remove the image", self.limits().change, removed).await {
+        match self.within("remove the image", self.limits.change, removed).await {
             Ok(_) => Ok(true),
             Err(error) if error.status() == Some(404) => Ok(true),
             // In use, or with a name that is not ours.
@@ -113,7 +106,7 @@ impl Docker {
         if self.look_at_image(pin).await?.is_some() {
             return Ok(pin.to_owned());
         }
-        let may_pull = self.spec().collator.pull != PullPolicy::Never;
+        let may_pull = self.spec.collator.pull != PullPolicy::Never;
         if may_pull && pin.contains('@') {
             warn!(image = pin, "it is gone from this host, pulling it again");
             return self.pull(&ImageReference::parse(pin)).await;
@@ -126,7 +119,7 @@ impl Docker {
         let engine = self.engine().await?;
         let options = ListImagesOptionsBuilder::default().build();
         let images = engine.list_images(Some(options));
-        let images = self.within("list the images", self.limits().call, images).await?;
+        let images = self.within("list the images", self.limits.call, images).await?;
         Ok(images.into_iter().map(|image| image.id).collect())
     }
 
@@ -143,7 +136,7 @@ impl Docker {
             return Err(self.image_error(ImageFault::Gone));
         };
         let engine = self.engine().await?;
-        let version = self.within("say its version", self.limits().call, engine.version());
+        let version = self.within("say its version", self.limits.call, engine.version());
         let version = version.await?;
         let other = |has: Option<String>, wants: Option<String>| {
             let both = has.filter(|has| !has.is_empty()).zip(wants);
@@ -156,10 +149,10 @@ impl Docker {
         }
     }
 
-    async fn look_at_image(&self, name: &str) -> Result<Option<ImageInspect>, Error> {
+    pub(super) async fn look_at_image(&self, name: &str) -> Result<Option<ImageInspect>, Error> {
         let engine = self.engine().await?;
         let image = engine.inspect_image(name);
-        match self.within("inspect the image", self.limits().call, image).await {
+        match self.within("inspect the image", self.limits.call, image).await {
             Ok(image) => Ok(Some(image)),
             Err(error) if error.status() == Some(404) => Ok(None),
             Err(error) => Err(error),
@@ -169,7 +162,7 @@ impl Docker {
     /// The same container, asked for with another image.
     fn with_reference(&self, reference: &str) -> Result<Self, Error> {
         Ok(Self {
-            spec: Arc::new(self.spec().with_image(reference, None)?),
+            spec: Arc::new(self.spec.with_image(reference, None)?),
             ..self.clone()
         })
     }

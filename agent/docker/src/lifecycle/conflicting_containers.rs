@@ -13,7 +13,7 @@ use crate::{Docker, Error};
 impl Docker {
     /// Makes sure that no other container has the data directory: leftovers of ours go, others are reported.
     pub(super) async fn evict_others(&self) -> Result<(), Error> {
-        let spec = self.spec();
+        let spec = &self.spec;
         let all = self.all_containers().await?;
         let real = self.real_paths(&all).await;
         for other in all {
@@ -58,7 +58,7 @@ impl Docker {
     pub async fn others_on_data(&self) -> Result<Vec<String>, Error> {
         let all = self.all_containers().await?;
         let real = self.real_paths(&all).await;
-        let spec = self.spec();
+        let spec = &self.spec;
         let names = all
             .iter()
             .filter(|other| shares(other.mounts.as_deref().unwrap_or_default(), &spec.data.path, &real));
@@ -71,7 +71,7 @@ impl Docker {
         let engine = self.engine().await?;
         let options = ListContainersOptionsBuilder::default().all(true).build();
         let all = engine.list_containers(Some(options));
-        self.within("list the containers", self.limits().call, all).await
+        self.within("list the containers", self.limits.call, all).await
     }
 
     /// Where the links lead that other containers' directories and ours are named by. What cannot be told
@@ -79,14 +79,14 @@ impl Docker {
     async fn real_paths(&self, others: &[ContainerSummary]) -> HashMap<PathBuf, PathBuf> {
         let sources = others.iter().filter_map(|other| other.mounts.as_deref()).flatten();
         let sources = sources.filter_map(|mount| mount.source.as_deref()).map(PathBuf::from);
-        let paths: Vec<PathBuf> = sources.chain(self.spec().exclusive().map(PathBuf::from)).collect();
+        let paths: Vec<PathBuf> = sources.chain(self.spec.exclusive().map(PathBuf::from)).collect();
         let resolve = move || {
             paths
                 .into_iter()
                 .filter_map(|path| Some((path.clone(), path.canonicalize().ok()?)))
                 .collect()
         };
-        let resolved = tokio::time::timeout(self.limits().call, tokio::task::spawn_blocking(resolve)).await;
+        let resolved = tokio::time::timeout(self.limits.call, tokio::task::spawn_blocking(resolve)).await;
         resolved.ok().and_then(Result::ok).unwrap_or_default()
     }
 }

@@ -164,7 +164,7 @@ impl Drop for World {
 
 /// What a host without an identity fence gives out.
 pub(crate) fn permit() -> KeyPermit {
-    KeyPermit::unconditional()
+    KeyPermit::new(tokio::sync::watch::channel(true).1)
 }
 
 pub(crate) struct Watch {

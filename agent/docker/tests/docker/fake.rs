@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use agent_core::event::{ActionFailure, Container};
-use agent_docker::{Docker, Error, Limits};
+use agent_docker::{Docker, EngineTimeouts, Error};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
 
@@ -89,9 +89,9 @@ async fn an_engine_that_is_busy_with_one_container_is_told_from_one_that_hangs()
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("docker.sock");
     let listener = UnixListener::bind(&socket).unwrap();
-    let limits = Limits {
+    let limits = EngineTimeouts {
         call: Duration::from_millis(100),
-        ..Limits::default()
+        ..EngineTimeouts::default()
     };
     let docker = Docker::new(&config(&socket, "locked", dir.path()))
         .unwrap()

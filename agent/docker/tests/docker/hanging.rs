@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use agent_core::event::{ActionFailure, Container};
-use agent_docker::{Docker, EngineEvent, Error, ImageFault, Limits};
+use agent_docker::{Docker, EngineEvent, EngineTimeouts, Error, ImageFault};
 use futures_util::FutureExt;
 use tokio::net::{TcpListener, UnixListener};
 
@@ -11,8 +11,8 @@ use crate::engine::{Watch, World, permit};
 
 const SHORT: Duration = Duration::from_millis(200);
 
-fn impatient() -> Limits {
-    Limits {
+fn impatient() -> EngineTimeouts {
+    EngineTimeouts {
         call: SHORT,
         change: SHORT,
         ping: SHORT,
@@ -109,9 +109,9 @@ async fn a_registry_that_never_answers_ends_in_a_timeout_not_in_a_hang() {
     };
     let registry = TcpListener::bind("127.0.0.1:0").await.unwrap();
     world.config.collator.image = format!("{}/node:1", registry.local_addr().unwrap());
-    let docker = world.docker().with_limits(Limits {
+    let docker = world.docker().with_limits(EngineTimeouts {
         pull_silence: Duration::from_secs(2),
-        ..Limits::default()
+        ..EngineTimeouts::default()
     });
     let hold = async {
         let mut held = Vec::new();

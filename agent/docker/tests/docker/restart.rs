@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use agent_core::event::Container;
-use agent_docker::{EngineEvent, Limits};
+use agent_docker::{EngineEvent, EngineTimeouts};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::engine::{Watch, World, permit, skip};
@@ -105,10 +105,10 @@ async fn an_engine_that_restarts_or_freezes_is_told_and_nobody_is_taken_for_stop
     let Some(world) = World::at(&socket(dir.path())).await else {
         return;
     };
-    let limits = Limits {
+    let limits = EngineTimeouts {
         ping: Duration::from_secs(1),
         ping_every: Duration::from_secs(1),
-        ..Limits::default()
+        ..EngineTimeouts::default()
     };
     let docker = world.docker().with_limits(limits);
     docker.ensure_running(&permit()).await.unwrap();
