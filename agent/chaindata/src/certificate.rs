@@ -37,9 +37,7 @@ const MAX_SIZE: u64 = 1 << 20;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Certificate {
     pub schema: u32,
-    /// When it was written.
     pub at: Timestamp,
-    /// Version of the agent.
     pub agent: String,
     pub image: BakedImage,
     /// The chains that were watched until they were in sync.
@@ -48,10 +46,8 @@ pub struct Certificate {
     pub tree: TreeDigest,
 }
 
-/// The node's image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BakedImage {
-    /// As configured.
     pub reference: String,
     /// `sha256:…` of the image that ran.
     pub digest: String,
@@ -81,7 +77,6 @@ pub struct BakedStop {
     pub exit_code: i64,
 }
 
-/// Why a certificate is not usable.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
     #[error("{}: there is none; bake this directory, or name the data directory of an image", .0.display())]
@@ -131,7 +126,6 @@ fn digest(certificate: &Value) -> String {
     hex::encode(ring::digest::digest(&SHA256, certificate.to_string().as_bytes()))
 }
 
-/// Writes the certificate beside the data, atomically and durably.
 pub fn write_certificate(data: &Path, certificate: &Certificate) -> io::Result<()> {
     let mut whole = serde_json::to_value(certificate)?;
     whole[DIGEST_FIELD] = digest(&whole).into();

@@ -22,7 +22,6 @@ pub struct ChainFacts {
     pub versions: Versions,
     pub best: Option<u64>,
     pub finalized: Option<u64>,
-    /// Version of the node.
     pub node: Option<String>,
 }
 
@@ -135,7 +134,6 @@ pub(crate) fn incompatibility(present: &ChainFactsByDir, new: &ChainFactsByDir) 
     })
 }
 
-/// The directory above a chain's.
 fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(parent, _)| parent)
 }

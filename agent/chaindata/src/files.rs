@@ -10,7 +10,6 @@ pub fn make_dir(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o750).create(dir)
 }
 
-/// Syncs the names in `dir` to the disk.
 pub fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
@@ -29,7 +28,6 @@ pub fn replace_file(path: &Path, text: &[u8]) -> io::Result<()> {
     sync_dir(path.parent().unwrap_or(path))
 }
 
-/// Writes a file and syncs it to the disk.
 pub fn write_file(path: &Path, text: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)

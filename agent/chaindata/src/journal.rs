@@ -31,7 +31,6 @@ pub(crate) enum RestoreStage {
     Swapped,
 }
 
-/// Position from which unpacking resumes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ResumePoint {
     pub(crate) index: u32,
@@ -121,14 +120,12 @@ impl Journal {
         Ok(Some(journal))
     }
 
-    /// Writes the journal atomically and durably.
     pub(crate) fn write(&self, data: &Path) -> anyhow::Result<()> {
         let (path, text) = (path(data), serde_json::to_vec(self)?);
         files::replace_file(&path, &text).with_context(|| format!("cannot write {}", path.display()))
     }
 }
 
-/// Directory of the unpacked data.
 pub(crate) fn unpacked_dir(data: &Path) -> PathBuf {
     data.join(RESTORE_DIR).join("tree")
 }

@@ -7,7 +7,6 @@ use agent_core::key_paths::KEYSTORE;
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantArray};
 
-/// The bake certificate.
 pub const CERTIFICATE_FILE: &str = "bake.json";
 /// A certificate that was being written when the agent was killed.
 pub(crate) const PARTIAL_CERTIFICATE_FILE: &str = "bake.json.tmp";
@@ -27,7 +26,6 @@ const MAX_DEPTH: usize = 24;
 /// Base paths above `chains`, such as `polkadot` or `relay-data`.
 const MAX_BASE_DIRS: usize = 3;
 
-/// Kind of a chain's database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[derive(IntoStaticStr, VariantArray)]
@@ -50,7 +48,6 @@ impl Database {
 /// What the layout says about an entry of a data directory.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum EntryClass {
-    /// Chain data.
     Allowed,
     /// A key store or node key.
     Secret,

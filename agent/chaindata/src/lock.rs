@@ -24,7 +24,6 @@ pub fn lock_data_dir(data: &Path) -> anyhow::Result<DataDirLock> {
     }
 }
 
-/// Whether a snapshot or restore is at work on a data directory.
 pub(crate) fn is_data_dir_locked(data: &Path) -> bool {
     let tried = File::open(data).map(|dir| dir.try_lock());
     matches!(tried, Ok(Err(TryLockError::WouldBlock)))

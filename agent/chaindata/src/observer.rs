@@ -6,7 +6,6 @@ pub trait Observer {
     fn begin(&mut self, task: &'static str, total: Option<u64>);
     /// So many bytes more are processed.
     fn advance(&mut self, bytes: u64);
-    /// The task is complete.
     fn end(&mut self);
     /// Something a person has to know, such as what is left out and why.
     fn note(&mut self, text: &str);

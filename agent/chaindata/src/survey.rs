@@ -15,19 +15,16 @@ use strum::VariantArray as _;
 
 use crate::layout::{Database, EntryClass, classify, is_allowed};
 
-/// Read at once while hashing, bytes.
 const CHUNK: usize = 64 << 10;
 
 const SYMLINK: &str = "a symbolic link";
 const OTHER_FILE_SYSTEM: &str = "on another file system";
 const HARD_LINK: &str = "a file with a second name (hard link)";
-/// Why an entry of [`Survey::with_xattrs`] may not be in an image.
 pub(crate) const XATTRS: &str = "extended attributes (getfattr -dm -), which no database has";
 
 /// Digest of a directory tree, as a whole and by directory: over path, kind, permissions, owner, size and content.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TreeDigest {
-    /// Regular files.
     pub files: u64,
     pub bytes: u64,
     pub sha256: String,
@@ -82,7 +79,6 @@ impl Survey {
     }
 }
 
-/// A key store or a node key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Secret {
     pub path: PathBuf,
@@ -204,7 +200,6 @@ impl Walk {
         Ok(())
     }
 
-    /// Classifies an entry by its kind, then by its name.
     fn class(&self, path: &Path, about: &Metadata) -> EntryClass {
         let kind = about.file_type();
         let Some(parts) = path.iter().map(|part| part.to_str()).collect::<Option<Vec<_>>>() else {

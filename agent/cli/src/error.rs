@@ -12,7 +12,6 @@ use crate::output::OutputClosed;
 /// A wrong command line that only the command itself can find.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UsageError {
-    /// What was named cannot be used.
     #[error("{0}")]
     Unusable(String),
     #[error("{} is no directory; name the data directory, in which bake.json lies", .0.display())]

@@ -92,7 +92,6 @@ impl Cause {
     /// The causes that a health restart is spent on.
     pub const HEALTH: [Self; 4] = [Self::Frozen, Self::Isolated, Self::Stalled, Self::NoExporter];
 
-    /// Whether it is a step of an update, there or back.
     pub fn is_of_update(self) -> bool {
         matches!(self, Self::Update | Self::UpdateFailed)
     }

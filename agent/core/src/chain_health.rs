@@ -30,7 +30,7 @@ pub const BLINK: u32 = 4;
 const FALLING_AFTER: Duration = Duration::from_mins(10);
 
 /// The evidence about one chain since its process started.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ChainTracker {
     chain: Chain,
     sample: Option<Sample>,
@@ -39,18 +39,18 @@ pub struct ChainTracker {
     looked_at: Option<Time>,
     spacing: Duration,
     /// Observed time since the newest sample.
-    unanswered: Duration,
+    pub(crate) unanswered: Duration,
     /// The part of it in which the host's own network was known to be down.
     #[serde(default)]
     unanswered_offline: Duration,
     /// The exporter answered since the container started.
-    answered: bool,
+    pub(crate) answered: bool,
     last_error: Option<ScrapeError>,
     /// Unbroken row of looks that met silence.
-    silent: Option<ExcusableDuration>,
+    pub(crate) silent: Option<ExcusableDuration>,
     /// The newest value of each that was told: a page may lack them at times.
     process_start: Option<u64>,
-    heights: Heights,
+    pub(crate) heights: Heights,
     progressed_at: Option<Time>,
     /// Progress was seen since the windows last started anew.
     moved: bool,
@@ -58,7 +58,7 @@ pub struct ChainTracker {
     still: Duration,
     /// Observed time since it last stood still for a whole window.
     #[serde(rename = "lively")]
-    progressing_for: Duration,
+    pub(crate) progressing_for: Duration,
     /// Observed time without progress while behind (a relay chain: while it had peers), not excused.
     stuck: ExcusableDuration,
     /// Observed time near the target since it was last behind.
@@ -68,7 +68,7 @@ pub struct ChainTracker {
     #[serde(rename = "alone")]
     no_peers_for: Duration,
     #[serde(rename = "deserted")]
-    isolated_for: Duration,
+    pub(crate) isolated_for: Duration,
     /// Observed time with peers since it was last alone.
     #[serde(rename = "company")]
     connected_for: Duration,
@@ -89,33 +89,7 @@ impl ChainTracker {
     pub fn new(chain: Chain) -> Self {
         Self {
             chain,
-            sample: None,
-            sampled_at: None,
-            looked_at: None,
-            spacing: Duration::ZERO,
-            unanswered: Duration::ZERO,
-            unanswered_offline: Duration::ZERO,
-            answered: false,
-            last_error: None,
-            silent: None,
-            process_start: None,
-            heights: Heights::default(),
-            progressed_at: None,
-            moved: false,
-            still: Duration::ZERO,
-            progressing_for: Duration::ZERO,
-            stuck: ExcusableDuration::default(),
-            near_target_for: Duration::ZERO,
-            no_peers_for: Duration::ZERO,
-            isolated_for: Duration::ZERO,
-            connected_for: Duration::ZERO,
-            offline: Duration::ZERO,
-            online: Duration::ZERO,
-            waiting: Duration::ZERO,
-            sync_rate: SyncRate::default(),
-            in_sync: InSync::default(),
-            was_synced: false,
-            falling: None,
+            ..Self::default()
         }
     }
 
@@ -191,11 +165,6 @@ impl ChainTracker {
         self.moved && self.still < window
     }
 
-    /// Observed time since it last stood still for a whole window.
-    pub fn progressing_for(&self) -> Duration {
-        self.progressing_for
-    }
-
     /// Observed time without progress although there should be some.
     pub fn stuck(&self) -> ExcusableDuration {
         self.stuck
@@ -204,26 +173,6 @@ impl ChainTracker {
     /// Observed time without a single peer.
     pub fn no_peers_for(&self) -> Duration {
         self.no_peers_for
-    }
-
-    /// The part of it in which the host's own network was not known to be down.
-    pub fn isolated_for(&self) -> Duration {
-        self.isolated_for
-    }
-
-    /// Observed time that the exporter has met us with silence; `None` when it has not.
-    pub fn silent(&self) -> Option<ExcusableDuration> {
-        self.silent
-    }
-
-    /// Observed time since the newest sample, over looks that gave none.
-    pub fn unanswered(&self) -> Duration {
-        self.unanswered
-    }
-
-    /// Whether the exporter answered since the container started.
-    pub fn answered(&self) -> bool {
-        self.answered
     }
 
     /// Whether the last look gave no sample, and why.
@@ -236,7 +185,6 @@ impl ChainTracker {
         self.sample.as_ref()
     }
 
-    /// When the newest sample was taken.
     pub fn sampled_at(&self) -> Option<Time> {
         self.sampled_at
     }
@@ -244,16 +192,6 @@ impl ChainTracker {
     /// When best, finalized or the import counter last rose.
     pub fn progressed_at(&self) -> Option<Time> {
         self.progressed_at
-    }
-
-    /// Highest best since the process started, blocks.
-    pub fn best_high(&self) -> Option<u64> {
-        self.heights.best
-    }
-
-    /// Highest finalized since the process started, blocks.
-    pub fn finalized_high(&self) -> Option<u64> {
-        self.heights.finalized
     }
 
     /// Whether it is in sync, and for how long.

@@ -22,7 +22,6 @@ pub struct Forecast {
 }
 
 impl Forecast {
-    /// Notes the free space at `now`, bytes.
     pub fn note(&mut self, now: Time, free: u64) {
         if self.points.back().is_some_and(|(at, _)| now.since(*at) < APART) {
             return;

@@ -46,11 +46,12 @@ impl Sub<Duration> for Time {
 }
 
 /// Which of the node's two chains an observation is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[derive(IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "lowercase", const_into_str)]
 pub enum Chain {
+    #[default]
     Parachain,
     Relaychain,
 }
@@ -74,13 +75,11 @@ pub struct Sample {
     /// `sub_libp2p_network_bytes_total{direction="in"}`, bytes since the process started.
     pub bytes_in: Option<u64>,
     /// Parachain: `proposer_block_constructed_count`, blocks built here since the process started.
-    #[serde(default)]
     pub built_total: Option<u64>,
     /// `process_start_time_seconds`, Unix seconds; another value is another process.
     pub process_start: Option<u64>,
 }
 
-/// Why a scrape gave no sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[derive(IntoStaticStr, VariantArray)]
@@ -114,7 +113,6 @@ impl ScrapeError {
 pub struct Exit {
     /// Exit code of the container's first process; 128 + n after signal n.
     pub code: Option<i64>,
-    /// `State.OOMKilled`.
     pub oom: bool,
     /// The last log lines of that run, oldest first.
     pub log: Vec<String>,
@@ -124,7 +122,6 @@ pub struct Exit {
 /// news of an earlier run can be told from news of this one; `None` where the source has no clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Container {
-    /// No container of that name.
     Missing,
     /// A container of that name without our label: never touched.
     Foreign,
@@ -142,7 +139,6 @@ pub enum Container {
     },
     /// Docker's restart policy is waiting to start it again.
     Restarting,
-    /// Not running.
     Exited {
         at: Option<i64>,
         exit: Exit,
@@ -152,7 +148,6 @@ pub enum Container {
     Signalled { at: Option<i64>, signal: i64 },
     /// `docker stop` (or `docker restart`) finished stopping it.
     Stopped { at: Option<i64> },
-    /// It was removed.
     Removed { at: Option<i64> },
 }
 
@@ -192,7 +187,6 @@ pub struct Activity {
 pub enum Conflict {
     /// Another genesis or another id.
     Chain,
-    /// Another kind of database.
     Database,
     /// A newer node wrote it.
     NewerNode,
@@ -200,7 +194,6 @@ pub enum Conflict {
     Restore,
 }
 
-/// What an operator asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
 pub enum Command {
@@ -235,9 +228,7 @@ pub enum Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActionFailure {
-    /// Docker did not answer.
     DockerUnreachable,
-    /// A container of that name is not ours.
     Foreign,
     /// The image could not be pulled, or is absent with `pull = "never"`.
     Image,

@@ -21,7 +21,6 @@ pub const SLOTS: u16 = 480;
 /// Marks kept; in a crash loop the oldest go first.
 const MARKS: usize = 128;
 
-/// What a mark stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[derive(EnumString)]
@@ -32,11 +31,9 @@ pub enum MarkKind {
     Stop,
     Hold,
     Backoff,
-    /// The collator ended, and not by the agent.
     Exit,
 }
 
-/// Something that happened to the collator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Mark {
     /// Unix milliseconds.

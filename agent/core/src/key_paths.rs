@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-/// Directory of a node's session keys.
 pub const KEYSTORE: &str = "keystore";
 
 /// Words in the names of keys and of what opens them.

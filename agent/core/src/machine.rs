@@ -64,10 +64,10 @@ pub const STOP_MARGIN: Duration = Duration::from_secs(30);
 /// error, which says more, has to come before theirs.
 pub const AGENT_STOP_MARGIN: Duration = STOP_MARGIN.saturating_mul(4);
 
-/// Whether the collator is wanted running.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Desired {
+    #[default]
     Running,
     /// `t0rn-agent stop`.
     StoppedByOperator,
@@ -76,9 +76,10 @@ pub enum Desired {
 }
 
 /// The container as far as known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ContainerState {
+    #[default]
     Unknown,
     Missing,
     Foreign,
@@ -120,7 +121,6 @@ pub struct Pause {
     pub reason: String,
 }
 
-/// How the last run ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastExit {
     pub at: Time,
@@ -133,7 +133,7 @@ pub struct LastExit {
     clippy::struct_excessive_bools,
     reason = "independent facts, each with a name of its own"
 )]
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     now: Time,
     desired: Desired,
@@ -147,9 +147,7 @@ pub struct State {
     spec_matches: bool,
     docker_down: bool,
     /// Docker is back, and has until then to tell what became of the container.
-    #[serde(default)]
     unconfirmed_until: Option<Time>,
-    /// When Docker last became reachable again.
     docker_back: Option<Time>,
     in_flight: Option<Action>,
     /// Docker events at or before this wall time (Unix milliseconds) were caused by the agent.
@@ -168,7 +166,6 @@ pub struct State {
     stopped_by_agent: bool,
     hold: Option<Cause>,
     /// What the bake certificate says against running: no `start` gets past it.
-    #[serde(default)]
     conflict: Option<Conflict>,
     disk_stop: bool,
     pause: Option<Pause>,
@@ -208,12 +205,10 @@ pub struct State {
     restart_owed: bool,
     /// Docker's wall clock of the newest event heard, Unix milliseconds.
     heard_at: Option<i64>,
-    #[serde(default)]
     notice: Option<termination::ActiveNotice>,
     #[serde(default)]
     update: update::UpdateState,
     /// Latest identity-volume state since the agent started.
-    #[serde(default)]
     identity: Option<Identity>,
     /// The newest run, or the one under way, may sign with the keys.
     #[serde(default = "key_fence::assumed")]
@@ -222,17 +217,11 @@ pub struct State {
     #[serde(default)]
     release: handover::Release,
     /// Latest answer to the auto scaling group in this life of the agent.
-    #[serde(default)]
     lifecycle: Option<LifecycleAnswer>,
-    /// Why the state cannot be saved.
-    #[serde(default)]
     unsaved: Option<String>,
-    /// Why the bake certificate cannot be read.
-    #[serde(default)]
     certificate_error: Option<String>,
 }
 
-/// The pure core.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Machine {
     policy: Policy,
@@ -242,57 +231,12 @@ pub struct Machine {
 impl Machine {
     /// A core that knows nothing yet.
     pub fn new(policy: Policy, now: Time) -> Self {
-        let trackers = policy.trackers();
         let state = State {
             now,
-            desired: Desired::Running,
-            seen: ContainerState::Unknown,
-            observed: false,
-            started_at: None,
-            up_since: None,
             spec_matches: true,
-            docker_down: false,
-            unconfirmed_until: None,
-            docker_back: None,
-            in_flight: None,
-            own_events_until: None,
-            signalled: None,
-            settle: None,
-            stop_cause: None,
-            ended: None,
-            stopped_by_agent: false,
-            hold: None,
-            conflict: None,
-            disk_stop: false,
-            pause: None,
-            trackers,
-            collation: Collation::default(),
-            host: HostFacts::default(),
-            activity: None,
-            busy: false,
-            crashes: VecDeque::new(),
-            crash_loop: false,
-            attempts: 0,
-            next_start: None,
-            last_failure: None,
-            last_exit: None,
-            exited_at: None,
-            restart_budget: RestartBudget::default(),
-            crash_restarts: 0,
-            health_restarts: 0,
-            active_problems: Vec::new(),
-            start_requested: false,
-            ignore_own_events_until: None,
-            restart_owed: false,
-            heard_at: None,
-            notice: None,
-            update: update::UpdateState::default(),
-            identity: None,
+            trackers: policy.trackers(),
             authority: true,
-            release: handover::Release::default(),
-            lifecycle: None,
-            unsaved: None,
-            certificate_error: None,
+            ..State::default()
         };
         Self { policy, state }
     }

@@ -18,7 +18,6 @@ use crate::status::{ChainStatus, Health, HostStatus, Phase, Verdict};
 /// Of what [`render`] returns.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The page at `now`.
 pub fn render(snapshot: &AgentSnapshot, now: Instant) -> String {
     let mut page = MetricsPage::default();
     agent(&mut page, snapshot, now);

@@ -23,9 +23,7 @@ pub struct AgentSnapshot {
     /// Whether each chain is in sync, credibly enough to keep its data.
     pub sync: BTreeMap<Chain, SyncEvidence>,
     pub counters: CounterTotals,
-    /// When the agent started.
     pub started: Timestamp,
-    /// When this was published.
     pub at: Instant,
 }
 
@@ -48,7 +46,6 @@ impl AgentSnapshot {
 /// The node behind one exporter; what it did not tell is absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NodeInfo {
-    /// Id of the chain specification.
     pub chain_id: Option<String>,
     /// 64 hex digits.
     pub genesis: Option<String>,
@@ -64,11 +61,8 @@ pub struct CounterTotals {
     pub restarts: BTreeMap<Cause, u64>,
     /// From the last end of the container to its running again, seconds.
     pub restart_seconds: Option<f64>,
-    /// Faults that were answered with an action.
     pub incidents: BTreeMap<Cause, u64>,
-    /// Updates that are over.
     pub updates: BTreeMap<UpdateResult, u64>,
     pub scrapes: BTreeMap<(Chain, ScrapeStatus), u64>,
-    /// What the newest scrape took, seconds.
     pub scrape_seconds: BTreeMap<Chain, f64>,
 }

@@ -134,7 +134,6 @@ impl From<ScrapeError> for ScrapeStatus {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CollatorStatus {
-    /// Name of the container.
     pub container: Option<String>,
     pub image: Option<String>,
     /// `sha256:…` of what runs.
@@ -173,7 +172,7 @@ pub struct LastExitStatus {
 }
 
 /// One chain as its exporter shows it; heights and distances in blocks.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ChainStatus {
     /// The chain's id in its specification, from the exporter's labels.
@@ -191,25 +190,6 @@ pub struct ChainStatus {
     pub scrape: Option<ScrapeStatus>,
     /// Age of the newest sample, seconds.
     pub sample_seconds_ago: Option<u64>,
-}
-
-impl Default for ChainStatus {
-    fn default() -> Self {
-        Self {
-            id: None,
-            verdict: Verdict::Unknown,
-            best: None,
-            finalized: None,
-            target: None,
-            behind: None,
-            peers: None,
-            blocks_per_second: None,
-            eta_seconds: None,
-            progress_seconds_ago: None,
-            scrape: None,
-            sample_seconds_ago: None,
-        }
-    }
 }
 
 /// Blocks that this collator made, as its own exporters count them.
@@ -288,7 +268,6 @@ pub struct UpdateStatus {
     pub ends_in_seconds: Option<u64>,
     /// `done`, `not_proven`, `unchanged`, `failed`, `rolled_back`, `held` or `superseded`; `None` until it is over.
     pub result: Option<String>,
-    /// Why it failed.
     pub reason: Option<String>,
     /// When it began, or when it was over.
     pub at: Option<Timestamp>,

@@ -39,16 +39,12 @@ pub enum Error {
          `docker stop {name}` first"
     )]
     Occupied { name: String, path: String },
-    /// The image could not be had.
     #[error("image {image}: {fault}")]
     Image { image: String, fault: ImageFault },
-    /// The container's first process is not in the image or cannot be executed.
     #[error("image {image} cannot be started: {reason}; check collator.command and the image's entrypoint")]
     Executable { image: String, reason: String },
-    /// The network that the configuration names does not exist.
     #[error("network {name} does not exist; `docker network create {name}`, or correct collator.network")]
     Network { name: String },
-    /// Something else listens on a port that the collator publishes.
     #[error("a published port is taken: {reason}; find its owner with `ss -lntup`, or change collator.ports")]
     PortTaken { reason: String },
     /// The identity was lost between the decision and the call.
@@ -70,7 +66,6 @@ pub enum Error {
     },
 }
 
-/// Why an image could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageFault {
     #[error("the registry refused the login ({0}); check the username and password in collator.registry_auth")]
@@ -126,7 +121,6 @@ impl Error {
         }
     }
 
-    /// The HTTP status of a declined call.
     pub(super) fn status(&self) -> Option<u16> {
         match self {
             Self::Api { status, .. } => *status,

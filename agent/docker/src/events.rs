@@ -46,7 +46,6 @@ const LOOKS: u32 = 6;
 /// Waits between connections, doubling. A connection that held this long was a good one.
 const BACKOFF_FIRST: Duration = Duration::from_millis(250);
 const BACKOFF_CAP: Duration = Duration::from_secs(5);
-/// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum EngineEvent {
     /// The engine answers (again). What the container is like follows.
@@ -207,7 +206,6 @@ impl Watch {
         Ok(())
     }
 
-    /// The container as it is.
     async fn look(&mut self) -> Result<EngineEvent, Error> {
         let mut busy = 0;
         let found = loop {

@@ -21,7 +21,6 @@ const PROGRESS: Duration = Duration::from_secs(5);
 /// Layers that are counted; an image has at most 127.
 const LAYERS: usize = 512;
 
-/// Where an image can be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImageSource {
     /// It is on this host already.

@@ -16,7 +16,6 @@ pub(super) const EXIT_LINES: usize = 200;
 /// By how many milliseconds the start of a run may be noted late when the host is busy.
 const LATE_START: i64 = 2_000;
 
-/// The container as it is now.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Inspection {
     pub container: Container,

@@ -53,7 +53,6 @@ pub struct Docker {
     limits: EngineTimeouts,
 }
 
-/// How long the engine may take.
 #[derive(Debug, Clone, Copy)]
 pub struct EngineTimeouts {
     /// For questions.
@@ -131,7 +130,6 @@ impl Docker {
         })
     }
 
-    /// The same, with other time limits.
     #[must_use]
     pub fn with_limits(mut self, limits: EngineTimeouts) -> Self {
         self.limits = limits;
@@ -185,7 +183,6 @@ impl Docker {
         Ok(client.with_request_modifier(move |request| mended(request, shared.api.load(Ordering::Relaxed))))
     }
 
-    /// Asks the engine whether it is there.
     async fn ping(&self) -> Result<(), Error> {
         let client = self.client()?;
         self.in_time("say that it is there", self.limits.ping, client.ping())

@@ -25,7 +25,6 @@ const STEPS: usize = 240;
 /// After a step that changed nothing: Docker still works on what an earlier, dropped attempt asked for.
 const SETTLE: Duration = Duration::from_millis(250);
 
-/// What a failed start calls for.
 #[derive(Debug, PartialEq, Eq)]
 enum StartFault {
     Executable,
@@ -153,7 +152,6 @@ impl Docker {
         }
     }
 
-    /// [`Self::stop`], then [`Self::ensure_running`].
     pub async fn restart(&self, permit: &KeyPermit) -> Result<Inspection, Error> {
         self.stop().await?;
         self.ensure_running(permit).await

@@ -10,7 +10,6 @@ use jiff::Timestamp;
 
 use super::{Docker, Error};
 
-/// Longest line that is kept, in bytes.
 const LINE: usize = 4096;
 /// Most bytes that are kept of one log, whatever number of lines was asked for.
 const TOTAL: usize = 256 * 1024;
@@ -116,7 +115,6 @@ impl Docker {
 #[derive(Default)]
 struct Read {
     lines: Vec<String>,
-    /// Records that Docker sent.
     records: usize,
     /// How many of them were left out for being too new.
     later: usize,

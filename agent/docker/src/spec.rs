@@ -66,12 +66,10 @@ impl Specs {
         })
     }
 
-    /// The collator with the configured image.
     pub(super) fn configured(&self) -> Spec {
         self.collator.clone()
     }
 
-    /// What `desired` stands for.
     pub(super) fn desired(&self, desired: &DesiredSpec) -> Result<Spec, Error> {
         let without_keys = || {
             self.full_node.as_ref().ok_or_else(|| Error::FullNode {
@@ -103,7 +101,6 @@ impl Spec {
         })
     }
 
-    /// The same with another image.
     pub(super) fn with_image(&self, reference: &str, pin: Option<&str>) -> Result<Self, Error> {
         let mut spec = self.clone();
         reference.clone_into(&mut spec.collator.image);
@@ -112,7 +109,6 @@ impl Spec {
         Ok(spec)
     }
 
-    /// The container's name.
     pub(super) fn name(&self) -> &str {
         &self.collator.container
     }

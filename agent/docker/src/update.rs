@@ -16,7 +16,6 @@ use agent_core::event::{Image, Images};
 pub struct PulledImage {
     /// `sha256:…`
     pub id: String,
-    /// What was pulled.
     pub reference: String,
 }
 
@@ -114,7 +113,6 @@ impl Docker {
         Err(self.image_error(ImageFault::Gone))
     }
 
-    /// All images on this host, by id.
     pub(super) async fn images_here(&self) -> Result<HashSet<String>, Error> {
         let engine = self.engine().await?;
         let options = ListImagesOptionsBuilder::default().build();
@@ -159,7 +157,6 @@ impl Docker {
         }
     }
 
-    /// The same container, asked for with another image.
     fn with_reference(&self, reference: &str) -> Result<Self, Error> {
         Ok(Self {
             spec: Arc::new(self.spec.with_image(reference, None)?),

@@ -8,7 +8,6 @@ use serde::Serialize;
 use super::{Certificate, read_certificate};
 use crate::survey::{ChainDir, Survey, TreeDigest, XATTRS, survey_data_dir};
 
-/// Result of comparing chain data with its certificate.
 #[derive(Debug, Serialize)]
 pub struct VerifyReport {
     pub schema: u32,

@@ -64,7 +64,6 @@ fn decoder<'a>(from: &'a mut dyn Read, magic: [u8; MAGIC_LENGTH]) -> anyhow::Res
     })
 }
 
-/// Computes the SHA-256 of what is read through it.
 struct HashingReader<R> {
     from: R,
     context: digest::Context,
@@ -76,7 +75,6 @@ impl<R> HashingReader<R> {
         Self { from, context }
     }
 
-    /// The digest, hexadecimal.
     fn finish(self) -> String {
         hex::encode(self.context.finish().as_ref())
     }

@@ -19,13 +19,11 @@ pub(super) fn free_space(path: &Path) -> io::Result<u64> {
     Ok(about.f_bavail.saturating_mul(about.f_frsize))
 }
 
-/// Syncs the file system that holds `path`.
 pub(super) fn sync_file_system(path: &Path) -> anyhow::Result<()> {
     let done = File::open(path).and_then(|dir| Ok(syncfs(dir)?));
     done.with_context(|| format!("cannot write {} to the disk", path.display()))
 }
 
-/// Removes a directory, if it exists.
 pub(super) fn remove_dir(path: &Path) -> anyhow::Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -20,12 +20,10 @@ use crate::observer::Observer;
 use crate::snapshot::{PublicKey, SnapshotSource, is_snapshot, read_up_to};
 use crate::survey::Survey;
 
-/// How a snapshot or archive is restored.
 #[derive(Debug, Clone, Default)]
 pub struct RestoreOptions {
     /// Key whose signature a snapshot has to carry.
     pub public_key: Option<PublicKey>,
-    /// Checksum of a plain archive as a whole.
     pub sha256: Option<[u8; 32]>,
     /// Whether the previous data stays beside the new.
     pub keep_old: bool,
@@ -158,7 +156,6 @@ impl Preparation<'_> {
         Ok(journal)
     }
 
-    /// Fails when data with these facts may not replace the present data.
     pub(super) fn ensure_compatible(&self, new: &ChainFactsByDir) -> anyhow::Result<()> {
         match incompatibility(self.present, new) {
             Some(why) => bail!("{} is refused: {why}", self.source.name()),
@@ -166,7 +163,6 @@ impl Preparation<'_> {
         }
     }
 
-    /// Where and for which owner is unpacked.
     pub(super) fn target<'t>(
         &self,
         dir: &'t Path,

@@ -122,7 +122,6 @@ fn begin(preparation: &Preparation<'_>, header: &Header) -> anyhow::Result<(Jour
     preparation.new_journal(head).map(|journal| (journal, None))
 }
 
-/// Reports how much space is needed, and fails when it is not free.
 fn ensure_room(preparation: &mut Preparation<'_>, needed: u64) -> anyhow::Result<()> {
     let (free, data) = (preparation.free_space()?, preparation.data.display());
     ensure!(

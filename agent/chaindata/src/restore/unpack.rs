@@ -33,7 +33,6 @@ pub(super) enum UnknownEntryPolicy {
     Skip,
 }
 
-/// Where and for which owner is unpacked.
 #[derive(Debug)]
 pub(super) struct UnpackTarget<'a> {
     pub(super) dir: &'a Path,
@@ -45,7 +44,6 @@ pub(super) struct UnpackTarget<'a> {
     pub(super) reserve: u64,
 }
 
-/// Summary of what was unpacked.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct UnpackedData {
     pub(super) files: u64,

@@ -24,7 +24,6 @@ pub struct AtomicFile {
 }
 
 impl AtomicFile {
-    /// Creates the partial file.
     pub fn create(path: &Path) -> io::Result<Self> {
         let mut partial = path.as_os_str().to_owned();
         partial.push(".part");

@@ -19,7 +19,6 @@ use crate::journal::is_restore_swapping;
 use crate::observer::Observer;
 use crate::survey::Survey;
 
-/// How a snapshot is made.
 #[derive(Debug)]
 pub struct CreateOptions<'a> {
     /// `Clean` requires that no node runs on the data.

@@ -13,7 +13,6 @@ pub(super) const CHUNK: usize = 2 << 20;
 pub(crate) const SCHEMA: u32 = 1;
 /// One of the sixteen magic numbers of zstd's skippable frames.
 const MAGIC: [u8; 4] = [0x5b, 0x2a, 0x4d, 0x18];
-/// Magic number of a frame with data.
 const DATA_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// The largest skippable frame, bytes: a manifest of half a million chunks.
 const MAX_PART: u32 = 48 << 20;
@@ -219,19 +218,16 @@ pub(crate) fn is_zstd(start: &[u8]) -> bool {
     start.starts_with(&DATA_MAGIC) || is_snapshot(start)
 }
 
-/// Whether these bytes begin a snapshot.
 pub(crate) fn is_snapshot(start: &[u8]) -> bool {
     start.starts_with(&MAGIC)
 }
 
-/// SHA-256 of `bytes`.
 pub fn sha256(bytes: &[u8]) -> Digest {
     let mut found = Digest::default();
     found.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
     found
 }
 
-/// The digest that 64 hexadecimal digits stand for.
 pub fn parse_sha256(text: &str) -> Option<Digest> {
     let mut bytes = Digest::default();
     hex::decode_to_slice(text, &mut bytes).ok()?;

@@ -32,7 +32,6 @@ impl Drop for PointInTimeCopy {
     }
 }
 
-/// Removes what a killed snapshot left.
 pub(crate) fn remove_leftovers(data: &Path) -> anyhow::Result<()> {
     let dir = data.join(SNAPSHOT_DIR);
     remove(&dir).with_context(|| format!("cannot remove {}", dir.display()))

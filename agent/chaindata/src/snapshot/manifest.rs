@@ -28,11 +28,9 @@ pub struct SnapshotInfo {
     /// Unique to the snapshot.
     pub id: String,
     pub at: Timestamp,
-    /// Version of the agent that made it.
     pub agent: String,
     pub consistency: Consistency,
     pub chains: ChainFactsByDir,
-    /// Regular files.
     pub files: u64,
     /// Content of the files, bytes.
     pub bytes: u64,
@@ -53,7 +51,6 @@ pub struct Manifest {
     pub chunks: Vec<(u64, u32, String)>,
 }
 
-/// Beginning of a snapshot.
 #[derive(Debug, Clone)]
 pub(crate) struct Header {
     pub(crate) info: SnapshotInfo,

@@ -18,7 +18,6 @@ pub(super) struct OrderedPool<I, O> {
     order: SyncSender<Receiver<O>>,
 }
 
-/// Results of an [`OrderedPool`].
 pub(super) struct OrderedResults<O>(Receiver<Receiver<O>>);
 
 /// A pool, and its results. `make` makes the function that one thread runs.

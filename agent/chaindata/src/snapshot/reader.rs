@@ -24,7 +24,6 @@ pub(crate) struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// The first chunk.
     pub(crate) fn first(header: &Header) -> Self {
         Self {
             index: 0,

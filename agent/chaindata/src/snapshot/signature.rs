@@ -31,18 +31,15 @@ pub enum SignatureError {
     Wrong,
 }
 
-/// Secret key of minisign.
 pub struct SecretKey {
     number: [u8; NUMBER],
     pair: Ed25519KeyPair,
 }
 
-/// Public key of minisign.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicKey(minisign_verify::PublicKey);
 
 impl SecretKey {
-    /// Reads a secret key file without a password.
     pub fn parse(text: &str) -> Result<Self, SignatureError> {
         let bytes = line(text).and_then(|line| STANDARD.decode(line).ok());
         let bytes = bytes.ok_or(SignatureError::NoSecretKey)?;
@@ -96,7 +93,6 @@ impl PublicKey {
     }
 }
 
-/// The line that is not a comment.
 fn line(text: &str) -> Option<&str> {
     let mut lines = text.lines().map(str::trim);
     lines.find(|line| !line.is_empty() && !line.contains("comment:"))

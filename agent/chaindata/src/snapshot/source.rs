@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom};
 use std::path::PathBuf;
 
-/// Source of a snapshot or an archive.
 pub trait SnapshotSource: Sync {
     /// Name for people, without secrets.
     fn name(&self) -> String;

@@ -17,7 +17,6 @@ use crate::observer::Observer;
 /// Compression level: zstd's default.
 const LEVEL: i32 = 3;
 
-/// A snapshot that was written.
 #[derive(Debug)]
 pub struct CreatedSnapshot {
     pub manifest: Manifest,
@@ -31,7 +30,6 @@ pub struct CreatedSnapshot {
 pub(crate) struct CopyEntry {
     /// Path in the snapshot, relative to the data directory.
     pub(super) place: PathBuf,
-    /// Path from which it is read.
     pub(super) from: PathBuf,
 }
 
@@ -98,7 +96,6 @@ pub(crate) fn write_snapshot<W: Write + Send>(
 
 type Compressed = io::Result<(u32, Vec<u8>)>;
 
-/// The function that one thread of the pool runs.
 fn compressor() -> io::Result<impl FnMut(Vec<u8>) -> Compressed + Send + 'static> {
     let mut zstd = zstd::bulk::Compressor::new(LEVEL)?;
     zstd.set_parameter(zstd::zstd_safe::CParameter::ChecksumFlag(true))?;
@@ -108,7 +105,6 @@ fn compressor() -> io::Result<impl FnMut(Vec<u8>) -> Compressed + Send + 'static
     })
 }
 
-/// Digests of the chunks that were written.
 struct WrittenChunks {
     chain: DigestChain,
     chunks: Vec<(u64, u32, String)>,
@@ -136,7 +132,6 @@ fn write_chunks(
     Ok(WrittenChunks { chain, chunks })
 }
 
-/// Cuts a stream into chunks.
 struct ChunkWriter {
     pool: OrderedPool<Vec<u8>, Compressed>,
     filling: Vec<u8>,

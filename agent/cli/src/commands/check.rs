@@ -83,7 +83,6 @@ async fn check_agent(config: &Config) -> Vec<Finding> {
     }]
 }
 
-/// Checks of the engine, and those that need it.
 async fn check_docker(end: Instant, config: &Config) -> Vec<Finding> {
     let docker = match Docker::new(config) {
         Ok(docker) => docker,

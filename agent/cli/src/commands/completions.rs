@@ -17,7 +17,6 @@ pub(crate) struct CompletionsArgs {
     shell: Shell,
 }
 
-/// Prints the script that completes `cli`.
 pub(crate) fn execute(args: &CompletionsArgs, cli: &mut clap::Command, out: &mut dyn Write) -> anyhow::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, cli, "t0rn-agent", &mut script);

@@ -56,7 +56,6 @@ impl PauseArgs {
     }
 }
 
-/// Sends a command to the agent and prints its answer.
 pub(crate) async fn send_command(globals: &GlobalArgs, command: Command, out: &mut dyn Write) -> anyhow::Result<()> {
     let answer = globals.client().command(&command).await?;
     if let (Command::Restart { .. } | Command::Stop | Command::Start, Ok(config)) = (&command, globals.load_config()) {

@@ -20,7 +20,6 @@ use agent_docker::Docker;
 
 /// Between two inspections of a collator that stops.
 const POLL: Duration = Duration::from_millis(500);
-/// Timeout of a status request.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the nodes report about themselves, by chain id; nodes that do not answer are left out.

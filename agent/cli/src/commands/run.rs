@@ -19,13 +19,11 @@ Needs root. The service does it before each start, because the agent itself may 
 Example:
   t0rn-agent prepare";
 
-/// Runs the agent until a signal ends it.
 pub(crate) async fn run_agent(globals: &GlobalArgs) -> anyhow::Result<()> {
     supervisor::run(globals.load_agent_config()?).await?;
     Ok(())
 }
 
-/// Makes the data directory for the collator's user.
 pub(crate) async fn prepare_paths(globals: &GlobalArgs) -> anyhow::Result<()> {
     Docker::new(&globals.load_config()?)?.prepare_paths().await?;
     Ok(())

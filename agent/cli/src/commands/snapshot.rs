@@ -90,7 +90,6 @@ pub(crate) enum SnapshotCommand {
     Abandon,
 }
 
-/// Returns the exit code.
 pub(crate) async fn execute(
     command: &SnapshotCommand,
     globals: &GlobalArgs,
@@ -139,7 +138,6 @@ async fn abandon(globals: &GlobalArgs, out: &mut dyn Write) -> anyhow::Result<()
     )
 }
 
-/// The source that a command line names.
 fn open_source(from: &str, globals: &GlobalArgs) -> anyhow::Result<Box<dyn SnapshotSource + Send>> {
     Ok(match from {
         "-" => Box::new(Stdin::default()),

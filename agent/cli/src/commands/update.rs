@@ -26,7 +26,6 @@ Examples:
   t0rn-agent update --image 3h4xx/t0rn-collator:v1.2.0-rc.5
   t0rn-agent update --image 3h4xx/t0rn-collator:v1.2.0-rc.5 --wait";
 
-/// Timeout of one status request.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(9);
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How long the agent may be unreachable: one that is restarted resumes the update.

@@ -12,10 +12,10 @@ const NEW_DATABASE: u64 = 64;
 const NEW_DATABASE_AFTER: Duration = Duration::from_mins(1);
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Heights {
+pub(crate) struct Heights {
     /// Highest best and finalized since the process started, blocks.
-    pub(super) best: Option<u64>,
-    pub(super) finalized: Option<u64>,
+    pub(crate) best: Option<u64>,
+    pub(crate) finalized: Option<u64>,
     /// The newest count of imported blocks: a page may lack it at times.
     imported: Option<u64>,
     /// Observed time that best has been far below the highest.

@@ -97,7 +97,7 @@ fn a_reorganisation_is_no_progress_until_the_old_height_is_passed() {
     assert!(!look.see(at(997, 2000, 3)));
     assert!(!look.see(at(1000, 2000, 3)));
     assert!(look.see(at(1001, 2000, 3)));
-    assert_eq!(look.tracker.best_high(), Some(1001));
+    assert_eq!(look.tracker.heights.best, Some(1001));
 }
 
 #[test]
@@ -250,10 +250,10 @@ fn with_the_network_down_nothing_counts_and_afterwards_all_starts_anew() {
     look.context.network_down = true;
     look.see_for(3600, &at(10, 10, 0));
     assert_eq!(look.verdict(), Verdict::Isolated, "reported all the same");
-    assert_eq!(look.tracker.isolated_for(), Duration::ZERO);
+    assert_eq!(look.tracker.isolated_for, Duration::ZERO);
     look.context.network_down = false;
     look.see_for(295, &at(10, 10, 0));
-    assert_eq!(look.tracker.isolated_for(), Duration::from_secs(295));
+    assert_eq!(look.tracker.isolated_for, Duration::from_secs(295));
     assert_eq!(look.tracker.stuck(), ExcusableDuration::default());
 }
 
@@ -305,7 +305,7 @@ fn falling_behind_needs_progress_a_growing_distance_and_ten_minutes() {
     look.see(at(1, 1, 3));
     let at_distance = |look: &mut Look, seconds: u64, grow: u64| {
         for step in 1..=seconds / 5 {
-            let best = look.tracker.best_high().unwrap_or_default() + 1;
+            let best = look.tracker.heights.best.unwrap_or_default() + 1;
             let distance = 20 + step * grow / 10;
             look.see(at(best, best + distance, 3));
         }

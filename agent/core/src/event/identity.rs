@@ -13,7 +13,6 @@ pub enum Holding {
     Held,
     /// Not here, or not ready.
     Missing,
-    /// It was held, and is not any more.
     Lost,
     /// It is there, and cannot be written to.
     ReadOnly,
@@ -21,7 +20,6 @@ pub enum Holding {
     Unknown,
 }
 
-/// What is known of the identity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     pub holding: Holding,

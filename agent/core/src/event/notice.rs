@@ -27,7 +27,6 @@ pub enum NoticeKind {
 pub enum LifecycleAnswer {
     /// The collator is not down yet, or what this host holds is not given back: heartbeats.
     Wait,
-    /// The instance may go.
     Complete,
 }
 

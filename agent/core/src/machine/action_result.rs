@@ -7,7 +7,6 @@ use crate::chain_health::ChainTracker;
 use crate::event::{ActionFailure, Container, Outcome, Time};
 
 impl Machine {
-    /// An action of ours ended.
     pub(super) fn on_finished(&mut self, now: Time, outcome: Outcome, actions: &mut Vec<Action>) {
         // Not ours, or of a former life: the container's own news tell what came of it.
         let Some(action) = self.state.in_flight.take() else {

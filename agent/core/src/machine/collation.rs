@@ -64,7 +64,6 @@ impl Collation {
         self.forget_window();
     }
 
-    /// Nobody watched until now.
     pub(super) fn forget_window(&mut self) {
         self.best = None;
         self.without = Duration::ZERO;

@@ -138,7 +138,7 @@ impl Machine {
         }
         let trackers = self.state.trackers.iter();
         let heights = trackers
-            .map(|(c, t)| (*c, (t.best_high(), t.finalized_high())))
+            .map(|(c, t)| (*c, (t.heights.best, t.heights.finalized)))
             .collect();
         restart_budget.order(now, policy.budget_window, cause, fault.chain, heights);
         self.state.health_restarts += 1;

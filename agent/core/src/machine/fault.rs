@@ -63,7 +63,7 @@ impl Machine {
             return;
         };
         let progress = tracker.observe(now, sample, &windows, context);
-        let (best, finalized) = (tracker.best_high(), tracker.finalized_high());
+        let (best, finalized) = (tracker.heights.best, tracker.heights.finalized);
         if chain == Chain::Parachain {
             self.count_collation(now);
         }
@@ -150,20 +150,16 @@ impl Machine {
         standing.or(silent)
     }
 
-    /// No exporter answers.
     fn silent(&self) -> Option<Fault> {
         let Self { policy, state } = self;
         let extension = policy.windows.activity_extension;
-        let answered = state.trackers.values().any(ChainTracker::answered);
+        let answered = state.trackers.values().any(|tracker| tracker.answered);
         // An exporter that nobody has looked at yet, or that had never answered while another did, says nothing.
-        let asked = state.trackers.values().filter(|t| {
-            if answered {
-                t.answered()
-            } else {
-                t.last_error().is_some()
-            }
-        });
-        let silence: Option<Vec<_>> = asked.map(ChainTracker::silent).collect();
+        let asked = state
+            .trackers
+            .values()
+            .filter(|t| if answered { t.answered } else { t.last_error().is_some() });
+        let silence: Option<Vec<_>> = asked.map(|tracker| tracker.silent).collect();
         let shortest = silence.and_then(|all| all.into_iter().min_by_key(|silent| silent.total()));
         let silent = shortest?;
         let (cause, (lasted, window)) = if answered {
@@ -200,7 +196,7 @@ impl Machine {
         Some(Fault {
             cause: Cause::Isolated,
             chain: Some(chain),
-            lasted: tracker.isolated_for(),
+            lasted: tracker.isolated_for,
             window: windows.isolated_after.saturating_mul(doubt),
         })
     }
@@ -232,12 +228,11 @@ impl Machine {
         self.verdicts(now).of(chain)
     }
 
-    /// The same of every chain.
     pub(super) fn verdicts(&self, now: Time) -> Verdicts {
         let young = self.is_young(now);
         let of = |chain: Chain, context: Context| {
             let tracker = self.state.trackers.get(&chain)?;
-            Some(if young && !tracker.answered() {
+            Some(if young && !tracker.answered {
                 Verdict::Starting
             } else {
                 tracker.verdict(now, &self.policy.windows, context)

@@ -43,7 +43,6 @@ pub enum Health {
     Unknown,
 }
 
-/// Something that is wrong now, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     pub cause: Cause,
@@ -105,7 +104,7 @@ impl Machine {
         // The relay chain alone says nothing of a parachain that is looked at and not known.
         let parachain = self.state.trackers.get(&Chain::Parachain);
         let unseen = matches!(verdicts.of(Chain::Parachain), Verdict::Unknown | Verdict::Starting)
-            && parachain.is_some_and(|t| t.answered() || t.last_error().is_some());
+            && parachain.is_some_and(|t| t.answered || t.last_error().is_some());
         let counts = |verdict| {
             if unseen && verdict == Verdict::Synced {
                 return false;
@@ -237,7 +236,6 @@ impl Machine {
         self.state.active_problems = causes;
     }
 
-    /// What is wrong now, in no particular order.
     pub(super) fn causes(&self) -> Vec<Cause> {
         let Self { state, policy } = self;
         let mut causes = Vec::new();
@@ -335,12 +333,12 @@ impl Machine {
             let verdict = verdicts.of(*chain);
             // With `--sync warp` the parachain's exporter comes up only after the relay chain has synced.
             let may_be_late =
-                !tracker.answered() && (self.is_young(now) || verdicts.of(Chain::Relaychain) == Verdict::Syncing);
-            let silent = tracker.unanswered() >= policy.frozen_after;
+                !tracker.answered && (self.is_young(now) || verdicts.of(Chain::Relaychain) == Verdict::Syncing);
+            let silent = tracker.unanswered >= policy.frozen_after;
             // One block now and then is no end of the quiet: it would be told again and again.
             let still_quiet = verdict == Verdict::Synced
                 && state.active_problems.contains(&Cause::Quiet)
-                && tracker.progressing_for() < policy.windows.stall_after.saturating_mul(2);
+                && tracker.progressing_for < policy.windows.stall_after.saturating_mul(2);
             let found = [
                 (verdict == Verdict::Isolated, Cause::Isolated),
                 (verdict == Verdict::Quiet || still_quiet, Cause::Quiet),
@@ -360,7 +358,6 @@ impl Machine {
             .is_some_and(|since| self.state.now.since(since) >= self.policy.backoff_reset)
     }
 
-    /// How bad a cause is while it lasts.
     pub fn severity(&self, cause: Cause) -> Health {
         match cause {
             // Not, or not yet, a fault: the parachain's blocks arrive, or the network is in doubt.

@@ -46,7 +46,6 @@ impl Machine {
         self.fence().filter(|_| !full_node)
     }
 
-    /// Whether a start, of whatever kind, is allowed now.
     pub(super) fn may_start(&self) -> bool {
         self.holds() || (self.policy.identity == Some(WithoutVolume::FullNode) && self.fence().is_some())
     }
@@ -63,7 +62,6 @@ impl Machine {
         self.policy.identity.is_some() && self.holds() && !self.state.authority
     }
 
-    /// Notes what kind of run an action begins.
     pub(super) fn note_start(&mut self, action: &Action) {
         if let Action::Start { spec, .. } | Action::Restart { spec, .. } = action {
             self.state.authority = spec.keys;
@@ -104,7 +102,6 @@ impl Machine {
         self.state.authority
     }
 
-    /// The problem to tell, if there is one.
     pub(super) fn identity_cause(&self) -> Option<Cause> {
         let nobody_knows = self.identity().is_some_and(|i| i.holding == Holding::Unknown);
         // Beside a collator that runs, a service that does not answer is no trouble of its own.
@@ -112,7 +109,6 @@ impl Machine {
         self.fence().or(unknown.then_some(Cause::IdentityMissing))
     }
 
-    /// That problem as a sentence.
     pub(super) fn explain_identity(&self) -> String {
         let why = self.identity().map(|i| i.why.as_str()).unwrap_or_default();
         let consequence = match (self.policy.identity, self.fence(), self.state.seen.is_up()) {

@@ -11,7 +11,6 @@ use crate::event::Chain;
 /// What the core takes from the configuration: windows, budgets and thresholds, nothing else.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
-    /// The chains that have an exporter.
     pub chains: Vec<Chain>,
     pub windows: Windows,
     pub startup_grace: Duration,
@@ -20,7 +19,6 @@ pub struct Policy {
     pub backoff_max: Duration,
     pub backoff_reset: Duration,
     pub start_timeout: Duration,
-    /// From asking the collator to stop to killing it.
     pub stop_timeout: Duration,
     pub budget: u32,
     pub budget_window: Duration,
@@ -32,9 +30,7 @@ pub struct Policy {
     pub memory_warn_percent: u8,
     /// How long a collator may build no block while its chain makes some; `None` is for ever.
     pub no_collation_after: Option<Duration>,
-    /// The container's memory limit, bytes.
     pub memory: Option<u64>,
-    /// The configured image.
     pub image: String,
     /// How long an update's image is watched before it is believed, of observed time.
     pub probation: Duration,
@@ -55,7 +51,6 @@ pub enum WithoutVolume {
 pub const GAP_AFTER: Duration = Duration::from_secs(75);
 
 impl Policy {
-    /// One tracker for each chain that has an exporter.
     pub(super) fn trackers(&self) -> BTreeMap<Chain, crate::chain_health::ChainTracker> {
         self.chains
             .iter()

@@ -32,13 +32,11 @@ struct Attempt {
 }
 
 impl RestartBudget {
-    /// Health restarts still allowed at `now`.
     pub fn left(&self, now: Time, budget: u32, window: Duration) -> u32 {
         let spent = self.spent.iter().filter(|t| now.since(**t) < window).count();
         budget.saturating_sub(u32::try_from(spent).unwrap_or(u32::MAX))
     }
 
-    /// When the budget next grows.
     pub fn next_refill(&self, window: Duration) -> Option<Time> {
         self.spent.front().map(|t| *t + window)
     }

@@ -28,7 +28,6 @@ impl ActiveNotice {
 }
 
 impl NoticeKind {
-    /// The cause by which it is told.
     pub fn cause(self) -> Cause {
         match self {
             Self::Rebalance => Cause::Rebalance,
@@ -145,7 +144,6 @@ impl Machine {
         })
     }
 
-    /// The announcement as a sentence; empty while there is none.
     pub(super) fn explain_notice(&self) -> String {
         let Some((kind, left)) = self.notice() else {
             return String::new();

@@ -26,10 +26,8 @@ use strum::{IntoStaticStr, VariantArray};
 use super::{Cause, Machine};
 use crate::event::{Chain, Image, Images, Time, Versions};
 
-/// Updates that are remembered.
 const KEPT: usize = 10;
 
-/// How far an update is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[derive(IntoStaticStr, VariantArray)]
@@ -43,7 +41,6 @@ pub enum UpdateStep {
     Restoring,
 }
 
-/// How an update ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[derive(IntoStaticStr, VariantArray)]
@@ -65,7 +62,6 @@ pub enum UpdateResult {
 }
 
 impl UpdateResult {
-    /// The cause by which it is told.
     pub fn cause(self) -> Cause {
         match self {
             Self::Done | Self::NotProven | Self::Unchanged | Self::Superseded => Cause::Update,
@@ -73,13 +69,11 @@ impl UpdateResult {
         }
     }
 
-    /// Whether the collator runs what was asked for.
     pub fn is_success(self) -> bool {
         matches!(self, Self::Done | Self::NotProven | Self::Unchanged)
     }
 }
 
-/// An update that is over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CompletedUpdate {
     /// As it was asked for.
@@ -87,13 +81,11 @@ pub struct CompletedUpdate {
     /// The images, as far as it came.
     pub images: Option<Images>,
     pub result: UpdateResult,
-    /// Why it failed.
     pub reason: Option<String>,
     pub began: Time,
     pub ended: Time,
 }
 
-/// An update under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpdateProgress<'a> {
     pub image: &'a str,
@@ -102,11 +94,9 @@ pub struct UpdateProgress<'a> {
     pub began: Time,
     /// What is left of the probation.
     pub left: Option<Duration>,
-    /// Why it is taken back.
     pub reason: Option<&'a str>,
 }
 
-/// What is known about updates.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct UpdateState {
     running: Option<ActiveUpdate>,
@@ -138,7 +128,6 @@ struct ActiveUpdate {
     moved_before: BTreeSet<Chain>,
     was_isolated: bool,
     probation: Probation,
-    /// Why it is taken back.
     reason: Option<String>,
     /// The pull is under way in this life of the agent.
     ordered: bool,
@@ -164,7 +153,6 @@ impl UpdateState {
         self.step() == Some(UpdateStep::Probation)
     }
 
-    /// Whether the image is being taken back.
     pub(super) fn goes_back(&self) -> bool {
         matches!(self.step(), Some(UpdateStep::RollingBack | UpdateStep::Restoring))
     }
@@ -218,7 +206,6 @@ impl Machine {
         self.state.update.pinned.as_ref().map(|pinned| &pinned.image)
     }
 
-    /// The update under way.
     pub fn update(&self) -> Option<UpdateProgress<'_>> {
         let running = self.state.update.running.as_ref()?;
         let length = self.policy.probation * (running.probation.extensions + 1);

@@ -19,12 +19,10 @@ impl Machine {
         self.trackers().map(evidence).collect()
     }
 
-    /// The newest facts about the host.
     pub fn host(&self) -> &HostFacts {
         &self.state.host
     }
 
-    /// How the last run of the container ended.
     pub fn last_exit(&self) -> Option<&LastExit> {
         self.state.last_exit.as_ref()
     }
@@ -39,12 +37,10 @@ impl Machine {
         self.state.conflict
     }
 
-    /// Health restarts ordered so far.
     pub fn health_restarts(&self) -> u64 {
         self.state.health_restarts
     }
 
-    /// Ends that nobody asked for, so far.
     pub fn crash_restarts(&self) -> u64 {
         self.state.crash_restarts
     }

@@ -2,7 +2,6 @@
 
 use std::fmt::{self, Display, Write as _};
 
-/// The value of a series.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Number {
     Whole(u64),

@@ -6,7 +6,6 @@ use strum::IntoStaticStr;
 
 use crate::machine::{Cause, Health};
 
-/// What a message is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[derive(IntoStaticStr)]
@@ -24,26 +23,21 @@ pub enum NotificationKind {
     Test,
 }
 
-/// One thing to tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotificationMessage {
     pub at: Timestamp,
     pub kind: NotificationKind,
-    /// Name of this host.
     pub host: String,
-    /// Name of the container.
     pub container: String,
     /// What it is about; a test is about nothing.
     pub cause: Option<Cause>,
     /// How bad that is; `None` when it is over, or shown to be cured.
     pub severity: Option<Health>,
-    /// How the collator is altogether.
     pub health: Health,
     /// What happened and what to do about it, in one sentence. No secrets.
     pub text: String,
     /// What the agent does: an action's kind.
     pub action: Option<&'static str>,
-    /// The incident that keeps the evidence.
     pub incident: Option<String>,
     /// Whether the action helped; known when that is what the message tells.
     pub helped: Option<bool>,

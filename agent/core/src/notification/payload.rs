@@ -10,11 +10,9 @@ use serde_json::{Map, json};
 use super::queue::QueuedMessage;
 use crate::notification::NotifyFormat;
 
-/// Version of our own document.
 const SCHEMA: u32 = 1;
 /// The longest text of a message, characters. With everything escaped, all of a message still fits everywhere.
 const TEXT_MAX: usize = 700;
-/// The longest name, characters.
 const NAME_MAX: usize = 128;
 /// Slack cuts beyond 40,000 characters and asks for no more than 4,000.
 const SLACK_MAX: usize = 4000;
@@ -23,7 +21,6 @@ const TELEGRAM_MAX: usize = 4096;
 /// Discord's flag for a message without previews of what it links to.
 const SUPPRESS_EMBEDS: u32 = 1 << 2;
 
-/// Our own document.
 #[derive(Serialize)]
 struct PayloadDocument<'a> {
     schema: u32,
@@ -96,7 +93,6 @@ fn document(QueuedMessage { message, more }: &QueuedMessage, lost: u64) -> Strin
     serde_json::to_string(&document).unwrap_or_default()
 }
 
-/// The message for people.
 fn lines(QueuedMessage { message, more }: &QueuedMessage, lost: u64) -> Vec<String> {
     let mut lines = vec![message.headline()];
     lines.extend(message.details());

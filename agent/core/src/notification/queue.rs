@@ -14,7 +14,6 @@ const ALTOGETHER: (u32, Duration) = (5, Duration::from_secs(5));
 /// Messages about one cause that wait; a further one takes the place of the last.
 const WAITING: usize = 2;
 
-/// A message on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueuedMessage {
     pub message: NotificationMessage,

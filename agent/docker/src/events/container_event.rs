@@ -6,7 +6,6 @@ use crate::inspection::is_ours;
 use crate::spec::Spec;
 use agent_core::event::Container;
 
-/// What an event calls for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ContainerEvent {
     /// It says everything.
@@ -23,7 +22,6 @@ pub(super) enum ContainerEvent {
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Change {
-    /// It is new.
     Created,
     /// A run began, Unix milliseconds.
     Started {

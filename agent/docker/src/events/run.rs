@@ -42,12 +42,10 @@ pub(super) struct Ended {
 }
 
 impl Run {
-    /// Events may have been missed.
     pub(super) fn interrupted(&mut self) {
         self.before = Before::Unknown;
     }
 
-    /// Docker made the container anew.
     pub(super) fn created(&mut self) {
         *self = Self {
             before: Before::Nothing,
@@ -55,7 +53,6 @@ impl Run {
         };
     }
 
-    /// Docker started it.
     pub(super) fn started(&mut self, at: Option<i64>) {
         self.started_at = at;
         self.told_end = None;

@@ -15,7 +15,6 @@ use agent_config::Config;
 use agent_core::event::Chain;
 use agent_core::published::AgentSnapshot;
 
-/// Removes the keys, reads every file that is left, and makes the certificate.
 pub(super) async fn certify(config: &Config, snapshot: Arc<AgentSnapshot>) -> anyhow::Result<Certificate> {
     let (data, reference) = (config.data.path.clone(), config.collator.image.clone());
     let wanted: Vec<Chain> = config.chains.keys().copied().collect();
@@ -51,7 +50,6 @@ pub(super) async fn certify(config: &Config, snapshot: Arc<AgentSnapshot>) -> an
     tokio::task::spawn_blocking(work).await?
 }
 
-/// Writes the certificate beside the data.
 pub(super) async fn write_certificate(data: PathBuf, certificate: Certificate) -> anyhow::Result<()> {
     let work = move || {
         certificate::write_certificate(&data, &certificate)

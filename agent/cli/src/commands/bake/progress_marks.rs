@@ -77,7 +77,6 @@ impl ProgressMarks {
         remove_but_begun(&self.dir).with_context(|| format!("cannot empty {}", self.dir.display()))
     }
 
-    /// Removes all marks.
     pub(super) fn remove(&self) -> anyhow::Result<()> {
         fs::remove_dir_all(&self.dir).with_context(|| format!("cannot remove {}", self.dir.display()))
     }

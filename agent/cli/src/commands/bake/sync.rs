@@ -98,7 +98,6 @@ impl SyncProgress {
         }
     }
 
-    /// Ends the line that was rewritten.
     fn end() {
         if io::stderr().is_terminal() {
             let _ = writeln!(io::stderr().lock());

@@ -24,14 +24,11 @@ pub(super) struct SyncGate {
 /// After so long without any height, the node is given up: its image cannot be pulled, or it does not come up.
 const NO_DATA_AFTER: Duration = Duration::from_hours(1);
 
-/// State of the gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum GateStatus {
-    /// Why the chains are not in sync.
     Waiting(String),
     /// In sync for so long, and not yet for long enough.
     Holding(Duration),
-    /// In sync for long enough.
     Reached,
     /// The node never reported a height.
     NoData,
@@ -48,7 +45,6 @@ impl SyncGate {
         }
     }
 
-    /// State of the gate after `snapshot` at `now`.
     pub(super) fn observe(&mut self, now: Instant, snapshot: &AgentSnapshot) -> GateStatus {
         let begun = *self.begun.get_or_insert(now);
         self.has_data |= snapshot.status.chains.values().any(|chain| chain.best.is_some());

@@ -48,7 +48,6 @@ pub(super) fn check_keystore(config: &Config) -> Finding {
     Finding::pass("keystore", format!("{keys} keys, readable by their owner only"))
 }
 
-/// Why a key store does not pass.
 enum KeystoreError {
     Unreadable(String),
     Wrong(String),

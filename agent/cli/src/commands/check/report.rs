@@ -17,7 +17,6 @@ pub enum Grade {
     Fail,
 }
 
-/// One check and its result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Finding {
     pub(super) check: &'static str,
@@ -49,11 +48,9 @@ impl Finding {
     }
 }
 
-/// Results of all checks.
 #[derive(Debug, Serialize)]
 pub(super) struct CheckReport {
     schema: u32,
-    /// The worst of all results.
     pub(super) result: Grade,
     pub(super) checks: Vec<Finding>,
 }
@@ -68,7 +65,6 @@ impl CheckReport {
         }
     }
 
-    /// 1 when a check failed, else 0.
     pub(super) fn exit_code(&self) -> u8 {
         u8::from(self.result == Grade::Fail)
     }

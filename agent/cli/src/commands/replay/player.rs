@@ -25,17 +25,13 @@ const MAX_STILL: u32 = 16;
 pub(super) struct ReplaySummary {
     /// Lines read, without blank ones.
     pub(super) lines: u64,
-    /// Lines that were unusable.
     pub(super) skipped: u64,
     /// Place and reason of the first few of them.
     pub(super) problems: Vec<String>,
-    /// First and last time of the trace.
     pub(super) span: Option<(Time, Time)>,
-    /// Number of actions by kind.
     pub(super) actions: BTreeMap<&'static str, u64>,
 }
 
-/// The core at work on a trace.
 pub(super) struct Player<'a> {
     machine: Machine,
     timeline: Timeline<'a>,

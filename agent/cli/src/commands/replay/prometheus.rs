@@ -149,7 +149,6 @@ struct HistoryReplay<'a> {
     newest: u64,
     scrapes: u64,
     gaps: u32,
-    /// All gaps together.
     gap_time: Duration,
     /// The widest spacing of scrapes in any chunk.
     widest_spacing: Duration,

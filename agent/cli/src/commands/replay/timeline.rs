@@ -16,7 +16,6 @@ pub(super) struct TraceTime {
     pub(super) unix_ms: Option<i64>,
 }
 
-/// Prints the lines of a replay.
 pub(super) struct Timeline<'a> {
     out: &'a mut dyn Write,
     json: bool,

@@ -5,7 +5,6 @@ use std::future::Future;
 use anyhow::bail;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Runs blocking work in a thread of its own.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
 ) -> anyhow::Result<T> {

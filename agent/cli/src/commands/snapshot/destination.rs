@@ -20,7 +20,6 @@ use super::stdio::unlocked_stdout;
 use super::upload::Upload;
 use crate::error::UsageError;
 
-/// Where a snapshot is written to.
 pub(super) enum Destination {
     Stdout(File),
     File { name: String, file: AtomicFile },
@@ -28,7 +27,6 @@ pub(super) enum Destination {
 }
 
 impl Destination {
-    /// Opens the destination that a command line names.
     pub(super) async fn open(to: &str, config: &Config) -> anyhow::Result<Self> {
         if to == "-" {
             if io::stdout().is_terminal() {

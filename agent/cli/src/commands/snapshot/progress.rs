@@ -12,7 +12,6 @@ use agent_core::units::{rounded_duration, show_mib};
 const PAUSES: [u64; 2] = [250, 5_000];
 const BAR_WIDTH: u64 = 30;
 
-/// Prints progress and notes to standard error.
 #[derive(Debug)]
 pub(super) struct ProgressPrinter {
     terminal: bool,

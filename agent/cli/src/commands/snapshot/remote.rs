@@ -58,7 +58,6 @@ impl Remote {
         Ok(Self { from, runtime })
     }
 
-    /// Whether these words name something remote.
     pub(crate) fn is_meant(words: &str) -> bool {
         words.contains("://")
     }
@@ -99,7 +98,6 @@ impl SnapshotSource for Remote {
     }
 }
 
-/// What is asked.
 #[derive(Debug, Clone)]
 enum Location {
     Web(Url),
@@ -128,7 +126,6 @@ struct Download {
 
 struct Pump {
     from: Location,
-    /// The next byte.
     at: u64,
     /// Which version of it is read.
     tag: Option<String>,

@@ -32,7 +32,6 @@ impl SnapshotSource for Stdin {
     }
 }
 
-/// Counts the bytes that are read through it.
 struct CountingReader {
     input: File,
     at: Arc<AtomicU64>,

@@ -77,7 +77,6 @@ impl Upload {
         Ok(upload)
     }
 
-    /// Sends the rest, and makes the object of it.
     pub(crate) fn finish(mut self) -> io::Result<()> {
         self.send()?;
         let ended = self

@@ -230,7 +230,6 @@ impl Machine {
         }
     }
 
-    /// An action failed.
     pub(in crate::machine) fn fail_step(
         &mut self,
         now: Time,
@@ -261,7 +260,6 @@ impl Machine {
         }
     }
 
-    /// The new image is no good.
     pub(super) fn take_back(&mut self, reason: String) {
         if let Some(running) = &mut self.state.update.running {
             running.step = UpdateStep::RollingBack;

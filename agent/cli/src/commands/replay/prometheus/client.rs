@@ -26,7 +26,6 @@ const BACKOFF_MAX: Duration = Duration::from_secs(8);
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Address(reqwest::Url);
 
-/// One server.
 #[derive(Debug)]
 pub(super) struct PrometheusClient {
     pub(super) address: Address,
@@ -64,7 +63,6 @@ struct ApiResponse<T> {
     warnings: Vec<String>,
 }
 
-/// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum QueryError {
     #[error("{0}; start it, or name the address at which this machine reaches it")]

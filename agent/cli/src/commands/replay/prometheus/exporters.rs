@@ -121,7 +121,6 @@ impl ExporterSearch<'_> {
         Ok(exporters)
     }
 
-    /// The exporter that a selector of the command line names.
     async fn named(&mut self, selector: Option<&str>, option: &str) -> anyhow::Result<Option<ExporterSeries>> {
         let Some(selector) = selector else { return Ok(None) };
         let mut found = self.find_all(Some(selector)).await?;
@@ -176,7 +175,6 @@ impl ExporterSearch<'_> {
         Ok(found.into_iter().map(exporter).collect())
     }
 
-    /// The error when no exporter matches.
     async fn none_found(&mut self) -> anyhow::Error {
         let (restrictions, days) = (self.restrictions(None), self.span());
         let tried = selector_of(&self.names(HEIGHT), &restrictions);
@@ -222,7 +220,6 @@ impl ExporterSearch<'_> {
         Vec::from_iter(names).join("|")
     }
 
-    /// Matchers from the command line.
     fn restrictions(&self, selector: Option<&str>) -> Vec<String> {
         let bare = |s: &str| {
             let inner = s.trim().strip_prefix('{').and_then(|s| s.strip_suffix('}'));
@@ -288,7 +285,6 @@ fn selector_of(names: &str, restrictions: &[String]) -> String {
     format!("{{{}}}", matchers.join(","))
 }
 
-/// A string literal of `PromQL`.
 fn quoted(text: &str) -> String {
     format!(
         "\"{}\"",
