@@ -30,7 +30,7 @@ pub type ChainFactsByDir = BTreeMap<String, ChainFacts>;
 
 /// What a running node reports about itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct NodeInfo {
+pub struct NodeReport {
     pub genesis: Option<String>,
     pub best: Option<u64>,
     pub finalized: Option<u64>,
@@ -38,12 +38,12 @@ pub struct NodeInfo {
 }
 
 /// Facts about the chains in `data`, from the disk, its certificate, and `nodes` by chain id. Blocks on the disk.
-pub fn read_chain_facts(data: &Path, nodes: &BTreeMap<String, NodeInfo>) -> anyhow::Result<ChainFactsByDir> {
+pub fn read_chain_facts(data: &Path, nodes: &BTreeMap<String, NodeReport>) -> anyhow::Result<ChainFactsByDir> {
     Ok(chain_facts(data, &Survey::read(data)?, nodes))
 }
 
 /// The same as [`read_chain_facts`], for data that was surveyed already.
-pub(crate) fn chain_facts(root: &Path, survey: &Survey, nodes: &BTreeMap<String, NodeInfo>) -> ChainFactsByDir {
+pub(crate) fn chain_facts(root: &Path, survey: &Survey, nodes: &BTreeMap<String, NodeReport>) -> ChainFactsByDir {
     let (certificate, versions) = (read_certificate(root).ok(), read_database_versions(root));
     let chains = survey.chains.iter().filter_map(|chain| {
         let database = *chain.databases.first()?;

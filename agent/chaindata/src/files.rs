@@ -14,6 +14,14 @@ pub fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
+/// Removes a directory with everything in it, where it exists.
+pub(crate) fn remove_dir(dir: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Replaces a file atomically and durably: readers and power cuts find the old text or the new one.
 pub fn replace_file(path: &Path, text: &[u8]) -> io::Result<()> {
     let mut partial = path.as_os_str().to_owned();

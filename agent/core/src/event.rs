@@ -122,6 +122,7 @@ pub struct Exit {
 /// news of an earlier run can be told from news of this one; `None` where the source has no clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Container {
+    /// No container of that name.
     Missing,
     /// A container of that name without our label: never touched.
     Foreign,
@@ -139,6 +140,7 @@ pub enum Container {
     },
     /// Docker's restart policy is waiting to start it again.
     Restarting,
+    /// Not running.
     Exited {
         at: Option<i64>,
         exit: Exit,
@@ -148,6 +150,7 @@ pub enum Container {
     Signalled { at: Option<i64>, signal: i64 },
     /// `docker stop` (or `docker restart`) finished stopping it.
     Stopped { at: Option<i64> },
+    /// It was removed.
     Removed { at: Option<i64> },
 }
 

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_data_directory_is_made_with_its_parents_for_the_collator_alone() {
+    fn missing_data_directory_is_made_with_parents_for_collator_alone() {
         let root = tempfile::tempdir().unwrap();
         let is_root = me(root.path()).uid == 0;
         let user = if is_root {

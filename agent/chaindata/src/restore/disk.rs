@@ -1,12 +1,13 @@
 //! Disk operations of a restore.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
 use anyhow::Context as _;
 use rustix::fs::{statvfs, syncfs};
 
+use crate::files;
 use crate::journal::{previous_dir, unpacked_dir};
 use crate::layout::RESTORE_DIR;
 
@@ -25,12 +26,7 @@ pub(super) fn sync_file_system(path: &Path) -> anyhow::Result<()> {
 }
 
 pub(super) fn remove_dir(path: &Path) -> anyhow::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", path.display()))
-        }
-        _ => Ok(()),
-    }
+    files::remove_dir(path).with_context(|| format!("cannot remove {}", path.display()))
 }
 
 /// Removes everything that a restore keeps in the data directory: the journal last, as it describes the rest.

@@ -14,7 +14,7 @@ use super::live_copy::{self, PointInTimeCopy};
 use super::manifest::{Consistency, SnapshotInfo};
 use super::signature::SecretKey;
 use super::writer::{CopyEntry, CreatedSnapshot, write_snapshot};
-use crate::compatibility::{NodeInfo, chain_facts};
+use crate::compatibility::{NodeReport, chain_facts};
 use crate::journal::is_restore_swapping;
 use crate::observer::Observer;
 use crate::survey::Survey;
@@ -24,7 +24,7 @@ pub struct CreateOptions<'a> {
     /// `Clean` requires that no node runs on the data.
     pub consistency: Consistency,
     /// What the running nodes reported, by chain id.
-    pub nodes: &'a BTreeMap<String, NodeInfo>,
+    pub nodes: &'a BTreeMap<String, NodeReport>,
     pub signer: Option<&'a SecretKey>,
 }
 

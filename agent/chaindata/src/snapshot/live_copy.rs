@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 
 use super::writer::CopyEntry;
+use crate::files;
 use crate::layout::{Database, SNAPSHOT_DIR, is_allowed};
 use crate::survey::{ChainDir, Survey};
 
@@ -28,20 +29,13 @@ pub(super) struct PointInTimeCopy {
 impl Drop for PointInTimeCopy {
     fn drop(&mut self) {
         // The next snapshot removes it first.
-        let _ = remove(&self.dir);
+        let _ = files::remove_dir(&self.dir);
     }
 }
 
 pub(crate) fn remove_leftovers(data: &Path) -> anyhow::Result<()> {
     let dir = data.join(SNAPSHOT_DIR);
-    remove(&dir).with_context(|| format!("cannot remove {}", dir.display()))
-}
-
-fn remove(dir: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+    files::remove_dir(&dir).with_context(|| format!("cannot remove {}", dir.display()))
 }
 
 impl PointInTimeCopy {
@@ -107,7 +101,7 @@ impl PointInTimeCopy {
 
 /// Links and copies one database. `None` when it changed meanwhile.
 fn try_link(from: &Path, to: &Path) -> io::Result<Option<Vec<String>>> {
-    remove(to)?;
+    files::remove_dir(to)?;
     fs::create_dir(to)?;
     let before = manifest_position(from)?;
     let mut names = Vec::new();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use tokio::time::{Instant, sleep};
 
-use agent_chaindata::compatibility::NodeInfo;
+use agent_chaindata::compatibility::NodeReport;
 use agent_chaindata::lock::lock_data_dir;
 use agent_chaindata::stop_marker::{clear_stop_marker, has_stop_marker, set_stop_marker};
 use agent_config::{Config, show_duration};
@@ -23,7 +23,7 @@ const POLL: Duration = Duration::from_millis(500);
 const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the nodes report about themselves, by chain id; nodes that do not answer are left out.
-pub(crate) async fn query_nodes(config: &Config) -> BTreeMap<String, NodeInfo> {
+pub(crate) async fn query_nodes(config: &Config) -> BTreeMap<String, NodeReport> {
     let mut nodes = BTreeMap::new();
     for (chain, exporter) in &config.chains {
         let Ok(exporter) = Exporter::new(*chain, exporter, config.health.scrape_timeout) else {
@@ -32,7 +32,7 @@ pub(crate) async fn query_nodes(config: &Config) -> BTreeMap<String, NodeInfo> {
         if let Ok(page) = exporter.scrape().await
             && let Some(id) = page.chain_id
         {
-            let info = NodeInfo {
+            let info = NodeReport {
                 genesis: page.genesis,
                 best: page.sample.best,
                 finalized: page.sample.finalized,

@@ -323,7 +323,7 @@ fn falling_behind_needs_progress_a_growing_distance_and_ten_minutes() {
 }
 
 #[test]
-fn time_in_sync_counts_from_the_first_sample_in_sync_and_ends_with_any_deficiency() {
+fn time_in_sync_begins_with_first_such_sample_and_ends_with_deficiency() {
     let sample = |best, target, peers| Sample {
         best: Some(best),
         target: Some(target),

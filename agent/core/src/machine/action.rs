@@ -37,6 +37,7 @@ pub enum Action {
     Judged { cause: Cause, helped: bool },
     /// Have the image of an update, and look at it, beside everything else.
     Pull { image: String },
+    /// An update is over.
     Updated { result: UpdateResult },
     /// Give the identity volume back: this host ends, and nothing uses the volume any more.
     ReleaseIdentity { cause: Cause },

@@ -156,7 +156,7 @@ fn json_has_every_field_of_the_contract() {
 }
 
 #[test]
-fn an_update_is_told_with_its_step_or_its_end_and_what_to_write_into_the_configuration() {
+fn update_shows_its_step_or_end_and_configuration_to_write() {
     let mut status = syncing();
     let lines = |status: &Status| -> Vec<String> {
         let text = status.render(false);

@@ -157,7 +157,7 @@ async fn renaming_it_away_is_a_container_gone() {
 }
 
 #[tokio::test]
-async fn each_run_of_a_crash_loop_ends_once_with_its_own_words_and_dockers_restart_is_told() {
+async fn each_crash_ends_once_with_its_own_log_and_docker_restart_is_seen() {
     let Some(mut world) = World::new().await else {
         return;
     };

@@ -53,7 +53,7 @@ async fn play(listener: UnixListener, version: Arc<Mutex<String>>, asked: Arc<Mu
 }
 
 #[tokio::test]
-async fn the_newest_version_that_both_speak_is_agreed_on_and_anew_when_the_engine_is_replaced() {
+async fn newest_common_api_version_is_agreed_again_after_engine_change() {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("docker.sock");
     let listener = UnixListener::bind(&socket).unwrap();

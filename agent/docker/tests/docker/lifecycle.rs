@@ -74,7 +74,7 @@ async fn a_container_is_made_as_asked_and_later_adopted_untouched() {
 }
 
 #[tokio::test]
-async fn a_changed_spec_stops_cleanly_and_replaces_the_container_on_the_same_data() {
+async fn changed_spec_replaces_container_cleanly_on_same_data() {
     let Some(mut world) = World::new().await else {
         return;
     };
@@ -213,7 +213,7 @@ async fn a_leftover_of_ours_on_the_data_is_gone_before_the_next_one_starts() {
 }
 
 #[tokio::test]
-async fn an_attempt_dropped_anywhere_leaves_nothing_that_the_next_one_cannot_finish() {
+async fn attempt_dropped_anywhere_is_finished_by_next() {
     let Some(mut world) = World::new().await else {
         return;
     };

@@ -133,7 +133,7 @@ async fn an_image_is_pulled_with_the_login_and_pinned_to_its_digest() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_a_wrong_tag_and_a_wrong_digest_are_three_different_things() {
+async fn wrong_password_tag_and_digest_are_distinguished() {
     let Some((mut world, _registry, digest)) = with_registry().await else {
         return;
     };

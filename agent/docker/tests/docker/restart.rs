@@ -97,7 +97,7 @@ fn socket(dir: &Path) -> PathBuf {
 }
 
 #[tokio::test]
-async fn an_engine_that_restarts_or_freezes_is_told_and_nobody_is_taken_for_stopping_the_container() {
+async fn engine_restart_or_freeze_is_no_stop_by_a_person() {
     let dir = tempfile::tempdir().unwrap();
     let Some(mut engine) = Engine::start(dir.path()).await else {
         return;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use agent_chaindata::compatibility::NodeInfo;
+use agent_chaindata::compatibility::NodeReport;
 use agent_chaindata::snapshot::{
     AtomicFile, Consistency, CreateOptions, CreatedSnapshot, SecretKey, create_snapshot, snapshot_size,
 };
@@ -60,7 +60,7 @@ impl Destination {
         self,
         data: &Path,
         consistency: Consistency,
-        nodes: &BTreeMap<String, NodeInfo>,
+        nodes: &BTreeMap<String, NodeReport>,
         signer: Option<&SecretKey>,
     ) -> anyhow::Result<CreatedSnapshot> {
         let options = CreateOptions {

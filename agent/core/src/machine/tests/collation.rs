@@ -20,7 +20,7 @@ fn is_said(harness: &Harness) -> bool {
 }
 
 #[test]
-fn a_collator_that_builds_none_while_its_chain_goes_on_is_told_once_and_never_restarted() {
+fn collator_without_blocks_on_moving_chain_is_told_once_never_restarted() {
     let mut harness = collator();
     harness.run(28 * MINUTE);
     harness.expect(Phase::Synced, Health::Ok);
@@ -157,7 +157,7 @@ fn once_said_a_restart_does_not_unsay_it() {
 }
 
 #[test]
-fn time_that_nobody_watched_and_pages_without_the_metric_count_for_nothing() {
+fn unwatched_time_and_pages_without_metric_do_not_count() {
     let mut harness = collator();
     harness.run(25 * MINUTE);
     harness.agent_dies(5 * HOUR);

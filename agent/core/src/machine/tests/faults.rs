@@ -5,7 +5,7 @@ use crate::event::{ActionFailure, Activity, Container, Event, ScrapeError, Time}
 use crate::machine::{Action, Cause, Health, Phase};
 
 #[test]
-fn what_has_exited_is_left_to_dockers_policy_and_started_only_when_that_does_not() {
+fn exited_container_is_started_only_when_docker_policy_does_not() {
     let mut harness = Harness::synced();
     harness.exits(1, &["Thread 'main' panicked at 'x'"]);
     harness.expect(Phase::Backoff, Health::Degraded);
@@ -140,7 +140,7 @@ fn a_stall_is_restarted_after_its_window_and_told() {
 }
 
 #[test]
-fn a_relay_chain_that_stands_still_with_peers_is_a_stall_even_at_its_target() {
+fn relay_chain_still_with_peers_at_its_target_is_stalled() {
     let mut harness = Harness::synced();
     (harness.para.moves, harness.para.network_moves) = (false, false);
     (harness.relay.moves, harness.relay.network_moves) = (false, false);
@@ -161,7 +161,7 @@ fn a_node_without_peers_is_restarted_when_the_hosts_network_is_fine() {
 }
 
 #[test]
-fn a_relay_chain_without_peers_does_not_interrupt_a_parachain_whose_blocks_arrive() {
+fn relay_chain_without_peers_leaves_progressing_parachain_alone() {
     let mut harness = Harness::synced();
     (harness.relay.peers, harness.relay.moves) = (Some(0), false);
     harness.run(HOUR);
@@ -174,7 +174,7 @@ fn a_relay_chain_without_peers_does_not_interrupt_a_parachain_whose_blocks_arriv
 }
 
 #[test]
-fn an_exporter_that_never_comes_up_is_worth_one_restart_after_the_startup_grace() {
+fn exporter_never_up_gets_one_restart_after_startup_grace() {
     let mut harness = Harness::fresh();
     (harness.para.error, harness.relay.error) = (Some(ScrapeError::Refused), Some(ScrapeError::Refused));
     harness.container(running(1));
@@ -229,7 +229,7 @@ fn one_silent_exporter_is_reported_and_never_a_reason_to_restart() {
 }
 
 #[test]
-fn a_parachain_exporter_that_waits_for_the_relay_chains_warp_sync_is_normal() {
+fn parachain_exporter_waiting_for_relay_warp_sync_is_no_fault() {
     let mut harness = Harness::fresh();
     harness.container(running(1));
     harness.para.error = Some(ScrapeError::Refused);

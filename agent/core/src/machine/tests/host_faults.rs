@@ -81,7 +81,7 @@ fn want_of_memory_is_reported_and_nothing_restarted_for_it() {
 }
 
 #[test]
-fn nothing_is_done_while_docker_is_unreachable_and_afterwards_the_container_is_adopted() {
+fn docker_unreachable_does_nothing_then_adopts_container() {
     let mut harness = Harness::synced();
     harness.event(Event::Docker { reachable: false });
     (harness.para.moves, harness.para.behind) = (false, 500);

@@ -9,7 +9,7 @@ use crate::machine::{Cause, Health, Machine, Phase, Policy, UpdateResult, Update
 use crate::trace::{self, Record};
 
 #[test]
-fn a_pause_lets_the_step_under_way_end_and_stops_the_clock_of_the_probation() {
+fn pause_ends_running_step_and_stops_probation_clock() {
     let mut harness = Harness::synced();
     harness.asks();
     harness.command(pause(HOUR));
@@ -63,7 +63,7 @@ fn a_stop_gives_up_what_has_not_begun_and_lets_the_rest_wait_for_start() {
 }
 
 #[test]
-fn an_announced_end_of_the_instance_outranks_an_update_and_the_next_start_finishes_it() {
+fn announced_instance_end_outranks_update_which_next_start_finishes() {
     let mut harness = Harness::synced();
     harness.asks();
     let kind = NoticeKind::SpotInterruption;

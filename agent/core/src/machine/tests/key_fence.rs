@@ -135,7 +135,7 @@ fn not_knowing_neither_stops_nor_starts() {
 }
 
 #[test]
-fn a_new_life_of_the_agent_knows_nothing_of_the_identity_and_disturbs_nothing() {
+fn restarted_agent_without_identity_knowledge_disturbs_nothing() {
     let mut harness = keyed(WithoutVolume::Nothing);
     let state = harness.machine.state().clone();
     harness.machine = Machine::resume(fenced(WithoutVolume::Nothing), state, harness.now);
@@ -196,7 +196,7 @@ fn without_a_fence_the_word_means_nothing() {
 }
 
 #[test]
-fn volume_is_released_once_after_the_stop_and_before_the_group_gets_the_instance() {
+fn volume_is_released_once_between_stop_and_lifecycle_completion() {
     let mut harness = keyed(WithoutVolume::Nothing);
     harness.obeys = false;
     harness.event(Event::Ec2(Some(Notice {

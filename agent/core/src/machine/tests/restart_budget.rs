@@ -29,7 +29,7 @@ fn a_cure_that_did_not_help_twice_is_not_tried_a_third_time() {
 }
 
 #[test]
-fn progress_beyond_the_height_it_was_stuck_at_is_help_and_clears_the_count() {
+fn progress_beyond_stuck_height_counts_as_help_and_clears_tries() {
     let mut harness = stalled();
     harness.run(MINUTE * 6);
     harness.para.moves = true;
@@ -209,7 +209,7 @@ fn a_failure_is_over_when_the_collator_is_not_wanted_any_more() {
 }
 
 #[test]
-fn a_restart_that_keeps_failing_is_retried_with_backoff_and_costs_its_budget() {
+fn restart_that_keeps_failing_backs_off_and_costs_its_budget() {
     let mut harness = stalled();
     harness.failing = Some(ActionFailure::Other);
     harness.run(24 * HOUR);

@@ -20,7 +20,7 @@ fn stop_within(cause: Cause, seconds: u64) -> Action {
 }
 
 #[test]
-fn a_spot_interruption_stops_the_collator_at_once_and_within_the_time_left() {
+fn spot_interruption_stops_collator_at_once_within_time_left() {
     let mut harness = Harness::synced();
     harness.told_by_ec2(NoticeKind::SpotInterruption, 118);
     assert_eq!(harness.container_actions(), [stop_within(Cause::SpotInterruption, 103)]);
@@ -34,7 +34,7 @@ fn a_spot_interruption_stops_the_collator_at_once_and_within_the_time_left() {
 }
 
 #[test]
-fn the_stop_never_takes_longer_than_the_time_left_and_never_longer_than_usual() {
+fn stop_takes_at_most_time_left_and_usual_timeout() {
     for (left, within) in [(1000, 300), (60, 45), (30, 15), (20, 10), (4, 2), (1, 1), (0, 1)] {
         let mut harness = Harness::synced();
         harness.told_by_ec2(NoticeKind::SpotInterruption, left);

@@ -59,7 +59,7 @@ fn with_the_data_restored_an_update_to_the_old_image_is_the_way_back() {
 }
 
 #[test]
-fn a_name_that_means_another_image_by_now_does_not_bring_it_in_by_the_back_door() {
+fn moved_tag_does_not_replace_updated_image() {
     let mut harness = Harness::synced();
     harness.asks();
     harness.failing = Some(ActionFailure::Other);
@@ -78,7 +78,7 @@ fn a_name_that_means_another_image_by_now_does_not_bring_it_in_by_the_back_door(
 }
 
 #[test]
-fn a_database_that_told_nothing_before_and_does_now_counts_as_migrated_and_one_that_never_told_does_not() {
+fn database_counts_as_migrated_only_when_its_version_appears() {
     for (before, after, result) in [
         (Versions::new(), version("5"), UpdateResult::Held),
         (Versions::new(), Versions::new(), UpdateResult::RolledBack),

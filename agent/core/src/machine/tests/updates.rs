@@ -305,7 +305,7 @@ fn blocks_that_came_before_have_to_come_again() {
 }
 
 #[test]
-fn what_nobody_can_tell_prolongs_the_probation_three_times_and_then_it_is_kept_unproven() {
+fn unclear_probation_is_prolonged_three_times_then_kept_unproven() {
     let mut harness = Harness::on_probation();
     // The parachain's exporter alone is silent, so it is neither good nor bad.
     harness.para.error = Some(ScrapeError::Timeout);

@@ -52,7 +52,7 @@ fn without_peers_a_node_is_never_called_synced() {
 }
 
 #[test]
-fn a_parachain_waits_for_a_relay_chain_that_syncs_for_as_long_as_that_takes() {
+fn parachain_waits_for_syncing_relay_chain_without_limit() {
     let mut harness = Harness::synced();
     (harness.para.moves, harness.para.behind) = (false, 5_000);
     harness.relay.behind = 100_000;

@@ -34,7 +34,7 @@ fn news_go_out_at_once_and_in_order() {
 }
 
 #[test]
-fn a_crash_loop_is_four_messages_and_then_one_every_five_minutes_with_a_count() {
+fn crash_loop_sends_four_messages_then_one_per_five_minutes() {
     let begin = Instant::now();
     let mut outbox = RateLimitedQueue::new(begin);
     let mut letters = Vec::new();
