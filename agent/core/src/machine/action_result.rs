@@ -27,13 +27,13 @@ impl Machine {
     }
 
     fn on_done(&mut self, now: Time, action: &Action, container: Container, at: Option<i64>) {
+        self.on_docker_back(now);
         let state = &mut self.state;
         // Docker's clock may have been set back: what it says now is what later news compare with.
         state.own_events_until = at.or(state.own_events_until);
         state.last_failure = None;
         state.settle = None;
         state.observed = true;
-        state.docker_down = false;
         let starts = matches!(action, Action::Start { .. } | Action::Restart { .. });
         state.stopped_by_agent &= !starts;
         state.start_requested &= !starts;
