@@ -42,11 +42,11 @@ pub struct Mark {
     /// Unix milliseconds.
     pub at: i64,
     pub what: MarkKind,
-    /// `None` for a word of another version of the agent.
+    /// `None` for a cause of another version of the agent.
     pub cause: Option<Cause>,
     /// Exit code of the collator, where it ended.
     pub code: Option<i64>,
-    /// Whether it helped; `None` while that is open, and where nobody looks.
+    /// Whether it helped; `None` while that is open, and where it is not judged.
     pub helped: Option<bool>,
 }
 

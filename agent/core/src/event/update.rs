@@ -38,5 +38,5 @@ pub struct Images {
     pub to: Image,
 }
 
-/// Versions of the databases at rest, by the file that tells. Only what could be read is in it.
+/// Versions of the databases at rest, by the file they were read from. What could not be read is absent.
 pub type Versions = BTreeMap<String, String>;

@@ -1,4 +1,4 @@
-//! Causes in words: what is wrong and what to do about it.
+//! Explanations of causes: what is wrong and what to do about it.
 
 use std::time::Duration;
 
@@ -132,7 +132,7 @@ impl Machine {
         }
     }
 
-    /// What an operator is told when a command is taken.
+    /// The answer to a command that is accepted.
     ///
     /// Fails with the reason when it cannot be done now; what the operator wishes is kept all the same.
     pub fn acknowledge(&self, command: &Command) -> Result<String, String> {

@@ -1,4 +1,4 @@
-//! What there is to tell, and its words.
+//! One notification and its text.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ pub enum NotificationKind {
     Test,
 }
 
-/// One thing to tell.
+/// One notification, complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotificationMessage {
     pub at: Timestamp,
@@ -45,7 +45,7 @@ pub struct NotificationMessage {
     pub action: Option<&'static str>,
     /// The incident that keeps the evidence.
     pub incident: Option<String>,
-    /// Whether the action helped; known when that is what the message tells.
+    /// Whether the action helped, where the message is about that.
     pub helped: Option<bool>,
 }
 

@@ -1,4 +1,4 @@
-//! What waits to be delivered, so that a storm of news becomes a few messages. Pure: time comes in as a
+//! Messages that wait for delivery, at a limited rate: many problems at once become a few messages. Pure: time comes in as a
 //! parameter, the next deadline goes out as a value.
 
 use std::collections::{BTreeMap, VecDeque};

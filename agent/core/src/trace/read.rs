@@ -203,7 +203,7 @@ fn container(line: TraceLine) -> Result<Container, TraceError> {
     )
 }
 
-/// The kind of failure behind a word, also another tool's. One that we do not know says that nothing could be read.
+/// The kind of failure by its name, also another tool's. An unknown one counts as unreachable.
 fn scrape_error(word: &str) -> ScrapeError {
     const WORDS: [(&str, ScrapeError); 11] = [
         ("http", ScrapeError::HttpStatus),

@@ -164,7 +164,7 @@ impl Machine {
         (running.moved_before, running.was_isolated) = (moved_before, was_isolated);
     }
 
-    /// What an update wants done now; `None` leaves the collator to everything else that looks after it.
+    /// The action that an update calls for now; `None` leaves the decision to the other rules.
     pub(in crate::machine) fn decide_update(&mut self) -> Option<Action> {
         let (update, failed) = (Cause::Update, Cause::UpdateFailed);
         let (action, waits) = match self.state.update.step()? {
