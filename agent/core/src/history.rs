@@ -1,7 +1,7 @@
 //! The last 24 h in a bounded number of points: where both chains stood, and what happened to the collator.
 //!
 //! Pure: times come in as Unix milliseconds, for display only. The same events that go to the flight recorder
-//! keep it current, and the recorder's files bring back what an earlier life of the agent saw (see [`Keeper`]).
+//! keep it current, and the recorder's files bring back what an earlier life of the agent saw.
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! Decides what is done to the container, in one place.
 //!
-//! Pure: [`Machine::step`] takes the time and one [`Event`] and returns the [`Action`]s to execute;
+//! Pure: [`Machine::step`] takes the time and one [`Event`](crate::event::Event) and returns the [`Action`]s to execute;
 //! [`Machine::next_deadline`] says when to call again if nothing happens. It reads no clock, does no I/O
 //! and logs nothing, so a trace replayed through it takes the same decisions as the live agent did.
 //!
@@ -20,9 +20,9 @@
 //!                      └── called off ◀─┴── Stop within the time left (EC2 takes the instance)
 //! ```
 //!
-//! An update takes it over in between, see [`update`].
+//! An update takes it over in between (`machine/update.rs`).
 //!
-//! Every action is executed one at a time and comes back as [`Event::Finished`].
+//! Every action is executed one at a time and comes back as [`Event::Finished`](crate::event::Event::Finished).
 
 mod action;
 mod action_result;

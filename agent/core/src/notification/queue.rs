@@ -22,7 +22,7 @@ pub struct QueuedMessage {
     pub more: u64,
 }
 
-/// Messages in the order in which they came, at most [`WAITING`] about one cause.
+/// Messages in the order in which they came, at most `WAITING` about one cause.
 #[derive(Debug)]
 pub struct RateLimitedQueue {
     letters: VecDeque<QueuedMessage>,
