@@ -1,85 +1,88 @@
-//! Calls of an AWS API by this instance, as its role: where the API is and what signs, both from the metadata service.
+//! Client of an AWS API with the instance's role: endpoint and credentials come from the metadata service.
 
 use url::Url;
 
-use super::api::{Api, Failed, Service};
-use super::credentials::{Role, is_plain};
-use super::imds::{Imds, Unknown};
+use super::api::{Api, ApiError, Service};
+use super::credentials::{Role, is_ascii_graphic};
+use super::imds::{Imds, ImdsError};
 
 /// Why a call could not be made or was not carried out.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
+pub enum CallError {
     #[error(transparent)]
-    Unknown(#[from] Unknown),
+    Imds(#[from] ImdsError),
     #[error(transparent)]
-    Failed(#[from] Failed),
+    Api(#[from] ApiError),
 }
 
 #[derive(Debug)]
-pub(super) struct Caller {
+pub(super) struct AwsClient {
     service: Service,
     /// The API's address where it is not the region's own.
     endpoint: Option<String>,
     pub(super) role: Role,
-    here: Option<Here>,
+    resolved: Option<ResolvedApi>,
 }
 
-/// What does not change while the instance lives.
+/// What does not change during the instance's life.
 #[derive(Debug, Clone)]
-struct Here {
+struct ResolvedApi {
     api: Api,
     instance: String,
 }
 
-impl Caller {
+impl AwsClient {
     /// `imds` is the base of the metadata service.
     pub(super) fn new(service: Service, imds: &str, endpoint: Option<String>) -> Self {
         Self {
             service,
             endpoint,
             role: Role::new(Imds::new(imds)),
-            here: None,
+            resolved: None,
         }
     }
 
-    /// This instance's id. Fails while the metadata service does not tell.
-    pub(super) async fn instance(&mut self) -> Result<String, Trouble> {
-        self.here().await.map(|here| here.instance)
+    /// This instance's id.
+    pub(super) async fn instance(&mut self) -> Result<String, CallError> {
+        self.resolve().await.map(|resolved| resolved.instance)
     }
 
-    /// Carries out `action`. Returns the XML of the answer. Credentials that may be to blame are asked for anew the next time.
-    pub(super) async fn call(&mut self, action: &str, params: &[(&str, &str)]) -> Result<String, Trouble> {
-        let here = self.here().await?;
+    /// Calls `action`. Returns the response's XML. Credentials that may have caused a failure are fetched again next time.
+    pub(super) async fn call(&mut self, action: &str, params: &[(&str, &str)]) -> Result<String, CallError> {
+        let api = self.resolve().await?.api;
         let credentials = self.role.credentials().await?;
-        let done = here.api.call(&credentials, action, params).await;
-        if done.as_ref().is_err_and(|failed| !matches!(failed, Failed::Passing(_))) {
-            self.role.forget();
+        let done = api.call(&credentials, action, params).await;
+        if done
+            .as_ref()
+            .is_err_and(|failed| !matches!(failed, ApiError::Transient(_)))
+        {
+            self.role.invalidate();
         }
         Ok(done?)
     }
 
-    async fn here(&mut self) -> Result<Here, Trouble> {
-        if let Some(here) = &self.here {
-            return Ok(here.clone());
+    async fn resolve(&mut self) -> Result<ResolvedApi, CallError> {
+        if let Some(resolved) = &self.resolved {
+            return Ok(resolved.clone());
         }
-        let instance = self.need("meta-data/instance-id").await?;
-        let region = self.need("meta-data/placement/region").await?;
+        let instance = self.required("meta-data/instance-id").await?;
+        let region = self.required("meta-data/placement/region").await?;
         let endpoint = if let Some(endpoint) = &self.endpoint {
             endpoint.clone()
         } else {
-            let domain = self.need("meta-data/services/domain").await?;
+            let domain = self.required("meta-data/services/domain").await?;
             format!("https://{}.{region}.{domain}/", self.service.name)
         };
-        let url = Url::parse(&endpoint).map_err(|e| Failed::Refused(format!("{endpoint} is no URL: {e}")))?;
+        let url = Url::parse(&endpoint).map_err(|e| ApiError::Refused(format!("{endpoint} is no URL: {e}")))?;
         let api = Api::new(url, &region, self.service);
-        Ok(self.here.insert(Here { api, instance }).clone())
+        Ok(self.resolved.insert(ResolvedApi { api, instance }).clone())
     }
 
-    async fn need(&mut self, path: &str) -> Result<String, Unknown> {
+    async fn required(&mut self, path: &str) -> Result<String, ImdsError> {
         let found = self.role.imds.get(path).await?;
-        let found = found.ok_or_else(|| Unknown::Trouble(format!("there is no {path}")))?;
-        // It goes into headers and addresses.
-        let strange = || Unknown::Trouble(format!("its {path} is none"));
-        Some(found).filter(|found| is_plain(found)).ok_or_else(strange)
+        let found = found.ok_or_else(|| ImdsError::Unavailable(format!("there is no {path}")))?;
+        // It goes into headers and URLs.
+        let invalid = || ImdsError::Unavailable(format!("its {path} is invalid"));
+        Some(found).filter(|found| is_ascii_graphic(found)).ok_or_else(invalid)
     }
 }

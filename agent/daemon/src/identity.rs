@@ -239,12 +239,17 @@ impl Keeper {
                     (self.here, self.taken) = (None, None);
                     return self.attach(volume, &found, wanted).await;
                 }
-                Err(why) => return told(Holding::Unknown, format!("nobody tells who has {volume}: {why}")),
+                Err(error) => {
+                    return told(
+                        Holding::Unknown,
+                        format!("the attachment of {volume} is unknown: {error}"),
+                    );
+                }
             }
         }
         let instance = match self.volumes.instance().await {
             Ok(instance) => instance,
-            Err(why) => return told(Holding::Unknown, why),
+            Err(error) => return told(Holding::Unknown, error.to_string()),
         };
         match (found.device, found.mounted, misplaced) {
             (_, Some(mounted), None) => self.lease(&instance, mounted.read_only, found.lease, Claim::Exclusive),
@@ -339,7 +344,7 @@ impl Keeper {
                     why: format!("{volume} is being attached"),
                 })
             }
-            Err(why) => self.absent(format!("{volume} cannot be attached: {why}")),
+            Err(error) => self.absent(format!("{volume} cannot be attached: {error}")),
         }
     }
 
@@ -396,9 +401,9 @@ impl Keeper {
             self.hands.unmount(&self.setup.mount).await?;
             return Ok(false);
         }
-        match self.volumes.attachment(volume).await? {
+        match self.volumes.attachment(volume).await.map_err(|e| e.to_string())? {
             Attachment::Here => {
-                self.volumes.detach(volume).await?;
+                self.volumes.detach(volume).await.map_err(|e| e.to_string())?;
                 Ok(true)
             }
             Attachment::Changing(_) | Attachment::Free | Attachment::Elsewhere(_) => Ok(true),

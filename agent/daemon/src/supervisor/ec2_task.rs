@@ -1,6 +1,6 @@
 //! The tasks that talk to EC2: the metadata watch, and the answer to the auto scaling group.
 
-use agent_aws::{Hook, News};
+use agent_aws::{LifecycleHook, MetadataEvent};
 use agent_config::Config;
 use agent_core::event::LifecycleAnswer;
 use tokio::sync::{mpsc, watch};
@@ -24,13 +24,13 @@ pub(super) struct Ec2Handle {
 
 impl Ec2Handle {
     /// Starts the watch, and with `ec2.lifecycle_hook` the task that answers.
-    pub(super) fn start(config: &Config) -> (Self, mpsc::Receiver<News>) {
+    pub(super) fn start(config: &Config) -> (Self, mpsc::Receiver<MetadataEvent>) {
         let (sender, events) = mpsc::channel(QUEUE);
         let released = watch::Sender::new(None);
         let mut tasks = vec![tokio::spawn(agent_aws::watch(config.ec2.clone(), sender))];
         let hook = config.ec2.lifecycle_hook.clone();
         if let Some(name) = hook.filter(|_| config.ec2.enabled != Some(false)) {
-            let hook = Hook {
+            let hook = LifecycleHook {
                 name,
                 imds: config.ec2.imds.clone(),
                 endpoint: endpoint("AUTO_SCALING"),

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use agent_aws::News as MetadataEvent;
+use agent_aws::MetadataEvent;
 use agent_config::Config;
 use agent_core::event::{Command, Container, Event, HostFacts, Outcome};
 use agent_core::machine::{Action, Cause, Machine, Phase};

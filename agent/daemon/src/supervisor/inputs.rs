@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use agent_aws::News as MetadataEvent;
+use agent_aws::MetadataEvent;
 use agent_docker::EngineEvent;
 use futures_util::{Stream, StreamExt as _};
 use tokio::sync::mpsc;
