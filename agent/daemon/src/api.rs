@@ -1,5 +1,5 @@
 //! The agent's HTTP API on its unix socket: `GET /v1/status`, `POST /v1/command`, `GET /v1/logs`; and the
-//! [`Client`] for it.
+//! [`AgentClient`] for it.
 //!
 //! Commands go to the loop, which decides; everything else is read from what it publishes last.
 
@@ -27,9 +27,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
-pub use self::client::{Client, ClientError};
+pub use self::client::{AgentClient, ClientError};
 pub use self::socket::{BindError, bind};
-use crate::server::{self, Limits, Stay};
+use crate::server::{self, LongLivedPermit, ServerLimits};
 use agent_config::parse_image;
 use agent_core::event::{Command, Container};
 use agent_core::published::Snapshot;
@@ -49,7 +49,7 @@ const GIVES_UP: &str = "t0rn-agent-gives-up";
 #[derive(Debug, Clone)]
 pub struct Handle {
     pub snapshot: watch::Receiver<Arc<Snapshot>>,
-    pub commands: mpsc::Sender<Request>,
+    pub commands: mpsc::Sender<CommandRequest>,
     pub docker: Docker,
 }
 
@@ -58,7 +58,7 @@ pub type Answer = Result<String, String>;
 
 /// A command on its way to whoever decides.
 #[derive(Debug)]
-pub struct Request {
+pub struct CommandRequest {
     pub command: Command,
     /// The client waits 8 s for it.
     pub reply: oneshot::Sender<Answer>,
@@ -69,8 +69,8 @@ pub async fn serve(listener: UnixListener, handle: Handle, shutdown: impl Future
     serve_within(limits(), listener, handle, shutdown).await;
 }
 
-fn limits() -> Limits {
-    Limits {
+fn limits() -> ServerLimits {
+    ServerLimits {
         connections: 64,
         // Clients that follow the log.
         stays: 8,
@@ -83,7 +83,12 @@ fn limits() -> Limits {
     }
 }
 
-async fn serve_within(limits: Limits, listener: UnixListener, handle: Handle, shutdown: impl Future<Output = ()>) {
+async fn serve_within(
+    limits: ServerLimits,
+    listener: UnixListener,
+    handle: Handle,
+    shutdown: impl Future<Output = ()>,
+) {
     let path = listener
         .local_addr()
         .ok()
@@ -96,7 +101,7 @@ async fn serve_within(limits: Limits, listener: UnixListener, handle: Handle, sh
             StatusCode::NOT_FOUND,
             "the agent has /v1/status, /v1/command and /v1/logs\n",
         ))
-        .with_state(App { handle, limits });
+        .with_state(ApiState { handle, limits });
     let shutdown = async {
         shutdown.await;
         if let Some(path) = path
@@ -109,17 +114,21 @@ async fn serve_within(limits: Limits, listener: UnixListener, handle: Handle, sh
 }
 
 #[derive(Debug, Clone)]
-struct App {
+struct ApiState {
     handle: Handle,
-    limits: Limits,
+    limits: ServerLimits,
 }
 
-async fn status(State(app): State<App>) -> Response {
-    let json = app.handle.snapshot.borrow().status.to_json();
+async fn status(State(state): State<ApiState>) -> Response {
+    let json = state.handle.snapshot.borrow().status.to_json();
     ([(header::CONTENT_TYPE, "application/json")], json).into_response()
 }
 
-async fn command(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Result<String, (StatusCode, String)> {
+async fn command(
+    State(state): State<ApiState>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<String, (StatusCode, String)> {
     let until = headers.get(GIVES_UP).and_then(|at| at.to_str().ok()?.parse().ok());
     if until.is_some_and(|until: i64| Timestamp::now().as_millisecond() > until) {
         // Whoever asked was told that it failed.
@@ -132,9 +141,10 @@ async fn command(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Res
     let command = command.map_err(|e| (StatusCode::BAD_REQUEST, format!("not a command: {e}")))?;
     let (reply, answer) = oneshot::channel();
     let unavailable = |words: &str| (StatusCode::SERVICE_UNAVAILABLE, words.to_owned());
-    app.handle
+    state
+        .handle
         .commands
-        .try_send(Request { command, reply })
+        .try_send(CommandRequest { command, reply })
         .map_err(|e| match e {
             TrySendError::Full(_) => unavailable("the agent is busy with earlier commands; try again"),
             TrySendError::Closed(_) => unavailable("the agent is shutting down"),
@@ -182,17 +192,17 @@ struct LogQuery {
 }
 
 async fn logs(
-    State(app): State<App>,
-    Extension(stay): Extension<Stay>,
+    State(state): State<ApiState>,
+    Extension(stay): Extension<LongLivedPermit>,
     Query(LogQuery { tail, follow }): Query<LogQuery>,
 ) -> Result<Body, (StatusCode, String)> {
     let place = if follow { stay.claim() } else { None };
     if follow && place.is_none() {
-        let words = format!("{} clients follow the log already; end one of them", app.limits.stays);
+        let words = format!("{} clients follow the log already; end one of them", state.limits.stays);
         return Err((StatusCode::SERVICE_UNAVAILABLE, words));
     }
     // Asked first, so that a missing container or a silent Docker is an error and not an empty log.
-    let found = app.handle.docker.inspect().await;
+    let found = state.handle.docker.inspect().await;
     let found = found.map_err(|e| (StatusCode::BAD_GATEWAY, e.to_string()))?;
     if found.container == Container::Missing {
         return Err((
@@ -200,8 +210,8 @@ async fn logs(
             "there is no container yet, so there is no log".to_owned(),
         ));
     }
-    let end = (!follow).then(|| Instant::now() + app.limits.request);
-    let log = Box::pin(app.handle.docker.logs(tail.min(TAIL_MAX), follow));
+    let end = (!follow).then(|| Instant::now() + state.limits.request);
+    let log = Box::pin(state.handle.docker.logs(tail.min(TAIL_MAX), follow));
     let chunks = stream::unfold(Some((log, place)), move |state| async move {
         let (mut log, place) = state?;
         let next = match end {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 
 use crate::recorder;
-use crate::trace_lines::{Lines, Next};
+use crate::trace_reader::{NextLine, TraceReader};
 use agent_core::event::{Event, Time};
 use agent_core::history::{History, SLOT_MS, SLOTS, View};
 use agent_core::machine::Action;
@@ -17,30 +17,30 @@ use agent_core::trace::{Record, parse_line};
 
 /// One history for all who write to it and read it.
 #[derive(Debug, Clone, Default)]
-pub struct Keeper(Arc<Mutex<History>>);
+pub(crate) struct SharedHistory(Arc<Mutex<History>>);
 
-impl Keeper {
+impl SharedHistory {
     /// Notes what the core learns now.
-    pub fn event(&self, event: &Event) {
+    pub(crate) fn event(&self, event: &Event) {
         if !matches!(event, Event::Tick) {
             self.lock().event(now(), event);
         }
     }
 
     /// Notes what the agent does now.
-    pub fn action(&self, action: &Action) {
+    pub(crate) fn action(&self, action: &Action) {
         self.lock()
             .action(now(), action.kind(), action.cause().into_str(), action.helped());
     }
 
     /// The 24 h up to now.
-    pub fn view(&self) -> View {
+    pub(crate) fn view(&self) -> View {
         self.lock().view(now())
     }
 
     /// Adds what the flight recorder wrote into `dir` in the 24 h before `until`, Unix milliseconds. What cannot be
     /// read stays a gap. This blocks, for as long as it takes to read a day: about a second.
-    pub fn read_back(&self, dir: &Path, until: i64) {
+    pub(crate) fn read_back(&self, dir: &Path, until: i64) {
         let earlier = earlier(dir, until);
         self.lock().absorb(&earlier);
     }
@@ -59,14 +59,14 @@ fn now() -> i64 {
 fn earlier(dir: &Path, until: i64) -> History {
     let mut history = History::default();
     let since = until - i64::from(SLOTS) * SLOT_MS;
-    let mut lines = Lines::of(recorder::files_since(dir, since));
+    let mut lines = TraceReader::of(recorder::files_since(dir, since));
     // What the wall clock showed at which time of the agent's.
     let mut anchor: Option<(i64, Time)> = None;
     loop {
         let line = match lines.next_line() {
-            Next::End => return history,
-            Next::Unreadable(_) => continue,
-            Next::Line(line) => line,
+            NextLine::End => return history,
+            NextLine::Unreadable(_) => continue,
+            NextLine::Line(line) => line,
         };
         let Ok((time, record)) = parse_line(line) else { continue };
         if let Record::Clock { unix_ms } = record {

@@ -15,18 +15,18 @@ use tokio::task::JoinHandle;
 
 use agent_config::Config;
 use agent_core::event::HostFacts;
-use clock::Clock;
-use network::Network;
+use clock::ChronyClock;
+use network::NetworkProbe;
 
 /// How long one look at the disk may take: a volume that was torn off can hold the call for ever.
 const DISK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What is looked at.
 #[derive(Debug)]
-pub struct Host {
+pub struct HostProbe {
     data: PathBuf,
-    network: Network,
-    clock: Clock,
+    network: NetworkProbe,
+    clock: ChronyClock,
     /// Where the kernel tells how long tasks wait for memory.
     pressure: PathBuf,
     disk_timeout: Duration,
@@ -34,16 +34,16 @@ pub struct Host {
     disk: Option<JoinHandle<Option<(u64, u64)>>>,
 }
 
-impl Host {
+impl HostProbe {
     pub fn new(config: &Config) -> Self {
-        Self::with(config.data.path.clone(), Network::default())
+        Self::with(config.data.path.clone(), NetworkProbe::default())
     }
 
-    fn with(data: PathBuf, network: Network) -> Self {
+    fn with(data: PathBuf, network: NetworkProbe) -> Self {
         Self {
             data,
             network,
-            clock: Clock::default(),
+            clock: ChronyClock::default(),
             pressure: PathBuf::from("/proc/pressure/memory"),
             disk_timeout: DISK_TIMEOUT,
             disk: None,
@@ -135,8 +135,8 @@ mod tests {
     #[tokio::test]
     async fn a_look_tells_disk_memory_and_load() {
         let dir = tempfile::tempdir().unwrap();
-        let mut host = Host::with(dir.path().to_owned(), Network::unknown(dir.path()));
-        host.clock = Clock::told_by(dir.path().join("none"));
+        let mut host = HostProbe::with(dir.path().to_owned(), NetworkProbe::unknown(dir.path()));
+        host.clock = ChronyClock::with_program(dir.path().join("none"));
         let facts = host.look().await;
         assert!(facts.disk_free_bytes.unwrap() <= facts.disk_total_bytes.unwrap());
         assert!(facts.memory_available_bytes.unwrap() > 1 << 20);
@@ -180,7 +180,7 @@ mod tests {
     #[tokio::test]
     async fn a_disk_that_hangs_is_unknown_and_asked_once() {
         let dir = tempfile::tempdir().unwrap();
-        let mut host = Host::with(dir.path().to_owned(), Network::unknown(dir.path()));
+        let mut host = HostProbe::with(dir.path().to_owned(), NetworkProbe::unknown(dir.path()));
         host.disk_timeout = Duration::from_millis(10);
         host.disk = Some(tokio::spawn(std::future::pending()));
         let hanging = host.disk.as_ref().unwrap().id();

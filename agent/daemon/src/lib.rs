@@ -2,9 +2,10 @@
 
 pub mod api;
 #[cfg(any(test, feature = "testing"))]
+#[path = "tests/engine_stub.rs"]
 pub mod engine_stub;
 pub mod exporter;
-pub mod history;
+mod history;
 pub mod host;
 pub mod identity;
 pub mod notify;
@@ -13,5 +14,5 @@ mod server;
 pub mod state;
 pub mod supervisor;
 mod systemd;
-pub mod trace_lines;
-pub mod web;
+pub mod trace_reader;
+mod web;

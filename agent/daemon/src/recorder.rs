@@ -21,7 +21,7 @@ pub use redact::named as secrets;
 pub use redact::text as redacted;
 pub use tail::tail;
 use tracing::warn;
-use writer::Writer;
+use writer::TraceWriter;
 
 use agent_core::event::{Container, Event, Outcome, Time};
 use agent_core::machine::Action;
@@ -39,7 +39,7 @@ pub fn incidents_dir(state_dir: &Path) -> PathBuf {
 
 /// How much is kept, and how long what is kept may be missing on disk.
 #[derive(Debug, Clone)]
-pub struct Limits {
+pub struct RecorderLimits {
     /// All files together, bytes. 64 MiB hold more than a month of two chains at 5 s.
     pub total: u64,
     /// Size at which a file is closed and packed, bytes.
@@ -50,7 +50,7 @@ pub struct Limits {
     pub retry: Duration,
 }
 
-impl Default for Limits {
+impl Default for RecorderLimits {
     fn default() -> Self {
         Self {
             total: 64 << 20,
@@ -72,19 +72,19 @@ const LOG_MAX: usize = 16 * 1024;
 /// The handle of the thread that appends to the files in one folder.
 #[derive(Debug)]
 pub struct Recorder {
-    queue: SyncSender<Message>,
+    queue: SyncSender<WriterCommand>,
     /// Lines that found the queue full, not yet told to the writer.
     overrun: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
-enum Message {
-    Line(Line),
+enum WriterCommand {
+    Append(RecordedLine),
     Flush(SyncSender<()>),
 }
 
 #[derive(Debug)]
-struct Line {
+struct RecordedLine {
     time: Time,
     text: Vec<u8>,
     /// Whether it says itself that nobody watched until now.
@@ -93,13 +93,13 @@ struct Line {
 
 impl Recorder {
     /// Records into `dir` (made when absent) from now on. Trouble with the disk is no error: it is reported,
-    /// and tried again every [`Limits::retry`].
+    /// and tried again every [`RecorderLimits::retry`].
     ///
     /// Fails when no thread can be started.
-    pub fn open(dir: &Path, limits: Limits) -> io::Result<Self> {
+    pub fn open(dir: &Path, limits: RecorderLimits) -> io::Result<Self> {
         let (queue, messages) = mpsc::sync_channel(QUEUE);
         let overrun = Arc::<AtomicU64>::default();
-        let writer = Writer::new(dir.to_owned(), limits);
+        let writer = TraceWriter::new(dir.to_owned(), limits);
         thread::Builder::new()
             .name("flight-recorder".to_owned())
             .stack_size(512 * 1024)
@@ -116,7 +116,7 @@ impl Recorder {
         let shortened = shorten(event);
         // Writing to memory fails for no event.
         if trace::write_line(&mut text, time, shortened.as_ref().unwrap_or(event)).is_ok() && !text.is_empty() {
-            self.send(Line {
+            self.send(RecordedLine {
                 time,
                 text,
                 gap: matches!(event, Event::Gap),
@@ -129,18 +129,18 @@ impl Recorder {
         let mut text = Vec::new();
         let (kind, cause) = (action.kind(), action.cause().into_str());
         if trace::write_action(&mut text, time, kind, cause, action.helped()).is_ok() {
-            self.send(Line { time, text, gap: false });
+            self.send(RecordedLine { time, text, gap: false });
         }
     }
 
     /// Waits until everything recorded so far is on disk; false when it took longer. This blocks.
     pub fn flush(&self, timeout: Duration) -> bool {
         let (done, wait) = mpsc::sync_channel(1);
-        self.queue.try_send(Message::Flush(done)).is_ok() && wait.recv_timeout(timeout).is_ok()
+        self.queue.try_send(WriterCommand::Flush(done)).is_ok() && wait.recv_timeout(timeout).is_ok()
     }
 
-    fn send(&self, line: Line) {
-        if line.text.len() > LINE_MAX || self.queue.try_send(Message::Line(line)).is_err() {
+    fn send(&self, line: RecordedLine) {
+        if line.text.len() > LINE_MAX || self.queue.try_send(WriterCommand::Append(line)).is_err() {
             self.overrun.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -152,7 +152,7 @@ impl Drop for Recorder {
     }
 }
 
-fn write(mut writer: Writer, messages: &Receiver<Message>, overrun: &AtomicU64) {
+fn write(mut writer: TraceWriter, messages: &Receiver<WriterCommand>, overrun: &AtomicU64) {
     loop {
         let message = match writer.sync_in(Instant::now()) {
             Some(wait) => messages.recv_timeout(wait),
@@ -167,8 +167,8 @@ fn write(mut writer: Writer, messages: &Receiver<Message>, overrun: &AtomicU64) 
             writer.missed(skipped);
         }
         match message {
-            Ok(Message::Line(line)) => writer.write(Instant::now(), &line),
-            Ok(Message::Flush(done)) => {
+            Ok(WriterCommand::Append(line)) => writer.write(Instant::now(), &line),
+            Ok(WriterCommand::Flush(done)) => {
                 writer.sync(Instant::now());
                 // Whoever asked may have stopped waiting.
                 let _ = done.try_send(());

@@ -4,12 +4,9 @@
 //! Everything a client can hold on to is bounded: connections, sizes, and the time for each step. One
 //! connection carries one request.
 
-use std::future::poll_fn;
-use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
@@ -22,21 +19,21 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
+use tokio_util::net::Listener;
 use tracing::{debug, warn};
 
 /// Largest request, bytes.
 pub(crate) const REQUEST_MAX: usize = 64 * 1024;
 
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
+pub(crate) struct ServerLimits {
     /// Open connections; more wait in the kernel's backlog.
     pub connections: usize,
-    /// Connections among them that may [`Stay`].
+    /// Connections among them that may [`LongLivedPermit`].
     pub stays: usize,
     /// For a request's head.
     pub head: Duration,
@@ -50,40 +47,17 @@ pub(crate) struct Limits {
     pub drain: Duration,
 }
 
-/// What clients connect to. `axum::serve::Listener` says nothing when no client can be accepted.
-pub(crate) trait Listener {
-    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
-
-    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Stream>>;
-}
-
-impl Listener for UnixListener {
-    type Stream = UnixStream;
-
-    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<UnixStream>> {
-        self.poll_accept(cx).map_ok(|(stream, _)| stream)
-    }
-}
-
-impl Listener for TcpListener {
-    type Stream = TcpStream;
-
-    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<TcpStream>> {
-        self.poll_accept(cx).map_ok(|(stream, _)| stream)
-    }
-}
-
-/// A connection's leave to outlast [`Limits::connection`], for answers that go on; an
+/// A connection's leave to outlast [`ServerLimits::connection`], for answers that go on; an
 /// [`Extension`](axum::Extension) of every request.
 #[derive(Debug, Clone)]
-pub(crate) struct Stay {
+pub(crate) struct LongLivedPermit {
     places: Arc<Semaphore>,
     granted: Arc<AtomicBool>,
 }
 
-impl Stay {
+impl LongLivedPermit {
     /// A place for an answer that goes on, to be kept for as long as it does; `None` when all
-    /// [`Limits::stays`] are taken.
+    /// [`ServerLimits::stays`] are taken.
     pub(crate) fn claim(&self) -> Option<OwnedSemaphorePermit> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
         self.granted.store(true, Ordering::Relaxed);
@@ -91,8 +65,13 @@ impl Stay {
     }
 }
 
-/// Answers clients with `router` until `shutdown`, then gives open answers [`Limits::drain`] to end.
-pub(crate) async fn serve(limits: Limits, listener: impl Listener, router: Router, shutdown: impl Future<Output = ()>) {
+/// Answers clients with `router` until `shutdown`, then gives open answers [`ServerLimits::drain`] to end.
+pub(crate) async fn serve(
+    limits: ServerLimits,
+    mut listener: impl Listener<Io: Send + Unpin + 'static>,
+    router: Router,
+    shutdown: impl Future<Output = ()>,
+) {
     let router = router
         .layer(middleware::from_fn(move |request, next| {
             in_time(limits.request, request, next)
@@ -105,9 +84,9 @@ pub(crate) async fn serve(limits: Limits, listener: impl Listener, router: Route
         tokio::select! {
             () = &mut shutdown => break,
             Some(_) = open.join_next() => {}
-            accepted = poll_fn(|cx| listener.poll_accept(cx)), if open.len() < limits.connections => match accepted {
-                Ok(stream) => {
-                    let stay = Stay { places: Arc::clone(&places), granted: Arc::default() };
+            accepted = listener.accept(), if open.len() < limits.connections => match accepted {
+                Ok((stream, _)) => {
+                    let stay = LongLivedPermit { places: Arc::clone(&places), granted: Arc::default() };
                     open.spawn(connection(limits, stream, router.clone(), stay));
                 }
                 Err(error) => {
@@ -121,7 +100,7 @@ pub(crate) async fn serve(limits: Limits, listener: impl Listener, router: Route
     let _ = timeout(limits.drain, async { while open.join_next().await.is_some() {} }).await;
 }
 
-async fn connection<S>(limits: Limits, stream: S, router: Router, stay: Stay)
+async fn connection<S>(limits: ServerLimits, stream: S, router: Router, stay: LongLivedPermit)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

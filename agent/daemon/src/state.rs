@@ -31,7 +31,7 @@ const DAMAGED_MAX: usize = 5;
 
 /// What [`save`] wrote last.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Loaded<T> {
+pub struct LoadedState<T> {
     pub value: T,
     /// Wall clock of that moment, Unix milliseconds.
     pub saved_unix_ms: i64,
@@ -48,7 +48,7 @@ pub struct StateError {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Document<T> {
+struct StateDocument<T> {
     schema: u32,
     saved_unix_ms: i64,
     clock: Time,
@@ -60,7 +60,7 @@ struct Document<T> {
 /// what it can observe.
 ///
 /// Fails when the file is there and cannot be read, or cannot be set aside.
-pub fn load<T: DeserializeOwned>(dir: &Path) -> Result<Option<Loaded<T>>, StateError> {
+pub fn load<T: DeserializeOwned>(dir: &Path) -> Result<Option<LoadedState<T>>, StateError> {
     let path = dir.join(FILE);
     let failed = |source| StateError {
         action: "read",
@@ -97,7 +97,7 @@ pub fn load<T: DeserializeOwned>(dir: &Path) -> Result<Option<Loaded<T>>, StateE
 pub fn save<T: Serialize>(dir: &Path, clock: Time, value: &T) -> Result<(), StateError> {
     let saved_unix_ms = Timestamp::now().as_millisecond();
     let path = dir.join(FILE);
-    serde_json::to_vec(&Document {
+    serde_json::to_vec(&StateDocument {
         schema: SCHEMA,
         saved_unix_ms,
         clock,
@@ -144,7 +144,7 @@ fn exchange(reserve: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
 
 /// Holds the state folder for this process until dropped, however the process ends.
 #[derive(Debug)]
-pub struct Lock {
+pub struct StateLock {
     _file: File,
 }
 
@@ -159,7 +159,7 @@ pub enum LockError {
 }
 
 /// Takes the state folder (made when absent) for this process alone.
-pub fn lock(dir: &Path) -> Result<Lock, LockError> {
+pub fn lock(dir: &Path) -> Result<StateLock, LockError> {
     let path = dir.join(LOCK);
     let failed = |source| StateError {
         action: "lock",
@@ -194,16 +194,16 @@ pub fn lock(dir: &Path) -> Result<Lock, LockError> {
     file.set_len(0)
         .and_then(|()| writeln!(file, "{}", std::process::id()))
         .map_err(failed)?;
-    Ok(Lock { _file: file })
+    Ok(StateLock { _file: file })
 }
 
-fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<Loaded<T>, String> {
+fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<LoadedState<T>, String> {
     let schema = schema_of(text).map_err(|e| e.to_string())?;
     if schema != SCHEMA {
         return Err(format!("its schema is {schema}, this agent knows {SCHEMA}"));
     }
-    let document: Document<T> = serde_json::from_slice(text).map_err(|e| e.to_string())?;
-    Ok(Loaded {
+    let document: StateDocument<T> = serde_json::from_slice(text).map_err(|e| e.to_string())?;
+    Ok(LoadedState {
         value: document.state,
         saved_unix_ms: document.saved_unix_ms,
         clock: document.clock,

@@ -43,7 +43,7 @@ use tokio::task::JoinSet;
 use tracing::info;
 
 use self::certificate::CertificateState;
-use self::clock::Clock;
+use self::clock::AgentClock;
 use self::ec2_task::Ec2Handle;
 use self::event_loop::EventLoop;
 use self::executor::Executor;
@@ -55,9 +55,9 @@ use self::permits::Permits;
 use self::probes::Probes;
 use self::publisher::Publisher;
 use self::state_store::StateStore;
-use crate::history::Keeper;
+use crate::history::SharedHistory;
 use crate::recorder::{self, Recorder};
-use crate::systemd::Manager;
+use crate::systemd::ServiceManager;
 use crate::{api, state, web};
 
 /// Its members may talk to the agent.
@@ -116,11 +116,11 @@ pub async fn supervise(
     if let Some(address) = config.metrics.listen {
         let history = event_loop.history.clone();
         read_history_back(&config, &history);
-        let app = web::App::new(event_loop.publisher.subscribe(), history, stopped.clone());
+        let app = web::WebState::new(event_loop.publisher.subscribe(), history, stopped.clone());
         servers.spawn(web::run(address, app, shutdown()));
     }
 
-    let mut manager = Manager::from_environment();
+    let mut manager = ServiceManager::from_environment();
     event_loop.run(inputs, &mut manager, std::pin::pin!(ended)).await;
     manager.stopping().await;
     event_loop.save().await;
@@ -136,12 +136,15 @@ pub async fn supervise(
 fn assemble(
     config: &Arc<Config>,
     docker: &Docker,
-    requests: mpsc::Receiver<api::Request>,
+    requests: mpsc::Receiver<api::CommandRequest>,
 ) -> anyhow::Result<(EventLoop, Inputs)> {
     let dir = &config.agent.state_dir;
     let (clock, machine) = resume(config)?;
     let permits = Permits::new(&machine);
-    let recorder = Arc::new(Recorder::open(&recorder::flight_dir(dir), recorder::Limits::default())?);
+    let recorder = Arc::new(Recorder::open(
+        &recorder::flight_dir(dir),
+        recorder::RecorderLimits::default(),
+    )?);
     let incidents = Incidents::open(config, docker, &recorder);
     let (identity, identity_events) = IdentityHandle::start(config);
     let (ec2, metadata) = Ec2Handle::start(config);
@@ -167,7 +170,7 @@ fn assemble(
         notifications: Notifications::start(config, docker),
         certificate: CertificateState::new(config),
         store: StateStore::new(dir.clone()),
-        history: Keeper::default(),
+        history: SharedHistory::default(),
         pending: VecDeque::new(),
         reply: None,
         phase: machine.phase(),
@@ -181,15 +184,15 @@ fn assemble(
 }
 
 /// The agent's clock and core, as an earlier life of the agent left them.
-fn resume(config: &Config) -> anyhow::Result<(Clock, Machine)> {
+fn resume(config: &Config) -> anyhow::Result<(AgentClock, Machine)> {
     let policy = Policy::from(config);
     let Some(loaded) = state::load::<agent_core::machine::State>(&config.agent.state_dir)? else {
-        let clock = Clock::starting_at(Time(0));
+        let clock = AgentClock::starting_at(Time(0));
         return Ok((clock, Machine::new(policy, clock.now())));
     };
     let away = Timestamp::now().as_millisecond().saturating_sub(loaded.saved_unix_ms);
     let away = Duration::from_millis(u64::try_from(away).unwrap_or_default());
-    let clock = Clock::starting_at(loaded.clock + away);
+    let clock = AgentClock::starting_at(loaded.clock + away);
     Ok((clock, Machine::resume(policy, loaded.value, clock.now())))
 }
 
@@ -210,7 +213,7 @@ fn log_image(config: &Config, machine: &Machine) {
 }
 
 /// Fills the history from the flight recorder, beside the loop.
-fn read_history_back(config: &Config, history: &Keeper) {
+fn read_history_back(config: &Config, history: &SharedHistory) {
     let (dir, history) = (recorder::flight_dir(&config.agent.state_dir), history.clone());
     let until = Timestamp::now().as_millisecond();
     tokio::task::spawn_blocking(move || history.read_back(&dir, until));

@@ -19,14 +19,14 @@ const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// The service manager that started this process.
 #[derive(Debug)]
-pub(crate) struct Manager {
+pub(crate) struct ServiceManager {
     /// `None` when there is none, or none that wants news.
     beat: Option<Interval>,
     ready: bool,
     telling: Option<JoinHandle<()>>,
 }
 
-impl Manager {
+impl ServiceManager {
     /// As the environment names it. Must be called within a tokio runtime.
     pub(crate) fn from_environment() -> Self {
         let asked = std::env::var_os("NOTIFY_SOCKET").is_some_and(|socket| !socket.is_empty());

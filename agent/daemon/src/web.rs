@@ -21,8 +21,8 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
-use crate::history::Keeper;
-use crate::server::{self, Limits};
+use crate::history::SharedHistory;
+use crate::server::{self, ServerLimits};
 use agent_core::metrics;
 use agent_core::published::Snapshot;
 use agent_core::status::{Health, clean};
@@ -36,18 +36,22 @@ const LATE: Duration = Duration::from_secs(30);
 
 /// What the pages are made of.
 #[derive(Debug, Clone)]
-pub struct App {
-    pub snapshot: watch::Receiver<Arc<Snapshot>>,
+pub(crate) struct WebState {
+    snapshot: watch::Receiver<Arc<Snapshot>>,
     /// A snapshot older than this is of a loop that hangs.
-    pub late_after: Duration,
-    pub history: Keeper,
+    late_after: Duration,
+    history: SharedHistory,
     /// Changes, or is gone, when the agent ends: then open pages are left.
-    pub stopped: watch::Receiver<()>,
+    stopped: watch::Receiver<()>,
 }
 
-impl App {
+impl WebState {
     /// The pages of an agent that publishes to `snapshot`.
-    pub fn new(snapshot: watch::Receiver<Arc<Snapshot>>, history: Keeper, stopped: watch::Receiver<()>) -> Self {
+    pub(crate) fn new(
+        snapshot: watch::Receiver<Arc<Snapshot>>,
+        history: SharedHistory,
+        stopped: watch::Receiver<()>,
+    ) -> Self {
         Self {
             snapshot,
             late_after: LATE,
@@ -60,13 +64,13 @@ impl App {
 /// Answers clients on `address` until `shutdown`.
 ///
 /// While the address cannot be listened on, it says so and tries again, for as long as it takes.
-pub async fn run(address: SocketAddr, app: App, shutdown: impl Future<Output = ()>) {
+pub(crate) async fn run(address: SocketAddr, state: WebState, shutdown: impl Future<Output = ()>) {
     let mut shutdown = pin!(shutdown);
     let listener = tokio::select! {
         () = &mut shutdown => return,
         listener = listen(address, RETRY_FIRST) => listener,
     };
-    serve(limits(), listener, app, shutdown).await;
+    serve(limits(), listener, state, shutdown).await;
 }
 
 async fn listen(address: SocketAddr, first: Duration) -> TcpListener {
@@ -92,8 +96,8 @@ async fn listen(address: SocketAddr, first: Duration) -> TcpListener {
     }
 }
 
-fn limits() -> Limits {
-    Limits {
+fn limits() -> ServerLimits {
+    ServerLimits {
         connections: 32,
         stays: 8,
         // Short, so that clients who only hold on to their connection do not keep Prometheus out for long.
@@ -105,18 +109,18 @@ fn limits() -> Limits {
     }
 }
 
-async fn serve(limits: Limits, listener: TcpListener, app: App, shutdown: impl Future<Output = ()>) {
+async fn serve(limits: ServerLimits, listener: TcpListener, state: WebState, shutdown: impl Future<Output = ()>) {
     let router = routes()
         .fallback((
             StatusCode::NOT_FOUND,
             "the agent has its page at / here, and /metrics, /healthz and /readyz\n",
         ))
-        .with_state(app);
+        .with_state(state);
     server::serve(limits, listener, router, shutdown).await;
 }
 
 /// Everything that is served. Further pages bring a router of their own, to be merged here.
-fn routes() -> Router<App> {
+fn routes() -> Router<WebState> {
     Router::new()
         .route("/metrics", get(exposition))
         .route("/healthz", get(healthz))
@@ -124,8 +128,8 @@ fn routes() -> Router<App> {
         .merge(page::routes())
 }
 
-async fn exposition(State(app): State<App>) -> Response {
-    let snapshot = Arc::clone(&app.snapshot.borrow());
+async fn exposition(State(state): State<WebState>) -> Response {
+    let snapshot = Arc::clone(&state.snapshot.borrow());
     (
         [(header::CONTENT_TYPE, metrics::CONTENT_TYPE)],
         metrics::render(&snapshot, Instant::now()),
@@ -133,12 +137,12 @@ async fn exposition(State(app): State<App>) -> Response {
         .into_response()
 }
 
-async fn healthz(State(app): State<App>) -> Response {
-    answer(app.alive())
+async fn healthz(State(state): State<WebState>) -> Response {
+    answer(state.alive())
 }
 
-async fn readyz(State(app): State<App>) -> Response {
-    answer(app.alive().and_then(|_| app.ready()))
+async fn readyz(State(state): State<WebState>) -> Response {
+    answer(state.alive().and_then(|_| state.ready()))
 }
 
 /// 200 for what holds, else 503; why, in one line.
@@ -150,7 +154,7 @@ fn answer(verdict: Result<String, String>) -> Response {
     (status, format!("{}\n", clean(&words))).into_response()
 }
 
-impl App {
+impl WebState {
     /// Whether the supervision loop comes round.
     fn alive(&self) -> Result<String, String> {
         let age = self.snapshot.borrow().at.elapsed();

@@ -65,7 +65,7 @@ impl Sandbox {
     pub(crate) fn start_agent(&self, health: Health) {
         let config = Config::load(&self.config()).unwrap();
         let docker = Docker::new(&config).unwrap();
-        let (send, mut commands) = mpsc::channel::<api::Request>(1);
+        let (send, mut commands) = mpsc::channel::<api::CommandRequest>(1);
         let (status, seen) = watch::channel(Arc::new(Snapshot::of(
             Status {
                 health,

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(9);
 
 /// Talks to the agent over its socket, one connection a request.
 #[derive(Debug, Clone)]
-pub struct Client {
+pub struct AgentClient {
     socket: PathBuf,
 }
 
@@ -56,7 +56,7 @@ impl ClientError {
     }
 }
 
-impl Client {
+impl AgentClient {
     pub fn new(socket: impl Into<PathBuf>) -> Self {
         Self { socket: socket.into() }
     }

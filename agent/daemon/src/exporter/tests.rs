@@ -13,12 +13,12 @@ use agent_net::http::fake::{answer, request, serve};
 const LONG: Duration = Duration::from_secs(20);
 const SMALL: &str = "substrate_block_height{status=\"best\",chain=\"x\"} 7\n";
 
-fn exporter(address: impl std::fmt::Display, timeout: Duration) -> Exporter {
+fn exporter(address: impl std::fmt::Display, timeout: Duration) -> ExporterClient {
     let config = agent_config::Exporter {
         metrics: format!("http://{address}/metrics"),
         prefix: "substrate".to_owned(),
     };
-    Exporter::new(Chain::Parachain, &config, timeout).unwrap()
+    ExporterClient::new(Chain::Parachain, &config, timeout).unwrap()
 }
 
 fn ok(body: &[u8]) -> Vec<u8> {
@@ -26,7 +26,7 @@ fn ok(body: &[u8]) -> Vec<u8> {
 }
 
 /// Scrapes a server that sends these bytes to every request and closes.
-async fn scrape(response: Vec<u8>) -> Result<Page, Failure> {
+async fn scrape(response: Vec<u8>) -> Result<ExporterPage, ExporterError> {
     let response = Arc::new(response);
     let address = serve(move |_, mut stream| {
         let response = response.clone();
@@ -42,7 +42,7 @@ async fn scrape(response: Vec<u8>) -> Result<Page, Failure> {
 async fn failure(response: Vec<u8>) -> (ScrapeError, String) {
     let failure = scrape(response).await.unwrap_err();
     let (_, detail) = failure.detail.split_once("/metrics: ").unwrap();
-    (failure.error, detail.to_owned())
+    (failure.kind, detail.to_owned())
 }
 
 fn page(gz: &[u8]) -> Vec<u8> {
@@ -66,12 +66,12 @@ async fn a_real_parachain_page_reads_in_full() {
         built_total: Some(0),
         process_start: Some(1_795_387_498),
     };
-    let read = Page {
+    let read = ExporterPage {
         sample,
         chain_id: Some("t0rn_testnet".to_owned()),
-        collation: Collation {
+        collation: CollationCounts {
             built: Some(0),
-            ..Collation::default()
+            ..CollationCounts::default()
         },
         node_version: Some("1.25.1-0".to_owned()),
         genesis: Some("ec62ec7bc3bd808f67a63d9a3c709d1426ec5a33cd172938fde8236a0d28ce32".to_owned()),
@@ -88,7 +88,7 @@ async fn a_real_relay_chain_page_tells_what_became_of_collations() {
         .await
         .unwrap();
     let zero = Some(0);
-    let none_yet = Collation {
+    let none_yet = CollationCounts {
         built: None,
         sent: zero,
     };
@@ -103,7 +103,7 @@ async fn a_closed_port_is_refused() {
     let address = listener.local_addr().unwrap();
     drop(listener);
     let failure = exporter(address, LONG).scrape().await.unwrap_err();
-    assert_eq!(failure.error, ScrapeError::Refused);
+    assert_eq!(failure.kind, ScrapeError::Refused);
     assert_eq!(
         failure.detail,
         format!("http://{address}/metrics: connection refused: nothing listens there")
@@ -113,7 +113,7 @@ async fn a_closed_port_is_refused() {
 #[tokio::test]
 async fn a_name_that_does_not_exist_is_unreachable() {
     let failure = exporter("exporter.invalid", LONG).scrape().await.unwrap_err();
-    assert_eq!(failure.error, ScrapeError::Unreachable);
+    assert_eq!(failure.kind, ScrapeError::Unreachable);
 }
 
 #[tokio::test]
@@ -124,7 +124,7 @@ async fn silence_after_accepting_times_out() {
     })
     .await;
     let failure = exporter(address, Duration::from_millis(50)).scrape().await.unwrap_err();
-    assert_eq!(failure.error, ScrapeError::Timeout);
+    assert_eq!(failure.kind, ScrapeError::Timeout);
     assert!(
         failure
             .detail
@@ -147,7 +147,7 @@ async fn a_slow_drip_times_out_as_a_whole() {
         .scrape()
         .await
         .unwrap_err();
-    assert_eq!(failure.error, ScrapeError::Timeout);
+    assert_eq!(failure.kind, ScrapeError::Timeout);
 }
 
 #[tokio::test]
@@ -266,7 +266,7 @@ async fn a_page_of_100_mb_is_left_at_the_cap() {
         })
         .await;
         let failure = exporter(address, LONG).scrape().await.unwrap_err();
-        assert_eq!(failure.error, ScrapeError::TooLarge);
+        assert_eq!(failure.kind, ScrapeError::TooLarge);
         // What the cap lets through, and what the two sockets hold.
         assert!(sent.load(Ordering::SeqCst) < 20 << 20);
     }

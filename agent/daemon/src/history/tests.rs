@@ -64,9 +64,9 @@ fn gz(text: &[u8]) -> Vec<u8> {
 fn what_an_earlier_life_of_the_agent_recorded_comes_back() {
     let dir = tempdir().unwrap();
     record(dir.path());
-    let keeper = Keeper::default();
-    keeper.read_back(dir.path(), NOW);
-    let history = keeper.lock();
+    let history = SharedHistory::default();
+    history.read_back(dir.path(), NOW);
+    let history = history.lock();
     let view = history.view(NOW);
     let best = &view.chains[&Chain::Parachain].best;
     let known: Vec<_> = best.iter().flatten().copied().collect();
@@ -83,10 +83,10 @@ fn a_damaged_recording_costs_only_what_is_damaged() {
     let mut torn = fs::read(&packed).unwrap();
     torn.truncate(12);
     fs::write(&packed, torn).unwrap();
-    let keeper = Keeper::default();
-    keeper.read_back(dir.path(), NOW);
-    keeper.read_back(&dir.path().join("not there"), NOW);
-    let view = keeper.lock().view(NOW);
+    let history = SharedHistory::default();
+    history.read_back(dir.path(), NOW);
+    history.read_back(&dir.path().join("not there"), NOW);
+    let view = history.lock().view(NOW);
     let best = &view.chains[&Chain::Parachain].best;
     assert_eq!(best.iter().flatten().copied().collect::<Vec<_>>(), [300]);
 }

@@ -13,11 +13,11 @@ const OFFSET_SECONDS: usize = 4;
 const LEAP_STATUS: usize = 13;
 
 #[derive(Debug)]
-pub(super) struct Clock {
+pub(super) struct ChronyClock {
     program: OsString,
 }
 
-impl Default for Clock {
+impl Default for ChronyClock {
     fn default() -> Self {
         Self {
             program: "chronyc".into(),
@@ -25,9 +25,9 @@ impl Default for Clock {
     }
 }
 
-impl Clock {
+impl ChronyClock {
     #[cfg(test)]
-    pub(super) fn told_by(program: impl Into<OsString>) -> Self {
+    pub(super) fn with_program(program: impl Into<OsString>) -> Self {
         Self {
             program: program.into(),
         }
@@ -87,9 +87,9 @@ mod tests {
     async fn the_program_is_asked_and_may_be_missing() {
         let dir = tempfile::tempdir().unwrap();
         let program = dir.path().join("chronyc");
-        assert_eq!(Clock::told_by(&program).offset_ms().await, None);
+        assert_eq!(ChronyClock::with_program(&program).offset_ms().await, None);
         std::fs::write(&program, format!("#!/bin/sh\necho '{}'\n", TRACKING.trim())).unwrap();
         std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
-        assert_eq!(Clock::told_by(&program).offset_ms().await, Some(-731.0));
+        assert_eq!(ChronyClock::with_program(&program).offset_ms().await, Some(-731.0));
     }
 }

@@ -1,6 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-mod courier;
+mod delivery;
 mod fake;
 mod webhook;
 

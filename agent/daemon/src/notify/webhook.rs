@@ -44,7 +44,7 @@ pub(super) struct Webhook {
 /// A message that was not taken. Its text names the reason and the remedy, and nothing of the URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
-pub(super) struct Refusal {
+pub(super) struct WebhookError {
     pub(super) reason: String,
     pub(super) retry: Retry,
 }
@@ -81,14 +81,14 @@ impl Webhook {
 
     /// With another timeout, for tests.
     #[cfg(test)]
-    pub(super) fn hurried(self, timeout: Duration) -> Self {
+    pub(super) fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
 
     /// Sends one message, once. `lost` counts messages before it that could not be delivered. Ends within the
     /// timeout.
-    pub(super) async fn post(&self, letter: &QueuedMessage, lost: u64) -> Result<(), Refusal> {
-        let body = payload::body(self.format, &self.params, letter, lost);
+    pub(super) async fn post(&self, queued: &QueuedMessage, lost: u64) -> Result<(), WebhookError> {
+        let body = payload::body(self.format, &self.params, queued, lost);
         let done = tokio::time::timeout(self.timeout, self.exchange(body)).await;
         done.unwrap_or_else(|_| {
             let limit = show_duration(self.timeout);
@@ -96,7 +96,7 @@ impl Webhook {
         })
     }
 
-    async fn exchange(&self, body: String) -> Result<(), Refusal> {
+    async fn exchange(&self, body: String) -> Result<(), WebhookError> {
         let lost = |error: RequestError| refuse(Retry::Soon, self.clean(&error.to_string()));
         let client = http::once(&self.url, self.trusts.clone(), redirects())
             .await
@@ -106,7 +106,7 @@ impl Webhook {
         self.judge(answer).await
     }
 
-    async fn judge(&self, mut answer: Response) -> Result<(), Refusal> {
+    async fn judge(&self, mut answer: Response) -> Result<(), WebhookError> {
         let status = answer.status();
         if status.is_success() {
             return Ok(());
@@ -125,7 +125,7 @@ impl Webhook {
     }
 
     /// What an answer other than success means.
-    fn refused(&self, status: StatusCode, header: Option<Duration>, answer: &[u8]) -> Refusal {
+    fn refused(&self, status: StatusCode, header: Option<Duration>, answer: &[u8]) -> WebhookError {
         let told: Option<Value> = serde_json::from_slice(answer).ok();
         let body = told.as_ref().and_then(|told| {
             let seconds = told.pointer("/parameters/retry_after").or(told.get("retry_after"))?;
@@ -184,8 +184,8 @@ fn redirects() -> Policy {
     })
 }
 
-fn refuse(retry: Retry, reason: String) -> Refusal {
-    Refusal { reason, retry }
+fn refuse(retry: Retry, reason: String) -> WebhookError {
+    WebhookError { reason, retry }
 }
 
 /// Everything that a URL consists of, as a whole and in parts, longest first.

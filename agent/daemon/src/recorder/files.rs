@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::trace_lines::{Lines, Next};
+use crate::trace_reader::{NextLine, TraceReader};
 use agent_chaindata::files::sync_dir;
 use agent_core::trace::{Record, parse_line};
 
@@ -58,8 +58,8 @@ pub(super) fn list(dir: &Path) -> io::Result<Vec<FlightFile>> {
 pub fn files_since(dir: &Path, since: i64) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for file in list(dir).unwrap_or_default().into_iter().rev() {
-        let began = match Lines::of([file.path.clone()]).next_line() {
-            Next::Line(line) => match parse_line(line) {
+        let began = match TraceReader::of([file.path.clone()]).next_line() {
+            NextLine::Line(line) => match parse_line(line) {
                 Ok((_, Record::Clock { unix_ms })) => Some(unix_ms),
                 _ => None,
             },

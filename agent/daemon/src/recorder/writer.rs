@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tracing::{info, warn};
 
 use super::files::{self, list, tidy};
-use super::{Limits, Line};
+use super::{RecordedLine, RecorderLimits};
 use agent_chaindata::files::make_dir;
 use agent_core::event::{Event, Time};
 use agent_core::trace::{write_clock, write_line};
@@ -17,10 +17,10 @@ use agent_core::trace::{write_clock, write_line};
 /// Agent time after which the wall clock is noted again.
 const ANCHOR_EVERY: Duration = Duration::from_hours(1);
 
-pub(super) struct Writer {
+pub(super) struct TraceWriter {
     dir: PathBuf,
-    limits: Limits,
-    open: Option<Open>,
+    limits: RecorderLimits,
+    open: Option<OpenFile>,
     /// When the wall clock was noted last in the open file.
     anchored: Option<Time>,
     /// No line yet: nobody recorded until now.
@@ -31,7 +31,7 @@ pub(super) struct Writer {
     retry_at: Option<Instant>,
 }
 
-struct Open {
+struct OpenFile {
     path: PathBuf,
     file: File,
     bytes: u64,
@@ -39,8 +39,8 @@ struct Open {
     unsynced: Option<Instant>,
 }
 
-impl Writer {
-    pub(super) fn new(dir: PathBuf, limits: Limits) -> Self {
+impl TraceWriter {
+    pub(super) fn new(dir: PathBuf, limits: RecorderLimits) -> Self {
         Self {
             dir,
             limits,
@@ -52,7 +52,7 @@ impl Writer {
         }
     }
 
-    pub(super) fn write(&mut self, now: Instant, line: &Line) {
+    pub(super) fn write(&mut self, now: Instant, line: &RecordedLine) {
         if self.open.is_none() && self.retry_at.is_some_and(|at| now < at) {
             return self.missed(1);
         }
@@ -95,7 +95,7 @@ impl Writer {
         }
     }
 
-    fn append(&mut self, now: Instant, line: &Line) -> io::Result<()> {
+    fn append(&mut self, now: Instant, line: &RecordedLine) -> io::Result<()> {
         let full = self.open.as_ref().is_some_and(|open| open.bytes >= self.limits.file);
         if full || self.open.is_none() {
             self.next_file(full)?;
@@ -141,7 +141,7 @@ impl Writer {
         };
         let path = files::path(&self.dir, number);
         let (file, bytes) = files::open(&path)?;
-        self.open = Some(Open {
+        self.open = Some(OpenFile {
             path,
             file,
             bytes,

@@ -40,7 +40,7 @@ fn what_is_written_over_the_reserve_is_loaded_again_and_again() {
     save(dir.path(), Time(1), &"first").unwrap();
     let (reserve, path) = (dir.path().join(RESERVE), dir.path().join(FILE));
     for text in ["second", "third", "fourth, and much longer than those before it"] {
-        let document = Document {
+        let document = StateDocument {
             schema: SCHEMA,
             saved_unix_ms: 1,
             clock: Time(2),

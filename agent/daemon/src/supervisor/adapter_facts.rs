@@ -8,7 +8,7 @@ use agent_core::published::Node;
 use agent_core::status;
 use agent_docker::Detail;
 
-use crate::exporter::{Collation, Page};
+use crate::exporter::{CollationCounts, ExporterPage};
 
 /// What the adapters saw that the core does not need for its decisions.
 #[derive(Debug, Default)]
@@ -18,7 +18,7 @@ pub(super) struct AdapterFacts {
     pub(super) bake: Option<status::Bake>,
     /// Blocks built here, and when the count last rose.
     pub(super) built: Option<(u64, Time)>,
-    pub(super) collation: Collation,
+    pub(super) collation: CollationCounts,
     pub(super) disk: Forecast,
     pub(super) last_incident: Option<status::LastIncident>,
     /// The instance's id, on EC2.
@@ -29,7 +29,7 @@ pub(super) struct AdapterFacts {
 
 impl AdapterFacts {
     /// Notes what a page tells beside the sample.
-    pub(super) fn note_page(&mut self, now: Time, chain: Chain, page: &Page) {
+    pub(super) fn note_page(&mut self, now: Time, chain: Chain, page: &ExporterPage) {
         let node = self.nodes.entry(chain).or_default();
         for (known, told) in [
             (&mut node.chain_id, &page.chain_id),
@@ -41,7 +41,7 @@ impl AdapterFacts {
             }
         }
         node.roles = page.node_roles.or(node.roles);
-        let Collation { built, sent } = page.collation;
+        let CollationCounts { built, sent } = page.collation;
         let known = &mut self.collation;
         known.sent = sent.or(known.sent);
         if let Some(built) = built {

@@ -8,12 +8,12 @@ use agent_core::event::Time;
 
 /// Maps between the agent's [`Time`], the machine's monotonic clock and the wall clock.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Clock {
+pub(super) struct AgentClock {
     began: Instant,
     offset: Duration,
 }
 
-impl Clock {
+impl AgentClock {
     /// A clock that shows `start` now.
     pub(super) fn starting_at(start: Time) -> Self {
         Self {

@@ -3,27 +3,31 @@
 //! One action on the container at a time, beside the event loop. Nothing is decided here: an action says everything
 //! about itself.
 
+mod docker_action;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use agent_chaindata::database_versions::read_database_versions;
 use agent_config::Config;
 use agent_core::event::{DesiredSpec, Failure, Images, Versions};
-use agent_core::machine::{Action, Cause, Machine};
+use agent_core::machine::{Action, Machine};
 use agent_core::notification::Message;
 use agent_core::status::LastIncident;
-use agent_docker::{Docker, Error, Inspection, KeyPermit};
+use agent_docker::{Docker, Inspection, KeyPermit};
+use futures_util::future::OptionFuture;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tracing::warn;
 
+use self::docker_action::{error_chain, execute};
 use super::ec2_task::Ec2Handle;
 use super::identity_task::IdentityHandle;
 use super::image_cleanup::ImageCleanup;
 use super::incidents::{Evidence, Incidents};
 use super::permits::Permits;
-use crate::notify::Mailbox;
+use crate::notify::NotificationSender;
 
 /// A disk that hangs must not keep the collator down.
 const DATABASES_TIMEOUT: Duration = Duration::from_secs(10);
@@ -57,10 +61,10 @@ pub(super) struct Circumstances {
     /// What spoke for it, where it answers a fault.
     pub(super) evidence: Option<Evidence>,
     /// The message about it, sent once its incident is kept.
-    pub(super) message: Option<(Message, Mailbox)>,
+    pub(super) message: Option<(Message, NotificationSender)>,
 }
 
-struct Running {
+struct RunningAction {
     action: Action,
     began: Instant,
     task: JoinHandle<CompletedAction>,
@@ -75,7 +79,7 @@ pub(super) struct Executor {
     images: ImageCleanup,
     identity: IdentityHandle,
     ec2: Ec2Handle,
-    running: Option<Running>,
+    running: Option<RunningAction>,
     pulls: JoinSet<(String, Result<Images, String>)>,
 }
 
@@ -117,10 +121,10 @@ impl Executor {
                 Some(evidence) => incidents.keep(&doing, evidence).await,
                 None => None,
             };
-            if let Some((mut message, mailbox)) = message {
+            if let Some((mut message, sender)) = message {
                 // The id of an incident that could not be kept leads nowhere.
                 message.incident.take_if(|_| kept.is_none());
-                mailbox.send(message);
+                sender.send(message);
             }
             let result = execute(&docker, &doing, &desired, &keys).await;
             let databases = match &doing {
@@ -137,7 +141,7 @@ impl Executor {
                 incident: kept,
             }
         });
-        self.running = Some(Running {
+        self.running = Some(RunningAction {
             action,
             began: Instant::now(),
             task,
@@ -152,7 +156,7 @@ impl Executor {
             databases: None,
             incident: None,
         };
-        self.running = Some(Running {
+        self.running = Some(RunningAction {
             action,
             began: Instant::now(),
             task: tokio::spawn(async { completed }),
@@ -183,7 +187,7 @@ impl Executor {
     /// What is under way gives way to what the core wants by now.
     pub(super) fn give_way(&self, machine: &Machine) {
         self.identity.set_idle(machine);
-        let Some(Running { action, began, task }) = &self.running else {
+        let Some(RunningAction { action, began, task }) = &self.running else {
             return;
         };
         let starts = matches!(action, Action::Start { .. } | Action::Restart { .. });
@@ -199,7 +203,7 @@ impl Executor {
 
     /// A start that is under way (a long pull) gives way to an operator's stop.
     pub(super) fn cancel_start(&self) {
-        if let Some(Running {
+        if let Some(RunningAction {
             action: Action::Start { .. },
             task,
             ..
@@ -229,15 +233,10 @@ impl Executor {
     /// The next completion; pending for ever while nothing is under way.
     pub(super) async fn completed(&mut self) -> Completion {
         loop {
-            let running = async {
-                match &mut self.running {
-                    Some(Running { task, .. }) => task.await,
-                    None => std::future::pending().await,
-                }
-            };
+            let running = OptionFuture::from(self.running.as_mut().map(|running| &mut running.task));
             tokio::select! {
-                ended = running => {
-                    let Some(Running { action, .. }) = self.running.take() else { continue };
+                Some(ended) = running => {
+                    let Some(RunningAction { action, .. }) = self.running.take() else { continue };
                     let completed = ended.unwrap_or_else(|error| CompletedAction {
                         action,
                         result: Err(if error.is_cancelled() {
@@ -268,41 +267,4 @@ fn ends_as_early(action: &Action, began: Instant, stop: &Action) -> bool {
         }
         _ => false,
     }
-}
-
-/// Does to the container what `action` says; after a stop, `desired` tells whether the container is what is wanted.
-async fn execute(
-    docker: &Docker,
-    action: &Action,
-    desired: &DesiredSpec,
-    keys: &KeyPermit,
-) -> Result<Inspection, Error> {
-    match action {
-        // The old one runs on for as long as a new one cannot be had.
-        Action::Start { spec, .. }
-        | Action::Restart {
-            cause: Cause::SpecChanged,
-            spec,
-        } => docker.asked_for(spec)?.ensure_running(keys).await,
-        Action::Restart { spec, .. } => docker.asked_for(spec)?.restart(keys).await,
-        Action::StopWithin { seconds, .. } => {
-            let limit = Duration::from_secs(*seconds);
-            docker.asked_for(desired)?.stop_within(limit).await
-        }
-        _ => docker.asked_for(desired)?.stop().await,
-    }
-}
-
-/// An error with its causes in one line.
-fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let words = cause.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        source = cause.source();
-    }
-    text
 }

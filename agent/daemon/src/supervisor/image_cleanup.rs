@@ -22,7 +22,7 @@ const PRUNE_EVERY: Duration = Duration::from_hours(24);
 
 /// An image that this agent brought here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Known {
+struct PulledImageRecord {
     id: String,
     reference: String,
     /// When it came or last began to run, Unix milliseconds.
@@ -31,18 +31,18 @@ struct Known {
 
 /// The images that this agent brought here, and the one that runs.
 #[derive(Debug, Clone, Default)]
-struct Images {
-    known: Vec<Known>,
+struct PulledImages {
+    known: Vec<PulledImageRecord>,
     /// Id of the image that runs, or ran last.
     running: Option<String>,
 }
 
-impl Images {
+impl PulledImages {
     /// Takes in what was pulled.
     fn add(&mut self, fetched: Vec<PulledImage>, now: i64) {
         for PulledImage { id, reference } in fetched {
             self.known.retain(|known| known.id != id);
-            self.known.push(Known {
+            self.known.push(PulledImageRecord {
                 id,
                 reference,
                 used_unix_ms: now,
@@ -68,7 +68,7 @@ impl Images {
 
     /// What may go when `keep` are to stay, and those in `needed` in any case.
     fn superfluous(&self, keep: usize, needed: &[String]) -> Vec<String> {
-        let mut newest: Vec<&Known> = self.known.iter().collect();
+        let mut newest: Vec<&PulledImageRecord> = self.known.iter().collect();
         newest.sort_by_key(|known| std::cmp::Reverse(known.used_unix_ms));
         // The one that runs counts, whoever brought it.
         let foreign = self
@@ -85,7 +85,7 @@ impl Images {
 #[derive(Debug)]
 pub(super) struct ImageCleanup {
     file: PathBuf,
-    images: Images,
+    images: PulledImages,
     /// When old images were last looked for.
     pruned: Option<Instant>,
     /// A removal under way; gives the ids that are gone.
@@ -106,7 +106,7 @@ impl ImageCleanup {
         };
         Self {
             file,
-            images: Images { known, running: None },
+            images: PulledImages { known, running: None },
             pruned: None,
             removal: None,
         }
@@ -205,8 +205,8 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
 
-    fn images(ids: &[&str]) -> Images {
-        let mut images = Images::default();
+    fn images(ids: &[&str]) -> PulledImages {
+        let mut images = PulledImages::default();
         for (id, at) in ids.iter().zip(1..) {
             let id = (*id).to_owned();
             images.add(

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::status::chain_evidence;
-use crate::exporter::Exporter;
+use crate::exporter::ExporterClient;
 use crate::recorder::incident::{self, IncidentBundle, IncidentIds};
 use crate::recorder::{self, Recorder};
 
@@ -40,7 +40,7 @@ pub(super) struct Evidence {
 
 /// The incidents of this state directory: the newest, and those whose cure has yet to show whether it helped.
 pub(super) struct Incidents {
-    writer: Writer,
+    writer: IncidentWriter,
     ids: IncidentIds,
     /// Newest open incident by cause.
     open: BTreeMap<String, String>,
@@ -49,7 +49,7 @@ pub(super) struct Incidents {
 
 /// Collects and writes the evidence; for the task that carries out the action.
 #[derive(Clone)]
-pub(super) struct Writer {
+pub(super) struct IncidentWriter {
     dir: PathBuf,
     config: Arc<Config>,
     docker: Docker,
@@ -73,7 +73,7 @@ impl Incidents {
             helped: incident.helped,
         });
         Self {
-            writer: Writer {
+            writer: IncidentWriter {
                 dir,
                 config: Arc::clone(config),
                 docker: docker.clone(),
@@ -85,7 +85,7 @@ impl Incidents {
         }
     }
 
-    pub(super) fn writer(&self) -> Writer {
+    pub(super) fn writer(&self) -> IncidentWriter {
         self.writer.clone()
     }
 
@@ -137,7 +137,7 @@ impl Incidents {
     }
 }
 
-impl Writer {
+impl IncidentWriter {
     /// Keeps the incident that `action` answers; `None` when that failed, which keeps no action from being done.
     pub(super) async fn keep(&self, action: &Action, evidence: Evidence) -> Option<LastIncident> {
         let (id, at) = (evidence.id.clone(), evidence.at);
@@ -160,7 +160,7 @@ impl Writer {
     async fn write(&self, action: &Action, evidence: Evidence) -> anyhow::Result<()> {
         let page = async |chain: Chain| {
             let exporter = self.config.chains.get(&chain)?;
-            let exporter = Exporter::new(chain, exporter, self.config.health.scrape_timeout).ok()?;
+            let exporter = ExporterClient::new(chain, exporter, self.config.health.scrape_timeout).ok()?;
             let page = exporter.raw_page(PAGE_CAP).await;
             Some(page.unwrap_or_else(|failure| format!("# {failure}\n")).into_bytes())
         };

@@ -11,8 +11,8 @@ use agent_docker::Docker;
 use jiff::Timestamp;
 
 use super::incidents::secrets;
-use crate::host::Host;
-use crate::notify::{Mailbox, Notifier};
+use crate::host::HostProbe;
+use crate::notify::{DeliveryTask, NotificationSender};
 use crate::recorder;
 
 /// How long the end of the agent waits for messages that have not arrived yet.
@@ -20,12 +20,12 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Filters, formats and sends notifications.
 pub(super) struct Notifications {
-    webhook: Option<Webhook>,
+    webhook: Option<WebhookNotifier>,
 }
 
-struct Webhook {
+struct WebhookNotifier {
     filter: NotificationFilter,
-    notifier: Notifier,
+    delivery: DeliveryTask,
     config: Arc<Config>,
     docker: Docker,
     host: String,
@@ -34,12 +34,12 @@ struct Webhook {
 impl Notifications {
     /// Starts the delivery when a webhook is configured.
     pub(super) fn start(config: &Arc<Config>, docker: &Docker) -> Self {
-        let webhook = Notifier::start(&config.notify).map(|notifier| Webhook {
+        let webhook = DeliveryTask::start(&config.notify).map(|delivery| WebhookNotifier {
             filter: NotificationFilter::default(),
-            notifier,
+            delivery,
             config: Arc::clone(config),
             docker: docker.clone(),
-            host: Host::name(),
+            host: HostProbe::name(),
         });
         Self { webhook }
     }
@@ -58,24 +58,24 @@ impl Notifications {
 
     pub(super) fn send(&self, message: Message) {
         if let Some(webhook) = &self.webhook {
-            webhook.notifier.mailbox().send(message);
+            webhook.delivery.sender().send(message);
         }
     }
 
     /// Where messages can be sent from elsewhere; `None` without a webhook.
-    pub(super) fn mailbox(&self) -> Option<Mailbox> {
-        self.webhook.as_ref().map(|webhook| webhook.notifier.mailbox().clone())
+    pub(super) fn sender(&self) -> Option<NotificationSender> {
+        self.webhook.as_ref().map(|webhook| webhook.delivery.sender().clone())
     }
 
     /// Lets what waits still go out, for a few seconds.
     pub(super) async fn finish(&mut self) {
         if let Some(webhook) = self.webhook.take() {
-            webhook.notifier.finish(GRACE).await;
+            webhook.delivery.finish(GRACE).await;
         }
     }
 }
 
-impl Webhook {
+impl WebhookNotifier {
     fn message(&self, notification: Notification, machine: &Machine) -> Message {
         let Notification {
             kind,

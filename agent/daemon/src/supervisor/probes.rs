@@ -12,9 +12,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
-use super::clock::Clock;
-use crate::exporter::{self, Exporter, Page};
-use crate::host::Host;
+use super::clock::AgentClock;
+use crate::exporter::{self, ExporterClient, ExporterPage};
+use crate::host::HostProbe;
 
 /// Between two observations of the host.
 const HOST_INTERVAL: Duration = Duration::from_mins(1);
@@ -30,7 +30,7 @@ pub(super) enum Observation {
         chain: Chain,
         /// When the scrape began.
         began: Time,
-        result: Result<Page, exporter::Failure>,
+        result: Result<ExporterPage, exporter::ExporterError>,
     },
     Host(HostFacts),
     Activity(Activity),
@@ -60,7 +60,7 @@ impl Probes {
     /// An exporter's address cannot be used.
     pub(super) fn start(
         config: &Config,
-        clock: Clock,
+        clock: AgentClock,
         docker: &Docker,
     ) -> anyhow::Result<(Self, mpsc::Receiver<Observation>)> {
         let (observations, receiver) = mpsc::channel(QUEUE);
@@ -72,17 +72,17 @@ impl Probes {
             tasks: Vec::new(),
         };
         for (chain, exporter) in &config.chains {
-            let exporter = Exporter::new(*chain, exporter, config.health.scrape_timeout)?;
+            let exporter = ExporterClient::new(*chain, exporter, config.health.scrape_timeout)?;
             probes.poll_exporter(*chain, exporter, config.health.scrape_interval, clock);
         }
-        probes.poll_host(Host::new(config));
+        probes.poll_host(HostProbe::new(config));
         if config.update.auto {
             probes.poll_registry(config.update.check_every);
         }
         Ok((probes, receiver))
     }
 
-    fn poll_exporter(&mut self, chain: Chain, exporter: Exporter, every: Duration, clock: Clock) {
+    fn poll_exporter(&mut self, chain: Chain, exporter: ExporterClient, every: Duration, clock: AgentClock) {
         let (observations, mut interval) = (self.observations.clone(), interval(every));
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.tasks.push(tokio::spawn(async move {
@@ -98,7 +98,7 @@ impl Probes {
         }));
     }
 
-    fn poll_host(&mut self, mut host: Host) {
+    fn poll_host(&mut self, mut host: HostProbe) {
         let (observations, wanted) = (self.observations.clone(), Arc::clone(&self.host_wanted));
         let mut interval = interval(HOST_INTERVAL);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::adapter_facts::AdapterFacts;
-use super::clock::Clock;
-use crate::exporter::Collation;
+use super::clock::AgentClock;
+use crate::exporter::CollationCounts;
 use agent_config::Config;
 use agent_core::chain_health::ChainTracker;
 use agent_core::event::{Chain, Time};
@@ -19,7 +19,7 @@ pub(super) fn status(
     machine: &Machine,
     facts: &AdapterFacts,
     config: &Config,
-    clock: &Clock,
+    clock: &AgentClock,
     started: Instant,
 ) -> Status {
     let now = clock.now();
@@ -62,7 +62,7 @@ pub(super) fn status(
             .trackers()
             .map(|(chain, t)| (chain, chain_status(machine, facts, chain, t, now)))
             .collect(),
-        collation: (facts.collation != Collation::default()).then(|| status::Collation {
+        collation: (facts.collation != CollationCounts::default()).then(|| status::Collation {
             built: facts.collation.built,
             sent: facts.collation.sent,
             last_built_seconds_ago: facts.built.map(|(_, at)| now.since(at).as_secs()),
@@ -213,7 +213,7 @@ pub(super) fn chain_evidence(chain: Chain, tracker: &ChainTracker) -> String {
 }
 
 /// The update under way, or else the last one; `None` when there never was one.
-fn update(machine: &Machine, config: &Config, clock: &Clock) -> Option<status::Update> {
+fn update(machine: &Machine, config: &Config, clock: &AgentClock) -> Option<status::Update> {
     let seconds = |left: Duration| left.as_secs();
     let configured = machine
         .image()

@@ -25,8 +25,8 @@ use ring::digest::{SHA256, digest};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Interval, interval_at};
 
-use super::App;
-use crate::server::Stay;
+use super::WebState;
+use crate::server::LongLivedPermit;
 
 const HTML: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
@@ -40,7 +40,7 @@ const BEAT: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_secs(2);
 
 /// The page and what it asks for.
-pub(super) fn routes() -> Router<App> {
+pub(super) fn routes() -> Router<WebState> {
     Router::new()
         .route("/", get(page))
         .route("/history", get(history))
@@ -106,17 +106,17 @@ async fn page() -> Response {
     ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], document).into_response()
 }
 
-async fn history(State(app): State<App>) -> Response {
-    Json(app.history.view()).into_response()
+async fn history(State(state): State<WebState>) -> Response {
+    Json(state.history.view()).into_response()
 }
 
-async fn events(State(app): State<App>, Extension(stay): Extension<Stay>) -> Response {
+async fn events(State(state): State<WebState>, Extension(stay): Extension<LongLivedPermit>) -> Response {
     let Some(place) = stay.claim() else {
         let words = "as many pages as the agent follows are open already; close one of them\n";
         return (StatusCode::SERVICE_UNAVAILABLE, words).into_response();
     };
     let follower = Follower {
-        app,
+        state,
         greeted: false,
         beat: interval_at(Instant::now() + BEAT, BEAT),
         _place: place,
@@ -127,7 +127,7 @@ async fn events(State(app): State<App>, Extension(stay): Extension<Stay>) -> Res
 /// One open page.
 #[derive(Debug)]
 struct Follower {
-    app: App,
+    state: WebState,
     greeted: bool,
     beat: Interval,
     _place: OwnedSemaphorePermit,
@@ -138,16 +138,16 @@ impl Follower {
     async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
         if !self.greeted {
             self.greeted = true;
-            self.app.snapshot.mark_changed();
+            self.state.snapshot.mark_changed();
             return Some((Ok(sign_of_life().retry(RETRY)), self));
         }
-        let Self { app, beat, .. } = &mut self;
+        let Self { state, beat, .. } = &mut self;
         let event = tokio::select! {
             biased;
-            _ = app.stopped.changed() => return None,
-            changed = app.snapshot.changed() => {
+            _ = state.stopped.changed() => return None,
+            changed = state.snapshot.changed() => {
                 changed.ok()?;
-                Event::default().event("status").data(app.snapshot.borrow_and_update().status.to_json())
+                Event::default().event("status").data(state.snapshot.borrow_and_update().status.to_json())
             }
             _ = beat.tick() => sign_of_life(),
         };

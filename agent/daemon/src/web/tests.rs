@@ -20,15 +20,15 @@ struct Web {
     stop: oneshot::Sender<()>,
     served: JoinHandle<()>,
     snapshot: watch::Sender<Arc<Snapshot>>,
-    history: Keeper,
+    history: SharedHistory,
 }
 
 impl Web {
-    async fn with(limits: Limits, snapshot: Snapshot) -> Self {
+    async fn with(limits: ServerLimits, snapshot: Snapshot) -> Self {
         let (sender, receiver) = watch::channel(Arc::new(snapshot));
         let (stopping, stopped) = watch::channel(());
-        let history = Keeper::default();
-        let app = App {
+        let history = SharedHistory::default();
+        let state = WebState {
             snapshot: receiver,
             late_after: LONG,
             history: history.clone(),
@@ -44,7 +44,7 @@ impl Web {
         Self {
             address,
             stop,
-            served: tokio::spawn(serve(limits, listener, app, shutdown)),
+            served: tokio::spawn(serve(limits, listener, state, shutdown)),
             snapshot: sender,
             history,
         }
@@ -158,7 +158,7 @@ async fn a_request_without_end_is_refused() {
 
 #[tokio::test]
 async fn clients_that_only_hold_on_are_dropped_and_everybody_else_is_answered() {
-    let limits = Limits {
+    let limits = ServerLimits {
         connections: 4,
         head: Duration::from_millis(50),
         ..limits()
@@ -192,16 +192,16 @@ async fn an_address_that_is_taken_is_listened_on_once_it_is_free() {
 async fn an_end_does_not_wait_for_an_address_or_for_a_client() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (_sender, receiver) = watch::channel(Arc::new(snapshot(Health::Ok, None)));
-    let app = App {
+    let state = WebState {
         snapshot: receiver,
         late_after: LONG,
-        history: Keeper::default(),
+        history: SharedHistory::default(),
         stopped: watch::channel(()).1,
     };
-    let never_bound = run(taken.local_addr().unwrap(), app, async {});
+    let never_bound = run(taken.local_addr().unwrap(), state, async {});
     timeout(LONG, never_bound).await.unwrap();
 
-    let limits = Limits {
+    let limits = ServerLimits {
         head: LONG,
         connection: LONG,
         drain: Duration::from_millis(10),

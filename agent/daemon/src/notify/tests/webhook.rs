@@ -9,21 +9,21 @@ use agent_net::http::fake::{certificate, serve_tls};
 
 use super::fake::{Answer, Fake, status};
 use super::*;
-use crate::notify::webhook::{Refusal, Retry, Webhook};
+use crate::notify::webhook::{Retry, Webhook, WebhookError};
 use agent_core::notification::queue::QueuedMessage;
 
 fn webhook(url: &str, format: NotifyFormat) -> Webhook {
     Webhook::new(&config(url, format))
         .unwrap()
-        .hurried(Duration::from_secs(5))
+        .with_timeout(Duration::from_secs(5))
 }
 
-async fn post(webhook: &Webhook) -> Result<(), Refusal> {
-    let letter = QueuedMessage {
+async fn post(webhook: &Webhook) -> Result<(), WebhookError> {
+    let queued = QueuedMessage {
         message: stalled(),
         more: 0,
     };
-    let done = webhook.post(&letter, 0).await;
+    let done = webhook.post(&queued, 0).await;
     let told = format!("{done:?} {webhook:?}");
     for part in ["S3CR3T", "T0TEAM", "127.0.0.1", "localhost"] {
         assert!(!told.contains(part), "{told}");
@@ -32,7 +32,7 @@ async fn post(webhook: &Webhook) -> Result<(), Refusal> {
 }
 
 /// What comes of a message that is answered like this.
-async fn answered(answer: Answer) -> Result<(), Refusal> {
+async fn answered(answer: Answer) -> Result<(), WebhookError> {
     let fake = Fake::serve(move |_| answer.clone()).await;
     post(&webhook(&fake.url(), NotifyFormat::Slack)).await
 }
@@ -149,7 +149,7 @@ async fn a_wrong_url_is_not_tried_again_and_the_service_s_own_words_are_told_wit
 #[tokio::test]
 async fn a_server_that_hangs_is_left_within_the_timeout() {
     let fake = Fake::serve(|_| Answer::Hang).await;
-    let webhook = webhook(&fake.url(), NotifyFormat::Json).hurried(Duration::from_millis(200));
+    let webhook = webhook(&fake.url(), NotifyFormat::Json).with_timeout(Duration::from_millis(200));
     let refusal = post(&webhook).await.unwrap_err();
     assert_eq!(
         (refusal.to_string().as_str(), refusal.retry),
@@ -249,12 +249,12 @@ async fn a_certificate_for_another_name_is_refused() {
         NotifyFormat::Json,
     );
     webhook.trusts = Some(vec![certificate()]);
-    let letter = QueuedMessage {
+    let queued = QueuedMessage {
         message: stalled(),
         more: 0,
     };
     // The names that the certificate is for are no secret.
-    let refusal = webhook.post(&letter, 0).await.unwrap_err();
+    let refusal = webhook.post(&queued, 0).await.unwrap_err();
     assert!(!refusal.to_string().contains("127.0.0.2"), "{refusal}");
     assert!(
         refusal.to_string().starts_with("its certificate is not trusted"),

@@ -293,7 +293,7 @@ async fn more_open_pages_than_there_are_places_are_refused_until_one_is_closed()
 
 #[tokio::test]
 async fn a_page_that_takes_nothing_is_dropped_and_one_that_reads_stays() {
-    let limits = Limits {
+    let limits = ServerLimits {
         stays: 2,
         connection: Duration::from_millis(1),
         stall: Duration::from_millis(200),
@@ -324,7 +324,7 @@ async fn a_page_that_takes_nothing_is_dropped_and_one_that_reads_stays() {
 
 #[tokio::test]
 async fn open_pages_end_with_the_agent_at_once() {
-    let limits = Limits {
+    let limits = ServerLimits {
         drain: 2 * LONG,
         ..limits()
     };

@@ -14,7 +14,7 @@ pub const LINE_MAX: usize = 1024 * 1024;
 const BUFFER: usize = 64 * 1024;
 
 #[derive(Debug)]
-pub enum Next<'a> {
+pub enum NextLine<'a> {
     Line(&'a [u8]),
     /// A line (or the rest of a file) that cannot be had, and why.
     Unreadable(String),
@@ -24,15 +24,15 @@ pub enum Next<'a> {
 /// Plain and gzipped lines: from one file, from standard input, or from all of a folder in the order of
 /// their names, which is how the flight recorder leaves them.
 #[expect(missing_debug_implementations, reason = "the reader has none")]
-pub struct Lines {
+pub struct TraceReader {
     waiting: VecDeque<PathBuf>,
-    reader: Option<BufReader<Unpacked>>,
+    reader: Option<BufReader<Decompressed>>,
     line: Vec<u8>,
     name: String,
     number: u64,
 }
 
-impl Lines {
+impl TraceReader {
     /// Opens a file, a folder of `.jsonl` and `.jsonl.gz` files, or standard input (`-`).
     pub fn open(trace: &Path) -> anyhow::Result<Self> {
         let name = trace.display().to_string();
@@ -86,15 +86,15 @@ impl Lines {
     }
 
     /// Where the line given last stands, for messages.
-    pub fn place(&self) -> String {
+    pub fn position(&self) -> String {
         format!("{} line {}", self.name, self.number)
     }
 
-    pub fn next_line(&mut self) -> Next<'_> {
+    pub fn next_line(&mut self) -> NextLine<'_> {
         loop {
             let Some(reader) = &mut self.reader else {
                 let Some(path) = self.waiting.pop_front() else {
-                    return Next::End;
+                    return NextLine::End;
                 };
                 self.name = path.display().to_string();
                 self.number = 0;
@@ -103,7 +103,7 @@ impl Lines {
                     Ok(file) => {
                         self.reader = Some(unpack(Box::new(BufReader::with_capacity(BUFFER, file))));
                     }
-                    Err(e) => return Next::Unreadable(format!("failed to open: {e}")),
+                    Err(e) => return NextLine::Unreadable(format!("failed to open: {e}")),
                 }
                 continue;
             };
@@ -115,15 +115,15 @@ impl Lines {
                     if self.line.last() != Some(&b'\n') && reader.skip_until(b'\n').is_err() {
                         self.reader = None;
                     }
-                    return Next::Unreadable(format!("longer than {LINE_MAX} bytes"));
+                    return NextLine::Unreadable(format!("longer than {LINE_MAX} bytes"));
                 }
                 Ok(_) => {
                     let bom: &[u8] = if self.number == 1 { b"\xef\xbb\xbf" } else { b"" };
-                    return Next::Line(self.line.strip_prefix(bom).unwrap_or(&self.line).trim_ascii());
+                    return NextLine::Line(self.line.strip_prefix(bom).unwrap_or(&self.line).trim_ascii());
                 }
                 Err(e) => {
                     self.reader = None;
-                    return Next::Unreadable(format!("{e}; nothing behind this place can be read"));
+                    return NextLine::Unreadable(format!("{e}; nothing behind this place can be read"));
                 }
             }
         }
@@ -131,7 +131,7 @@ impl Lines {
 }
 
 /// Bytes behind whatever they are packed in: plain, gzip, several gzip members in a row, plain after gzip.
-enum Unpacked {
+enum Decompressed {
     Start(Box<dyn BufRead>),
     Gzip(GzDecoder<Box<dyn BufRead>>),
     Plain(Box<dyn BufRead>),
@@ -139,11 +139,11 @@ enum Unpacked {
     Done,
 }
 
-fn unpack(reader: Box<dyn BufRead>) -> BufReader<Unpacked> {
-    BufReader::with_capacity(BUFFER, Unpacked::Start(reader))
+fn unpack(reader: Box<dyn BufRead>) -> BufReader<Decompressed> {
+    BufReader::with_capacity(BUFFER, Decompressed::Start(reader))
 }
 
-impl Read for Unpacked {
+impl Read for Decompressed {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         loop {
             match std::mem::replace(self, Self::Done) {
@@ -185,94 +185,4 @@ fn packed(with: &str) -> io::Error {
 }
 
 #[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "a failed test may panic")]
-
-    use std::io::{Cursor, Write};
-
-    use flate2::Compression;
-    use flate2::write::GzEncoder;
-
-    use super::*;
-
-    fn gz(text: &str) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        encoder.write_all(text.as_bytes()).unwrap();
-        encoder.finish().unwrap()
-    }
-
-    /// Lines as text, what is unreadable as `!reason`.
-    fn read(mut lines: Lines) -> Vec<String> {
-        let mut all = Vec::new();
-        loop {
-            match lines.next_line() {
-                Next::Line(line) => all.push(String::from_utf8_lossy(line).into_owned()),
-                Next::Unreadable(reason) => all.push(format!("!{reason}")),
-                Next::End => return all,
-            }
-        }
-    }
-
-    fn read_bytes(bytes: Vec<u8>) -> Vec<String> {
-        // A capacity of one stands for a pipe that hands out single bytes.
-        read(Lines::from_reader(
-            "test".into(),
-            Box::new(BufReader::with_capacity(1, Cursor::new(bytes))),
-        ))
-    }
-
-    #[test]
-    fn plain_gzip_and_members_in_a_row_read_alike() {
-        assert_eq!(read_bytes(b"\xef\xbb\xbfa\r\nb".to_vec()), ["a", "b"]);
-        assert_eq!(
-            read_bytes([gz("a\nb\n"), gz("c\n"), b"d\ne".to_vec()].concat()),
-            ["a", "b", "c", "d", "e"]
-        );
-        assert!(read_bytes(Vec::new()).is_empty());
-    }
-
-    #[test]
-    fn a_torn_member_gives_what_was_whole() {
-        let mut torn = gz(&"0123456789 not a line that repeats\n".repeat(5000));
-        torn.truncate(torn.len() - 12);
-        let lines = read_bytes([gz("a\n"), torn].concat());
-        assert_eq!(lines[0], "a");
-        assert!(lines.len() > 1000);
-        assert!(lines.last().unwrap().starts_with('!'), "{:?}", lines.last());
-    }
-
-    #[test]
-    fn an_endless_line_is_skipped_without_being_held() {
-        let bytes = [b"a\n".to_vec(), vec![b'x'; 3 * LINE_MAX], b"\nb\n".to_vec()].concat();
-        let mut lines = Lines::from_reader("test".into(), Box::new(Cursor::new(bytes)));
-        let mut seen = Vec::new();
-        while let next @ (Next::Line(_) | Next::Unreadable(_)) = lines.next_line() {
-            seen.push(matches!(next, Next::Line(_)));
-        }
-        assert_eq!(seen, [true, false, true]);
-        assert!(lines.line.capacity() <= 2 * LINE_MAX + 2, "{}", lines.line.capacity());
-    }
-
-    #[test]
-    fn a_folder_is_read_in_the_order_of_its_names() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("flight-0002.jsonl"), "c\n").unwrap();
-        fs::write(dir.path().join("flight-0001.jsonl.gz"), gz("a\nb\n")).unwrap();
-        fs::write(dir.path().join("notes.txt"), "x\n").unwrap();
-        assert_eq!(read(Lines::open(dir.path()).unwrap()), ["a", "b", "c"]);
-        fs::remove_file(dir.path().join("flight-0002.jsonl")).unwrap();
-        fs::remove_file(dir.path().join("flight-0001.jsonl.gz")).unwrap();
-        assert!(Lines::open(dir.path()).is_err_and(|e| e.to_string().contains("holds no trace")));
-    }
-
-    #[test]
-    fn other_packing_is_named_with_the_remedy() {
-        assert!(
-            read(Lines::from_reader(
-                "t".into(),
-                Box::new(Cursor::new(b"\xfd7zXZ\0..".to_vec()))
-            ))[0]
-                .contains("xz -dc FILE")
-        );
-    }
-}
+mod tests;
