@@ -1,7 +1,7 @@
 //! Scrapes one chain's Prometheus exporter into a [`Sample`].
 //!
-//! The page is read as it arrives: only the lines that are needed are kept, so that memory is bounded by
-//! the cap on lines and not by what a broken or hostile exporter sends.
+//! The page is parsed as it arrives and only needed lines are kept, so that memory stays bounded whatever a broken or
+//! hostile exporter sends.
 
 mod line;
 mod page;
@@ -20,7 +20,7 @@ use agent_net::http::{self, RequestError};
 /// Size of the largest page that is read, bytes. A full page of a node has 120 to 270 kB.
 const LARGEST: usize = 1 << 20;
 
-/// One chain's exporter.
+/// Client of one chain's exporter.
 #[derive(Debug)]
 pub struct ExporterClient {
     chain: Chain,
@@ -30,7 +30,7 @@ pub struct ExporterClient {
     client: Client,
 }
 
-/// What one scrape told.
+/// The result of one scrape.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ExporterPage {
     pub sample: Sample,
@@ -50,7 +50,7 @@ pub struct ExporterPage {
     pub elapsed: Duration,
 }
 
-/// Whether this collator's work reaches validators; totals since the process started.
+/// Counts of the collator's blocks and collations; totals since the process started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CollationCounts {
     /// Parachain exporter, `proposer_block_constructed_count`: blocks built here, included or not.
@@ -59,7 +59,7 @@ pub struct CollationCounts {
     pub sent: Option<u64>,
 }
 
-/// A scrape that gave no page. Its text names the exporter, what happened and what to look at.
+/// A failed scrape. The text names the exporter, the failure and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct ExporterError {
@@ -119,10 +119,10 @@ impl ExporterClient {
                 return Err(self.too_large());
             }
         }
-        reader.finish().map_err(|(kind, detail)| self.error(kind, &detail))
+        reader.finish().map_err(|e| self.error(e.kind, &e.detail))
     }
 
-    /// The page as text, for a person to read: at most its first `cap` bytes, whole lines, with a comment at
+    /// The page as text, for humans: at most its first `cap` bytes, whole lines, with a comment at
     /// the end when there was more. Ends within the timeout.
     pub async fn raw_page(&self, cap: usize) -> Result<String, ExporterError> {
         self.in_time(self.read_raw(cap)).await
@@ -158,7 +158,7 @@ impl ExporterClient {
             return Err(self.error(ScrapeError::HttpStatus, &detail));
         }
         if let Some(encoding) = response.headers().get(header::CONTENT_ENCODING) {
-            let detail = format!("answered in the encoding {encoding:?}, which nobody asked for");
+            let detail = format!("answered in the encoding {encoding:?}, which was not requested");
             return Err(self.error(ScrapeError::Unparsable, &detail));
         }
         Ok(response)
@@ -169,10 +169,10 @@ impl ExporterClient {
         done.unwrap_or_else(|_| Err(self.timed_out()))
     }
 
-    /// No answer at all, or none that is HTTP.
+    /// No response, or one that is not HTTP.
     fn unanswered(&self, error: &reqwest::Error) -> ExporterError {
         let innermost = http::innermost(error);
-        // Garbage is still an answer.
+        // Garbage is still a response.
         if http::is_garbage(error) {
             let detail = format!("the answer is no HTTP ({innermost}): another program has that port");
             return self.error(ScrapeError::Unparsable, &detail);
@@ -183,7 +183,7 @@ impl ExporterClient {
         self.error(ScrapeError::Unreachable, &format!("no connection: {innermost}"))
     }
 
-    /// An answer that began well and did not end.
+    /// A response that ended early.
     fn broken(&self, error: &reqwest::Error) -> ExporterError {
         let detail = format!("the page broke off: {}", http::innermost(error));
         self.error(ScrapeError::Unparsable, &detail)

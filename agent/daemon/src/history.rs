@@ -1,4 +1,4 @@
-//! The history at work: fed by the loop, read by the page, and filled at the start from the flight recorder.
+//! The shared history: written by the loop, read by the status page, filled at the start from the flight recorder.
 
 #[cfg(test)]
 mod tests;
@@ -15,19 +15,19 @@ use agent_core::history::{History, SLOT_MS, SLOTS, View};
 use agent_core::machine::Action;
 use agent_core::trace::{Record, parse_line};
 
-/// One history for all who write to it and read it.
+/// One history, shared by its writers and readers.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SharedHistory(Arc<Mutex<History>>);
 
 impl SharedHistory {
-    /// Notes what the core learns now.
+    /// Records an event now.
     pub(crate) fn event(&self, event: &Event) {
         if !matches!(event, Event::Tick) {
             self.lock().event(now(), event);
         }
     }
 
-    /// Notes what the agent does now.
+    /// Records an action now.
     pub(crate) fn action(&self, action: &Action) {
         self.lock()
             .action(now(), action.kind(), action.cause().into_str(), action.helped());
@@ -38,15 +38,15 @@ impl SharedHistory {
         self.lock().view(now())
     }
 
-    /// Adds what the flight recorder wrote into `dir` in the 24 h before `until`, Unix milliseconds. What cannot be
-    /// read stays a gap. This blocks, for as long as it takes to read a day: about a second.
+    /// Adds the flight recording in `dir` of the 24 h before `until`, Unix milliseconds. Unreadable parts stay gaps. Blocks
+    /// for about a second.
     pub(crate) fn read_back(&self, dir: &Path, until: i64) {
         let earlier = earlier(dir, until);
         self.lock().absorb(&earlier);
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, History> {
-        // Whoever panicked left a history that is whole, but for one line.
+        // After a panic the history is complete but for one event.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -55,12 +55,12 @@ fn now() -> i64 {
     Timestamp::now().as_millisecond()
 }
 
-/// The day before `until`, one line after the other.
+/// The recorded day before `until`.
 fn earlier(dir: &Path, until: i64) -> History {
     let mut history = History::default();
     let since = until - i64::from(SLOTS) * SLOT_MS;
     let mut lines = TraceReader::of(recorder::files_since(dir, since));
-    // What the wall clock showed at which time of the agent's.
+    // The wall clock at a time of the agent's clock.
     let mut anchor: Option<(i64, Time)> = None;
     loop {
         let line = match lines.next_line() {
@@ -76,7 +76,7 @@ fn earlier(dir: &Path, until: i64) -> History {
         let Some((unix_ms, then)) = anchor else { continue };
         let passed = time.0.cast_signed().saturating_sub(then.0.cast_signed());
         let at = unix_ms.saturating_add(passed);
-        // From `until` on the loop itself told it.
+        // From `until` on, the loop records its events itself.
         if !(since..until).contains(&at) {
             continue;
         }

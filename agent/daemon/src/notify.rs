@@ -1,7 +1,7 @@
-//! Tells people: one message when something happens to the collator, one when it is over, to a webhook.
+//! Notifications to a webhook: one message when a problem begins, one when it ends.
 //!
-//! What is told ([`Message`], [`news`]), what waits ([`queue`]) and how the services want it ([`payload`]) are
-//! pure. A task of its own delivers ([`delivery`], [`webhook`]): whatever the other end does, nobody here waits.
+//! Messages are selected, queued and formatted in [`agent_core::notification`]. A task of its own delivers them
+//! ([`delivery`], [`webhook`]), so that a slow server delays nothing else.
 
 mod delivery;
 #[cfg(test)]
@@ -15,7 +15,7 @@ use agent_core::notification::Message;
 use agent_core::notification::queue::QueuedMessage;
 use webhook::Webhook;
 
-/// A message did not arrive. Its text names the reason and the remedy, and nothing of the webhook's URL.
+/// Why a message was not delivered, with the remedy and without any part of the webhook's URL.
 #[derive(Debug, thiserror::Error)]
 pub enum DeliveryError {
     #[error("no webhook is configured: write its URL to notify.webhook")]
@@ -24,7 +24,7 @@ pub enum DeliveryError {
     Refused(String),
 }
 
-/// Sends one message, once, and waits for the answer: at most fifteen seconds.
+/// Sends one message, once. Takes at most fifteen seconds.
 pub async fn send_now(config: &Notify, message: Message) -> Result<(), DeliveryError> {
     let webhook = Webhook::new(config).ok_or(DeliveryError::NotConfigured)?;
     let queued = QueuedMessage { message, more: 0 };

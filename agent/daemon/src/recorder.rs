@@ -1,7 +1,7 @@
-//! The flight recorder: everything the core saw and did, as a trace on disk, bounded in bytes.
+//! The flight recorder: all events and actions of the core as a trace on disk, bounded in bytes.
 //!
-//! The loop hands lines to one thread that owns the files; it never waits for the disk. The newest file is
-//! plain, older ones are gzipped, the oldest go when the bound is reached. `replay` reads all of them.
+//! The loop queues lines for one thread that owns the files; it never waits for the disk. The newest file is plain,
+//! older ones are gzipped, the oldest are removed at the bound. `replay` reads all of them.
 
 mod files;
 pub mod incident;
@@ -37,16 +37,16 @@ pub fn incidents_dir(state_dir: &Path) -> PathBuf {
     state_dir.join("incidents")
 }
 
-/// How much is kept, and how long what is kept may be missing on disk.
+/// Bounds of the recording and of its delay on disk.
 #[derive(Debug, Clone)]
 pub struct RecorderLimits {
     /// All files together, bytes. 64 MiB hold more than a month of two chains at 5 s.
     pub total: u64,
     /// Size at which a file is closed and packed, bytes.
     pub file: u64,
-    /// Longest time that a line stays unsynced: what a power cut may take.
+    /// Longest time that a line stays unsynced, and so may be lost in a power cut.
     pub sync: Duration,
-    /// Pause after the disk refused to take more.
+    /// Pause after a write error.
     pub retry: Duration,
 }
 
@@ -61,19 +61,19 @@ impl Default for RecorderLimits {
     }
 }
 
-/// Lines that may wait for the disk: minutes of two chains at 5 s.
+/// Most lines that wait for the disk: minutes of two chains at 5 s.
 const QUEUE: usize = 256;
-/// The longest line written, bytes: only a container's last log lines come near.
+/// Longest line written, bytes; only a container's last log lines come near.
 const LINE_MAX: usize = 128 * 1024;
-/// Room for a container's last log lines or an error's text within one line, bytes before escaping, which
-/// makes six of one at worst.
+/// Bound of a container's last log lines or an error's text within one line, bytes before escaping, which takes up to
+/// six for one.
 const LOG_MAX: usize = 16 * 1024;
 
 /// The handle of the thread that appends to the files in one folder.
 #[derive(Debug)]
 pub struct Recorder {
     queue: SyncSender<WriterCommand>,
-    /// Lines that found the queue full, not yet told to the writer.
+    /// Lines dropped at a full queue, not yet reported to the writer.
     overrun: Arc<AtomicU64>,
 }
 
@@ -87,13 +87,13 @@ enum WriterCommand {
 struct RecordedLine {
     time: Time,
     text: Vec<u8>,
-    /// Whether it says itself that nobody watched until now.
+    /// Whether the line itself marks a gap.
     gap: bool,
 }
 
 impl Recorder {
-    /// Records into `dir` (made when absent) from now on. Trouble with the disk is no error: it is reported,
-    /// and tried again every [`RecorderLimits::retry`].
+    /// Records into `dir` (made when absent) from now on. A disk error is logged, and writing tried again every
+    /// [`RecorderLimits::retry`].
     ///
     /// Fails when no thread can be started.
     pub fn open(dir: &Path, limits: RecorderLimits) -> io::Result<Self> {
@@ -114,7 +114,7 @@ impl Recorder {
     pub fn event(&self, time: Time, event: &Event) {
         let mut text = Vec::with_capacity(256);
         let shortened = shorten(event);
-        // Writing to memory fails for no event.
+        // Writing to memory does not fail.
         if trace::write_line(&mut text, time, shortened.as_ref().unwrap_or(event)).is_ok() && !text.is_empty() {
             self.send(RecordedLine {
                 time,
@@ -124,7 +124,7 @@ impl Recorder {
         }
     }
 
-    /// Records what the agent did about it, by the names of `replay`'s output.
+    /// Records an action, by the names of `replay`'s output.
     pub fn action(&self, time: Time, action: &Action) {
         let mut text = Vec::new();
         let (kind, cause) = (action.kind(), action.cause().into_str());
@@ -170,7 +170,7 @@ fn write(mut writer: TraceWriter, messages: &Receiver<WriterCommand>, overrun: &
             Ok(WriterCommand::Append(line)) => writer.write(Instant::now(), &line),
             Ok(WriterCommand::Flush(done)) => {
                 writer.sync(Instant::now());
-                // Whoever asked may have stopped waiting.
+                // The caller may have stopped waiting.
                 let _ = done.try_send(());
             }
             Err(RecvTimeoutError::Timeout) => writer.sync(Instant::now()),
@@ -179,7 +179,7 @@ fn write(mut writer: TraceWriter, messages: &Receiver<WriterCommand>, overrun: &
     }
 }
 
-/// The event with fewer and shorter texts, where it carries more than a line may hold.
+/// The event with shortened texts, where it may exceed a line.
 fn shorten(event: &Event) -> Option<Event> {
     let mut event = match event {
         Event::Container(Container::Exited { .. }) | Event::Finished(_) => event.clone(),
@@ -193,7 +193,7 @@ fn shorten(event: &Event) -> Option<Event> {
         }) => {
             exit.log.iter_mut().for_each(|line| cut(line, LOG_MAX / 4));
             let mut room = LOG_MAX;
-            // The newest lines say why it ended.
+            // The newest lines explain the exit.
             let kept = exit.log.iter().rev().take_while(|line| {
                 let fits = line.len() <= room;
                 room = room.saturating_sub(line.len() + 4);

@@ -1,8 +1,7 @@
-//! Serves HTTP within bounds, on whatever listens: the agent's socket ([`crate::api`]) and its port
-//! ([`crate::web`]).
+//! Bounded HTTP server of the agent's socket ([`crate::api`]) and port ([`crate::web`]).
 //!
-//! Everything a client can hold on to is bounded: connections, sizes, and the time for each step. One
-//! connection carries one request.
+//! Every resource that a client can occupy is bounded: connections, sizes, and the time of each step. One connection
+//! carries one request.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -31,24 +30,23 @@ pub(crate) const REQUEST_MAX: usize = 64 * 1024;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ServerLimits {
-    /// Open connections; more wait in the kernel's backlog.
+    /// Most open connections; more wait in the kernel's backlog.
     pub connections: usize,
-    /// Connections among them that may [`LongLivedPermit`].
-    pub stays: usize,
-    /// For a request's head.
+    /// Most of them with a [`LongLivedPermit`].
+    pub long_lived: usize,
+    /// Time for a request's head.
     pub head: Duration,
-    /// From there to the head of the answer.
+    /// Time from there to the response's head.
     pub request: Duration,
-    /// For a connection that does not stay.
+    /// Time for a connection that is not long-lived.
     pub connection: Duration,
-    /// For a client that takes nothing of what it is sent.
+    /// Time for a client that reads nothing.
     pub stall: Duration,
-    /// For open answers, when the agent ends.
+    /// Time for open responses when the agent ends.
     pub drain: Duration,
 }
 
-/// A connection's leave to outlast [`ServerLimits::connection`], for answers that go on; an
-/// [`Extension`](axum::Extension) of every request.
+/// A connection's permit to outlast [`ServerLimits::connection`]; an [`Extension`](axum::Extension) of every request.
 #[derive(Debug, Clone)]
 pub(crate) struct LongLivedPermit {
     places: Arc<Semaphore>,
@@ -56,8 +54,7 @@ pub(crate) struct LongLivedPermit {
 }
 
 impl LongLivedPermit {
-    /// A place for an answer that goes on, to be kept for as long as it does; `None` when all
-    /// [`ServerLimits::stays`] are taken.
+    /// A permit to be held during the response; `None` when all [`ServerLimits::long_lived`] are taken.
     pub(crate) fn claim(&self) -> Option<OwnedSemaphorePermit> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
         self.granted.store(true, Ordering::Relaxed);
@@ -65,7 +62,7 @@ impl LongLivedPermit {
     }
 }
 
-/// Answers clients with `router` until `shutdown`, then gives open answers [`ServerLimits::drain`] to end.
+/// Serves clients until `shutdown`, then gives open responses [`ServerLimits::drain`] to end.
 pub(crate) async fn serve(
     limits: ServerLimits,
     mut listener: impl Listener<Io: Send + Unpin + 'static>,
@@ -77,7 +74,7 @@ pub(crate) async fn serve(
             in_time(limits.request, request, next)
         }))
         .layer(DefaultBodyLimit::max(REQUEST_MAX));
-    let places = Arc::new(Semaphore::new(limits.stays));
+    let places = Arc::new(Semaphore::new(limits.long_lived));
     let mut open = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
@@ -86,8 +83,8 @@ pub(crate) async fn serve(
             Some(_) = open.join_next() => {}
             accepted = listener.accept(), if open.len() < limits.connections => match accepted {
                 Ok((stream, _)) => {
-                    let stay = LongLivedPermit { places: Arc::clone(&places), granted: Arc::default() };
-                    open.spawn(connection(limits, stream, router.clone(), stay));
+                    let permit = LongLivedPermit { places: Arc::clone(&places), granted: Arc::default() };
+                    open.spawn(connection(limits, stream, router.clone(), permit));
                 }
                 Err(error) => {
                     warn!(%error, "cannot accept a client: check the limit on open files");
@@ -100,15 +97,15 @@ pub(crate) async fn serve(
     let _ = timeout(limits.drain, async { while open.join_next().await.is_some() {} }).await;
 }
 
-async fn connection<S>(limits: ServerLimits, stream: S, router: Router, stay: LongLivedPermit)
+async fn connection<S>(limits: ServerLimits, stream: S, router: Router, permit: LongLivedPermit)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.stall));
-    let granted = Arc::clone(&stay.granted);
+    let granted = Arc::clone(&permit.granted);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(stay.clone());
+        request.extensions_mut().insert(permit.clone());
         TowerToHyperService::new(router.clone()).call(request)
     });
     let served = hyper::server::conn::http1::Builder::new()

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! [`event_loop`] turns every input into an event, [`executor`] carries out actions one at a time beside it, and
-//! [`publisher`] shows what is known and has no other effect. This module puts the parts together.
+//! [`publisher`] publishes status and metrics. This module assembles the parts.
 
 mod adapter_facts;
 mod certificate;
@@ -60,9 +60,9 @@ use crate::recorder::{self, Recorder};
 use crate::systemd::ServiceManager;
 use crate::{api, state, web};
 
-/// Its members may talk to the agent.
+/// Group whose members may use the socket.
 const SOCKET_GROUP: &str = "t0rn-agent";
-/// How long the end of the agent waits for clients that hang.
+/// How long the agent's stop waits for hanging clients.
 const SERVERS_GRACE: Duration = Duration::from_secs(2);
 
 /// Runs the agent until SIGTERM or SIGINT; the collator goes on running.
@@ -81,7 +81,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     supervise(config, ended, drop).await
 }
 
-/// As [`run`], until `ended`. `serving` gets what clients talk to as soon as the socket is there.
+/// As [`run`], until `ended`. `serving` receives the API's handle as soon as the socket exists.
 ///
 /// # Errors
 /// As [`run`].
@@ -91,7 +91,7 @@ pub async fn supervise(
     serving: impl FnOnce(api::Handle),
 ) -> anyhow::Result<()> {
     let config = Arc::new(config);
-    // Held for as long as the agent lives.
+    // Held until the agent ends.
     let _lock = state::lock(&config.agent.state_dir)?;
     let listener = api::bind(&config.agent.socket, SOCKET_GROUP)
         .with_context(|| format!("failed to listen on {}", config.agent.socket.display()))?;
@@ -102,7 +102,7 @@ pub async fn supervise(
     let (stop_serving, stopped) = watch::channel(());
     let shutdown = || {
         let mut stopped = stopped.clone();
-        // Over when the sender is gone.
+        // Completes when the sender is dropped.
         async move { drop(stopped.changed().await) }
     };
     let handle = api::Handle {
@@ -127,12 +127,12 @@ pub async fn supervise(
     event_loop.notifications.finish().await;
     drop(stop_serving);
     drop(event_loop);
-    // The socket is removed; a client that hangs must not keep the agent.
+    // The socket is removed; a hanging client must not delay the end.
     let _ = tokio::time::timeout(SERVERS_GRACE, servers.join_all()).await;
     Ok(())
 }
 
-/// Puts the parts together, with the core as an earlier life of the agent left it.
+/// Assembles the parts, with the core's saved state.
 fn assemble(
     config: &Arc<Config>,
     docker: &Docker,
@@ -183,7 +183,7 @@ fn assemble(
     Ok((event_loop, inputs))
 }
 
-/// The agent's clock and core, as an earlier life of the agent left them.
+/// Clock and core, resumed from the saved state.
 fn resume(config: &Config) -> anyhow::Result<(AgentClock, Machine)> {
     let policy = Policy::from(config);
     let Some(loaded) = state::load::<agent_core::machine::State>(&config.agent.state_dir)? else {
@@ -196,7 +196,7 @@ fn resume(config: &Config) -> anyhow::Result<(AgentClock, Machine)> {
     Ok((clock, Machine::resume(policy, loaded.value, clock.now())))
 }
 
-/// Logs which image is in force: the operator's last decision counts.
+/// Logs which image is in force: the operator's last decision.
 fn log_image(config: &Config, machine: &Machine) {
     let configured = &config.collator.image;
     if let Some(image) = machine.image() {
@@ -212,7 +212,7 @@ fn log_image(config: &Config, machine: &Machine) {
     }
 }
 
-/// Fills the history from the flight recorder, beside the loop.
+/// Fills the history from the flight recorder, in the background.
 fn read_history_back(config: &Config, history: &SharedHistory) {
     let (dir, history) = (recorder::flight_dir(&config.agent.state_dir), history.clone());
     let until = Timestamp::now().as_millisecond();

@@ -1,4 +1,4 @@
-//! The lines of a trace, one at a time and never more than one in memory, whatever it is packed in.
+//! Reader of the lines of a trace, plain or gzipped, with at most one line in memory.
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
@@ -16,13 +16,13 @@ const BUFFER: usize = 64 * 1024;
 #[derive(Debug)]
 pub enum NextLine<'a> {
     Line(&'a [u8]),
-    /// A line (or the rest of a file) that cannot be had, and why.
+    /// A line, or the rest of a file, that cannot be read, and why.
     Unreadable(String),
     End,
 }
 
-/// Plain and gzipped lines: from one file, from standard input, or from all of a folder in the order of
-/// their names, which is how the flight recorder leaves them.
+/// Reader of plain and gzipped lines of one file, of standard input, or of a folder's files in the order of their names,
+/// as the flight recorder writes them.
 #[expect(missing_debug_implementations, reason = "the reader has none")]
 pub struct TraceReader {
     waiting: VecDeque<PathBuf>,
@@ -85,7 +85,7 @@ impl TraceReader {
         }
     }
 
-    /// Where the line given last stands, for messages.
+    /// Position of the last line, for messages.
     pub fn position(&self) -> String {
         format!("{} line {}", self.name, self.number)
     }
@@ -130,12 +130,12 @@ impl TraceReader {
     }
 }
 
-/// Bytes behind whatever they are packed in: plain, gzip, several gzip members in a row, plain after gzip.
+/// Decompressed bytes: plain, gzip, several gzip members in a row, plain after gzip.
 enum Decompressed {
     Start(Box<dyn BufRead>),
     Gzip(GzDecoder<Box<dyn BufRead>>),
     Plain(Box<dyn BufRead>),
-    /// Damaged; or for the moment of a change.
+    /// After damage, and during a state change.
     Done,
 }
 
@@ -149,7 +149,7 @@ impl Read for Decompressed {
             match std::mem::replace(self, Self::Done) {
                 Self::Start(mut reader) => {
                     let head = reader.fill_buf()?;
-                    // One byte tells: no line of text begins with these, and a pipe may hand out one at a time.
+                    // One byte is enough: no line of text begins with these, and a pipe may deliver one at a time.
                     *self = match head.first() {
                         Some(0x1f) => Self::Gzip(GzDecoder::new(reader)),
                         Some(0xfd) if head.starts_with(b"\xfd7zXZ") => return Err(packed("xz")),

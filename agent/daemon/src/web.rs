@@ -1,8 +1,7 @@
-//! HTTP for everybody who only looks, on `metrics.listen`: `/metrics` for Prometheus, `/healthz` and
-//! `/readyz` for whatever asks in one word.
+//! Read-only HTTP on `metrics.listen`: `/metrics` for Prometheus, `/healthz` and `/readyz` for probes, and the status page.
 //!
-//! Read-only: there is nothing here but GET (and HEAD), and nothing of what a client sends is looked at but
-//! its path. Supervision never waits for this: a port that is taken is a warning and a retry.
+//! Only GET and HEAD, and of a request only its path and host are read. Supervision never waits for it: a port in use is
+//! a warning and a retry.
 
 mod page;
 
@@ -28,25 +27,25 @@ use agent_core::published::Snapshot;
 use agent_core::status::{Health, clean};
 use agent_net::backoff::pauses;
 
-/// Between attempts to listen: doubled from the first to the cap.
+/// Pauses between attempts to listen: doubled from the first to the cap.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_CAP: Duration = Duration::from_mins(1);
-/// The loop publishes every few seconds, whatever happens, so this is a loop that hangs.
+/// Age of a snapshot at which the loop hangs: it publishes every few seconds.
 const LATE: Duration = Duration::from_secs(30);
 
-/// What the pages are made of.
+/// Shared state of the handlers.
 #[derive(Debug, Clone)]
 pub(crate) struct WebState {
     snapshot: watch::Receiver<Arc<Snapshot>>,
-    /// A snapshot older than this is of a loop that hangs.
+    /// Age of a snapshot at which the loop hangs.
     late_after: Duration,
     history: SharedHistory,
-    /// Changes, or is gone, when the agent ends: then open pages are left.
+    /// Changes or closes when the agent ends, which ends open pages.
     stopped: watch::Receiver<()>,
 }
 
 impl WebState {
-    /// The pages of an agent that publishes to `snapshot`.
+    /// State of the pages about `snapshot`.
     pub(crate) fn new(
         snapshot: watch::Receiver<Arc<Snapshot>>,
         history: SharedHistory,
@@ -63,7 +62,7 @@ impl WebState {
 
 /// Answers clients on `address` until `shutdown`.
 ///
-/// While the address cannot be listened on, it says so and tries again, for as long as it takes.
+/// While the address cannot be bound, logs why and tries again.
 pub(crate) async fn run(address: SocketAddr, state: WebState, shutdown: impl Future<Output = ()>) {
     let mut shutdown = pin!(shutdown);
     let listener = tokio::select! {
@@ -74,17 +73,17 @@ pub(crate) async fn run(address: SocketAddr, state: WebState, shutdown: impl Fut
 }
 
 async fn listen(address: SocketAddr, first: Duration) -> TcpListener {
-    let (mut pauses, mut told) = (pauses(first, RETRY_CAP), None);
+    let (mut pauses, mut logged) = (pauses(first, RETRY_CAP), None);
     loop {
         match TcpListener::bind(address).await {
             Ok(listener) => {
                 info!(%address, "metrics and status page");
                 return listener;
             }
-            // The same again is no news.
-            Err(error) if told == Some(error.kind()) => {}
+            // The same error is logged once.
+            Err(error) if logged == Some(error.kind()) => {}
             Err(error) => {
-                told = Some(error.kind());
+                logged = Some(error.kind());
                 warn!(
                     key = "metrics.listen", %address, %error,
                     "no metrics and no status page: free the address, or set the key to another one and restart \
@@ -99,8 +98,8 @@ async fn listen(address: SocketAddr, first: Duration) -> TcpListener {
 fn limits() -> ServerLimits {
     ServerLimits {
         connections: 32,
-        stays: 8,
-        // Short, so that clients who only hold on to their connection do not keep Prometheus out for long.
+        long_lived: 8,
+        // Short, so that idle connections do not keep Prometheus out for long.
         head: Duration::from_secs(1),
         request: Duration::from_secs(5),
         connection: Duration::from_secs(10),
@@ -119,7 +118,7 @@ async fn serve(limits: ServerLimits, listener: TcpListener, state: WebState, shu
     server::serve(limits, listener, router, shutdown).await;
 }
 
-/// Everything that is served. Further pages bring a router of their own, to be merged here.
+/// All routes.
 fn routes() -> Router<WebState> {
     Router::new()
         .route("/metrics", get(exposition))
@@ -145,7 +144,7 @@ async fn readyz(State(state): State<WebState>) -> Response {
     answer(state.alive().and_then(|_| state.ready()))
 }
 
-/// 200 for what holds, else 503; why, in one line.
+/// 200 or 503 with a one-line reason.
 fn answer(verdict: Result<String, String>) -> Response {
     let (status, words) = match verdict {
         Ok(words) => (StatusCode::OK, words),
@@ -155,7 +154,7 @@ fn answer(verdict: Result<String, String>) -> Response {
 }
 
 impl WebState {
-    /// Whether the supervision loop comes round.
+    /// Whether the supervision loop is alive.
     fn alive(&self) -> Result<String, String> {
         let age = self.snapshot.borrow().at.elapsed();
         if age <= self.late_after {
@@ -172,7 +171,7 @@ impl WebState {
         }
     }
 
-    /// Whether the collator runs and does its work, well or not so well.
+    /// Whether the collator runs and works, possibly degraded.
     fn ready(&self) -> Result<String, String> {
         let snapshot = self.snapshot.borrow();
         let status = &snapshot.status;
@@ -181,7 +180,7 @@ impl WebState {
             (Some(true), Health::Ok | Health::Degraded) => Ok(format!("ready: {words}")),
             (Some(true), _) => Err(format!("not ready: {words}")),
             (Some(false), _) => Err(format!("not ready: the collator does not run: {words}")),
-            (None, _) => Err(format!("not ready: nobody knows whether the collator runs: {words}")),
+            (None, _) => Err(format!("not ready: unknown whether the collator runs: {words}")),
         }
     }
 }

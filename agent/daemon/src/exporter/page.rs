@@ -1,12 +1,12 @@
-//! Exposition text, as it arrives, to a [`ExporterPage`].
+//! Parser of exposition text, chunk by chunk, to an [`ExporterPage`].
 //!
 //! Only the lines that are needed are kept and parsed.
 
 mod metrics;
 
 use self::metrics::{COLLATIONS_SENT, NODE, read};
-use super::ExporterPage;
 use super::line::SampleLine;
+use super::{ExporterError, ExporterPage};
 use agent_core::event::ScrapeError;
 
 /// Longest line that is looked at, bytes. A needed line has about 100.
@@ -23,7 +23,7 @@ pub(super) struct PageReader<'a> {
     /// A line whose end is yet to come, unless it is too long already.
     partial: Vec<u8>,
     too_long: bool,
-    /// The first line that is no comment: it tells whether this is exposition text.
+    /// The first line that is not a comment, by which exposition text is recognized.
     first: Option<String>,
     genesis: GenesisHash,
     /// A `…_block_height` of another prefix.
@@ -74,7 +74,7 @@ impl<'a> PageReader<'a> {
     }
 
     /// The page, or why it is none.
-    pub(super) fn finish(self) -> Result<ExporterPage, (ScrapeError, String)> {
+    pub(super) fn finish(self) -> Result<ExporterPage, ExporterError> {
         let Self {
             prefix,
             lines,
@@ -91,24 +91,24 @@ impl<'a> PageReader<'a> {
         };
         if !partial.is_empty() || too_long {
             // A number cut short is another number.
-            return Err((ScrapeError::Unparsable, "the page ends within a line".to_owned()));
+            return Err(failed(ScrapeError::Unparsable, "the page ends within a line"));
         }
         if lines.len() > MOST {
             let detail = format!("the page has its metrics more than {MOST} times");
-            return Err((ScrapeError::Unparsable, detail));
+            return Err(failed(ScrapeError::Unparsable, detail));
         }
         let looks_right = first.is_none_or(|line| SampleLine::parse(&line).is_some());
         match (read(prefix, &lines), other) {
             (Some(page), _) => Ok(ExporterPage { genesis, bytes, ..page }),
             (None, Some(other)) => {
                 let detail = format!("no {prefix}_block_height but {other}_block_height: set prefix = \"{other}\"");
-                Err((ScrapeError::MetricMissing, detail))
+                Err(failed(ScrapeError::MetricMissing, detail))
             }
             (None, None) if looks_right => {
                 let detail = format!("no {prefix}_block_height on the page: another program's exporter?");
-                Err((ScrapeError::MetricMissing, detail))
+                Err(failed(ScrapeError::MetricMissing, detail))
             }
-            (None, None) => Err((ScrapeError::Unparsable, "the answer is no exposition text".to_owned())),
+            (None, None) => Err(failed(ScrapeError::Unparsable, "the answer is no exposition text")),
         }
     }
 
@@ -182,6 +182,11 @@ impl GenesisHash {
             GenesisHash::Found(_) | GenesisHash::Ambiguous => {}
         }
     }
+}
+
+fn failed(kind: ScrapeError, detail: impl Into<String>) -> ExporterError {
+    let detail = detail.into();
+    ExporterError { kind, detail }
 }
 
 fn text(line: &[u8]) -> String {

@@ -209,7 +209,7 @@ async fn a_compressed_page_is_unparsable() {
     );
     let (error, detail) = failure([head.as_bytes(), gz].concat()).await;
     assert_eq!(error, ScrapeError::Unparsable);
-    assert_eq!(detail, "answered in the encoding \"gzip\", which nobody asked for");
+    assert_eq!(detail, "answered in the encoding \"gzip\", which was not requested");
     assert_eq!(failure(ok(gz)).await.0, ScrapeError::Unparsable);
 }
 

@@ -1,4 +1,4 @@
-//! Whether the host's own network works: it has a default route, and a resolver answers.
+//! Probe of the host's network: a default route, and a resolver that answers.
 
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
@@ -11,22 +11,22 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::net::UdpSocket;
 
-/// How long a resolver may take; the question is asked again half way.
+/// Limit of a resolver's answer; the query is repeated after half of it.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How many of the configured resolvers are asked, as in the C library.
+/// Most resolvers that are queried, as in the C library.
 const MOST_SERVERS: usize = 3;
 
-/// Most that is read of a file, bytes.
+/// Most bytes of a file that are read.
 const LARGEST: u64 = 1 << 20;
 
-/// Where to look.
+/// Files and limits of the probe.
 #[derive(Debug, Clone)]
 pub(super) struct NetworkProbe {
     route: PathBuf,
     route6: PathBuf,
     resolv_conf: PathBuf,
-    /// The resolvers behind systemd's stub, which answers by itself when the network is down.
+    /// The resolvers behind systemd's stub, which itself answers when the network is down.
     behind_stub: PathBuf,
     port: u16,
     timeout: Duration,
@@ -46,8 +46,8 @@ impl Default for NetworkProbe {
 }
 
 impl NetworkProbe {
-    /// `Some(false)` without a default route, or when no resolver answers within two seconds; `None` when
-    /// that cannot be told, since the kernel shows no routes or no resolver is configured.
+    /// `Some(false)` without a default route, or when no resolver answers within two seconds; `None` when unknown: the
+    /// kernel shows no routes or no resolver is configured.
     pub(super) async fn works(&self) -> Option<bool> {
         if !self.has_default_route()? {
             return Some(false);
@@ -87,7 +87,7 @@ impl NetworkProbe {
         servers
     }
 
-    /// Whether the resolver answers anything at all.
+    /// Whether the resolver answers at all.
     async fn answers(&self, server: IpAddr) -> bool {
         let id = RandomState::new().hash_one(server).to_be_bytes();
         // One question: the name servers (2) of the root, class internet (1), recursion desired.
@@ -103,11 +103,11 @@ impl NetworkProbe {
             let mut packet = [0; 512];
             loop {
                 let length = socket.recv(&mut packet).await?;
-                // Anything else is an answer to somebody else's question.
+                // Anything else answers another query.
                 if length >= 12 && packet[..2] == id[..2] && packet[2] & 0x80 != 0 {
                     let (server_failure, refused) = (2, 5);
                     let code = packet[3] & 0xf;
-                    // A resolver on this host says so by itself when it is cut off from the others.
+                    // A resolver on this host returns these codes itself when it has no upstream.
                     return Ok(!(server.is_loopback() && (code == server_failure || code == refused)));
                 }
             }
@@ -121,7 +121,7 @@ impl NetworkProbe {
         false
     }
 
-    /// A host of which nothing is known: files that are not there, in `nowhere`.
+    /// An unknown host: files that do not exist, in `nowhere`.
     #[cfg(test)]
     pub(super) fn unknown(nowhere: &Path) -> Self {
         let file = |name| nowhere.join(name);
@@ -135,7 +135,7 @@ impl NetworkProbe {
     }
 }
 
-/// The file's text, as far as it is read; `None` when it cannot be.
+/// The file's text, up to [`LARGEST`]; `None` when it cannot be read.
 fn read(path: &Path) -> Option<String> {
     let mut bytes = Vec::new();
     File::open(path).ok()?.take(LARGEST).read_to_end(&mut bytes).ok()?;
@@ -166,7 +166,7 @@ fn is_default6(line: &str) -> bool {
     }
 }
 
-/// The servers of a resolv.conf that can be asked by address alone.
+/// The servers of a resolv.conf that have a plain address.
 fn nameservers(text: &str) -> Vec<IpAddr> {
     let server = |line: &str| {
         line.trim()

@@ -1,6 +1,6 @@
-//! What must not leave the machine is taken out of what people paste into bug reports.
+//! Redaction of secrets in texts that are pasted into bug reports.
 //!
-//! It errs on the side of taking out too much: a seed looks like a block hash.
+//! Errs on the side of redacting too much: a seed looks like a block hash.
 
 use serde_json::Value;
 
@@ -25,14 +25,14 @@ const SECRET: [&str; 16] = [
     "private_key",
     "node_key",
 ];
-/// Names whose value has spaces in it.
+/// Names whose value contains spaces.
 const SPACED: [&str; 5] = ["phrase", "mnemonic", "authorization", "suri", "seed"];
 
-/// Shorter values are no secrets worth hiding wherever they stand: `true`, `info`, a port.
+/// Shortest value that is redacted everywhere; shorter ones are `true`, `info`, a port.
 const KNOWN_MIN: usize = 8;
 
-/// Values that are secret by the names they are given in a command line and in variables, to be taken out
-/// wherever else they stand: the node may log them.
+/// Values that are secret by their names in a command line and in variables, to be redacted everywhere: the node may log
+/// them.
 pub fn named<'a>(command: &'a [String], variables: impl IntoIterator<Item = (&'a String, &'a String)>) -> Vec<String> {
     let variables = variables
         .into_iter()
@@ -53,7 +53,7 @@ pub fn named<'a>(command: &'a [String], variables: impl IntoIterator<Item = (&'a
     values
 }
 
-/// A text with its secrets taken out line by line; `known` are secrets that the caller knows by heart.
+/// Redacts a text line by line; `known` are the caller's own secrets.
 pub fn text(text: &str, known: &[String]) -> String {
     let mut text = text.to_owned();
     for secret in known.iter().filter(|secret| secret.len() >= 4) {
@@ -62,7 +62,7 @@ pub fn text(text: &str, known: &[String]) -> String {
     let mut out = String::with_capacity(text.len());
     let mut in_key = false;
     for line in text.split_inclusive('\n') {
-        // A key in armour goes as a whole.
+        // An armoured key is redacted as a whole.
         let begins = line.contains("-----BEGIN") && line.contains("PRIVATE KEY");
         if begins && !in_key {
             out.push_str(GONE);
@@ -71,7 +71,7 @@ pub fn text(text: &str, known: &[String]) -> String {
         in_key = (in_key || begins) && !line.contains("-----END");
         if !in_key && !begins && !line.contains("-----END") {
             let line = seeds(&urls(line));
-            // Most lines name nothing of the kind, and an exporter's page is large.
+            // Skips most lines early: an exporter's page is large.
             out.push_str(&if mentions_secret(&line) {
                 assignments(&line)
             } else {
@@ -82,7 +82,7 @@ pub fn text(text: &str, known: &[String]) -> String {
     out
 }
 
-/// Lines of JSON with their secrets taken out; each stays JSON, and as it was where it holds none.
+/// Redacts lines of JSON; each stays JSON, and unchanged without secrets.
 pub(super) fn json_lines(lines: &str, known: &[String]) -> String {
     let mut out = String::with_capacity(lines.len());
     for line in lines.split_inclusive('\n') {
@@ -99,8 +99,8 @@ pub(super) fn json_lines(lines: &str, known: &[String]) -> String {
     out
 }
 
-/// A JSON document with its secrets taken out: by the names of its fields, by `NAME=value` and by flags
-/// that stand before their value in a list of arguments.
+/// Redacts a JSON document: by the names of its fields, by `NAME=value`, and by flags before their value in a list of
+/// arguments.
 pub(super) fn json(value: &mut Value, known: &[String]) {
     match value {
         Value::String(s) => *s = text(s, known),
@@ -133,7 +133,7 @@ pub(super) fn json(value: &mut Value, known: &[String]) {
 
 fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('-', "_");
-    // Where a secret lies is none.
+    // The path of a secret is not secret.
     let place = name.ends_with("_file") || name.ends_with("_path");
     !place && mentions_secret(&name)
 }
@@ -210,7 +210,7 @@ fn assignments(line: &str) -> String {
         let separator = after.trim_start_matches(is_quote).trim_start_matches([' ', '\t']);
         let value = match separator.chars().next() {
             Some('=' | ':') => separator[1..].trim_start_matches([' ', '\t']),
-            // In a list of arguments the value is the next one.
+            // In a list of arguments the value is the next item.
             Some(',') if name.starts_with("--") => separator[1..].trim_start_matches([' ', '\t']),
             Some(_) if name.starts_with("--") && separator.len() < after.len() => separator,
             _ => continue,

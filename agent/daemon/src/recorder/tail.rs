@@ -1,4 +1,4 @@
-//! The last part of a recording, for incident capsules.
+//! The last part of a recording, for incidents.
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -1,4 +1,4 @@
-//! What the adapters saw that the core does not need for its decisions.
+//! Facts of the adapters for display only.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use agent_docker::Detail;
 
 use crate::exporter::{CollationCounts, ExporterPage};
 
-/// What the adapters saw that the core does not need for its decisions.
+/// Facts of the adapters that the core does not need for its decisions.
 #[derive(Debug, Default)]
 pub(super) struct AdapterFacts {
     pub(super) detail: Option<Detail>,
@@ -23,21 +23,21 @@ pub(super) struct AdapterFacts {
     pub(super) last_incident: Option<status::LastIncident>,
     /// The instance's id, on EC2.
     pub(super) instance: Option<String>,
-    /// Why notices cannot be seen.
+    /// Why notices cannot be read.
     pub(super) notices_unseen: Option<String>,
 }
 
 impl AdapterFacts {
-    /// Notes what a page tells beside the sample.
+    /// Records a page's facts beside its sample.
     pub(super) fn note_page(&mut self, now: Time, chain: Chain, page: &ExporterPage) {
         let node = self.nodes.entry(chain).or_default();
-        for (known, told) in [
+        for (known, found) in [
             (&mut node.chain_id, &page.chain_id),
             (&mut node.genesis, &page.genesis),
             (&mut node.version, &page.node_version),
         ] {
-            if told.is_some() && known != told {
-                known.clone_from(told);
+            if found.is_some() && known != found {
+                known.clone_from(found);
             }
         }
         node.roles = page.node_roles.or(node.roles);

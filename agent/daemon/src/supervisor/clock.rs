@@ -26,12 +26,12 @@ impl AgentClock {
         Time(0) + self.offset + self.began.elapsed()
     }
 
-    /// The monotonic instant of a time that may lie ahead.
+    /// The monotonic instant of a time, which may lie ahead.
     pub(super) fn instant(&self, time: Time) -> Instant {
         self.began + time.since(Time(0) + self.offset)
     }
 
-    /// The wall clock at a time that has passed or lies ahead; for display only.
+    /// The wall clock at a past or future time; for display only.
     pub(super) fn wall(&self, time: Time) -> Timestamp {
         let (now, wall) = (self.now(), Timestamp::now());
         let shifted = if time > now {

@@ -1,4 +1,4 @@
-//! The tasks that talk to EC2: the metadata watch, and the answer to the auto scaling group.
+//! The EC2 tasks: metadata polling, and the answer to the lifecycle hook.
 
 use agent_aws::{LifecycleHook, MetadataEvent};
 use agent_config::Config;
@@ -9,21 +9,21 @@ use tokio::task::JoinHandle;
 /// Events that wait for the event loop.
 const QUEUE: usize = 8;
 
-/// Another address of an API, from where the AWS command line and libraries look for one.
+/// An endpoint override from the environment variables of the AWS CLI and SDKs.
 pub(super) fn endpoint(service: &str) -> Option<String> {
     let names = [&format!("AWS_ENDPOINT_URL_{service}"), "AWS_ENDPOINT_URL"];
     let url = names.into_iter().find_map(|name| std::env::var(name).ok());
     url.filter(|url| !url.is_empty())
 }
 
-/// Keeps the tasks, and hands on the answer to the group.
+/// Handle of the tasks.
 pub(super) struct Ec2Handle {
     released: watch::Sender<Option<bool>>,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Ec2Handle {
-    /// Starts the watch, and with `ec2.lifecycle_hook` the task that answers.
+    /// Starts the polling, and with `ec2.lifecycle_hook` the task that answers it.
     pub(super) fn start(config: &Config) -> (Self, mpsc::Receiver<MetadataEvent>) {
         let (sender, events) = mpsc::channel(QUEUE);
         let released = watch::Sender::new(None);
@@ -41,7 +41,7 @@ impl Ec2Handle {
         (Self { released, tasks }, events)
     }
 
-    /// Answers the group; `None` when it does not wait any more.
+    /// Answers the group; `None` when it no longer waits.
     pub(super) fn answer(&self, answer: Option<LifecycleAnswer>) {
         self.released
             .send_replace(answer.map(|answer| answer == LifecycleAnswer::Complete));

@@ -40,10 +40,10 @@ pub(super) struct EventLoop {
     pub(super) store: StateStore,
     pub(super) recorder: Arc<Recorder>,
     pub(super) history: SharedHistory,
-    /// What followed from an event and comes after it.
+    /// Events that follow from another one, in order.
     pub(super) pending: VecDeque<Event>,
-    /// What an operator is answered once the command is taken in, on disk, and to be seen in the status.
-    pub(super) reply: Option<(oneshot::Sender<api::Answer>, api::Answer)>,
+    /// The reply to an operator, sent once the command is saved and its effect published.
+    pub(super) reply: Option<(oneshot::Sender<api::CommandReply>, api::CommandReply)>,
     /// The phase that was logged last.
     pub(super) phase: Phase,
 }
@@ -71,7 +71,7 @@ impl EventLoop {
                 Input::WatchdogDue => manager.alive(self.publisher.answer()),
                 Input::SaveDue => self.save().await,
                 Input::PublishDue => {
-                    self.save_again().await;
+                    self.retry_save().await;
                     self.publisher.publish(&self.machine);
                 }
                 input => {
@@ -92,7 +92,7 @@ impl EventLoop {
         }
     }
 
-    /// Takes everything that is pending through the core, and what follows from it.
+    /// Handles all pending events, and those that follow from them.
     async fn settle(&mut self) {
         while let Some(event) = self.pending.pop_front() {
             self.handle(event).await;
@@ -100,7 +100,7 @@ impl EventLoop {
         }
     }
 
-    /// Takes one event through the core, and does what follows from it.
+    /// Passes one event to the core and carries out its actions.
     async fn handle(&mut self, event: Event) {
         let now = self.clock.now();
         self.recorder.event(now, &event);
@@ -112,8 +112,8 @@ impl EventLoop {
         self.executor.give_way(&self.machine);
         self.publisher.counters.outcome(now, &self.machine);
         if turn || !actions.is_empty() {
-            // Budgets and wishes are on disk before anything is done about them; what was done is, before the
-            // next agent might do it again.
+            // Budgets and commands are on disk before their actions begin, and results before a restarted agent could
+            // repeat them.
             self.save().await;
         }
         self.carry_out(actions);
@@ -127,44 +127,44 @@ impl EventLoop {
         }
         self.publisher.publish(&self.machine);
         if let Some((reply, answer)) = self.reply.take() {
-            // A client that has gone away does not take its command with it.
+            // The client may have disconnected; its command still counts.
             let _ = reply.send(answer);
         }
     }
 
-    /// Reads the certificate, and looks for an interrupted restore.
+    /// Reads the certificate, and checks for an interrupted restore.
     async fn read_certificate(&mut self) {
         match self.certificate.read().await {
             Ok(bake) => self.publisher.facts.bake = bake,
             Err(error) => {
-                warn!(%error, "the bake certificate says nothing, going on without it");
-                self.pending.push_back(Event::CertificateUnreadable(error));
+                warn!(%error, "the bake certificate cannot be read, going on without it");
+                self.pending.push_back(Event::CertificateUnreadable(error.to_string()));
             }
         }
-        self.certificate.look_for_restore().await;
+        self.certificate.check_restore().await;
         self.compare_certificate();
     }
 
-    /// Tells the core when something speaks against running on the data, or no longer does.
+    /// Queues an event when the conflict with the data changed.
     fn compare_certificate(&mut self) {
         let conflict = self.certificate.conflict(&self.publisher.facts.nodes);
-        let told = self.pending.iter().rev().find_map(|event| match event {
+        let queued = self.pending.iter().rev().find_map(|event| match event {
             Event::Certificate(conflict) => Some(*conflict),
             _ => None,
         });
-        if conflict != told.unwrap_or(self.machine.conflict()) {
+        if conflict != queued.unwrap_or(self.machine.conflict()) {
             self.pending.push_back(Event::Certificate(conflict));
         }
     }
 
-    /// Saves the state; whether that works is an event of its own.
+    /// Saves the state; a change of whether that works is an event.
     pub(super) async fn save(&mut self) {
         let changed = self.store.save(self.clock.now(), self.machine.state()).await;
         self.pending.extend(changed);
     }
 
-    /// Saves what could not be saved, as soon as there is room.
-    async fn save_again(&mut self) {
+    /// Saves the state again after a failure.
+    async fn retry_save(&mut self) {
         if self.store.unsaved().is_some() {
             self.save().await;
         }

@@ -1,7 +1,6 @@
-//! Executes what the core decided: an action becomes an effect, and the effect a completion.
+//! Executes the core's actions; each ends in a completion.
 //!
-//! One action on the container at a time, beside the event loop. Nothing is decided here: an action says everything
-//! about itself.
+//! One action on the container at a time, beside the event loop. Decides nothing: an action is complete in itself.
 
 mod docker_action;
 
@@ -29,12 +28,12 @@ use super::incidents::{Evidence, Incidents};
 use super::permits::Permits;
 use crate::notify::NotificationSender;
 
-/// A disk that hangs must not keep the collator down.
+/// A disk that hangs must not delay the collator's start.
 const DATABASES_TIMEOUT: Duration = Duration::from_secs(10);
-/// A stop is not begun anew to end it so few seconds earlier: they are kept in reserve.
+/// A stop is not restarted to end it less than so many seconds earlier.
 const LATE_ENOUGH: u64 = 2;
 
-/// Something that the executor was doing and that is over.
+/// A finished task of the executor.
 #[derive(Debug)]
 pub(super) enum Completion {
     /// An action on the container.
@@ -56,9 +55,9 @@ pub(super) struct CompletedAction {
     pub(super) incident: Option<LastIncident>,
 }
 
-/// What an action on the container needs beside itself.
+/// Evidence and message of an action on the container.
 pub(super) struct Circumstances {
-    /// What spoke for it, where it answers a fault.
+    /// Evidence for it, where it answers a fault.
     pub(super) evidence: Option<Evidence>,
     /// The message about it, sent once its incident is kept.
     pub(super) message: Option<(Message, NotificationSender)>,
@@ -106,7 +105,7 @@ impl Executor {
         }
     }
 
-    /// Begins an action on the container: first its incident is kept, where it answers a fault, then it is done.
+    /// Begins an action on the container. Where it answers a fault, its incident is written first.
     pub(super) fn begin(&mut self, action: Action, circumstances: Circumstances) {
         let (incidents, docker, desired) = (
             self.incidents.writer(),
@@ -122,7 +121,7 @@ impl Executor {
                 None => None,
             };
             if let Some((mut message, sender)) = message {
-                // The id of an incident that could not be kept leads nowhere.
+                // No id of an incident that was not written.
                 message.incident.take_if(|_| kept.is_none());
                 sender.send(message);
             }
@@ -148,7 +147,7 @@ impl Executor {
         });
     }
 
-    /// Does not do `action`: it completes as failed with `error`.
+    /// Completes `action` as failed with `error`, without doing it.
     pub(super) fn refuse(&mut self, action: Action, error: String) {
         let completed = CompletedAction {
             action: action.clone(),
@@ -163,7 +162,7 @@ impl Executor {
         });
     }
 
-    /// Pulls the image of an update, beside everything else.
+    /// Pulls the image of an update, in the background.
     pub(super) fn pull(&mut self, image: String) {
         self.images.interrupt();
         let (docker, desired) = (self.docker.clone(), self.desired.borrow().clone());
@@ -174,7 +173,7 @@ impl Executor {
         });
     }
 
-    /// Orders that leave this host: the identity volume, and the answer to the auto scaling group.
+    /// Passes on orders for the identity volume and the auto scaling group.
     pub(super) fn hand_over(&self, action: &Action) {
         match action {
             Action::ReleaseIdentity { .. } => self.identity.set_vacated(true),
@@ -184,14 +183,14 @@ impl Executor {
         }
     }
 
-    /// What is under way gives way to what the core wants by now.
+    /// Aborts the running action where the core needs a more urgent one.
     pub(super) fn give_way(&self, machine: &Machine) {
         self.identity.set_idle(machine);
         let Some(RunningAction { action, began, task }) = &self.running else {
             return;
         };
         let starts = matches!(action, Action::Start { .. } | Action::Restart { .. });
-        // It would run with keys that are not here any more.
+        // It would start with keys that are no longer held.
         let loses_keys = starts && machine.must_give_up();
         let gives_way = machine
             .leaving()
@@ -201,7 +200,7 @@ impl Executor {
         }
     }
 
-    /// A start that is under way (a long pull) gives way to an operator's stop.
+    /// Aborts a start under way (a long pull) for an operator's stop.
     pub(super) fn cancel_start(&self) {
         if let Some(RunningAction {
             action: Action::Start { .. },
@@ -213,7 +212,7 @@ impl Executor {
         }
     }
 
-    /// Notes the image that runs and what was pulled, and removes old images when it is time.
+    /// Records running and pulled images, and removes old ones when due.
     pub(super) fn note_images(&mut self, running: Option<&str>, machine: &Machine) {
         self.images.note(self.docker.take_fetched(), running);
         if self.images.is_due() {
@@ -221,7 +220,7 @@ impl Executor {
         }
     }
 
-    /// Removes the images that nothing needs, beside everything else; not while an update is under way.
+    /// Removes unneeded images in the background, except during an update.
     pub(super) fn remove_old_images(&mut self, machine: &Machine) {
         if machine.update().is_none() {
             let needed = machine.kept_images().map(|image| image.pin.clone()).collect();
@@ -230,7 +229,7 @@ impl Executor {
         }
     }
 
-    /// The next completion; pending for ever while nothing is under way.
+    /// The next completion; pending while nothing is under way.
     pub(super) async fn completed(&mut self) -> Completion {
         loop {
             let running = OptionFuture::from(self.running.as_mut().map(|running| &mut running.task));
@@ -259,7 +258,7 @@ impl Executor {
     }
 }
 
-/// Whether `action`, begun then, ends the collator about as early as `stop` would.
+/// Whether `action`, begun at `began`, stops the collator about as early as `stop` would.
 fn ends_as_early(action: &Action, began: Instant, stop: &Action) -> bool {
     match (action, stop) {
         (Action::StopWithin { seconds, .. }, Action::StopWithin { seconds: left, .. }) => {

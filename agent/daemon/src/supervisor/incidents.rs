@@ -1,4 +1,4 @@
-//! Incidents: the evidence of a fault, kept before the action that answers it.
+//! Incidents: the evidence of a fault, written before the action that answers it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ use crate::exporter::ExporterClient;
 use crate::recorder::incident::{self, IncidentBundle, IncidentIds};
 use crate::recorder::{self, Recorder};
 
-/// An incident never delays the cure by more than this.
+/// An incident never delays its action by more than this.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Log lines of the container kept.
 const LOG_LINES: usize = 500;
@@ -28,7 +28,7 @@ const FLIGHT: Duration = Duration::from_mins(30);
 /// The most of an exporter page that is kept, bytes.
 const PAGE_CAP: usize = 1 << 20;
 
-/// What the core knew when it decided.
+/// The core's knowledge when it decided.
 #[derive(Debug)]
 pub(super) struct Evidence {
     pub(super) id: String,
@@ -38,7 +38,7 @@ pub(super) struct Evidence {
     host: HostFacts,
 }
 
-/// The incidents of this state directory: the newest, and those whose cure has yet to show whether it helped.
+/// The incidents of this state directory: the newest, and those whose action is not judged yet.
 pub(super) struct Incidents {
     writer: IncidentWriter,
     ids: IncidentIds,
@@ -47,7 +47,7 @@ pub(super) struct Incidents {
     last: Option<LastIncident>,
 }
 
-/// Collects and writes the evidence; for the task that carries out the action.
+/// Collects and writes the evidence, in the action's task.
 #[derive(Clone)]
 pub(super) struct IncidentWriter {
     dir: PathBuf,
@@ -62,7 +62,7 @@ impl Incidents {
         let kept = incident::list(&dir);
         let mut open = BTreeMap::new();
         for incident in kept.iter().filter(|incident| incident.helped.is_none()) {
-            // The newest comes first.
+            // Listed newest first.
             open.entry(incident.cause.clone())
                 .or_insert_with(|| incident.id.clone());
         }
@@ -94,7 +94,7 @@ impl Incidents {
         self.last.as_ref()
     }
 
-    /// What speaks for `action` at this moment, under the id of a new incident.
+    /// The evidence for `action` now, under the id of a new incident.
     pub(super) fn begin(&mut self, now: Time, action: &Action, machine: &Machine) -> Evidence {
         let (at, cause) = (Timestamp::now(), action.cause());
         let id = self.ids.next(at.as_millisecond(), cause.into_str());
@@ -113,7 +113,7 @@ impl Incidents {
         }
     }
 
-    /// Notes an incident that was kept.
+    /// Records a written incident.
     pub(super) fn note(&mut self, kept: LastIncident) {
         if let Some((cause, id)) = kept.cause.clone().zip(kept.id.clone()) {
             self.open.insert(cause, id);
@@ -121,7 +121,7 @@ impl Incidents {
         self.last = Some(kept);
     }
 
-    /// Notes on the newest open incident for `cause` whether its action helped. Returns its id.
+    /// Records in the newest open incident for `cause` whether its action helped. Returns its id.
     pub(super) fn judge(&mut self, cause: Cause, helped: bool) -> Option<String> {
         let id = self.open.remove(cause.into_str())?;
         if let Some(last) = self.last.as_mut().filter(|last| last.id.as_ref() == Some(&id)) {
@@ -130,7 +130,7 @@ impl Incidents {
         let (dir, noted) = (self.writer.dir.clone(), id.clone());
         tokio::task::spawn_blocking(move || {
             if let Err(error) = incident::set_helped(&dir, &noted, helped) {
-                warn!(%error, "failed to note whether it helped");
+                warn!(%error, "failed to record whether it helped");
             }
         });
         Some(id)
@@ -138,7 +138,7 @@ impl Incidents {
 }
 
 impl IncidentWriter {
-    /// Keeps the incident that `action` answers; `None` when that failed, which keeps no action from being done.
+    /// Writes the incident that `action` answers; `None` when that failed, which does not stop the action.
     pub(super) async fn keep(&self, action: &Action, evidence: Evidence) -> Option<LastIncident> {
         let (id, at) = (evidence.id.clone(), evidence.at);
         match timeout(TIMEOUT, self.write(action, evidence)).await {
@@ -199,7 +199,7 @@ impl IncidentWriter {
     }
 }
 
-/// Texts that neither an incident nor a message may hold.
+/// Texts that neither an incident nor a message may contain.
 pub(super) fn secrets(config: &Config, docker: &Docker) -> Vec<String> {
     let mut secrets = recorder::secrets(&config.collator.command, &config.collator.env);
     secrets.extend(config.notify.webhook.clone());

@@ -1,4 +1,4 @@
-//! Everything that the event loop waits for.
+//! The inputs of the event loop.
 
 use std::pin::Pin;
 use std::time::{Duration, Instant};
@@ -22,9 +22,9 @@ const SAVE_INTERVAL: Duration = Duration::from_mins(1);
 const PUBLISH_INTERVAL: Duration = Duration::from_secs(10);
 
 pub(super) enum Input {
-    /// The agent is to end.
+    /// The agent is to stop.
     End,
-    /// The service manager is to hear that the loop turns.
+    /// The watchdog's keep-alive is due.
     WatchdogDue,
     Engine(EngineEvent),
     Completion(Completion),
@@ -61,7 +61,7 @@ pub(super) fn intervals() -> (Interval, Interval) {
 }
 
 impl Inputs {
-    /// The next input; of several that are there, the most urgent.
+    /// The next input; of several that are ready, the most urgent.
     pub(super) async fn next(
         &mut self,
         executor: &mut Executor,

@@ -1,4 +1,4 @@
-//! Notifications about what the core decided; without a webhook, none.
+//! Notifications about the core's actions; without a webhook, none.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::host::HostProbe;
 use crate::notify::{DeliveryTask, NotificationSender};
 use crate::recorder;
 
-/// How long the end of the agent waits for messages that have not arrived yet.
+/// How long the agent's stop waits for undelivered messages.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Filters, formats and sends notifications.
@@ -44,7 +44,7 @@ impl Notifications {
         Self { webhook }
     }
 
-    /// Messages about what the core decided in one step, as things stand now.
+    /// Messages about the actions of one step.
     pub(super) fn select(&mut self, actions: &[Action], machine: &Machine) -> Vec<Message> {
         let Some(webhook) = &mut self.webhook else {
             return Vec::new();
@@ -62,12 +62,12 @@ impl Notifications {
         }
     }
 
-    /// Where messages can be sent from elsewhere; `None` without a webhook.
+    /// A sender for other tasks; `None` without a webhook.
     pub(super) fn sender(&self) -> Option<NotificationSender> {
         self.webhook.as_ref().map(|webhook| webhook.delivery.sender().clone())
     }
 
-    /// Lets what waits still go out, for a few seconds.
+    /// Delivers the remaining messages, within a few seconds.
     pub(super) async fn finish(&mut self) {
         if let Some(webhook) = self.webhook.take() {
             webhook.delivery.finish(GRACE).await;

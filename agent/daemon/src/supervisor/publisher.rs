@@ -1,4 +1,4 @@
-//! Publishes what the core thinks and the adapters saw: status and metrics. Has no effect on anything else.
+//! Publishes status and metrics. Has no other effect.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -7,7 +7,7 @@ use agent_daemon::host::HostProbe;
 use super::report::Finding;
 
 pub(super) async fn check_host(config: &Config) -> Vec<Finding> {
-    let facts = HostProbe::new(config).look().await;
+    let facts = HostProbe::new(config).observe().await;
     vec![
         check_memory(config, HostProbe::total_memory()),
         check_clock(config, &facts),

@@ -10,6 +10,7 @@ use crate::api::{CommandRequest, GIVES_UP, limits};
 use crate::engine_stub::Log;
 use crate::server::ServerLimits;
 use agent_core::event::Command;
+use agent_core::machine::CommandError;
 
 #[tokio::test]
 async fn a_command_reaches_who_decides_and_the_words_come_back() {
@@ -18,7 +19,10 @@ async fn a_command_reaches_who_decides_and_the_words_come_back() {
         seconds: 60,
         reason: "a \"test\"".into(),
     };
-    for (reply, expected) in [(Ok("paused".to_owned()), true), (Err("on hold".to_owned()), false)] {
+    for (reply, expected) in [
+        (Ok("paused".to_owned()), true),
+        (Err(CommandError("on hold".to_owned())), false),
+    ] {
         let (answer, ()) = tokio::join!(agent.client.command(&given), async {
             let request = agent.commands.recv().await.unwrap();
             assert_eq!(request.command, given);

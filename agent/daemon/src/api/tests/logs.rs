@@ -48,7 +48,13 @@ async fn without_a_container_the_log_is_an_error_in_words() {
 
 #[tokio::test]
 async fn a_follower_that_leaves_frees_its_place_and_dockers() {
-    let mut agent = agent(Log::Silent, ServerLimits { stays: 1, ..limits() });
+    let mut agent = agent(
+        Log::Silent,
+        ServerLimits {
+            long_lived: 1,
+            ..limits()
+        },
+    );
     let mut log = Box::pin(agent.client.follow_log(10).await.unwrap());
     assert_eq!(log.try_next().await.unwrap().unwrap(), b"line 0\n");
     let error = agent.client.follow_log(10).await.err().unwrap();
@@ -83,7 +89,7 @@ async fn a_follower_outlasts_the_limit_of_other_connections() {
 #[tokio::test]
 async fn a_follower_that_reads_nothing_is_dropped_and_others_are_answered() {
     let limits = ServerLimits {
-        stays: 1,
+        long_lived: 1,
         stall: Duration::from_millis(50),
         ..limits()
     };

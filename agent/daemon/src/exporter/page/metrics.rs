@@ -4,7 +4,7 @@ use super::super::line::SampleLine;
 use super::super::{CollationCounts, ExporterPage};
 use agent_core::event::Sample;
 
-/// Needed metrics, after the prefix and its underscore.
+/// Needed metrics, without the prefix and its underscore.
 pub(super) const NODE: [&str; 10] = [
     "block_height",
     "build_info",
@@ -68,7 +68,7 @@ pub(super) fn read(prefix: &str, lines: &[String]) -> Option<ExporterPage> {
             "sync_peers" => &mut sync_peers,
             _ => continue,
         };
-        // Said twice, the first word counts.
+        // Of repeated samples the first counts.
         *slot = slot.or_else(|| whole(line.value));
     }
     sample.peers = peers_count.or(sync_peers);

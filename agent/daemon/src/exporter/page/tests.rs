@@ -24,7 +24,7 @@ fn the_genesis_is_told_by_the_chain_s_own_protocols_and_two_are_none() {
     assert_eq!(genesis(line("sup")), None);
 }
 
-fn read_in_chunks(text: &[u8], size: usize) -> Result<ExporterPage, (ScrapeError, String)> {
+fn read_in_chunks(text: &[u8], size: usize) -> Result<ExporterPage, ExporterError> {
     let mut reader = PageReader::new("substrate");
     for chunk in text.chunks(size) {
         reader.feed(chunk);
@@ -161,7 +161,7 @@ fn a_line_longer_than_the_cap_is_passed_over() {
 fn a_page_that_repeats_its_metrics_without_end_is_refused() {
     let text = "substrate_block_height{status=\"best\"} 7\n".repeat(MOST + 1);
     assert_eq!(
-        read_in_chunks(text.as_bytes(), 999).unwrap_err().0,
+        read_in_chunks(text.as_bytes(), 999).unwrap_err().kind,
         ScrapeError::Unparsable
     );
 }

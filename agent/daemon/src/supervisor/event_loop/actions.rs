@@ -11,7 +11,7 @@ impl EventLoop {
     pub(super) fn carry_out(&mut self, actions: Vec<Action>) {
         let now = self.clock.now();
         let messages = self.notifications.select(&actions, &self.machine);
-        // What is told of an action on the container waits for its incident.
+        // A message about an action on the container waits for its incident.
         let (mut with_action, mut messages): (Vec<_>, Vec<_>) =
             messages.into_iter().partition(|message| message.kind == Kind::Action);
         for action in actions {
@@ -61,7 +61,7 @@ impl EventLoop {
             why = self.machine.explain(cause),
             "acting"
         );
-        // An update changes nothing that is not on disk first.
+        // An update changes nothing before its state is on disk.
         let forward = cause == Cause::Update && matches!(action, Action::Stop { .. } | Action::Start { .. });
         if let Some(error) = self.store.unsaved().filter(|_| forward) {
             return self.executor.refuse(action, error.to_owned());

@@ -2,6 +2,7 @@
 
 use agent_aws::MetadataEvent;
 use agent_core::event::{Command, Container, Event, HostFacts, Outcome};
+use agent_core::machine::CommandError;
 use agent_core::status::Scrape;
 use agent_docker::{EngineEvent, Inspection};
 use jiff::Timestamp;
@@ -22,17 +23,17 @@ impl EventLoop {
             Input::Completion(Completion::Action(completed)) => Some(self.on_completed(*completed)),
             Input::Completion(Completion::Pulled { image, result }) => {
                 match &result {
-                    Ok(images) => info!(image, pin = images.to.pin, "the image is here"),
-                    Err(error) => warn!(image, error, "the image cannot be had"),
+                    Ok(images) => info!(image, pin = images.to.pin, "the image is pulled"),
+                    Err(error) => warn!(image, error, "the image cannot be pulled"),
                 }
-                // Otherwise it belongs to an update that was given up.
+                // Otherwise it belongs to an abandoned update.
                 let awaited = self.machine.update().is_some_and(|update| update.image == image);
                 awaited.then_some(Event::Pulled(result))
             }
             Input::Request(request) => {
-                self.certificate.look_for_restore().await;
+                self.certificate.check_restore().await;
                 self.compare_certificate();
-                self.save_again().await;
+                self.retry_save().await;
                 self.settle().await;
                 self.on_request(request)
             }
@@ -96,13 +97,13 @@ impl EventLoop {
                 Outcome::Failed { error, kind }
             }
         });
-        // Before the outcome: that is judged by them.
+        // Before the outcome, which is judged by them.
         self.pending.extend(databases.map(Event::Databases));
         finished
     }
 
     fn on_request(&mut self, request: api::CommandRequest) -> Option<Event> {
-        if let Some(reason) = self.declines(&request.command) {
+        if let Some(reason) = self.rejects(&request.command) {
             let _ = request.reply.send(Err(reason));
             return None;
         }
@@ -116,20 +117,19 @@ impl EventLoop {
     }
 
     /// Why a command is rejected before it reaches the core.
-    fn declines(&self, command: &Command) -> Option<String> {
+    fn rejects(&self, command: &Command) -> Option<CommandError> {
         let starts = matches!(
             command,
             Command::Start | Command::Restart { .. } | Command::Update { .. }
         );
         if self.certificate.is_copying() && starts {
-            return Some(
-                "a snapshot or a restore is at work on the data, and starts the collator when it is done".to_owned(),
-            );
+            let why = "a snapshot or a restore is at work on the data, and starts the collator when it is done";
+            return Some(CommandError(why.to_owned()));
         }
         let unsaved = self.store.unsaved();
         unsaved
             .filter(|_| matches!(command, Command::Update { .. }))
-            .map(|error| format!("an update that is interrupted would be forgotten: {error}"))
+            .map(|error| CommandError(format!("an update that is interrupted would be forgotten: {error}")))
     }
 
     fn on_metadata(&mut self, event: MetadataEvent) -> Option<Event> {
@@ -161,7 +161,7 @@ impl EventLoop {
                 if self.machine.in_doubt() {
                     self.probes.measure_activity();
                 }
-                // A page of before this run says nothing about this run.
+                // A page from before this run does not describe it.
                 if self.machine.up_since().is_some_and(|up| began < up) {
                     return None;
                 }
@@ -198,7 +198,7 @@ impl EventLoop {
         }
     }
 
-    /// Notes how full the disk is, and says when it was enlarged.
+    /// Records the free disk space, and logs a larger file system.
     fn note_disk(&mut self, facts: &HostFacts) {
         if let Some(free) = facts.disk_free_bytes {
             self.publisher.facts.disk.note(self.clock.now(), free);

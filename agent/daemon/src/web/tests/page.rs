@@ -258,7 +258,7 @@ async fn no_text_of_the_collator_breaks_a_message() {
 async fn more_open_pages_than_there_are_places_are_refused_until_one_is_closed() {
     let web = Arc::new(web().await);
     let mut pages = Vec::new();
-    for _ in 0..limits().stays {
+    for _ in 0..limits().long_lived {
         let mut page = Follower::open(&web).await;
         page.summary().await;
         pages.push(page);
@@ -294,7 +294,7 @@ async fn more_open_pages_than_there_are_places_are_refused_until_one_is_closed()
 #[tokio::test]
 async fn a_page_that_takes_nothing_is_dropped_and_one_that_reads_stays() {
     let limits = ServerLimits {
-        stays: 2,
+        long_lived: 2,
         connection: Duration::from_millis(1),
         stall: Duration::from_millis(200),
         ..limits()
