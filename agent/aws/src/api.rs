@@ -34,12 +34,13 @@ pub(super) const EC2: Service = Service {
     version: "2016-11-15",
 };
 
-/// One API in one region.
+/// One API in one region, as called by this instance.
 #[derive(Debug, Clone)]
 pub(super) struct Api {
-    endpoint: Url,
-    region: String,
-    service: Service,
+    pub(super) endpoint: Url,
+    pub(super) region: String,
+    pub(super) service: Service,
+    pub(super) instance: String,
 }
 
 /// Why a call was not carried out.
@@ -60,14 +61,6 @@ pub enum ApiError {
 }
 
 impl Api {
-    pub(super) fn new(endpoint: Url, region: &str, service: Service) -> Self {
-        Self {
-            endpoint,
-            region: region.to_owned(),
-            service,
-        }
-    }
-
     /// Calls `action`, within ten seconds. Returns the response's XML.
     pub(super) async fn call(
         &self,

@@ -21,14 +21,8 @@ pub(super) struct AwsClient {
     /// The API's address where it is not the region's own.
     endpoint: Option<String>,
     pub(super) role: Role,
-    resolved: Option<ResolvedApi>,
-}
-
-/// What does not change during the instance's life.
-#[derive(Debug, Clone)]
-struct ResolvedApi {
-    api: Api,
-    instance: String,
+    /// What does not change during the instance's life.
+    api: Option<Api>,
 }
 
 impl AwsClient {
@@ -38,18 +32,18 @@ impl AwsClient {
             service,
             endpoint,
             role: Role::new(Imds::new(imds)),
-            resolved: None,
+            api: None,
         }
     }
 
     /// This instance's id.
     pub(super) async fn instance(&mut self) -> Result<String, CallError> {
-        self.resolve().await.map(|resolved| resolved.instance)
+        self.api().await.map(|api| api.instance)
     }
 
     /// Calls `action`. Returns the response's XML. Credentials that may have caused a failure are fetched again next time.
     pub(super) async fn call(&mut self, action: &str, params: &[(&str, &str)]) -> Result<String, CallError> {
-        let api = self.resolve().await?.api;
+        let api = self.api().await?;
         let credentials = self.role.credentials().await?;
         let done = api.call(&credentials, action, params).await;
         if done
@@ -61,9 +55,9 @@ impl AwsClient {
         Ok(done?)
     }
 
-    async fn resolve(&mut self) -> Result<ResolvedApi, CallError> {
-        if let Some(resolved) = &self.resolved {
-            return Ok(resolved.clone());
+    async fn api(&mut self) -> Result<Api, CallError> {
+        if let Some(api) = &self.api {
+            return Ok(api.clone());
         }
         let instance = self.required("meta-data/instance-id").await?;
         let region = self.required("meta-data/placement/region").await?;
@@ -74,8 +68,13 @@ impl AwsClient {
             format!("https://{}.{region}.{domain}/", self.service.name)
         };
         let url = Url::parse(&endpoint).map_err(|e| ApiError::Refused(format!("{endpoint} is no URL: {e}")))?;
-        let api = Api::new(url, &region, self.service);
-        Ok(self.resolved.insert(ResolvedApi { api, instance }).clone())
+        let api = Api {
+            endpoint: url,
+            region,
+            service: self.service,
+            instance,
+        };
+        Ok(self.api.insert(api).clone())
     }
 
     async fn required(&mut self, path: &str) -> Result<String, ImdsError> {

@@ -110,11 +110,11 @@ pub(super) fn notice((kind, at): (NoticeKind, Option<Timestamp>), now: Timestamp
 
 fn spot(text: &str) -> Option<Vec<Announcement>> {
     #[derive(Deserialize)]
-    struct Document {
+    struct SpotInstanceAction {
         action: String,
         time: Timestamp,
     }
-    let document: Document = serde_json::from_str(text).ok()?;
+    let document: SpotInstanceAction = serde_json::from_str(text).ok()?;
     let known = matches!(document.action.as_str(), "terminate" | "stop" | "hibernate");
     known.then_some(vec![Announcement {
         kind: NoticeKind::SpotInterruption,
@@ -143,11 +143,11 @@ fn lifecycle(text: &str) -> Option<Vec<Announcement>> {
 
 fn rebalance(text: &str) -> Option<Vec<Announcement>> {
     #[derive(Deserialize)]
-    struct Document {
+    struct RebalanceRecommendation {
         #[serde(rename = "noticeTime")]
         _notice_time: Timestamp,
     }
-    let _: Document = serde_json::from_str(text).ok()?;
+    let _: RebalanceRecommendation = serde_json::from_str(text).ok()?;
     Some(vec![Announcement {
         kind: NoticeKind::Rebalance,
         at: None,
