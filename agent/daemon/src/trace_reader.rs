@@ -36,32 +36,33 @@ impl TraceReader {
     /// Opens a file, a folder of `.jsonl` and `.jsonl.gz` files, or standard input (`-`).
     pub fn open(trace: &Path) -> anyhow::Result<Self> {
         let name = trace.display().to_string();
-        let mut lines = Self::from_reader(name, Box::new(BufReader::with_capacity(BUFFER, io::empty())));
         if trace.as_os_str() == "-" {
-            "standard input".clone_into(&mut lines.name);
-            lines.reader = Some(unpack(Box::new(io::stdin().lock())));
-        } else if trace.is_dir() {
-            lines.reader = None;
-            let mut files = Vec::new();
-            for entry in fs::read_dir(trace).with_context(|| format!("failed to list {}", lines.name))? {
-                let path = entry.with_context(|| format!("failed to list {}", lines.name))?.path();
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                if name.ends_with(".jsonl") || name.ends_with(".jsonl.gz") {
-                    files.push(path);
-                }
-            }
-            ensure!(
-                !files.is_empty(),
-                "{} holds no trace: expected files named *.jsonl or *.jsonl.gz",
-                lines.name
-            );
-            files.sort();
-            lines.waiting = files.into();
-        } else {
-            let file = File::open(trace).with_context(|| format!("failed to open the trace {}", lines.name))?;
-            lines.reader = Some(unpack(Box::new(BufReader::with_capacity(BUFFER, file))));
+            return Ok(Self::from_reader(
+                "standard input".to_owned(),
+                Box::new(io::stdin().lock()),
+            ));
         }
-        Ok(lines)
+        if !trace.is_dir() {
+            let file = File::open(trace).with_context(|| format!("failed to open the trace {name}"))?;
+            return Ok(Self::from_reader(
+                name,
+                Box::new(BufReader::with_capacity(BUFFER, file)),
+            ));
+        }
+        let mut files = Vec::new();
+        for entry in fs::read_dir(trace).with_context(|| format!("failed to list {name}"))? {
+            let path = entry.with_context(|| format!("failed to list {name}"))?.path();
+            let file = path.file_name().unwrap_or_default().to_string_lossy();
+            if file.ends_with(".jsonl") || file.ends_with(".jsonl.gz") {
+                files.push(path);
+            }
+        }
+        ensure!(
+            !files.is_empty(),
+            "{name} holds no trace: expected files named *.jsonl or *.jsonl.gz"
+        );
+        files.sort();
+        Ok(Self::of(files))
     }
 
     /// All lines of these files, one file after the other.
