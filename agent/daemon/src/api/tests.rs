@@ -98,7 +98,7 @@ impl Agent {
 }
 
 #[tokio::test]
-async fn two_hundred_clients_at_once_are_all_answered() {
+async fn two_hundred_concurrent_clients_are_served() {
     let agent = agent(Log::Short, limits());
     let mut clients = JoinSet::new();
     for _ in 0..200 {
@@ -109,7 +109,7 @@ async fn two_hundred_clients_at_once_are_all_answered() {
 }
 
 #[tokio::test]
-async fn too_large_a_request_is_refused_and_the_next_is_answered() {
+async fn too_large_request_is_rejected_and_the_next_is_served() {
     let agent = agent(Log::Short, limits());
     let body = "x".repeat(REQUEST_MAX + 1);
     let head = format!(
@@ -153,7 +153,7 @@ async fn half_open_connections_do_not_lock_others_out() {
 }
 
 #[tokio::test]
-async fn no_more_connections_are_served_at_once_than_the_limit() {
+async fn connections_beyond_the_limit_wait() {
     let limits = ServerLimits {
         connections: 2,
         head: LONG,

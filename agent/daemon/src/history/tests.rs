@@ -61,7 +61,7 @@ fn gz(text: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn what_an_earlier_life_of_the_agent_recorded_comes_back() {
+fn recording_of_an_earlier_run_is_read_back() {
     let dir = tempdir().unwrap();
     record(dir.path());
     let history = SharedHistory::default();
@@ -76,7 +76,7 @@ fn what_an_earlier_life_of_the_agent_recorded_comes_back() {
 }
 
 #[test]
-fn a_damaged_recording_costs_only_what_is_damaged() {
+fn damaged_recording_loses_only_its_damaged_part() {
     let dir = tempdir().unwrap();
     record(dir.path());
     let packed = dir.path().join("flight-00000002.jsonl.gz");

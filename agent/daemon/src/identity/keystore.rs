@@ -1,8 +1,6 @@
 //! Keystore and node key on the volume. Only their public halves are ever shown.
 
 mod import;
-#[cfg(test)]
-mod tests;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -140,3 +138,6 @@ fn peer_id(seed: &[u8; 32]) -> Option<String> {
     bytes.extend_from_slice(pair.public_key().as_ref());
     Some(bs58::encode(bytes).into_string())
 }
+
+#[cfg(test)]
+mod tests;

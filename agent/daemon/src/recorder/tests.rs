@@ -114,7 +114,7 @@ fn every_event_and_action_is_kept_in_order_with_the_wall_clock() {
 }
 
 #[test]
-fn a_new_agent_goes_on_where_the_last_one_stopped() {
+fn new_agent_appends_to_the_last_file() {
     let dir = tempdir().unwrap();
     for n in 0..3 {
         let recorder = open(&dir, RecorderLimits::default());
@@ -130,7 +130,7 @@ fn a_new_agent_goes_on_where_the_last_one_stopped() {
 }
 
 #[test]
-fn a_torn_last_line_is_cut_off_and_recording_goes_on() {
+fn torn_last_line_is_removed_and_recording_continues() {
     let dir = tempdir().unwrap();
     for torn in ["{\"t\":1.0,\"ev", "\0\0\0\0\0\0\0\0", &"x".repeat(10_000)] {
         let file = files::path(dir.path(), 1);
@@ -146,7 +146,7 @@ fn a_torn_last_line_is_cut_off_and_recording_goes_on() {
 }
 
 #[test]
-fn half_packed_files_of_an_earlier_run_are_put_in_order() {
+fn half_packed_files_of_an_earlier_run_are_repaired() {
     let dir = tempdir().unwrap();
     let line = "{\"t\":1.0,\"event\":\"gap\"}\n";
     for number in 1..=3 {
@@ -170,7 +170,7 @@ fn half_packed_files_of_an_earlier_run_are_put_in_order() {
 }
 
 #[test]
-fn the_last_words_of_a_container_fit_into_a_line() {
+fn last_log_lines_of_a_container_fit_into_one_line() {
     let dir = tempdir().unwrap();
     let recorder = open(&dir, RecorderLimits::default());
     let exited = |log: Vec<String>| {

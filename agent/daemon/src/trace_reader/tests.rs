@@ -44,7 +44,7 @@ fn plain_gzip_and_members_in_a_row_read_alike() {
 }
 
 #[test]
-fn a_torn_member_gives_what_was_whole() {
+fn torn_member_yields_its_complete_lines() {
     let mut torn = gz(&"0123456789 not a line that repeats\n".repeat(5000));
     torn.truncate(torn.len() - 12);
     let lines = read_bytes([gz("a\n"), torn].concat());
@@ -54,7 +54,7 @@ fn a_torn_member_gives_what_was_whole() {
 }
 
 #[test]
-fn an_endless_line_is_skipped_without_being_held() {
+fn endless_line_is_skipped_in_bounded_memory() {
     let bytes = [b"a\n".to_vec(), vec![b'x'; 3 * LINE_MAX], b"\nb\n".to_vec()].concat();
     let mut lines = TraceReader::from_reader("test".into(), Box::new(Cursor::new(bytes)));
     let mut seen = Vec::new();
@@ -66,7 +66,7 @@ fn an_endless_line_is_skipped_without_being_held() {
 }
 
 #[test]
-fn a_folder_is_read_in_the_order_of_its_names() {
+fn folder_is_read_in_the_order_of_its_names() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("flight-0002.jsonl"), "c\n").unwrap();
     fs::write(dir.path().join("flight-0001.jsonl.gz"), gz("a\nb\n")).unwrap();
@@ -78,7 +78,7 @@ fn a_folder_is_read_in_the_order_of_its_names() {
 }
 
 #[test]
-fn other_packing_is_named_with_the_remedy() {
+fn other_compression_is_an_error_with_the_remedy() {
     assert!(
         read(TraceReader::from_reader(
             "t".into(),

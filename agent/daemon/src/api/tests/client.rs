@@ -8,7 +8,7 @@ use super::LONG;
 use crate::api::{AgentClient, ClientError, bind};
 
 #[tokio::test]
-async fn a_socket_nobody_listens_on_is_told_from_a_missing_one() {
+async fn socket_without_listener_differs_from_a_missing_one() {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("agent.sock");
     drop(bind(&socket, "root").unwrap());
@@ -18,7 +18,7 @@ async fn a_socket_nobody_listens_on_is_told_from_a_missing_one() {
 }
 
 #[tokio::test]
-async fn an_agent_that_hangs_is_told_within_the_limit() {
+async fn hanging_agent_is_an_error_within_the_limit() {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("agent.sock");
     let _deaf = bind(&socket, "root").unwrap();
@@ -31,7 +31,7 @@ async fn an_agent_that_hangs_is_told_within_the_limit() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_status_is_an_error_in_words() {
+async fn invalid_status_response_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("agent.sock");
     let listener = bind(&socket, "root").unwrap();

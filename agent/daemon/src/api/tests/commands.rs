@@ -13,7 +13,7 @@ use agent_core::event::Command;
 use agent_core::machine::CommandError;
 
 #[tokio::test]
-async fn a_command_reaches_who_decides_and_the_words_come_back() {
+async fn command_reaches_the_loop_and_its_reply_the_client() {
     let mut agent = agent(Log::Short, limits());
     let given = Command::Pause {
         seconds: 60,
@@ -38,7 +38,7 @@ async fn a_command_reaches_who_decides_and_the_words_come_back() {
 }
 
 #[tokio::test]
-async fn a_command_whose_client_was_told_that_it_failed_is_not_carried_out() {
+async fn command_after_the_clients_timeout_is_not_carried_out() {
     let mut agent = agent(Log::Short, limits());
     let body = serde_json::to_string(&Command::Stop).unwrap();
     let post = |gives_up: i64| {
@@ -54,7 +54,7 @@ async fn a_command_whose_client_was_told_that_it_failed_is_not_carried_out() {
 }
 
 #[tokio::test]
-async fn a_command_nobody_answers_is_told_so_in_time() {
+async fn unanswered_command_is_an_error_within_the_limit() {
     let limits = ServerLimits {
         request: Duration::from_millis(50),
         ..limits()
@@ -69,7 +69,7 @@ async fn a_command_nobody_answers_is_told_so_in_time() {
 }
 
 #[tokio::test]
-async fn commands_beyond_the_queue_are_declined() {
+async fn commands_beyond_the_queue_are_rejected() {
     let agent = agent(Log::Short, limits());
     let (reply, _waiting) = oneshot::channel();
     agent
@@ -84,7 +84,7 @@ async fn commands_beyond_the_queue_are_declined() {
 }
 
 #[tokio::test]
-async fn an_agent_that_shuts_down_says_so() {
+async fn command_during_shutdown_is_rejected() {
     let mut agent = agent(Log::Short, limits());
     agent.commands.close();
     let error = agent.client.command(&Command::Stop).await.unwrap_err();
@@ -92,7 +92,7 @@ async fn an_agent_that_shuts_down_says_so() {
 }
 
 #[tokio::test]
-async fn what_is_no_command_is_refused_with_the_reason() {
+async fn invalid_command_is_rejected_with_the_reason() {
     let agent = agent(Log::Short, limits());
     let post = |body: &str| {
         format!(

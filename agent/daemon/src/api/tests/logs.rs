@@ -12,7 +12,7 @@ use crate::engine_stub::Log;
 use crate::server::ServerLimits;
 
 #[tokio::test]
-async fn the_log_arrives_whole() {
+async fn log_arrives_whole() {
     let agent = agent(Log::Short, limits());
     let whole = "line 0\nline 1\nline 2\n";
     assert_eq!(agent.client.log(10).await.unwrap(), whole.as_bytes());
@@ -21,14 +21,14 @@ async fn the_log_arrives_whole() {
 }
 
 #[tokio::test]
-async fn half_a_log_is_an_error() {
+async fn partial_log_is_an_error() {
     let agent = agent(Log::Broken, limits());
     let error = agent.client.log(10).await.unwrap_err();
     assert!(matches!(error, ClientError::Broken { .. }));
 }
 
 #[tokio::test]
-async fn a_log_that_does_not_end_in_time_is_an_error_unless_followed() {
+async fn log_that_does_not_end_in_time_is_an_error_unless_followed() {
     let limits = ServerLimits {
         request: Duration::from_millis(300),
         ..limits()
@@ -39,7 +39,7 @@ async fn a_log_that_does_not_end_in_time_is_an_error_unless_followed() {
 }
 
 #[tokio::test]
-async fn without_a_container_the_log_is_an_error_in_words() {
+async fn log_without_container_is_an_error() {
     let agent = agent(Log::Missing, limits());
     let error = agent.client.follow_log(10).await.err().unwrap();
     assert!(!error.is_unreachable());
@@ -47,7 +47,7 @@ async fn without_a_container_the_log_is_an_error_in_words() {
 }
 
 #[tokio::test]
-async fn a_follower_that_leaves_frees_its_place_and_dockers() {
+async fn follower_that_disconnects_frees_its_permit_and_dockers_log() {
     let mut agent = agent(
         Log::Silent,
         ServerLimits {
@@ -68,7 +68,7 @@ async fn a_follower_that_leaves_frees_its_place_and_dockers() {
 }
 
 #[tokio::test]
-async fn a_follower_outlasts_the_limit_of_other_connections() {
+async fn follower_outlasts_the_limit_of_other_connections() {
     let short = Duration::from_millis(50);
     let agent = agent(
         Log::Silent,
@@ -87,7 +87,7 @@ async fn a_follower_outlasts_the_limit_of_other_connections() {
 }
 
 #[tokio::test]
-async fn a_follower_that_reads_nothing_is_dropped_and_others_are_answered() {
+async fn follower_that_reads_nothing_is_dropped_and_others_are_served() {
     let limits = ServerLimits {
         long_lived: 1,
         stall: Duration::from_millis(50),
@@ -102,7 +102,7 @@ async fn a_follower_that_reads_nothing_is_dropped_and_others_are_answered() {
 }
 
 #[tokio::test]
-async fn a_slow_reader_of_anything_else_is_dropped_too() {
+async fn slow_reader_of_a_plain_log_is_dropped() {
     let limits = ServerLimits {
         connection: Duration::from_millis(100),
         ..limits()

@@ -11,7 +11,7 @@ fn escaped(value: &str) -> String {
 }
 
 #[test]
-fn the_genesis_is_told_by_the_chain_s_own_protocols_and_two_are_none() {
+fn genesis_comes_from_protocol_names_and_two_are_none() {
     let line = |hash: &str| format!("substrate_sub_libp2p_x{{protocol=\"/{hash}/block-announces/1\",chain=\"c\"}} 0\n");
     let genesis = |lines: String| {
         let text = format!("substrate_block_height{{status=\"best\",chain=\"c\"}} 1\n{lines}");
@@ -34,7 +34,7 @@ fn read_in_chunks(text: &[u8], size: usize) -> Result<ExporterPage, ExporterErro
 
 proptest! {
     #[test]
-    fn what_a_node_writes_is_read_whatever_its_names_and_however_it_arrives(
+    fn page_is_read_with_any_names_and_in_any_chunks(
         best in 0..1u64 << 53,
         target in 0..1u64 << 53,
         bytes_in in 0..1u64 << 53,
@@ -94,7 +94,7 @@ fn best(value: &str) -> Option<u64> {
 }
 
 #[test]
-fn what_cannot_be_a_height_is_unknown() {
+fn invalid_height_is_unknown() {
     for value in ["NaN", "+Inf", "-Inf", "-1", "1e300", "9007199254740994"] {
         assert_eq!(best(value), None, "{value}");
     }
@@ -137,7 +137,7 @@ fn only_imports_that_succeeded_count() {
 }
 
 #[test]
-fn the_old_prefix_of_relay_chains_works_beside_their_collation_counters() {
+fn old_relay_prefix_reads_with_collation_counters() {
     let mut reader = PageReader::new("polkadot");
     reader.feed(
         b"polkadot_block_height{status=\"best\",chain=\"rococo\"} 12\n\
@@ -148,7 +148,7 @@ fn the_old_prefix_of_relay_chains_works_beside_their_collation_counters() {
 }
 
 #[test]
-fn a_line_longer_than_the_cap_is_passed_over() {
+fn line_longer_than_the_cap_is_skipped() {
     let long = format!("substrate_sync_peers{{x=\"{}\"}} 1\n", "a".repeat(LONGEST));
     let text = format!("{long}{long}substrate_block_height{{status=\"best\"}} 7\n{long}");
     for size in [1, 100, LONGEST, usize::MAX] {
@@ -158,7 +158,7 @@ fn a_line_longer_than_the_cap_is_passed_over() {
 }
 
 #[test]
-fn a_page_that_repeats_its_metrics_without_end_is_refused() {
+fn page_with_endlessly_repeated_metrics_is_rejected() {
     let text = "substrate_block_height{status=\"best\"} 7\n".repeat(MOST + 1);
     assert_eq!(
         read_in_chunks(text.as_bytes(), 999).unwrap_err().kind,

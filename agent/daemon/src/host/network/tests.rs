@@ -44,7 +44,7 @@ async fn works(route: &str, resolv_conf: &str, code: Option<u8>) -> Option<bool>
 }
 
 #[tokio::test]
-async fn a_default_route_and_a_resolver_that_answers_are_a_network() {
+async fn default_route_and_a_resolver_that_answers_are_a_network() {
     let route = format!("{ROUTE}{DEFAULT}");
     for code in [0, 3] {
         assert_eq!(
@@ -55,7 +55,7 @@ async fn a_default_route_and_a_resolver_that_answers_are_a_network() {
 }
 
 #[tokio::test]
-async fn without_a_default_route_there_is_no_network() {
+async fn missing_default_route_is_no_network() {
     let rejecting = DEFAULT.replace("0003", "0203");
     for route in [ROUTE.to_owned(), format!("{ROUTE}{rejecting}")] {
         assert_eq!(works(&route, "nameserver 127.0.0.1\n", Some(0)).await, Some(false));
@@ -63,14 +63,14 @@ async fn without_a_default_route_there_is_no_network() {
 }
 
 #[tokio::test]
-async fn a_resolver_that_is_silent_is_no_network() {
+async fn silent_resolver_is_no_network() {
     let Setting { mut network, _dir } = setting(DEFAULT, "nameserver 127.0.0.1\n", None).await;
     network.timeout = Duration::from_millis(20);
     assert_eq!(network.works().await, Some(false));
 }
 
 #[tokio::test]
-async fn a_resolver_of_this_host_that_is_cut_off_is_no_network() {
+async fn local_resolver_without_upstream_is_no_network() {
     for code in [2, 5] {
         assert_eq!(works(DEFAULT, "nameserver 127.0.0.1\n", Some(code)).await, Some(false));
     }
@@ -86,7 +86,7 @@ async fn one_resolver_that_answers_is_enough() {
 }
 
 #[tokio::test]
-async fn without_resolvers_or_routes_the_network_is_unknown() {
+async fn missing_resolvers_or_routes_are_unknown() {
     for resolv_conf in ["", "# nameserver 127.0.0.1\nnameserver\nnameserver fe80::1%eth0\n"] {
         assert_eq!(works(DEFAULT, resolv_conf, Some(0)).await, None);
     }
@@ -95,7 +95,7 @@ async fn without_resolvers_or_routes_the_network_is_unknown() {
 }
 
 #[tokio::test]
-async fn behind_the_stub_the_real_resolvers_are_asked() {
+async fn stub_resolver_is_replaced_by_its_upstream_resolvers() {
     let Setting { network, _dir } = setting(DEFAULT, "nameserver 127.0.0.53\n", Some(0)).await;
     assert_eq!(network.works().await, Some(false));
     std::fs::write(&network.behind_stub, "nameserver 127.0.0.1\n").unwrap();
@@ -103,7 +103,7 @@ async fn behind_the_stub_the_real_resolvers_are_asked() {
 }
 
 #[tokio::test]
-async fn a_default_route_of_ipv6_alone_is_enough() {
+async fn default_route_of_ipv6_alone_is_enough() {
     let Setting { network, _dir } = setting(ROUTE, "nameserver 127.0.0.1\n", Some(0)).await;
     let zero = "0".repeat(32);
     let line = |flags: &str, interface: &str| {
@@ -120,7 +120,7 @@ async fn a_default_route_of_ipv6_alone_is_enough() {
 }
 
 #[tokio::test]
-async fn binary_garbage_in_the_files_is_no_network_and_no_panic() {
+async fn binary_garbage_in_the_files_is_no_network() {
     assert_eq!(
         works("\u{0}\u{1}x y z\n00000000 00 00\n", "\u{0}nameserver\n", Some(0)).await,
         Some(false)

@@ -42,7 +42,7 @@ fn document(request: &Request) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn a_message_is_tried_again_until_it_is_taken_and_then_no_more() {
+async fn message_is_retried_until_accepted_and_then_no_more() {
     let fake = Fake::serve(|n| match n {
         0 => status(500, "", ""),
         1 => status(429, "retry-after: 100000\r\n", ""),
@@ -62,7 +62,7 @@ async fn a_message_is_tried_again_until_it_is_taken_and_then_no_more() {
 }
 
 #[tokio::test]
-async fn what_could_not_be_delivered_is_told_with_the_next_message() {
+async fn lost_messages_are_counted_in_the_next_message() {
     let fake = Fake::serve(|n| {
         if n < 2 {
             status(404, "", "")
@@ -81,7 +81,7 @@ async fn what_could_not_be_delivered_is_told_with_the_next_message() {
 }
 
 #[tokio::test]
-async fn a_server_that_never_takes_a_message_costs_that_message_and_no_more() {
+async fn failing_message_is_dropped_and_the_next_is_delivered() {
     let fake = Fake::serve(|n| if n < 2 { Answer::Hang } else { status(200, "", "") }).await;
     let delivery = start(&fake);
     delivery.sender().send(stalled());
@@ -92,7 +92,7 @@ async fn a_server_that_never_takes_a_message_costs_that_message_and_no_more() {
 }
 
 #[tokio::test]
-async fn handing_in_never_waits_and_what_finds_no_room_is_counted() {
+async fn send_never_waits_and_counts_messages_beyond_the_queue() {
     let fake = Fake::serve(|_| status(200, "", "")).await;
     let delivery = start(&fake);
     // The task has no chance to look: nothing here awaits.
@@ -112,7 +112,7 @@ async fn handing_in_never_waits_and_what_finds_no_room_is_counted() {
 }
 
 #[tokio::test]
-async fn at_the_end_everything_that_waits_goes_out_at_once() {
+async fn finish_sends_all_queued_messages_at_once() {
     let fake = Fake::serve(|_| status(200, "", "")).await;
     let delivery = start(&fake);
     for cause in &Cause::VARIANTS[..20] {
@@ -123,7 +123,7 @@ async fn at_the_end_everything_that_waits_goes_out_at_once() {
 }
 
 #[tokio::test]
-async fn the_end_does_not_wait_for_a_server_that_hangs() {
+async fn finish_does_not_wait_for_a_hanging_server() {
     let fake = Fake::serve(|_| Answer::Hang).await;
     let webhook = Webhook::new(&config(&fake.url(), NotifyFormat::Json)).unwrap();
     let delivery = DeliveryTask::with(webhook.with_timeout(Duration::from_hours(1)), QUICK_RETRIES);
@@ -134,7 +134,7 @@ async fn the_end_does_not_wait_for_a_server_that_hangs() {
 }
 
 #[tokio::test]
-async fn a_pause_between_two_tries_ends_with_the_agent() {
+async fn finish_ends_a_retry_pause_with_one_last_attempt() {
     let fake = Fake::serve(|_| status(500, "", "")).await;
     let webhook = Webhook::new(&config(&fake.url(), NotifyFormat::Json)).unwrap();
     let retry_policy = RetryPolicy {
@@ -151,7 +151,7 @@ async fn a_pause_between_two_tries_ends_with_the_agent() {
 }
 
 #[test]
-fn without_a_webhook_there_is_no_task() {
+fn missing_webhook_starts_no_task() {
     let mut config = config("http://x/", NotifyFormat::Json);
     config.webhook = None;
     assert!(DeliveryTask::start(&config).is_none());

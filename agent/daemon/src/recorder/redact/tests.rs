@@ -6,7 +6,7 @@ use super::*;
 const SEED: &str = "0xe5be9a5092b81bca64be81d212e7f2f9eba183bb7a90954f7b76361f6edb5c0a";
 
 #[test]
-fn secrets_go_and_the_rest_stays() {
+fn secrets_are_redacted_and_other_text_is_kept() {
     for (from, to) in [
         (
             "pull https://joe:s3cret@registry.example/v2/",
@@ -87,7 +87,7 @@ fn secrets_go_and_the_rest_stays() {
 }
 
 #[test]
-fn what_is_secret_by_its_name_is_known_wherever_else_it_stands() {
+fn value_secret_by_name_is_redacted_everywhere() {
     let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
     let command = words("--chain spec.json --node-key 00aa11bb22 --password=correct-horse --token-file /x/y/z/token");
     let variables = [("LOG", "information"), ("API_TOKEN", "abcdefgh"), ("NO_TOKEN", "true")];
@@ -101,7 +101,7 @@ fn what_is_secret_by_its_name_is_known_wherever_else_it_stands() {
 }
 
 #[test]
-fn a_document_loses_its_secrets_by_name_by_variable_and_by_flag() {
+fn json_is_redacted_by_name_by_variable_and_by_flag() {
     let mut inspect = json!({
         "Config": {"Env": ["PATH=/bin", "API_TOKEN=abc", "URL=https://a:b@c/d"],
             "Cmd": ["--node-key", "00aa", "--node-key=00bb", "--chain", "/spec", "--password-file", "/x"]},
@@ -120,7 +120,7 @@ fn a_document_loses_its_secrets_by_name_by_variable_and_by_flag() {
 
 proptest! {
     #[test]
-    fn no_password_survives_wherever_it_stands(before in "[ -~é]{0,20}", value in "[A-Z0-9]{8}Q7", after in "[ -~\n]{0,20}") {
+    fn no_password_survives_redaction(before in "[ -~é]{0,20}", value in "[A-Z0-9]{8}Q7", after in "[ -~\n]{0,20}") {
         for shape in ["password={}", "\"password\": \"{}\"", "--password {}", "password: '{}'", "x://u:{}@h"] {
             let line = format!("{before} {} {after}", shape.replace("{}", &value));
             let clean = text(&line, &[]);
@@ -130,7 +130,7 @@ proptest! {
     }
 
     #[test]
-    fn a_trace_stays_a_trace(log in prop::collection::vec("(password|token|seed|suri)?[=: \"'\\\\a-z0-9]{0,20}\\PC{0,9}", 0..4)) {
+    fn redacted_trace_stays_a_trace(log in prop::collection::vec("(password|token|seed|suri)?[=: \"'\\\\a-z0-9]{0,20}\\PC{0,9}", 0..4)) {
         let line = json!({"t": 1.0, "event": "container", "state": "exited", "log": log}).to_string();
         let clean = json_lines(&line, &[]);
         prop_assert!(agent_core::trace::parse_line(clean.as_bytes()).is_ok(), "{line} -> {clean}");

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_folder_that_is_removed_is_made_anew() {
+fn removed_folder_is_made_again() {
     let dir = tempdir().unwrap();
     let flight = dir.path().join("flight");
     let limits = RecorderLimits {
@@ -23,7 +23,7 @@ fn a_folder_that_is_removed_is_made_anew() {
 }
 
 #[test]
-fn a_full_disk_stops_it_without_growing_and_it_goes_on_with_a_gap() {
+fn full_disk_stops_recording_which_resumes_with_a_gap() {
     let dir = tempdir().unwrap();
     let first = files::path(dir.path(), 1);
     symlink("/dev/full", &first).unwrap();
@@ -47,7 +47,7 @@ fn a_full_disk_stops_it_without_growing_and_it_goes_on_with_a_gap() {
 }
 
 #[test]
-fn between_two_tries_the_disk_is_left_alone() {
+fn no_write_is_tried_before_the_retry_interval() {
     let dir = tempdir().unwrap();
     let flight = dir.path().join("flight");
     // Every line begins a file of its own.
@@ -102,7 +102,7 @@ fn no_line_waits_for_the_disk_longer_than_a_minute() {
 }
 
 #[test]
-fn a_week_of_two_chains_at_5_s_fits_many_times() {
+fn week_of_two_chains_at_5_s_fits_many_times() {
     let dir = tempdir().unwrap();
     let mut writer = TraceWriter::new(dir.path().to_owned(), limits(64 << 20, 1 << 18));
     let six_hours = 6 * 3600 / 5;
@@ -144,7 +144,7 @@ fn a_week_of_two_chains_at_5_s_fits_many_times() {
 }
 
 #[test]
-fn what_is_kept_never_passes_the_bound_and_is_the_newest() {
+fn recording_keeps_the_newest_within_its_bound() {
     let dir = tempdir().unwrap();
     fs::write(dir.path().join("notes.txt"), "not ours").unwrap();
     let recorder = open(&dir, limits(40_000, 4_000));

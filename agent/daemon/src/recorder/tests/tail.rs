@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn the_tail_spans_files_and_stops_at_its_time() {
+fn tail_spans_files_and_stops_at_its_time() {
     let dir = tempdir().unwrap();
     let recorder = open(&dir, limits(1 << 20, 4000));
     for n in 0..200 {
@@ -22,7 +22,7 @@ fn the_tail_spans_files_and_stops_at_its_time() {
 }
 
 #[test]
-fn the_tail_leaves_out_damage_and_times_of_an_earlier_clock() {
+fn tail_leaves_out_damage_and_times_of_an_earlier_clock() {
     let dir = tempdir().unwrap();
     let gap = |t: u64| format!("{{\"t\":{t},\"event\":\"gap\"}}\n");
     fs::write(dir.path().join("flight-00000001.jsonl.gz"), b"\x1f\x8b broken").unwrap();

@@ -77,7 +77,7 @@ fn told(summary: &str) -> Arc<Snapshot> {
 }
 
 #[tokio::test]
-async fn the_document_needs_nothing_else_and_allows_only_its_own_script_and_style() {
+async fn page_is_self_contained_and_allows_only_its_script_and_style() {
     let web = web().await;
     let answer = web.ask(&request("GET", "/", "127.0.0.1:9733")).await;
     let (head, document) = answer.split_once("\r\n\r\n").unwrap();
@@ -123,7 +123,7 @@ async fn the_document_needs_nothing_else_and_allows_only_its_own_script_and_styl
 }
 
 #[tokio::test]
-async fn every_answer_is_neither_stored_nor_framed_nor_shared_nor_guessed() {
+async fn every_response_has_the_security_headers() {
     let web = web().await;
     for path in PATHS {
         for host in ["localhost", "evil.example"] {
@@ -178,7 +178,7 @@ async fn only_addresses_and_localhost_are_answered() {
 }
 
 #[tokio::test]
-async fn nothing_can_be_done_from_the_page() {
+async fn page_offers_no_actions() {
     let web = web().await;
     for path in PATHS {
         for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"] {
@@ -194,7 +194,7 @@ async fn nothing_can_be_done_from_the_page() {
 }
 
 #[tokio::test]
-async fn the_history_is_what_was_noted() {
+async fn history_returns_the_recorded_samples() {
     let web = web().await;
     let sample = Sample {
         best: Some(41),
@@ -222,7 +222,7 @@ async fn the_history_is_what_was_noted() {
 }
 
 #[tokio::test]
-async fn what_is_published_is_pushed_and_the_newest_first() {
+async fn snapshots_are_pushed_newest_first() {
     let web = web().await;
     let mut page = Follower::open(&web).await;
     let head = page.until("\r\n\r\n").await;
@@ -255,7 +255,7 @@ async fn no_text_of_the_collator_breaks_a_message() {
 }
 
 #[tokio::test]
-async fn more_open_pages_than_there_are_places_are_refused_until_one_is_closed() {
+async fn pages_beyond_the_limit_are_rejected_until_one_closes() {
     let web = Arc::new(web().await);
     let mut pages = Vec::new();
     for _ in 0..limits().long_lived {
@@ -292,7 +292,7 @@ async fn more_open_pages_than_there_are_places_are_refused_until_one_is_closed()
 }
 
 #[tokio::test]
-async fn a_page_that_takes_nothing_is_dropped_and_one_that_reads_stays() {
+async fn page_that_reads_nothing_is_dropped_and_a_reading_one_stays() {
     let limits = ServerLimits {
         long_lived: 2,
         connection: Duration::from_millis(1),
