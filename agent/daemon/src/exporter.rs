@@ -115,7 +115,7 @@ impl ExporterClient {
         let mut reader = page::PageReader::new(&self.prefix);
         while let Some(chunk) = response.chunk().await.map_err(|e| self.broken(&e))? {
             reader.feed(&chunk);
-            if reader.bytes() > LARGEST {
+            if reader.bytes > LARGEST {
                 return Err(self.too_large());
             }
         }

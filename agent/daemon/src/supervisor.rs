@@ -38,8 +38,9 @@ use agent_docker::Docker;
 use anyhow::Context as _;
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use self::certificate::CertificateState;
@@ -99,12 +100,7 @@ pub async fn supervise(
     let (commands, requests) = mpsc::channel(16);
     let (mut event_loop, inputs) = assemble(&config, &docker, requests)?;
 
-    let (stop_serving, stopped) = watch::channel(());
-    let shutdown = || {
-        let mut stopped = stopped.clone();
-        // Completes when the sender is dropped.
-        async move { drop(stopped.changed().await) }
-    };
+    let stop = CancellationToken::new();
     let handle = api::Handle {
         snapshot: event_loop.publisher.subscribe(),
         commands,
@@ -112,12 +108,17 @@ pub async fn supervise(
     };
     serving(handle.clone());
     let mut servers = JoinSet::new();
-    servers.spawn(api::serve(listener, handle, shutdown()));
+    servers.spawn(api::serve(listener, handle, stop.clone().cancelled_owned()));
     if let Some(address) = config.metrics.listen {
         let history = event_loop.history.clone();
         read_history_back(&config, &history);
-        let app = web::WebState::new(event_loop.publisher.subscribe(), history, stopped.clone());
-        servers.spawn(web::run(address, app, shutdown()));
+        let state = web::WebState {
+            snapshot: event_loop.publisher.subscribe(),
+            late_after: web::LATE,
+            history,
+            stopped: stop.clone(),
+        };
+        servers.spawn(web::run(address, state, stop.clone().cancelled_owned()));
     }
 
     let mut manager = ServiceManager::from_environment();
@@ -125,7 +126,7 @@ pub async fn supervise(
     manager.stopping().await;
     event_loop.save().await;
     event_loop.notifications.finish().await;
-    drop(stop_serving);
+    stop.cancel();
     drop(event_loop);
     // The socket is removed; a hanging client must not delay the end.
     let _ = tokio::time::timeout(SERVERS_GRACE, servers.join_all()).await;

@@ -64,8 +64,8 @@ impl ServiceManager {
         // Every message is complete, so that none depends on an earlier one.
         let ready = self.ready.then_some(NotifyState::Ready);
         self.send(move || {
-            let states = [NotifyState::Watchdog, NotifyState::Status(&status)];
-            sd_notify::notify(&ready.into_iter().chain(states).collect::<Vec<_>>())
+            let messages = [NotifyState::Watchdog, NotifyState::Status(&status)];
+            sd_notify::notify(&ready.into_iter().chain(messages).collect::<Vec<_>>())
         });
     }
 

@@ -18,6 +18,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::history::SharedHistory;
@@ -31,33 +32,17 @@ use agent_net::backoff::pauses;
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_CAP: Duration = Duration::from_mins(1);
 /// Age of a snapshot at which the loop hangs: it publishes every few seconds.
-const LATE: Duration = Duration::from_secs(30);
+pub(crate) const LATE: Duration = Duration::from_secs(30);
 
 /// Shared state of the handlers.
 #[derive(Debug, Clone)]
 pub(crate) struct WebState {
-    snapshot: watch::Receiver<Arc<Snapshot>>,
+    pub(crate) snapshot: watch::Receiver<Arc<Snapshot>>,
     /// Age of a snapshot at which the loop hangs.
-    late_after: Duration,
-    history: SharedHistory,
-    /// Changes or closes when the agent ends, which ends open pages.
-    stopped: watch::Receiver<()>,
-}
-
-impl WebState {
-    /// State of the pages about `snapshot`.
-    pub(crate) fn new(
-        snapshot: watch::Receiver<Arc<Snapshot>>,
-        history: SharedHistory,
-        stopped: watch::Receiver<()>,
-    ) -> Self {
-        Self {
-            snapshot,
-            late_after: LATE,
-            history,
-            stopped,
-        }
-    }
+    pub(crate) late_after: Duration,
+    pub(crate) history: SharedHistory,
+    /// Cancelled when the agent ends, which ends open pages.
+    pub(crate) stopped: CancellationToken,
 }
 
 /// Answers clients on `address` until `shutdown`.

@@ -75,7 +75,7 @@ impl Agent {
         assert_eq!(self.client.status(LONG).await.unwrap().summary, "fine");
     }
 
-    /// Waits until nobody reads Docker's log any more.
+    /// Waits until Docker's log is no longer read.
     async fn log_has_ended(&mut self) {
         timeout(LONG, self.engine.ended.recv()).await.unwrap().unwrap();
     }

@@ -28,7 +28,8 @@ pub(super) struct PageReader<'a> {
     genesis: GenesisHash,
     /// A `…_block_height` of another prefix.
     other: Option<String>,
-    bytes: usize,
+    /// Bytes fed so far.
+    pub(super) bytes: usize,
 }
 
 impl<'a> PageReader<'a> {
@@ -44,11 +45,6 @@ impl<'a> PageReader<'a> {
             other: None,
             bytes: 0,
         }
-    }
-
-    /// Bytes fed so far.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
     }
 
     pub(super) fn feed(&mut self, chunk: &[u8]) {

@@ -25,7 +25,7 @@ fn stalled() -> Message {
     }
 }
 
-/// Something wrong that nothing is done about, told in so many words.
+/// A problem without an action, with this text.
 fn problem(cause: Cause, text: &str) -> Message {
     Message {
         kind: Kind::Problem,

@@ -106,21 +106,14 @@ impl Webhook {
         self.interpret(answer).await
     }
 
-    async fn interpret(&self, mut answer: Response) -> Result<(), WebhookError> {
+    async fn interpret(&self, answer: Response) -> Result<(), WebhookError> {
         let status = answer.status();
         if status.is_success() {
             return Ok(());
         }
         let header = answer.headers().get(RETRY_AFTER).and_then(wait);
-        let mut text = Vec::new();
-        // A truncated explanation is better than none.
-        while let Ok(Some(chunk)) = answer.chunk().await {
-            let room = ANSWER_MAX - text.len();
-            text.extend_from_slice(&chunk[..chunk.len().min(room)]);
-            if text.len() == ANSWER_MAX {
-                break;
-            }
-        }
+        // Without its explanation, an error is still one.
+        let text = http::bytes(answer, ANSWER_MAX).await.unwrap_or_default();
         Err(self.error_response(status, header, &text))
     }
 

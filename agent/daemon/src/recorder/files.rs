@@ -1,7 +1,7 @@
 //! The recorder's files: names, opening, packing, removal.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -86,21 +86,13 @@ pub(super) fn open(path: &Path) -> io::Result<(File, u64)> {
         .create(true)
         .mode(0o640)
         .open(path)?;
-    let mut end = file.metadata()?.len();
-    let size = end;
-    let mut block = [0; 4096];
-    while end > 0 {
-        let start = end.saturating_sub(block.len() as u64);
-        #[expect(clippy::cast_possible_truncation, reason = "at most one block")]
-        let block = &mut block[..(end - start) as usize];
-        file.seek(SeekFrom::Start(start))?;
-        file.read_exact(block)?;
-        if let Some(newline) = block.iter().rposition(|b| *b == b'\n') {
-            end = start + newline as u64 + 1;
-            break;
-        }
-        end = start;
-    }
+    // Its size is bounded by the rotation.
+    let (size, mut text) = (file.metadata()?.len(), Vec::new());
+    Read::by_ref(&mut file).take(size).read_to_end(&mut text)?;
+    let end = text
+        .iter()
+        .rposition(|b| *b == b'\n')
+        .map_or(0, |newline| newline as u64 + 1);
     if end < size {
         file.set_len(end)?;
     }

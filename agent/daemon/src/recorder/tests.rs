@@ -104,7 +104,7 @@ fn every_event_and_action_is_kept_in_order_with_the_wall_clock() {
         .map(|n| (Time(n * 5000), sample(Chain::Parachain, n)))
         .collect();
     let events = events(&text);
-    assert_eq!(events[0], (Time(0), Event::Gap), "nobody watched until then");
+    assert_eq!(events[0], (Time(0), Event::Gap), "nothing was recorded until then");
     assert_eq!(events[1..], expected);
     assert!(
         text.starts_with("{\"t\":0.0,\"event\":\"clock\",\"unix_ms\":"),

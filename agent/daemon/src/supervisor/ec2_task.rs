@@ -4,7 +4,7 @@ use agent_aws::{LifecycleHook, MetadataEvent};
 use agent_config::Config;
 use agent_core::event::LifecycleAnswer;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 /// Events that wait for the event loop.
 const QUEUE: usize = 8;
@@ -19,7 +19,8 @@ pub(super) fn endpoint(service: &str) -> Option<String> {
 /// Handle of the tasks.
 pub(super) struct Ec2Handle {
     released: watch::Sender<Option<bool>>,
-    tasks: Vec<JoinHandle<()>>,
+    /// Aborted when dropped.
+    _tasks: JoinSet<()>,
 }
 
 impl Ec2Handle {
@@ -27,7 +28,8 @@ impl Ec2Handle {
     pub(super) fn start(config: &Config) -> (Self, mpsc::Receiver<MetadataEvent>) {
         let (sender, events) = mpsc::channel(QUEUE);
         let released = watch::Sender::new(None);
-        let mut tasks = vec![tokio::spawn(agent_aws::watch(config.ec2.clone(), sender))];
+        let mut tasks = JoinSet::new();
+        tasks.spawn(agent_aws::watch(config.ec2.clone(), sender));
         let hook = config.ec2.lifecycle_hook.clone();
         if let Some(name) = hook.filter(|_| config.ec2.enabled != Some(false)) {
             let hook = LifecycleHook {
@@ -36,20 +38,20 @@ impl Ec2Handle {
                 endpoint: endpoint("AUTO_SCALING"),
                 stop_timeout: config.collator.stop_timeout,
             };
-            tasks.push(tokio::spawn(agent_aws::release(hook, released.subscribe())));
+            tasks.spawn(agent_aws::release(hook, released.subscribe()));
         }
-        (Self { released, tasks }, events)
+        (
+            Self {
+                released,
+                _tasks: tasks,
+            },
+            events,
+        )
     }
 
     /// Answers the group; `None` when it no longer waits.
     pub(super) fn answer(&self, answer: Option<LifecycleAnswer>) {
         self.released
             .send_replace(answer.map(|answer| answer == LifecycleAnswer::Complete));
-    }
-}
-
-impl Drop for Ec2Handle {
-    fn drop(&mut self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
     }
 }

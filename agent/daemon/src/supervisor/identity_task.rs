@@ -3,7 +3,7 @@
 use agent_config::Config;
 use agent_core::machine::Machine;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::ec2_task;
 use crate::host::HostProbe;
@@ -15,7 +15,8 @@ const QUEUE: usize = 8;
 /// Handle of the task; without effect where no identity is required.
 pub(super) struct IdentityHandle {
     volume_use: watch::Sender<VolumeUse>,
-    task: Option<JoinHandle<()>>,
+    /// Aborted when dropped.
+    _task: Option<AbortOnDropHandle<()>>,
 }
 
 impl IdentityHandle {
@@ -32,9 +33,9 @@ impl IdentityHandle {
             endpoint: ec2_task::endpoint("EC2"),
             requests: requests.to_owned(),
         };
-        let hold = || tokio::spawn(identity::hold(settings, events, volume_use.subscribe()));
-        let task = config.identity.required.then(hold);
-        (Self { volume_use, task }, receiver)
+        let hold = || AbortOnDropHandle::new(tokio::spawn(identity::hold(settings, events, volume_use.subscribe())));
+        let _task = config.identity.required.then(hold);
+        (Self { volume_use, _task }, receiver)
     }
 
     /// Publishes whether nothing uses the volume, so that it may be attached, mounted and unmounted.
@@ -49,13 +50,5 @@ impl IdentityHandle {
     pub(super) fn set_vacated(&self, vacated: bool) {
         self.volume_use
             .send_if_modified(|current| std::mem::replace(&mut current.vacated, vacated) != vacated);
-    }
-}
-
-impl Drop for IdentityHandle {
-    fn drop(&mut self) {
-        if let Some(task) = &self.task {
-            task.abort();
-        }
     }
 }

@@ -8,7 +8,7 @@ use agent_core::event::{Activity, Chain, HostFacts, Time};
 use agent_docker::{Detail, Docker};
 use agent_net::backoff::jitter;
 use tokio::sync::{Notify, mpsc};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
@@ -50,7 +50,8 @@ pub(super) struct Probes {
     /// Requests a host probe before its interval is over.
     host_requested: Arc<Notify>,
     activity_measured: Instant,
-    tasks: Vec<JoinHandle<()>>,
+    /// Aborted when dropped.
+    tasks: JoinSet<()>,
 }
 
 impl Probes {
@@ -69,7 +70,7 @@ impl Probes {
             observations,
             host_requested: Arc::default(),
             activity_measured: Instant::now(),
-            tasks: Vec::new(),
+            tasks: JoinSet::new(),
         };
         for (chain, exporter) in &config.chains {
             let exporter = ExporterClient::new(*chain, exporter, config.health.scrape_timeout)?;
@@ -85,7 +86,7 @@ impl Probes {
     fn poll_exporter(&mut self, chain: Chain, exporter: ExporterClient, every: Duration, clock: AgentClock) {
         let (observations, mut interval) = (self.observations.clone(), interval(every));
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        self.tasks.push(tokio::spawn(async move {
+        self.tasks.spawn(async move {
             loop {
                 interval.tick().await;
                 let began = clock.now();
@@ -95,14 +96,14 @@ impl Probes {
                     return;
                 }
             }
-        }));
+        });
     }
 
     fn poll_host(&mut self, mut host: HostProbe) {
         let (observations, wanted) = (self.observations.clone(), Arc::clone(&self.host_requested));
         let mut interval = interval(HOST_INTERVAL);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        self.tasks.push(tokio::spawn(async move {
+        self.tasks.spawn(async move {
             loop {
                 tokio::select! {
                     _ = interval.tick() => {}
@@ -116,12 +117,12 @@ impl Probes {
                     return;
                 }
             }
-        }));
+        });
     }
 
     fn poll_registry(&mut self, every: Duration) {
         let (docker, observations) = (self.docker.clone(), self.observations.clone());
-        self.tasks.push(tokio::spawn(async move {
+        self.tasks.spawn(async move {
             loop {
                 // Jitter keeps many agents from querying one registry in step.
                 tokio::time::sleep(jitter(every)).await;
@@ -134,7 +135,7 @@ impl Probes {
                     return;
                 }
             }
-        }));
+        });
     }
 
     /// Observes the host now.
@@ -166,12 +167,6 @@ impl Probes {
                 let _ = observations.send(Observation::Activity(activity)).await;
             }
         });
-    }
-}
-
-impl Drop for Probes {
-    fn drop(&mut self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 

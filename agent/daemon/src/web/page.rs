@@ -144,7 +144,7 @@ impl PageConnection {
         let Self { state, beat, .. } = &mut self;
         let event = tokio::select! {
             biased;
-            _ = state.stopped.changed() => return None,
+            () = state.stopped.cancelled() => return None,
             changed = state.snapshot.changed() => {
                 changed.ok()?;
                 Event::default().event("status").data(state.snapshot.borrow_and_update().status.to_json())

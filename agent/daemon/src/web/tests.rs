@@ -5,7 +5,6 @@ mod page;
 use strum::VariantArray as _;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
@@ -17,7 +16,7 @@ const LONG: Duration = Duration::from_mins(1);
 
 struct Web {
     address: SocketAddr,
-    stop: oneshot::Sender<()>,
+    stop: CancellationToken,
     served: JoinHandle<()>,
     snapshot: watch::Sender<Arc<Snapshot>>,
     history: SharedHistory,
@@ -26,25 +25,20 @@ struct Web {
 impl Web {
     async fn with(limits: ServerLimits, snapshot: Snapshot) -> Self {
         let (sender, receiver) = watch::channel(Arc::new(snapshot));
-        let (stopping, stopped) = watch::channel(());
+        let stop = CancellationToken::new();
         let history = SharedHistory::default();
         let state = WebState {
             snapshot: receiver,
             late_after: LONG,
             history: history.clone(),
-            stopped,
+            stopped: stop.clone(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let shutdown = async move {
-            drop(stopped.await);
-            drop(stopping);
-        };
         Self {
             address,
+            served: tokio::spawn(serve(limits, listener, state, stop.clone().cancelled_owned())),
             stop,
-            served: tokio::spawn(serve(limits, listener, state, shutdown)),
             snapshot: sender,
             history,
         }
@@ -196,7 +190,7 @@ async fn shutdown_does_not_wait_for_an_address_or_a_client() {
         snapshot: receiver,
         late_after: LONG,
         history: SharedHistory::default(),
-        stopped: watch::channel(()).1,
+        stopped: CancellationToken::new(),
     };
     let never_bound = run(taken.local_addr().unwrap(), state, async {});
     timeout(LONG, never_bound).await.unwrap();
@@ -209,7 +203,7 @@ async fn shutdown_does_not_wait_for_an_address_or_a_client() {
     };
     let web = Web::with(limits, snapshot(Health::Ok, None)).await;
     let mut stuck = web.raw("GET /met").await;
-    web.stop.send(()).unwrap();
+    web.stop.cancel();
     timeout(LONG, web.served).await.unwrap().unwrap();
     assert_eq!(timeout(LONG, stuck.read(&mut [0])).await.unwrap().unwrap_or(0), 0);
 }

@@ -1,4 +1,4 @@
-//! Delivery: nobody waits for it, nothing is lost in silence, and it ends.
+//! Delivery: it blocks no sender, counts lost messages, and ends.
 
 use std::time::Duration;
 
@@ -103,12 +103,12 @@ async fn send_never_waits_and_counts_messages_beyond_the_queue() {
     let first = requests(&fake, 1).await.remove(0);
     assert_eq!(document(&first)["lost"], 37);
     delivery.finish(Duration::from_secs(5)).await;
-    let told: u64 = fake
+    let delivered: u64 = fake
         .requests()
         .iter()
         .map(|r| 1 + document(r)["more"].as_u64().unwrap())
         .sum();
-    assert_eq!(told, 64);
+    assert_eq!(delivered, 64);
 }
 
 #[tokio::test]

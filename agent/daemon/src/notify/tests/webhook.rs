@@ -24,9 +24,9 @@ async fn post(webhook: &Webhook) -> Result<(), WebhookError> {
         more: 0,
     };
     let done = webhook.post(&queued, 0).await;
-    let told = format!("{done:?} {webhook:?}");
+    let shown = format!("{done:?} {webhook:?}");
     for part in ["S3CR3T", "T0TEAM", "127.0.0.1", "localhost"] {
-        assert!(!told.contains(part), "{told}");
+        assert!(!shown.contains(part), "{shown}");
     }
     done
 }
@@ -227,7 +227,7 @@ fn tls_server(address: &str) -> u16 {
 async fn untrusted_certificate_is_rejected() {
     let url = format!("https://localhost:{}/S3CR3T", tls_server("127.0.0.1"));
     let refusal = post(&webhook(&url, NotifyFormat::Json)).await.unwrap_err();
-    // Where there are no authorities at all, that is what is told.
+    // Without any authorities on the host, the error says that instead.
     assert!(refusal.to_string().contains("certificate"), "{refusal}");
     assert_eq!(refusal.retry, Retry::Soon);
 }

@@ -106,7 +106,7 @@ fn week_of_two_chains_at_5_s_fits_many_times() {
     let dir = tempdir().unwrap();
     let mut writer = TraceWriter::new(dir.path().to_owned(), limits(64 << 20, 1 << 18));
     let six_hours = 6 * 3600 / 5;
-    // The first line says that nobody watched until then.
+    // The first line marks the time before the recording.
     let mut written = 1;
     for n in 0..six_hours {
         let time = Time(n * 5000);

@@ -68,7 +68,7 @@ impl Follower {
     }
 }
 
-fn told(summary: &str) -> Arc<Snapshot> {
+fn with_summary(summary: &str) -> Arc<Snapshot> {
     let status = Status {
         summary: summary.to_owned(),
         ..Status::default()
@@ -234,7 +234,7 @@ async fn snapshots_are_pushed_newest_first() {
     );
     page.until("\n\n").await;
     for summary in ["first", "second"] {
-        web.snapshot.send_replace(told(summary));
+        web.snapshot.send_replace(with_summary(summary));
         assert_eq!(page.summary().await, summary);
     }
     // Who opens it later sees the newest at once.
@@ -247,10 +247,10 @@ async fn no_text_of_the_collator_breaks_a_message() {
     let mut page = Follower::open(&web).await;
     page.summary().await;
     web.snapshot
-        .send_replace(told("a\n\nevent: status\ndata: {}\r\rb\u{2028}c\0<script>"));
+        .send_replace(with_summary("a\n\nevent: status\ndata: {}\r\rb\u{2028}c\0<script>"));
     let summary = page.summary().await;
     assert!(summary.starts_with("a event: status data: {} b"), "{summary:?}");
-    web.snapshot.send_replace(told("next"));
+    web.snapshot.send_replace(with_summary("next"));
     assert_eq!(page.summary().await, "next");
 }
 
@@ -270,7 +270,7 @@ async fn pages_beyond_the_limit_are_rejected_until_one_closes() {
     );
     // All others are served as before, and what is pushed reaches every page.
     assert_eq!(web.get("/healthz").await.0, 200);
-    web.snapshot.send_replace(told("all"));
+    web.snapshot.send_replace(with_summary("all"));
     for page in &mut pages {
         assert_eq!(page.summary().await, "all");
     }
@@ -278,7 +278,7 @@ async fn pages_beyond_the_limit_are_rejected_until_one_closes() {
     let again = async {
         loop {
             // The server notices an end when it sends the next message.
-            web.snapshot.send_replace(told("go"));
+            web.snapshot.send_replace(with_summary("go"));
             if head(&web, &request("GET", "/events", "localhost"))
                 .await
                 .starts_with("HTTP/1.1 200")
@@ -307,7 +307,7 @@ async fn page_that_reads_nothing_is_dropped_and_a_reading_one_stays() {
     let long = "x".repeat(2_000);
     let freed = async {
         for n in 0_u64.. {
-            web.snapshot.send_replace(told(&format!("{n} {long}")));
+            web.snapshot.send_replace(with_summary(&format!("{n} {long}")));
             reads.summary().await;
             // A place is free again: the one that takes nothing is gone.
             if n % 100 == 0
@@ -331,7 +331,7 @@ async fn open_pages_end_with_the_agent_at_once() {
     let web = Web::with(limits, snapshot(Health::Ok, Some(true))).await;
     let mut page = Follower::open(&web).await;
     page.summary().await;
-    web.stop.send(()).unwrap();
+    web.stop.cancel();
     timeout(LONG, web.served).await.unwrap().unwrap();
     let mut rest = Vec::new();
     timeout(LONG, page.stream.read_to_end(&mut rest))
