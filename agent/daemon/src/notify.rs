@@ -1,7 +1,7 @@
 //! Notifications to a webhook: one message when a problem begins, one when it ends.
 //!
 //! Messages are selected, queued and formatted in [`agent_core::notification`]. A task of its own delivers them
-//! ([`delivery`], [`webhook`]), so that a slow server delays nothing else.
+//! (`delivery`, `webhook`), so that a slow server delays nothing else.
 
 mod delivery;
 #[cfg(test)]

@@ -6,8 +6,8 @@
 //!               └──▶ publisher ──▶ status, metrics
 //! ```
 //!
-//! [`event_loop`] turns every input into an event, [`executor`] carries out actions one at a time beside it, and
-//! [`publisher`] publishes status and metrics. This module assembles the parts.
+//! `event_loop` turns every input into an event, `executor` carries out actions one at a time beside it, and
+//! `publisher` publishes status and metrics. This module assembles the parts.
 
 mod adapter_facts;
 mod certificate;

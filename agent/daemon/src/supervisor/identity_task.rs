@@ -34,8 +34,14 @@ impl IdentityHandle {
             requests: requests.to_owned(),
         };
         let hold = || AbortOnDropHandle::new(tokio::spawn(identity::hold(settings, events, volume_use.subscribe())));
-        let _task = config.identity.required.then(hold);
-        (Self { volume_use, _task }, receiver)
+        let task = config.identity.required.then(hold);
+        (
+            Self {
+                volume_use,
+                _task: task,
+            },
+            receiver,
+        )
     }
 
     /// Publishes whether nothing uses the volume, so that it may be attached, mounted and unmounted.

@@ -13,7 +13,7 @@ fn gz(text: &str) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// TraceReader as text, what is unreadable as `!reason`.
+/// All lines as text, an unreadable one as `!reason`.
 fn read(mut lines: TraceReader) -> Vec<String> {
     let mut all = Vec::new();
     loop {
