@@ -53,6 +53,7 @@ use crate::chain_health::ChainTracker;
 use crate::event::{ActionFailure, Activity, Chain, Conflict, HostFacts, Identity, LifecycleAnswer, Time};
 pub use action::Action;
 use collation::Collation;
+pub use explain::CommandError;
 pub use health::{Health, Phase, PlannedAction, Problem};
 pub use policy::{GAP_AFTER, Policy, WithoutVolume};
 pub use restart_budget::RestartBudget;

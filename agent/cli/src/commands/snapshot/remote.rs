@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use url::Url;
 
-use agent_aws::Bucket;
+use agent_aws::S3Bucket;
 use agent_chaindata::snapshot::SnapshotSource;
 use agent_net::backoff;
 use agent_net::http::{self, RequestError};
@@ -153,7 +153,7 @@ impl Pump {
     async fn ask_once(&self) -> io::Result<Option<Answer>> {
         let (url, at) = match &self.from {
             From::S3 { bucket, key, imds } => {
-                let bucket = Bucket::open(bucket, imds).await.map_err(io::Error::other)?;
+                let bucket = S3Bucket::open(bucket, imds).await.map_err(io::Error::other)?;
                 let object = bucket.get(key, self.at).await.map_err(io::Error::other)?;
                 return Ok(object.map(|object| Answer {
                     tag: object.tag,

@@ -323,7 +323,7 @@ fn a_second_update_is_refused_while_one_is_under_way_with_the_reason() {
         image: "org/node:v3".to_owned(),
         automatic: false,
     };
-    let refused = harness.machine.acknowledge(&command).unwrap_err();
+    let refused = harness.machine.acknowledge(&command).unwrap_err().to_string();
     assert!(
         refused.contains("an update to org/node:v2 is under way (probation)"),
         "{refused}"
@@ -366,7 +366,7 @@ fn what_is_stopped_paused_or_about_to_end_is_not_updated() {
             image: NEW.to_owned(),
             automatic: false,
         };
-        let refused = harness.machine.acknowledge(&command).unwrap_err();
+        let refused = harness.machine.acknowledge(&command).unwrap_err().to_string();
         assert!(refused.contains(reason), "{refused}");
         harness.command(command);
         assert_eq!(harness.machine.update(), None, "{reason}");
