@@ -15,7 +15,7 @@ use strum::{EnumString, IntoStaticStr, VariantArray};
 
 pub use identity::{Holding, Identity};
 pub use notice::{LifecycleAnswer, Notice, NoticeKind};
-pub use update::{DesiredSpec, Image, Images, Versions};
+pub use update::{DesiredSpec, Image, Images, PullError, Versions};
 
 /// A point on the agent's own clock, in milliseconds since that clock began.
 ///
@@ -282,7 +282,7 @@ pub enum Event {
     Tick,
     Operator(Command),
     /// The image of an update was pulled and inspected, or why not.
-    Pulled(Result<Images, String>),
+    Pulled(Result<Images, PullError>),
     /// What the databases say while the collator is stopped in the course of an update.
     Databases(Versions),
     Finished(Outcome),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use agent_chaindata::database_versions::read_database_versions;
 use agent_config::Config;
-use agent_core::event::{ActionFailure, DesiredSpec, Images, Versions};
+use agent_core::event::{ActionFailure, DesiredSpec, Images, PullError, Versions};
 use agent_core::machine::{Action, Machine};
 use agent_core::notification::NotificationMessage;
 use agent_core::status::LastIncident;
@@ -41,7 +41,7 @@ pub(super) enum Completion {
     /// The image of an update is on this host, or why not.
     Pulled {
         image: String,
-        result: Result<Images, String>,
+        result: Result<Images, PullError>,
     },
 }
 
@@ -79,7 +79,7 @@ pub(super) struct Executor {
     identity: IdentityHandle,
     ec2: Ec2Handle,
     running: Option<RunningAction>,
-    pulls: JoinSet<(String, Result<Images, String>)>,
+    pulls: JoinSet<(String, Result<Images, PullError>)>,
 }
 
 impl Executor {
@@ -168,7 +168,7 @@ impl Executor {
         let (docker, desired) = (self.docker.clone(), self.desired.borrow().clone());
         self.pulls.spawn(async move {
             let fetched = async { docker.asked_for(&desired)?.fetch(&image).await };
-            let result = fetched.await.map_err(|error| error_chain(&error));
+            let result = fetched.await.map_err(|error| PullError(error_chain(&error)));
             (image, result)
         });
     }

@@ -2,7 +2,7 @@
 
 use super::harness::*;
 use crate::event::{
-    ActionFailure, Command, DesiredSpec, Event, Image, Images, Notice, NoticeKind, ScrapeError, Versions,
+    ActionFailure, Command, DesiredSpec, Event, Image, Images, Notice, NoticeKind, PullError, ScrapeError, Versions,
 };
 use crate::machine::{Action, Cause, Health, Phase, UpdateResult, UpdateStep};
 
@@ -125,7 +125,9 @@ fn an_image_that_makes_progress_is_kept_after_its_probation() {
 fn an_image_that_cannot_be_had_changes_nothing() {
     let mut harness = Harness::synced();
     harness.asks();
-    harness.event(Event::Pulled(Err("the registry cannot be reached".to_owned())));
+    harness.event(Event::Pulled(Err(PullError(
+        "the registry cannot be reached".to_owned(),
+    ))));
     assert_eq!(harness.result(), Some(UpdateResult::Failed));
     assert!(
         harness
@@ -389,7 +391,7 @@ fn ten_updates_are_remembered() {
     let mut harness = Harness::synced();
     for _ in 0..12 {
         harness.asks();
-        harness.event(Event::Pulled(Err(String::new())));
+        harness.event(Event::Pulled(Err(PullError(String::new()))));
     }
     assert_eq!(harness.machine.past_updates().count(), 10);
 }

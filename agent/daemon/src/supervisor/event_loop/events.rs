@@ -24,7 +24,7 @@ impl EventLoop {
             Input::Completion(Completion::Pulled { image, result }) => {
                 match &result {
                     Ok(images) => info!(image, pin = images.to.pin, "the image is pulled"),
-                    Err(error) => warn!(image, error, "the image cannot be pulled"),
+                    Err(error) => warn!(image, %error, "the image cannot be pulled"),
                 }
                 // Otherwise it belongs to an abandoned update.
                 let awaited = self.machine.update().is_some_and(|update| update.image == image);
