@@ -1,4 +1,4 @@
-//! The few calls of AWS APIs that are needed: signed forms out, a word of XML back.
+//! Calls of the AWS query APIs: signed forms out, XML back.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use url::{Url, form_urlencoded};
 use super::transport::ErrorResponse;
 use agent_net::http::{self, RequestError};
 
-/// One call as a whole.
+/// Limit of one call as a whole.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Size of the largest answer that is read, bytes.
 const LARGEST: usize = 64 << 10;
 const FORM: &str = "application/x-www-form-urlencoded; charset=utf-8";
 
-/// Which of the APIs: its name for signatures, and its version.
+/// One of the APIs: its name in signatures, and its version.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Service {
     pub(super) name: &'static str,
@@ -34,55 +34,48 @@ pub(super) const EC2: Service = Service {
     version: "2016-11-15",
 };
 
-/// Where the API is.
+/// One API in one region, as called by this instance.
 #[derive(Debug, Clone)]
 pub(super) struct Api {
-    endpoint: Url,
-    region: String,
-    service: Service,
+    pub(super) endpoint: Url,
+    pub(super) region: String,
+    pub(super) service: Service,
+    pub(super) instance: String,
 }
 
-/// A call that was not carried out.
+/// Why a call was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Failed {
-    /// It may go well later.
+pub enum ApiError {
+    /// The same call may succeed later.
     #[error("{0}")]
-    Passing(String),
-    /// The credentials are not taken: new ones may be.
+    Transient(String),
+    /// The credentials were rejected; new ones may be accepted.
     #[error("the role's credentials are not accepted ({0})")]
     Credentials(String),
-    /// There is no such lifecycle action, or not any more.
+    /// There is no such lifecycle action, or no longer.
     #[error("there is no lifecycle action under way ({0})")]
-    NoAction(String),
-    /// Not as it is asked.
+    NoLifecycleAction(String),
+    /// The request itself was rejected.
     #[error("{0}")]
     Refused(String),
 }
 
 impl Api {
-    pub(super) fn new(endpoint: Url, region: &str, service: Service) -> Self {
-        Self {
-            endpoint,
-            region: region.to_owned(),
-            service,
-        }
-    }
-
-    /// Carries out `action`. Returns the XML of the answer. Ends within ten seconds.
+    /// Calls `action`, within ten seconds. Returns the response's XML.
     pub(super) async fn call(
         &self,
         credentials: &AwsCredential,
         action: &str,
         params: &[(&str, &str)],
-    ) -> Result<String, Failed> {
-        let late = |_| {
-            Err(Failed::Passing(format!(
+    ) -> Result<String, ApiError> {
+        let timed_out = |_| {
+            Err(ApiError::Transient(format!(
                 "{action}: no answer within {} s",
                 TIMEOUT.as_secs()
             )))
         };
         let done = tokio::time::timeout(TIMEOUT, self.exchange(credentials, action, params)).await;
-        done.unwrap_or_else(late)
+        done.unwrap_or_else(timed_out)
     }
 
     async fn exchange(
@@ -90,9 +83,9 @@ impl Api {
         credentials: &AwsCredential,
         action: &str,
         params: &[(&str, &str)],
-    ) -> Result<String, Failed> {
-        let lost = |error: RequestError| Failed::Passing(format!("{action}: {error}"));
-        let refused = |error: &dyn std::fmt::Display| Failed::Refused(format!("{action}: {error}"));
+    ) -> Result<String, ApiError> {
+        let lost = |error: RequestError| ApiError::Transient(format!("{action}: {error}"));
+        let refused = |error: &dyn std::fmt::Display| ApiError::Refused(format!("{action}: {error}"));
         let body = form(self.service, action, params);
         let request = ::http::Request::post(self.endpoint.as_str()).header(CONTENT_TYPE, FORM);
         let request = request.body(HttpRequestBody::from(body));
@@ -107,8 +100,8 @@ impl Api {
         let text = http::text(answer, LARGEST).await;
         match text {
             Ok(text) if status.is_success() => Ok(text),
-            Err(broken) if status.is_success() => Err(Failed::Passing(format!("{action}: {broken}"))),
-            text => Err(failed(self.service, action, status, &text.unwrap_or_default())),
+            Err(broken) if status.is_success() => Err(ApiError::Transient(format!("{action}: {broken}"))),
+            text => Err(api_error(self.service, action, status, &text.unwrap_or_default())),
         }
     }
 }
@@ -120,21 +113,21 @@ fn form(service: Service, action: &str, params: &[(&str, &str)]) -> String {
     form.extend_pairs(params).finish()
 }
 
-/// What an answer other than success means.
-fn failed(service: Service, action: &str, status: StatusCode, xml: &str) -> Failed {
+/// The error that a response other than success stands for.
+fn api_error(service: Service, action: &str, status: StatusCode, xml: &str) -> ApiError {
     let answer = ErrorResponse::read(status, xml);
-    let said = format!("{action}: {answer}");
+    let text = format!("{action}: {answer}");
     match answer.code.as_str() {
         "ExpiredToken" | "ExpiredTokenException" | "InvalidClientTokenId" | "RequestExpired" => {
-            Failed::Credentials(said)
+            ApiError::Credentials(text)
         }
-        "AccessDenied" | "UnauthorizedOperation" => Failed::Refused(format!(
-            "{said}; allow {}:{action} to the instance's role",
+        "AccessDenied" | "UnauthorizedOperation" => ApiError::Refused(format!(
+            "{text}; allow {}:{action} to the instance's role",
             service.name
         )),
-        "ValidationError" if answer.message.contains("No active Lifecycle Action") => Failed::NoAction(said),
-        _ if answer.may_pass() => Failed::Passing(said),
-        _ => Failed::Refused(said),
+        "ValidationError" if answer.message.contains("No active Lifecycle Action") => ApiError::NoLifecycleAction(text),
+        _ if answer.is_transient() => ApiError::Transient(text),
+        _ => ApiError::Refused(text),
     }
 }
 
@@ -149,26 +142,26 @@ mod tests {
     }
 
     #[test]
-    fn what_an_error_means_decides_what_is_done() {
+    fn error_response_is_classified_by_status_and_code() {
         let call = "CompleteLifecycleAction";
         let of = |status: u16, code: &str, message: &str| {
-            failed(
+            api_error(
                 AUTO_SCALING,
                 call,
                 StatusCode::from_u16(status).unwrap_or_default(),
                 &error(code, message),
             )
         };
-        assert!(matches!(of(400, "Throttling", "Rate exceeded"), Failed::Passing(_)));
-        assert!(matches!(of(503, "", ""), Failed::Passing(_)));
-        assert!(matches!(of(429, "", ""), Failed::Passing(_)));
-        assert!(matches!(of(403, "ExpiredToken", ""), Failed::Credentials(_)));
+        assert!(matches!(of(400, "Throttling", "Rate exceeded"), ApiError::Transient(_)));
+        assert!(matches!(of(503, "", ""), ApiError::Transient(_)));
+        assert!(matches!(of(429, "", ""), ApiError::Transient(_)));
+        assert!(matches!(of(403, "ExpiredToken", ""), ApiError::Credentials(_)));
         let none = of(
             400,
             "ValidationError",
             "No active Lifecycle Action found with instance ID i-1",
         );
-        assert!(matches!(none, Failed::NoAction(_)));
+        assert!(matches!(none, ApiError::NoLifecycleAction(_)));
         let denied = of(403, "AccessDenied", "not you").to_string();
         assert!(denied.contains("allow autoscaling:CompleteLifecycleAction"), "{denied}");
     }

@@ -1,4 +1,4 @@
-//! The instance role's credentials, from the metadata service, for as long as they hold.
+//! The instance role's credentials, from the metadata service, cached until they expire.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,16 +10,16 @@ use object_store::aws::AwsCredential;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use super::imds::{Imds, Unknown};
+use super::imds::{Imds, ImdsError};
 
 const PATH: &str = "meta-data/iam/security-credentials/";
-/// New ones are there five minutes before the old ones end.
+/// New ones are available five minutes before the old ones expire.
 const RENEW_BEFORE: Duration = Duration::from_mins(4);
 
-/// Credentials as the metadata service writes them.
+/// Credentials in the metadata service's format.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Document {
+struct SecurityCredentials {
     access_key_id: String,
     secret_access_key: String,
     token: String,
@@ -31,23 +31,23 @@ struct Document {
 pub(super) struct Role {
     pub(super) imds: Imds,
     /// With their end.
-    known: Option<(Arc<AwsCredential>, Timestamp)>,
+    /// With their expiration.
+    cached: Option<(Arc<AwsCredential>, Timestamp)>,
 }
 
 impl Role {
     pub(super) fn new(imds: Imds) -> Self {
-        Self { imds, known: None }
+        Self { imds, cached: None }
     }
 
-    /// Its credentials, asked for anew when those that are known end soon. Fails when the instance has no role, or the
-    /// service does not tell.
-    pub(super) async fn credentials(&mut self) -> Result<Arc<AwsCredential>, Unknown> {
+    /// The role's credentials, fetched again when the cached ones expire soon. Fails when the instance has no role.
+    pub(super) async fn credentials(&mut self) -> Result<Arc<AwsCredential>, ImdsError> {
         let soon = Timestamp::now() + RENEW_BEFORE;
-        if let Some((known, _)) = self.known.as_ref().filter(|(_, end)| *end > soon) {
-            return Ok(Arc::clone(known));
+        if let Some((cached, _)) = self.cached.as_ref().filter(|(_, end)| *end > soon) {
+            return Ok(Arc::clone(cached));
         }
         let none = || {
-            Unknown::Trouble(
+            ImdsError::Unavailable(
                 "the instance has no role: give it an instance profile that allows what docs/ec2.md lists".to_owned(),
             )
         };
@@ -55,26 +55,26 @@ impl Role {
         let mut roles = roles.lines().map(str::trim);
         let role = roles.find(|role| !role.is_empty()).ok_or_else(none)?;
         let found = self.imds.get(&format!("{PATH}{role}")).await?.ok_or_else(none)?;
-        let found = serde_json::from_str::<Document>(&found).ok();
-        let found = found.filter(|found| is_plain(&found.access_key_id) && is_plain(&found.token));
+        let found = serde_json::from_str::<SecurityCredentials>(&found).ok();
+        let found = found.filter(|found| is_ascii_graphic(&found.access_key_id) && is_ascii_graphic(&found.token));
         // Not repeated: it holds secrets.
-        let found = found.ok_or_else(|| Unknown::Trouble("the role's credentials cannot be read".to_owned()))?;
+        let found = found.ok_or_else(|| ImdsError::Unavailable("the role's credentials cannot be read".to_owned()))?;
         let credential = Arc::new(AwsCredential {
             key_id: found.access_key_id,
             secret_key: found.secret_access_key,
             token: Some(found.token),
         });
-        self.known = Some((Arc::clone(&credential), found.expiration));
+        self.cached = Some((Arc::clone(&credential), found.expiration));
         Ok(credential)
     }
 
-    /// They were not taken: the next are asked for.
-    pub(super) fn forget(&mut self) {
-        self.known = None;
+    /// Drops the cached credentials, which were rejected.
+    pub(super) fn invalidate(&mut self) {
+        self.cached = None;
     }
 }
 
-/// The same for `object_store`.
+/// [`Role`] as `object_store`'s credential provider.
 #[derive(Debug)]
 pub(super) struct RoleCredentials(pub(super) Mutex<Role>);
 
@@ -91,7 +91,7 @@ impl CredentialProvider for RoleCredentials {
     }
 }
 
-/// Whether a text can stand in a header; the library that signs takes nothing else.
-pub(super) fn is_plain(text: &str) -> bool {
+/// Whether a text may stand in a header; the signing library accepts nothing else.
+pub(super) fn is_ascii_graphic(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic())
 }

@@ -7,15 +7,15 @@ use reqwest::{Client, RequestBuilder, StatusCode};
 
 use agent_net::http::{self, RequestError};
 
-/// Limit of one answer as a whole, with a new token if need be: who has none within this is not there.
-const TIMEOUT: Duration = Duration::from_millis(900);
-/// The same for a service that is known to be there.
-pub(super) const PATIENCE: Duration = Duration::from_secs(4);
+/// Limit of one request with its token: without an answer in this time there is no such service.
+const PROBE_TIMEOUT: Duration = Duration::from_millis(900);
+/// The same for a service that has answered before.
+pub(super) const READY_TIMEOUT: Duration = Duration::from_secs(4);
 /// Size of the largest answer that is read, bytes. Credentials have one and a half thousand.
 const LARGEST: usize = 16 << 10;
-/// For how long a token is asked for, seconds: the most there is.
+/// Requested lifetime of a token, seconds: the maximum.
 const TOKEN_TTL: u64 = 21_600;
-/// A token is renewed so long before its end, or at half its time.
+/// A token is renewed this long before its end, seconds, or at half its lifetime.
 const RENEW_BEFORE: u64 = 300;
 const TTL_HEADER: &str = "x-aws-ec2-metadata-token-ttl-seconds";
 const TOKEN_HEADER: &str = "x-aws-ec2-metadata-token";
@@ -29,20 +29,22 @@ pub(super) struct Imds {
     timeout: Duration,
 }
 
+/// The value is marked as sensitive, which keeps it out of debug output.
+#[derive(Debug)]
 struct Token {
     value: HeaderValue,
     renew_at: Instant,
 }
 
-/// Why a path has no answer: nobody knows what is there.
+/// Why a path could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Unknown {
+pub enum ImdsError {
     /// Nothing like a metadata service answers.
     #[error("there is no instance metadata service: {0}")]
     Absent(String),
-    /// It is there and cannot tell now.
-    #[error("the instance metadata service does not tell: {0}")]
-    Trouble(String),
+    /// The service is there, but gave no usable answer.
+    #[error("the instance metadata service gives no answer: {0}")]
+    Unavailable(String),
 }
 
 impl Imds {
@@ -52,75 +54,72 @@ impl Imds {
             base: base.trim_end_matches('/').to_owned(),
             client: http::local().and_then(|client| Ok(client.pool_max_idle_per_host(1).build()?)),
             token: None,
-            timeout: TIMEOUT,
+            timeout: PROBE_TIMEOUT,
         }
     }
 
-    /// With another limit: for a service that is known to be there.
-    pub(super) fn patient(self, timeout: Duration) -> Self {
+    /// With another limit, for a service that has answered before.
+    pub(super) fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
 
     /// What is at `/latest/PATH`; `None` when there is nothing. Ends within the limit.
-    pub(super) async fn get(&mut self, path: &str) -> Result<Option<String>, Unknown> {
+    pub(super) async fn get(&mut self, path: &str) -> Result<Option<String>, ImdsError> {
         let limit = self.timeout;
-        let late = |_| Err(Unknown::Absent(format!("no answer within {} ms", limit.as_millis())));
-        tokio::time::timeout(limit, self.ask(path)).await.unwrap_or_else(late)
+        let timed_out = |_| Err(ImdsError::Absent(format!("no answer within {} ms", limit.as_millis())));
+        tokio::time::timeout(limit, self.exchange(path))
+            .await
+            .unwrap_or_else(timed_out)
     }
 
-    async fn ask(&mut self, path: &str) -> Result<Option<String>, Unknown> {
+    async fn exchange(&mut self, path: &str) -> Result<Option<String>, ImdsError> {
         let fresh = self.token.as_ref().is_none_or(|token| token.renew_at <= Instant::now());
         if fresh {
-            self.renew().await?;
+            self.renew_token().await?;
         }
-        match self.ask_once(path).await? {
-            (StatusCode::UNAUTHORIZED, _) if !fresh => {
-                // The token is not known any more.
-                self.renew().await?;
-                let (status, text) = self.ask_once(path).await?;
-                self.judge(status, text)
-            }
-            (status, text) => self.judge(status, text),
+        let (mut status, mut text) = self.send(path).await?;
+        if status == StatusCode::UNAUTHORIZED && !fresh {
+            self.renew_token().await?;
+            (status, text) = self.send(path).await?;
         }
-    }
-
-    fn judge(&mut self, status: StatusCode, text: String) -> Result<Option<String>, Unknown> {
+        if status == StatusCode::UNAUTHORIZED {
+            self.token = None;
+        }
         match status {
             StatusCode::OK => Ok(Some(text)),
             StatusCode::NOT_FOUND => Ok(None),
-            status => {
-                if status == StatusCode::UNAUTHORIZED {
-                    self.token = None;
-                }
-                Err(Unknown::Trouble(format!("it answers {status}")))
-            }
+            status => Err(ImdsError::Unavailable(format!("it answers {status}"))),
         }
     }
 
-    async fn ask_once(&self, path: &str) -> Result<(StatusCode, String), Unknown> {
+    async fn send(&self, path: &str) -> Result<(StatusCode, String), ImdsError> {
         let request = self.client()?.get(format!("{}/latest/{path}", self.base));
         let token = self.token.iter().map(|token| (TOKEN_HEADER, token.value.clone()));
         let request = token.fold(request, |request, (name, value)| request.header(name, value));
-        let (status, _, text) = exchange(request).await?;
+        let (status, _, text) = send(request).await?;
         Ok((status, text))
     }
 
-    async fn renew(&mut self) -> Result<(), Unknown> {
+    async fn renew_token(&mut self) -> Result<(), ImdsError> {
         self.token = None;
         let request = self.client()?.put(format!("{}/latest/api/token", self.base));
-        let (status, ttl, text) = exchange(request.header(TTL_HEADER, TOKEN_TTL)).await?;
+        let (status, ttl, text) = send(request.header(TTL_HEADER, TOKEN_TTL)).await?;
         match status {
             StatusCode::OK => {}
-            // Another cloud's, or any web server.
+            // Another cloud's service, or any web server.
             StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
-                return Err(Unknown::Absent(format!("asked for a token, it answers {status}")));
+                return Err(ImdsError::Absent(format!("asked for a token, it answers {status}")));
             }
-            status => return Err(Unknown::Trouble(format!("asked for a token, it answers {status}"))),
+            status => {
+                return Err(ImdsError::Unavailable(format!(
+                    "asked for a token, it answers {status}"
+                )));
+            }
         }
         let mut value = HeaderValue::from_str(text.trim())
             .ok()
             .filter(|value| !value.is_empty())
-            .ok_or_else(|| Unknown::Trouble("its token is none".to_owned()))?;
+            .ok_or_else(|| ImdsError::Unavailable("its token is invalid".to_owned()))?;
         value.set_sensitive(true);
         let ttl = ttl.unwrap_or(TOKEN_TTL).min(TOKEN_TTL);
         let keep = ttl.saturating_sub(RENEW_BEFORE).max(ttl / 2);
@@ -131,29 +130,25 @@ impl Imds {
         Ok(())
     }
 
-    fn client(&self) -> Result<&Client, Unknown> {
-        self.client.as_ref().map_err(|error| Unknown::Absent(error.to_string()))
+    fn client(&self) -> Result<&Client, ImdsError> {
+        self.client
+            .as_ref()
+            .map_err(|error| ImdsError::Absent(error.to_string()))
     }
 }
 
-/// Status, the token's time to live if it is told, and the body of a good answer.
-async fn exchange(request: RequestBuilder) -> Result<(StatusCode, Option<u64>, String), Unknown> {
+/// Status, the token's time to live if given, and the body of a successful response.
+async fn send(request: RequestBuilder) -> Result<(StatusCode, Option<u64>, String), ImdsError> {
     let answer = request.send().await;
-    let answer = answer.map_err(|error| Unknown::Absent(RequestError::from(error).to_string()))?;
+    let answer = answer.map_err(|error| ImdsError::Absent(RequestError::from(error).to_string()))?;
     let status = answer.status();
     let ttl = answer.headers().get(TTL_HEADER);
     let ttl = ttl.and_then(|ttl| ttl.to_str().ok()?.trim().parse().ok());
-    // Read in any case: the connection is used again.
+    // Read in any case, so that the connection can be reused.
     let text = match http::text(answer, LARGEST).await {
         Ok(text) => text,
         Err(_) if status != StatusCode::OK => String::new(),
-        Err(error) => return Err(Unknown::Trouble(error.to_string())),
+        Err(error) => return Err(ImdsError::Unavailable(error.to_string())),
     };
     Ok((status, ttl, text))
-}
-
-impl std::fmt::Debug for Token {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Token").finish_non_exhaustive()
-    }
 }

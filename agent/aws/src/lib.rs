@@ -1,11 +1,12 @@
-//! The EC2 adapter: which instance this is, what EC2 announces about it, and the word to its auto scaling group that it
-//! may go.
+//! The AWS adapter: instance metadata and its notices, the Auto Scaling lifecycle hook, one EBS volume, and S3 objects.
 //!
-//! Off EC2 it notices within a second that there is no instance metadata service, and then only asks again now and
-//! then. What cannot be told is neither an announcement nor the end of one.
+//! Off EC2 it finds within a second that there is no instance metadata service, and then probes for one only now and
+//! then. It must never take a failed request for a notice or for the end of one, detach a volume by force, or show a
+//! credential in an error or a log.
+//! Begin with [`watch()`], then [`release`] for the lifecycle hook; `client` signs and sends every API call.
 
 mod api;
-mod caller;
+mod client;
 mod credentials;
 mod imds;
 mod lifecycle;
@@ -17,7 +18,7 @@ mod transport;
 mod volumes;
 mod watch;
 
-pub use lifecycle::{Hook, release};
-pub use s3::{Bucket, Object, S3Error};
-pub use volumes::{Attachment, Volumes};
-pub use watch::{News, watch};
+pub use lifecycle::{LifecycleHook, release};
+pub use s3::{Object, S3Bucket, S3Error};
+pub use volumes::{Attachment, VolumeError, Volumes};
+pub use watch::{MetadataEvent, watch};

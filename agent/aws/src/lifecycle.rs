@@ -1,32 +1,31 @@
-//! The word to the auto scaling group: not yet while the collator stops, and then that the instance may go.
+//! Answers the auto scaling group's lifecycle hook: heartbeats while the collator stops, then its completion.
 
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch::Receiver;
 use tracing::{info, warn};
 
-use super::api::{AUTO_SCALING, Failed};
-use super::caller::{Caller, Trouble};
+use super::api::{AUTO_SCALING, ApiError};
+use super::client::{AwsClient, CallError};
 use super::transport::element;
 use agent_net::backoff::pauses;
 
-/// Between two heartbeats: the shortest timeout that a hook can have is 30 s.
+/// Interval of heartbeats; the shortest timeout of a hook is 30 s.
 const HEARTBEAT: Duration = Duration::from_secs(20);
-/// The first and the longest wait after a call that failed.
+/// The first and the longest wait after a failed call.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
-/// Beyond the collator's own stop timeout, the group is kept waiting no longer: something is wrong that waiting does
-/// not mend, and the hook's own timeout decides.
-const PATIENCE: Duration = Duration::from_mins(10);
+/// How long beyond the collator's stop timeout heartbeats are sent; after that, the hook's own timeout decides.
+const GIVE_UP_AFTER: Duration = Duration::from_mins(10);
 
-/// Which lifecycle action is answered.
+/// The lifecycle hook to answer.
 #[derive(Debug, Clone)]
-pub struct Hook {
+pub struct LifecycleHook {
     pub name: String,
     /// Base URI of the metadata service.
     pub imds: String,
-    /// The API's address where it is not the region's own.
+    /// The API's URL where it is not the region's own.
     pub endpoint: Option<String>,
-    /// What the collator's stop may take.
+    /// Longest time that the collator's stop may take.
     pub stop_timeout: Duration,
 }
 
@@ -37,45 +36,46 @@ struct Group {
     name: String,
 }
 
-struct Session {
-    hook: Hook,
-    caller: Caller,
+/// One lifecycle action under way.
+struct LifecycleAction {
+    hook: LifecycleHook,
+    client: AwsClient,
     group: Option<Group>,
 }
 
-/// Answers the group for as long as the agent lives. `released` says whether the instance may go; `None` while the
-/// group does not want it.
-pub async fn release(hook: Hook, mut released: Receiver<Option<bool>>) {
+/// Answers the hook until `released` is closed: whether the instance may be terminated, `None` while no termination is
+/// pending.
+pub async fn release(hook: LifecycleHook, mut released: Receiver<Option<bool>>) {
     loop {
         if released.wait_for(Option::is_some).await.is_err() {
             return;
         }
-        let session = Session {
-            caller: Caller::new(AUTO_SCALING, &hook.imds, hook.endpoint.clone()),
+        let action = LifecycleAction {
+            client: AwsClient::new(AUTO_SCALING, &hook.imds, hook.endpoint.clone()),
             hook: hook.clone(),
             group: None,
         };
-        if session.answer(&mut released).await.is_none() {
+        if action.answer(&mut released).await.is_none() {
             return;
         }
-        // Answered, or given up: until it is called off and wanted anew.
+        // Answered or given up: the next action begins after this one is cancelled.
         if released.wait_for(Option::is_none).await.is_err() {
             return;
         }
     }
 }
 
-impl Session {
+impl LifecycleAction {
     /// `None` when the agent stops.
     async fn answer(mut self, released: &mut Receiver<Option<bool>>) -> Option<()> {
-        let (began, patience) = (Instant::now(), self.hook.stop_timeout + PATIENCE);
+        let (began, patience) = (Instant::now(), self.hook.stop_timeout + GIVE_UP_AFTER);
         let mut retry = pauses(RETRY.0, RETRY.1);
         loop {
-            // Called off: nobody waits for an answer.
+            // Cancelled: no answer is expected.
             let Some(free) = *released.borrow_and_update() else {
                 return Some(());
             };
-            let wait = match self.say(free).await {
+            let wait = match self.send(free).await {
                 Ok(()) if free => {
                     info!(hook = self.hook.name, "the auto scaling group may take the instance");
                     return Some(());
@@ -84,12 +84,12 @@ impl Session {
                     retry = pauses(RETRY.0, RETRY.1);
                     HEARTBEAT
                 }
-                Err(Trouble::Failed(Failed::NoAction(why))) => {
-                    info!(why, hook = self.hook.name, "nothing to answer");
+                Err(CallError::Api(ApiError::NoLifecycleAction(why))) => {
+                    info!(why, hook = self.hook.name, "no lifecycle action to complete");
                     return Some(());
                 }
-                Err(trouble) => {
-                    warn!(why = %trouble, hook = self.hook.name, "the auto scaling group was not told");
+                Err(error) => {
+                    warn!(%error, hook = self.hook.name, "the call to the auto scaling group failed");
                     retry.next().unwrap_or(RETRY.1)
                 }
             };
@@ -104,8 +104,8 @@ impl Session {
         }
     }
 
-    /// Tells the group that the instance may go, or that it needs more time.
-    async fn say(&mut self, free: bool) -> Result<(), Trouble> {
+    /// Completes the action where the instance is `free`, or else sends a heartbeat.
+    async fn send(&mut self, free: bool) -> Result<(), CallError> {
         let group = match self.group.take() {
             Some(group) => group,
             None => self.find_group().await?,
@@ -122,22 +122,22 @@ impl Session {
         } else {
             "RecordLifecycleActionHeartbeat"
         };
-        self.caller.call(action, &params).await?;
+        self.client.call(action, &params).await?;
         Ok(())
     }
 
-    /// The group's name is among the instance's tags where the metadata service may tell them; the API knows it too.
-    async fn find_group(&mut self) -> Result<Group, Trouble> {
-        let instance = self.caller.instance().await?;
+    /// The group's name from the instance's tags where the metadata service exposes them, or else from the API.
+    async fn find_group(&mut self) -> Result<Group, CallError> {
+        let instance = self.client.instance().await?;
         let tag = "meta-data/tags/instance/aws:autoscaling:groupName";
-        let tagged = self.caller.role.imds.get(tag).await?;
+        let tagged = self.client.role.imds.get(tag).await?;
         let name = if let Some(name) = tagged.filter(|name| !name.is_empty()) {
             name
         } else {
             let params = [("InstanceIds.member.1", instance.as_str())];
-            let xml = self.caller.call("DescribeAutoScalingInstances", &params).await?;
-            let none = || Failed::Refused(format!("{instance} is in no auto scaling group"));
-            element(&xml, "AutoScalingGroupName").ok_or_else(none)?
+            let xml = self.client.call("DescribeAutoScalingInstances", &params).await?;
+            let not_grouped = || ApiError::Refused(format!("{instance} is in no auto scaling group"));
+            element(&xml, "AutoScalingGroupName").ok_or_else(not_grouped)?
         };
         Ok(Group { instance, name })
     }

@@ -1,44 +1,44 @@
-//! What the metadata service's documents announce, and the gravest of it. Pure.
+//! Parses the metadata service's notice documents and selects the most severe one. No I/O.
 
 use jiff::Timestamp;
 use serde::Deserialize;
 
 use agent_core::event::{Notice, NoticeKind};
 
-/// Paths of the documents, below `/latest/meta-data/`.
+/// One of the documents with notices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
+pub(super) enum NoticeSource {
     Spot,
     Lifecycle,
     Rebalance,
     Scheduled,
 }
 
-/// An announcement with its wall time.
+/// One announced event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Foreseen {
+pub(super) struct Announcement {
     pub(super) kind: NoticeKind,
-    /// When it comes true, as far as told.
+    /// When the event takes place, if stated.
     pub(super) at: Option<Timestamp>,
-    /// From when on it is not believed any more.
+    /// When the announcement expires.
     pub(super) until: Option<Timestamp>,
 }
 
-/// What each document said last.
+/// Current announcements of each document.
 #[derive(Debug, Default)]
-pub(super) struct Board {
-    slots: [Slot; 4],
+pub(super) struct PendingNotices {
+    sources: [SourceState; 4],
 }
 
 #[derive(Debug, Default)]
-struct Slot {
+struct SourceState {
     known: bool,
-    foreseen: Vec<Foreseen>,
-    /// The last look found nothing, after something had been there.
+    announcements: Vec<Announcement>,
+    /// The last poll found nothing after an announcement.
     gone: bool,
 }
 
-impl Source {
+impl NoticeSource {
     pub(super) const ALL: [Self; 4] = [Self::Spot, Self::Lifecycle, Self::Rebalance, Self::Scheduled];
 
     pub(super) fn path(self) -> &'static str {
@@ -50,8 +50,8 @@ impl Source {
         }
     }
 
-    /// What the document announces; `None` when it is not what it should be.
-    pub(super) fn read(self, text: &str) -> Option<Vec<Foreseen>> {
+    /// The announcements in the document; `None` when it is malformed.
+    pub(super) fn parse(self, text: &str) -> Option<Vec<Announcement>> {
         match self {
             Self::Spot => spot(text),
             Self::Lifecycle => lifecycle(text),
@@ -61,40 +61,45 @@ impl Source {
     }
 }
 
-impl Board {
-    /// Notes what a document said. Something is gone only when a second look agrees.
-    pub(super) fn note(&mut self, source: Source, foreseen: Vec<Foreseen>) {
-        let slot = &mut self.slots[source as usize];
-        slot.known = true;
-        let doubtful = foreseen.is_empty() && !slot.foreseen.is_empty() && !slot.gone;
-        slot.gone = doubtful;
+impl PendingNotices {
+    /// Records a document's announcements. One is dropped only when two polls in a row no longer have it.
+    pub(super) fn record(&mut self, source: NoticeSource, announcements: Vec<Announcement>) {
+        let state = &mut self.sources[source as usize];
+        state.known = true;
+        let doubtful = announcements.is_empty() && !state.announcements.is_empty() && !state.gone;
+        state.gone = doubtful;
         if !doubtful {
-            slot.foreseen = foreseen;
+            state.announcements = announcements;
         }
     }
 
-    /// Whether the document announced something.
-    pub(super) fn announces(&self, source: Source) -> bool {
-        !self.slots[source as usize].foreseen.is_empty()
+    /// Whether the document has announcements.
+    pub(super) fn has_any(&self, source: NoticeSource) -> bool {
+        !self.sources[source as usize].announcements.is_empty()
     }
 
-    /// Whether every document has been seen.
+    /// Whether every document has been read.
     pub(super) fn is_complete(&self) -> bool {
-        self.slots.iter().all(|slot| slot.known)
+        self.sources.iter().all(|state| state.known)
     }
 
-    /// The gravest of what is announced. What ends the instance earlier also sets the time.
-    pub(super) fn gravest(&self, now: Timestamp) -> Option<(NoticeKind, Option<Timestamp>)> {
-        let in_force = |f: &&Foreseen| f.until.is_none_or(|until| until > now);
-        let all = || self.slots.iter().flat_map(|slot| &slot.foreseen).filter(in_force);
+    /// The most severe announcement. An earlier one that also ends the instance sets the time.
+    pub(super) fn most_severe(&self, now: Timestamp) -> Option<(NoticeKind, Option<Timestamp>)> {
+        let in_force = |f: &&Announcement| f.until.is_none_or(|until| until > now);
+        let all = || {
+            self.sources
+                .iter()
+                .flat_map(|state| &state.announcements)
+                .filter(in_force)
+        };
         let kind = all().map(|f| f.kind).max()?;
-        let counts = |f: &&Foreseen| f.kind == kind || f.kind >= NoticeKind::SpotInterruption;
+        let counts = |f: &&Announcement| f.kind == kind || f.kind >= NoticeKind::SpotInterruption;
         let at = all().filter(counts).filter_map(|f| f.at).min();
         Some((kind, at))
     }
 }
 
-/// The notice as the core takes it, at `now`.
+/// The core's notice for an announcement, at `now`.
 pub(super) fn notice((kind, at): (NoticeKind, Option<Timestamp>), now: Timestamp) -> Notice {
     let left = |at: Timestamp| u64::try_from(at.duration_since(now).as_secs()).unwrap_or_default();
     Notice {
@@ -103,22 +108,22 @@ pub(super) fn notice((kind, at): (NoticeKind, Option<Timestamp>), now: Timestamp
     }
 }
 
-fn spot(text: &str) -> Option<Vec<Foreseen>> {
+fn spot(text: &str) -> Option<Vec<Announcement>> {
     #[derive(Deserialize)]
-    struct Document {
+    struct SpotInstanceAction {
         action: String,
         time: Timestamp,
     }
-    let document: Document = serde_json::from_str(text).ok()?;
+    let document: SpotInstanceAction = serde_json::from_str(text).ok()?;
     let known = matches!(document.action.as_str(), "terminate" | "stop" | "hibernate");
-    known.then_some(vec![Foreseen {
+    known.then_some(vec![Announcement {
         kind: NoticeKind::SpotInterruption,
         at: Some(document.time),
         until: None,
     }])
 }
 
-fn lifecycle(text: &str) -> Option<Vec<Foreseen>> {
+fn lifecycle(text: &str) -> Option<Vec<Announcement>> {
     let state = text.trim();
     let is_word = |c: char| c.is_ascii_alphabetic() || c == ':';
     if !state.starts_with(|c: char| c.is_ascii_uppercase()) || state.len() > 40 || !state.chars().all(is_word) {
@@ -128,7 +133,7 @@ fn lifecycle(text: &str) -> Option<Vec<Foreseen>> {
         state,
         "Terminated" | "Warmed:Terminated" | "Warmed:Stopped" | "Warmed:Hibernated"
     );
-    let end = Foreseen {
+    let end = Announcement {
         kind: NoticeKind::Termination,
         at: None,
         until: None,
@@ -136,21 +141,21 @@ fn lifecycle(text: &str) -> Option<Vec<Foreseen>> {
     Some(if ends { vec![end] } else { Vec::new() })
 }
 
-fn rebalance(text: &str) -> Option<Vec<Foreseen>> {
+fn rebalance(text: &str) -> Option<Vec<Announcement>> {
     #[derive(Deserialize)]
-    struct Document {
+    struct RebalanceRecommendation {
         #[serde(rename = "noticeTime")]
         _notice_time: Timestamp,
     }
-    let _: Document = serde_json::from_str(text).ok()?;
-    Some(vec![Foreseen {
+    let _: RebalanceRecommendation = serde_json::from_str(text).ok()?;
+    Some(vec![Announcement {
         kind: NoticeKind::Rebalance,
         at: None,
         until: None,
     }])
 }
 
-fn scheduled(text: &str) -> Option<Vec<Foreseen>> {
+fn scheduled(text: &str) -> Option<Vec<Announcement>> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Item {
@@ -166,7 +171,7 @@ fn scheduled(text: &str) -> Option<Vec<Foreseen>> {
     };
     let items: Vec<Item> = serde_json::from_str(text).ok()?;
     let active = items.into_iter().filter(|item| item.state == "active");
-    let foreseen = active.map(|item| Foreseen {
+    let announcements = active.map(|item| Announcement {
         kind: match item.code.as_str() {
             "instance-reboot" | "system-reboot" | "instance-stop" | "instance-retirement" => NoticeKind::ScheduledStop,
             _ => NoticeKind::Maintenance,
@@ -174,5 +179,5 @@ fn scheduled(text: &str) -> Option<Vec<Foreseen>> {
         at: date(item.not_before),
         until: date(item.not_after),
     });
-    Some(foreseen.collect())
+    Some(announcements.collect())
 }

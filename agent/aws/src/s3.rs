@@ -1,6 +1,6 @@
-//! Objects of S3, or of what speaks like it: one read from the middle, and one written in parts.
+//! Objects of S3 or a compatible store: ranged reads and multipart uploads.
 //!
-//! What may pass is tried again here and not by `object_store`, whose attempts all carry the first one's signature and
+//! Transient errors are retried here and not by `object_store`, whose attempts all carry the first one's signature and
 //! credentials: here each is signed anew.
 
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use object_store::{GetOptions, GetRange, ObjectStore as _, PutPayload, RetryConf
 use reqwest::{StatusCode, Url};
 use tokio::sync::Mutex;
 
-use super::credentials::{Role, RoleCredentials, is_plain};
+use super::credentials::{Role, RoleCredentials, is_ascii_graphic};
 use super::imds::Imds;
 use super::transport::{Connector, ErrorResponse};
 
@@ -27,9 +27,9 @@ const RETRIES: usize = 4;
 /// The first pause, and the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(8));
 
-/// One bucket, and what asks it.
+/// One bucket.
 #[derive(Debug)]
-pub struct Bucket {
+pub struct S3Bucket {
     store: AmazonS3,
     role: Arc<RoleCredentials>,
     pub(super) pause: Duration,
@@ -37,12 +37,12 @@ pub struct Bucket {
 
 /// The rest of an object.
 pub struct Object {
-    /// Entity tag: which version it is.
+    /// Entity tag of this version.
     pub tag: Option<String>,
     pub body: BoxStream<'static, Result<Bytes, S3Error>>,
 }
 
-/// Why a request came to nothing.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum S3Error {
     #[error("{0}: {1}{remedy}", remedy = remedy(.1))]
@@ -50,12 +50,12 @@ pub enum S3Error {
     #[error("{0}: {1}")]
     Lost(&'static str, String),
     #[error("{0}")]
-    Unusable(String),
+    Invalid(String),
 }
 
-impl Bucket {
-    /// A bucket by its name. The environment holds as for other tools (`AWS_REGION`, `AWS_ENDPOINT_URL_S3`,
-    /// `AWS_ENDPOINT_URL`, credentials, roles of containers); what it does not say, the metadata service at `imds` does.
+impl S3Bucket {
+    /// Opens a bucket by its name. Configured by the usual environment variables (`AWS_REGION`, `AWS_ENDPOINT_URL_S3`,
+    /// `AWS_ENDPOINT_URL`, credentials, roles of containers); missing values come from the metadata service at `imds`.
     pub async fn open(name: &str, imds: &str) -> Result<Self, S3Error> {
         let set =
             env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
@@ -76,7 +76,7 @@ impl Bucket {
         };
         let base = match set(&builder, Key::S3Endpoint).or_else(|| set(&builder, Key::Endpoint)) {
             Some(endpoint) => format!("{}/{name}", endpoint.trim_end_matches('/')),
-            // A dot in the name is no part of the certificate's.
+            // The wildcard certificate covers no bucket names with dots.
             None if name.contains('.') => format!("https://s3.{region}.amazonaws.com/{name}"),
             None => {
                 builder = builder.with_virtual_hosted_style_request(true);
@@ -88,9 +88,9 @@ impl Bucket {
             ("AWS_ACCESS_KEY_ID", set(&builder, Key::AccessKeyId)),
             ("AWS_SESSION_TOKEN", set(&builder, Key::Token)),
         ] {
-            if value.is_some_and(|value| !is_plain(&value)) {
-                return Err(S3Error::Unusable(format!(
-                    "{name}: it has blanks or other characters that none has"
+            if value.is_some_and(|value| !is_ascii_graphic(&value)) {
+                return Err(S3Error::Invalid(format!(
+                    "{name}: it contains blanks or other invalid characters"
                 )));
             }
         }
@@ -111,17 +111,17 @@ impl Bucket {
         };
         let builder = builder.with_bucket_name(name).with_region(region).with_retry(retry);
         let builder = builder.with_http_connector(Connector(address(&base)?));
-        // Reads the authorities from the disk.
+        // Reads the certificate authorities from disk.
         let store = tokio::task::spawn_blocking(move || builder.build()).await;
-        let store = store.map_err(|error| S3Error::Unusable(error.to_string()))?;
+        let store = store.map_err(|error| S3Error::Invalid(error.to_string()))?;
         Ok(Self {
-            store: store.map_err(|error| S3Error::Unusable(http::innermost(&error)))?,
+            store: store.map_err(|error| S3Error::Invalid(http::innermost(&error)))?,
             role,
             pause: PAUSE.0,
         })
     }
 
-    /// The bytes of an object from `at`. `None` when it has no more.
+    /// The bytes of an object from `at` on; `None` past its end.
     pub async fn get(&self, key: &str, at: u64) -> Result<Option<Object>, S3Error> {
         const CALL: &str = "GetObject";
         let options = GetOptions {
@@ -142,22 +142,22 @@ impl Bucket {
         }
     }
 
-    /// Begins an upload. Returns its id.
-    pub async fn begin(&self, key: &str) -> Result<String, S3Error> {
+    /// Begins a multipart upload. Returns its id.
+    pub async fn begin_upload(&self, key: &str) -> Result<String, S3Error> {
         let path = path(key)?;
         let begin = || self.store.create_multipart(&path);
         self.call("CreateMultipartUpload", begin).await
     }
 
-    /// Sends the part at `index`, from 0. Returns its entity tag.
-    pub async fn put(&self, key: &str, upload: &String, index: usize, part: Bytes) -> Result<String, S3Error> {
+    /// Uploads the part at `index`, from 0. Returns its entity tag.
+    pub async fn upload_part(&self, key: &str, upload: &String, index: usize, part: Bytes) -> Result<String, S3Error> {
         let (path, part) = (path(key)?, PutPayload::from(part));
         let put = || self.store.put_part(&path, upload, index, part.clone());
         Ok(self.call("UploadPart", put).await?.content_id)
     }
 
-    /// Ends an upload: from here on, the object is there. `tags` are those of its parts.
-    pub async fn end(&self, key: &str, upload: &String, tags: &[String]) -> Result<(), S3Error> {
+    /// Completes an upload, which makes the object visible. `tags` are the entity tags of its parts.
+    pub async fn complete_upload(&self, key: &str, upload: &String, tags: &[String]) -> Result<(), S3Error> {
         let path = path(key)?;
         let parts = || {
             tags.iter()
@@ -170,7 +170,7 @@ impl Bucket {
         self.call("CompleteMultipartUpload", end).await.map(drop)
     }
 
-    /// Tries again what may pass.
+    /// Retries transient errors.
     async fn call<T, F>(&self, call: &'static str, request: impl Fn() -> F) -> Result<T, S3Error>
     where
         F: Future<Output = object_store::Result<T>>,
@@ -178,12 +178,12 @@ impl Bucket {
         let attempt = || async {
             let done = request().await.map_err(|error| S3Error::of(call, &error));
             if done.as_ref().is_err_and(|error| error.code() == "ExpiredToken") {
-                self.role.0.lock().await.forget();
+                self.role.0.lock().await.invalidate();
             }
             done
         };
         let pauses = backoff::pauses(self.pause, PAUSE.1).take(RETRIES);
-        attempt.retry(pauses).when(S3Error::may_pass).await
+        attempt.retry(pauses).when(S3Error::is_transient).await
     }
 }
 
@@ -205,25 +205,25 @@ impl S3Error {
     fn code(&self) -> &str {
         match self {
             Self::Answered(_, answer) => &answer.code,
-            Self::Lost(..) | Self::Unusable(_) => "",
+            Self::Lost(..) | Self::Invalid(_) => "",
         }
     }
 
-    /// Whether the upload of that id is over.
+    /// Whether the upload no longer exists.
     pub fn is_no_upload(&self) -> bool {
         self.code() == "NoSuchUpload"
     }
 
-    fn may_pass(&self) -> bool {
+    fn is_transient(&self) -> bool {
         match self {
-            Self::Answered(_, answer) => answer.may_pass(),
+            Self::Answered(_, answer) => answer.is_transient(),
             Self::Lost(..) => true,
-            Self::Unusable(_) => false,
+            Self::Invalid(_) => false,
         }
     }
 }
 
-/// What to do about an answer, where that is known.
+/// The remedy for an error response, if one is known.
 fn remedy(answer: &ErrorResponse) -> &'static str {
     match answer.code.as_str() {
         "AccessDenied" => "; allow s3:PutObject and s3:GetObject on it to these credentials",
@@ -235,30 +235,30 @@ fn remedy(answer: &ErrorResponse) -> &'static str {
 }
 
 async fn region_of(imds: &str) -> Result<String, S3Error> {
-    let which = |why: String| S3Error::Unusable(format!("which region? set AWS_REGION{why}"));
+    let which = |why: String| S3Error::Invalid(format!("which region? set AWS_REGION{why}"));
     let region = Imds::new(imds).get("meta-data/placement/region").await;
     let region = region.map_err(|error| which(format!(" ({error})")))?;
     region.ok_or_else(|| which(String::new()))
 }
 
-/// The bucket's address, if it is one that requests can be made of.
+/// The bucket's URL.
 fn address(base: &str) -> Result<Url, S3Error> {
     let url = Url::parse(base)
         .ok()
         .filter(|url| ["http", "https"].contains(&url.scheme()));
-    let url = url.filter(|_| is_plain(base) && base.parse::<::http::Uri>().is_ok());
+    let url = url.filter(|_| is_ascii_graphic(base) && base.parse::<::http::Uri>().is_ok());
     url.ok_or_else(|| {
-        S3Error::Unusable(format!(
-            "{base} is no address: look at AWS_REGION and AWS_ENDPOINT_URL_S3"
+        S3Error::Invalid(format!(
+            "{base} is no address: check AWS_REGION and AWS_ENDPOINT_URL_S3"
         ))
     })
 }
 
-/// The key as it is, where `object_store` takes it so.
+/// The key, where `object_store` accepts it unchanged.
 fn path(key: &str) -> Result<Path, S3Error> {
     let path = Path::parse(key).ok().filter(|path| path.as_ref() == key);
     let strange = || format!("{key:?}: give a key whose parts between slashes are neither empty nor . nor ..");
-    path.ok_or_else(|| S3Error::Unusable(strange()))
+    path.ok_or_else(|| S3Error::Invalid(strange()))
 }
 
 #[cfg(test)]
@@ -266,7 +266,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_names_the_call_the_status_the_code_and_the_remedy() {
+    fn error_names_call_status_code_and_remedy() {
         let answered = |status: u16, code: &str| {
             let status = StatusCode::from_u16(status).unwrap_or_default();
             let xml = format!("<Error><Code>{code}</Code><Message>so &amp; so</Message></Error>");
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_or_a_key_that_cannot_be_asked_for_is_refused() {
+    fn invalid_address_or_key_is_rejected() {
         for base in [
             "nothing",
             "ftp://host/b",

@@ -7,5 +7,5 @@ mod fake;
 mod lifecycle;
 mod metadata;
 mod objects;
+mod polling;
 mod signature;
-mod watching;

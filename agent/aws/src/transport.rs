@@ -1,4 +1,4 @@
-//! What `object_store` sends its requests with, and what an answer other than success says.
+//! `object_store`'s HTTP transport, and the error responses of AWS APIs.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use object_store::{ClientConfigKey, ClientOptions};
 use quick_xml::events::Event;
 use reqwest::{Client, Method, Request, StatusCode, Url};
 
-/// The head of an answer, after all of the request was sent.
+/// Limit of a request up to its response's head.
 const TIMEOUT: Duration = Duration::from_mins(5);
-/// Size of the largest answer that is read as text, bytes.
+/// Size of the largest response that is read as text, bytes.
 const LARGEST: usize = 64 << 10;
-/// Codes of errors that pass by themselves, or with new credentials.
-const PASSING: [&str; 7] = [
+/// Codes of errors that a retry may overcome, in part with new credentials.
+const TRANSIENT_CODES: [&str; 7] = [
     "ExpiredToken",
     "InternalError",
     "RequestLimitExceeded",
@@ -27,7 +27,7 @@ const PASSING: [&str; 7] = [
     "ThrottlingException",
 ];
 
-/// An answer other than success.
+/// A response other than success.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{}", format!("{status} {code} {message}").trim_end())]
 pub struct ErrorResponse {
@@ -37,7 +37,7 @@ pub struct ErrorResponse {
 }
 
 impl ErrorResponse {
-    /// `xml` may be anything.
+    /// Parses a response's body, which may be anything.
     pub(super) fn read(status: StatusCode, xml: &str) -> Self {
         Self {
             status,
@@ -46,14 +46,14 @@ impl ErrorResponse {
         }
     }
 
-    /// Whether the same request may go well later.
-    pub(super) fn may_pass(&self) -> bool {
+    /// Whether the same request may succeed later.
+    pub(super) fn is_transient(&self) -> bool {
         let is_busy = self.status.is_server_error() || self.status == StatusCode::TOO_MANY_REQUESTS;
-        is_busy || PASSING.contains(&self.code.as_str())
+        is_busy || TRANSIENT_CODES.contains(&self.code.as_str())
     }
 }
 
-/// The text of the first element of that name, at most 1024 characters of it: what has to be handed back is not cut.
+/// The text of the first element of that name, at most 1024 characters.
 pub(super) fn element(xml: &str, name: &str) -> Option<String> {
     let mut reader = quick_xml::Reader::from_str(xml);
     loop {
@@ -69,13 +69,13 @@ pub(super) fn element(xml: &str, name: &str) -> Option<String> {
     }
 }
 
-/// Connects to a store at this address, and to what hands out credentials for it.
+/// Connects to the store at this URL, and to the services that issue credentials for it.
 #[derive(Debug)]
 pub(super) struct Connector(pub(super) Url);
 
 impl HttpConnector for Connector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
-        // Only what hands out credentials on this host's link is asked in the clear, and without a proxy.
+        // Only the link-local credential services are contacted in the clear, and without a proxy.
         let is_local = options.get_config_value(&ClientConfigKey::AllowHttp).as_deref() == Some("true");
         let client = if is_local {
             http::local()
@@ -99,19 +99,19 @@ impl HttpService for Transport {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let lost = |error: RequestError| HttpError::new(HttpErrorKind::Request, error);
         let broken = |error| HttpError::new(HttpErrorKind::Interrupted, error);
-        let is_question = request.method() == Method::POST;
+        let is_post = request.method() == Method::POST;
         let request = Request::try_from(request.map(reqwest::Body::wrap)).map_err(|error| lost(error.into()))?;
         let answer = tokio::time::timeout(TIMEOUT, self.0.execute(request)).await;
         let answer = answer.map_err(|_| lost(RequestError::Lost("no answer".to_owned())))?;
         let answer = answer.map_err(|error| lost(error.into()))?;
         let status = answer.status();
-        if status.is_success() && !is_question {
+        if status.is_success() && !is_post {
             let answer = ::http::Response::<reqwest::Body>::from(answer);
             return Ok(answer.map(|body| HttpResponseBody::new(body.map_err(broken))));
         }
         let xml = http::text(answer, LARGEST).await.unwrap_or_default();
         let answer = ErrorResponse::read(status, &xml);
-        // One that ends an upload may fail after it began to answer that all is well.
+        // The completion of an upload may fail after a status of success was sent.
         if status.is_success() && answer.code.is_empty() {
             return Ok(HttpResponse::new(xml.into()));
         }
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_element_is_read_as_text() {
+    fn element_returns_unescaped_text() {
         let xml = "<a><!-- <Name>no</Name> --><Name>one &amp; &lt;two&#62;</Name><Name>three</Name></a>";
         assert_eq!(element(xml, "Name").as_deref(), Some("one & <two>"));
         for (xml, name) in [(xml, "Other"), ("<Name>cut", "Name"), ("no XML", "Name"), ("", "Name")] {
@@ -133,8 +133,8 @@ mod tests {
     }
 
     #[test]
-    fn what_passes_by_itself_is_told_from_the_rest() {
-        for (status, code, may_pass) in [
+    fn transient_errors_are_recognized_by_status_and_code() {
+        for (status, code, is_transient) in [
             (500, "", true),
             (503, "SlowDown", true),
             (429, "", true),
@@ -147,7 +147,7 @@ mod tests {
         ] {
             let status = StatusCode::from_u16(status).unwrap_or_default();
             let answer = ErrorResponse::read(status, &format!("<Error><Code>{code}</Code></Error>"));
-            assert_eq!(answer.may_pass(), may_pass, "{answer}");
+            assert_eq!(answer.is_transient(), is_transient, "{answer}");
         }
     }
 }

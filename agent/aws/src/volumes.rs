@@ -1,69 +1,76 @@
-//! One EBS volume: who has it, and having it or giving it back.
+//! One EBS volume: where it is attached, attaching and detaching it.
 
 use serde::Deserialize;
 
 use super::api::EC2;
-use super::caller::Caller;
+use super::client::{AwsClient, CallError};
 
-/// The EC2 API as this instance may use it.
+/// Client of the EC2 API's volume calls.
 #[derive(Debug)]
-pub struct Volumes(Caller);
+pub struct Volumes(AwsClient);
 
-/// Who has a volume.
+/// Why a call about a volume failed.
+#[derive(Debug, thiserror::Error)]
+pub enum VolumeError {
+    #[error(transparent)]
+    Call(#[from] CallError),
+    #[error("the answer to DescribeVolumes has no {0}")]
+    NotListed(String),
+}
+
+/// Where a volume is attached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attachment {
-    /// Nobody.
+    /// Not attached.
     Free,
-    /// This instance, and nobody else.
+    /// To this instance only.
     Here,
-    /// This instance, not yet or not much longer; the word of the API.
+    /// To this instance, in a transitional state of the API (`attaching`, `detaching`, …).
     Changing(String),
-    /// Another instance.
+    /// To another instance.
     Elsewhere(String),
 }
 
 impl Volumes {
-    /// `imds` is the base of the metadata service, `endpoint` the API's where it is not the region's own.
+    /// `imds` is the base URL of the metadata service, `endpoint` the API's where it is not the region's own.
     pub fn new(imds: &str, endpoint: Option<String>) -> Self {
-        Self(Caller::new(EC2, imds, endpoint))
+        Self(AwsClient::new(EC2, imds, endpoint))
     }
 
-    /// This instance's id. Fails with the reason while nobody tells.
-    pub async fn instance(&mut self) -> Result<String, String> {
-        self.0.instance().await.map_err(|trouble| trouble.to_string())
+    /// This instance's id.
+    pub async fn instance(&mut self) -> Result<String, VolumeError> {
+        Ok(self.0.instance().await?)
     }
 
-    /// Who has the volume. Fails with the reason when that cannot be told.
-    pub async fn attachment(&mut self, volume: &str) -> Result<Attachment, String> {
-        let xml = self.call("DescribeVolumes", &[("VolumeId.1", volume)]).await?;
+    /// Where the volume is attached.
+    pub async fn attachment(&mut self, volume: &str) -> Result<Attachment, VolumeError> {
+        let xml = self.0.call("DescribeVolumes", &[("VolumeId.1", volume)]).await?;
         let instance = self.instance().await?;
-        read(&xml, volume, &instance).ok_or_else(|| format!("DescribeVolumes does not tell of {volume}"))
+        parse(&xml, volume, &instance).ok_or_else(|| VolumeError::NotListed(volume.to_owned()))
     }
 
-    /// Asks for the volume as `device`; it is there a moment later. Fails with the reason.
-    pub async fn attach(&mut self, volume: &str, device: &str) -> Result<(), String> {
+    /// Requests the volume as `device`; it is attached a moment later.
+    pub async fn attach(&mut self, volume: &str, device: &str) -> Result<(), VolumeError> {
         let instance = self.instance().await?;
         let params = [
             ("VolumeId", volume),
             ("InstanceId", instance.as_str()),
             ("Device", device),
         ];
-        self.call("AttachVolume", &params).await.map(drop)
+        self.0.call("AttachVolume", &params).await?;
+        Ok(())
     }
 
-    /// Gives it back; never by force. Fails with the reason.
-    pub async fn detach(&mut self, volume: &str) -> Result<(), String> {
+    /// Requests that the volume is detached, never by force.
+    pub async fn detach(&mut self, volume: &str) -> Result<(), VolumeError> {
         let instance = self.instance().await?;
         let params = [("VolumeId", volume), ("InstanceId", instance.as_str())];
-        self.call("DetachVolume", &params).await.map(drop)
-    }
-
-    async fn call(&mut self, action: &str, params: &[(&str, &str)]) -> Result<String, String> {
-        self.0.call(action, params).await.map_err(|trouble| trouble.to_string())
+        self.0.call("DetachVolume", &params).await?;
+        Ok(())
     }
 }
 
-/// The answer to `DescribeVolumes`.
+/// The response to `DescribeVolumes`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct DescribeVolumes {
@@ -90,8 +97,8 @@ struct AttachmentItem {
     status: String,
 }
 
-/// What the answer says about `volume`; `None` when it says nothing.
-fn read(xml: &str, volume: &str, here: &str) -> Option<Attachment> {
+/// The attachment of `volume`; `None` when the response does not list it.
+fn parse(xml: &str, volume: &str, here: &str) -> Option<Attachment> {
     let answer: DescribeVolumes = quick_xml::de::from_str(xml).ok()?;
     let found = answer
         .volume_set
@@ -102,7 +109,7 @@ fn read(xml: &str, volume: &str, here: &str) -> Option<Attachment> {
     for item in found.attachment_set.item {
         match item.status.as_str() {
             "detached" => {}
-            // With one volume on two instances there is no fence.
+            // A volume attached to two instances fences nothing.
             _ if item.instance_id != here => return Some(Attachment::Elsewhere(item.instance_id)),
             "attached" => attachment = Attachment::Here,
             _ => attachment = Attachment::Changing(item.status),
@@ -129,8 +136,8 @@ mod tests {
     }
 
     #[test]
-    fn only_a_volume_that_this_instance_alone_has_is_here() {
-        let of = |attachments: &[(&str, &str)]| read(&answer(attachments), "vol-1", "i-me");
+    fn volume_is_here_only_when_attached_to_this_instance_alone() {
+        let of = |attachments: &[(&str, &str)]| parse(&answer(attachments), "vol-1", "i-me");
         assert_eq!(of(&[]), Some(Attachment::Free));
         assert_eq!(of(&[("i-me", "attached")]), Some(Attachment::Here));
         assert_eq!(
@@ -144,10 +151,10 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_about_another_volume_or_cut_short_says_nothing() {
+    fn response_about_another_volume_or_truncated_is_none() {
         let xml = answer(&[("i-me", "attached")]);
-        assert_eq!(read(&xml, "vol-2", "i-me"), None);
-        assert_eq!(read(&xml[..xml.len() / 2], "vol-1", "i-me"), None);
-        assert_eq!(read("", "vol-1", "i-me"), None);
+        assert_eq!(parse(&xml, "vol-2", "i-me"), None);
+        assert_eq!(parse(&xml[..xml.len() / 2], "vol-1", "i-me"), None);
+        assert_eq!(parse("", "vol-1", "i-me"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Looks at the metadata service again and again, and tells what is new.
+//! Polls the metadata service and sends what changed.
 
 use std::time::Duration;
 
@@ -6,81 +6,81 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::Sender;
 use tracing::{debug, info, warn};
 
-use super::imds::{Imds, PATIENCE, Unknown};
-use super::notices::{Board, Source, notice};
+use super::imds::{Imds, ImdsError, READY_TIMEOUT};
+use super::notices::{NoticeSource, PendingNotices, notice};
 use agent_config::Ec2Config;
 use agent_core::event::Notice;
 use agent_net::backoff::pauses;
 
-/// Between two looks at what may leave no time. There is nothing to spread: the service is this instance's own.
+/// Poll interval of urgent documents. Without jitter: the service is this instance's own.
 const URGENT: Duration = Duration::from_millis(1700);
-/// Every so many of those also at what leaves hours.
+/// Every so many polls, the documents that leave hours are read as well.
 const SLOW_EVERY: u32 = 20;
-/// Which instance it is.
+/// Path of the instance's id.
 const INSTANCE: &str = "meta-data/instance-id";
-/// What kind of instance it is: `spot`, `on-demand`, …
+/// Path of the purchase option: `spot`, `on-demand`, …
 const LIFE_CYCLE: &str = "meta-data/instance-life-cycle";
-/// The longest wait while the service is in trouble: a notice leaves two minutes.
-const TROUBLE_MAX: Duration = Duration::from_secs(10);
-/// The first and the longest wait before looking again for a service that is not there.
-const ABSENT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_hours(1));
-/// The longest when the configuration says that this is EC2.
-const MISSED: Duration = Duration::from_secs(30);
-/// Looks that find no service before nobody believes any more that this is EC2.
-const SURELY_ABSENT: u32 = 4;
+/// The longest wait after a failed poll; a notice leaves two minutes.
+const RETRY_MAX: Duration = Duration::from_secs(10);
+/// The first and the longest wait between probes for a service that is absent.
+const PROBE_PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_hours(1));
+/// The longest wait where the configuration says that this is EC2.
+const PROBE_PAUSE_MAX_ON_EC2: Duration = Duration::from_secs(30);
+/// Failed probes after which this host is taken to be outside EC2.
+const PROBES_UNTIL_ABSENT: u32 = 4;
 
-/// What there is to tell.
+/// A change of what the metadata service reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum News {
-    /// This is EC2.
+pub enum MetadataEvent {
+    /// The host is this EC2 instance.
     Instance { id: String },
-    /// The gravest announcement now; `None` when there is none, or none any more.
+    /// The most severe notice; `None` when there is none, or no longer one.
     Notice(Option<Notice>),
-    /// Why announcements cannot be seen; `None` once they can again.
+    /// Why notices cannot be read; `None` once they can again.
     Unseen(Option<String>),
 }
 
-/// Watches for as long as somebody listens.
-pub async fn watch(config: Ec2Config, news: Sender<News>) {
+/// Polls until the receiver is closed.
+pub async fn watch(config: Ec2Config, events: Sender<MetadataEvent>) {
     if config.enabled == Some(false) {
-        // What an earlier configuration was told does not hold for ever.
-        drop(news.send(News::Notice(None)).await);
+        // Clears a notice received under an earlier configuration.
+        drop(events.send(MetadataEvent::Notice(None)).await);
         return;
     }
     let mut imds = Imds::new(&config.imds);
-    let Some(id) = find(&mut imds, &config, &news).await else {
+    let Some(id) = find(&mut imds, &config, &events).await else {
         return;
     };
     info!(instance = id, "this is an EC2 instance");
-    if news.send(News::Instance { id }).await.is_ok() {
-        Rounds::new(imds.patient(PATIENCE), news).run().await;
+    if events.send(MetadataEvent::Instance { id }).await.is_ok() {
+        NoticePoller::new(imds.with_timeout(READY_TIMEOUT), events).run().await;
     }
 }
 
-/// The instance's id, however long that takes; `None` when nobody listens any more.
-async fn find(imds: &mut Imds, config: &Ec2Config, news: &Sender<News>) -> Option<String> {
-    let surely = config.enabled == Some(true);
-    let longest = if surely { MISSED } else { ABSENT.1 };
-    for (pause, attempt) in pauses(ABSENT.0, longest).zip(1_u32..) {
+/// The instance's id, however long that takes; `None` when the receiver is closed.
+async fn find(imds: &mut Imds, config: &Ec2Config, events: &Sender<MetadataEvent>) -> Option<String> {
+    let on_ec2 = config.enabled == Some(true);
+    let longest = if on_ec2 { PROBE_PAUSE_MAX_ON_EC2 } else { PROBE_PAUSE.1 };
+    for (pause, attempt) in pauses(PROBE_PAUSE.0, longest).zip(1_u32..) {
         let why = match imds.get(INSTANCE).await {
             Ok(Some(id)) if is_id(&id) => return Some(id),
-            Ok(_) => "it knows of no instance".to_owned(),
-            Err(unknown) => unknown.to_string(),
+            Ok(_) => "it has no instance id".to_owned(),
+            Err(error) => error.to_string(),
         };
-        if surely && attempt == 1 {
+        if on_ec2 && attempt == 1 {
             warn!(
                 why,
-                "no notices of EC2 can be seen: check ec2.imds, and set ec2.enabled = \"auto\" where this is not EC2"
+                "EC2 notices cannot be read: check ec2.imds, and set ec2.enabled = \"auto\" where this is not EC2"
             );
         } else {
-            debug!(why, "not on EC2, or not to be told yet");
+            debug!(why, "no EC2 instance found");
         }
-        if attempt == SURELY_ABSENT && !surely {
-            news.send(News::Notice(None)).await.ok()?;
+        if attempt == PROBES_UNTIL_ABSENT && !on_ec2 {
+            events.send(MetadataEvent::Notice(None)).await.ok()?;
         }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = news.closed() => return None,
+            () = events.closed() => return None,
         }
     }
     None
@@ -91,136 +91,136 @@ fn is_id(text: &str) -> bool {
     word.len() == text.len() && word.starts_with("i-") && word.len() < 40 && word.chars().all(|c| c.is_ascii_graphic())
 }
 
-pub(super) struct Rounds {
+pub(super) struct NoticePoller {
     imds: Imds,
-    news: Sender<News>,
-    board: Board,
-    round: u32,
-    /// Whether it may be interrupted: `None` while nobody has said what kind of instance it is.
+    events: Sender<MetadataEvent>,
+    pending: PendingNotices,
+    polls: u32,
+    /// Whether it is a spot instance; `None` while unknown.
     spot: Option<bool>,
-    /// Whether it is in an auto scaling group, as far as known.
+    /// Whether it is in an auto scaling group, as of the last poll.
     grouped: bool,
-    /// What was told last, with its wall time.
-    told: Option<Told>,
-    troubled: bool,
+    /// What was sent last.
+    sent: Option<Sent>,
+    unseen: bool,
 }
 
-type Told = Option<(agent_core::event::NoticeKind, Option<Timestamp>)>;
+type Sent = Option<(agent_core::event::NoticeKind, Option<Timestamp>)>;
 
-impl Rounds {
-    pub(super) fn new(imds: Imds, news: Sender<News>) -> Self {
+impl NoticePoller {
+    pub(super) fn new(imds: Imds, events: Sender<MetadataEvent>) -> Self {
         Self {
             imds,
-            news,
-            board: Board::default(),
-            round: 0,
+            events,
+            pending: PendingNotices::default(),
+            polls: 0,
             spot: None,
             grouped: true,
-            told: None,
-            troubled: false,
+            sent: None,
+            unseen: false,
         }
     }
 
     async fn run(mut self) {
-        let pauses = || pauses(2 * URGENT, TROUBLE_MAX);
+        let pauses = || pauses(2 * URGENT, RETRY_MAX);
         let mut retry = pauses();
-        while !self.news.is_closed() {
-            let wait = if self.look().await.is_ok() {
+        while !self.events.is_closed() {
+            let wait = if self.poll().await.is_ok() {
                 retry = pauses();
                 URGENT
             } else {
-                retry.next().unwrap_or(TROUBLE_MAX)
+                retry.next().unwrap_or(RETRY_MAX)
             };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = self.news.closed() => return,
+                () = self.events.closed() => return,
             }
         }
     }
 
-    /// One round. Fails with the last trouble; what could be seen is told all the same.
-    pub(super) async fn look(&mut self) -> Result<(), Unknown> {
-        let slow = self.round.is_multiple_of(SLOW_EVERY) || !self.board.is_complete();
-        self.round = self.round.wrapping_add(1);
+    /// Polls once. Returns the last error; what could be read is sent all the same.
+    pub(super) async fn poll(&mut self) -> Result<(), ImdsError> {
+        let slow = self.polls.is_multiple_of(SLOW_EVERY) || !self.pending.is_complete();
+        self.polls = self.polls.wrapping_add(1);
         if self.spot.is_none() {
-            // Nobody asks in vain every second.
+            // On-demand instances have no spot document.
             let kind = self.imds.get(LIFE_CYCLE).await.ok();
             self.spot = kind.map(|kind| kind.as_deref() != Some("on-demand"));
         }
-        let (mut trouble, mut strange) = (None, None);
-        for source in Source::ALL {
+        let (mut error, mut malformed) = (None, None);
+        for source in NoticeSource::ALL {
             let urgent = match source {
-                Source::Spot => self.spot != Some(false),
-                Source::Lifecycle => self.grouped,
-                Source::Rebalance | Source::Scheduled => false,
+                NoticeSource::Spot => self.spot != Some(false),
+                NoticeSource::Lifecycle => self.grouped,
+                NoticeSource::Rebalance | NoticeSource::Scheduled => false,
             };
             if !slow && !urgent {
                 continue;
             }
-            match self.look_at(source).await {
-                // What is graver waits for no other document.
-                Ok(true) => self.tell(true).await,
-                Ok(false) => strange = Some(source),
-                Err(unknown) => trouble = Some(unknown),
+            match self.poll_source(source).await {
+                // A more severe notice is sent before the other documents are read.
+                Ok(true) => self.send_notice(true).await,
+                Ok(false) => malformed = Some(source),
+                Err(unread) => error = Some(unread),
             }
         }
-        self.tell(false).await;
-        let unseen = trouble.is_some() || strange.is_some();
-        if self.troubled != unseen {
-            self.troubled = unseen;
-            let strange = strange.map(|source| format!("{} is not what it should be", source.path()));
-            let why = trouble.as_ref().map(ToString::to_string).or(strange);
+        self.send_notice(false).await;
+        let unseen = error.is_some() || malformed.is_some();
+        if self.unseen != unseen {
+            self.unseen = unseen;
+            let malformed = malformed.map(|source| format!("{} is malformed", source.path()));
+            let why = error.as_ref().map(ToString::to_string).or(malformed);
             if let Some(why) = &why {
-                warn!(why, "notices of EC2 cannot be seen at the moment");
+                warn!(why, "EC2 notices cannot be read at the moment");
             } else {
-                info!("notices of EC2 can be seen again");
+                info!("EC2 notices can be read again");
             }
-            // Nobody to tell when the agent stops.
-            drop(self.news.send(News::Unseen(why)).await);
+            // The receiver is closed when the agent stops.
+            drop(self.events.send(MetadataEvent::Unseen(why)).await);
         }
-        trouble.map_or(Ok(()), Err)
+        error.map_or(Ok(()), Err)
     }
 
-    /// False for a document that nobody understands: that is no reason to look at the others less often.
-    async fn look_at(&mut self, source: Source) -> Result<bool, Unknown> {
+    /// Reads one document. False when it is malformed, which does not slow the polls of the others.
+    async fn poll_source(&mut self, source: NoticeSource) -> Result<bool, ImdsError> {
         let found = self.imds.get(source.path()).await?;
         if found.is_none()
-            && self.board.announces(source)
+            && self.pending.has_any(source)
             && !matches!(self.imds.get(INSTANCE).await?, Some(id) if is_id(&id))
         {
-            // It knows nothing at all, so nothing is called off.
-            return Err(Unknown::Trouble("it knows of no instance".to_owned()));
+            // Without an instance id, its 404 cancels no notice.
+            return Err(ImdsError::Unavailable("it has no instance id".to_owned()));
         }
-        if source == Source::Lifecycle {
+        if source == NoticeSource::Lifecycle {
             self.grouped = found.is_some();
         }
-        let foreseen = match found {
+        let announcements = match found {
             None => Vec::new(),
-            Some(text) => match source.read(&text) {
-                Some(foreseen) => foreseen,
+            Some(text) => match source.parse(&text) {
+                Some(announcements) => announcements,
                 None => return Ok(false),
             },
         };
-        self.board.note(source, foreseen);
+        self.pending.record(source, announcements);
         Ok(true)
     }
 
-    /// Tells what is announced, when that is new, or only when it is `graver`; that nothing is, once everything was seen, or
-    /// what was told is gone.
-    async fn tell(&mut self, graver: bool) {
+    /// Sends the most severe notice when it changed, or only when it is `more_severe`. Sends that there is none once every
+    /// document was read, or the notice sent last is gone.
+    async fn send_notice(&mut self, more_severe: bool) {
         let now = Timestamp::now();
-        let gravest = self.board.gravest(now);
-        let kind = |told: Told| told.map(|(kind, _)| kind);
-        let untold = match self.told {
-            Some(told) if graver => kind(gravest) > kind(told),
-            told => told != Some(gravest),
+        let current = self.pending.most_severe(now);
+        let kind = |sent: Sent| sent.map(|(kind, _)| kind);
+        let is_new = match self.sent {
+            Some(sent) if more_severe => kind(current) > kind(sent),
+            sent => sent != Some(current),
         };
-        let gone = matches!(self.told, Some(Some(_)));
-        if untold && (gravest.is_some() || gone || self.board.is_complete()) {
-            self.told = Some(gravest);
-            let news = News::Notice(gravest.map(|gravest| notice(gravest, now)));
-            // Nobody to tell when the agent stops.
-            drop(self.news.send(news).await);
+        let gone = matches!(self.sent, Some(Some(_)));
+        if is_new && (current.is_some() || gone || self.pending.is_complete()) {
+            self.sent = Some(current);
+            let event = MetadataEvent::Notice(current.map(|current| notice(current, now)));
+            // The receiver is closed when the agent stops.
+            drop(self.events.send(event).await);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use agent_config::ConfigError;
 use agent_daemon::api::ClientError;
-use agent_daemon::notify::Undelivered;
+use agent_daemon::notify::DeliveryError;
 
 use crate::output::OutputClosed;
 
@@ -27,7 +27,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
         0
     } else if error.chain().any(<dyn Error>::is::<ConfigError>)
         || error.is::<UsageError>()
-        || matches!(error.downcast_ref(), Some(Undelivered::NotConfigured))
+        || matches!(error.downcast_ref(), Some(DeliveryError::NotConfigured))
     {
         2
     } else if error

@@ -7,7 +7,7 @@ use clap::Args;
 use tracing::warn;
 
 use agent_config::{Config, ConfigError, DEFAULT_SOCKET, DEFAULT_STATE_DIR};
-use agent_daemon::api::Client;
+use agent_daemon::api::AgentClient;
 
 const CONFIG: &str = "/etc/t0rn-agent/agent.toml";
 const HEADING: &str = "Global options";
@@ -62,11 +62,11 @@ impl GlobalArgs {
 
     /// Client of the agent at the socket that was else the configured one, else the default: an unreadable
     /// configuration must not keep an operator from the agent.
-    pub(crate) fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> AgentClient {
         if let Some(socket) = non_empty(self.socket.as_deref()) {
-            return Client::new(socket);
+            return AgentClient::new(socket);
         }
-        Client::new(self.configured_or(DEFAULT_SOCKET, |config| config.agent.socket))
+        AgentClient::new(self.configured_or(DEFAULT_SOCKET, |config| config.agent.socket))
     }
 
     /// The agent's state directory as configured, else the default.

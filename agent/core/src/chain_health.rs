@@ -1,7 +1,7 @@
 //! One chain's samples become evidence, and evidence over time becomes a [`Verdict`].
 //!
-//! Pure: no clock, no I/O. Time is *observed* time: it passes only between two looks at the exporter that
-//! lie close enough together, so a suspended host or a stopped agent never looks like a stall.
+//! Pure: no clock, no I/O. Time is *observed* time: it passes only between two scrapes of the exporter that
+//! lie close enough together, so a suspended host or a stopped agent is never taken for a stall.
 
 mod excusable;
 mod heights;
@@ -35,7 +35,7 @@ pub struct ChainTracker {
     chain: Chain,
     sample: Option<Sample>,
     sampled_at: Option<Time>,
-    /// The last look, answered or not, and how long after the one before.
+    /// The last scrape, answered or not, and the time since the one before it.
     looked_at: Option<Time>,
     spacing: Duration,
     /// Observed time since the newest sample.
@@ -46,9 +46,9 @@ pub struct ChainTracker {
     /// The exporter answered since the container started.
     pub(crate) answered: bool,
     last_error: Option<ScrapeError>,
-    /// Unbroken row of looks that met silence.
+    /// Uninterrupted scrapes without any answer.
     pub(crate) silent: Option<ExcusableDuration>,
-    /// The newest value of each that was told: a page may lack them at times.
+    /// The newest value of each: a page may lack one at times.
     process_start: Option<u64>,
     pub(crate) heights: Heights,
     progressed_at: Option<Time>,
@@ -145,7 +145,7 @@ impl ChainTracker {
         let moving = self.progressing(windows.stall_after);
         let behind = match distance(sample) {
             Some(distance) => Some(distance > windows.lag_blocks),
-            // Without a target the node's own word has to do; with 0 peers that is worth nothing.
+            // Without a target `major_syncing` decides; with 0 peers it is meaningless.
             None if sample.peers != Some(0) => sample.major_syncing,
             None => None,
         };
@@ -175,7 +175,7 @@ impl ChainTracker {
         self.no_peers_for
     }
 
-    /// Whether the last look gave no sample, and why.
+    /// Why the last scrape gave no sample; `None` when it gave one.
     pub fn last_error(&self) -> Option<ScrapeError> {
         self.last_error
     }

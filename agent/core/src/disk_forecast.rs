@@ -26,7 +26,7 @@ impl Forecast {
         if self.points.back().is_some_and(|(at, _)| now.since(*at) < APART) {
             return;
         }
-        // Nobody looked for an hour, or a twentieth of what there was has come back: it goes on from here.
+        // Not measured for an hour, or a twentieth of the space was freed: the forecast starts anew here.
         let broken = |(at, before): &(Time, u64)| now.since(*at) > APART * 12 || free > before + before / 20;
         if self.points.back().is_some_and(broken) {
             self.points.clear();

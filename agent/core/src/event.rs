@@ -15,7 +15,7 @@ use strum::{EnumString, IntoStaticStr, VariantArray};
 
 pub use identity::{Holding, Identity};
 pub use notice::{LifecycleAnswer, Notice, NoticeKind};
-pub use update::{DesiredSpec, Image, Images, Versions};
+pub use update::{DesiredSpec, Image, Images, PullError, Versions};
 
 /// A point on the agent's own clock, in milliseconds since that clock began.
 ///
@@ -108,7 +108,7 @@ impl ScrapeError {
     }
 }
 
-/// How a run of the container ended, as Docker tells it.
+/// How a run of the container ended, from Docker's inspection.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exit {
     /// Exit code of the container's first process; 128 + n after signal n.
@@ -173,7 +173,7 @@ pub struct HostFacts {
     pub clock_offset_ms: Option<f64>,
 }
 
-/// What the container used since the last look.
+/// What the container used since the last measurement.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Activity {
     /// Percent of one core.
@@ -221,7 +221,7 @@ pub enum Command {
 /// How an action of ours ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// Done; what the container looks like now, and Docker's wall clock (Unix milliseconds) by then.
+    /// Done; the state of the container afterwards, and Docker's wall clock then (Unix milliseconds).
     Done { container: Container, at: Option<i64> },
     /// Not done. `error` names the thing and the remedy.
     Failed { error: String, kind: ActionFailure },
@@ -275,8 +275,8 @@ pub enum Event {
     /// A deadline passed; nothing else happened.
     Tick,
     Operator(Command),
-    /// The image of an update is here and was looked at, or why not.
-    Pulled(Result<Images, String>),
+    /// The image of an update was pulled and inspected, or why not.
+    Pulled(Result<Images, PullError>),
     /// What the databases say while the collator is stopped in the course of an update.
     Databases(Versions),
     Finished(Outcome),

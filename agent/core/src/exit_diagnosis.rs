@@ -14,7 +14,7 @@ struct Signature {
 /// Only lines after which a restart cannot help. Lines that are part of every shutdown
 /// (`Essential task … failed. Shutting down service.`) prove nothing and are not here.
 const SIGNATURES: &[Signature] = &[
-    // RocksDB's status word, after `DB corrupted: ` (kvdb-rocksdb) or `Backend error: ` (sc-client-db), and
+    // RocksDB's status, after `DB corrupted: ` (kvdb-rocksdb) or `Backend error: ` (sc-client-db), and
     // ParityDB's own wording (parity-db error.rs). Another start may "repair" data away.
     Signature {
         parts: &["Corruption:"],
@@ -43,7 +43,7 @@ const SIGNATURES: &[Signature] = &[
         parts: &["LOCK: Resource temporarily unavailable"],
         cause: Cause::DataInUse,
     },
-    // sc-storage-monitor, and the kernel's own words.
+    // sc-storage-monitor, and the kernel's own messages.
     Signature {
         parts: &["Available space", "dropped below threshold", "terminating"],
         cause: Cause::DiskFull,
@@ -68,12 +68,12 @@ const SIGNATURES: &[Signature] = &[
     },
 ];
 
-/// How many of the last lines are looked at: what is further back was survived. A panic's backtrace may follow.
+/// How many of the last lines are examined: what is further back was survived. A panic's backtrace may follow.
 const LAST_LINES: usize = 200;
 
 /// Whether this exit shows a fault that no restart cures.
 ///
-/// A clean end is none, whatever the log says, and so is one by the signal when somebody asked it to stop (`asked`).
+/// A clean exit is none, whatever the log says, and so is one by the signal of a requested stop (`asked`).
 pub fn diagnose(exit: &Exit, asked: bool) -> Option<Cause> {
     if exit.oom || exit.code == Some(0) || (asked && matches!(exit.code, None | Some(137 | 143))) {
         return None;
@@ -95,7 +95,8 @@ pub fn diagnose(exit: &Exit, asked: bool) -> Option<Cause> {
     (exit.code == Some(2) && (lines.is_empty() || lines.iter().any(usage))).then_some(Cause::BadArguments)
 }
 
-/// What the last lines of a run tell of its database, however it ended: only for somebody who vouches for it.
+/// What the last lines of a run show about its database, however it ended: for callers that know the database to be
+/// at fault.
 ///
 /// A node lives with one bootnode of another chain, so that is none.
 pub fn damage(log: &[String]) -> Option<Cause> {
@@ -106,7 +107,7 @@ pub fn damage(log: &[String]) -> Option<Cause> {
     found.map(|row| row.cause).find(|cause| *cause != Cause::WrongChain)
 }
 
-/// Whether a line, however old, tells that the database is damaged: only for somebody who vouches for it.
+/// Whether a line, however old, reports a damaged database: for callers that know it to be of this run.
 pub fn tells_of_damage(line: &str) -> bool {
     let mut rows = SIGNATURES.iter().filter(|row| row.cause == Cause::DatabaseCorrupted);
     rows.any(|row| row.matches(line))

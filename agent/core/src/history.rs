@@ -1,7 +1,7 @@
 //! The last 24 h in a bounded number of points: where both chains stood, and what happened to the collator.
 //!
 //! Pure: times come in as Unix milliseconds, for display only. The same events that go to the flight recorder
-//! keep it current, and the recorder's files bring back what an earlier life of the agent saw (see [`Keeper`]).
+//! keep it current, and the recorder's files bring back what an earlier life of the agent saw.
 
 #[cfg(test)]
 mod tests;
@@ -39,11 +39,11 @@ pub struct Mark {
     /// Unix milliseconds.
     pub at: i64,
     pub what: MarkKind,
-    /// `None` for a word of another version of the agent.
+    /// `None` for a cause of another version of the agent.
     pub cause: Option<Cause>,
     /// Exit code of the collator, where it ended.
     pub code: Option<i64>,
-    /// Whether it helped; `None` while that is open, and where nobody looks.
+    /// Whether it helped; `None` while that is open, and where it is not judged.
     pub helped: Option<bool>,
 }
 

@@ -7,7 +7,7 @@ pub const KEYSTORE: &str = "keystore";
 /// Words in the names of keys and of what opens them.
 const KEY_WORDS: [&str; 5] = ["node-key", "node_key", "nodekey", "secret", "password"];
 
-/// Whether a path leads to a keystore: the word is in the name of one of its parts. Two nodes that write to one
+/// Whether a path leads to a keystore: one of its components has `keystore` in its name. Two nodes that write to one
 /// keystore sign with the same keys.
 pub fn is_keystore(path: &Path) -> bool {
     has_part_with(path, &[KEYSTORE])

@@ -1,4 +1,5 @@
-//! What the agent decides: [`event::Event`]s in, [`machine::Action`]s out, in live operation, in `replay` and in simulation alike.
+//! The decisions of the agent: [`event::Event`]s in, [`machine::Action`]s out, in live operation, in `replay` and in
+//! simulation alike.
 //!
 //! Does no I/O, reads no clock, file or environment, starts no thread, writes no log: time is a parameter, the next
 //! deadline a value. Nothing in its dependency tree can do any of it (`clippy.toml` refuses the rest).

@@ -1,6 +1,6 @@
 //! Decides what is done to the container, in one place.
 //!
-//! Pure: [`Machine::step`] takes the time and one [`Event`] and returns the [`Action`]s to execute;
+//! Pure: [`Machine::step`] takes the time and one [`Event`](crate::event::Event) and returns the [`Action`]s to execute;
 //! [`Machine::next_deadline`] says when to call again if nothing happens. It reads no clock, does no I/O
 //! and logs nothing, so a trace replayed through it takes the same decisions as the live agent did.
 //!
@@ -20,9 +20,9 @@
 //!                      └── called off ◀─┴── Stop within the time left (EC2 takes the instance)
 //! ```
 //!
-//! An update takes it over in between, see [`update`].
+//! An update takes it over in between (`machine/update.rs`).
 //!
-//! Every action is executed one at a time and comes back as [`Event::Finished`].
+//! Every action is executed one at a time and comes back as [`Event::Finished`](crate::event::Event::Finished).
 
 mod action;
 mod action_result;
@@ -53,6 +53,7 @@ use crate::chain_health::ChainTracker;
 use crate::event::{ActionFailure, Activity, Chain, Conflict, HostFacts, Identity, LifecycleAnswer, Time};
 pub use action::Action;
 use collation::Collation;
+pub use explain::CommandError;
 pub use health::{Health, Phase, PlannedAction, Problem};
 pub use policy::{GAP_AFTER, Policy, WithoutVolume};
 pub use restart_budget::RestartBudget;
@@ -103,12 +104,12 @@ impl ContainerState {
 struct GracePeriod {
     until: Time,
     cause: Cause,
-    /// Nobody's doing: Docker's policy may mend it. Otherwise its author is not known yet.
+    /// Not requested: Docker's policy may start it again. Otherwise it is not known yet who ended it.
     #[serde(default)]
     mendable: bool,
 }
 
-/// A signal that ends processes, sent through Docker by somebody else.
+/// A terminating signal sent through Docker from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Signalled {
     at: Time,
@@ -146,14 +147,14 @@ pub struct State {
     up_since: Option<Time>,
     spec_matches: bool,
     docker_down: bool,
-    /// Docker is back, and has until then to tell what became of the container.
+    /// Docker is back; until then its report about the container is awaited.
     unconfirmed_until: Option<Time>,
     docker_back: Option<Time>,
     in_flight: Option<Action>,
     /// Docker events at or before this wall time (Unix milliseconds) were caused by the agent.
     #[serde(rename = "ours_until")]
     own_events_until: Option<i64>,
-    /// A signal was sent to this run through Docker by somebody else.
+    /// A signal was sent to this run through Docker from outside.
     signalled: Option<Signalled>,
     settle: Option<GracePeriod>,
     /// What ended the last run, while it is down.
@@ -174,9 +175,9 @@ pub struct State {
     collation: Collation,
     host: HostFacts,
     activity: Option<(Time, Activity)>,
-    /// The newest look at the container's activity found it clearly above idle.
+    /// The newest measurement of the container's activity was clearly above idle.
     busy: bool,
-    /// Ends that nobody asked for, within the last ten minutes.
+    /// Unrequested exits within the last ten minutes.
     crashes: VecDeque<Time>,
     crash_loop: bool,
     /// Starts of ours since the container last ran for `backoff_reset`.
@@ -246,7 +247,8 @@ impl Machine {
         &self.state
     }
 
-    /// Goes on from what an earlier life of the agent knew. Windows start anew: nobody watched in between.
+    /// Resumes from the state that an earlier agent process saved. Windows start anew: the time in between was not
+    /// observed.
     ///
     /// `now` is on the clock of that earlier life.
     pub fn resume(policy: Policy, mut state: State, now: Time) -> Self {
@@ -279,9 +281,9 @@ impl Machine {
         machine
     }
 
-    /// From when on Docker's events are still news, Unix milliseconds: `None` is from now.
+    /// From when on Docker's events are to be read, Unix milliseconds: `None` is from now.
     pub fn watch_from(&self) -> Option<i64> {
-        // What was said of earlier runs is no news of this one: a `docker restart` says that it stopped.
+        // Reports about earlier runs do not concern this one: a `docker restart` reports that it stopped.
         let known = self.state.heard_at.max(self.state.started_at);
         known.filter(|_| !self.state.echoes(self.state.now))
     }
@@ -294,7 +296,7 @@ impl State {
         self.settle.is_none_or(|s| s.mendable)
     }
 
-    /// Whether news may still be about what a former life of the agent ordered.
+    /// Whether a report may still be about an action of an earlier agent process.
     fn echoes(&self, now: Time) -> bool {
         self.ignore_own_events_until.is_some_and(|until| now < until)
     }

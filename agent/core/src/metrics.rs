@@ -1,6 +1,6 @@
 //! The agent's own exporter page: a [`AgentSnapshot`] as Prometheus exposition text. Pure.
 //!
-//! What nobody knows has no series: a query tells that from 0. The numbers of a chain go when they are no
+//! What is unknown has no series, so a query can distinguish it from 0. The numbers of a chain go when they are no
 //! longer fresh, also when they were known before.
 
 mod page;

@@ -1,4 +1,5 @@
-//! What is told about the collator ([`NotificationMessage`], [`filter`]), what waits ([`queue`]) and how the services want it ([`payload`]).
+//! Notifications: which are sent ([`filter`]), their text ([`message`]), the rate limit ([`queue`]) and the formats of the
+//! services ([`payload`]).
 
 pub mod filter;
 pub mod message;

@@ -1,5 +1,4 @@
-//! What the loop publishes after everything it learns: the one thing that clients, Prometheus and the
-//! status page look at.
+//! The agent's published state after each event: the only source of clients' answers, `/metrics` and the status page.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -14,11 +13,11 @@ use crate::status::{ScrapeStatus, Status};
 #[derive(Debug, Clone)]
 pub struct AgentSnapshot {
     pub status: Status,
-    /// What is wrong now and how bad that is, the worst first; the status has it in words.
+    /// Present problems with their severity, the worst first; the status has their text.
     pub problems: Vec<(Cause, Health)>,
-    /// Whether the collator's container runs; `None` while nobody knows.
+    /// Whether the collator's container runs; `None` while unknown.
     pub running: Option<bool>,
-    /// What each chain's exporter tells of the node behind it.
+    /// What each chain's exporter reports about its node.
     pub nodes: BTreeMap<Chain, NodeInfo>,
     /// Whether each chain is in sync, credibly enough to keep its data.
     pub sync: BTreeMap<Chain, SyncEvidence>,
@@ -43,7 +42,7 @@ impl AgentSnapshot {
     }
 }
 
-/// The node behind one exporter; what it did not tell is absent.
+/// The node behind one exporter; what the page lacks is absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NodeInfo {
     pub chain_id: Option<String>,

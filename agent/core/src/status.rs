@@ -28,7 +28,7 @@ pub const MAX_CHARS: usize = 2_500;
 /// Version of the JSON form; additions do not raise it.
 pub const SCHEMA: u32 = 1;
 
-/// Everything the agent tells about itself and the collator at one moment.
+/// The status of the agent and the collator at one moment.
 ///
 /// Every missing field reads as absent knowledge, so that a newer command can read an older agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,7 +38,7 @@ pub struct Status {
     /// Wall clock when this was true.
     pub time: Timestamp,
     pub health: Health,
-    /// `None` when nobody knows, for instance while no agent runs.
+    /// `None` when unknown, for instance while no agent runs.
     pub phase: Option<Phase>,
     /// One sentence: the answer to "how is it?".
     pub summary: String,
@@ -140,7 +140,7 @@ pub struct CollatorStatus {
     pub digest: Option<String>,
     /// Container id, first 12 digits.
     pub id: Option<String>,
-    /// Docker's word for it: `running`, `exited`, …; `missing` and `foreign` are ours.
+    /// Docker's state: `running`, `exited`, …; `missing` and `foreign` are ours.
     pub state: Option<String>,
     pub started_at: Option<Timestamp>,
     pub restarts: RestartStatus,
@@ -224,7 +224,7 @@ pub struct Ec2Status {
     pub instance_id: Option<String>,
     /// A pending spot interruption, termination or rebalance.
     pub notice: Option<String>,
-    /// Why nobody can tell whether there is one; absent while it can be told.
+    /// Why it is unknown whether there is one; absent while that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unseen: Option<String>,
 }

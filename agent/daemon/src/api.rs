@@ -1,7 +1,7 @@
 //! The agent's HTTP API on its unix socket: `GET /v1/status`, `POST /v1/command`, `GET /v1/logs`; and the
-//! [`Client`] for it.
+//! [`AgentClient`] for it.
 //!
-//! Commands go to the loop, which decides; everything else is read from what it publishes last.
+//! Commands go to the event loop; everything else is read from its latest snapshot.
 
 mod client;
 mod socket;
@@ -27,63 +27,69 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
-pub use self::client::{Client, ClientError};
+pub use self::client::{AgentClient, ClientError};
 pub use self::socket::{BindError, bind};
-use crate::server::{self, Limits, Stay};
+use crate::server::{self, LongLivedPermit, ServerLimits};
 use agent_config::parse_image;
 use agent_core::event::{Command, Container};
+use agent_core::machine::CommandError;
 use agent_core::published::AgentSnapshot;
 use agent_docker::Docker;
 
 /// Longest reason given with a command, characters.
 pub const REASON_MAX: usize = 300;
-/// Longest pause: whoever forgets it must not lose the agent for ever.
+/// Longest pause, so that a forgotten one ends by itself.
 pub const PAUSE_MAX: Duration = Duration::from_hours(30 * 24);
 /// Most lines of one log request.
 pub const TAIL_MAX: u32 = 100_000;
 
-/// Header of a command: when its client gives up on it, Unix milliseconds.
+/// Header of a command: when its client stops waiting, Unix milliseconds.
 const GIVES_UP: &str = "t0rn-agent-gives-up";
 
-/// What the API needs from the rest of the agent.
+/// The API's access to the rest of the agent.
 #[derive(Debug, Clone)]
 pub struct Handle {
     pub snapshot: watch::Receiver<Arc<AgentSnapshot>>,
-    pub commands: mpsc::Sender<Request>,
+    pub commands: mpsc::Sender<CommandRequest>,
     pub docker: Docker,
 }
 
-/// What is done about a command, or why nothing is; in words for the operator.
-pub type Answer = Result<String, String>;
+/// What is done about a command, as text for the operator.
+pub type CommandReply = Result<String, CommandError>;
 
-/// A command on its way to whoever decides.
+/// A command for the event loop.
 #[derive(Debug)]
-pub struct Request {
+pub struct CommandRequest {
     pub command: Command,
     /// The client waits 8 s for it.
-    pub reply: oneshot::Sender<Answer>,
+    pub reply: oneshot::Sender<CommandReply>,
 }
 
-/// Answers clients until `shutdown`, then removes the socket and gives open answers a second to end.
+/// Serves clients until `shutdown`, then removes the socket and gives open responses a second to end.
 pub async fn serve(listener: UnixListener, handle: Handle, shutdown: impl Future<Output = ()>) {
     serve_within(limits(), listener, handle, shutdown).await;
 }
 
-fn limits() -> Limits {
-    Limits {
+fn limits() -> ServerLimits {
+    ServerLimits {
         connections: 64,
         // Clients that follow the log.
-        stays: 8,
+        long_lived: 8,
         head: Duration::from_secs(5),
         request: Duration::from_secs(8),
         connection: Duration::from_secs(20),
-        // As long as somebody might read one page of the log.
+        // Long enough to read one page of the log.
         stall: Duration::from_mins(5),
         drain: Duration::from_secs(1),
     }
 }
 
-async fn serve_within(limits: Limits, listener: UnixListener, handle: Handle, shutdown: impl Future<Output = ()>) {
+async fn serve_within(
+    limits: ServerLimits,
+    listener: UnixListener,
+    handle: Handle,
+    shutdown: impl Future<Output = ()>,
+) {
     let path = listener
         .local_addr()
         .ok()
@@ -96,7 +102,7 @@ async fn serve_within(limits: Limits, listener: UnixListener, handle: Handle, sh
             StatusCode::NOT_FOUND,
             "the agent has /v1/status, /v1/command and /v1/logs\n",
         ))
-        .with_state(App { handle, limits });
+        .with_state(ApiState { handle, limits });
     let shutdown = async {
         shutdown.await;
         if let Some(path) = path
@@ -109,21 +115,25 @@ async fn serve_within(limits: Limits, listener: UnixListener, handle: Handle, sh
 }
 
 #[derive(Debug, Clone)]
-struct App {
+struct ApiState {
     handle: Handle,
-    limits: Limits,
+    limits: ServerLimits,
 }
 
-async fn status(State(app): State<App>) -> Response {
-    let json = app.handle.snapshot.borrow().status.to_json();
+async fn status(State(state): State<ApiState>) -> Response {
+    let json = state.handle.snapshot.borrow().status.to_json();
     ([(header::CONTENT_TYPE, "application/json")], json).into_response()
 }
 
-async fn command(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Result<String, (StatusCode, String)> {
+async fn command(
+    State(state): State<ApiState>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<String, (StatusCode, String)> {
     let until = headers.get(GIVES_UP).and_then(|at| at.to_str().ok()?.parse().ok());
     if until.is_some_and(|until: i64| Timestamp::now().as_millisecond() > until) {
-        // Whoever asked was told that it failed.
-        let words = "the command came too late: nobody waits for it any more".to_owned();
+        // The client has reported a failure already.
+        let words = "the command came too late: its client no longer waits".to_owned();
         return Err((StatusCode::REQUEST_TIMEOUT, words));
     }
     let command = serde_json::from_slice(&body)
@@ -132,16 +142,17 @@ async fn command(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Res
     let command = command.map_err(|e| (StatusCode::BAD_REQUEST, format!("not a command: {e}")))?;
     let (reply, answer) = oneshot::channel();
     let unavailable = |words: &str| (StatusCode::SERVICE_UNAVAILABLE, words.to_owned());
-    app.handle
+    state
+        .handle
         .commands
-        .try_send(Request { command, reply })
+        .try_send(CommandRequest { command, reply })
         .map_err(|e| match e {
             TrySendError::Full(_) => unavailable("the agent is busy with earlier commands; try again"),
             TrySendError::Closed(_) => unavailable("the agent is shutting down"),
         })?;
     match answer.await {
         Ok(Ok(words)) => Ok(words),
-        Ok(Err(words)) => Err((StatusCode::CONFLICT, words)),
+        Ok(Err(rejected)) => Err((StatusCode::CONFLICT, rejected.to_string())),
         Err(_) => Err(unavailable("the agent is shutting down")),
     }
 }
@@ -158,7 +169,7 @@ fn within_bounds(command: Command) -> Result<Command, String> {
         Command::Update { image, automatic } => {
             parse_image(image).map_err(|error| format!("image {error}"))?;
             if *automatic {
-                return Err("an update that somebody asks for is not automatic".to_owned());
+                return Err("an update by command is not automatic".to_owned());
             }
             return Ok(command);
         }
@@ -182,17 +193,20 @@ struct LogQuery {
 }
 
 async fn logs(
-    State(app): State<App>,
-    Extension(stay): Extension<Stay>,
+    State(state): State<ApiState>,
+    Extension(permit): Extension<LongLivedPermit>,
     Query(LogQuery { tail, follow }): Query<LogQuery>,
 ) -> Result<Body, (StatusCode, String)> {
-    let place = if follow { stay.claim() } else { None };
+    let place = if follow { permit.claim() } else { None };
     if follow && place.is_none() {
-        let words = format!("{} clients follow the log already; end one of them", app.limits.stays);
+        let words = format!(
+            "{} clients follow the log already; end one of them",
+            state.limits.long_lived
+        );
         return Err((StatusCode::SERVICE_UNAVAILABLE, words));
     }
-    // Asked first, so that a missing container or a silent Docker is an error and not an empty log.
-    let found = app.handle.docker.inspect().await;
+    // Inspected first, so that a missing container or a silent Docker is an error and not an empty log.
+    let found = state.handle.docker.inspect().await;
     let found = found.map_err(|e| (StatusCode::BAD_GATEWAY, e.to_string()))?;
     if found.container == Container::Missing {
         return Err((
@@ -200,15 +214,15 @@ async fn logs(
             "there is no container yet, so there is no log".to_owned(),
         ));
     }
-    let end = (!follow).then(|| Instant::now() + app.limits.request);
-    let log = Box::pin(app.handle.docker.logs(tail.min(TAIL_MAX), follow));
+    let end = (!follow).then(|| Instant::now() + state.limits.request);
+    let log = Box::pin(state.handle.docker.logs(tail.min(TAIL_MAX), follow));
     let chunks = stream::unfold(Some((log, place)), move |state| async move {
         let (mut log, place) = state?;
         let next = match end {
             Some(end) => timeout_at(end, log.next()).await,
             None => Ok(log.next().await),
         };
-        // An error breaks the connection off: a client must not take half a log for a whole one.
+        // An error aborts the connection, so that the client does not take a partial log for a whole one.
         match next {
             Ok(None) => None,
             Ok(Some(Ok(chunk))) => Some((Ok(chunk), Some((log, place)))),

@@ -1,7 +1,7 @@
 //! Scrapes one chain's Prometheus exporter into a [`Sample`].
 //!
-//! The page is read as it arrives: only the lines that are needed are kept, so that memory is bounded by
-//! the cap on lines and not by what a broken or hostile exporter sends.
+//! The page is parsed as it arrives and only needed lines are kept, so that memory stays bounded whatever a broken or
+//! hostile exporter sends.
 
 mod line;
 mod page;
@@ -20,9 +20,9 @@ use agent_net::http::{self, RequestError};
 /// Size of the largest page that is read, bytes. A full page of a node has 120 to 270 kB.
 const LARGEST: usize = 1 << 20;
 
-/// One chain's exporter.
+/// Client of one chain's exporter.
 #[derive(Debug)]
-pub struct Exporter {
+pub struct ExporterClient {
     chain: Chain,
     url: Url,
     prefix: String,
@@ -30,13 +30,13 @@ pub struct Exporter {
     client: Client,
 }
 
-/// What one scrape told.
+/// The result of one scrape.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Page {
+pub struct ExporterPage {
     pub sample: Sample,
     /// Id of the chain specification that the node runs: label `chain` of `block_height`.
     pub chain_id: Option<String>,
-    pub collation: Collation,
+    pub collation: CollationCounts,
     /// Version of the node's program: label `version` of `build_info`.
     pub node_version: Option<String>,
     /// Hash of the chain's first block, 64 hex digits, from the names of its own protocols (`block-announces`).
@@ -50,35 +50,39 @@ pub struct Page {
     pub elapsed: Duration,
 }
 
-/// Whether this collator's work reaches validators; totals since the process started.
+/// Counts of the collator's blocks and collations; totals since the process started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Collation {
+pub struct CollationCounts {
     /// Parachain exporter, `proposer_block_constructed_count`: blocks built here, included or not.
     pub built: Option<u64>,
     /// Relay exporter, `collations_sent_total`.
     pub sent: Option<u64>,
 }
 
-/// A scrape that gave no page. Its text names the exporter, what happened and what to look at.
+/// A failed scrape. The text names the exporter, the failure and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
-pub struct Failure {
-    pub error: ScrapeError,
+pub struct ExporterError {
+    pub kind: ScrapeError,
     pub detail: String,
 }
 
 /// The HTTP client could not be set up.
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTP client for {url} cannot be set up: {reason}; this is a fault of the agent, please report it")]
-pub struct Unusable {
+pub struct ExporterConfigError {
     url: String,
     reason: String,
 }
 
-impl Exporter {
+impl ExporterClient {
     /// An exporter as configured. `timeout` is for one scrape as a whole, from connecting to the last byte.
-    pub fn new(chain: Chain, config: &agent_config::ExporterConfig, timeout: Duration) -> Result<Self, Unusable> {
-        let unusable = |reason: String| Unusable {
+    pub fn new(
+        chain: Chain,
+        config: &agent_config::ExporterConfig,
+        timeout: Duration,
+    ) -> Result<Self, ExporterConfigError> {
+        let unusable = |reason: String| ExporterConfigError {
             url: config.metrics.clone(),
             reason,
         };
@@ -96,39 +100,39 @@ impl Exporter {
     }
 
     /// Reads the page once. Ends within the timeout.
-    pub async fn scrape(&self) -> Result<Page, Failure> {
+    pub async fn scrape(&self) -> Result<ExporterPage, ExporterError> {
         let started = Instant::now();
         let page = self.in_time(self.read()).await?;
-        Ok(Page {
+        Ok(ExporterPage {
             elapsed: started.elapsed(),
             ..page
         })
     }
 
-    async fn read(&self) -> Result<Page, Failure> {
+    async fn read(&self) -> Result<ExporterPage, ExporterError> {
         let mut response = self.get().await?;
         let length = response.headers().get(header::CONTENT_LENGTH);
         let length = length.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
         if length.is_some_and(|length| length > LARGEST) {
             return Err(self.too_large());
         }
-        let mut reader = page::Reader::new(&self.prefix);
+        let mut reader = page::PageReader::new(&self.prefix);
         while let Some(chunk) = response.chunk().await.map_err(|e| self.broken(&e))? {
             reader.feed(&chunk);
-            if reader.bytes() > LARGEST {
+            if reader.bytes > LARGEST {
                 return Err(self.too_large());
             }
         }
-        reader.finish().map_err(|(error, detail)| self.fail(error, &detail))
+        reader.finish().map_err(|e| self.error(e.kind, &e.detail))
     }
 
-    /// The page as text, for a person to read: at most its first `cap` bytes, whole lines, with a comment at
+    /// The page as text, for humans: at most its first `cap` bytes, whole lines, with a comment at
     /// the end when there was more. Ends within the timeout.
-    pub async fn raw_page(&self, cap: usize) -> Result<String, Failure> {
+    pub async fn raw_page(&self, cap: usize) -> Result<String, ExporterError> {
         self.in_time(self.read_raw(cap)).await
     }
 
-    async fn read_raw(&self, cap: usize) -> Result<String, Failure> {
+    async fn read_raw(&self, cap: usize) -> Result<String, ExporterError> {
         let mut response = self.get().await?;
         let mut bytes = Vec::new();
         let mut cut = false;
@@ -149,65 +153,65 @@ impl Exporter {
         Ok(text)
     }
 
-    async fn get(&self) -> Result<Response, Failure> {
+    async fn get(&self) -> Result<Response, ExporterError> {
         let response = self.client.get(self.url.clone()).send().await;
         let response = response.map_err(|e| self.unanswered(&e))?;
         let status = response.status();
         if status != StatusCode::OK {
             let detail = format!("answered {status}: check chains.{}.metrics", self.chain.into_str());
-            return Err(self.fail(ScrapeError::HttpStatus, &detail));
+            return Err(self.error(ScrapeError::HttpStatus, &detail));
         }
         if let Some(encoding) = response.headers().get(header::CONTENT_ENCODING) {
-            let detail = format!("answered in the encoding {encoding:?}, which nobody asked for");
-            return Err(self.fail(ScrapeError::Unparsable, &detail));
+            let detail = format!("answered in the encoding {encoding:?}, which was not requested");
+            return Err(self.error(ScrapeError::Unparsable, &detail));
         }
         Ok(response)
     }
 
-    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, ExporterError>>) -> Result<T, ExporterError> {
         let done = tokio::time::timeout(self.timeout, work).await;
         done.unwrap_or_else(|_| Err(self.timed_out()))
     }
 
-    /// No answer at all, or none that is HTTP.
-    fn unanswered(&self, error: &reqwest::Error) -> Failure {
+    /// No response, or one that is not HTTP.
+    fn unanswered(&self, error: &reqwest::Error) -> ExporterError {
         let innermost = http::innermost(error);
-        // Garbage is still an answer.
+        // Garbage is still a response.
         if http::is_garbage(error) {
             let detail = format!("the answer is no HTTP ({innermost}): another program has that port");
-            return self.fail(ScrapeError::Unparsable, &detail);
+            return self.error(ScrapeError::Unparsable, &detail);
         }
         if http::io_kind(error) == Some(ErrorKind::ConnectionRefused) {
-            return self.fail(ScrapeError::Refused, "connection refused: nothing listens there");
+            return self.error(ScrapeError::Refused, "connection refused: nothing listens there");
         }
-        self.fail(ScrapeError::Unreachable, &format!("no connection: {innermost}"))
+        self.error(ScrapeError::Unreachable, &format!("no connection: {innermost}"))
     }
 
-    /// An answer that began well and did not end.
-    fn broken(&self, error: &reqwest::Error) -> Failure {
+    /// A response that ended early.
+    fn broken(&self, error: &reqwest::Error) -> ExporterError {
         let detail = format!("the page broke off: {}", http::innermost(error));
-        self.fail(ScrapeError::Unparsable, &detail)
+        self.error(ScrapeError::Unparsable, &detail)
     }
 
-    fn timed_out(&self) -> Failure {
+    fn timed_out(&self) -> ExporterError {
         let limit = agent_config::show_duration(self.timeout);
-        self.fail(
+        self.error(
             ScrapeError::Timeout,
             &format!("no complete answer within {limit} (health.scrape_timeout)"),
         )
     }
 
-    fn too_large(&self) -> Failure {
+    fn too_large(&self) -> ExporterError {
         let limit = agent_config::show_size(LARGEST as u64);
-        self.fail(
+        self.error(
             ScrapeError::TooLarge,
             &format!("the page is larger than {limit}: no exporter of a node has so much to say"),
         )
     }
 
-    fn fail(&self, error: ScrapeError, detail: &str) -> Failure {
-        Failure {
-            error,
+    fn error(&self, kind: ScrapeError, detail: &str) -> ExporterError {
+        ExporterError {
+            kind,
             detail: format!("{}: {detail}", self.url),
         }
     }

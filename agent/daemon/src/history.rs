@@ -1,4 +1,4 @@
-//! The history at work: fed by the loop, read by the page, and filled at the start from the flight recorder.
+//! The shared history: written by the loop, read by the status page, filled at the start from the flight recorder.
 
 #[cfg(test)]
 mod tests;
@@ -9,44 +9,44 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 
 use crate::recorder;
-use crate::trace_lines::{Lines, Next};
+use crate::trace_reader::{NextLine, TraceReader};
 use agent_core::event::{Event, Time};
 use agent_core::history::{History, HistoryView, SLOT_MS, SLOTS};
 use agent_core::machine::Action;
 use agent_core::trace::{Record, parse_line};
 
-/// One history for all who write to it and read it.
+/// One history, shared by its writers and readers.
 #[derive(Debug, Clone, Default)]
-pub struct Keeper(Arc<Mutex<History>>);
+pub(crate) struct SharedHistory(Arc<Mutex<History>>);
 
-impl Keeper {
-    /// Notes what the core learns now.
-    pub fn event(&self, event: &Event) {
+impl SharedHistory {
+    /// Records an event now.
+    pub(crate) fn event(&self, event: &Event) {
         if !matches!(event, Event::Tick) {
             self.lock().event(now(), event);
         }
     }
 
-    /// Notes what the agent does now.
-    pub fn action(&self, action: &Action) {
+    /// Records an action now.
+    pub(crate) fn action(&self, action: &Action) {
         self.lock()
             .action(now(), action.kind(), action.cause().into_str(), action.helped());
     }
 
     /// The 24 h up to now.
-    pub fn view(&self) -> HistoryView {
+    pub(crate) fn view(&self) -> HistoryView {
         self.lock().view(now())
     }
 
-    /// Adds what the flight recorder wrote into `dir` in the 24 h before `until`, Unix milliseconds. What cannot be
-    /// read stays a gap. This blocks, for as long as it takes to read a day: about a second.
-    pub fn read_back(&self, dir: &Path, until: i64) {
+    /// Adds the flight recording in `dir` of the 24 h before `until`, Unix milliseconds. Unreadable parts stay gaps. Blocks
+    /// for about a second.
+    pub(crate) fn read_back(&self, dir: &Path, until: i64) {
         let earlier = earlier(dir, until);
         self.lock().absorb(&earlier);
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, History> {
-        // Whoever panicked left a history that is whole, but for one line.
+        // After a panic the history is complete but for one event.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -55,18 +55,18 @@ fn now() -> i64 {
     Timestamp::now().as_millisecond()
 }
 
-/// The day before `until`, one line after the other.
+/// The recorded day before `until`.
 fn earlier(dir: &Path, until: i64) -> History {
     let mut history = History::default();
     let since = until - i64::from(SLOTS) * SLOT_MS;
-    let mut lines = Lines::of(recorder::files_since(dir, since));
-    // What the wall clock showed at which time of the agent's.
+    let mut lines = TraceReader::of(recorder::files_since(dir, since));
+    // The wall clock at a time of the agent's clock.
     let mut anchor: Option<(i64, Time)> = None;
     loop {
         let line = match lines.next_line() {
-            Next::End => return history,
-            Next::Unreadable(_) => continue,
-            Next::Line(line) => line,
+            NextLine::End => return history,
+            NextLine::Unreadable(_) => continue,
+            NextLine::Line(line) => line,
         };
         let Ok((time, record)) = parse_line(line) else { continue };
         if let Record::Clock { unix_ms } = record {
@@ -76,7 +76,7 @@ fn earlier(dir: &Path, until: i64) -> History {
         let Some((unix_ms, then)) = anchor else { continue };
         let passed = time.0.cast_signed().saturating_sub(then.0.cast_signed());
         let at = unix_ms.saturating_add(passed);
-        // From `until` on the loop itself told it.
+        // From `until` on, the loop records its events itself.
         if !(since..until).contains(&at) {
             continue;
         }

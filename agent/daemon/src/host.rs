@@ -1,7 +1,6 @@
-//! Facts about the host: disk of the chain's data, memory and the want of it, load, clock, and whether its own network works.
+//! Facts about the host: disk of the chain data, memory and memory pressure, load, clock offset, and network.
 //!
-//! Each is looked at alone and is `None` when it cannot be told: a missing file is no sign of health, and
-//! none of trouble.
+//! Each is probed alone and `None` when unknown: a missing file is a sign neither of health nor of a fault.
 
 mod clock;
 mod network;
@@ -15,53 +14,53 @@ use tokio::task::JoinHandle;
 
 use agent_config::Config;
 use agent_core::event::HostFacts;
-use clock::Clock;
-use network::Network;
+use clock::ChronyClock;
+use network::NetworkProbe;
 
-/// How long one look at the disk may take: a volume that was torn off can hold the call for ever.
+/// Limit of one probe of the disk; a volume that was torn off can block the call for ever.
 const DISK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What is looked at.
+/// Probes of the host.
 #[derive(Debug)]
-pub struct Host {
+pub struct HostProbe {
     data: PathBuf,
-    network: Network,
-    clock: Clock,
-    /// Where the kernel tells how long tasks wait for memory.
+    network: NetworkProbe,
+    clock: ChronyClock,
+    /// The kernel's pressure stall information of memory.
     pressure: PathBuf,
     disk_timeout: Duration,
-    /// A look at the disk that has not come back.
+    /// A probe of the disk that has not returned.
     disk: Option<JoinHandle<Option<(u64, u64)>>>,
 }
 
-impl Host {
+impl HostProbe {
     pub fn new(config: &Config) -> Self {
-        Self::with(config.data.path.clone(), Network::default())
+        Self::with(config.data.path.clone(), NetworkProbe::default())
     }
 
-    fn with(data: PathBuf, network: Network) -> Self {
+    fn with(data: PathBuf, network: NetworkProbe) -> Self {
         Self {
             data,
             network,
-            clock: Clock::default(),
+            clock: ChronyClock::default(),
             pressure: PathBuf::from("/proc/pressure/memory"),
             disk_timeout: DISK_TIMEOUT,
             disk: None,
         }
     }
 
-    /// What the kernel calls this host.
+    /// This host's name.
     pub fn name() -> String {
         rustix::system::uname().nodename().to_string_lossy().into_owned()
     }
 
-    /// All of the host's memory, bytes.
+    /// The host's total memory, bytes.
     pub fn total_memory() -> Option<u64> {
         memory().map(|(_, total)| total)
     }
 
-    /// Looks at everything once. Takes as long as the slowest answer, and two seconds at most.
-    pub async fn look(&mut self) -> HostFacts {
+    /// Probes everything once, within two seconds.
+    pub async fn observe(&mut self) -> HostFacts {
         let memory_available_bytes = memory().map(|(available, _)| available);
         let load1 = System::load_average()
             .ok()
@@ -69,12 +68,12 @@ impl Host {
             .filter(|load| load.is_finite());
         let disk = async {
             let data = &self.data;
-            // Never more than one at a time: each that hangs holds a thread.
-            let look = self.disk.get_or_insert_with(|| {
+            // One at a time: each that hangs blocks a thread.
+            let probe = self.disk.get_or_insert_with(|| {
                 let data = data.clone();
                 tokio::task::spawn_blocking(move || disk(&data))
             });
-            let done = tokio::time::timeout(self.disk_timeout, look).await.ok()?;
+            let done = tokio::time::timeout(self.disk_timeout, probe).await.ok()?;
             self.disk = None;
             done.ok().flatten()
         };
@@ -93,17 +92,17 @@ impl Host {
 
 /// Available and total memory, bytes.
 fn memory() -> Option<(u64, u64)> {
-    // A new one each time: an old one keeps its numbers when the kernel's can no longer be read.
+    // A new one each time: an old one would keep its values when the kernel's are unreadable.
     let mut system = System::new().ok()?;
     system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
     (system.total_memory() > 0).then(|| (system.available_memory(), system.total_memory()))
 }
 
-/// Share of the last minute in which all tasks at once waited for memory, percent, as the kernel's pressure stall information tells
-/// it; `None` where it keeps none.
+/// Share of the last minute in which all tasks waited for memory, percent, from the kernel's pressure stall information;
+/// `None` without it.
 fn pressure(file: &Path) -> Option<f64> {
-    let told = fs::read_to_string(file).ok()?;
-    let full = told.lines().find_map(|line| line.strip_prefix("full "))?;
+    let text = fs::read_to_string(file).ok()?;
+    let full = text.lines().find_map(|line| line.strip_prefix("full "))?;
     let average = full.split(' ').find_map(|field| field.strip_prefix("avg60="))?;
     average.parse().ok().filter(|percent| (0.0..=100.0).contains(percent))
 }
@@ -114,7 +113,7 @@ pub fn disk(path: &Path) -> Option<(u64, u64)> {
     for path in path.ancestors() {
         match rustix::fs::statvfs(path) {
             Ok(fs) => {
-                // As many as an unprivileged user may fill: the collator is one.
+                // Blocks for unprivileged users, such as the collator.
                 let free = fs.f_bavail.saturating_mul(fs.f_frsize);
                 let total = fs.f_blocks.saturating_mul(fs.f_frsize);
                 return (total > 0).then_some((free, total));
@@ -133,11 +132,11 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_look_tells_disk_memory_and_load() {
+    async fn probe_reports_disk_memory_and_load() {
         let dir = tempfile::tempdir().unwrap();
-        let mut host = Host::with(dir.path().to_owned(), Network::unknown(dir.path()));
-        host.clock = Clock::told_by(dir.path().join("none"));
-        let facts = host.look().await;
+        let mut host = HostProbe::with(dir.path().to_owned(), NetworkProbe::unknown(dir.path()));
+        host.clock = ChronyClock::with_program(dir.path().join("none"));
+        let facts = host.observe().await;
         assert!(facts.disk_free_bytes.unwrap() <= facts.disk_total_bytes.unwrap());
         assert!(facts.memory_available_bytes.unwrap() > 1 << 20);
         assert!(facts.load1.unwrap() >= 0.0);
@@ -145,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_is_yet_to_be_made_has_the_disk_of_its_parent() {
+    fn missing_directory_has_the_disk_of_its_parent() {
         let dir = tempfile::tempdir().unwrap();
         let total = |path: &Path| disk(path).map(|(_, total)| total);
         assert_eq!(total(&dir.path().join("a/b/c")), total(dir.path()));
@@ -153,12 +152,12 @@ mod tests {
     }
 
     #[test]
-    fn want_of_memory_is_the_full_line_s_minute_and_unknown_where_none_is_told() {
+    fn memory_pressure_is_avg60_of_the_full_line_or_unknown() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("memory");
         assert_eq!(pressure(&file), None);
         let some = "some avg10=90.00 avg60=80.00 avg300=70.00 total=123\n";
-        for (told, known) in [
+        for (text, known) in [
             (
                 format!("{some}full avg10=9.00 avg60=8.25 avg300=7.00 total=12\n"),
                 Some(8.25),
@@ -167,25 +166,25 @@ mod tests {
             (format!("{some}full avg10=9.00 avg60=nan avg300=7.00 total=12\n"), None),
             (String::new(), None),
         ] {
-            fs::write(&file, &told).unwrap();
-            assert_eq!(pressure(&file), known, "{told}");
+            fs::write(&file, &text).unwrap();
+            assert_eq!(pressure(&file), known, "{text}");
         }
     }
 
     #[test]
-    fn a_file_system_without_blocks_is_unknown() {
+    fn file_system_without_blocks_is_unknown() {
         assert_eq!(disk(Path::new("/proc/self")), None);
     }
 
     #[tokio::test]
-    async fn a_disk_that_hangs_is_unknown_and_asked_once() {
+    async fn hanging_disk_is_unknown_and_probed_once() {
         let dir = tempfile::tempdir().unwrap();
-        let mut host = Host::with(dir.path().to_owned(), Network::unknown(dir.path()));
+        let mut host = HostProbe::with(dir.path().to_owned(), NetworkProbe::unknown(dir.path()));
         host.disk_timeout = Duration::from_millis(10);
         host.disk = Some(tokio::spawn(std::future::pending()));
         let hanging = host.disk.as_ref().unwrap().id();
         for _ in 0..2 {
-            assert_eq!(host.look().await.disk_free_bytes, None);
+            assert_eq!(host.observe().await.disk_free_bytes, None);
             assert_eq!(host.disk.as_ref().unwrap().id(), hanging);
         }
     }

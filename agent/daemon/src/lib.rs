@@ -1,10 +1,16 @@
-//! The daemon: what the adapters learn becomes an [`agent_core::event::Event`], one place executes what the core decides.
+//! The daemon: event loop, adapters and servers around the decisions of `agent_core`.
+//!
+//! Turns every observation into an [`agent_core::event::Event`] and every [`agent_core::machine::Action`] into an effect,
+//! one at a time. It must never decide about the collator by itself, wait in the event loop for a disk, a server or a
+//! client, or write a secret to a log, an incident or a notification.
+//! Begin with [`supervisor`], which assembles the parts, and its `event_loop`.
 
 pub mod api;
 #[cfg(any(test, feature = "testing"))]
+#[path = "tests/engine_stub.rs"]
 pub mod engine_stub;
 pub mod exporter;
-pub mod history;
+mod history;
 pub mod host;
 pub mod identity;
 pub mod notify;
@@ -13,5 +19,5 @@ mod server;
 pub mod state;
 pub mod supervisor;
 mod systemd;
-pub mod trace_lines;
-pub mod web;
+pub mod trace_reader;
+mod web;

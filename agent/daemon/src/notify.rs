@@ -1,33 +1,33 @@
-//! Tells people: one message when something happens to the collator, one when it is over, to a webhook.
+//! Notifications to a webhook: one message when a problem begins, one when it ends.
 //!
-//! What is told ([`NotificationMessage`], [`news`]), what waits ([`outbox`]) and how the services want it ([`payload`]) are
-//! pure. A task of its own delivers ([`courier`], [`webhook`]): whatever the other end does, nobody here waits.
+//! Messages are selected, queued and formatted in [`agent_core::notification`]. A task of its own delivers them
+//! (`delivery`, `webhook`), so that a slow server delays nothing else.
 
-mod courier;
+mod delivery;
 #[cfg(test)]
 mod tests;
 mod webhook;
 
-pub use courier::{Mailbox, Notifier};
+pub use delivery::{DeliveryTask, NotificationSender};
 
 use agent_config::NotifyConfig;
 use agent_core::notification::NotificationMessage;
 use agent_core::notification::queue::QueuedMessage;
 use webhook::Webhook;
 
-/// A message did not arrive. Its text names the reason and the remedy, and nothing of the webhook's URL.
+/// Why a message was not delivered, with the remedy and without any part of the webhook's URL.
 #[derive(Debug, thiserror::Error)]
-pub enum Undelivered {
+pub enum DeliveryError {
     #[error("no webhook is configured: write its URL to notify.webhook")]
     NotConfigured,
     #[error("the webhook did not take the message: {0}")]
     Refused(String),
 }
 
-/// Sends one message, once, and waits for the answer: at most fifteen seconds.
-pub async fn send_now(config: &NotifyConfig, message: NotificationMessage) -> Result<(), Undelivered> {
-    let webhook = Webhook::new(config).ok_or(Undelivered::NotConfigured)?;
-    let letter = QueuedMessage { message, more: 0 };
-    let sent = webhook.post(&letter, 0).await;
-    sent.map_err(|refusal| Undelivered::Refused(refusal.to_string()))
+/// Sends one message, once. Takes at most fifteen seconds.
+pub async fn send_now(config: &NotifyConfig, message: NotificationMessage) -> Result<(), DeliveryError> {
+    let webhook = Webhook::new(config).ok_or(DeliveryError::NotConfigured)?;
+    let queued = QueuedMessage { message, more: 0 };
+    let sent = webhook.post(&queued, 0).await;
+    sent.map_err(|refusal| DeliveryError::Refused(refusal.to_string()))
 }

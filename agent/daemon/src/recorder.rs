@@ -1,7 +1,7 @@
-//! The flight recorder: everything the core saw and did, as a trace on disk, bounded in bytes.
+//! The flight recorder: all events and actions of the core as a trace on disk, bounded in bytes.
 //!
-//! The loop hands lines to one thread that owns the files; it never waits for the disk. The newest file is
-//! plain, older ones are gzipped, the oldest go when the bound is reached. `replay` reads all of them.
+//! The loop queues lines for one thread that owns the files; it never waits for the disk. The newest file is plain,
+//! older ones are gzipped, the oldest are removed at the bound. `replay` reads all of them.
 
 mod files;
 pub mod incident;
@@ -21,7 +21,7 @@ pub use redact::named as secrets;
 pub use redact::text as redacted;
 pub use tail::tail;
 use tracing::warn;
-use writer::Writer;
+use writer::TraceWriter;
 
 use agent_core::event::{Container, Event, Outcome, Time};
 use agent_core::machine::Action;
@@ -37,20 +37,20 @@ pub fn incidents_dir(state_dir: &Path) -> PathBuf {
     state_dir.join("incidents")
 }
 
-/// How much is kept, and how long what is kept may be missing on disk.
+/// Bounds of the recording and of its delay on disk.
 #[derive(Debug, Clone)]
-pub struct Limits {
+pub struct RecorderLimits {
     /// All files together, bytes. 64 MiB hold more than a month of two chains at 5 s.
     pub total: u64,
     /// Size at which a file is closed and packed, bytes.
     pub file: u64,
-    /// Longest time that a line stays unsynced: what a power cut may take.
+    /// Longest time that a line stays unsynced, and so may be lost in a power cut.
     pub sync: Duration,
-    /// Pause after the disk refused to take more.
+    /// Pause after a write error.
     pub retry: Duration,
 }
 
-impl Default for Limits {
+impl Default for RecorderLimits {
     fn default() -> Self {
         Self {
             total: 64 << 20,
@@ -61,45 +61,45 @@ impl Default for Limits {
     }
 }
 
-/// Lines that may wait for the disk: minutes of two chains at 5 s.
+/// Most lines that wait for the disk: minutes of two chains at 5 s.
 const QUEUE: usize = 256;
-/// The longest line written, bytes: only a container's last log lines come near.
+/// Longest line written, bytes; only a container's last log lines come near.
 const LINE_MAX: usize = 128 * 1024;
-/// Room for a container's last log lines or an error's text within one line, bytes before escaping, which
-/// makes six of one at worst.
+/// Bound of a container's last log lines or an error's text within one line, bytes before escaping, which takes up to
+/// six for one.
 const LOG_MAX: usize = 16 * 1024;
 
 /// The handle of the thread that appends to the files in one folder.
 #[derive(Debug)]
 pub struct Recorder {
-    queue: SyncSender<Message>,
-    /// Lines that found the queue full, not yet told to the writer.
+    queue: SyncSender<WriterCommand>,
+    /// Lines dropped at a full queue, not yet reported to the writer.
     overrun: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
-enum Message {
-    Line(Line),
+enum WriterCommand {
+    Append(RecordedLine),
     Flush(SyncSender<()>),
 }
 
 #[derive(Debug)]
-struct Line {
+struct RecordedLine {
     time: Time,
     text: Vec<u8>,
-    /// Whether it says itself that nobody watched until now.
+    /// Whether the line itself marks a gap.
     gap: bool,
 }
 
 impl Recorder {
-    /// Records into `dir` (made when absent) from now on. Trouble with the disk is no error: it is reported,
-    /// and tried again every [`Limits::retry`].
+    /// Records into `dir` (made when absent) from now on. A disk error is logged, and writing tried again every
+    /// [`RecorderLimits::retry`].
     ///
     /// Fails when no thread can be started.
-    pub fn open(dir: &Path, limits: Limits) -> io::Result<Self> {
+    pub fn open(dir: &Path, limits: RecorderLimits) -> io::Result<Self> {
         let (queue, messages) = mpsc::sync_channel(QUEUE);
         let overrun = Arc::<AtomicU64>::default();
-        let writer = Writer::new(dir.to_owned(), limits);
+        let writer = TraceWriter::new(dir.to_owned(), limits);
         thread::Builder::new()
             .name("flight-recorder".to_owned())
             .stack_size(512 * 1024)
@@ -114,9 +114,9 @@ impl Recorder {
     pub fn event(&self, time: Time, event: &Event) {
         let mut text = Vec::with_capacity(256);
         let shortened = shorten(event);
-        // Writing to memory fails for no event.
+        // Writing to memory does not fail.
         if trace::write_line(&mut text, time, shortened.as_ref().unwrap_or(event)).is_ok() && !text.is_empty() {
-            self.send(Line {
+            self.send(RecordedLine {
                 time,
                 text,
                 gap: matches!(event, Event::Gap),
@@ -124,23 +124,23 @@ impl Recorder {
         }
     }
 
-    /// Records what the agent did about it, by the names of `replay`'s output.
+    /// Records an action, by the names of `replay`'s output.
     pub fn action(&self, time: Time, action: &Action) {
         let mut text = Vec::new();
         let (kind, cause) = (action.kind(), action.cause().into_str());
         if trace::write_action(&mut text, time, kind, cause, action.helped()).is_ok() {
-            self.send(Line { time, text, gap: false });
+            self.send(RecordedLine { time, text, gap: false });
         }
     }
 
     /// Waits until everything recorded so far is on disk; false when it took longer. This blocks.
     pub fn flush(&self, timeout: Duration) -> bool {
         let (done, wait) = mpsc::sync_channel(1);
-        self.queue.try_send(Message::Flush(done)).is_ok() && wait.recv_timeout(timeout).is_ok()
+        self.queue.try_send(WriterCommand::Flush(done)).is_ok() && wait.recv_timeout(timeout).is_ok()
     }
 
-    fn send(&self, line: Line) {
-        if line.text.len() > LINE_MAX || self.queue.try_send(Message::Line(line)).is_err() {
+    fn send(&self, line: RecordedLine) {
+        if line.text.len() > LINE_MAX || self.queue.try_send(WriterCommand::Append(line)).is_err() {
             self.overrun.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -152,7 +152,7 @@ impl Drop for Recorder {
     }
 }
 
-fn write(mut writer: Writer, messages: &Receiver<Message>, overrun: &AtomicU64) {
+fn write(mut writer: TraceWriter, messages: &Receiver<WriterCommand>, overrun: &AtomicU64) {
     loop {
         let message = match writer.sync_in(Instant::now()) {
             Some(wait) => messages.recv_timeout(wait),
@@ -167,10 +167,10 @@ fn write(mut writer: Writer, messages: &Receiver<Message>, overrun: &AtomicU64) 
             writer.missed(skipped);
         }
         match message {
-            Ok(Message::Line(line)) => writer.write(Instant::now(), &line),
-            Ok(Message::Flush(done)) => {
+            Ok(WriterCommand::Append(line)) => writer.write(Instant::now(), &line),
+            Ok(WriterCommand::Flush(done)) => {
                 writer.sync(Instant::now());
-                // Whoever asked may have stopped waiting.
+                // The caller may have stopped waiting.
                 let _ = done.try_send(());
             }
             Err(RecvTimeoutError::Timeout) => writer.sync(Instant::now()),
@@ -179,7 +179,7 @@ fn write(mut writer: Writer, messages: &Receiver<Message>, overrun: &AtomicU64) 
     }
 }
 
-/// The event with fewer and shorter texts, where it carries more than a line may hold.
+/// The event with shortened texts, where it may exceed a line.
 fn shorten(event: &Event) -> Option<Event> {
     let mut event = match event {
         Event::Container(Container::Exited { .. }) | Event::Finished(_) => event.clone(),
@@ -193,7 +193,7 @@ fn shorten(event: &Event) -> Option<Event> {
         }) => {
             exit.log.iter_mut().for_each(|line| cut(line, LOG_MAX / 4));
             let mut room = LOG_MAX;
-            // The newest lines say why it ended.
+            // The newest lines explain the exit.
             let kept = exit.log.iter().rev().take_while(|line| {
                 let fits = line.len() <= room;
                 room = room.saturating_sub(line.len() + 4);

@@ -1,15 +1,11 @@
-//! Serves HTTP within bounds, on whatever listens: the agent's socket ([`crate::api`]) and its port
-//! ([`crate::web`]).
+//! Bounded HTTP server of the agent's socket ([`crate::api`]) and port ([`crate::web`]).
 //!
-//! Everything a client can hold on to is bounded: connections, sizes, and the time for each step. One
-//! connection carries one request.
+//! Every resource that a client can occupy is bounded: connections, sizes, and the time of each step. One connection
+//! carries one request.
 
-use std::future::poll_fn;
-use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
@@ -22,68 +18,43 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
+use tokio_util::net::Listener;
 use tracing::{debug, warn};
 
 /// Largest request, bytes.
 pub(crate) const REQUEST_MAX: usize = 64 * 1024;
 
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
-    /// Open connections; more wait in the kernel's backlog.
+pub(crate) struct ServerLimits {
+    /// Most open connections; more wait in the kernel's backlog.
     pub connections: usize,
-    /// Connections among them that may [`Stay`].
-    pub stays: usize,
-    /// For a request's head.
+    /// Most of them with a [`LongLivedPermit`].
+    pub long_lived: usize,
+    /// Time for a request's head.
     pub head: Duration,
-    /// From there to the head of the answer.
+    /// Time from there to the response's head.
     pub request: Duration,
-    /// For a connection that does not stay.
+    /// Time for a connection that is not long-lived.
     pub connection: Duration,
-    /// For a client that takes nothing of what it is sent.
+    /// Time for a client that reads nothing.
     pub stall: Duration,
-    /// For open answers, when the agent ends.
+    /// Time for open responses when the agent ends.
     pub drain: Duration,
 }
 
-/// What clients connect to. `axum::serve::Listener` says nothing when no client can be accepted.
-pub(crate) trait Listener {
-    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
-
-    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Stream>>;
-}
-
-impl Listener for UnixListener {
-    type Stream = UnixStream;
-
-    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<UnixStream>> {
-        self.poll_accept(cx).map_ok(|(stream, _)| stream)
-    }
-}
-
-impl Listener for TcpListener {
-    type Stream = TcpStream;
-
-    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<TcpStream>> {
-        self.poll_accept(cx).map_ok(|(stream, _)| stream)
-    }
-}
-
-/// A connection's leave to outlast [`Limits::connection`], for answers that go on; an
-/// [`Extension`](axum::Extension) of every request.
+/// A connection's permit to outlast [`ServerLimits::connection`]; an [`Extension`](axum::Extension) of every request.
 #[derive(Debug, Clone)]
-pub(crate) struct Stay {
+pub(crate) struct LongLivedPermit {
     places: Arc<Semaphore>,
     granted: Arc<AtomicBool>,
 }
 
-impl Stay {
-    /// A place for an answer that goes on, to be kept for as long as it does; `None` when all
-    /// [`Limits::stays`] are taken.
+impl LongLivedPermit {
+    /// A permit to be held during the response; `None` when all [`ServerLimits::long_lived`] are taken.
     pub(crate) fn claim(&self) -> Option<OwnedSemaphorePermit> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
         self.granted.store(true, Ordering::Relaxed);
@@ -91,24 +62,29 @@ impl Stay {
     }
 }
 
-/// Answers clients with `router` until `shutdown`, then gives open answers [`Limits::drain`] to end.
-pub(crate) async fn serve(limits: Limits, listener: impl Listener, router: Router, shutdown: impl Future<Output = ()>) {
+/// Serves clients until `shutdown`, then gives open responses [`ServerLimits::drain`] to end.
+pub(crate) async fn serve(
+    limits: ServerLimits,
+    mut listener: impl Listener<Io: Send + Unpin + 'static>,
+    router: Router,
+    shutdown: impl Future<Output = ()>,
+) {
     let router = router
         .layer(middleware::from_fn(move |request, next| {
             in_time(limits.request, request, next)
         }))
         .layer(DefaultBodyLimit::max(REQUEST_MAX));
-    let places = Arc::new(Semaphore::new(limits.stays));
+    let places = Arc::new(Semaphore::new(limits.long_lived));
     let mut open = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
         tokio::select! {
             () = &mut shutdown => break,
             Some(_) = open.join_next() => {}
-            accepted = poll_fn(|cx| listener.poll_accept(cx)), if open.len() < limits.connections => match accepted {
-                Ok(stream) => {
-                    let stay = Stay { places: Arc::clone(&places), granted: Arc::default() };
-                    open.spawn(connection(limits, stream, router.clone(), stay));
+            accepted = listener.accept(), if open.len() < limits.connections => match accepted {
+                Ok((stream, _)) => {
+                    let permit = LongLivedPermit { places: Arc::clone(&places), granted: Arc::default() };
+                    open.spawn(connection(limits, stream, router.clone(), permit));
                 }
                 Err(error) => {
                     warn!(%error, "cannot accept a client: check the limit on open files");
@@ -121,15 +97,15 @@ pub(crate) async fn serve(limits: Limits, listener: impl Listener, router: Route
     let _ = timeout(limits.drain, async { while open.join_next().await.is_some() {} }).await;
 }
 
-async fn connection<S>(limits: Limits, stream: S, router: Router, stay: Stay)
+async fn connection<S>(limits: ServerLimits, stream: S, router: Router, permit: LongLivedPermit)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.stall));
-    let granted = Arc::clone(&stay.granted);
+    let granted = Arc::clone(&permit.granted);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(stay.clone());
+        request.extensions_mut().insert(permit.clone());
         TowerToHyperService::new(router.clone()).call(request)
     });
     let served = hyper::server::conn::http1::Builder::new()

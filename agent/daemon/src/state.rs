@@ -1,4 +1,4 @@
-//! What survives the agent: `state.json`, replaced as a whole, and the lock that keeps a second agent off it.
+//! The persistent state: `state.json`, replaced atomically, and the lock against a second agent.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -15,27 +15,27 @@ use agent_chaindata::files::{make_dir, replace_file, sync_dir, write_file};
 use agent_core::event::Time;
 use agent_core::schema::schema_of;
 
-/// Version of the file's form. A file of a newer one comes from a newer agent and is not touched up.
+/// Schema version of the file. A newer one is not migrated.
 pub const SCHEMA: u32 = 1;
 
 const FILE: &str = "state.json";
 const LOCK: &str = "agent.lock";
-/// Room for the next file, should the disk be full by then.
+/// File that reserves space for a save on a full disk.
 const RESERVE: &str = "state.reserve";
-/// Its length, bytes: several times what a state has.
+/// Size of the reserve, bytes: several times that of a state.
 const RESERVED: usize = 64 << 10;
-/// The largest file read, bytes; the agent's own is a few KiB.
+/// Size of the largest file read, bytes; the agent's own is a few KiB.
 const SIZE_MAX: u64 = 16 << 20;
-/// Damaged files kept for a look at them.
+/// Most damaged files kept for inspection.
 const DAMAGED_MAX: usize = 5;
 
-/// What [`save`] wrote last.
+/// The state that [`save`] wrote last.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Loaded<T> {
+pub struct LoadedState<T> {
     pub value: T,
-    /// Wall clock of that moment, Unix milliseconds.
+    /// Wall clock at the save, Unix milliseconds.
     pub saved_unix_ms: i64,
-    /// The agent's own clock of that moment; it goes on from here.
+    /// The agent's own clock at the save, which continues from here.
     pub clock: Time,
 }
 
@@ -48,19 +48,18 @@ pub struct StateError {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Document<T> {
+struct StateDocument<T> {
     schema: u32,
     saved_unix_ms: i64,
     clock: Time,
     state: T,
 }
 
-/// Reads the state kept in `dir`; `None` when there is none yet. A file that is damaged, or that a newer
-/// agent wrote, is set aside as `state.json.damaged-<n>`, reported, and `None` as well: the agent starts from
-/// what it can observe.
+/// Loads the state from `dir`; `None` when there is none yet. A damaged file, or one of a newer agent, is renamed to
+/// `state.json.damaged-<n>`, logged, and `None` as well: the agent starts from its observations.
 ///
-/// Fails when the file is there and cannot be read, or cannot be set aside.
-pub fn load<T: DeserializeOwned>(dir: &Path) -> Result<Option<Loaded<T>>, StateError> {
+/// Fails when the file exists and cannot be read or renamed.
+pub fn load<T: DeserializeOwned>(dir: &Path) -> Result<Option<LoadedState<T>>, StateError> {
     let path = dir.join(FILE);
     let failed = |source| StateError {
         action: "read",
@@ -90,14 +89,11 @@ pub fn load<T: DeserializeOwned>(dir: &Path) -> Result<Option<Loaded<T>>, StateE
     Ok(None)
 }
 
-/// Keeps `value` and the agent's clock in `dir` (made when absent): whoever loads afterwards, also after a
-/// power cut at any moment, gets either this or what was saved before, whole.
-///
-/// This blocks on the disk.
+/// Saves `value` and the agent's clock in `dir` (made when absent), atomically even in a power cut. Blocks on the disk.
 pub fn save<T: Serialize>(dir: &Path, clock: Time, value: &T) -> Result<(), StateError> {
     let saved_unix_ms = Timestamp::now().as_millisecond();
     let path = dir.join(FILE);
-    serde_json::to_vec(&Document {
+    serde_json::to_vec(&StateDocument {
         schema: SCHEMA,
         saved_unix_ms,
         clock,
@@ -112,7 +108,7 @@ pub fn save<T: Serialize>(dir: &Path, clock: Time, value: &T) -> Result<(), Stat
     })
 }
 
-/// Replaces the file, on a full disk with the room that was kept for it.
+/// Replaces the file, on a full disk with the reserved space.
 fn replace_with_reserve(dir: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
     let reserve = dir.join(RESERVE);
     match replace_file(path, text) {
@@ -121,7 +117,7 @@ fn replace_with_reserve(dir: &Path, path: &Path, text: &[u8]) -> io::Result<()> 
         }
         Ok(()) => {
             if fs::metadata(&reserve).map_or(0, |about| about.len()) < RESERVED as u64 {
-                // Best effort: without it, a full disk is a state that is not saved, and that is told.
+                // Best effort: without it, a save on a full disk fails, which is reported.
                 let _ = write_file(&reserve, &vec![b' '; RESERVED]);
             }
             Ok(())
@@ -130,7 +126,7 @@ fn replace_with_reserve(dir: &Path, path: &Path, text: &[u8]) -> io::Result<()> 
     }
 }
 
-/// Writes over the reserve, which takes no room, and lets the two change names, which a power cut cannot halve.
+/// Overwrites the reserve, which needs no space, and exchanges the two names atomically.
 fn exchange(reserve: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).open(reserve)?;
     let length = usize::try_from(file.metadata()?.len()).unwrap_or_default();
@@ -142,15 +138,15 @@ fn exchange(reserve: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
     sync_dir(path.parent().unwrap_or(path))
 }
 
-/// Holds the state folder for this process until dropped, however the process ends.
+/// Lock of the state folder, released when dropped or when the process ends.
 #[derive(Debug)]
-pub struct Lock {
+pub struct StateLock {
     _file: File,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Another agent is at work.
+    /// Another agent holds the folder.
     #[error("another t0rn-agent{} uses {}; stop it first, or give this one its own agent.state_dir",
         pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default(), dir.display())]
     Held { dir: PathBuf, pid: Option<u32> },
@@ -158,8 +154,8 @@ pub enum LockError {
     State(#[from] StateError),
 }
 
-/// Takes the state folder (made when absent) for this process alone.
-pub fn lock(dir: &Path) -> Result<Lock, LockError> {
+/// Locks the state folder (made when absent) for this process.
+pub fn lock(dir: &Path) -> Result<StateLock, LockError> {
     let path = dir.join(LOCK);
     let failed = |source| StateError {
         action: "lock",
@@ -167,7 +163,7 @@ pub fn lock(dir: &Path) -> Result<Lock, LockError> {
         source,
     };
     make_dir(dir).map_err(failed)?;
-    // The file stays when the lock goes: removing it would let two agents lock two files of one name.
+    // The file stays after unlocking: removing it would let two agents lock two files of one name.
     let mut options = OpenOptions::new();
     let mut file = options
         .read(true)
@@ -181,7 +177,7 @@ pub fn lock(dir: &Path) -> Result<Lock, LockError> {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut text = String::new();
-            // The pid is a courtesy to whoever reads the message.
+            // The pid is for the message only.
             let read = file.take(32).read_to_string(&mut text);
             let pid = read.ok().and_then(|_| text.trim().parse().ok());
             return Err(LockError::Held {
@@ -194,16 +190,16 @@ pub fn lock(dir: &Path) -> Result<Lock, LockError> {
     file.set_len(0)
         .and_then(|()| writeln!(file, "{}", std::process::id()))
         .map_err(failed)?;
-    Ok(Lock { _file: file })
+    Ok(StateLock { _file: file })
 }
 
-fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<Loaded<T>, String> {
+fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<LoadedState<T>, String> {
     let schema = schema_of(text).map_err(|e| e.to_string())?;
     if schema != SCHEMA {
         return Err(format!("its schema is {schema}, this agent knows {SCHEMA}"));
     }
-    let document: Document<T> = serde_json::from_slice(text).map_err(|e| e.to_string())?;
-    Ok(Loaded {
+    let document: StateDocument<T> = serde_json::from_slice(text).map_err(|e| e.to_string())?;
+    Ok(LoadedState {
         value: document.state,
         saved_unix_ms: document.saved_unix_ms,
         clock: document.clock,

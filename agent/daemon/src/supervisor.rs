@@ -6,8 +6,8 @@
 //!               └──▶ publisher ──▶ status, metrics
 //! ```
 //!
-//! [`event_loop`] turns every input into an event, [`executor`] carries out actions one at a time beside it, and
-//! [`publisher`] shows what is known and has no other effect. This module puts the parts together.
+//! `event_loop` turns every input into an event, `executor` carries out actions one at a time beside it, and
+//! `publisher` publishes status and metrics. This module assembles the parts.
 
 mod adapter_facts;
 mod certificate;
@@ -38,12 +38,13 @@ use agent_docker::Docker;
 use anyhow::Context as _;
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use self::certificate::CertificateState;
-use self::clock::Clock;
+use self::clock::AgentClock;
 use self::ec2_task::Ec2Handle;
 use self::event_loop::EventLoop;
 use self::executor::Executor;
@@ -55,14 +56,14 @@ use self::permits::Permits;
 use self::probes::Probes;
 use self::publisher::Publisher;
 use self::state_store::StateStore;
-use crate::history::Keeper;
+use crate::history::SharedHistory;
 use crate::recorder::{self, Recorder};
-use crate::systemd::Manager;
+use crate::systemd::ServiceManager;
 use crate::{api, state, web};
 
-/// Its members may talk to the agent.
+/// Group whose members may use the socket.
 const SOCKET_GROUP: &str = "t0rn-agent";
-/// How long the end of the agent waits for clients that hang.
+/// How long the agent's stop waits for hanging clients.
 const SERVERS_GRACE: Duration = Duration::from_secs(2);
 
 /// Runs the agent until SIGTERM or SIGINT; the collator goes on running.
@@ -81,7 +82,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     supervise(config, ended, drop).await
 }
 
-/// As [`run`], until `ended`. `serving` gets what clients talk to as soon as the socket is there.
+/// As [`run`], until `ended`. `serving` receives the API's handle as soon as the socket exists.
 ///
 /// # Errors
 /// As [`run`].
@@ -91,7 +92,7 @@ pub async fn supervise(
     serving: impl FnOnce(api::Handle),
 ) -> anyhow::Result<()> {
     let config = Arc::new(config);
-    // Held for as long as the agent lives.
+    // Held until the agent ends.
     let _lock = state::lock(&config.agent.state_dir)?;
     let listener = api::bind(&config.agent.socket, SOCKET_GROUP)
         .with_context(|| format!("failed to listen on {}", config.agent.socket.display()))?;
@@ -99,12 +100,7 @@ pub async fn supervise(
     let (commands, requests) = mpsc::channel(16);
     let (mut event_loop, inputs) = assemble(&config, &docker, requests)?;
 
-    let (stop_serving, stopped) = watch::channel(());
-    let shutdown = || {
-        let mut stopped = stopped.clone();
-        // Over when the sender is gone.
-        async move { drop(stopped.changed().await) }
-    };
+    let stop = CancellationToken::new();
     let handle = api::Handle {
         snapshot: event_loop.publisher.subscribe(),
         commands,
@@ -112,36 +108,44 @@ pub async fn supervise(
     };
     serving(handle.clone());
     let mut servers = JoinSet::new();
-    servers.spawn(api::serve(listener, handle, shutdown()));
+    servers.spawn(api::serve(listener, handle, stop.clone().cancelled_owned()));
     if let Some(address) = config.metrics.listen {
         let history = event_loop.history.clone();
         read_history_back(&config, &history);
-        let app = web::App::new(event_loop.publisher.subscribe(), history, stopped.clone());
-        servers.spawn(web::run(address, app, shutdown()));
+        let state = web::WebState {
+            snapshot: event_loop.publisher.subscribe(),
+            late_after: web::LATE,
+            history,
+            stopped: stop.clone(),
+        };
+        servers.spawn(web::run(address, state, stop.clone().cancelled_owned()));
     }
 
-    let mut manager = Manager::from_environment();
+    let mut manager = ServiceManager::from_environment();
     event_loop.run(inputs, &mut manager, std::pin::pin!(ended)).await;
     manager.stopping().await;
     event_loop.save().await;
     event_loop.notifications.finish().await;
-    drop(stop_serving);
+    stop.cancel();
     drop(event_loop);
-    // The socket is removed; a client that hangs must not keep the agent.
+    // The socket is removed; a hanging client must not delay the end.
     let _ = tokio::time::timeout(SERVERS_GRACE, servers.join_all()).await;
     Ok(())
 }
 
-/// Puts the parts together, with the core as an earlier life of the agent left it.
+/// Assembles the parts, with the core's saved state.
 fn assemble(
     config: &Arc<Config>,
     docker: &Docker,
-    requests: mpsc::Receiver<api::Request>,
+    requests: mpsc::Receiver<api::CommandRequest>,
 ) -> anyhow::Result<(EventLoop, Inputs)> {
     let dir = &config.agent.state_dir;
     let (clock, machine) = resume(config)?;
     let permits = Permits::new(&machine);
-    let recorder = Arc::new(Recorder::open(&recorder::flight_dir(dir), recorder::Limits::default())?);
+    let recorder = Arc::new(Recorder::open(
+        &recorder::flight_dir(dir),
+        recorder::RecorderLimits::default(),
+    )?);
     let incidents = Incidents::open(config, docker, &recorder);
     let (identity, identity_events) = IdentityHandle::start(config);
     let (ec2, metadata) = Ec2Handle::start(config);
@@ -167,7 +171,7 @@ fn assemble(
         notifications: Notifications::start(config, docker),
         certificate: CertificateState::new(config),
         store: StateStore::new(dir.clone()),
-        history: Keeper::default(),
+        history: SharedHistory::default(),
         pending: VecDeque::new(),
         reply: None,
         phase: machine.phase(),
@@ -180,20 +184,20 @@ fn assemble(
     Ok((event_loop, inputs))
 }
 
-/// The agent's clock and core, as an earlier life of the agent left them.
-fn resume(config: &Config) -> anyhow::Result<(Clock, Machine)> {
+/// Clock and core, resumed from the saved state.
+fn resume(config: &Config) -> anyhow::Result<(AgentClock, Machine)> {
     let policy = Policy::from(config);
     let Some(loaded) = state::load::<agent_core::machine::State>(&config.agent.state_dir)? else {
-        let clock = Clock::starting_at(Time(0));
+        let clock = AgentClock::starting_at(Time(0));
         return Ok((clock, Machine::new(policy, clock.now())));
     };
     let away = Timestamp::now().as_millisecond().saturating_sub(loaded.saved_unix_ms);
     let away = Duration::from_millis(u64::try_from(away).unwrap_or_default());
-    let clock = Clock::starting_at(loaded.clock + away);
+    let clock = AgentClock::starting_at(loaded.clock + away);
     Ok((clock, Machine::resume(policy, loaded.value, clock.now())))
 }
 
-/// Logs which image is in force: the operator's last decision counts.
+/// Logs which image is in force: the operator's last decision.
 fn log_image(config: &Config, machine: &Machine) {
     let configured = &config.collator.image;
     if let Some(image) = machine.image() {
@@ -209,8 +213,8 @@ fn log_image(config: &Config, machine: &Machine) {
     }
 }
 
-/// Fills the history from the flight recorder, beside the loop.
-fn read_history_back(config: &Config, history: &Keeper) {
+/// Fills the history from the flight recorder, in the background.
+fn read_history_back(config: &Config, history: &SharedHistory) {
     let (dir, history) = (recorder::flight_dir(&config.agent.state_dir), history.clone());
     let until = Timestamp::now().as_millisecond();
     tokio::task::spawn_blocking(move || history.read_back(&dir, until));

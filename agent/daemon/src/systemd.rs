@@ -1,7 +1,6 @@
-//! What the service manager is told: that the loop turns, how it is, when the agent is ready and when it
-//! stops.
+//! Notifications to the service manager: watchdog, status line, readiness and stop.
 //!
-//! Nothing happens where no manager asked for news (`NOTIFY_SOCKET`).
+//! Without `NOTIFY_SOCKET` nothing is sent.
 
 use std::time::Duration;
 
@@ -10,23 +9,23 @@ use tokio::task::JoinHandle;
 use tokio::time::{Interval, MissedTickBehavior};
 use tracing::debug;
 
-/// Between two messages at most; a watchdog may want them sooner.
+/// Longest interval of messages; a watchdog may need a shorter one.
 const PERIOD: Duration = Duration::from_secs(10);
-/// Messages within one period of the watchdog: one that is late or lost does no harm.
+/// Messages within one watchdog period, so that a late or lost one does no harm.
 const BEATS: u32 = 3;
 /// How long the last message waits for the one before it.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// The service manager that started this process.
 #[derive(Debug)]
-pub(crate) struct Manager {
-    /// `None` when there is none, or none that wants news.
+pub(crate) struct ServiceManager {
+    /// `None` without a manager that expects messages.
     beat: Option<Interval>,
     ready: bool,
-    telling: Option<JoinHandle<()>>,
+    sending: Option<JoinHandle<()>>,
 }
 
-impl Manager {
+impl ServiceManager {
     /// As the environment names it. Must be called within a tokio runtime.
     pub(crate) fn from_environment() -> Self {
         let asked = std::env::var_os("NOTIFY_SOCKET").is_some_and(|socket| !socket.is_empty());
@@ -39,11 +38,11 @@ impl Manager {
         Self {
             beat,
             ready: false,
-            telling: None,
+            sending: None,
         }
     }
 
-    /// Returns when [`Self::alive`] is due; never when nobody waits for it.
+    /// Returns when [`Self::alive`] is due; never without a manager.
     pub(crate) async fn due(&mut self) {
         match &mut self.beat {
             Some(beat) => drop(beat.tick().await),
@@ -51,7 +50,7 @@ impl Manager {
         }
     }
 
-    /// From now on the agent is ready, which the manager is told at once.
+    /// Reports the agent as ready, at once.
     pub(crate) fn ready(&mut self) {
         if !std::mem::replace(&mut self.ready, true)
             && let Some(beat) = &mut self.beat
@@ -60,32 +59,32 @@ impl Manager {
         }
     }
 
-    /// Says that the loop turns, and in `status`, one line, how it is.
+    /// Sends the watchdog's keep-alive and the one-line `status`.
     pub(crate) fn alive(&mut self, status: String) {
-        // Every message says all of it, so that none depends on an earlier one.
+        // Every message is complete, so that none depends on an earlier one.
         let ready = self.ready.then_some(NotifyState::Ready);
-        self.tell(move || {
-            let news = [NotifyState::Watchdog, NotifyState::Status(&status)];
-            sd_notify::notify(&ready.into_iter().chain(news).collect::<Vec<_>>())
+        self.send(move || {
+            let messages = [NotifyState::Watchdog, NotifyState::Status(&status)];
+            sd_notify::notify(&ready.into_iter().chain(messages).collect::<Vec<_>>())
         });
     }
 
-    /// Says that the agent ends because it was asked to. Takes a second at most.
+    /// Reports a requested stop. Takes a second at most.
     pub(crate) async fn stopping(&mut self) {
-        if let Some(telling) = self.telling.take() {
-            let _ = tokio::time::timeout(LAST_WAIT, telling).await;
+        if let Some(sending) = self.sending.take() {
+            let _ = tokio::time::timeout(LAST_WAIT, sending).await;
         }
-        self.tell(|| sd_notify::notify(&[NotifyState::Stopping]));
+        self.send(|| sd_notify::notify(&[NotifyState::Stopping]));
     }
 
     /// Sends in a thread of its own: a manager that does not read must not hold up the loop.
-    fn tell(&mut self, send: impl FnOnce() -> std::io::Result<()> + Send + 'static) {
-        if self.beat.is_none() || self.telling.as_ref().is_some_and(|telling| !telling.is_finished()) {
+    fn send(&mut self, send: impl FnOnce() -> std::io::Result<()> + Send + 'static) {
+        if self.beat.is_none() || self.sending.as_ref().is_some_and(|sending| !sending.is_finished()) {
             return;
         }
-        self.telling = Some(tokio::task::spawn_blocking(move || {
+        self.sending = Some(tokio::task::spawn_blocking(move || {
             if let Err(error) = send() {
-                debug!(%error, "the service manager cannot be told");
+                debug!(%error, "the message to the service manager failed");
             }
         }));
     }

@@ -1,8 +1,7 @@
-//! HTTP for everybody who only looks, on `metrics.listen`: `/metrics` for Prometheus, `/healthz` and
-//! `/readyz` for whatever asks in one word.
+//! Read-only HTTP on `metrics.listen`: `/metrics` for Prometheus, `/healthz` and `/readyz` for probes, and the status page.
 //!
-//! Read-only: there is nothing here but GET (and HEAD), and nothing of what a client sends is looked at but
-//! its path. Supervision never waits for this: a port that is taken is a warning and a retry.
+//! Only GET and HEAD, and of a request only its path and host are read. Supervision never waits for it: a port in use is
+//! a warning and a retry.
 
 mod page;
 
@@ -19,68 +18,57 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::history::Keeper;
-use crate::server::{self, Limits};
+use crate::history::SharedHistory;
+use crate::server::{self, ServerLimits};
 use agent_core::metrics;
 use agent_core::published::AgentSnapshot;
 use agent_core::status::{Health, clean};
 use agent_net::backoff::pauses;
 
-/// Between attempts to listen: doubled from the first to the cap.
+/// Pauses between attempts to listen: doubled from the first to the cap.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_CAP: Duration = Duration::from_mins(1);
-/// The loop publishes every few seconds, whatever happens, so this is a loop that hangs.
-const LATE: Duration = Duration::from_secs(30);
+/// Age of a snapshot at which the loop hangs: it publishes every few seconds.
+pub(crate) const LATE: Duration = Duration::from_secs(30);
 
-/// What the pages are made of.
+/// Shared state of the handlers.
 #[derive(Debug, Clone)]
-pub struct App {
-    pub snapshot: watch::Receiver<Arc<AgentSnapshot>>,
-    /// A snapshot older than this is of a loop that hangs.
-    pub late_after: Duration,
-    pub history: Keeper,
-    /// Changes, or is gone, when the agent ends: then open pages are left.
-    pub stopped: watch::Receiver<()>,
-}
-
-impl App {
-    /// The pages of an agent that publishes to `snapshot`.
-    pub fn new(snapshot: watch::Receiver<Arc<AgentSnapshot>>, history: Keeper, stopped: watch::Receiver<()>) -> Self {
-        Self {
-            snapshot,
-            late_after: LATE,
-            history,
-            stopped,
-        }
-    }
+pub(crate) struct WebState {
+    pub(crate) snapshot: watch::Receiver<Arc<AgentSnapshot>>,
+    /// Age of a snapshot at which the loop hangs.
+    pub(crate) late_after: Duration,
+    pub(crate) history: SharedHistory,
+    /// Cancelled when the agent ends, which ends open pages.
+    pub(crate) stopped: CancellationToken,
 }
 
 /// Answers clients on `address` until `shutdown`.
 ///
-/// While the address cannot be listened on, it says so and tries again, for as long as it takes.
-pub async fn run(address: SocketAddr, app: App, shutdown: impl Future<Output = ()>) {
+/// While the address cannot be bound, logs why and tries again.
+pub(crate) async fn run(address: SocketAddr, state: WebState, shutdown: impl Future<Output = ()>) {
     let mut shutdown = pin!(shutdown);
     let listener = tokio::select! {
         () = &mut shutdown => return,
         listener = listen(address, RETRY_FIRST) => listener,
     };
-    serve(limits(), listener, app, shutdown).await;
+    serve(limits(), listener, state, shutdown).await;
 }
 
 async fn listen(address: SocketAddr, first: Duration) -> TcpListener {
-    let (mut pauses, mut told) = (pauses(first, RETRY_CAP), None);
+    let (mut pauses, mut logged) = (pauses(first, RETRY_CAP), None);
     loop {
         match TcpListener::bind(address).await {
             Ok(listener) => {
                 info!(%address, "metrics and status page");
                 return listener;
             }
-            // The same again is no news.
-            Err(error) if told == Some(error.kind()) => {}
+            // The same error is logged once.
+            Err(error) if logged == Some(error.kind()) => {}
             Err(error) => {
-                told = Some(error.kind());
+                logged = Some(error.kind());
                 warn!(
                     key = "metrics.listen", %address, %error,
                     "no metrics and no status page: free the address, or set the key to another one and restart \
@@ -92,11 +80,11 @@ async fn listen(address: SocketAddr, first: Duration) -> TcpListener {
     }
 }
 
-fn limits() -> Limits {
-    Limits {
+fn limits() -> ServerLimits {
+    ServerLimits {
         connections: 32,
-        stays: 8,
-        // Short, so that clients who only hold on to their connection do not keep Prometheus out for long.
+        long_lived: 8,
+        // Short, so that idle connections do not keep Prometheus out for long.
         head: Duration::from_secs(1),
         request: Duration::from_secs(5),
         connection: Duration::from_secs(10),
@@ -105,18 +93,18 @@ fn limits() -> Limits {
     }
 }
 
-async fn serve(limits: Limits, listener: TcpListener, app: App, shutdown: impl Future<Output = ()>) {
+async fn serve(limits: ServerLimits, listener: TcpListener, state: WebState, shutdown: impl Future<Output = ()>) {
     let router = routes()
         .fallback((
             StatusCode::NOT_FOUND,
             "the agent has its page at / here, and /metrics, /healthz and /readyz\n",
         ))
-        .with_state(app);
+        .with_state(state);
     server::serve(limits, listener, router, shutdown).await;
 }
 
-/// Everything that is served. Further pages bring a router of their own, to be merged here.
-fn routes() -> Router<App> {
+/// All routes.
+fn routes() -> Router<WebState> {
     Router::new()
         .route("/metrics", get(exposition))
         .route("/healthz", get(healthz))
@@ -124,8 +112,8 @@ fn routes() -> Router<App> {
         .merge(page::routes())
 }
 
-async fn exposition(State(app): State<App>) -> Response {
-    let snapshot = Arc::clone(&app.snapshot.borrow());
+async fn exposition(State(state): State<WebState>) -> Response {
+    let snapshot = Arc::clone(&state.snapshot.borrow());
     (
         [(header::CONTENT_TYPE, metrics::CONTENT_TYPE)],
         metrics::render(&snapshot, Instant::now()),
@@ -133,15 +121,15 @@ async fn exposition(State(app): State<App>) -> Response {
         .into_response()
 }
 
-async fn healthz(State(app): State<App>) -> Response {
-    answer(app.alive())
+async fn healthz(State(state): State<WebState>) -> Response {
+    answer(state.alive())
 }
 
-async fn readyz(State(app): State<App>) -> Response {
-    answer(app.alive().and_then(|_| app.ready()))
+async fn readyz(State(state): State<WebState>) -> Response {
+    answer(state.alive().and_then(|_| state.ready()))
 }
 
-/// 200 for what holds, else 503; why, in one line.
+/// 200 or 503 with a one-line reason.
 fn answer(verdict: Result<String, String>) -> Response {
     let (status, words) = match verdict {
         Ok(words) => (StatusCode::OK, words),
@@ -150,8 +138,8 @@ fn answer(verdict: Result<String, String>) -> Response {
     (status, format!("{}\n", clean(&words))).into_response()
 }
 
-impl App {
-    /// Whether the supervision loop comes round.
+impl WebState {
+    /// Whether the supervision loop is alive.
     fn alive(&self) -> Result<String, String> {
         let age = self.snapshot.borrow().at.elapsed();
         if age <= self.late_after {
@@ -168,7 +156,7 @@ impl App {
         }
     }
 
-    /// Whether the collator runs and does its work, well or not so well.
+    /// Whether the collator runs and works, possibly degraded.
     fn ready(&self) -> Result<String, String> {
         let snapshot = self.snapshot.borrow();
         let status = &snapshot.status;
@@ -177,7 +165,7 @@ impl App {
             (Some(true), Health::Ok | Health::Degraded) => Ok(format!("ready: {words}")),
             (Some(true), _) => Err(format!("not ready: {words}")),
             (Some(false), _) => Err(format!("not ready: the collator does not run: {words}")),
-            (None, _) => Err(format!("not ready: nobody knows whether the collator runs: {words}")),
+            (None, _) => Err(format!("not ready: unknown whether the collator runs: {words}")),
         }
     }
 }

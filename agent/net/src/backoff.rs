@@ -5,7 +5,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 
 /// Endless pauses that double from `first` to `cap`. Each is between half of that and all of it, so that many agents do
-/// not come back in step.
+/// not retry in step.
 pub fn pauses(first: Duration, cap: Duration) -> ExponentialBackoff {
     // The library's jitter adds up to as much again.
     let pauses = ExponentialBuilder::new()
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_double_to_their_cap_and_are_spread_below() {
+    fn pauses_double_to_their_cap_with_jitter_below() {
         let seconds = Duration::from_secs;
         for _ in 0..100 {
             let expected = [1, 2, 4, 8, 10, 10].map(seconds);

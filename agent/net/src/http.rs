@@ -1,10 +1,9 @@
-//! HTTP clients: how they connect, whom they trust, and how much they read.
-//!
-//! Deadlines belong to the caller, who knows what an answer is worth.
+//! HTTP clients: connection, trusted certificates, and limits of what is read. Deadlines belong to the caller.
 
 #[cfg(any(test, feature = "testing"))]
 #[expect(clippy::unwrap_used, reason = "a failed test should panic")]
 #[expect(clippy::missing_panics_doc, reason = "a failed test should panic")]
+#[path = "http/tests/fake.rs"]
 pub mod fake;
 #[cfg(test)]
 mod tests;
@@ -23,7 +22,7 @@ use url::Url;
 
 const AGENT: &str = concat!("t0rn-agent/", env!("CARGO_PKG_VERSION"));
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
     #[error("connection refused: nothing listens there")]
@@ -50,19 +49,18 @@ pub enum BodyError {
     NoText,
 }
 
-/// Client for what is on this host or its link: plain HTTP, never through a proxy.
+/// Client for servers on this host or its link: plain HTTP, never through a proxy.
 pub fn local() -> Result<ClientBuilder, RequestError> {
     Ok(builder(tls(RootCertStore::empty())?).no_proxy())
 }
 
-/// Client for servers elsewhere, of which `url` is the first: through the proxy that the environment names
-/// (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`). `trusts` are certificates to trust instead of the host's
-/// [`authorities`], which are read where `url` is `https`: call it where that may block.
+/// Client for remote servers, `url` the first of them, through the environment's proxy (`HTTPS_PROXY`, `HTTP_PROXY`,
+/// `NO_PROXY`). `trusts` replaces the host's [`authorities`], which are read from disk where `url` is `https`.
 pub fn internet(url: &Url, trusts: Option<Vec<CertificateDer<'static>>>) -> Result<ClientBuilder, RequestError> {
     let is_secure = url.scheme() == "https";
     let trusts = trusts.or_else(|| is_secure.then(authorities));
     let mut roots = RootCertStore::empty();
-    // One that cannot be read vouches for nobody.
+    // Unparsable certificates are skipped.
     roots.add_parsable_certificates(trusts.into_iter().flatten());
     if roots.is_empty() && is_secure {
         return Err(RequestError::NoAuthorities);
@@ -75,8 +73,7 @@ pub fn authorities() -> Vec<CertificateDer<'static>> {
     rustls_native_certs::load_native_certs().certs
 }
 
-/// Client for one or two requests to `url`. It is built for them: the authorities take a few milliseconds to read, and
-/// 100 kB to keep.
+/// Client for one or two requests to `url`, built off the async threads. Not kept: the authorities take 100 kB.
 pub async fn once(
     url: &Url,
     trusts: Option<Vec<CertificateDer<'static>>>,
@@ -101,7 +98,7 @@ fn tls(roots: RootCertStore) -> Result<ClientConfig, RequestError> {
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let config = config.map_err(|e| RequestError::Lost(e.to_string()))?;
     let mut config = config.with_root_certificates(roots).with_no_client_auth();
-    // Room for 256 servers would be kept.
+    // The session cache would hold room for 256 servers.
     config.resumption = Resumption::disabled();
     Ok(config)
 }
@@ -123,7 +120,7 @@ pub async fn text(response: Response, cap: usize) -> Result<String, BodyError> {
     String::from_utf8(bytes(response, cap).await?).map_err(|_| BodyError::NoText)
 }
 
-/// An error and what caused it, outermost first. Descends into what an [`io::Error`] wraps, which its `source` leaves out.
+/// An error and its causes, outermost first. Descends into what an [`io::Error`] wraps, which its `source` leaves out.
 pub fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     iter::successors(Some(error), |&error| {
         match error.downcast_ref().and_then(io::Error::get_ref) {
@@ -133,17 +130,17 @@ pub fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a 
     })
 }
 
-/// The innermost cause of an error, which says what happened.
+/// The innermost cause of an error.
 pub fn innermost(error: &(dyn Error + 'static)) -> String {
     causes(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
-/// Whether the answer was no HTTP.
+/// Whether the response was not HTTP.
 pub fn is_garbage(error: &(dyn Error + 'static)) -> bool {
     causes(error).any(|cause| cause.downcast_ref().is_some_and(hyper::Error::is_parse))
 }
 
-/// What the operating system said, where an error goes back to that.
+/// The operating system's error kind, where an error goes back to one.
 pub fn io_kind(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
     let io = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>());
     io.last().map(io::Error::kind)
@@ -151,7 +148,7 @@ pub fn io_kind(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
 
 impl From<reqwest::Error> for RequestError {
     fn from(error: reqwest::Error) -> Self {
-        // It may be a secret.
+        // The URL may be a secret.
         let error = error.without_url();
         let untrusted = causes(&error).find_map(|cause| match cause.downcast_ref() {
             Some(rustls::Error::InvalidCertificate(why)) => Some(why.to_string()),

@@ -1,8 +1,8 @@
-//! What the documents of the metadata service announce.
+//! Parsing of the metadata service's documents.
 
 use jiff::Timestamp;
 
-use crate::notices::{Board, Foreseen, Source, notice};
+use crate::notices::{Announcement, NoticeSource, PendingNotices, notice};
 use agent_core::event::NoticeKind;
 
 const SPOT: &str = r#"{"action": "terminate", "time": "2026-09-18T08:22:00Z"}"#;
@@ -12,8 +12,8 @@ fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-fn kinds(source: Source, text: &str) -> Option<Vec<NoticeKind>> {
-    Some(source.read(text)?.iter().map(|f| f.kind).collect())
+fn kinds(source: NoticeSource, text: &str) -> Option<Vec<NoticeKind>> {
+    Some(source.parse(text)?.iter().map(|f| f.kind).collect())
 }
 
 fn scheduled(code: &str, state: &str) -> String {
@@ -24,55 +24,61 @@ fn scheduled(code: &str, state: &str) -> String {
 }
 
 #[test]
-fn every_document_is_read_for_what_it_announces() {
+fn every_document_yields_its_announcements() {
     use NoticeKind::{Maintenance, Rebalance, ScheduledStop, SpotInterruption, Termination};
     for (source, text, expected) in [
-        (Source::Spot, SPOT, vec![SpotInterruption]),
+        (NoticeSource::Spot, SPOT, vec![SpotInterruption]),
         (
-            Source::Spot,
+            NoticeSource::Spot,
             r#"{"action":"stop","time":"2026-09-18T08:22:00Z"}"#,
             vec![SpotInterruption],
         ),
         (
-            Source::Spot,
+            NoticeSource::Spot,
             r#"{"action":"hibernate","time":"2026-09-18T08:22:00Z"}"#,
             vec![SpotInterruption],
         ),
-        (Source::Lifecycle, "InService", vec![]),
-        (Source::Lifecycle, "Terminated\n", vec![Termination]),
-        (Source::Lifecycle, "Warmed:Stopped", vec![Termination]),
-        (Source::Lifecycle, "Standby", vec![]),
-        (Source::Lifecycle, "SomethingNew", vec![]),
-        (Source::Rebalance, REBALANCE, vec![Rebalance]),
-        (Source::Scheduled, "[]", vec![]),
+        (NoticeSource::Lifecycle, "InService", vec![]),
+        (NoticeSource::Lifecycle, "Terminated\n", vec![Termination]),
+        (NoticeSource::Lifecycle, "Warmed:Stopped", vec![Termination]),
+        (NoticeSource::Lifecycle, "Standby", vec![]),
+        (NoticeSource::Lifecycle, "SomethingNew", vec![]),
+        (NoticeSource::Rebalance, REBALANCE, vec![Rebalance]),
+        (NoticeSource::Scheduled, "[]", vec![]),
         (
-            Source::Scheduled,
+            NoticeSource::Scheduled,
             &scheduled("instance-retirement", "active"),
             vec![ScheduledStop],
         ),
         (
-            Source::Scheduled,
+            NoticeSource::Scheduled,
             &scheduled("system-reboot", "active"),
             vec![ScheduledStop],
         ),
         (
-            Source::Scheduled,
+            NoticeSource::Scheduled,
             &scheduled("system-maintenance", "active"),
             vec![Maintenance],
         ),
-        (Source::Scheduled, &scheduled("system-reboot", "canceled"), vec![]),
-        (Source::Scheduled, &scheduled("system-reboot", "completed"), vec![]),
+        (NoticeSource::Scheduled, &scheduled("system-reboot", "canceled"), vec![]),
+        (
+            NoticeSource::Scheduled,
+            &scheduled("system-reboot", "completed"),
+            vec![],
+        ),
     ] {
         assert_eq!(kinds(source, text), Some(expected), "{text}");
     }
-    let read = Source::Scheduled.read(&scheduled("system-reboot", "active")).unwrap();
+    let read = NoticeSource::Scheduled
+        .parse(&scheduled("system-reboot", "active"))
+        .unwrap();
     assert_eq!(read[0].at, Some(at("2026-01-21T09:00:43Z")));
     assert_eq!(read[0].until, Some(at("2026-01-21T09:17:23Z")));
 }
 
 #[test]
-fn garbage_announces_nothing_and_calls_nothing_off() {
-    for source in Source::ALL {
+fn malformed_document_yields_nothing() {
+    for source in NoticeSource::ALL {
         for text in [
             "",
             "<html>login</html>",
@@ -81,31 +87,36 @@ fn garbage_announces_nothing_and_calls_nothing_off() {
             "\"x\"",
             r#"{"action":"dance","time":"soon"}"#,
         ] {
-            assert_eq!(source.read(text), None, "{source:?}: {text}");
+            assert_eq!(source.parse(text), None, "{source:?}: {text}");
         }
     }
 }
 
 #[test]
-fn the_gravest_counts_in_whatever_order_they_come() {
+fn most_severe_notice_wins_in_any_order() {
     let now = at("2026-09-18T08:20:00Z");
     let all = [
-        (Source::Rebalance, REBALANCE, NoticeKind::Rebalance, None),
-        (Source::Spot, SPOT, NoticeKind::SpotInterruption, Some(120)),
-        (Source::Lifecycle, "Terminated", NoticeKind::Termination, Some(120)),
+        (NoticeSource::Rebalance, REBALANCE, NoticeKind::Rebalance, None),
+        (NoticeSource::Spot, SPOT, NoticeKind::SpotInterruption, Some(120)),
+        (
+            NoticeSource::Lifecycle,
+            "Terminated",
+            NoticeKind::Termination,
+            Some(120),
+        ),
     ];
     for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
-        let mut board = Board::default();
+        let mut pending = PendingNotices::default();
         for (n, index) in order.into_iter().enumerate() {
             let (source, text, ..) = all[index];
-            board.note(source, source.read(text).unwrap());
+            pending.record(source, source.parse(text).unwrap());
             let seen = &order[..=n];
-            let gravest = notice(board.gravest(now).unwrap(), now);
+            let most_severe = notice(pending.most_severe(now).unwrap(), now);
             let expected = all[*seen.iter().max().unwrap()];
-            assert_eq!(gravest.kind, expected.2);
-            // The group says no time: the interruption's counts, once it is known.
+            assert_eq!(most_severe.kind, expected.2);
+            // The group gives no time: the interruption's applies once it is known.
             assert_eq!(
-                gravest.seconds,
+                most_severe.seconds,
                 expected.3.filter(|_| seen.contains(&1)),
                 "{order:?} {n}"
             );
@@ -114,29 +125,29 @@ fn the_gravest_counts_in_whatever_order_they_come() {
 }
 
 #[test]
-fn something_is_gone_only_when_two_looks_agree() {
+fn announcement_is_dropped_only_after_two_polls_without_it() {
     let now = at("2026-09-18T08:20:00Z");
-    let mut board = Board::default();
-    board.note(Source::Spot, Source::Spot.read(SPOT).unwrap());
-    board.note(Source::Spot, Vec::new());
-    assert!(board.gravest(now).is_some());
-    board.note(Source::Spot, Source::Spot.read(SPOT).unwrap());
-    board.note(Source::Spot, Vec::new());
-    assert!(board.gravest(now).is_some(), "not in a row");
-    board.note(Source::Spot, Vec::new());
-    assert_eq!(board.gravest(now), None);
+    let mut pending = PendingNotices::default();
+    pending.record(NoticeSource::Spot, NoticeSource::Spot.parse(SPOT).unwrap());
+    pending.record(NoticeSource::Spot, Vec::new());
+    assert!(pending.most_severe(now).is_some());
+    pending.record(NoticeSource::Spot, NoticeSource::Spot.parse(SPOT).unwrap());
+    pending.record(NoticeSource::Spot, Vec::new());
+    assert!(pending.most_severe(now).is_some(), "not in a row");
+    pending.record(NoticeSource::Spot, Vec::new());
+    assert_eq!(pending.most_severe(now), None);
 }
 
 #[test]
-fn a_time_that_has_passed_leaves_no_second_and_an_event_ends_with_its_window() {
-    let mut board = Board::default();
-    let foreseen = Foreseen {
+fn past_time_leaves_zero_seconds_and_event_ends_with_its_window() {
+    let mut pending = PendingNotices::default();
+    let announcement = Announcement {
         kind: NoticeKind::ScheduledStop,
         at: Some(at("2026-01-21T09:00:43Z")),
         until: Some(at("2026-01-21T09:17:23Z")),
     };
-    board.note(Source::Scheduled, vec![foreseen]);
+    pending.record(NoticeSource::Scheduled, vec![announcement]);
     let late = at("2026-01-21T09:10:00Z");
-    assert_eq!(notice(board.gravest(late).unwrap(), late).seconds, Some(0));
-    assert_eq!(board.gravest(at("2026-01-21T09:18:00Z")), None);
+    assert_eq!(notice(pending.most_severe(late).unwrap(), late).seconds, Some(0));
+    assert_eq!(pending.most_severe(at("2026-01-21T09:18:00Z")), None);
 }

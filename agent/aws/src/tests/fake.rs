@@ -1,4 +1,4 @@
-//! An instance metadata service and an Auto Scaling API that do as they are told.
+//! A scripted instance metadata service and Auto Scaling API.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -11,31 +11,31 @@ use axum::response::{IntoResponse, Response};
 use axum::{Router, body};
 use tokio::net::TcpListener;
 
-/// How a path answers, or the token.
+/// Scripted response of a path or of the token request.
 #[derive(Debug, Clone)]
 pub(super) enum Answer {
     Text(String),
     Status(u16),
-    /// Accepts the question and says nothing.
+    /// Accepts the request and never responds.
     Silence,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Script {
-    /// By path below `/latest/`; what is not there is 404.
+    /// Responses by path below `/latest/`; others are 404.
     pub(super) paths: BTreeMap<String, Answer>,
     pub(super) token: Option<Answer>,
-    /// Told with a token, seconds.
+    /// Lifetime sent with a token, seconds.
     pub(super) ttl: Option<u64>,
-    /// Tokens given so far; only the newest is good.
+    /// Tokens issued so far; only the newest is valid.
     pub(super) tokens: u32,
-    /// The newest is no longer good.
+    /// The newest is no longer valid.
     pub(super) forgets: bool,
-    /// Paths asked for, in order.
+    /// Requested paths, in order.
     pub(super) asked: Vec<String>,
     /// Forms posted to the API, with their headers.
     pub(super) posted: Vec<(HeaderMap, Bytes)>,
-    /// The next answers of the API: status and XML; then 200.
+    /// The next responses of the API: status and XML; then 200.
     pub(super) api: Vec<(u16, String)>,
 }
 
@@ -57,7 +57,7 @@ impl Fake {
         fake
     }
 
-    /// A spot instance in a group, of which nothing is announced.
+    /// A spot instance in a group, without notices.
     pub(super) async fn instance() -> Self {
         let fake = Self::start().await;
         fake.set("meta-data/instance-id", "i-0123456789abcdef0");

@@ -1,4 +1,4 @@
-//! What the auto scaling group is told.
+//! Calls to the auto scaling group.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,12 +10,12 @@ use url::form_urlencoded;
 
 use super::fake::Fake;
 use super::signature;
-use crate::lifecycle::{Hook, release};
+use crate::lifecycle::{LifecycleHook, release};
 
 const GROUP: &str = "meta-data/tags/instance/aws:autoscaling:groupName";
 
-fn hook(fake: &Fake) -> Hook {
-    Hook {
+fn hook(fake: &Fake) -> LifecycleHook {
+    LifecycleHook {
         name: "stop-collator".to_owned(),
         imds: fake.base.clone(),
         endpoint: Some(format!("{}/", fake.base)),
@@ -23,7 +23,7 @@ fn hook(fake: &Fake) -> Hook {
     }
 }
 
-/// The forms that came after `seen` of them, once there is one.
+/// The form posted after `seen` others, once there is one.
 async fn posted(fake: &Fake, seen: usize) -> (HeaderMap, Bytes) {
     loop {
         if let Some(found) = fake.script(|s| s.posted.get(seen).cloned()) {
@@ -37,7 +37,7 @@ fn form(body: &Bytes) -> BTreeMap<String, String> {
     form_urlencoded::parse(body).into_owned().collect()
 }
 
-/// Whether the role of the instance signed it for this API.
+/// Whether the instance's role signed it for this API.
 fn is_signed(headers: &HeaderMap, body: &Bytes) -> bool {
     let authorization = headers["authorization"].to_str().unwrap();
     let scope =
@@ -48,7 +48,7 @@ fn is_signed(headers: &HeaderMap, body: &Bytes) -> bool {
 }
 
 #[tokio::test]
-async fn the_group_waits_while_the_collator_stops_and_then_takes_the_instance() {
+async fn stopping_collator_sends_heartbeats_and_then_completes() {
     let fake = Fake::instance().await;
     fake.set(GROUP, "collators");
     let (released, receiver) = watch::channel(None);
@@ -72,7 +72,7 @@ async fn the_group_waits_while_the_collator_stops_and_then_takes_the_instance() 
     ] {
         assert_eq!(second[field], value, "{field}");
     }
-    // Called off and wanted anew: the same again.
+    // Cancelled and started again: the same again.
     released.send_replace(None);
     while fake.script(|s| s.posted.len()) < 3 {
         tokio::task::yield_now().await;
@@ -83,7 +83,7 @@ async fn the_group_waits_while_the_collator_stops_and_then_takes_the_instance() 
 }
 
 #[tokio::test]
-async fn a_group_that_no_tag_names_is_asked_for() {
+async fn group_without_tag_is_described_by_the_api() {
     let fake = Fake::instance().await;
     let answer = r#"<DescribeAutoScalingInstancesResponse xmlns="http://autoscaling.amazonaws.com/doc/2011-01-01/">
         <DescribeAutoScalingInstancesResult><AutoScalingInstances><member>
@@ -100,7 +100,7 @@ async fn a_group_that_no_tag_names_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_call_that_fails_is_made_again_with_new_credentials_where_those_are_to_blame() {
+async fn failed_call_is_retried_with_new_credentials_when_expired() {
     let fake = Fake::instance().await;
     fake.set(GROUP, "collators");
     let expired = "<Error><Code>ExpiredToken</Code></Error>".to_owned();
@@ -119,7 +119,7 @@ async fn a_call_that_fails_is_made_again_with_new_credentials_where_those_are_to
 }
 
 #[tokio::test]
-async fn an_action_that_is_not_under_way_any_more_is_not_asked_for_again() {
+async fn unknown_lifecycle_action_is_not_retried() {
     let fake = Fake::instance().await;
     fake.set(GROUP, "collators");
     let none = "<Error><Code>ValidationError</Code><Message>No active Lifecycle Action found</Message></Error>";

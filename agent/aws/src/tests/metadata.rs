@@ -1,21 +1,21 @@
-//! Tokens, and what an answer of the metadata service says.
+//! Tokens and responses of the metadata service.
 
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 
 use super::fake::{Answer, Fake};
-use crate::imds::{Imds, Unknown};
+use crate::imds::{Imds, ImdsError};
 
 const PATH: &str = "meta-data/instance-id";
 
-/// Patient, where no timeout is looked for: the machine may be busy.
+/// With a long timeout: the machine may be busy.
 fn imds(fake: &Fake) -> Imds {
-    Imds::new(&fake.base).patient(Duration::from_secs(20))
+    Imds::new(&fake.base).with_timeout(Duration::from_secs(20))
 }
 
 #[tokio::test]
-async fn one_token_does_for_many_questions() {
+async fn one_token_serves_many_requests() {
     let fake = Fake::instance().await;
     let mut imds = imds(&fake);
     for _ in 0..5 {
@@ -26,7 +26,7 @@ async fn one_token_does_for_many_questions() {
 }
 
 #[tokio::test]
-async fn a_token_is_renewed_before_its_end() {
+async fn token_is_renewed_before_its_end() {
     let fake = Fake::instance().await;
     fake.script(|s| s.ttl = Some(1));
     let mut imds = imds(&fake);
@@ -42,7 +42,7 @@ async fn a_token_is_renewed_before_its_end() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_not_known_any_more_is_dropped_and_the_question_asked_again_once() {
+async fn rejected_token_is_renewed_and_the_request_sent_once_more() {
     let fake = Fake::instance().await;
     let mut imds = imds(&fake);
     assert!(imds.get(PATH).await.is_ok());
@@ -51,17 +51,17 @@ async fn a_token_that_is_not_known_any_more_is_dropped_and_the_question_asked_ag
     assert_eq!(fake.tokens(), 2);
     fake.answer(PATH, Answer::Status(401));
     let asked = fake.script(|s| s.asked.len());
-    assert!(matches!(imds.get(PATH).await, Err(Unknown::Trouble(_))));
+    assert!(matches!(imds.get(PATH).await, Err(ImdsError::Unavailable(_))));
     assert_eq!(fake.script(|s| s.asked.len()), asked + 2, "no endless round");
 }
 
 #[tokio::test]
-async fn trouble_is_neither_something_nor_nothing() {
+async fn error_response_is_unavailable_and_not_missing() {
     for status in [400, 403, 429, 500, 503, 301] {
         let fake = Fake::instance().await;
         fake.answer(PATH, Answer::Status(status));
         assert!(
-            matches!(imds(&fake).get(PATH).await, Err(Unknown::Trouble(_))),
+            matches!(imds(&fake).get(PATH).await, Err(ImdsError::Unavailable(_))),
             "{status}"
         );
     }
@@ -69,7 +69,7 @@ async fn trouble_is_neither_something_nor_nothing() {
         let fake = Fake::instance().await;
         fake.script(|s| s.token = Some(Answer::Status(status)));
         assert!(
-            matches!(imds(&fake).get(PATH).await, Err(Unknown::Trouble(_))),
+            matches!(imds(&fake).get(PATH).await, Err(ImdsError::Unavailable(_))),
             "{status}"
         );
     }
@@ -78,33 +78,33 @@ async fn trouble_is_neither_something_nor_nothing() {
     let huge = imds(&fake).get(PATH).await.unwrap_err();
     assert!(huge.to_string().contains("larger than"), "{huge}");
     fake.script(|s| s.token = Some(Answer::Text("no\ntoken".to_owned())));
-    assert!(matches!(imds(&fake).get(PATH).await, Err(Unknown::Trouble(_))));
+    assert!(matches!(imds(&fake).get(PATH).await, Err(ImdsError::Unavailable(_))));
 }
 
 #[tokio::test]
-async fn what_is_no_metadata_service_is_absent_within_a_second() {
+async fn other_server_is_absent_within_a_second() {
     let fake = Fake::start().await;
     fake.script(|s| s.token = Some(Answer::Status(404)));
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let refused = format!("http://{}", nobody.local_addr().unwrap());
     drop(nobody);
-    // Accepted by the kernel, answered by nobody.
+    // Accepted by the kernel, never answered.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mute = format!("http://{}", silent.local_addr().unwrap());
     for base in [fake.base, refused, mute] {
         let began = Instant::now();
         let found = Imds::new(&base).get(PATH).await;
-        assert!(matches!(found, Err(Unknown::Absent(_))), "{base}: {found:?}");
+        assert!(matches!(found, Err(ImdsError::Absent(_))), "{base}: {found:?}");
         assert!(began.elapsed() < Duration::from_secs(3), "the limit is 0.9 s");
     }
 }
 
 #[tokio::test]
-async fn a_slow_answer_is_waited_for_no_longer_than_a_second() {
+async fn slow_response_times_out_and_the_next_request_succeeds() {
     let fake = Fake::instance().await;
     fake.answer(PATH, Answer::Silence);
     let mut imds = Imds::new(&fake.base);
     assert!(imds.get(PATH).await.is_err());
     fake.set(PATH, "i-0");
-    assert!(imds.patient(Duration::from_secs(20)).get(PATH).await.is_ok());
+    assert!(imds.with_timeout(Duration::from_secs(20)).get(PATH).await.is_ok());
 }

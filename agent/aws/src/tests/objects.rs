@@ -1,4 +1,4 @@
-//! A bucket, and what is tried again.
+//! Requests to a bucket, and retries.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 
 use super::fake::Fake;
 use super::signature::is_signed;
-use crate::s3::Bucket;
+use crate::s3::S3Bucket;
 
 #[derive(Debug)]
 struct Asked {
@@ -24,7 +24,7 @@ struct Asked {
     body: Bytes,
 }
 
-/// A store that answers with one response after the other, and notes what it was asked.
+/// A store that sends scripted responses and records the requests.
 #[derive(Debug, Clone, Default)]
 struct Store {
     answers: Arc<Mutex<Vec<Response>>>,
@@ -52,8 +52,8 @@ fn etag(body: &'static str) -> Response {
     ([("etag", "\"one\"")], body).into_response()
 }
 
-/// A bucket of a store with these answers, asked with the instance's role.
-async fn bucket(imds: &Fake, answers: Vec<Response>) -> (Bucket, Store) {
+/// A bucket of a store with these responses, used with the instance's role.
+async fn bucket(imds: &Fake, answers: Vec<Response>) -> (S3Bucket, Store) {
     let store = Store::default();
     *store.answers.lock().unwrap() = answers;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -61,24 +61,24 @@ async fn bucket(imds: &Fake, answers: Vec<Response>) -> (Bucket, Store) {
     let app = Router::new().fallback(answer).with_state(store.clone());
     tokio::spawn(async move { axum::serve(listener, app).await });
     let builder = AmazonS3Builder::new().with_endpoint(endpoint);
-    let mut bucket = Bucket::connect(builder, "bucket", &imds.base).await.unwrap();
+    let mut bucket = S3Bucket::connect(builder, "bucket", &imds.base).await.unwrap();
     bucket.pause = Duration::from_millis(1);
     (bucket, store)
 }
 
 #[tokio::test]
-async fn an_upload_is_begun_sent_and_ended_and_every_request_is_signed() {
+async fn every_request_of_an_upload_is_signed() {
     let imds = Fake::instance().await;
     let begun = "<InitiateMultipartUploadResult><UploadId>an id</UploadId></InitiateMultipartUploadResult>";
     let ended = "<CompleteMultipartUploadResult><ETag>all</ETag></CompleteMultipartUploadResult>";
     let answers = vec![begun.into_response(), etag(""), ended.into_response()];
     let (bucket, store) = bucket(&imds, answers).await;
-    let id = bucket.begin("a chain%.zst").await.unwrap();
+    let id = bucket.begin_upload("a chain%.zst").await.unwrap();
     let tag = bucket
-        .put("a chain%.zst", &id, 0, Bytes::from_static(b"part"))
+        .upload_part("a chain%.zst", &id, 0, Bytes::from_static(b"part"))
         .await
         .unwrap();
-    bucket.end("a chain%.zst", &id, &[tag]).await.unwrap();
+    bucket.complete_upload("a chain%.zst", &id, &[tag]).await.unwrap();
     let asked = store.asked.lock().unwrap();
     let targets = [
         "POST /bucket/a%20chain%25.zst?uploads=",
@@ -86,7 +86,7 @@ async fn an_upload_is_begun_sent_and_ended_and_every_request_is_signed() {
         "POST /bucket/a%20chain%25.zst?uploadId=an%20id",
     ];
     for (asked, target) in asked.iter().zip(targets) {
-        // A blank may be written in two ways; what is signed is %20.
+        // A blank may be encoded in two ways; the signature covers %20.
         let query = asked.target.replace('+', "%20");
         assert_eq!(format!("{} {query}", asked.method), target);
         assert_eq!(asked.headers["x-amz-security-token"], "session==");
@@ -103,7 +103,7 @@ async fn an_upload_is_begun_sent_and_ended_and_every_request_is_signed() {
 }
 
 #[tokio::test]
-async fn what_may_pass_is_tried_again_with_new_credentials_where_those_are_to_blame() {
+async fn transient_error_is_retried_with_new_credentials_when_expired() {
     let imds = Fake::instance().await;
     let answers = vec![
         error(503, "SlowDown"),
@@ -114,7 +114,10 @@ async fn what_may_pass_is_tried_again_with_new_credentials_where_those_are_to_bl
     let (bucket, store) = bucket(&imds, answers).await;
     let id = "an id".to_owned();
     assert_eq!(
-        bucket.put("key", &id, 6, Bytes::from_static(b"part")).await.unwrap(),
+        bucket
+            .upload_part("key", &id, 6, Bytes::from_static(b"part"))
+            .await
+            .unwrap(),
         "\"one\""
     );
     assert_eq!(store.asked.lock().unwrap().len(), 4);
@@ -123,33 +126,33 @@ async fn what_may_pass_is_tried_again_with_new_credentials_where_those_are_to_bl
 }
 
 #[tokio::test]
-async fn an_end_that_fails_after_it_began_well_is_asked_for_again() {
+async fn completion_that_fails_after_status_200_is_retried() {
     let imds = Fake::instance().await;
     let ended = "<CompleteMultipartUploadResult><ETag>all</ETag></CompleteMultipartUploadResult>";
     let (bucket, store) = bucket(&imds, vec![error(200, "InternalError"), ended.into_response()]).await;
     bucket
-        .end("key", &"an id".to_owned(), &["one".to_owned()])
+        .complete_upload("key", &"an id".to_owned(), &["one".to_owned()])
         .await
         .unwrap();
     assert_eq!(store.asked.lock().unwrap().len(), 2);
 }
 
 #[tokio::test]
-async fn a_refusal_names_the_call_and_the_code_at_once() {
+async fn permanent_error_names_call_and_code_without_retry() {
     let imds = Fake::instance().await;
     let answers = vec![error(404, "NoSuchUpload"), error(403, "AccessDenied")];
     let (bucket, store) = bucket(&imds, answers).await;
     let id = "an id".to_owned();
-    let over = bucket.put("key", &id, 0, Bytes::new()).await.unwrap_err();
+    let over = bucket.upload_part("key", &id, 0, Bytes::new()).await.unwrap_err();
     assert!(over.is_no_upload(), "{over}");
-    let denied = bucket.begin("key").await.unwrap_err().to_string();
+    let denied = bucket.begin_upload("key").await.unwrap_err().to_string();
     let expected = "CreateMultipartUpload: 403 Forbidden AccessDenied so it is; allow s3:PutObject";
     assert!(denied.starts_with(expected), "{denied}");
     assert_eq!(store.asked.lock().unwrap().len(), 2);
 }
 
 #[tokio::test]
-async fn an_object_is_read_from_the_middle_and_its_end_is_none() {
+async fn object_is_read_from_an_offset_and_its_end_is_none() {
     let imds = Fake::instance().await;
     let rest = (
         StatusCode::PARTIAL_CONTENT,
@@ -180,11 +183,11 @@ async fn an_object_is_read_from_the_middle_and_its_end_is_none() {
 }
 
 #[tokio::test]
-async fn an_instance_without_a_role_is_told_with_the_remedy() {
+async fn instance_without_role_names_the_remedy() {
     let imds = Fake::instance().await;
     imds.remove("meta-data/iam/security-credentials/");
     let (bucket, _) = bucket(&imds, Vec::new()).await;
-    let error = bucket.begin("key").await.unwrap_err().to_string();
+    let error = bucket.begin_upload("key").await.unwrap_err().to_string();
     assert!(error.contains("no credentials for S3: the instance"), "{error}");
     assert!(error.contains("has no role: give it an instance profile"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! Signature Version 4 of a request, computed anew as an API does.
+//! Signature Version 4 of a request, verified as an API does.
 
 use axum::http::HeaderMap;
 use ring::{digest, hmac};
@@ -32,7 +32,7 @@ pub(super) fn is_signed(secret: &str, method: &str, target: &str, headers: &Head
 }
 
 #[test]
-fn the_published_test_suite_is_signed_as_published() {
+fn published_test_suite_has_the_published_signatures() {
     for (method, kind, body, signature) in [
         (
             "GET",

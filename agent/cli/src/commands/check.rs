@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use agent_config::Config;
 use agent_core::status::Health;
-use agent_daemon::api::Client;
+use agent_daemon::api::AgentClient;
 use agent_docker::Docker;
 
 use self::report::{CheckReport, Finding, Grade};
@@ -73,7 +73,7 @@ async fn run_checks(config: &Config) -> CheckReport {
 }
 
 async fn check_agent(config: &Config) -> Vec<Finding> {
-    vec![match Client::new(&config.agent.socket).status(TIMEOUT).await {
+    vec![match AgentClient::new(&config.agent.socket).status(TIMEOUT).await {
         Ok(status) => {
             let text = format!("runs and says {}: {}", status.health.into_str(), status.summary);
             let fine = status.health == Health::Ok;

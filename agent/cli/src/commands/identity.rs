@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::process::Command;
 
 use agent_config::Config;
-use agent_daemon::identity::{hands, keys, lease, local};
+use agent_daemon::identity::{block_device, keystore, lease, mount as mounting};
 
 use crate::globals::GlobalArgs;
 use crate::output::print;
@@ -68,42 +68,49 @@ pub(crate) async fn execute(
                 format_volume(config).await?;
             }
             require_mounted(mount)?;
-            keys::init(mount, config.collator.user)?;
+            keystore::init(mount, config.collator.user)?;
         }
         IdentityCommand::Import { keystore, node_key } => {
             require_mounted(mount)?;
             if let Some(keystore) = keystore {
-                let count = keys::import_keystore(mount, keystore, config.collator.user)?;
+                let count = keystore::import_keystore(mount, keystore, config.collator.user)?;
                 print(out, &format!("{count} new keys\n"))?;
             }
             if let Some(node_key) = node_key {
-                keys::import_node_key(mount, node_key, config.collator.user)?;
+                keystore::import_node_key(mount, node_key, config.collator.user)?;
             }
         }
         IdentityCommand::Mount => return report_refusal(mount_for_agent(config).await),
-        IdentityCommand::Unmount => return report_refusal(hands::unmount(mount).await),
+        IdentityCommand::Unmount => return report_refusal(mounting::unmount(mount).await.map_err(Into::into)),
     }
-    print(out, &render(&keys::look(mount)?))
+    print(out, &render(&keystore::inspect(mount)?))
 }
 
 /// Mounts the volume on behalf of the agent, which has no right to.
-async fn mount_for_agent(config: &Config) -> Result<(), String> {
-    let volume = config.identity.volume.as_deref().ok_or("identity.volume names none")?;
+async fn mount_for_agent(config: &Config) -> anyhow::Result<()> {
+    let volume = config
+        .identity
+        .volume
+        .as_deref()
+        .context("identity.volume names none")?;
     let requests = config.agent.socket.parent().unwrap_or(Path::new("/"));
-    hands::help_mount(volume, &config.identity.mount, requests).await
+    Ok(mounting::help_mount(volume, &config.identity.mount, requests).await?)
 }
 
 /// Writes why it failed, or nothing, to the file that the agent reads.
-fn report_refusal(done: Result<(), String>) -> anyhow::Result<()> {
-    let refusal = done.as_ref().err().map_or("", String::as_str);
+fn report_refusal(done: anyhow::Result<()>) -> anyhow::Result<()> {
+    let refusal = done
+        .as_ref()
+        .err()
+        .map_or_else(String::new, |error| format!("{error:#}"));
     // Its directory exists only when systemd has made it.
-    let _ = std::fs::write(hands::REFUSED, refusal);
-    done.map_err(anyhow::Error::msg)
+    let _ = std::fs::write(mounting::REFUSED, refusal);
+    done
 }
 
 fn require_mounted(mount: &Path) -> anyhow::Result<()> {
     ensure!(
-        local::mounted(mount)?.is_some(),
+        block_device::mounted(mount)?.is_some(),
         "nothing is mounted at {}: keys belong on the volume, not on this host's disk; mount it, or see identity.mount",
         mount.display()
     );
@@ -119,35 +126,32 @@ async fn format_volume(config: &Config) -> anyhow::Result<()> {
         .volume
         .as_deref()
         .context("identity.volume names none, so nothing is formatted")?;
-    let device = local::device(volume).with_context(|| format!("{volume} has no device here: is it attached?"))?;
+    let device =
+        block_device::device(volume).with_context(|| format!("{volume} has no device here: is it attached?"))?;
     let shown = device.path.display();
     ensure!(
-        local::mounted(&config.identity.mount)?.is_none(),
+        block_device::mounted(&config.identity.mount)?.is_none(),
         "{} is mounted: nothing is formatted",
         config.identity.mount.display()
     );
     let probe = Command::new("blkid").arg("--probe").arg(&device.path).output().await?;
     // 2 is "nothing found".
     ensure!(
-        probe.status.code() == Some(2) && hands::is_blank(&device.path)?,
+        probe.status.code() == Some(2) && mounting::is_blank(&device.path)?,
         "{shown} is not blank: nothing is formatted; attach the right volume"
     );
     let mut mkfs = Command::new("mkfs.ext4");
-    hands::run(mkfs.args(["-q", "-L", "t0rn-identity"]).arg(&device.path))
-        .await
-        .map_err(anyhow::Error::msg)?;
-    hands::mount(&device, &config.identity.mount)
-        .await
-        .map_err(anyhow::Error::msg)
+    mounting::run(mkfs.args(["-q", "-L", "t0rn-identity"]).arg(&device.path)).await?;
+    Ok(mounting::mount(&device, &config.identity.mount).await?)
 }
 
 fn print_status(config: &Config, json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
     let mount = &config.identity.mount;
-    let mounted = local::mounted(mount)?;
+    let mounted = block_device::mounted(mount)?;
     let keys = if mounted.is_some() {
-        keys::look(mount).with_context(|| format!("{} cannot be read: run this as root", mount.display()))?
+        keystore::inspect(mount).with_context(|| format!("{} cannot be read: run this as root", mount.display()))?
     } else {
-        keys::Keys::default()
+        keystore::StoredKeys::default()
     };
     let lease = mounted.and_then(|_| lease::read(mount));
     if json {
@@ -170,7 +174,7 @@ fn print_status(config: &Config, json: bool, out: &mut dyn Write) -> anyhow::Res
     print(out, &(text + &render(&keys)))
 }
 
-fn render(keys: &keys::Keys) -> String {
+fn render(keys: &keystore::StoredKeys) -> String {
     let mut text = String::new();
     for key in &keys.session {
         // Writing to a string does not fail.

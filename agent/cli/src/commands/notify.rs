@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::Subcommand;
 
 use agent_core::notification::NotificationMessage;
-use agent_daemon::host::Host;
+use agent_daemon::host::HostProbe;
 use agent_daemon::notify;
 
 use crate::globals::GlobalArgs;
@@ -26,7 +26,7 @@ pub(crate) enum NotifyCommand {
 pub(crate) async fn execute(command: &NotifyCommand, globals: &GlobalArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let NotifyCommand::Test = command;
     let config = globals.load_config()?;
-    let message = NotificationMessage::test(jiff::Timestamp::now(), Host::name(), config.collator.container);
+    let message = NotificationMessage::test(jiff::Timestamp::now(), HostProbe::name(), config.collator.container);
     notify::send_now(&config.notify, message).await?;
     print(out, "the webhook took the message\n")
 }

@@ -14,8 +14,8 @@ use agent_core::event::{Command, Container};
 use agent_core::exit_diagnosis;
 use agent_core::machine::{AGENT_STOP_MARGIN, Phase};
 use agent_core::status::Status;
-use agent_daemon::api::{Client, ClientError};
-use agent_daemon::exporter::Exporter;
+use agent_daemon::api::{AgentClient, ClientError};
+use agent_daemon::exporter::ExporterClient;
 use agent_docker::Docker;
 
 /// Between two inspections of a collator that stops.
@@ -26,7 +26,7 @@ const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) async fn query_nodes(config: &Config) -> BTreeMap<String, NodeReport> {
     let mut nodes = BTreeMap::new();
     for (chain, exporter) in &config.chains {
-        let Ok(exporter) = Exporter::new(*chain, exporter, config.health.scrape_timeout) else {
+        let Ok(exporter) = ExporterClient::new(*chain, exporter, config.health.scrape_timeout) else {
             continue;
         };
         if let Ok(page) = exporter.scrape().await
@@ -48,7 +48,7 @@ pub(crate) async fn query_nodes(config: &Config) -> BTreeMap<String, NodeReport>
 ///
 /// Returns whether the node ended cleanly, so that its database is complete; `None` when that is unknown. Fails when the
 /// collator runs without an agent, when another container uses the data, and when the collator does not stop in time.
-pub(crate) async fn quiesce(config: &Config, client: &Client) -> anyhow::Result<Option<bool>> {
+pub(crate) async fn quiesce(config: &Config, client: &AgentClient) -> anyhow::Result<Option<bool>> {
     let docker = Docker::new(config).context("failed to set up the docker client")?;
     let agent = match client.status(STATUS_TIMEOUT).await {
         Ok(status) => Some(status),
@@ -111,7 +111,7 @@ pub(crate) async fn quiesce(config: &Config, client: &Client) -> anyhow::Result<
 }
 
 /// Starts the collator again, if [`quiesce`] stopped it.
-pub(crate) async fn resume(config: &Config, client: &Client) -> anyhow::Result<()> {
+pub(crate) async fn resume(config: &Config, client: &AgentClient) -> anyhow::Result<()> {
     if has_stop_marker(&config.agent.state_dir) {
         let started = client.command(&Command::Start).await;
         started.context("the collator was not started again: t0rn-agent start")?;

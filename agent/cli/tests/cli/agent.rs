@@ -76,9 +76,9 @@ fn stale_socket_is_no_agent() {
     drop(UnixListener::bind(&sandbox.socket).unwrap());
     let done = sandbox.run(&["status"]);
     assert_eq!(done.code, 3);
-    assert!(done.out.contains("nobody listens on"), "{done:?}");
+    assert!(done.out.contains("nothing listens on"), "{done:?}");
     let done = sandbox.run(&["stop"]);
-    assert!(done.code == 3 && done.err.contains("nobody listens on"), "{done:?}");
+    assert!(done.code == 3 && done.err.contains("nothing listens on"), "{done:?}");
 }
 
 #[test]

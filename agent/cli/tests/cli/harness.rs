@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::thread;
 
 use agent_config::Config;
+use agent_core::machine::CommandError;
 use agent_core::published::AgentSnapshot;
 use agent_core::status::{Health, Status};
 use agent_daemon::api::{self, Handle};
@@ -65,7 +66,7 @@ impl Sandbox {
     pub(crate) fn start_agent(&self, health: Health) {
         let config = Config::load(&self.config()).unwrap();
         let docker = Docker::new(&config).unwrap();
-        let (send, mut commands) = mpsc::channel::<api::Request>(1);
+        let (send, mut commands) = mpsc::channel::<api::CommandRequest>(1);
         let (status, seen) = watch::channel(Arc::new(AgentSnapshot::of(
             Status {
                 health,
@@ -86,12 +87,12 @@ impl Sandbox {
                 tokio::spawn(async move {
                     while let Some(request) = commands.recv().await {
                         let resume = request.command == agent_core::event::Command::Resume;
-                        let words = if resume {
-                            Ok("resumed")
+                        let reply = if resume {
+                            Ok("resumed".to_owned())
                         } else {
-                            Err("on hold: restore the database first")
+                            Err(CommandError("on hold: restore the database first".to_owned()))
                         };
-                        let _ = request.reply.send(words.map(Into::into).map_err(Into::into));
+                        let _ = request.reply.send(reply);
                     }
                     drop(status);
                 });

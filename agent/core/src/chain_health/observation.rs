@@ -19,7 +19,7 @@ impl ChainTracker {
         }
         let looked = self.look(now, windows);
         let passed = match self.sampled_at {
-            // Failed looks in between were watching too; yet one answer after a long silence proves little.
+            // Failed scrapes in between count as observation; but one answer after a long silence is weak evidence.
             Some(_) => (self.unanswered + looked).min(windows.gap_after.max(windows.stall_after / 2)),
             None => Duration::ZERO,
         };
@@ -86,7 +86,7 @@ impl ChainTracker {
         }
     }
 
-    /// Observed time since the look before this one.
+    /// Observed time since the previous scrape.
     fn look(&mut self, now: Time, windows: &Windows) -> Duration {
         let passed = self.looked_at.map(|at| now.since(at)).unwrap_or_default();
         if passed > windows.gap_after {

@@ -22,7 +22,7 @@ pub enum Verdict {
     Synced,
     /// The parachain stands still while the relay chain is syncing.
     WaitingForRelay,
-    /// At its target with peers, and nobody makes blocks.
+    /// At its target, with peers, and without new blocks.
     Quiet,
     /// No peers for the whole window.
     Isolated,
@@ -36,9 +36,9 @@ pub struct Windows {
     pub lag_blocks: u64,
     pub stall_after: Duration,
     pub isolated_after: Duration,
-    /// A sample older than this says nothing about now, unless looks are rarer than a third of it.
+    /// A sample older than this is stale, unless scrapes are rarer than a third of it.
     pub stale_after: Duration,
-    /// Two looks further apart than this were not an observation of the time between them.
+    /// The time between two scrapes further apart than this was not observed.
     pub gap_after: Duration,
     /// How many times its window weak evidence can postpone a verdict.
     pub activity_extension: u32,
@@ -46,7 +46,7 @@ pub struct Windows {
     pub activity_bytes: u64,
 }
 
-/// What the other parts of the evidence say while one look is counted.
+/// Evidence from outside the chain that applies to one scrape.
 #[derive(Debug, Clone, Copy, Default)]
 #[expect(
     clippy::struct_excessive_bools,

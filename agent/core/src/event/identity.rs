@@ -16,7 +16,7 @@ pub enum Holding {
     Lost,
     /// It is there, and cannot be written to.
     ReadOnly,
-    /// Nobody can tell now: neither held nor lost.
+    /// Not known now: neither held nor lost.
     Unknown,
 }
 

@@ -38,5 +38,10 @@ pub struct Images {
     pub to: Image,
 }
 
-/// Versions of the databases at rest, by the file that tells. Only what could be read is in it.
+/// Why the image of an update could not be pulled or inspected, with the remedy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct PullError(pub String);
+
+/// Versions of the databases at rest, by the file they were read from. What could not be read is absent.
 pub type Versions = BTreeMap<String, String>;

@@ -31,11 +31,11 @@ pub enum Action {
     Hold { cause: Cause },
     /// As `Stop`, for a crash loop: take it over from Docker's policy and wait.
     Backoff { cause: Cause, wait: Duration },
-    /// Tell somebody. `over` says that the condition has passed.
+    /// Send a notification. `over`: the condition has passed.
     Notify { cause: Cause, over: bool },
     /// The last action for this cause has shown whether it helped.
     Judged { cause: Cause, helped: bool },
-    /// Have the image of an update, and look at it, beside everything else.
+    /// Pull the image of an update and inspect it, beside everything else.
     Pull { image: String },
     /// An update is over.
     Updated { result: UpdateResult },
@@ -74,7 +74,7 @@ impl Action {
         }
     }
 
-    /// The word used in traces and incidents.
+    /// The name used in traces and incidents.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Start { .. } => "start",

@@ -1,4 +1,4 @@
-//! How an action of ours ended, and Docker going and coming back.
+//! Results of the agent's own actions, and outages of Docker.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::event::{ActionFailure, Container, Outcome, Time};
 
 impl Machine {
     pub(super) fn on_finished(&mut self, now: Time, outcome: Outcome, actions: &mut Vec<Action>) {
-        // Not ours, or of a former life: the container's own news tell what came of it.
+        // Not ordered by this process: the container's own events show its result.
         let Some(action) = self.state.in_flight.take() else {
             return;
         };
@@ -26,18 +26,18 @@ impl Machine {
     }
 
     fn on_done(&mut self, now: Time, action: &Action, container: Container, at: Option<i64>) {
+        self.on_docker_back(now);
         let state = &mut self.state;
-        // Docker's clock may have been set back: what it says now is what later news compare with.
+        // Docker's clock may have been set back: later events are compared with its present time.
         state.own_events_until = at.or(state.own_events_until);
         state.last_failure = None;
         state.settle = None;
         state.observed = true;
-        state.docker_down = false;
         let starts = matches!(action, Action::Start { .. } | Action::Restart { .. });
         state.stopped_by_agent &= !starts;
         state.start_requested &= !starts;
         match container {
-            // It started and ended again before anybody could look.
+            // It started and ended again before it could be inspected.
             Container::Exited { at, exit, .. } if starts => {
                 state.seen = ContainerState::Running;
                 self.on_exit(now, at, &exit, false, false);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Sample, Time};
 
-/// The most that one block of the chain counts for: a chain that is quiet gives nobody a turn.
+/// The longest time that one block of the chain counts for: on a quiet chain no collator has a turn.
 const BLOCK_COUNTS: Duration = Duration::from_mins(1);
 
 /// What is known of the blocks built here.

@@ -1,4 +1,4 @@
-//! What Docker says: which run this is, how the last one ended, and whose doing that was.
+//! Docker's reports: which run this is, how the last one ended, and who ended it.
 
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ impl Machine {
 
     fn on_up(&mut self, now: Time, seen: ContainerState, started_at: Option<i64>, spec_matches: bool, by_hand: bool) {
         let state = &mut self.state;
-        // Docker may tell late of a run that is already over: we stopped it, or we know its end.
+        // A late report about a run that is already over: the agent stopped it, or its end is known.
         let before_our_stop = state.stopped_by_agent
             && started_at
                 .zip(state.own_events_until)
@@ -159,7 +159,7 @@ impl Machine {
                 self.set_down(ContainerState::Restarting);
                 self.leave_to_policy(now, Cause::Exited);
             }
-            // Its next end is another one, even if nobody gets to see it running.
+            // Its next end is another one, even if it is never seen running.
             ContainerState::Exited if !self.state.stopped_by_agent => self.state.seen = ContainerState::Restarting,
             _ => {}
         }
@@ -232,7 +232,7 @@ impl Machine {
         }
     }
 
-    /// Waits for what else is told about an end.
+    /// Waits for further reports about an exit.
     fn settle(&mut self, now: Time, wait: Duration, cause: Cause) {
         self.state.settle = Some(GracePeriod {
             until: now + wait,
@@ -258,7 +258,7 @@ impl Machine {
         self.forget_windows();
     }
 
-    /// Whether news from Docker's `at` is about this run and not about an action of ours that is over.
+    /// Whether a report of Docker's time `at` is about this run and not about a finished action of the agent.
     fn is_news(&self, at: Option<i64>) -> bool {
         let Some(at) = at else { return true };
         let before_this_run = self.state.seen.is_up() && self.state.started_at.is_some_and(|s| at < s);

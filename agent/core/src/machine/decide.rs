@@ -88,7 +88,7 @@ impl Machine {
         })
     }
 
-    /// Whether the container runs, or may be started by Docker's policy at any moment: one that the agent stopped is not.
+    /// Whether the container runs, or may be started by Docker's policy at any moment (one that the agent stopped is not).
     pub(super) fn may_run(&self) -> bool {
         let state = &self.state;
         state.seen.is_up()

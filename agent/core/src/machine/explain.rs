@@ -1,10 +1,15 @@
-//! Causes in words: what is wrong and what to do about it.
+//! Explanations of causes: what is wrong and what to do about it.
 
 use std::time::Duration;
 
 use super::{Cause, ContainerState, Desired, Machine, UpdateResult};
 use crate::event::Command;
 use crate::units::show_duration;
+
+/// Why an operator's command is not carried out now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct CommandError(pub String);
 
 impl Machine {
     /// One sentence on `cause` as it stands now, with the remedy.
@@ -132,23 +137,25 @@ impl Machine {
         }
     }
 
-    /// What an operator is told when a command is taken.
+    /// The answer to an operator's command.
     ///
-    /// Fails with the reason when it cannot be done now; what the operator wishes is kept all the same.
-    pub fn acknowledge(&self, command: &Command) -> Result<String, String> {
+    /// Fails when it cannot be carried out now; the operator's wish is kept all the same.
+    pub fn acknowledge(&self, command: &Command) -> Result<String, CommandError> {
         let state = &self.state;
         let wants_it_up = matches!(command, Command::Restart { .. } | Command::Start);
         Ok(match command {
             _ if wants_it_up && state.seen == ContainerState::Foreign => {
-                return Err(sentence(Cause::Foreign).to_owned());
+                return Err(CommandError(sentence(Cause::Foreign).to_owned()));
             }
             Command::Restart { .. } if state.docker_down => {
-                return Err("docker is unreachable, so nothing can be restarted: ask again when it is back".to_owned());
+                let why = "docker is unreachable, so nothing can be restarted: ask again when it is back";
+                return Err(CommandError(why.to_owned()));
             }
-            _ if wants_it_up && self.leaves(state.now) => return Err(self.explain_notice()),
-            _ if wants_it_up && !self.may_start() => return Err(self.explain_identity()),
+            _ if wants_it_up && self.leaves(state.now) => return Err(CommandError(self.explain_notice())),
+            _ if wants_it_up && !self.may_start() => return Err(CommandError(self.explain_identity())),
             _ if wants_it_up && state.disk_stop => {
-                return Err("the disk is nearly full: free or add space and the collator starts again".to_owned());
+                let why = "the disk is nearly full: free or add space and the collator starts again";
+                return Err(CommandError(why.to_owned()));
             }
             Command::Restart { .. } if state.in_flight.is_some() => {
                 "another action is under way: nothing more to do".to_owned()
@@ -167,7 +174,7 @@ impl Machine {
                 )
             }
             Command::Update { image, .. } => match self.refuses_update() {
-                Some(reason) => return Err(reason),
+                Some(reason) => return Err(CommandError(reason)),
                 None => format!("updating to {image}: see t0rn-agent status"),
             },
             Command::Resume if state.pause.is_none() => "automatic actions were not paused".to_owned(),

@@ -12,7 +12,7 @@ use crate::event::{Activity, Chain, HostFacts, Sample, ScrapeError, Time};
 const BUSY_CPU: f64 = 50.0;
 /// Block reads clearly above idle, bytes per second.
 const BUSY_READS: u64 = 1 << 20;
-/// A look at the container's activity says nothing about a later time than this.
+/// A measurement of the container's activity is stale after this.
 const ACTIVITY_HOLDS: Duration = Duration::from_mins(2);
 
 /// A fault that a restart might cure, due or still growing.
@@ -154,7 +154,7 @@ impl Machine {
         let Self { policy, state } = self;
         let extension = policy.windows.activity_extension;
         let answered = state.trackers.values().any(|tracker| tracker.answered);
-        // An exporter that nobody has looked at yet, or that had never answered while another did, says nothing.
+        // An exporter that was not scraped yet, or never answered while another did, is no evidence.
         let asked = state
             .trackers
             .values()
@@ -181,7 +181,7 @@ impl Machine {
         let network_in_doubt = match state.host.network_ok {
             Some(true) => false,
             Some(false) => return None,
-            // With no news of the host at all there is no witness that could be in doubt.
+            // Without any facts about the host there is no evidence that could be in doubt.
             None => state.host != HostFacts::default(),
         };
         let is_fault =

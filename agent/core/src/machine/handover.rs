@@ -47,7 +47,7 @@ impl Machine {
         }
     }
 
-    /// What the auto scaling group is to hear; `None` while it does not want the instance.
+    /// The answer for the Auto Scaling group; `None` while it does not terminate the instance.
     fn lifecycle_answer(&self) -> Option<LifecycleAnswer> {
         let (kind, _) = self.notice()?;
         let given_back = self.policy.identity.is_none() || self.state.release == Release::Done;

@@ -1,4 +1,4 @@
-//! What is known, in the words of the contract: phase, health, problems, and what comes next.
+//! Phase, health, problems and the next planned action.
 
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantArray};
@@ -8,7 +8,7 @@ use super::{Action, Cause, ContainerState, Desired, Machine};
 use crate::chain_health::Verdict;
 use crate::event::{Chain, Time};
 
-/// The one word that answers "what is it doing?".
+/// What the collator is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[derive(IntoStaticStr, VariantArray)]
@@ -31,7 +31,7 @@ pub enum Phase {
     DockerUnreachable,
 }
 
-/// The one word that answers "is it fine?". Unknown is neither good nor bad.
+/// How well it is. Unknown is neither good nor bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[derive(IntoStaticStr, VariantArray)]
@@ -101,7 +101,7 @@ impl Machine {
                 _ => Phase::Frozen,
             };
         }
-        // The relay chain alone says nothing of a parachain that is looked at and not known.
+        // The relay chain alone is no evidence about a parachain that is observed and unknown.
         let parachain = self.state.trackers.get(&Chain::Parachain);
         let unseen = matches!(verdicts.of(Chain::Parachain), Verdict::Unknown | Verdict::Starting)
             && parachain.is_some_and(|t| t.answered || t.last_error().is_some());
@@ -335,7 +335,7 @@ impl Machine {
             let may_be_late =
                 !tracker.answered && (self.is_young(now) || verdicts.of(Chain::Relaychain) == Verdict::Syncing);
             let silent = tracker.unanswered >= policy.frozen_after;
-            // One block now and then is no end of the quiet: it would be told again and again.
+            // One block now and then does not end `quiet`: it would be notified again and again.
             let still_quiet = verdict == Verdict::Synced
                 && state.active_problems.contains(&Cause::Quiet)
                 && tracker.progressing_for < policy.windows.stall_after.saturating_mul(2);

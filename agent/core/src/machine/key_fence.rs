@@ -30,7 +30,7 @@ impl Machine {
         self.policy.identity.is_none() || self.state.identity.as_ref().is_some_and(held)
     }
 
-    /// Why nothing may run with the keys; `None` while it may, or while nobody can tell.
+    /// Why nothing may run with the keys; `None` while it may, or while that is not known.
     pub(super) fn fence(&self) -> Option<Cause> {
         self.policy.identity?;
         match self.state.identity.as_ref()?.holding {
@@ -82,7 +82,7 @@ impl Machine {
         self.fence().is_none()
     }
 
-    /// Whether the next start is to be one with the keys; a full node that runs is left alone while nobody can tell.
+    /// Whether the next start is to be one with the keys; a running full node is left alone while that is not known.
     pub fn wants_keys(&self) -> bool {
         match (self.policy.identity, self.fence()) {
             (Some(WithoutVolume::FullNode), Some(_)) => false,

@@ -46,7 +46,7 @@ pub enum WithoutVolume {
     FullNode,
 }
 
-/// Looks further apart are no watch, however often the configuration lets us look. Traces from elsewhere
+/// Scrapes further apart are no observation, whatever interval is configured. Traces from elsewhere
 /// may be as coarse as a sample a minute.
 pub const GAP_AFTER: Duration = Duration::from_secs(75);
 

@@ -17,7 +17,7 @@ pub(super) const RETRY: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ActiveNotice {
     kind: NoticeKind,
-    /// When it comes true; `None` when nobody says.
+    /// When it takes effect; `None` when EC2 gives no time.
     deadline: Option<Time>,
 }
 
@@ -44,7 +44,7 @@ impl State {
     fn leave_at(&self, stop_timeout: Duration) -> Option<Time> {
         let standing = self.notice?;
         match standing.kind {
-            // Nothing has been decided, or nothing ends: shown and told.
+            // Not decided, or nothing ends: shown and notified.
             NoticeKind::Rebalance | NoticeKind::Maintenance => None,
             // It may lie weeks ahead, and is moved now and then.
             NoticeKind::ScheduledStop => {

@@ -26,5 +26,6 @@ mod resume;
 mod simulation;
 mod termination;
 mod update_migrations;
+mod update_refusals;
 mod updates;
 mod verdicts;

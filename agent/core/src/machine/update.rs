@@ -1,4 +1,4 @@
-//! An update of the image: pulled and looked at, put in place, watched, and kept or taken back.
+//! An update of the image: pulled and inspected, started, observed, and kept or rolled back.
 //!
 //! ```text
 //!   pulling ──▶ stopping ──▶ starting ──▶ probation ──▶ done
@@ -234,7 +234,7 @@ impl Machine {
             .chain(pinned.as_ref().map(|pinned| &pinned.image))
     }
 
-    /// Whether an update that nobody asked for, to the image of that digest, makes sense: nothing speaks against one,
+    /// Whether an automatic update to the image of that digest makes sense: nothing speaks against one,
     /// and this image was not taken back before.
     pub fn may_update_to(&self, digest: &str) -> bool {
         self.refuses_update().is_none() && !self.state.update.was_refused(digest)

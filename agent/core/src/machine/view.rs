@@ -32,7 +32,7 @@ impl Machine {
         self.state.pause.as_ref().map(|p| (p.until, p.reason.as_str()))
     }
 
-    /// What the bake certificate says against running, as the core was told.
+    /// The conflict with the bake certificate, from the last event.
     pub fn conflict(&self) -> Option<Conflict> {
         self.state.conflict
     }
@@ -41,6 +41,7 @@ impl Machine {
         self.state.health_restarts
     }
 
+    /// Unrequested exits so far.
     pub fn crash_restarts(&self) -> u64 {
         self.state.crash_restarts
     }
@@ -50,7 +51,7 @@ impl Machine {
         self.state.up_since
     }
 
-    /// Whether the container runs; `None` while nobody knows.
+    /// Whether the container runs; `None` while unknown.
     pub fn is_running(&self) -> Option<bool> {
         let known = !self.state.docker_down && self.state.observed && self.state.seen != ContainerState::Unknown;
         known.then_some(self.state.seen == ContainerState::Running)

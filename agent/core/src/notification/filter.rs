@@ -1,11 +1,11 @@
-//! From what the core decides to what people are told: once when it begins, once when it is over.
+//! Turns actions into notifications: one when a problem starts, one when it ends.
 
 use std::collections::BTreeSet;
 
 use super::message::NotificationKind;
 use crate::machine::{Action, Cause, UpdateResult};
 
-/// One piece of news, without its words.
+/// A notification without its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Notification {
     pub kind: NotificationKind,
@@ -17,14 +17,14 @@ pub struct Notification {
 /// Remembers what was left unsaid because something better is to come.
 #[derive(Debug, Default)]
 pub struct NotificationFilter {
-    /// Over since a restart: whether that helped is told when it has shown.
+    /// Over since a restart: whether that helped is notified once it is known.
     awaited: BTreeSet<Cause>,
-    /// What was told as a problem and is not over: a start that answers it is no news.
+    /// Notified as a problem and not over: a start that answers it is not notified.
     told: BTreeSet<Cause>,
 }
 
 impl NotificationFilter {
-    /// The news in what the core decided in one step.
+    /// The notifications for the actions of one step.
     /// `is_tried` whether a restart for a cause has yet to show what it was good for.
     pub fn select(&mut self, actions: &[Action], is_tried: impl Fn(Cause) -> bool) -> Vec<Notification> {
         let acts_on = |cause| actions.iter().any(|a| a.answers_fault() && a.cause() == cause);
@@ -71,7 +71,7 @@ impl NotificationFilter {
                         ..plain
                     });
                 }
-                // A rollback and a hold were told when they were done.
+                // A rollback and a hold were notified when they were done.
                 Action::Updated { result } => match result {
                     UpdateResult::Done | UpdateResult::NotProven => selected.push(Notification {
                         kind: NotificationKind::Over,

@@ -1,4 +1,4 @@
-//! What there is to tell, and its words.
+//! One notification and its text.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -39,7 +39,7 @@ pub struct NotificationMessage {
     /// What the agent does: an action's kind.
     pub action: Option<&'static str>,
     pub incident: Option<String>,
-    /// Whether the action helped; known when that is what the message tells.
+    /// Whether the action helped, where the message is about that.
     pub helped: Option<bool>,
 }
 

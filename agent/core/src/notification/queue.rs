@@ -1,4 +1,4 @@
-//! What waits to be delivered, so that a storm of news becomes a few messages. Pure: time comes in as a
+//! Messages that wait for delivery, at a limited rate: many problems at once become a few messages. Pure: time comes in as a
 //! parameter, the next deadline goes out as a value.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -21,7 +21,7 @@ pub struct QueuedMessage {
     pub more: u64,
 }
 
-/// Messages in the order in which they came, at most [`WAITING`] about one cause.
+/// Messages in the order in which they came, at most `WAITING` about one cause.
 #[derive(Debug)]
 pub struct RateLimitedQueue {
     letters: VecDeque<QueuedMessage>,

@@ -6,7 +6,7 @@ use super::format::{clean, shorten};
 use super::{AgentProcessStatus, CollatorStatus, MAX_CHARS, Status};
 
 /// What is given up for length, in this order, until the document fits: prose first, then names, then the
-/// details that matter least to somebody who decides what to do.
+/// details that matter least for a decision.
 const STEPS: &[fn(&mut Status)] = &[
     |s| s.prose(300),
     |s| s.prose(160),

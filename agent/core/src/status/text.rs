@@ -366,7 +366,7 @@ fn pad(text: &str, to: usize) -> String {
     format!("{text}{}", " ".repeat(to.saturating_sub(width(text))))
 }
 
-/// Colours by code: the health word, and each verdict behind its chain.
+/// Colours by code: the health, and each verdict behind its chain.
 fn paint(lines: &mut [String], status: &Status) {
     let painted = |word: &str, code: &str| format!("\x1b[{code}m{word}\x1b[0m");
     let health = match status.health {

@@ -37,7 +37,7 @@ pub(super) struct TraceLine {
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) process_start: Option<u64>,
 
-    /// The word for why a scrape failed, or the text of a failed action.
+    /// Why a scrape failed, or the error of a failed action.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<String>,
 
@@ -154,7 +154,7 @@ pub(super) enum StateName {
     Running,
     Paused,
     Restarting,
-    /// Docker knows more words for what does not run.
+    /// Docker has several states for what does not run.
     #[serde(alias = "dead", alias = "removing", alias = "killed")]
     Exited,
     Signalled,

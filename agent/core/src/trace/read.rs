@@ -3,7 +3,7 @@
 use super::line::{EventName, OutcomeName, StateName, TraceLine};
 use super::{Record, TraceError};
 use crate::event::{
-    ActionFailure, Activity, Command, Container, Event, Exit, HostFacts, Identity, Notice, Outcome, Sample,
+    ActionFailure, Activity, Command, Container, Event, Exit, HostFacts, Identity, Notice, Outcome, PullError, Sample,
     ScrapeError, Time,
 };
 
@@ -93,7 +93,7 @@ fn record(line: TraceLine) -> Result<Record, TraceError> {
         EventName::Identity => Event::Identity(identity(line)?),
         EventName::Gap => Event::Gap,
         EventName::Operator => Event::Operator(command(line)?),
-        EventName::Pulled => Event::Pulled(line.images.ok_or_else(|| line.error.unwrap_or_default())),
+        EventName::Pulled => Event::Pulled(line.images.ok_or_else(|| PullError(line.error.unwrap_or_default()))),
         EventName::Databases => Event::Databases(line.versions.unwrap_or_default()),
         EventName::Finished => Event::Finished(match line.outcome.ok_or(missing("`outcome`"))? {
             OutcomeName::Done => Outcome::Done {
@@ -203,7 +203,7 @@ fn container(line: TraceLine) -> Result<Container, TraceError> {
     )
 }
 
-/// The kind of failure behind a word, also another tool's. One that we do not know says that nothing could be read.
+/// The kind of failure by its name, also another tool's. An unknown one counts as unreachable.
 fn scrape_error(word: &str) -> ScrapeError {
     const WORDS: [(&str, ScrapeError); 11] = [
         ("http", ScrapeError::HttpStatus),

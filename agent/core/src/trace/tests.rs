@@ -368,7 +368,7 @@ fn event() -> impl Strategy<Value = Event> {
             let (from, to) = (image(a, b), image(c, d));
             Event::Pulled(Ok(crate::event::Images { from, to }))
         }),
-        any::<String>().prop_map(|error| Event::Pulled(Err(error))),
+        any::<String>().prop_map(|error| Event::Pulled(Err(PullError(error)))),
         any::<std::collections::BTreeMap<String, String>>().prop_map(Event::Databases),
         (container_event(), any::<Option<i64>>())
             .prop_map(|(container, at)| Event::Finished(Outcome::Done { container, at })),

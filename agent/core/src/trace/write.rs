@@ -84,7 +84,7 @@ pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result
             ..TraceLine::new(time, EventName::Pulled)
         },
         Event::Pulled(Err(error)) => TraceLine {
-            error: Some(error.clone()),
+            error: Some(error.0.clone()),
             ..TraceLine::new(time, EventName::Pulled)
         },
         Event::Databases(versions) => TraceLine {

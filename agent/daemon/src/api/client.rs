@@ -1,4 +1,4 @@
-//! The client half: what a command says to a running agent, and why it could not.
+//! The client of a running agent's API.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,22 +18,22 @@ use agent_net::http;
 const ANSWER_MAX: usize = 64 * 1024;
 /// Largest log that is read at once, bytes.
 const LOG_MAX: usize = 32 * 1024 * 1024;
-/// The agent gives a request 8 s; what it says about a slow one must still arrive.
-const PATIENCE: Duration = Duration::from_secs(9);
+/// The agent limits a request to 8 s; its error about a slow one must still arrive.
+const TIMEOUT: Duration = Duration::from_secs(9);
 
-/// Talks to the agent over its socket, one connection a request.
+/// Client of the agent's socket, one connection per request.
 #[derive(Debug, Clone)]
-pub struct Client {
+pub struct AgentClient {
     socket: PathBuf,
 }
 
-/// Why there is no answer. Every message names the remedy and then the socket, whose path may be so long
+/// Why there is no response. Every message names the remedy and then the socket, whose path may be so long
 /// that the end of the message is cut off.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     #[error("no agent is running (see: systemctl status t0rn-agent): {} missing", .0.display())]
     Missing(PathBuf),
-    #[error("no agent is running (see: systemctl status t0rn-agent): nobody listens on {}", .0.display())]
+    #[error("no agent is running (see: systemctl status t0rn-agent): nothing listens on {}", .0.display())]
     Dead(PathBuf),
     #[error("no right to talk to the agent (use sudo, or join the group t0rn-agent): {}", .0.display())]
     Denied(PathBuf),
@@ -44,19 +44,19 @@ pub enum ClientError {
     Hangs { socket: PathBuf, limit: Duration },
     #[error("the agent broke off (see: journalctl -u t0rn-agent): {}: {reason}", socket.display())]
     Broken { socket: PathBuf, reason: String },
-    /// The agent's own words.
+    /// The agent's error message.
     #[error("{0}")]
     Refused(String),
 }
 
 impl ClientError {
-    /// Whether no agent can be talked to, as opposed to one that declines.
+    /// Whether the agent cannot be reached, as opposed to one that rejects the request.
     pub fn is_unreachable(&self) -> bool {
         !matches!(self, Self::Refused(_))
     }
 }
 
-impl Client {
+impl AgentClient {
     pub fn new(socket: impl Into<PathBuf>) -> Self {
         Self { socket: socket.into() }
     }
@@ -65,7 +65,7 @@ impl Client {
         &self.socket
     }
 
-    /// What the agent knows, within `limit`.
+    /// The agent's status, within `limit`.
     pub async fn status(&self, limit: Duration) -> Result<Status, ClientError> {
         let body = self
             .exchange(Method::GET, "/v1/status", String::new(), limit, ANSWER_MAX)
@@ -80,11 +80,11 @@ impl Client {
         }
     }
 
-    /// Hands a command to the agent; returns what the agent says it does about it. At most 9 s.
+    /// Sends a command; returns the agent's reply. At most 9 s.
     pub async fn command(&self, command: &Command) -> Result<String, ClientError> {
         let command = serde_json::to_string(command).map_err(|e| self.broken(e.to_string()))?;
         let body = self
-            .exchange(Method::POST, "/v1/command", command, PATIENCE, ANSWER_MAX)
+            .exchange(Method::POST, "/v1/command", command, TIMEOUT, ANSWER_MAX)
             .await?;
         Ok(String::from_utf8_lossy(&body).into_owned())
     }
@@ -92,18 +92,17 @@ impl Client {
     /// The last `lines` lines of the collator's log, as the container wrote them. At most 9 s and 32 MiB.
     pub async fn log(&self, lines: u32) -> Result<Vec<u8>, ClientError> {
         let path = format!("/v1/logs?tail={lines}&follow=false");
-        self.exchange(Method::GET, &path, String::new(), PATIENCE, LOG_MAX)
-            .await
+        self.exchange(Method::GET, &path, String::new(), TIMEOUT, LOG_MAX).await
     }
 
-    /// The same log, going on until the container is gone. Its beginning takes at most 9 s.
+    /// The same log, followed until the container is gone. Its beginning takes at most 9 s.
     pub async fn follow_log(
         &self,
         lines: u32,
     ) -> Result<impl Stream<Item = Result<Vec<u8>, ClientError>> + use<>, ClientError> {
         let path = format!("/v1/logs?tail={lines}&follow=true");
-        let answer = timeout(PATIENCE, self.send(Method::GET, &path, String::new()));
-        let answer = answer.await.unwrap_or_else(|_| Err(self.hangs(PATIENCE)))?;
+        let answer = timeout(TIMEOUT, self.send(Method::GET, &path, String::new()));
+        let answer = answer.await.unwrap_or_else(|_| Err(self.hangs(TIMEOUT)))?;
         let client = self.clone();
         let chunks = answer.bytes_stream();
         Ok(chunks
@@ -131,10 +130,10 @@ impl Client {
         all.map_err(|error| self.broken(error.to_string()))
     }
 
-    /// An answer's head, if it is one of success; otherwise the agent's words as the error.
+    /// A successful response's head, or the agent's message as the error.
     async fn send(&self, method: Method, path: &str, body: String) -> Result<Response, ClientError> {
-        let patience = i64::try_from(PATIENCE.as_millis()).unwrap_or(i64::MAX);
-        let gives_up = Timestamp::now().as_millisecond().saturating_add(patience);
+        let timeout_ms = i64::try_from(TIMEOUT.as_millis()).unwrap_or(i64::MAX);
+        let gives_up = Timestamp::now().as_millisecond().saturating_add(timeout_ms);
         let client = http::local().and_then(|client| Ok(client.unix_socket(&*self.socket).build()?));
         let client = client.map_err(|error| self.broken(error.to_string()))?;
         let answer = loop {
@@ -142,7 +141,7 @@ impl Client {
             let request = request.header(GIVES_UP, gives_up).body(body.clone());
             match request.send().await {
                 Ok(answer) => break answer,
-                // So many wait that the kernel takes no more; the caller's limit ends this.
+                // The backlog is full; the caller's limit ends this.
                 Err(error) if http::io_kind(&error) == Some(io::ErrorKind::WouldBlock) => {
                     sleep(Duration::from_millis(50)).await;
                 }

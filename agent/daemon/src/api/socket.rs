@@ -1,4 +1,4 @@
-//! The socket file: who may use it, and whether somebody already does.
+//! The socket file: its permissions, and whether it is in use.
 
 use std::fs;
 use std::io;
@@ -13,10 +13,10 @@ use tracing::{debug, warn};
 /// Why the agent cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// A process answers there.
+    /// A process listens on it.
     #[error("another agent listens on {}; see: t0rn-agent status", .0.display())]
     Live(PathBuf),
-    /// Something that is no socket has that name; it is left alone.
+    /// A file of that name is not a socket; it is left alone.
     #[error("{} is no socket; move it away, or set agent.socket to another path", .0.display())]
     NotASocket(PathBuf),
     /// The directory or the socket cannot be made.
@@ -26,7 +26,7 @@ pub enum BindError {
 
 /// Listens on `path`, mode 0660, owned by `group` when this host has that group.
 ///
-/// Makes the directory when it is missing and removes a socket that nobody listens on any more.
+/// Makes a missing directory and removes a socket without a listener.
 /// Must be called within a tokio runtime.
 pub fn bind(path: &Path, group: &str) -> Result<UnixListener, BindError> {
     let io = |error| BindError::Io {
@@ -65,7 +65,7 @@ pub fn bind(path: &Path, group: &str) -> Result<UnixListener, BindError> {
     Ok(listener)
 }
 
-/// Whether a process listens there. Never waits: a full backlog is a listener too.
+/// Whether a process listens on it. Never waits: a full backlog is a listener too.
 fn is_live(path: &Path) -> io::Result<bool> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_socket_is_made_with_its_directory_for_owner_and_group_only() {
+    async fn socket_and_directory_are_made_for_owner_and_group_only() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("run/agent.sock");
         let _listener = bind(&path, "no-such-group").unwrap();
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_leftover_is_replaced_and_a_live_socket_is_not() {
+    async fn leftover_is_replaced_and_live_socket_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("agent.sock");
         drop(bind(&path, "root").unwrap());
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_listener_that_accepts_nobody_is_live_all_the_same() {
+    async fn listener_with_a_full_backlog_is_live() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("agent.sock");
         let deaf = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_socket_is_left_alone() {
+    async fn other_file_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("agent.sock");
         fs::write(&path, "precious").unwrap();
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_path_too_long_for_a_socket_names_the_setting() {
+    async fn too_long_path_names_the_setting() {
         let dir = tempfile::tempdir().unwrap();
         let error = bind(&dir.path().join("x".repeat(120)), "root").unwrap_err();
         assert!(error.to_string().contains("check agent.socket"), "{error}");

@@ -5,8 +5,6 @@
 //! passes through [`guarded`] first.
 
 #[cfg(test)]
-mod oracle;
-#[cfg(test)]
 mod tests;
 
 use prometheus_parse::{Labels, Scrape, Value};
@@ -21,14 +19,14 @@ const STAND_INS: [(char, char); 4] = [
 
 /// `name{label="value",…} value [timestamp]`.
 #[derive(Debug, PartialEq)]
-pub(super) struct Line {
+pub(super) struct SampleLine {
     /// A colon reads as `_`: only recording rules have one.
     pub(super) name: String,
     labels: Labels,
     pub(super) value: f64,
 }
 
-impl Line {
+impl SampleLine {
     /// The sample of a line; `None` when it has none.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (line, labels) = guarded(text)?;

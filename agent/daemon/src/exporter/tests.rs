@@ -13,12 +13,12 @@ use agent_net::http::fake::{answer, request, serve};
 const LONG: Duration = Duration::from_secs(20);
 const SMALL: &str = "substrate_block_height{status=\"best\",chain=\"x\"} 7\n";
 
-fn exporter(address: impl std::fmt::Display, timeout: Duration) -> Exporter {
+fn exporter(address: impl std::fmt::Display, timeout: Duration) -> ExporterClient {
     let config = agent_config::ExporterConfig {
         metrics: format!("http://{address}/metrics"),
         prefix: "substrate".to_owned(),
     };
-    Exporter::new(Chain::Parachain, &config, timeout).unwrap()
+    ExporterClient::new(Chain::Parachain, &config, timeout).unwrap()
 }
 
 fn ok(body: &[u8]) -> Vec<u8> {
@@ -26,7 +26,7 @@ fn ok(body: &[u8]) -> Vec<u8> {
 }
 
 /// Scrapes a server that sends these bytes to every request and closes.
-async fn scrape(response: Vec<u8>) -> Result<Page, Failure> {
+async fn scrape(response: Vec<u8>) -> Result<ExporterPage, ExporterError> {
     let response = Arc::new(response);
     let address = serve(move |_, mut stream| {
         let response = response.clone();
@@ -42,7 +42,7 @@ async fn scrape(response: Vec<u8>) -> Result<Page, Failure> {
 async fn failure(response: Vec<u8>) -> (ScrapeError, String) {
     let failure = scrape(response).await.unwrap_err();
     let (_, detail) = failure.detail.split_once("/metrics: ").unwrap();
-    (failure.error, detail.to_owned())
+    (failure.kind, detail.to_owned())
 }
 
 fn page(gz: &[u8]) -> Vec<u8> {
@@ -52,7 +52,7 @@ fn page(gz: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_real_parachain_page_reads_in_full() {
+async fn real_parachain_page_reads_in_full() {
     let text = page(include_bytes!("pages/t0rn-parachain.prom.gz"));
     let page = scrape(ok(&text)).await.unwrap();
     let sample = Sample {
@@ -66,12 +66,12 @@ async fn a_real_parachain_page_reads_in_full() {
         built_total: Some(0),
         process_start: Some(1_795_387_498),
     };
-    let read = Page {
+    let read = ExporterPage {
         sample,
         chain_id: Some("t0rn_testnet".to_owned()),
-        collation: Collation {
+        collation: CollationCounts {
             built: Some(0),
-            ..Collation::default()
+            ..CollationCounts::default()
         },
         node_version: Some("1.25.1-0".to_owned()),
         genesis: Some("ec62ec7bc3bd808f67a63d9a3c709d1426ec5a33cd172938fde8236a0d28ce32".to_owned()),
@@ -83,12 +83,12 @@ async fn a_real_parachain_page_reads_in_full() {
 }
 
 #[tokio::test]
-async fn a_real_relay_chain_page_tells_what_became_of_collations() {
+async fn real_relay_chain_page_has_collation_counts() {
     let page = scrape(ok(&page(include_bytes!("pages/rococo-relaychain-isolated.prom.gz"))))
         .await
         .unwrap();
     let zero = Some(0);
-    let none_yet = Collation {
+    let none_yet = CollationCounts {
         built: None,
         sent: zero,
     };
@@ -98,12 +98,12 @@ async fn a_real_relay_chain_page_tells_what_became_of_collations() {
 }
 
 #[tokio::test]
-async fn a_closed_port_is_refused() {
+async fn closed_port_is_refused() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
     let failure = exporter(address, LONG).scrape().await.unwrap_err();
-    assert_eq!(failure.error, ScrapeError::Refused);
+    assert_eq!(failure.kind, ScrapeError::Refused);
     assert_eq!(
         failure.detail,
         format!("http://{address}/metrics: connection refused: nothing listens there")
@@ -111,9 +111,9 @@ async fn a_closed_port_is_refused() {
 }
 
 #[tokio::test]
-async fn a_name_that_does_not_exist_is_unreachable() {
+async fn name_that_does_not_exist_is_unreachable() {
     let failure = exporter("exporter.invalid", LONG).scrape().await.unwrap_err();
-    assert_eq!(failure.error, ScrapeError::Unreachable);
+    assert_eq!(failure.kind, ScrapeError::Unreachable);
 }
 
 #[tokio::test]
@@ -124,7 +124,7 @@ async fn silence_after_accepting_times_out() {
     })
     .await;
     let failure = exporter(address, Duration::from_millis(50)).scrape().await.unwrap_err();
-    assert_eq!(failure.error, ScrapeError::Timeout);
+    assert_eq!(failure.kind, ScrapeError::Timeout);
     assert!(
         failure
             .detail
@@ -134,7 +134,7 @@ async fn silence_after_accepting_times_out() {
 }
 
 #[tokio::test]
-async fn a_slow_drip_times_out_as_a_whole() {
+async fn slow_drip_times_out_as_a_whole() {
     let address = serve(|_, mut stream| async move {
         request(&mut stream).await;
         stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
@@ -147,16 +147,16 @@ async fn a_slow_drip_times_out_as_a_whole() {
         .scrape()
         .await
         .unwrap_err();
-    assert_eq!(failure.error, ScrapeError::Timeout);
+    assert_eq!(failure.kind, ScrapeError::Timeout);
 }
 
 #[tokio::test]
-async fn a_connection_closed_without_a_word_is_unreachable() {
+async fn connection_closed_without_response_is_unreachable() {
     assert_eq!(failure(Vec::new()).await.0, ScrapeError::Unreachable);
 }
 
 #[tokio::test]
-async fn another_status_is_told() {
+async fn other_status_is_an_error_with_the_status() {
     let (error, detail) = failure(b"HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n".to_vec()).await;
     assert_eq!(error, ScrapeError::HttpStatus);
     assert_eq!(
@@ -166,7 +166,7 @@ async fn another_status_is_told() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed() {
+async fn redirect_is_not_followed() {
     let visited = Arc::new(AtomicUsize::new(0));
     let counter = visited.clone();
     let target = serve(move |_, _| {
@@ -180,14 +180,14 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_http_is_unparsable() {
+async fn response_other_than_http_is_unparsable() {
     let (error, detail) = failure(b"SSH-2.0-OpenSSH_9.2p1\r\n".to_vec()).await;
     assert_eq!(error, ScrapeError::Unparsable);
     assert!(detail.starts_with("the answer is no HTTP"), "{detail}");
 }
 
 #[tokio::test]
-async fn bodies_that_are_no_page_are_unparsable() {
+async fn body_other_than_exposition_text_is_unparsable() {
     for body in [
         &b"<html>\n<body>hello</body>\n</html>\n"[..],
         b"{\"status\": \"ok\"}\n",
@@ -201,7 +201,7 @@ async fn bodies_that_are_no_page_are_unparsable() {
 }
 
 #[tokio::test]
-async fn a_compressed_page_is_unparsable() {
+async fn compressed_page_is_unparsable() {
     let gz = include_bytes!("pages/t0rn-parachain.prom.gz");
     let head = format!(
         "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n",
@@ -209,12 +209,12 @@ async fn a_compressed_page_is_unparsable() {
     );
     let (error, detail) = failure([head.as_bytes(), gz].concat()).await;
     assert_eq!(error, ScrapeError::Unparsable);
-    assert_eq!(detail, "answered in the encoding \"gzip\", which nobody asked for");
+    assert_eq!(detail, "answered in the encoding \"gzip\", which was not requested");
     assert_eq!(failure(ok(gz)).await.0, ScrapeError::Unparsable);
 }
 
 #[tokio::test]
-async fn a_truncated_page_is_unparsable() {
+async fn truncated_page_is_unparsable() {
     let text = page(include_bytes!("pages/t0rn-parachain.prom.gz"));
     // Inside a number, with an honest length; and with less than was promised.
     let cut = text.windows(5).position(|w| w == b" 5455").unwrap() + 3;
@@ -227,7 +227,7 @@ async fn a_truncated_page_is_unparsable() {
 }
 
 #[tokio::test]
-async fn a_page_without_block_height_says_what_is_missing() {
+async fn page_without_block_height_is_an_error_naming_it() {
     let missing = ScrapeError::MetricMissing;
     for (body, said) in [
         ("", "no substrate_block_height on the page: another program's exporter?"),
@@ -245,7 +245,7 @@ async fn a_page_without_block_height_says_what_is_missing() {
 }
 
 #[tokio::test]
-async fn a_page_of_100_mb_is_left_at_the_cap() {
+async fn page_of_100_mb_is_aborted_at_the_cap() {
     for announced in [true, false] {
         let sent = Arc::new(AtomicUsize::new(0));
         let counter = sent.clone();
@@ -266,14 +266,14 @@ async fn a_page_of_100_mb_is_left_at_the_cap() {
         })
         .await;
         let failure = exporter(address, LONG).scrape().await.unwrap_err();
-        assert_eq!(failure.error, ScrapeError::TooLarge);
+        assert_eq!(failure.kind, ScrapeError::TooLarge);
         // What the cap lets through, and what the two sockets hold.
         assert!(sent.load(Ordering::SeqCst) < 20 << 20);
     }
 }
 
 #[tokio::test]
-async fn a_scrape_closes_its_connection() {
+async fn scrape_closes_its_connection() {
     let (closed, mut ends) = tokio::sync::mpsc::unbounded_channel();
     let address = serve(move |_, mut stream| {
         let closed = closed.clone();
@@ -293,8 +293,8 @@ async fn a_scrape_closes_its_connection() {
 }
 
 #[test]
-fn a_proxy_from_the_environment_is_ignored() {
-    let test = "exporter::tests::a_redirect_is_not_followed";
+fn proxy_from_the_environment_is_ignored() {
+    let test = "exporter::tests::redirect_is_not_followed";
     let mut command = std::process::Command::new(std::env::current_exe().unwrap());
     command
         .args(["--exact", test])
@@ -304,7 +304,7 @@ fn a_proxy_from_the_environment_is_ignored() {
 }
 
 #[tokio::test]
-async fn the_raw_page_is_cut_at_whole_lines() {
+async fn raw_page_is_cut_at_whole_lines() {
     let body = "a 1\nb 2\nc 3\n";
     let address = serve(move |_, mut stream| async move {
         request(&mut stream).await;

@@ -61,12 +61,12 @@ fn gz(text: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn what_an_earlier_life_of_the_agent_recorded_comes_back() {
+fn recording_of_an_earlier_run_is_read_back() {
     let dir = tempdir().unwrap();
     record(dir.path());
-    let keeper = Keeper::default();
-    keeper.read_back(dir.path(), NOW);
-    let history = keeper.lock();
+    let history = SharedHistory::default();
+    history.read_back(dir.path(), NOW);
+    let history = history.lock();
     let view = history.view(NOW);
     let best = &view.chains[&Chain::Parachain].best;
     let known: Vec<_> = best.iter().flatten().copied().collect();
@@ -76,17 +76,17 @@ fn what_an_earlier_life_of_the_agent_recorded_comes_back() {
 }
 
 #[test]
-fn a_damaged_recording_costs_only_what_is_damaged() {
+fn damaged_recording_loses_only_its_damaged_part() {
     let dir = tempdir().unwrap();
     record(dir.path());
     let packed = dir.path().join("flight-00000002.jsonl.gz");
     let mut torn = fs::read(&packed).unwrap();
     torn.truncate(12);
     fs::write(&packed, torn).unwrap();
-    let keeper = Keeper::default();
-    keeper.read_back(dir.path(), NOW);
-    keeper.read_back(&dir.path().join("not there"), NOW);
-    let view = keeper.lock().view(NOW);
+    let history = SharedHistory::default();
+    history.read_back(dir.path(), NOW);
+    history.read_back(&dir.path().join("not there"), NOW);
+    let view = history.lock().view(NOW);
     let best = &view.chains[&Chain::Parachain].best;
     assert_eq!(best.iter().flatten().copied().collect::<Vec<_>>(), [300]);
 }

@@ -1,4 +1,4 @@
-//! How far the host's clock is off, as chrony estimates it: the time service of Debian's images for EC2.
+//! The clock's offset as estimated by chrony, the time service of Debian's images for EC2.
 
 use std::ffi::OsString;
 use std::process::Stdio;
@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-/// How long chrony may take to answer.
+/// Limit of one query of chrony.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// Fields of `chronyc -c tracking`, counted from 0.
 const OFFSET_SECONDS: usize = 4;
 const LEAP_STATUS: usize = 13;
 
 #[derive(Debug)]
-pub(super) struct Clock {
+pub(super) struct ChronyClock {
     program: OsString,
 }
 
-impl Default for Clock {
+impl Default for ChronyClock {
     fn default() -> Self {
         Self {
             program: "chronyc".into(),
@@ -25,16 +25,15 @@ impl Default for Clock {
     }
 }
 
-impl Clock {
+impl ChronyClock {
     #[cfg(test)]
-    pub(super) fn told_by(program: impl Into<OsString>) -> Self {
+    pub(super) fn with_program(program: impl Into<OsString>) -> Self {
         Self {
             program: program.into(),
         }
     }
 
-    /// Milliseconds between the system clock and true time; `None` where no chrony runs, or while it has no
-    /// source of time that it trusts.
+    /// Milliseconds between the system clock and true time; `None` without chrony, or while it is not synchronized.
     pub(super) async fn offset_ms(&self) -> Option<f64> {
         let asked = Command::new(&self.program)
             .args(["-n", "-c", "tracking"])
@@ -67,12 +66,12 @@ mod tests {
                             0.000,0.021,0.000330000,0.000210000,16.2,Normal\n";
 
     #[test]
-    fn the_offset_is_that_of_the_system_clock() {
+    fn offset_is_that_of_the_system_clock() {
         assert_eq!(parse(TRACKING), Some(-731.0));
     }
 
     #[test]
-    fn a_clock_that_follows_nobody_is_unknown() {
+    fn unsynchronized_clock_is_unknown() {
         assert_eq!(parse(&TRACKING.replace("Normal", "Not synchronised")), None);
         for garbage in [
             "",
@@ -84,12 +83,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_program_is_asked_and_may_be_missing() {
+    async fn offset_comes_from_the_program_or_is_unknown_without_it() {
         let dir = tempfile::tempdir().unwrap();
         let program = dir.path().join("chronyc");
-        assert_eq!(Clock::told_by(&program).offset_ms().await, None);
+        assert_eq!(ChronyClock::with_program(&program).offset_ms().await, None);
         std::fs::write(&program, format!("#!/bin/sh\necho '{}'\n", TRACKING.trim())).unwrap();
         std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
-        assert_eq!(Clock::told_by(&program).offset_ms().await, Some(-731.0));
+        assert_eq!(ChronyClock::with_program(&program).offset_ms().await, Some(-731.0));
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the host's own network works: it has a default route, and a resolver answers.
+//! Probe of the host's network: a default route, and a resolver that answers.
 
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
@@ -11,28 +11,28 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::net::UdpSocket;
 
-/// How long a resolver may take; the question is asked again half way.
+/// Limit of a resolver's answer; the query is repeated after half of it.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How many of the configured resolvers are asked, as in the C library.
+/// Most resolvers that are queried, as in the C library.
 const MOST_SERVERS: usize = 3;
 
-/// Most that is read of a file, bytes.
+/// Most bytes of a file that are read.
 const LARGEST: u64 = 1 << 20;
 
-/// Where to look.
+/// Files and limits of the probe.
 #[derive(Debug, Clone)]
-pub(super) struct Network {
+pub(super) struct NetworkProbe {
     route: PathBuf,
     route6: PathBuf,
     resolv_conf: PathBuf,
-    /// The resolvers behind systemd's stub, which answers by itself when the network is down.
+    /// The resolvers behind systemd's stub, which itself answers when the network is down.
     behind_stub: PathBuf,
     port: u16,
     timeout: Duration,
 }
 
-impl Default for Network {
+impl Default for NetworkProbe {
     fn default() -> Self {
         Self {
             route: "/proc/net/route".into(),
@@ -45,9 +45,9 @@ impl Default for Network {
     }
 }
 
-impl Network {
-    /// `Some(false)` without a default route, or when no resolver answers within two seconds; `None` when
-    /// that cannot be told, since the kernel shows no routes or no resolver is configured.
+impl NetworkProbe {
+    /// `Some(false)` without a default route, or when no resolver answers within two seconds; `None` when unknown: the
+    /// kernel shows no routes or no resolver is configured.
     pub(super) async fn works(&self) -> Option<bool> {
         if !self.has_default_route()? {
             return Some(false);
@@ -87,7 +87,7 @@ impl Network {
         servers
     }
 
-    /// Whether the resolver answers anything at all.
+    /// Whether the resolver answers at all.
     async fn answers(&self, server: IpAddr) -> bool {
         let id = RandomState::new().hash_one(server).to_be_bytes();
         // One question: the name servers (2) of the root, class internet (1), recursion desired.
@@ -103,11 +103,11 @@ impl Network {
             let mut packet = [0; 512];
             loop {
                 let length = socket.recv(&mut packet).await?;
-                // Anything else is an answer to somebody else's question.
+                // Anything else answers another query.
                 if length >= 12 && packet[..2] == id[..2] && packet[2] & 0x80 != 0 {
                     let (server_failure, refused) = (2, 5);
                     let code = packet[3] & 0xf;
-                    // A resolver on this host says so by itself when it is cut off from the others.
+                    // A resolver on this host returns these codes itself when it has no upstream.
                     return Ok(!(server.is_loopback() && (code == server_failure || code == refused)));
                 }
             }
@@ -121,7 +121,7 @@ impl Network {
         false
     }
 
-    /// A host of which nothing is known: files that are not there, in `nowhere`.
+    /// An unknown host: files that do not exist, in `nowhere`.
     #[cfg(test)]
     pub(super) fn unknown(nowhere: &Path) -> Self {
         let file = |name| nowhere.join(name);
@@ -135,7 +135,7 @@ impl Network {
     }
 }
 
-/// The file's text, as far as it is read; `None` when it cannot be.
+/// The file's text, up to [`LARGEST`]; `None` when it cannot be read.
 fn read(path: &Path) -> Option<String> {
     let mut bytes = Vec::new();
     File::open(path).ok()?.take(LARGEST).read_to_end(&mut bytes).ok()?;
@@ -166,7 +166,7 @@ fn is_default6(line: &str) -> bool {
     }
 }
 
-/// The servers of a resolv.conf that can be asked by address alone.
+/// The servers of a resolv.conf that have a plain address.
 fn nameservers(text: &str) -> Vec<IpAddr> {
     let server = |line: &str| {
         line.trim()
@@ -180,135 +180,4 @@ fn nameservers(text: &str) -> Vec<IpAddr> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "a failed test should panic")]
-
-    use super::*;
-
-    const ROUTE: &str = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n\
-                         eth0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n";
-    const DEFAULT: &str = "eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n";
-
-    /// A host with these files, and a resolver on loopback that answers each question with `code`, if any.
-    struct Setting {
-        network: Network,
-        _dir: tempfile::TempDir,
-    }
-
-    async fn setting(route: &str, resolv_conf: &str, code: Option<u8>) -> Setting {
-        let dir = tempfile::tempdir().unwrap();
-        let resolver = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let port = resolver.local_addr().unwrap().port();
-        let network = Network {
-            port,
-            ..Network::unknown(dir.path())
-        };
-        std::fs::write(&network.route, route).unwrap();
-        std::fs::write(&network.resolv_conf, resolv_conf).unwrap();
-        tokio::spawn(async move {
-            loop {
-                let mut packet = [0; 512];
-                let (length, asker) = resolver.recv_from(&mut packet).await.unwrap();
-                assert_eq!(packet[2..length], [1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1]);
-                // An answer to another question comes first.
-                let foreign = [packet[0] ^ 1, packet[1], 0x81, 0x80, 0, 0, 0, 0, 0, 0, 0, 0];
-                resolver.send_to(&foreign, asker).await.unwrap();
-                if let Some(code) = code {
-                    (packet[2], packet[3]) = (0x81, 0x80 | code);
-                    resolver.send_to(&packet[..length], asker).await.unwrap();
-                }
-            }
-        });
-        Setting { network, _dir: dir }
-    }
-
-    async fn works(route: &str, resolv_conf: &str, code: Option<u8>) -> Option<bool> {
-        setting(route, resolv_conf, code).await.network.works().await
-    }
-
-    #[tokio::test]
-    async fn a_default_route_and_a_resolver_that_answers_are_a_network() {
-        let route = format!("{ROUTE}{DEFAULT}");
-        for code in [0, 3] {
-            assert_eq!(
-                works(&route, "search x\nnameserver 127.0.0.1\n", Some(code)).await,
-                Some(true)
-            );
-        }
-    }
-
-    #[tokio::test]
-    async fn without_a_default_route_there_is_no_network() {
-        let rejecting = DEFAULT.replace("0003", "0203");
-        for route in [ROUTE.to_owned(), format!("{ROUTE}{rejecting}")] {
-            assert_eq!(works(&route, "nameserver 127.0.0.1\n", Some(0)).await, Some(false));
-        }
-    }
-
-    #[tokio::test]
-    async fn a_resolver_that_is_silent_is_no_network() {
-        let Setting { mut network, _dir } = setting(DEFAULT, "nameserver 127.0.0.1\n", None).await;
-        network.timeout = Duration::from_millis(20);
-        assert_eq!(network.works().await, Some(false));
-    }
-
-    #[tokio::test]
-    async fn a_resolver_of_this_host_that_is_cut_off_is_no_network() {
-        for code in [2, 5] {
-            assert_eq!(works(DEFAULT, "nameserver 127.0.0.1\n", Some(code)).await, Some(false));
-        }
-    }
-
-    #[tokio::test]
-    async fn one_resolver_that_answers_is_enough() {
-        // Nothing listens on the second address: the kernel says so at once.
-        assert_eq!(
-            works(DEFAULT, "nameserver 127.0.0.2\nnameserver 127.0.0.1\n", Some(0)).await,
-            Some(true)
-        );
-    }
-
-    #[tokio::test]
-    async fn without_resolvers_or_routes_the_network_is_unknown() {
-        for resolv_conf in ["", "# nameserver 127.0.0.1\nnameserver\nnameserver fe80::1%eth0\n"] {
-            assert_eq!(works(DEFAULT, resolv_conf, Some(0)).await, None);
-        }
-        let dir = tempfile::tempdir().unwrap();
-        assert_eq!(Network::unknown(dir.path()).works().await, None);
-    }
-
-    #[tokio::test]
-    async fn behind_the_stub_the_real_resolvers_are_asked() {
-        let Setting { network, _dir } = setting(DEFAULT, "nameserver 127.0.0.53\n", Some(0)).await;
-        assert_eq!(network.works().await, Some(false));
-        std::fs::write(&network.behind_stub, "nameserver 127.0.0.1\n").unwrap();
-        assert_eq!(network.works().await, Some(true));
-    }
-
-    #[tokio::test]
-    async fn a_default_route_of_ipv6_alone_is_enough() {
-        let Setting { network, _dir } = setting(ROUTE, "nameserver 127.0.0.1\n", Some(0)).await;
-        let zero = "0".repeat(32);
-        let line = |flags: &str, interface: &str| {
-            format!(
-                "{zero} 00 {zero} 00 fe800000000000000000000000000001 00000400 00000001 00000000 {flags} {interface}\n"
-            )
-        };
-        for (lines, works) in [
-            (line("00200200", "lo"), Some(false)),
-            (line("00000203", "eth0"), Some(false)),
-            (line("00200200", "lo") + &line("00000003", "eth0"), Some(true)),
-        ] {
-            std::fs::write(&network.route6, lines).unwrap();
-            assert_eq!(network.works().await, works);
-        }
-    }
-
-    #[tokio::test]
-    async fn binary_garbage_in_the_files_is_no_network_and_no_panic() {
-        assert_eq!(
-            works("\u{0}\u{1}x y z\n00000000 00 00\n", "\u{0}nameserver\n", Some(0)).await,
-            Some(false)
-        );
-    }
-}
+mod tests;

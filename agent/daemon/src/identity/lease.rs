@@ -1,4 +1,4 @@
-//! The lease: a file on the volume that says who took it, and when.
+//! The lease: a file on the volume that names its holder and the time.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -10,23 +10,23 @@ use serde::{Deserialize, Serialize};
 
 use agent_chaindata::files::replace_file;
 
-/// Its name on the volume.
+/// File name of the lease on the volume.
 const FILE: &str = "lease.json";
-/// Size of the largest that is read, bytes.
+/// Size of the largest lease that is read, bytes.
 const LARGEST: u64 = 4096;
-/// Between two renewals where nothing but the lease keeps others away.
+/// Interval of renewals where only the lease keeps other hosts away.
 pub const RENEW: Duration = Duration::from_secs(20);
-/// Without a renewal for so long, its holder does not rely on it any more.
+/// Age at which the holder no longer relies on a lease that it could not renew.
 pub const UNSURE: Duration = Duration::from_secs(45);
-/// A lease that was not renewed for so long is nobody's, milliseconds.
+/// Age at which a lease has expired, milliseconds.
 const STALE: i64 = 60_000;
 
-/// What keeps others from the volume.
+/// What keeps other hosts from the volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Claim {
-    /// It is attached to one instance only: an old lease says nothing.
+    /// Its single attachment; an old lease proves nothing.
     Exclusive,
-    /// Nothing but the lease.
+    /// Only the lease.
     Shared,
 }
 
@@ -34,14 +34,14 @@ pub enum Claim {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
     pub boot_id: String,
-    /// The instance, or the host where that is none.
+    /// The instance, or the host's name off EC2.
     pub holder: String,
     pub pid: u32,
     pub at: Timestamp,
 }
 
 impl Lease {
-    /// One of this boot, this agent and this moment.
+    /// A lease of this boot, this process and now.
     pub fn of(holder: &str) -> io::Result<Self> {
         let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
         Ok(Self {
@@ -57,7 +57,7 @@ impl Lease {
         self.boot_id == other.boot_id && self.holder == other.holder
     }
 
-    /// Whether its holder may be alive. A lease from the future is one of a clock that is wrong: it may be.
+    /// Whether its holder may be alive. A lease from the future, which a wrong clock wrote, counts as fresh.
     pub fn is_fresh(&self) -> bool {
         let age = Timestamp::now()
             .as_millisecond()
@@ -65,7 +65,7 @@ impl Lease {
         age < STALE
     }
 
-    /// Writes it: as a whole or not at all where there is room and right to, else over the file that is there.
+    /// Writes it atomically where there is room and permission, or else over the present file.
     pub fn write(&self, mount: &Path) -> io::Result<()> {
         let (text, file) = (serde_json::to_vec(self)?, path(mount));
         match replace_file(&file, &text) {
@@ -77,7 +77,7 @@ impl Lease {
             {
                 let mut out = File::options().write(true).open(&file)?;
                 out.write_all(&text)?;
-                // Only then: what is cut off first gives its room to others.
+                // Truncated last: freed blocks could be taken by another process on a full disk.
                 out.set_len(text.len() as u64)?;
                 out.sync_all()
             }
@@ -86,12 +86,12 @@ impl Lease {
     }
 }
 
-/// Where it lies.
+/// Path of the lease.
 pub fn path(mount: &Path) -> PathBuf {
     mount.join(FILE)
 }
 
-/// The lease in `mount`; `None` where there is none that can be read.
+/// The lease in `mount`; `None` without a readable one.
 pub fn read(mount: &Path) -> Option<Lease> {
     let file = path(mount);
     let small = fs::symlink_metadata(&file)
@@ -100,7 +100,7 @@ pub fn read(mount: &Path) -> Option<Lease> {
     serde_json::from_slice(&fs::read(file).ok().filter(|_| small.is_some())?).ok()
 }
 
-/// Takes it away.
+/// Removes the lease.
 pub fn remove(mount: &Path) -> io::Result<()> {
     match fs::remove_file(path(mount)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lease_is_read_as_it_was_written_and_garbage_is_none() {
+    fn written_lease_is_read_back_and_garbage_is_none() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(read(dir.path()), None);
         let lease = Lease::of("i-1").unwrap();
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_same_instance_in_the_same_boot_is_the_same_holder_and_a_minute_makes_stale() {
+    fn holder_is_instance_and_boot_and_lease_expires_after_a_minute() {
         let mine = Lease::of("i-1").unwrap();
         assert!(mine.is_same_holder(&Lease::of("i-1").unwrap()));
         assert!(!mine.is_same_holder(&Lease::of("i-2").unwrap()));

@@ -1,6 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-mod courier;
+mod delivery;
 mod fake;
 mod webhook;
 
@@ -25,7 +25,7 @@ fn stalled() -> NotificationMessage {
     }
 }
 
-/// Something wrong that nothing is done about, told in so many words.
+/// A problem without an action, with this text.
 fn problem(cause: Cause, text: &str) -> NotificationMessage {
     NotificationMessage {
         kind: NotificationKind::Problem,

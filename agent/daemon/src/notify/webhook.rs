@@ -1,4 +1,4 @@
-//! One request to the webhook, with a bound on everything, and what its answer means.
+//! One bounded request to the webhook, and its response.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,45 +16,45 @@ use agent_core::notification::payload;
 use agent_core::notification::queue::QueuedMessage;
 use agent_net::http::{self, RequestError};
 
-/// One request as a whole: names, connection, redirects and answer included.
+/// Limit of one request as a whole, from name resolution to response.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Redirects that are followed, within the same server.
 const REDIRECTS: usize = 3;
-/// The most that is read of an answer, bytes: errors have a few hundred.
+/// Most bytes of a response that are read; errors have a few hundred.
 const ANSWER_MAX: usize = 4 << 10;
-/// The longest of what a service says about an error that is repeated, characters.
-const SAID_MAX: usize = 120;
-/// Shorter parts of a URL are words and not secrets.
+/// Longest explanation of an error that is repeated, characters.
+const EXPLANATION_MAX: usize = 120;
+/// Shortest part of a URL that is treated as a secret, bytes.
 const SECRET_MIN: usize = 4;
 
-/// Where messages go. Its `Debug` does not show the URL.
+/// The webhook. Its `Debug` does not show the URL.
 #[derive(Clone)]
 pub(super) struct Webhook {
     url: Url,
     format: NotifyFormat,
-    /// Fields that go into the body instead of the URL.
+    /// Query parameters that are sent in the body instead of the URL.
     params: Vec<(String, String)>,
-    /// Texts that nobody may see, longest first.
+    /// Secret texts, longest first.
     secrets: Vec<String>,
     timeout: Duration,
     /// Certificates to trust instead of the host's authorities.
     pub(super) trusts: Option<Vec<CertificateDer<'static>>>,
 }
 
-/// A message that was not taken. Its text names the reason and the remedy, and nothing of the URL.
+/// Why the webhook did not accept a message, with the remedy and without any part of the URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
-pub(super) struct Refusal {
+pub(super) struct WebhookError {
     pub(super) reason: String,
     pub(super) retry: Retry,
 }
 
-/// Whether the same message may be taken later.
+/// Whether the same message may be accepted later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Retry {
     Never,
     Soon,
-    /// When the service says so.
+    /// After the pause that the service requested.
     After(Duration),
 }
 
@@ -81,54 +81,47 @@ impl Webhook {
 
     /// With another timeout, for tests.
     #[cfg(test)]
-    pub(super) fn hurried(self, timeout: Duration) -> Self {
+    pub(super) fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
 
     /// Sends one message, once. `lost` counts messages before it that could not be delivered. Ends within the
     /// timeout.
-    pub(super) async fn post(&self, letter: &QueuedMessage, lost: u64) -> Result<(), Refusal> {
-        let body = payload::body(self.format, &self.params, letter, lost);
+    pub(super) async fn post(&self, queued: &QueuedMessage, lost: u64) -> Result<(), WebhookError> {
+        let body = payload::body(self.format, &self.params, queued, lost);
         let done = tokio::time::timeout(self.timeout, self.exchange(body)).await;
         done.unwrap_or_else(|_| {
             let limit = show_duration(self.timeout);
-            Err(refuse(Retry::Soon, format!("no answer within {limit}")))
+            Err(webhook_error(Retry::Soon, format!("no answer within {limit}")))
         })
     }
 
-    async fn exchange(&self, body: String) -> Result<(), Refusal> {
-        let lost = |error: RequestError| refuse(Retry::Soon, self.clean(&error.to_string()));
+    async fn exchange(&self, body: String) -> Result<(), WebhookError> {
+        let lost = |error: RequestError| webhook_error(Retry::Soon, self.clean(&error.to_string()));
         let client = http::once(&self.url, self.trusts.clone(), redirects())
             .await
             .map_err(lost)?;
         let request = client.post(self.url.clone()).header(CONTENT_TYPE, "application/json");
         let answer = request.body(body).send().await.map_err(|error| lost(error.into()))?;
-        self.judge(answer).await
+        self.interpret(answer).await
     }
 
-    async fn judge(&self, mut answer: Response) -> Result<(), Refusal> {
+    async fn interpret(&self, answer: Response) -> Result<(), WebhookError> {
         let status = answer.status();
         if status.is_success() {
             return Ok(());
         }
         let header = answer.headers().get(RETRY_AFTER).and_then(wait);
-        let mut text = Vec::new();
-        // What an error is explained with may break off.
-        while let Ok(Some(chunk)) = answer.chunk().await {
-            let room = ANSWER_MAX - text.len();
-            text.extend_from_slice(&chunk[..chunk.len().min(room)]);
-            if text.len() == ANSWER_MAX {
-                break;
-            }
-        }
-        Err(self.refused(status, header, &text))
+        // Without its explanation, an error is still one.
+        let text = http::bytes(answer, ANSWER_MAX).await.unwrap_or_default();
+        Err(self.error_response(status, header, &text))
     }
 
-    /// What an answer other than success means.
-    fn refused(&self, status: StatusCode, header: Option<Duration>, answer: &[u8]) -> Refusal {
-        let told: Option<Value> = serde_json::from_slice(answer).ok();
-        let body = told.as_ref().and_then(|told| {
-            let seconds = told.pointer("/parameters/retry_after").or(told.get("retry_after"))?;
+    /// The error for a response other than success.
+    fn error_response(&self, status: StatusCode, header: Option<Duration>, answer: &[u8]) -> WebhookError {
+        let json: Option<Value> = serde_json::from_slice(answer).ok();
+        let body = json.as_ref().and_then(|json| {
+            let seconds = json.pointer("/parameters/retry_after").or(json.get("retry_after"))?;
             Duration::try_from_secs_f64(seconds.as_f64()?).ok()
         });
         let retry = match status.as_u16() {
@@ -142,14 +135,14 @@ impl Webhook {
             400 | 405 | 415 | 422 => ": check notify.webhook and notify.format",
             _ => "",
         };
-        let said = said(told.as_ref(), answer).map(|said| format!(" ({})", self.clean(&said)));
-        refuse(
+        let explanation = explanation(json.as_ref(), answer).map(|text| format!(" ({})", self.clean(&text)));
+        webhook_error(
             retry,
-            format!("it answered {status}{}{remedy}", said.unwrap_or_default()),
+            format!("it answered {status}{}{remedy}", explanation.unwrap_or_default()),
         )
     }
 
-    /// A text of others without what the URL consists of.
+    /// A foreign text without the parts of the URL.
     fn clean(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for secret in &self.secrets {
@@ -184,11 +177,11 @@ fn redirects() -> Policy {
     })
 }
 
-fn refuse(retry: Retry, reason: String) -> Refusal {
-    Refusal { reason, retry }
+fn webhook_error(retry: Retry, reason: String) -> WebhookError {
+    WebhookError { reason, retry }
 }
 
-/// Everything that a URL consists of, as a whole and in parts, longest first.
+/// A URL as a whole and in parts, longest first.
 fn secrets(url: &Url) -> Vec<String> {
     let decoded = url.query_pairs().map(|(_, value)| value.into_owned());
     let query = url.query().unwrap_or_default();
@@ -216,14 +209,14 @@ fn wait(header: &HeaderValue) -> Option<Duration> {
     Some(Duration::try_from(date.duration_since(Timestamp::now())).unwrap_or_default())
 }
 
-/// What the service says in its own words, where that is one short line.
-fn said(told: Option<&Value>, answer: &[u8]) -> Option<String> {
-    let text = match told {
-        Some(told) => ["description", "message", "error"]
+/// The service's explanation of an error, where that is one short line.
+fn explanation(json: Option<&Value>, answer: &[u8]) -> Option<String> {
+    let text = match json {
+        Some(json) => ["description", "message", "error"]
             .iter()
-            .find_map(|field| told.get(field)?.as_str())?,
+            .find_map(|field| json.get(field)?.as_str())?,
         None => std::str::from_utf8(answer).ok()?.trim(),
     };
     let fits = !text.is_empty() && !text.contains(|c: char| c == '<' || c.is_control());
-    (fits && text.chars().count() <= SAID_MAX).then(|| text.to_owned())
+    (fits && text.chars().count() <= EXPLANATION_MAX).then(|| text.to_owned())
 }

@@ -1,18 +1,18 @@
-//! The recorder's files: their names, and what is done to them on disk.
+//! The recorder's files: names, opening, packing, removal.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::trace_lines::{Lines, Next};
+use crate::trace_reader::{NextLine, TraceReader};
 use agent_chaindata::files::sync_dir;
 use agent_core::trace::{Record, parse_line};
 
-/// How the name of a half-made file ends.
+/// Suffix of an unfinished file.
 const HALF: &str = ".jsonl.gz.tmp";
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,7 +24,7 @@ pub(super) struct FlightFile {
     pub(super) bytes: u64,
 }
 
-/// The recorder's files in `dir`, oldest first; whatever else lies there is not ours.
+/// The recorder's files in `dir`, oldest first; other files are ignored.
 pub(super) fn list(dir: &Path) -> io::Result<Vec<FlightFile>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir)? {
@@ -53,13 +53,13 @@ pub(super) fn list(dir: &Path) -> io::Result<Vec<FlightFile>> {
     Ok(files)
 }
 
-/// The files in `dir` that hold lines from `since` (Unix milliseconds) on, oldest first. Each begins with the wall
-/// clock; one that does not is taken, too. Empty when the folder cannot be listed.
+/// The files in `dir` with lines from `since` (Unix milliseconds) on, by the wall clock at their beginning, oldest first.
+/// One without a wall clock is included. Empty when the folder cannot be listed.
 pub fn files_since(dir: &Path, since: i64) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for file in list(dir).unwrap_or_default().into_iter().rev() {
-        let began = match Lines::of([file.path.clone()]).next_line() {
-            Next::Line(line) => match parse_line(line) {
+        let began = match TraceReader::of([file.path.clone()]).next_line() {
+            NextLine::Line(line) => match parse_line(line) {
                 Ok((_, Record::Clock { unix_ms })) => Some(unix_ms),
                 _ => None,
             },
@@ -78,8 +78,7 @@ pub(super) fn path(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("flight-{number:08}.jsonl"))
 }
 
-/// Opens a file to append to, and cuts off a last line that a power cut or a full disk left unfinished.
-/// Returns the file and its size in bytes.
+/// Opens a file to append to, and truncates an unfinished last line. Returns the file and its size in bytes.
 pub(super) fn open(path: &Path) -> io::Result<(File, u64)> {
     let mut file = OpenOptions::new()
         .read(true)
@@ -87,21 +86,13 @@ pub(super) fn open(path: &Path) -> io::Result<(File, u64)> {
         .create(true)
         .mode(0o640)
         .open(path)?;
-    let mut end = file.metadata()?.len();
-    let size = end;
-    let mut block = [0; 4096];
-    while end > 0 {
-        let start = end.saturating_sub(block.len() as u64);
-        #[expect(clippy::cast_possible_truncation, reason = "at most one block")]
-        let block = &mut block[..(end - start) as usize];
-        file.seek(SeekFrom::Start(start))?;
-        file.read_exact(block)?;
-        if let Some(newline) = block.iter().rposition(|b| *b == b'\n') {
-            end = start + newline as u64 + 1;
-            break;
-        }
-        end = start;
-    }
+    // Its size is bounded by the rotation.
+    let (size, mut text) = (file.metadata()?.len(), Vec::new());
+    Read::by_ref(&mut file).take(size).read_to_end(&mut text)?;
+    let end = text
+        .iter()
+        .rposition(|b| *b == b'\n')
+        .map_or(0, |newline| newline as u64 + 1);
     if end < size {
         file.set_len(end)?;
     }
@@ -109,8 +100,8 @@ pub(super) fn open(path: &Path) -> io::Result<(File, u64)> {
     Ok((file, end))
 }
 
-/// Packs what an earlier run or a full disk left unpacked, removes half-made files, and the oldest files
-/// until no more than `keep` bytes lie there beside file `current`.
+/// Packs plain files other than `current`, removes unfinished ones, and then the oldest until at most `keep` bytes remain
+/// beside `current`.
 pub(super) fn tidy(dir: &Path, current: u64, keep: u64) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
@@ -127,7 +118,7 @@ pub(super) fn tidy(dir: &Path, current: u64, keep: u64) -> io::Result<()> {
         .into_iter()
         .filter(|file| !file.packed && file.number != current)
     {
-        // A full disk keeps it from being packed, and must not keep the oldest from being removed.
+        // On a full disk packing fails, and the oldest must still be removed.
         failed = pack(&file.path).err().or(failed);
     }
     let mut kept = 0;
@@ -140,7 +131,7 @@ pub(super) fn tidy(dir: &Path, current: u64, keep: u64) -> io::Result<()> {
     failed.map_or(Ok(()), Err)
 }
 
-/// Replaces `x.jsonl` by `x.jsonl.gz`; at no moment is neither there.
+/// Replaces `x.jsonl` by `x.jsonl.gz`; at least one of them exists at any moment.
 fn pack(plain: &Path) -> io::Result<()> {
     let packed = plain.with_extension("jsonl.gz");
     let half = plain.with_extension(&HALF[1..]);
@@ -158,7 +149,7 @@ fn pack(plain: &Path) -> io::Result<()> {
             fs::rename(&half, &packed)
         })();
         if written.is_err() {
-            // The error that matters is the first one.
+            // Best effort: the first error is returned.
             let _ = fs::remove_file(&half);
             return written;
         }

@@ -1,4 +1,4 @@
-//! Incidents: what was known before an action, kept in one folder each, fit to be shown to others.
+//! Incidents: the evidence before an action, one folder each, redacted for sharing.
 
 mod report;
 #[cfg(test)]
@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::redact;
 use agent_chaindata::files::{make_dir, replace_file, sync_dir, write_file};
 
-/// What is known about an incident at a glance; `incident.json` of its folder.
+/// Summary of an incident; `incident.json` in its folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Incident {
     /// Sorts by time: `20261122T225000Z-stalled`.
@@ -26,15 +26,15 @@ pub struct Incident {
     pub at: String,
     pub cause: String,
     pub action: String,
-    /// What spoke for it, one fact each.
+    /// The evidence for the action, one fact each.
     pub evidence: Vec<String>,
-    /// Whether the action helped; `None` while that is open.
+    /// Whether the action helped; `None` while not judged.
     pub helped: Option<bool>,
-    /// Of the agent.
+    /// Version of the agent.
     pub version: String,
 }
 
-/// Everything to be kept of one incident. Absent parts leave no file.
+/// Everything that is written for one incident. Absent parts leave no file.
 #[derive(Debug, Clone, Default)]
 pub struct IncidentBundle {
     /// From [`IncidentIds`].
@@ -48,13 +48,13 @@ pub struct IncidentBundle {
     pub flight: Vec<u8>,
     /// The container's last log lines, oldest first.
     pub log: Vec<String>,
-    /// What Docker tells about the container, as JSON.
+    /// Docker's inspection of the container, as JSON.
     pub inspect: Option<String>,
     /// The exporters' pages as they were scraped last.
     pub parachain: Option<Vec<u8>>,
     pub relaychain: Option<Vec<u8>>,
     pub host: Option<Value>,
-    /// Texts that must not be written (the webhook, the registry's password), besides what looks secret.
+    /// Known secrets (the webhook, the registry's password), redacted besides what looks secret.
     pub secrets: Vec<String>,
 }
 
@@ -110,7 +110,7 @@ pub fn write(dir: &Path, bundle: &IncidentBundle) -> Result<(), IncidentError> {
     write_bounded(dir, bundle, COUNT_MAX, TOTAL_MAX)
 }
 
-/// Notes whether the action helped.
+/// Records whether the action helped.
 pub fn set_helped(dir: &Path, id: &str, helped: bool) -> Result<(), IncidentError> {
     let mut incident = load(dir, id)?;
     incident.helped = Some(helped);
@@ -126,7 +126,7 @@ pub fn list(dir: &Path) -> Vec<Incident> {
 }
 
 fn load(dir: &Path, id: &str) -> Result<Incident, IncidentError> {
-    // An id comes from the command line, and no path may come with it.
+    // The id comes from the command line and must not be a path.
     if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
         return Err(IncidentError::NotFound(id.to_owned()));
     }
@@ -202,7 +202,7 @@ fn files(incident: &Incident, bundle: &IncidentBundle) -> Vec<(&'static str, Vec
         ("relaychain.prom", page(&bundle.relaychain).unwrap_or_default()),
         ("host.json", bundle.host.clone().map(document).unwrap_or_default()),
     ];
-    // What is put in the place of a secret may be longer than it.
+    // The replacement of a secret may be longer than it.
     for (_, text) in &mut files {
         text.truncate(oldest(text).len());
     }
@@ -223,7 +223,7 @@ fn newest(text: &[u8]) -> &[u8] {
     &tail[begin..]
 }
 
-/// The beginning of a text that is too long, up to a line's end: half a secret looks like none.
+/// The beginning of a text that is too long, up to a line's end, since half a secret would not be recognized.
 fn oldest(text: &[u8]) -> &[u8] {
     let head = &text[..text.len().min(FILE_MAX)];
     if head.len() == text.len() {
@@ -232,8 +232,8 @@ fn oldest(text: &[u8]) -> &[u8] {
     &head[..head.iter().rposition(|b| *b == b'\n').map_or(0, |newline| newline + 1)]
 }
 
-/// Removes half-written incidents, and as many others that `count` of `bytes` remain at most: the oldest of the
-/// cause with the most, so that a crash loop does not wash away what happened once.
+/// Removes unfinished incidents, and others until at most `count` of `bytes` remain: the oldest of the cause with the
+/// most, so that a crash loop does not displace a single event.
 fn make_room(dir: &Path, count: usize, bytes: u64) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
@@ -281,6 +281,6 @@ fn ids(dir: &Path) -> io::Result<Vec<String>> {
 }
 
 fn pretty(incident: &Incident) -> Vec<u8> {
-    // A struct of texts always serialises.
+    // A struct of texts always serializes.
     serde_json::to_vec_pretty(incident).unwrap_or_default()
 }

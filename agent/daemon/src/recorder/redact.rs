@@ -1,6 +1,6 @@
-//! What must not leave the machine is taken out of what people paste into bug reports.
+//! Redaction of secrets in texts that are pasted into bug reports.
 //!
-//! It errs on the side of taking out too much: a seed looks like a block hash.
+//! Errs on the side of redacting too much: a seed looks like a block hash.
 
 use serde_json::Value;
 
@@ -25,14 +25,14 @@ const SECRET: [&str; 16] = [
     "private_key",
     "node_key",
 ];
-/// Names whose value has spaces in it.
+/// Names whose value contains spaces.
 const SPACED: [&str; 5] = ["phrase", "mnemonic", "authorization", "suri", "seed"];
 
-/// Shorter values are no secrets worth hiding wherever they stand: `true`, `info`, a port.
+/// Shortest value that is redacted everywhere; shorter ones are `true`, `info`, a port.
 const KNOWN_MIN: usize = 8;
 
-/// Values that are secret by the names they are given in a command line and in variables, to be taken out
-/// wherever else they stand: the node may log them.
+/// Values that are secret by their names in a command line and in variables, to be redacted everywhere: the node may log
+/// them.
 pub fn named<'a>(command: &'a [String], variables: impl IntoIterator<Item = (&'a String, &'a String)>) -> Vec<String> {
     let variables = variables
         .into_iter()
@@ -53,7 +53,7 @@ pub fn named<'a>(command: &'a [String], variables: impl IntoIterator<Item = (&'a
     values
 }
 
-/// A text with its secrets taken out line by line; `known` are secrets that the caller knows by heart.
+/// Redacts a text line by line; `known` are the caller's own secrets.
 pub fn text(text: &str, known: &[String]) -> String {
     let mut text = text.to_owned();
     for secret in known.iter().filter(|secret| secret.len() >= 4) {
@@ -62,7 +62,7 @@ pub fn text(text: &str, known: &[String]) -> String {
     let mut out = String::with_capacity(text.len());
     let mut in_key = false;
     for line in text.split_inclusive('\n') {
-        // A key in armour goes as a whole.
+        // An armoured key is redacted as a whole.
         let begins = line.contains("-----BEGIN") && line.contains("PRIVATE KEY");
         if begins && !in_key {
             out.push_str(GONE);
@@ -71,7 +71,7 @@ pub fn text(text: &str, known: &[String]) -> String {
         in_key = (in_key || begins) && !line.contains("-----END");
         if !in_key && !begins && !line.contains("-----END") {
             let line = seeds(&urls(line));
-            // Most lines name nothing of the kind, and an exporter's page is large.
+            // Skips most lines early: an exporter's page is large.
             out.push_str(&if mentions_secret(&line) {
                 assignments(&line)
             } else {
@@ -82,7 +82,7 @@ pub fn text(text: &str, known: &[String]) -> String {
     out
 }
 
-/// Lines of JSON with their secrets taken out; each stays JSON, and as it was where it holds none.
+/// Redacts lines of JSON; each stays JSON, and unchanged without secrets.
 pub(super) fn json_lines(lines: &str, known: &[String]) -> String {
     let mut out = String::with_capacity(lines.len());
     for line in lines.split_inclusive('\n') {
@@ -99,8 +99,8 @@ pub(super) fn json_lines(lines: &str, known: &[String]) -> String {
     out
 }
 
-/// A JSON document with its secrets taken out: by the names of its fields, by `NAME=value` and by flags
-/// that stand before their value in a list of arguments.
+/// Redacts a JSON document: by the names of its fields, by `NAME=value`, and by flags before their value in a list of
+/// arguments.
 pub(super) fn json(value: &mut Value, known: &[String]) {
     match value {
         Value::String(s) => *s = text(s, known),
@@ -133,7 +133,7 @@ pub(super) fn json(value: &mut Value, known: &[String]) {
 
 fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('-', "_");
-    // Where a secret lies is none.
+    // The path of a secret is not secret.
     let place = name.ends_with("_file") || name.ends_with("_path");
     !place && mentions_secret(&name)
 }
@@ -210,7 +210,7 @@ fn assignments(line: &str) -> String {
         let separator = after.trim_start_matches(is_quote).trim_start_matches([' ', '\t']);
         let value = match separator.chars().next() {
             Some('=' | ':') => separator[1..].trim_start_matches([' ', '\t']),
-            // In a list of arguments the value is the next one.
+            // In a list of arguments the value is the next item.
             Some(',') if name.starts_with("--") => separator[1..].trim_start_matches([' ', '\t']),
             Some(_) if name.starts_with("--") && separator.len() < after.len() => separator,
             _ => continue,
@@ -234,144 +234,4 @@ fn assignments(line: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    use super::*;
-
-    const SEED: &str = "0xe5be9a5092b81bca64be81d212e7f2f9eba183bb7a90954f7b76361f6edb5c0a";
-
-    #[test]
-    fn secrets_go_and_the_rest_stays() {
-        for (from, to) in [
-            (
-                "pull https://joe:s3cret@registry.example/v2/",
-                "pull https://[redacted]@registry.example/v2/",
-            ),
-            (
-                "wss://telemetry.polkadot.io/submit 1",
-                "wss://telemetry.polkadot.io/submit 1",
-            ),
-            (
-                "POST https://hooks.slack.com/services/T0/B0/xyz failed",
-                "POST https://hooks.slack.com/[redacted] failed",
-            ),
-            (
-                "https://discord.com/api/webhooks/1/abc\"",
-                "https://discord.com/[redacted]\"",
-            ),
-            (
-                "https://api.telegram.org/bot1:AA/sendMessage",
-                "https://api.telegram.org/[redacted]",
-            ),
-            ("Authorization: Bearer abc.def ghi\n", "Authorization: [redacted]\n"),
-            (
-                "-H 'authorization: Basic am9l' http://x/y",
-                "-H 'authorization: [redacted]' http://x/y",
-            ),
-            (
-                "node --node-key 00aa11bb --chain /spec",
-                "node --node-key [redacted] --chain /spec",
-            ),
-            (
-                "node --node-key=00aa11bb --name n",
-                "node --node-key=[redacted] --name n",
-            ),
-            (
-                "node --node-key-file /keys/node --name n",
-                "node --node-key-file /keys/node --name n",
-            ),
-            (
-                "[\"--password\", \"a b\", \"--name\"]",
-                "[\"--password\", \"[redacted]\", \"--name\"]",
-            ),
-            (
-                "REGISTRY_PASSWORD=hunter2 OTHER=1",
-                "REGISTRY_PASSWORD=[redacted] OTHER=1",
-            ),
-            (
-                "GET /hooked?access_token=abc&x=1",
-                "GET /hooked?access_token=[redacted]&x=1",
-            ),
-            (
-                "Secret phrase:  bottom drive obey lake\n",
-                "Secret phrase:  [redacted]\n",
-            ),
-            ("--suri //Alice//stash", "--suri [redacted]"),
-            (
-                "{\"password\": \"a \\\" b\", \"user\": \"joe\"}",
-                "{\"password\": \"[redacted]\\\" b\", \"user\": \"joe\"}",
-            ),
-            (
-                "best: #42 (0xab12…cd34), finalized #40",
-                "best: #42 (0xab12…cd34), finalized #40",
-            ),
-            (
-                "Essential task 'txpool' failed. 💔",
-                "Essential task 'txpool' failed. 💔",
-            ),
-        ] {
-            assert_eq!(text(from, &[]), to);
-        }
-        assert_eq!(text(&format!("seed {SEED}."), &[]), "seed 0x[redacted].");
-        assert_eq!(
-            text("say open-sesame twice", &["open-sesame".into()]),
-            "say [redacted] twice"
-        );
-        let armour = "a\n-----BEGIN OPENSSH PRIVATE KEY-----\nb3Blbg\n-----END OPENSSH PRIVATE KEY-----\nb\n";
-        assert_eq!(text(armour, &[]), "a\n[redacted]\nb\n");
-    }
-
-    #[test]
-    fn what_is_secret_by_its_name_is_known_wherever_else_it_stands() {
-        let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
-        let command =
-            words("--chain spec.json --node-key 00aa11bb22 --password=correct-horse --token-file /x/y/z/token");
-        let variables = [("LOG", "information"), ("API_TOKEN", "abcdefgh"), ("NO_TOKEN", "true")];
-        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let known = named(&command, variables.iter().map(|(name, value)| (name, value)));
-        assert_eq!(known, ["correct-horse", "00aa11bb22", "abcdefgh"]);
-        assert_eq!(
-            text("joe:correct-horse@db is down", &known),
-            "joe:[redacted]@db is down"
-        );
-    }
-
-    #[test]
-    fn a_document_loses_its_secrets_by_name_by_variable_and_by_flag() {
-        let mut inspect = json!({
-            "Config": {"Env": ["PATH=/bin", "API_TOKEN=abc", "URL=https://a:b@c/d"],
-                "Cmd": ["--node-key", "00aa", "--node-key=00bb", "--chain", "/spec", "--password-file", "/x"]},
-            "password": "hunter2", "Token": 7, "SecretCount": null, "Id": "ab12"
-        });
-        json(&mut inspect, &[]);
-        assert_eq!(
-            inspect,
-            json!({
-                "Config": {"Env": ["PATH=/bin", "API_TOKEN=[redacted]", "URL=https://[redacted]@c/d"],
-                    "Cmd": ["--node-key", "[redacted]", "--node-key=[redacted]", "--chain", "/spec", "--password-file", "/x"]},
-                "password": "[redacted]", "Token": "[redacted]", "SecretCount": null, "Id": "ab12"
-            })
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn no_password_survives_wherever_it_stands(before in "[ -~é]{0,20}", value in "[A-Z0-9]{8}Q7", after in "[ -~\n]{0,20}") {
-            for shape in ["password={}", "\"password\": \"{}\"", "--password {}", "password: '{}'", "x://u:{}@h"] {
-                let line = format!("{before} {} {after}", shape.replace("{}", &value));
-                let clean = text(&line, &[]);
-                prop_assert!(!clean.contains(&value), "{line:?} -> {clean:?}");
-                prop_assert_eq!(text(&clean, &[]), clean.clone());
-            }
-        }
-
-        #[test]
-        fn a_trace_stays_a_trace(log in prop::collection::vec("(password|token|seed|suri)?[=: \"'\\\\a-z0-9]{0,20}\\PC{0,9}", 0..4)) {
-            let line = json!({"t": 1.0, "event": "container", "state": "exited", "log": log}).to_string();
-            let clean = json_lines(&line, &[]);
-            prop_assert!(agent_core::trace::parse_line(clean.as_bytes()).is_ok(), "{line} -> {clean}");
-        }
-    }
-}
+mod tests;

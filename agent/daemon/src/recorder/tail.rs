@@ -1,19 +1,17 @@
-//! The last part of a recording, for incident capsules.
+//! The last part of a recording, for incidents.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
-
-use super::files::{FlightFile, list};
+use super::files::list;
+use crate::trace_reader::{NextLine, TraceReader};
 use agent_core::event::Time;
 use agent_core::trace::parse_line;
 
 /// The most that is returned, bytes: half an hour of two chains at 5 s takes about 300 KiB.
 const TAIL_MAX: usize = 4 << 20;
 /// The most that is read of one file, unpacked.
-const FILE_MAX: u64 = 8 << 20;
+const FILE_MAX: usize = 8 << 20;
 /// Lines of one moment may be out of order by this much.
 const JITTER: u64 = 1000;
 
@@ -25,8 +23,8 @@ pub fn tail(dir: &Path, since: Time) -> io::Result<Vec<u8>> {
     let mut chunks: Vec<Vec<u8>> = Vec::new();
     let mut size = 0;
     let mut newest = Time(u64::MAX);
-    'files: for file in list(dir)?.iter().rev() {
-        let text = read(file);
+    'files: for file in list(dir)?.into_iter().rev() {
+        let text = read(file.path);
         let mut lines: Vec<&[u8]> = Vec::new();
         let mut more = true;
         for line in text.split_inclusive(|b| *b == b'\n').rev() {
@@ -50,20 +48,15 @@ pub fn tail(dir: &Path, since: Time) -> io::Result<Vec<u8>> {
     Ok(chunks.concat())
 }
 
-/// As much of a file as can be read; a file may be packed or go at any time.
-fn read(file: &FlightFile) -> Vec<u8> {
-    let mut text = Vec::new();
-    let unpack = |file, text: &mut Vec<u8>| MultiGzDecoder::new(file).take(FILE_MAX).read_to_end(text);
-    let read = match (File::open(&file.path), file.packed) {
-        (Ok(file), false) => file.take(FILE_MAX).read_to_end(&mut text),
-        (Ok(file), true) => unpack(file, &mut text),
-        // Packed since it was listed.
-        (Err(_), false) => File::open(file.path.with_extension("jsonl.gz")).and_then(|file| unpack(file, &mut text)),
-        (Err(e), true) => Err(e),
-    };
-    if read.is_err() || text.last() != Some(&b'\n') {
-        let whole = text.iter().rposition(|b| *b == b'\n').map_or(0, |newline| newline + 1);
-        text.truncate(whole);
+/// The lines of a file, as far as they can be read and within [`FILE_MAX`].
+fn read(path: PathBuf) -> Vec<u8> {
+    let (mut text, mut lines) = (Vec::new(), TraceReader::of([path]));
+    while text.len() < FILE_MAX {
+        match lines.next_line() {
+            NextLine::Line(line) => text.extend(line.iter().chain(b"\n")),
+            NextLine::Unreadable(_) => {}
+            NextLine::End => break,
+        }
     }
     text
 }

@@ -1,4 +1,4 @@
-//! What the recorder's thread does: append, sync, rotate, and live with a disk that takes no more.
+//! The recorder's thread: append, sync, rotate, and retry after disk errors.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -9,29 +9,29 @@ use jiff::Timestamp;
 use tracing::{info, warn};
 
 use super::files::{self, list, tidy};
-use super::{Limits, Line};
+use super::{RecordedLine, RecorderLimits};
 use agent_chaindata::files::make_dir;
 use agent_core::event::{Event, Time};
 use agent_core::trace::{write_clock, write_line};
 
-/// Agent time after which the wall clock is noted again.
+/// Interval of wall-clock lines, in agent time.
 const ANCHOR_EVERY: Duration = Duration::from_hours(1);
 
-pub(super) struct Writer {
+pub(super) struct TraceWriter {
     dir: PathBuf,
-    limits: Limits,
-    open: Option<Open>,
-    /// When the wall clock was noted last in the open file.
+    limits: RecorderLimits,
+    open: Option<OpenFile>,
+    /// Time of the last wall-clock line in the open file.
     anchored: Option<Time>,
-    /// No line yet: nobody recorded until now.
+    /// No line was written yet.
     fresh: bool,
     /// Lines lost since the last line on disk.
     missing: u64,
-    /// Since the disk refused, and when it is asked again.
+    /// When writing is tried again after an error.
     retry_at: Option<Instant>,
 }
 
-struct Open {
+struct OpenFile {
     path: PathBuf,
     file: File,
     bytes: u64,
@@ -39,8 +39,8 @@ struct Open {
     unsynced: Option<Instant>,
 }
 
-impl Writer {
-    pub(super) fn new(dir: PathBuf, limits: Limits) -> Self {
+impl TraceWriter {
+    pub(super) fn new(dir: PathBuf, limits: RecorderLimits) -> Self {
         Self {
             dir,
             limits,
@@ -52,7 +52,7 @@ impl Writer {
         }
     }
 
-    pub(super) fn write(&mut self, now: Instant, line: &Line) {
+    pub(super) fn write(&mut self, now: Instant, line: &RecordedLine) {
         if self.open.is_none() && self.retry_at.is_some_and(|at| now < at) {
             return self.missed(1);
         }
@@ -71,7 +71,7 @@ impl Writer {
         }
     }
 
-    /// Counts lines that are not on disk and never will be.
+    /// Counts lost lines.
     pub(super) fn missed(&mut self, lines: u64) {
         self.missing += lines;
     }
@@ -95,7 +95,7 @@ impl Writer {
         }
     }
 
-    fn append(&mut self, now: Instant, line: &Line) -> io::Result<()> {
+    fn append(&mut self, now: Instant, line: &RecordedLine) -> io::Result<()> {
         let full = self.open.as_ref().is_some_and(|open| open.bytes >= self.limits.file);
         if full || self.open.is_none() {
             self.next_file(full)?;
@@ -112,13 +112,13 @@ impl Writer {
             write_clock(&mut text, line.time, Timestamp::now().as_millisecond())?;
             self.anchored = Some(line.time);
         }
-        // A replay must not take what was not recorded for silence.
+        // A replay must not take unrecorded time for silence.
         if (self.fresh || self.missing > 0) && !line.gap {
             write_line(&mut text, line.time, &Event::Gap)?;
         }
         text.extend_from_slice(&line.text);
         if let Err(e) = open.file.write_all(&text) {
-            // Half a line is worse than none; opening it again cuts what stays behind.
+            // Removes the partial line; reopening the file would cut it as well.
             let _ = open.file.set_len(open.bytes);
             return Err(e);
         }
@@ -127,7 +127,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Goes on in the newest plain file, or in a new one.
+    /// Opens the newest plain file, or a new one.
     fn next_file(&mut self, full: bool) -> io::Result<()> {
         if let Some(open) = &self.open {
             open.file.sync_data()?;
@@ -141,14 +141,14 @@ impl Writer {
         };
         let path = files::path(&self.dir, number);
         let (file, bytes) = files::open(&path)?;
-        self.open = Some(Open {
+        self.open = Some(OpenFile {
             path,
             file,
             bytes,
             unsynced: None,
         });
         self.anchored = None;
-        // Room for the open file and for the one that is being packed beside its plain form.
+        // Room for the open file and for the one being packed beside its plain form.
         let keep = self.limits.total.saturating_sub(3 * self.limits.file);
         if let Err(e) = tidy(&self.dir, number, keep)
             && self.retry_at.is_none()

@@ -16,7 +16,7 @@ fn aside(dir: &Path) -> Vec<String> {
 }
 
 #[test]
-fn what_was_saved_last_is_loaded() {
+fn last_saved_state_is_loaded() {
     let dir = tempdir().unwrap();
     let dir = dir.path().join("deep/down");
     assert_eq!(load::<String>(&dir).unwrap(), None);
@@ -35,12 +35,12 @@ fn what_was_saved_last_is_loaded() {
 }
 
 #[test]
-fn what_is_written_over_the_reserve_is_loaded_again_and_again() {
+fn state_written_over_the_reserve_is_loaded() {
     let dir = tempdir().unwrap();
     save(dir.path(), Time(1), &"first").unwrap();
     let (reserve, path) = (dir.path().join(RESERVE), dir.path().join(FILE));
     for text in ["second", "third", "fourth, and much longer than those before it"] {
-        let document = Document {
+        let document = StateDocument {
             schema: SCHEMA,
             saved_unix_ms: 1,
             clock: Time(2),
@@ -55,7 +55,7 @@ fn what_is_written_over_the_reserve_is_loaded_again_and_again() {
 }
 
 #[test]
-fn an_unfinished_write_leaves_what_was_saved_before() {
+fn unfinished_write_keeps_the_last_state() {
     let dir = tempdir().unwrap();
     save(dir.path(), Time(1), &1_u8).unwrap();
     fs::write(dir.path().join("state.json.tmp"), "{\"schema\":1,\"sav").unwrap();
@@ -65,7 +65,7 @@ fn an_unfinished_write_leaves_what_was_saved_before() {
 }
 
 #[test]
-fn what_cannot_be_used_is_set_aside_and_never_more_than_five() {
+fn unusable_state_is_set_aside_at_most_five_times() {
     let dir = tempdir().unwrap();
     let texts: [&[u8]; 7] = [
         b"",
@@ -95,7 +95,7 @@ fn what_cannot_be_used_is_set_aside_and_never_more_than_five() {
 }
 
 #[test]
-fn a_folder_or_an_endless_file_in_its_place_is_set_aside() {
+fn folder_or_huge_file_in_its_place_is_set_aside() {
     let dir = tempdir().unwrap();
     fs::create_dir(dir.path().join(FILE)).unwrap();
     assert_eq!(load::<u8>(dir.path()).unwrap(), None);
@@ -108,7 +108,7 @@ fn a_folder_or_an_endless_file_in_its_place_is_set_aside() {
 }
 
 #[test]
-fn where_nothing_can_be_written_the_folder_is_named() {
+fn failed_write_names_the_folder() {
     let dir = tempdir().unwrap();
     let file = dir.path().join("file");
     fs::write(&file, "").unwrap();
@@ -121,7 +121,7 @@ fn where_nothing_can_be_written_the_folder_is_named() {
 }
 
 #[test]
-fn a_second_agent_is_refused_and_told_who_holds_it() {
+fn second_agent_is_rejected_with_the_pid_of_the_first() {
     let dir = tempdir().unwrap();
     let held = lock(dir.path()).unwrap();
     let Err(LockError::Held { pid, .. }) = lock(dir.path()) else {
@@ -135,7 +135,7 @@ fn a_second_agent_is_refused_and_told_who_holds_it() {
 }
 
 #[test]
-fn a_pid_left_by_a_dead_agent_is_no_lock() {
+fn pid_left_by_a_dead_agent_does_not_lock() {
     let dir = tempdir().unwrap();
     fs::write(dir.path().join(LOCK), "4194304000\n").unwrap();
     let _held = lock(dir.path()).unwrap();

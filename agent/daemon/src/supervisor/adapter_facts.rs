@@ -1,4 +1,4 @@
-//! What the adapters saw that the core does not need for its decisions.
+//! Facts of the adapters for display only.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +8,9 @@ use agent_core::published::NodeInfo;
 use agent_core::status;
 use agent_docker::Detail;
 
-use crate::exporter::{Collation, Page};
+use crate::exporter::{CollationCounts, ExporterPage};
 
-/// What the adapters saw that the core does not need for its decisions.
+/// Facts of the adapters that the core does not need for its decisions.
 #[derive(Debug, Default)]
 pub(super) struct AdapterFacts {
     pub(super) detail: Option<Detail>,
@@ -18,30 +18,30 @@ pub(super) struct AdapterFacts {
     pub(super) bake: Option<status::BakeStatus>,
     /// Blocks built here, and when the count last rose.
     pub(super) built: Option<(u64, Time)>,
-    pub(super) collation: Collation,
+    pub(super) collation: CollationCounts,
     pub(super) disk: Forecast,
     pub(super) last_incident: Option<status::LastIncident>,
     /// The instance's id, on EC2.
     pub(super) instance: Option<String>,
-    /// Why notices cannot be seen.
+    /// Why notices cannot be read.
     pub(super) notices_unseen: Option<String>,
 }
 
 impl AdapterFacts {
-    /// Notes what a page tells beside the sample.
-    pub(super) fn note_page(&mut self, now: Time, chain: Chain, page: &Page) {
+    /// Records a page's facts beside its sample.
+    pub(super) fn note_page(&mut self, now: Time, chain: Chain, page: &ExporterPage) {
         let node = self.nodes.entry(chain).or_default();
-        for (known, told) in [
+        for (known, found) in [
             (&mut node.chain_id, &page.chain_id),
             (&mut node.genesis, &page.genesis),
             (&mut node.version, &page.node_version),
         ] {
-            if told.is_some() && known != told {
-                known.clone_from(told);
+            if found.is_some() && known != found {
+                known.clone_from(found);
             }
         }
         node.roles = page.node_roles.or(node.roles);
-        let Collation { built, sent } = page.collation;
+        let CollationCounts { built, sent } = page.collation;
         let known = &mut self.collation;
         known.sent = sent.or(known.sent);
         if let Some(built) = built {

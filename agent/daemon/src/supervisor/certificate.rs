@@ -1,4 +1,4 @@
-//! What speaks against running on the data: its bake certificate, and a restore that is under way.
+//! Conflicts with the chain data: its bake certificate, and a restore under way.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,19 +11,20 @@ use agent_config::Config;
 use agent_core::event::{Chain, Conflict};
 use agent_core::published::NodeInfo;
 use agent_core::status;
+use anyhow::bail;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-/// A disk that hangs must not keep the agent from its start.
+/// A disk that hangs must not block the agent's start.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What is known of the chain data beside what the node tells.
+/// Knowledge of the chain data from its disk.
 pub(super) struct CertificateState {
     config: Arc<Config>,
     certificate: Option<Certificate>,
-    /// Told by the disk and the command, before anything runs.
+    /// Conflict between disk and command, known before the start.
     database: Option<Conflict>,
-    /// A restore is between the old data and the new.
+    /// A restore is swapping the old data and the new.
     restoring: bool,
     /// The collator is down for a snapshot or a restore that is at work.
     copying: bool,
@@ -43,8 +44,8 @@ impl CertificateState {
     /// Reads the certificate, once. Returns what status shows of it.
     ///
     /// # Errors
-    /// Why a certificate that is there cannot be read; it says nothing then.
-    pub(super) async fn read(&mut self) -> Result<Option<status::BakeStatus>, String> {
+    /// A certificate is present and cannot be read.
+    pub(super) async fn read(&mut self) -> anyhow::Result<Option<status::BakeStatus>> {
         let (data, command) = (self.config.data.path.clone(), self.config.collator.command.clone());
         let read = tokio::task::spawn_blocking(move || {
             let certificate = certificate::read_certificate(&data)?;
@@ -54,9 +55,9 @@ impl CertificateState {
         let (certificate, database) = match timeout(READ_TIMEOUT, read).await {
             Ok(Ok(Ok(read))) => read,
             Ok(Ok(Err(CertificateError::Missing(_)))) => return Ok(None),
-            Ok(Ok(Err(error))) => return Err(error.to_string()),
-            Ok(Err(error)) => return Err(error.to_string()),
-            Err(_) => return Err("the bake certificate could not be read in time".to_owned()),
+            Ok(Ok(Err(error))) => return Err(error.into()),
+            Ok(Err(error)) => return Err(error.into()),
+            Err(_) => bail!("the bake certificate could not be read in time"),
         };
         let (chain, block) = shown(&certificate).unzip();
         info!(chain, block, at = %certificate.at, "the data was baked");
@@ -68,17 +69,17 @@ impl CertificateState {
         Ok(Some(bake))
     }
 
-    /// Looks whether a restore was interrupted while it switched, or is at work: before the first start, and before an
+    /// Checks whether a restore was interrupted during its swap, or is at work: before the first start, and before an
     /// operator's command is answered.
-    pub(super) async fn look_for_restore(&mut self) {
+    pub(super) async fn check_restore(&mut self) {
         let (data, state_dir) = (self.config.data.path.clone(), self.config.agent.state_dir.clone());
-        let look = tokio::task::spawn_blocking(move || {
+        let check = tokio::task::spawn_blocking(move || {
             (is_restore_swapping(&data), is_stopped_for_snapshot(&state_dir, &data))
         });
-        if let Ok(Ok(found)) = timeout(READ_TIMEOUT, look).await {
+        if let Ok(Ok(found)) = timeout(READ_TIMEOUT, check).await {
             (self.restoring, self.copying) = found;
         } else {
-            warn!(limit = ?READ_TIMEOUT, "nobody knows whether a restore is under way: the disk does not answer");
+            warn!(limit = ?READ_TIMEOUT, "unknown whether a restore is under way: the disk does not answer");
         }
     }
 
@@ -87,7 +88,7 @@ impl CertificateState {
         self.copying
     }
 
-    /// What speaks against running on the data, by what the nodes told of themselves.
+    /// The conflict with running on the data, given what the nodes report.
     pub(super) fn conflict(&self, nodes: &BTreeMap<Chain, NodeInfo>) -> Option<Conflict> {
         let found = self
             .certificate

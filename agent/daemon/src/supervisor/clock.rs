@@ -8,12 +8,12 @@ use agent_core::event::Time;
 
 /// Maps between the agent's [`Time`], the machine's monotonic clock and the wall clock.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Clock {
+pub(super) struct AgentClock {
     began: Instant,
     offset: Duration,
 }
 
-impl Clock {
+impl AgentClock {
     /// A clock that shows `start` now.
     pub(super) fn starting_at(start: Time) -> Self {
         Self {
@@ -26,12 +26,12 @@ impl Clock {
         Time(0) + self.offset + self.began.elapsed()
     }
 
-    /// The monotonic instant of a time that may lie ahead.
+    /// The monotonic instant of a time, which may lie ahead.
     pub(super) fn instant(&self, time: Time) -> Instant {
         self.began + time.since(Time(0) + self.offset)
     }
 
-    /// The wall clock at a time that has passed or lies ahead; for display only.
+    /// The wall clock at a past or future time; for display only.
     pub(super) fn wall(&self, time: Time) -> Timestamp {
         let (now, wall) = (self.now(), Timestamp::now());
         let shifted = if time > now {

@@ -1,4 +1,4 @@
-//! Counts what only Prometheus is told: restarts, incidents, scrapes.
+//! Counters that appear only in `/metrics`: restarts, incidents, scrapes.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use agent_core::machine::{Cause, Machine, UpdateResult};
 use agent_core::published::CounterTotals;
 use agent_core::status::ScrapeStatus;
 
-/// Why a run of the container follows another. Counted from 0, so that also the first one is a rise.
+/// Causes of restarts. All begin at 0, so that the first restart is an increase.
 const RESTARTS: [Cause; 17] = [
     Cause::Frozen,
     Cause::Stalled,
@@ -33,15 +33,15 @@ const RESTARTS: [Cause; 17] = [
 #[derive(Debug)]
 pub(super) struct Counters {
     totals: CounterTotals,
-    /// The run that goes on, by its start on Docker's clock (Unix milliseconds).
+    /// The current run, by its start on Docker's clock (Unix milliseconds).
     run: Option<i64>,
-    /// Whether a run was seen in this life of the agent.
+    /// Whether a run was seen since the agent started.
     ran: bool,
     /// When the last run was seen to end.
     ended: Option<Time>,
-    /// The same by Docker's clock.
+    /// The same on Docker's clock.
     ended_at: Option<i64>,
-    /// Why the next run will be.
+    /// Cause of the next run.
     cause: Option<Cause>,
 }
 
@@ -71,37 +71,37 @@ impl Counters {
         &self.totals
     }
 
-    /// A look at an exporter.
+    /// Counts a scrape.
     pub(super) fn scrape(&mut self, chain: Chain, result: ScrapeStatus, took: Duration) {
         *self.totals.scrapes.entry((chain, result)).or_default() += 1;
         self.totals.scrape_seconds.insert(chain, took.as_secs_f64());
     }
 
-    /// An action that answers a fault.
+    /// Counts an action that answers a fault.
     pub(super) fn incident(&mut self, cause: Cause) {
         *self.totals.incidents.entry(cause).or_default() += 1;
     }
 
-    /// An update that is over.
+    /// Counts a completed update.
     pub(super) fn update(&mut self, result: UpdateResult) {
         *self.totals.updates.entry(result).or_default() += 1;
     }
 
-    /// What is about to be told to the core.
+    /// Records an event before the core handles it.
     pub(super) fn event(&mut self, event: &Event) {
         if let Event::Container(Container::Exited { at, .. }) = event {
             self.ended_at = *at;
         }
     }
 
-    /// What the core made of it.
+    /// Records the core's state after the event.
     pub(super) fn outcome(&mut self, now: Time, machine: &Machine) {
         if machine.is_running().is_some() {
-            self.turn(now, machine.run(), machine.stop_cause());
+            self.track_run(now, machine.run(), machine.stop_cause());
         }
     }
 
-    fn turn(&mut self, now: Time, run: Option<i64>, down_by: Option<Cause>) {
+    fn track_run(&mut self, now: Time, run: Option<i64>, stop_cause: Option<Cause>) {
         let before = std::mem::replace(&mut self.run, run);
         match run {
             None if before.is_some() => self.ended = Some(now),
@@ -110,7 +110,7 @@ impl Counters {
                 let (ended, ended_at) = (self.ended.take(), self.ended_at.take());
                 if std::mem::replace(&mut self.ran, true) {
                     *self.totals.restarts.entry(cause).or_default() += 1;
-                    // Docker's own two times are closer to the truth than those of the news.
+                    // Docker's two times are more precise than those of its events.
                     let docker = ended_at.and_then(|ended| u64::try_from(started - ended).ok());
                     let gap = docker
                         .map(Duration::from_millis)
@@ -120,7 +120,7 @@ impl Counters {
             }
             _ => {}
         }
-        self.cause = down_by.or(self.cause.filter(|_| run.is_none()));
+        self.cause = stop_cause.or(self.cause.filter(|_| run.is_none()));
     }
 }
 
@@ -147,42 +147,42 @@ mod tests {
     }
 
     #[test]
-    fn the_first_run_is_no_restart() {
+    fn first_run_is_not_a_restart() {
         let mut counters = Counters::new(Chain::VARIANTS.iter().copied());
-        counters.turn(Time(0), None, Some(Cause::Missing));
-        counters.turn(Time(1), Some(1), None);
+        counters.track_run(Time(0), None, Some(Cause::Missing));
+        counters.track_run(Time(1), Some(1), None);
         assert_eq!(restarts(&counters), []);
         assert_eq!(counters.totals().restart_seconds, None);
     }
 
     #[test]
-    fn a_run_that_follows_another_is_counted_once_with_what_ended_that_and_the_time_between() {
+    fn second_run_is_counted_once_with_its_cause_and_duration() {
         let mut counters = Counters::new([]);
-        counters.turn(Time(0), Some(1_000), None);
+        counters.track_run(Time(0), Some(1_000), None);
         counters.event(&EXITED);
-        counters.turn(Time(7_000), None, Some(Cause::Exited));
-        counters.turn(Time(7_100), Some(5_250), None);
-        counters.turn(Time(7_200), Some(5_250), None);
+        counters.track_run(Time(7_000), None, Some(Cause::Exited));
+        counters.track_run(Time(7_100), Some(5_250), None);
+        counters.track_run(Time(7_200), Some(5_250), None);
         assert_eq!(restarts(&counters), [("exited", 1)]);
         assert_eq!(counters.totals().restart_seconds, Some(0.25));
-        // Without Docker's times, or with a clock that was set back, those of the news.
+        // Without Docker's times, or with a clock that was set back, those of the events.
         for exited in [None, Some(&EXITED)] {
-            counters.turn(Time(10_000), None, Some(Cause::Removed));
+            counters.track_run(Time(10_000), None, Some(Cause::Removed));
             if let Some(event) = exited {
                 counters.event(event);
             }
-            counters.turn(Time(12_000), Some(4_000), None);
+            counters.track_run(Time(12_000), Some(4_000), None);
             assert_eq!(counters.totals().restart_seconds, Some(2.0));
         }
         assert_eq!(restarts(&counters), [("exited", 1), ("removed", 2)]);
     }
 
     #[test]
-    fn a_restart_that_only_its_end_tells_of_has_its_cause_and_no_time() {
+    fn restart_without_a_seen_stop_has_its_cause_and_no_duration() {
         let mut counters = Counters::new([]);
-        counters.turn(Time(0), Some(1), None);
-        counters.turn(Time(1), Some(1), Some(Cause::Stalled));
-        counters.turn(Time(2), Some(2), None);
+        counters.track_run(Time(0), Some(1), None);
+        counters.track_run(Time(1), Some(1), Some(Cause::Stalled));
+        counters.track_run(Time(2), Some(2), None);
         assert_eq!(restarts(&counters), [("stalled", 1)]);
         assert_eq!(counters.totals().restart_seconds, None);
     }

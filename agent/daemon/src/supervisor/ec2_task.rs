@@ -1,55 +1,57 @@
-//! The tasks that talk to EC2: the metadata watch, and the answer to the auto scaling group.
+//! The EC2 tasks: metadata polling, and the answer to the lifecycle hook.
 
-use agent_aws::{Hook, News};
+use agent_aws::{LifecycleHook, MetadataEvent};
 use agent_config::Config;
 use agent_core::event::LifecycleAnswer;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 /// Events that wait for the event loop.
 const QUEUE: usize = 8;
 
-/// Another address of an API, from where the AWS command line and libraries look for one.
+/// An endpoint override from the environment variables of the AWS CLI and SDKs.
 pub(super) fn endpoint(service: &str) -> Option<String> {
     let names = [&format!("AWS_ENDPOINT_URL_{service}"), "AWS_ENDPOINT_URL"];
     let url = names.into_iter().find_map(|name| std::env::var(name).ok());
     url.filter(|url| !url.is_empty())
 }
 
-/// Keeps the tasks, and hands on the answer to the group.
+/// Handle of the tasks.
 pub(super) struct Ec2Handle {
     released: watch::Sender<Option<bool>>,
-    tasks: Vec<JoinHandle<()>>,
+    /// Aborted when dropped.
+    _tasks: JoinSet<()>,
 }
 
 impl Ec2Handle {
-    /// Starts the watch, and with `ec2.lifecycle_hook` the task that answers.
-    pub(super) fn start(config: &Config) -> (Self, mpsc::Receiver<News>) {
+    /// Starts the polling, and with `ec2.lifecycle_hook` the task that answers it.
+    pub(super) fn start(config: &Config) -> (Self, mpsc::Receiver<MetadataEvent>) {
         let (sender, events) = mpsc::channel(QUEUE);
         let released = watch::Sender::new(None);
-        let mut tasks = vec![tokio::spawn(agent_aws::watch(config.ec2.clone(), sender))];
+        let mut tasks = JoinSet::new();
+        tasks.spawn(agent_aws::watch(config.ec2.clone(), sender));
         let hook = config.ec2.lifecycle_hook.clone();
         if let Some(name) = hook.filter(|_| config.ec2.enabled != Some(false)) {
-            let hook = Hook {
+            let hook = LifecycleHook {
                 name,
                 imds: config.ec2.imds.clone(),
                 endpoint: endpoint("AUTO_SCALING"),
                 stop_timeout: config.collator.stop_timeout,
             };
-            tasks.push(tokio::spawn(agent_aws::release(hook, released.subscribe())));
+            tasks.spawn(agent_aws::release(hook, released.subscribe()));
         }
-        (Self { released, tasks }, events)
+        (
+            Self {
+                released,
+                _tasks: tasks,
+            },
+            events,
+        )
     }
 
-    /// Answers the group; `None` when it does not wait any more.
+    /// Answers the group; `None` when it no longer waits.
     pub(super) fn answer(&self, answer: Option<LifecycleAnswer>) {
         self.released
             .send_replace(answer.map(|answer| answer == LifecycleAnswer::Complete));
-    }
-}
-
-impl Drop for Ec2Handle {
-    fn drop(&mut self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
     }
 }

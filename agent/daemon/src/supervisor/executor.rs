@@ -1,36 +1,39 @@
-//! Executes what the core decided: an action becomes an effect, and the effect a completion.
+//! Executes the core's actions; each ends in a completion.
 //!
-//! One action on the container at a time, beside the event loop. Nothing is decided here: an action says everything
-//! about itself.
+//! One action on the container at a time, beside the event loop. Decides nothing: an action is complete in itself.
+
+mod docker_action;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use agent_chaindata::database_versions::read_database_versions;
 use agent_config::Config;
-use agent_core::event::{ActionFailure, DesiredSpec, Images, Versions};
-use agent_core::machine::{Action, Cause, Machine};
+use agent_core::event::{ActionFailure, DesiredSpec, Images, PullError, Versions};
+use agent_core::machine::{Action, Machine};
 use agent_core::notification::NotificationMessage;
 use agent_core::status::LastIncident;
-use agent_docker::{Docker, Error, Inspection, KeyPermit};
+use agent_docker::{Docker, Inspection, KeyPermit};
+use futures_util::future::OptionFuture;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tracing::warn;
 
+use self::docker_action::{error_chain, execute};
 use super::ec2_task::Ec2Handle;
 use super::identity_task::IdentityHandle;
 use super::image_cleanup::ImageCleanup;
 use super::incidents::{Evidence, Incidents};
 use super::permits::Permits;
-use crate::notify::Mailbox;
+use crate::notify::NotificationSender;
 
-/// A disk that hangs must not keep the collator down.
+/// A disk that hangs must not delay the collator's start.
 const DATABASES_TIMEOUT: Duration = Duration::from_secs(10);
-/// A stop is not begun anew to end it so few seconds earlier: they are kept in reserve.
+/// A stop is not restarted to end it less than so many seconds earlier.
 const LATE_ENOUGH: u64 = 2;
 
-/// Something that the executor was doing and that is over.
+/// A finished task of the executor.
 #[derive(Debug)]
 pub(super) enum Completion {
     /// An action on the container.
@@ -38,7 +41,7 @@ pub(super) enum Completion {
     /// The image of an update is on this host, or why not.
     Pulled {
         image: String,
-        result: Result<Images, String>,
+        result: Result<Images, PullError>,
     },
 }
 
@@ -52,15 +55,15 @@ pub(super) struct CompletedAction {
     pub(super) incident: Option<LastIncident>,
 }
 
-/// What an action on the container needs beside itself.
+/// Evidence and message of an action on the container.
 pub(super) struct Circumstances {
-    /// What spoke for it, where it answers a fault.
+    /// Evidence for it, where it answers a fault.
     pub(super) evidence: Option<Evidence>,
     /// The message about it, sent once its incident is kept.
-    pub(super) message: Option<(NotificationMessage, Mailbox)>,
+    pub(super) message: Option<(NotificationMessage, NotificationSender)>,
 }
 
-struct Running {
+struct RunningAction {
     action: Action,
     began: Instant,
     task: JoinHandle<CompletedAction>,
@@ -75,8 +78,8 @@ pub(super) struct Executor {
     images: ImageCleanup,
     identity: IdentityHandle,
     ec2: Ec2Handle,
-    running: Option<Running>,
-    pulls: JoinSet<(String, Result<Images, String>)>,
+    running: Option<RunningAction>,
+    pulls: JoinSet<(String, Result<Images, PullError>)>,
 }
 
 impl Executor {
@@ -102,7 +105,7 @@ impl Executor {
         }
     }
 
-    /// Begins an action on the container: first its incident is kept, where it answers a fault, then it is done.
+    /// Begins an action on the container. Where it answers a fault, its incident is written first.
     pub(super) fn begin(&mut self, action: Action, circumstances: Circumstances) {
         let (incidents, docker, desired) = (
             self.incidents.writer(),
@@ -117,10 +120,10 @@ impl Executor {
                 Some(evidence) => incidents.keep(&doing, evidence).await,
                 None => None,
             };
-            if let Some((mut message, mailbox)) = message {
-                // The id of an incident that could not be kept leads nowhere.
+            if let Some((mut message, sender)) = message {
+                // No id of an incident that was not written.
                 message.incident.take_if(|_| kept.is_none());
-                mailbox.send(message);
+                sender.send(message);
             }
             let result = execute(&docker, &doing, &desired, &keys).await;
             let databases = match &doing {
@@ -137,14 +140,14 @@ impl Executor {
                 incident: kept,
             }
         });
-        self.running = Some(Running {
+        self.running = Some(RunningAction {
             action,
             began: Instant::now(),
             task,
         });
     }
 
-    /// Does not do `action`: it completes as failed with `error`.
+    /// Completes `action` as failed with `error`, without doing it.
     pub(super) fn refuse(&mut self, action: Action, error: String) {
         let completed = CompletedAction {
             action: action.clone(),
@@ -152,25 +155,25 @@ impl Executor {
             databases: None,
             incident: None,
         };
-        self.running = Some(Running {
+        self.running = Some(RunningAction {
             action,
             began: Instant::now(),
             task: tokio::spawn(async { completed }),
         });
     }
 
-    /// Pulls the image of an update, beside everything else.
+    /// Pulls the image of an update, in the background.
     pub(super) fn pull(&mut self, image: String) {
         self.images.interrupt();
         let (docker, desired) = (self.docker.clone(), self.desired.borrow().clone());
         self.pulls.spawn(async move {
             let fetched = async { docker.asked_for(&desired)?.fetch(&image).await };
-            let result = fetched.await.map_err(|error| error_chain(&error));
+            let result = fetched.await.map_err(|error| PullError(error_chain(&error)));
             (image, result)
         });
     }
 
-    /// Orders that leave this host: the identity volume, and the answer to the auto scaling group.
+    /// Passes on orders for the identity volume and the auto scaling group.
     pub(super) fn hand_over(&self, action: &Action) {
         match action {
             Action::ReleaseIdentity { .. } => self.identity.set_vacated(true),
@@ -180,14 +183,14 @@ impl Executor {
         }
     }
 
-    /// What is under way gives way to what the core wants by now.
+    /// Aborts the running action where the core needs a more urgent one.
     pub(super) fn give_way(&self, machine: &Machine) {
         self.identity.set_idle(machine);
-        let Some(Running { action, began, task }) = &self.running else {
+        let Some(RunningAction { action, began, task }) = &self.running else {
             return;
         };
         let starts = matches!(action, Action::Start { .. } | Action::Restart { .. });
-        // It would run with keys that are not here any more.
+        // It would start with keys that are no longer held.
         let loses_keys = starts && machine.must_give_up();
         let gives_way = machine
             .leaving()
@@ -197,9 +200,9 @@ impl Executor {
         }
     }
 
-    /// A start that is under way (a long pull) gives way to an operator's stop.
+    /// Aborts a start under way (a long pull) for an operator's stop.
     pub(super) fn cancel_start(&self) {
-        if let Some(Running {
+        if let Some(RunningAction {
             action: Action::Start { .. },
             task,
             ..
@@ -209,7 +212,7 @@ impl Executor {
         }
     }
 
-    /// Notes the image that runs and what was pulled, and removes old images when it is time.
+    /// Records running and pulled images, and removes old ones when due.
     pub(super) fn note_images(&mut self, running: Option<&str>, machine: &Machine) {
         self.images.note(self.docker.take_fetched(), running);
         if self.images.is_due() {
@@ -217,7 +220,7 @@ impl Executor {
         }
     }
 
-    /// Removes the images that nothing needs, beside everything else; not while an update is under way.
+    /// Removes unneeded images in the background, except during an update.
     pub(super) fn remove_old_images(&mut self, machine: &Machine) {
         if machine.update().is_none() {
             let needed = machine.kept_images().map(|image| image.pin.clone()).collect();
@@ -226,18 +229,13 @@ impl Executor {
         }
     }
 
-    /// The next completion; pending for ever while nothing is under way.
+    /// The next completion; pending while nothing is under way.
     pub(super) async fn completed(&mut self) -> Completion {
         loop {
-            let running = async {
-                match &mut self.running {
-                    Some(Running { task, .. }) => task.await,
-                    None => std::future::pending().await,
-                }
-            };
+            let running = OptionFuture::from(self.running.as_mut().map(|running| &mut running.task));
             tokio::select! {
-                ended = running => {
-                    let Some(Running { action, .. }) = self.running.take() else { continue };
+                Some(ended) = running => {
+                    let Some(RunningAction { action, .. }) = self.running.take() else { continue };
                     let completed = ended.unwrap_or_else(|error| CompletedAction {
                         action,
                         result: Err(if error.is_cancelled() {
@@ -260,7 +258,7 @@ impl Executor {
     }
 }
 
-/// Whether `action`, begun then, ends the collator about as early as `stop` would.
+/// Whether `action`, begun at `began`, stops the collator about as early as `stop` would.
 fn ends_as_early(action: &Action, began: Instant, stop: &Action) -> bool {
     match (action, stop) {
         (Action::StopWithin { seconds, .. }, Action::StopWithin { seconds: left, .. }) => {
@@ -268,41 +266,4 @@ fn ends_as_early(action: &Action, began: Instant, stop: &Action) -> bool {
         }
         _ => false,
     }
-}
-
-/// Does to the container what `action` says; after a stop, `desired` tells whether the container is what is wanted.
-async fn execute(
-    docker: &Docker,
-    action: &Action,
-    desired: &DesiredSpec,
-    keys: &KeyPermit,
-) -> Result<Inspection, Error> {
-    match action {
-        // The old one runs on for as long as a new one cannot be had.
-        Action::Start { spec, .. }
-        | Action::Restart {
-            cause: Cause::SpecChanged,
-            spec,
-        } => docker.asked_for(spec)?.ensure_running(keys).await,
-        Action::Restart { spec, .. } => docker.asked_for(spec)?.restart(keys).await,
-        Action::StopWithin { seconds, .. } => {
-            let limit = Duration::from_secs(*seconds);
-            docker.asked_for(desired)?.stop_within(limit).await
-        }
-        _ => docker.asked_for(desired)?.stop().await,
-    }
-}
-
-/// An error with its causes in one line.
-fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let words = cause.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        source = cause.source();
-    }
-    text
 }

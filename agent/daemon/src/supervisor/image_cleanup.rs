@@ -1,6 +1,6 @@
-//! Old images of the collator: which of them this agent brought here, and which may go.
+//! Removal of old collator images that this agent pulled.
 //!
-//! Only what a pull of this agent brought is ever removed, never what runs or what a rollback needs, and never by force:
+//! Only images that this agent pulled are ever removed, never the running one or one that a rollback needs, and never by force:
 //! Docker refuses while a container uses it, or while it has a name in another repository.
 
 use std::fs;
@@ -16,33 +16,33 @@ use agent_chaindata::files::replace_file;
 use agent_docker::{Docker, PulledImage};
 
 const FILE: &str = "images.json";
-/// More are not kept in mind: the oldest is forgotten, and stays on the host.
+/// Most images that are tracked; the oldest beyond it stays on the host.
 const KNOWN_MAX: usize = 64;
 const PRUNE_EVERY: Duration = Duration::from_hours(24);
 
-/// An image that this agent brought here.
+/// An image that this agent pulled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Known {
+struct PulledImageRecord {
     id: String,
     reference: String,
-    /// When it came or last began to run, Unix milliseconds.
+    /// When it was pulled or last began to run, Unix milliseconds.
     used_unix_ms: i64,
 }
 
-/// The images that this agent brought here, and the one that runs.
+/// The images that this agent pulled, and the running one.
 #[derive(Debug, Clone, Default)]
-struct Images {
-    known: Vec<Known>,
-    /// Id of the image that runs, or ran last.
+struct PulledImages {
+    known: Vec<PulledImageRecord>,
+    /// Id of the image that runs or ran last.
     running: Option<String>,
 }
 
-impl Images {
-    /// Takes in what was pulled.
+impl PulledImages {
+    /// Adds pulled images.
     fn add(&mut self, fetched: Vec<PulledImage>, now: i64) {
         for PulledImage { id, reference } in fetched {
             self.known.retain(|known| known.id != id);
-            self.known.push(Known {
+            self.known.push(PulledImageRecord {
                 id,
                 reference,
                 used_unix_ms: now,
@@ -53,8 +53,8 @@ impl Images {
         }
     }
 
-    /// Takes in what runs; returns whether that is another one than before.
-    fn runs(&mut self, id: &str, now: i64) -> bool {
+    /// Records the running image; returns whether it changed.
+    fn set_running(&mut self, id: &str, now: i64) -> bool {
         if self.running.as_deref() == Some(id) {
             return false;
         }
@@ -66,11 +66,11 @@ impl Images {
         true
     }
 
-    /// What may go when `keep` are to stay, and those in `needed` in any case.
+    /// Ids that may be removed when the newest `keep` and all of `needed` stay.
     fn superfluous(&self, keep: usize, needed: &[String]) -> Vec<String> {
-        let mut newest: Vec<&Known> = self.known.iter().collect();
+        let mut newest: Vec<&PulledImageRecord> = self.known.iter().collect();
         newest.sort_by_key(|known| std::cmp::Reverse(known.used_unix_ms));
-        // The one that runs counts, whoever brought it.
+        // The running image counts, also one that the agent did not pull.
         let foreign = self
             .running
             .as_ref()
@@ -85,7 +85,7 @@ impl Images {
 #[derive(Debug)]
 pub(super) struct ImageCleanup {
     file: PathBuf,
-    images: Images,
+    images: PulledImages,
     /// When old images were last looked for.
     pruned: Option<Instant>,
     /// A removal under way; gives the ids that are gone.
@@ -93,7 +93,7 @@ pub(super) struct ImageCleanup {
 }
 
 impl ImageCleanup {
-    /// What a former life of the agent knew. A file that cannot be read is as good as none: nothing is removed then.
+    /// Loads the list of the last run of the agent. With an unreadable list, nothing is removed.
     pub(super) fn open(state_dir: &Path) -> Self {
         let file = state_dir.join(FILE);
         let known = match fs::read(&file).map(|text| serde_json::from_slice(&text)) {
@@ -106,7 +106,7 @@ impl ImageCleanup {
         };
         Self {
             file,
-            images: Images { known, running: None },
+            images: PulledImages { known, running: None },
             pruned: None,
             removal: None,
         }
@@ -115,17 +115,17 @@ impl ImageCleanup {
     fn save(&self) {
         let text = serde_json::to_vec(&self.images.known).unwrap_or_default();
         if let Err(error) = replace_file(&self.file, &text) {
-            // What is not written down stays on the host.
-            warn!(%error, file = %self.file.display(), "failed to note the images");
+            // An image that is not on the list stays on the host.
+            warn!(%error, file = %self.file.display(), "failed to save the list of images");
         }
     }
 
-    /// Takes in what was pulled and what runs.
+    /// Records pulled images and the running one.
     pub(super) fn note(&mut self, pulled: Vec<PulledImage>, running: Option<&str>) {
         let now = Timestamp::now().as_millisecond();
         let new = !pulled.is_empty();
         self.images.add(pulled, now);
-        let changed = running.is_some_and(|id| self.images.runs(id, now));
+        let changed = running.is_some_and(|id| self.images.set_running(id, now));
         if new || changed {
             self.save();
         }
@@ -136,7 +136,7 @@ impl ImageCleanup {
         self.pruned.is_none_or(|at| at.elapsed() >= PRUNE_EVERY)
     }
 
-    /// Begins to remove the images that nothing needs; `needed` are names of images that stay in any case.
+    /// Begins to remove unneeded images; those named in `needed` stay in any case.
     pub(super) fn begin(&mut self, docker: Docker, keep: u32, needed: Vec<String>) {
         if self.images.running.is_none() {
             return;
@@ -155,14 +155,14 @@ impl ImageCleanup {
         }));
     }
 
-    /// An update is about to need images: nothing more is removed.
+    /// Stops a removal, since an update is about to need images.
     pub(super) fn interrupt(&mut self) {
         if let Some(removal) = self.removal.take() {
             removal.abort();
         }
     }
 
-    /// Waits for a removal that is under way, and notes what is gone; pending for ever while there is none.
+    /// Waits for the removal under way and records its result; pending while there is none.
     pub(super) async fn finish(&mut self) {
         let gone = match &mut self.removal {
             Some(removal) => removal.await.unwrap_or_default(),
@@ -184,7 +184,7 @@ async fn remove(docker: &Docker, old: Vec<String>) -> Vec<String> {
     for id in old {
         match docker.remove_image(&id).await {
             Ok(true) => gone.push(id),
-            Ok(false) => info!(id, "an old image is in use by somebody else, it stays"),
+            Ok(false) => info!(id, "an old image is in use elsewhere and stays"),
             Err(error) => warn!(id, %error, "failed to remove an old image"),
         }
     }
@@ -205,8 +205,8 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
 
-    fn images(ids: &[&str]) -> Images {
-        let mut images = Images::default();
+    fn images(ids: &[&str]) -> PulledImages {
+        let mut images = PulledImages::default();
         for (id, at) in ids.iter().zip(1..) {
             let id = (*id).to_owned();
             images.add(
@@ -221,12 +221,12 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_stay_and_the_oldest_go() {
+    fn newest_images_stay_and_oldest_go() {
         let mut images = images(&["a", "b", "c", "d"]);
-        images.runs("d", 10);
+        images.set_running("d", 10);
         assert_eq!(images.superfluous(2, &[]), ["b", "a"]);
         assert_eq!(images.superfluous(4, &[]), [""; 0]);
-        images.runs("a", 11);
+        images.set_running("a", 11);
         assert_eq!(
             images.superfluous(2, &[]),
             ["c", "b"],
@@ -235,23 +235,23 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_and_what_a_rollback_needs_never_goes() {
+    fn running_and_needed_images_never_go() {
         let mut images = images(&["a", "b", "c", "d"]);
-        images.runs("d", 10);
+        images.set_running("d", 10);
         assert_eq!(images.superfluous(1, &["a".to_owned()]), ["c", "b"]);
         images.running = Some("c".to_owned());
         assert_eq!(images.superfluous(1, &["a".to_owned()]), ["b"]);
     }
 
     #[test]
-    fn an_image_that_others_brought_is_none_of_ours_and_counts_while_it_runs() {
+    fn foreign_image_is_not_removed_and_counts_while_it_runs() {
         let mut images = images(&["a", "b"]);
-        images.runs("theirs", 10);
+        images.set_running("theirs", 10);
         assert_eq!(images.superfluous(2, &[]), ["a"]);
     }
 
     #[test]
-    fn the_list_survives_and_a_damaged_one_is_none() {
+    fn list_survives_a_restart_and_a_damaged_one_is_empty() {
         let dir = tempfile::tempdir().unwrap();
         let mut cleanup = ImageCleanup::open(dir.path());
         cleanup.images.add(

@@ -1,4 +1,4 @@
-//! Incidents: the evidence of a fault, kept before the action that answers it.
+//! Incidents: the evidence of a fault, written before the action that answers it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,11 +15,11 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::status::chain_evidence;
-use crate::exporter::Exporter;
+use crate::exporter::ExporterClient;
 use crate::recorder::incident::{self, IncidentBundle, IncidentIds};
 use crate::recorder::{self, Recorder};
 
-/// An incident never delays the cure by more than this.
+/// An incident never delays its action by more than this.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Log lines of the container kept.
 const LOG_LINES: usize = 500;
@@ -28,7 +28,7 @@ const FLIGHT: Duration = Duration::from_mins(30);
 /// The most of an exporter page that is kept, bytes.
 const PAGE_CAP: usize = 1 << 20;
 
-/// What the core knew when it decided.
+/// The core's knowledge when it decided.
 #[derive(Debug)]
 pub(super) struct Evidence {
     pub(super) id: String,
@@ -38,18 +38,18 @@ pub(super) struct Evidence {
     host: HostFacts,
 }
 
-/// The incidents of this state directory: the newest, and those whose cure has yet to show whether it helped.
+/// The incidents of this state directory: the newest, and those whose action is not judged yet.
 pub(super) struct Incidents {
-    writer: Writer,
+    writer: IncidentWriter,
     ids: IncidentIds,
     /// Newest open incident by cause.
     open: BTreeMap<String, String>,
     last: Option<LastIncident>,
 }
 
-/// Collects and writes the evidence; for the task that carries out the action.
+/// Collects and writes the evidence, in the action's task.
 #[derive(Clone)]
-pub(super) struct Writer {
+pub(super) struct IncidentWriter {
     dir: PathBuf,
     config: Arc<Config>,
     docker: Docker,
@@ -62,7 +62,7 @@ impl Incidents {
         let kept = incident::list(&dir);
         let mut open = BTreeMap::new();
         for incident in kept.iter().filter(|incident| incident.helped.is_none()) {
-            // The newest comes first.
+            // Listed newest first.
             open.entry(incident.cause.clone())
                 .or_insert_with(|| incident.id.clone());
         }
@@ -73,7 +73,7 @@ impl Incidents {
             helped: incident.helped,
         });
         Self {
-            writer: Writer {
+            writer: IncidentWriter {
                 dir,
                 config: Arc::clone(config),
                 docker: docker.clone(),
@@ -85,7 +85,7 @@ impl Incidents {
         }
     }
 
-    pub(super) fn writer(&self) -> Writer {
+    pub(super) fn writer(&self) -> IncidentWriter {
         self.writer.clone()
     }
 
@@ -94,7 +94,7 @@ impl Incidents {
         self.last.as_ref()
     }
 
-    /// What speaks for `action` at this moment, under the id of a new incident.
+    /// The evidence for `action` now, under the id of a new incident.
     pub(super) fn begin(&mut self, now: Time, action: &Action, machine: &Machine) -> Evidence {
         let (at, cause) = (Timestamp::now(), action.cause());
         let id = self.ids.next(at.as_millisecond(), cause.into_str());
@@ -113,7 +113,7 @@ impl Incidents {
         }
     }
 
-    /// Notes an incident that was kept.
+    /// Records a written incident.
     pub(super) fn note(&mut self, kept: LastIncident) {
         if let Some((cause, id)) = kept.cause.clone().zip(kept.id.clone()) {
             self.open.insert(cause, id);
@@ -121,7 +121,7 @@ impl Incidents {
         self.last = Some(kept);
     }
 
-    /// Notes on the newest open incident for `cause` whether its action helped. Returns its id.
+    /// Records in the newest open incident for `cause` whether its action helped. Returns its id.
     pub(super) fn judge(&mut self, cause: Cause, helped: bool) -> Option<String> {
         let id = self.open.remove(cause.into_str())?;
         if let Some(last) = self.last.as_mut().filter(|last| last.id.as_ref() == Some(&id)) {
@@ -130,15 +130,15 @@ impl Incidents {
         let (dir, noted) = (self.writer.dir.clone(), id.clone());
         tokio::task::spawn_blocking(move || {
             if let Err(error) = incident::set_helped(&dir, &noted, helped) {
-                warn!(%error, "failed to note whether it helped");
+                warn!(%error, "failed to record whether it helped");
             }
         });
         Some(id)
     }
 }
 
-impl Writer {
-    /// Keeps the incident that `action` answers; `None` when that failed, which keeps no action from being done.
+impl IncidentWriter {
+    /// Writes the incident that `action` answers; `None` when that failed, which does not stop the action.
     pub(super) async fn keep(&self, action: &Action, evidence: Evidence) -> Option<LastIncident> {
         let (id, at) = (evidence.id.clone(), evidence.at);
         match timeout(TIMEOUT, self.write(action, evidence)).await {
@@ -160,7 +160,7 @@ impl Writer {
     async fn write(&self, action: &Action, evidence: Evidence) -> anyhow::Result<()> {
         let page = async |chain: Chain| {
             let exporter = self.config.chains.get(&chain)?;
-            let exporter = Exporter::new(chain, exporter, self.config.health.scrape_timeout).ok()?;
+            let exporter = ExporterClient::new(chain, exporter, self.config.health.scrape_timeout).ok()?;
             let page = exporter.raw_page(PAGE_CAP).await;
             Some(page.unwrap_or_else(|failure| format!("# {failure}\n")).into_bytes())
         };
@@ -199,7 +199,7 @@ impl Writer {
     }
 }
 
-/// Texts that neither an incident nor a message may hold.
+/// Texts that neither an incident nor a message may contain.
 pub(super) fn secrets(config: &Config, docker: &Docker) -> Vec<String> {
     let mut secrets = recorder::secrets(&config.collator.command, &config.collator.env);
     secrets.extend(config.notify.webhook.clone());

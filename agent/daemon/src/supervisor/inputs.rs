@@ -1,10 +1,11 @@
-//! Everything that the event loop waits for.
+//! The inputs of the event loop.
 
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use agent_aws::News as MetadataEvent;
+use agent_aws::MetadataEvent;
 use agent_docker::EngineEvent;
+use futures_util::future::OptionFuture;
 use futures_util::{Stream, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until};
@@ -13,7 +14,7 @@ use super::executor::{Completion, Executor};
 use super::probes::Observation;
 use crate::api;
 use crate::identity::IdentityEvent;
-use crate::systemd::Manager;
+use crate::systemd::ServiceManager;
 
 /// The state is saved at least this often, so that windows and history survive a power cut.
 const SAVE_INTERVAL: Duration = Duration::from_mins(1);
@@ -21,13 +22,13 @@ const SAVE_INTERVAL: Duration = Duration::from_mins(1);
 const PUBLISH_INTERVAL: Duration = Duration::from_secs(10);
 
 pub(super) enum Input {
-    /// The agent is to end.
+    /// The agent is to stop.
     End,
-    /// The service manager is to hear that the loop turns.
+    /// The watchdog's keep-alive is due.
     WatchdogDue,
     Engine(EngineEvent),
     Completion(Completion),
-    Request(api::Request),
+    Request(api::CommandRequest),
     Metadata(MetadataEvent),
     Identity(IdentityEvent),
     Observation(Observation),
@@ -41,7 +42,7 @@ type EngineEvents = Pin<Box<dyn Stream<Item = EngineEvent> + Send>>;
 
 pub(super) struct Inputs {
     pub(super) engine: EngineEvents,
-    pub(super) requests: mpsc::Receiver<api::Request>,
+    pub(super) requests: mpsc::Receiver<api::CommandRequest>,
     pub(super) metadata: mpsc::Receiver<MetadataEvent>,
     pub(super) identity: mpsc::Receiver<IdentityEvent>,
     pub(super) observations: mpsc::Receiver<Observation>,
@@ -60,14 +61,15 @@ pub(super) fn intervals() -> (Interval, Interval) {
 }
 
 impl Inputs {
-    /// The next input; of several that are there, the most urgent.
+    /// The next input; of several that are ready, the most urgent.
     pub(super) async fn next(
         &mut self,
         executor: &mut Executor,
-        manager: &mut Manager,
+        manager: &mut ServiceManager,
         deadline: Option<Instant>,
         ended: &mut (impl Future<Output = ()> + Unpin),
     ) -> Input {
+        let deadline = OptionFuture::from(deadline.map(|at| sleep_until(at.into())));
         tokio::select! {
             biased;
             () = ended => Input::End,
@@ -78,16 +80,9 @@ impl Inputs {
             Some(event) = self.metadata.recv() => Input::Metadata(event),
             Some(event) = self.identity.recv() => Input::Identity(event),
             Some(observation) = self.observations.recv() => Input::Observation(observation),
-            () = reached(deadline) => Input::Deadline,
+            Some(()) = deadline => Input::Deadline,
             _ = self.save.tick() => Input::SaveDue,
             _ = self.publish.tick() => Input::PublishDue,
         }
-    }
-}
-
-async fn reached(deadline: Option<Instant>) {
-    match deadline {
-        Some(at) => sleep_until(at.into()).await,
-        None => std::future::pending().await,
     }
 }

@@ -1,4 +1,4 @@
-//! Notifications about what the core decided; without a webhook, none.
+//! Notifications about the core's actions; without a webhook, none.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,21 +11,21 @@ use agent_docker::Docker;
 use jiff::Timestamp;
 
 use super::incidents::secrets;
-use crate::host::Host;
-use crate::notify::{Mailbox, Notifier};
+use crate::host::HostProbe;
+use crate::notify::{DeliveryTask, NotificationSender};
 use crate::recorder;
 
-/// How long the end of the agent waits for messages that have not arrived yet.
+/// How long the agent's stop waits for undelivered messages.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Filters, formats and sends notifications.
 pub(super) struct Notifications {
-    webhook: Option<Webhook>,
+    webhook: Option<WebhookNotifier>,
 }
 
-struct Webhook {
+struct WebhookNotifier {
     filter: NotificationFilter,
-    notifier: Notifier,
+    delivery: DeliveryTask,
     config: Arc<Config>,
     docker: Docker,
     host: String,
@@ -34,17 +34,17 @@ struct Webhook {
 impl Notifications {
     /// Starts the delivery when a webhook is configured.
     pub(super) fn start(config: &Arc<Config>, docker: &Docker) -> Self {
-        let webhook = Notifier::start(&config.notify).map(|notifier| Webhook {
+        let webhook = DeliveryTask::start(&config.notify).map(|delivery| WebhookNotifier {
             filter: NotificationFilter::default(),
-            notifier,
+            delivery,
             config: Arc::clone(config),
             docker: docker.clone(),
-            host: Host::name(),
+            host: HostProbe::name(),
         });
         Self { webhook }
     }
 
-    /// Messages about what the core decided in one step, as things stand now.
+    /// Messages about the actions of one step.
     pub(super) fn select(&mut self, actions: &[Action], machine: &Machine) -> Vec<NotificationMessage> {
         let Some(webhook) = &mut self.webhook else {
             return Vec::new();
@@ -58,24 +58,24 @@ impl Notifications {
 
     pub(super) fn send(&self, message: NotificationMessage) {
         if let Some(webhook) = &self.webhook {
-            webhook.notifier.mailbox().send(message);
+            webhook.delivery.sender().send(message);
         }
     }
 
-    /// Where messages can be sent from elsewhere; `None` without a webhook.
-    pub(super) fn mailbox(&self) -> Option<Mailbox> {
-        self.webhook.as_ref().map(|webhook| webhook.notifier.mailbox().clone())
+    /// A sender for other tasks; `None` without a webhook.
+    pub(super) fn sender(&self) -> Option<NotificationSender> {
+        self.webhook.as_ref().map(|webhook| webhook.delivery.sender().clone())
     }
 
-    /// Lets what waits still go out, for a few seconds.
+    /// Delivers the remaining messages, within a few seconds.
     pub(super) async fn finish(&mut self) {
         if let Some(webhook) = self.webhook.take() {
-            webhook.notifier.finish(GRACE).await;
+            webhook.delivery.finish(GRACE).await;
         }
     }
 }
 
-impl Webhook {
+impl WebhookNotifier {
     fn message(&self, notification: Notification, machine: &Machine) -> NotificationMessage {
         let Notification {
             kind,

@@ -1,4 +1,4 @@
-//! What the adapters are allowed at this moment, republished after every step of the core.
+//! The core's permits for the adapters, republished after every step.
 
 use agent_core::event::DesiredSpec;
 use agent_core::machine::Machine;
@@ -26,7 +26,7 @@ impl Permits {
         self.keys.send_if_modified(|last| std::mem::replace(last, keys) != keys);
     }
 
-    /// What is to run, for whoever tells whether that is what runs.
+    /// The specification that the container is compared with.
     pub(super) fn desired(&self) -> watch::Receiver<DesiredSpec> {
         self.desired.subscribe()
     }

@@ -1,4 +1,4 @@
-//! Observations that the agent makes by itself: exporters, host, container, and the registry.
+//! Periodic probes: exporters, host, container and registry.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,49 +8,50 @@ use agent_core::event::{Activity, Chain, HostFacts, Time};
 use agent_docker::{Detail, Docker};
 use agent_net::backoff::jitter;
 use tokio::sync::{Notify, mpsc};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
-use super::clock::Clock;
-use crate::exporter::{self, Exporter, Page};
-use crate::host::Host;
+use super::clock::AgentClock;
+use crate::exporter::{self, ExporterClient, ExporterPage};
+use crate::host::HostProbe;
 
-/// Between two observations of the host.
+/// Interval of host probes.
 const HOST_INTERVAL: Duration = Duration::from_mins(1);
-/// Between two measurements of what the container uses, while its chains do not move.
+/// Interval of measurements of the container's resource use, while its chains do not move.
 const ACTIVITY_INTERVAL: Duration = Duration::from_secs(30);
-/// Observations that wait for the event loop.
+/// Most observations that wait for the event loop.
 const QUEUE: usize = 32;
 
-/// What one probe found.
+/// The result of one probe.
 #[derive(Debug)]
 pub(super) enum Observation {
     Page {
         chain: Chain,
         /// When the scrape began.
         began: Time,
-        result: Result<Page, exporter::Failure>,
+        result: Result<ExporterPage, exporter::ExporterError>,
     },
     Host(HostFacts),
     Activity(Activity),
     /// The container's details; `None` when there is no container.
     Container(Option<Detail>),
-    /// The registry has another image under the name that runs.
+    /// The registry has another image under the running one's name.
     NewerImage {
         image: String,
         digest: String,
     },
 }
 
-/// The tasks that observe, and single observations on demand.
+/// The probe tasks, and single probes on demand.
 pub(super) struct Probes {
     docker: Docker,
     observations: mpsc::Sender<Observation>,
-    /// The host is wanted before its interval is over.
-    host_wanted: Arc<Notify>,
+    /// Requests a host probe before its interval is over.
+    host_requested: Arc<Notify>,
     activity_measured: Instant,
-    tasks: Vec<JoinHandle<()>>,
+    /// Aborted when dropped.
+    tasks: JoinSet<()>,
 }
 
 impl Probes {
@@ -60,32 +61,32 @@ impl Probes {
     /// An exporter's address cannot be used.
     pub(super) fn start(
         config: &Config,
-        clock: Clock,
+        clock: AgentClock,
         docker: &Docker,
     ) -> anyhow::Result<(Self, mpsc::Receiver<Observation>)> {
         let (observations, receiver) = mpsc::channel(QUEUE);
         let mut probes = Self {
             docker: docker.clone(),
             observations,
-            host_wanted: Arc::default(),
+            host_requested: Arc::default(),
             activity_measured: Instant::now(),
-            tasks: Vec::new(),
+            tasks: JoinSet::new(),
         };
         for (chain, exporter) in &config.chains {
-            let exporter = Exporter::new(*chain, exporter, config.health.scrape_timeout)?;
+            let exporter = ExporterClient::new(*chain, exporter, config.health.scrape_timeout)?;
             probes.poll_exporter(*chain, exporter, config.health.scrape_interval, clock);
         }
-        probes.poll_host(Host::new(config));
+        probes.poll_host(HostProbe::new(config));
         if config.update.auto {
             probes.poll_registry(config.update.check_every);
         }
         Ok((probes, receiver))
     }
 
-    fn poll_exporter(&mut self, chain: Chain, exporter: Exporter, every: Duration, clock: Clock) {
+    fn poll_exporter(&mut self, chain: Chain, exporter: ExporterClient, every: Duration, clock: AgentClock) {
         let (observations, mut interval) = (self.observations.clone(), interval(every));
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        self.tasks.push(tokio::spawn(async move {
+        self.tasks.spawn(async move {
             loop {
                 interval.tick().await;
                 let began = clock.now();
@@ -95,31 +96,35 @@ impl Probes {
                     return;
                 }
             }
-        }));
+        });
     }
 
-    fn poll_host(&mut self, mut host: Host) {
-        let (observations, wanted) = (self.observations.clone(), Arc::clone(&self.host_wanted));
+    fn poll_host(&mut self, mut host: HostProbe) {
+        let (observations, wanted) = (self.observations.clone(), Arc::clone(&self.host_requested));
         let mut interval = interval(HOST_INTERVAL);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        self.tasks.push(tokio::spawn(async move {
+        self.tasks.spawn(async move {
             loop {
                 tokio::select! {
                     _ = interval.tick() => {}
                     () = wanted.notified() => {}
                 }
-                if observations.send(Observation::Host(host.look().await)).await.is_err() {
+                if observations
+                    .send(Observation::Host(host.observe().await))
+                    .await
+                    .is_err()
+                {
                     return;
                 }
             }
-        }));
+        });
     }
 
     fn poll_registry(&mut self, every: Duration) {
         let (docker, observations) = (self.docker.clone(), self.observations.clone());
-        self.tasks.push(tokio::spawn(async move {
+        self.tasks.spawn(async move {
             loop {
-                // Many agents do not ask one registry in step.
+                // Jitter keeps many agents from querying one registry in step.
                 tokio::time::sleep(jitter(every)).await;
                 if let Some((image, digest)) = newer_image(&docker).await
                     && observations
@@ -130,12 +135,12 @@ impl Probes {
                     return;
                 }
             }
-        }));
+        });
     }
 
     /// Observes the host now.
     pub(super) fn observe_host(&self) {
-        self.host_wanted.notify_one();
+        self.host_requested.notify_one();
     }
 
     /// Fetches the container's details for status; decisions do not wait for them.
@@ -149,7 +154,7 @@ impl Probes {
         });
     }
 
-    /// Measures what the container uses, unless that was done a moment ago.
+    /// Measures the container's resource use, unless that was done recently.
     pub(super) fn measure_activity(&mut self) {
         if self.activity_measured.elapsed() < ACTIVITY_INTERVAL {
             return;
@@ -165,23 +170,17 @@ impl Probes {
     }
 }
 
-impl Drop for Probes {
-    fn drop(&mut self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
-    }
-}
-
-/// The image that runs, by name, and the digest of another one that the registry has under it.
+/// The running image's name, and the registry's digest of that name where it differs.
 async fn newer_image(docker: &Docker) -> Option<(String, String)> {
     let detail = docker.inspect().await.ok()?.detail?;
     let digest = match docker.newest_digest(&detail.image).await {
         Ok(digest) => digest?,
         Err(error) => {
-            warn!(%error, "the registry was asked for a new image in vain");
+            warn!(%error, "the query for a new image failed");
             return None;
         }
     };
-    // Without a digest it did not come from a registry.
+    // An image without a digest did not come from a registry.
     let (_, runs) = detail.pin.split_once('@')?;
     (runs != digest).then_some((detail.image, digest))
 }

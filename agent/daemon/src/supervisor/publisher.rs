@@ -1,4 +1,4 @@
-//! Publishes what the core thinks and the adapters saw: status and metrics. Has no effect on anything else.
+//! Publishes status and metrics. Has no other effect.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,13 +11,13 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::adapter_facts::AdapterFacts;
-use super::clock::Clock;
+use super::clock::AgentClock;
 use super::counters::Counters;
 use super::status;
 
 pub(super) struct Publisher {
     config: Arc<Config>,
-    clock: Clock,
+    clock: AgentClock,
     started: (Instant, Timestamp),
     pub(super) facts: AdapterFacts,
     pub(super) counters: Counters,
@@ -25,7 +25,7 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
-    pub(super) fn new(config: &Arc<Config>, clock: Clock) -> Self {
+    pub(super) fn new(config: &Arc<Config>, clock: AgentClock) -> Self {
         let (started, at) = (Timestamp::now(), Instant::now());
         Self {
             config: Arc::clone(config),

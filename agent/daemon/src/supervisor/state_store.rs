@@ -1,4 +1,4 @@
-//! The core's state on disk, and whether it could be saved.
+//! The core's state on disk, and whether the last save succeeded.
 
 use std::path::PathBuf;
 
@@ -24,7 +24,7 @@ impl StateStore {
         self.unsaved.as_deref()
     }
 
-    /// Saves the state. Returns what the core has to learn when that works as it did not before, or the other way round.
+    /// Saves the state. Returns an event for the core when the result differs from the last one.
     pub(super) async fn save(&mut self, now: Time, state: &State) -> Option<Event> {
         let (dir, state) = (self.dir.clone(), state.clone());
         let saved = tokio::task::spawn_blocking(move || state::save(&dir, now, &state)).await;

@@ -1,12 +1,12 @@
-//! The status document from what the core thinks and what the adapters saw.
+//! The status document, from the core's state and the adapters' facts.
 
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use super::adapter_facts::AdapterFacts;
-use super::clock::Clock;
-use crate::exporter::Collation;
+use super::clock::AgentClock;
+use crate::exporter::CollationCounts;
 use agent_config::Config;
 use agent_core::chain_health::ChainTracker;
 use agent_core::event::{Chain, Time};
@@ -14,12 +14,12 @@ use agent_core::machine::{Machine, Phase};
 use agent_core::status::{self, Status};
 use agent_core::units::{rounded_duration, show_duration};
 
-/// Builds the document; every field that nobody knows stays absent.
+/// Builds the document; unknown fields stay absent.
 pub(super) fn status(
     machine: &Machine,
     facts: &AdapterFacts,
     config: &Config,
-    clock: &Clock,
+    clock: &AgentClock,
     started: Instant,
 ) -> Status {
     let now = clock.now();
@@ -62,7 +62,7 @@ pub(super) fn status(
             .trackers()
             .map(|(chain, t)| (chain, chain_status(machine, facts, chain, t, now)))
             .collect(),
-        collation: (facts.collation != Collation::default()).then(|| status::CollationStatus {
+        collation: (facts.collation != CollationCounts::default()).then(|| status::CollationStatus {
             built: facts.collation.built,
             sent: facts.collation.sent,
             last_built_seconds_ago: facts.built.map(|(_, at)| now.since(at).as_secs()),
@@ -128,7 +128,7 @@ fn chain_status(
     }
 }
 
-/// One sentence: how it is, from the chain that matters most at the moment.
+/// The state in one sentence, from the most relevant chain.
 fn summary(machine: &Machine, phase: Phase, now: Time) -> String {
     let slowest = machine
         .trackers()
@@ -166,9 +166,9 @@ fn syncing(chain: Chain, tracker: &ChainTracker) -> Option<String> {
     let sample = tracker.sample()?;
     let (best, target) = (sample.best?, sample.target?);
     if tracker.behind().is_none() {
-        // What the node then calls its target is its own height.
+        // Without peers, the node reports its own height as its target.
         return Some(format!(
-            "{} #{best}, without peers nobody knows how far it is behind",
+            "{} #{best}, without peers its distance is unknown",
             chain.into_str()
         ));
     }
@@ -194,7 +194,7 @@ fn resident() -> Option<u64> {
     Some(kib << 10)
 }
 
-/// One chain's newest facts in one line, for an incident.
+/// One chain's latest facts in one line, for an incident.
 pub(super) fn chain_evidence(chain: Chain, tracker: &ChainTracker) -> String {
     let number = |n: Option<u64>| n.map_or_else(|| "unknown".to_owned(), |n| n.to_string());
     let sample = tracker.sample();
@@ -213,7 +213,7 @@ pub(super) fn chain_evidence(chain: Chain, tracker: &ChainTracker) -> String {
 }
 
 /// The update under way, or else the last one; `None` when there never was one.
-fn update(machine: &Machine, config: &Config, clock: &Clock) -> Option<status::UpdateStatus> {
+fn update(machine: &Machine, config: &Config, clock: &AgentClock) -> Option<status::UpdateStatus> {
     let seconds = |left: Duration| left.as_secs();
     let configured = machine
         .image()

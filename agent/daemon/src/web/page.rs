@@ -1,8 +1,8 @@
 //! The status page: one document that needs nothing else, `/history` with the last 24 h, and `/events`, which pushes
 //! what the loop publishes.
 //!
-//! It can only be looked at. What a name server says is not trusted: a foreign name that was made to point here would
-//! make this page a part of somebody else's site, so that only addresses and `localhost` are answered.
+//! Read-only. Only addresses and `localhost` are accepted as host, against DNS rebinding: under a foreign name that
+//! resolves to this host, the page would belong to another site's origin.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -25,22 +25,22 @@ use ring::digest::{SHA256, digest};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Interval, interval_at};
 
-use super::App;
-use crate::server::Stay;
+use super::WebState;
+use crate::server::LongLivedPermit;
 
 const HTML: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
-/// What the document has in the places of [`STYLE`] and [`SCRIPT`].
+/// Placeholders of [`STYLE`] and [`SCRIPT`] in the document.
 const PLACES: [(&str, &str); 2] = [("<style></style>", "style"), ("<script></script>", "script")];
 
-/// Between two signs of life on `/events`.
+/// Interval of heartbeats on `/events`.
 const BEAT: Duration = Duration::from_secs(10);
-/// After which a page tries again that lost the agent.
+/// Reconnection delay of the page.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// The page and what it asks for.
-pub(super) fn routes() -> Router<App> {
+/// The page's routes.
+pub(super) fn routes() -> Router<WebState> {
     Router::new()
         .route("/", get(page))
         .route("/history", get(history))
@@ -48,7 +48,7 @@ pub(super) fn routes() -> Router<App> {
         .route_layer(middleware::from_fn(guarded))
 }
 
-/// Refuses foreign names, and says on every answer what a browser may do with it: nothing but show it.
+/// Rejects foreign host names, and sets the security headers of every response.
 async fn guarded(request: Request, next: Next) -> Response {
     let mut response = if is_known(request.headers()) {
         next.run(request).await
@@ -72,7 +72,7 @@ async fn guarded(request: Request, next: Next) -> Response {
     response
 }
 
-/// Whether the client asked for an address or for `localhost`: nobody can make those point elsewhere.
+/// Whether the requested host is an address or `localhost`, which DNS cannot redirect.
 fn is_known(headers: &HeaderMap) -> bool {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let Some(authority) = host.and_then(|host| host.parse::<Authority>().ok()) else {
@@ -86,7 +86,7 @@ fn is_known(headers: &HeaderMap) -> bool {
     bare.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok()
 }
 
-/// The document's own style and script, its own origin to ask, and nothing else from anywhere.
+/// Content security policy: the document's own style and script, requests to its own origin, nothing else.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     let [style, script] = [STYLE, SCRIPT].map(|text| BASE64_STANDARD.encode(digest(&SHA256, text.as_bytes())));
     let policy = format!(
@@ -94,7 +94,7 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
          img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
          require-trusted-types-for 'script'; trusted-types 'none'"
     );
-    // Base64 is ASCII; should that change, nothing is allowed.
+    // Base64 is ASCII, so this does not fail; the fallback allows nothing.
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 });
 
@@ -106,57 +106,57 @@ async fn page() -> Response {
     ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], document).into_response()
 }
 
-async fn history(State(app): State<App>) -> Response {
-    Json(app.history.view()).into_response()
+async fn history(State(state): State<WebState>) -> Response {
+    Json(state.history.view()).into_response()
 }
 
-async fn events(State(app): State<App>, Extension(stay): Extension<Stay>) -> Response {
-    let Some(place) = stay.claim() else {
+async fn events(State(state): State<WebState>, Extension(permit): Extension<LongLivedPermit>) -> Response {
+    let Some(place) = permit.claim() else {
         let words = "as many pages as the agent follows are open already; close one of them\n";
         return (StatusCode::SERVICE_UNAVAILABLE, words).into_response();
     };
-    let follower = Follower {
-        app,
-        greeted: false,
+    let connection = PageConnection {
+        state,
+        opened: false,
         beat: interval_at(Instant::now() + BEAT, BEAT),
         _place: place,
     };
-    Sse::new(stream::unfold(follower, Follower::next)).into_response()
+    Sse::new(stream::unfold(connection, PageConnection::next)).into_response()
 }
 
 /// One open page.
 #[derive(Debug)]
-struct Follower {
-    app: App,
-    greeted: bool,
+struct PageConnection {
+    state: WebState,
+    opened: bool,
     beat: Interval,
     _place: OwnedSemaphorePermit,
 }
 
-impl Follower {
-    /// The next message; none when the agent ends. What was published while the client took nothing is passed over.
+impl PageConnection {
+    /// The next message; `None` when the agent ends. Snapshots published while the client did not read are skipped.
     async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
-        if !self.greeted {
-            self.greeted = true;
-            self.app.snapshot.mark_changed();
-            return Some((Ok(sign_of_life().retry(RETRY)), self));
+        if !self.opened {
+            self.opened = true;
+            self.state.snapshot.mark_changed();
+            return Some((Ok(heartbeat().retry(RETRY)), self));
         }
-        let Self { app, beat, .. } = &mut self;
+        let Self { state, beat, .. } = &mut self;
         let event = tokio::select! {
             biased;
-            _ = app.stopped.changed() => return None,
-            changed = app.snapshot.changed() => {
+            () = state.stopped.cancelled() => return None,
+            changed = state.snapshot.changed() => {
                 changed.ok()?;
-                Event::default().event("status").data(app.snapshot.borrow_and_update().status.to_json())
+                Event::default().event("status").data(state.snapshot.borrow_and_update().status.to_json())
             }
-            _ = beat.tick() => sign_of_life(),
+            _ = beat.tick() => heartbeat(),
         };
         Some((Ok(event), self))
     }
 }
 
-/// The agent's wall clock, Unix milliseconds: from it a page knows how old what it shows is.
-fn sign_of_life() -> Event {
+/// A heartbeat with the agent's wall clock, Unix milliseconds, by which the page computes ages.
+fn heartbeat() -> Event {
     Event::default()
         .event("beat")
         .data(Timestamp::now().as_millisecond().to_string())

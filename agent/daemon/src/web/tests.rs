@@ -5,7 +5,6 @@ mod page;
 use strum::VariantArray as _;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
@@ -17,34 +16,29 @@ const LONG: Duration = Duration::from_mins(1);
 
 struct Web {
     address: SocketAddr,
-    stop: oneshot::Sender<()>,
+    stop: CancellationToken,
     served: JoinHandle<()>,
     snapshot: watch::Sender<Arc<AgentSnapshot>>,
-    history: Keeper,
+    history: SharedHistory,
 }
 
 impl Web {
-    async fn with(limits: Limits, snapshot: AgentSnapshot) -> Self {
+    async fn with(limits: ServerLimits, snapshot: AgentSnapshot) -> Self {
         let (sender, receiver) = watch::channel(Arc::new(snapshot));
-        let (stopping, stopped) = watch::channel(());
-        let history = Keeper::default();
-        let app = App {
+        let stop = CancellationToken::new();
+        let history = SharedHistory::default();
+        let state = WebState {
             snapshot: receiver,
             late_after: LONG,
             history: history.clone(),
-            stopped,
+            stopped: stop.clone(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let shutdown = async move {
-            drop(stopped.await);
-            drop(stopping);
-        };
         Self {
             address,
+            served: tokio::spawn(serve(limits, listener, state, stop.clone().cancelled_owned())),
             stop,
-            served: tokio::spawn(serve(limits, listener, app, shutdown)),
             snapshot: sender,
             history,
         }
@@ -85,7 +79,7 @@ fn snapshot(health: Health, running: Option<bool>) -> AgentSnapshot {
 }
 
 #[tokio::test]
-async fn it_is_alive_while_the_loop_comes_round_and_says_so_when_it_hangs() {
+async fn healthz_is_ok_while_the_loop_publishes_and_fails_when_it_hangs() {
     let fresh = snapshot(Health::Critical, None);
     let hangs = AgentSnapshot {
         at: Instant::now().checked_sub(2 * LONG).unwrap(),
@@ -105,7 +99,7 @@ async fn it_is_alive_while_the_loop_comes_round_and_says_so_when_it_hangs() {
 }
 
 #[tokio::test]
-async fn it_is_ready_only_while_the_collator_runs_and_is_well_or_degraded() {
+async fn readyz_is_ok_only_while_the_collator_runs_ok_or_degraded() {
     for health in Health::VARIANTS {
         for running in [Some(true), Some(false), None] {
             let web = Web::with(limits(), snapshot(*health, running)).await;
@@ -121,7 +115,7 @@ async fn it_is_ready_only_while_the_collator_runs_and_is_well_or_degraded() {
 }
 
 #[tokio::test]
-async fn metrics_are_exposition_text_of_what_was_published_last() {
+async fn metrics_are_exposition_text_of_the_latest_snapshot() {
     let web = Web::with(limits(), snapshot(Health::Degraded, None)).await;
     let answer = web.ask("GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n").await;
     assert!(answer.contains("content-type: text/plain; version=0.0.4"), "{answer}");
@@ -130,7 +124,7 @@ async fn metrics_are_exposition_text_of_what_was_published_last() {
 }
 
 #[tokio::test]
-async fn it_can_only_be_looked_at() {
+async fn methods_other_than_get_are_rejected() {
     let web = Web::with(limits(), snapshot(Health::Ok, None)).await;
     for path in ["/metrics", "/healthz", "/readyz"] {
         for method in ["POST", "PUT", "DELETE", "OPTIONS", "BREW"] {
@@ -144,7 +138,7 @@ async fn it_can_only_be_looked_at() {
 }
 
 #[tokio::test]
-async fn a_request_without_end_is_refused() {
+async fn endless_request_is_rejected() {
     let web = Web::with(limits(), snapshot(Health::Ok, None)).await;
     let answer = web
         .ask(&format!(
@@ -157,8 +151,8 @@ async fn a_request_without_end_is_refused() {
 }
 
 #[tokio::test]
-async fn clients_that_only_hold_on_are_dropped_and_everybody_else_is_answered() {
-    let limits = Limits {
+async fn idle_clients_are_dropped_and_others_are_served() {
+    let limits = ServerLimits {
         connections: 4,
         head: Duration::from_millis(50),
         ..limits()
@@ -177,7 +171,7 @@ async fn clients_that_only_hold_on_are_dropped_and_everybody_else_is_answered() 
 }
 
 #[tokio::test]
-async fn an_address_that_is_taken_is_listened_on_once_it_is_free() {
+async fn taken_address_is_bound_once_it_is_free() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap();
     let listening = tokio::spawn(listen(address, Duration::from_millis(1)));
@@ -189,19 +183,19 @@ async fn an_address_that_is_taken_is_listened_on_once_it_is_free() {
 }
 
 #[tokio::test]
-async fn an_end_does_not_wait_for_an_address_or_for_a_client() {
+async fn shutdown_does_not_wait_for_an_address_or_a_client() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (_sender, receiver) = watch::channel(Arc::new(snapshot(Health::Ok, None)));
-    let app = App {
+    let state = WebState {
         snapshot: receiver,
         late_after: LONG,
-        history: Keeper::default(),
-        stopped: watch::channel(()).1,
+        history: SharedHistory::default(),
+        stopped: CancellationToken::new(),
     };
-    let never_bound = run(taken.local_addr().unwrap(), app, async {});
+    let never_bound = run(taken.local_addr().unwrap(), state, async {});
     timeout(LONG, never_bound).await.unwrap();
 
-    let limits = Limits {
+    let limits = ServerLimits {
         head: LONG,
         connection: LONG,
         drain: Duration::from_millis(10),
@@ -209,7 +203,7 @@ async fn an_end_does_not_wait_for_an_address_or_for_a_client() {
     };
     let web = Web::with(limits, snapshot(Health::Ok, None)).await;
     let mut stuck = web.raw("GET /met").await;
-    web.stop.send(()).unwrap();
+    web.stop.cancel();
     timeout(LONG, web.served).await.unwrap().unwrap();
     assert_eq!(timeout(LONG, stuck.read(&mut [0])).await.unwrap().unwrap_or(0), 0);
 }

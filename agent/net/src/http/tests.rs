@@ -9,8 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 
-/// A port of the IPv6 loopback on which connections are never made: so many wait to be accepted that the kernel drops
-/// others. `None` without IPv6.
+/// A port of the IPv6 loopback whose backlog is full, so that the kernel drops connections. `None` without IPv6.
 async fn dead_port() -> Option<(rustix::fd::OwnedFd, Vec<TcpStream>, u16)> {
     let deaf = socket(AddressFamily::INET6, SocketType::STREAM, None).ok()?;
     sockopt::set_ipv6_v6only(&deaf, true).unwrap();
@@ -25,7 +24,7 @@ async fn dead_port() -> Option<(rustix::fd::OwnedFd, Vec<TcpStream>, u16)> {
 }
 
 #[tokio::test]
-async fn a_dead_ipv6_address_does_not_keep_from_the_ipv4_one() {
+async fn dead_ipv6_address_falls_back_to_ipv4() {
     let Some((_deaf, _waiting, port)) = dead_port().await else {
         return;
     };
@@ -44,7 +43,7 @@ async fn a_dead_ipv6_address_does_not_keep_from_the_ipv4_one() {
 }
 
 #[tokio::test]
-async fn a_body_over_its_cap_or_cut_short_is_an_error() {
+async fn body_over_its_cap_or_truncated_is_an_error() {
     let answers = [
         (fake::answer(200, "", b"12345"), "12345"),
         (fake::answer(200, "", b"123456"), "the answer is larger than 5 bytes"),
@@ -70,7 +69,7 @@ async fn a_body_over_its_cap_or_cut_short_is_an_error() {
 }
 
 #[test]
-fn the_innermost_cause_is_found_within_io_errors_too() {
+fn innermost_cause_is_found_within_io_errors() {
     let inner = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
     let error = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, inner));
     assert!(causes(&error).any(<dyn Error>::is::<rustls::Error>));

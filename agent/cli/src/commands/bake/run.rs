@@ -136,7 +136,7 @@ async fn prepare_data(config: &Config, marks: &ProgressMarks, docker: &Docker) -
 async fn stop_node(handle: &api::Handle, config: &Config) -> anyhow::Result<Exit> {
     let (reply, answer) = oneshot::channel();
     let command = Command::Stop;
-    let asked = handle.commands.send(api::Request { command, reply }).await;
+    let asked = handle.commands.send(api::CommandRequest { command, reply }).await;
     asked.context("the supervisor ended")?;
     info!("stopping the node");
     drop(answer.await);

@@ -2,7 +2,7 @@
 
 use agent_config::{Config, PullPolicy};
 use agent_core::event::Container;
-use agent_daemon::exporter::Exporter;
+use agent_daemon::exporter::ExporterClient;
 use agent_docker::{Docker, ImageSource};
 
 use super::ports;
@@ -65,7 +65,7 @@ pub(super) async fn check_container(docker: &Docker, config: &Config) -> Vec<Fin
 
 async fn check_exporters(config: &Config) -> Vec<Finding> {
     let scrapes = config.chains.iter().map(async |(chain, exporter)| {
-        let exporter = match Exporter::new(*chain, exporter, config.health.scrape_timeout) {
+        let exporter = match ExporterClient::new(*chain, exporter, config.health.scrape_timeout) {
             Ok(exporter) => exporter,
             Err(error) => return Finding::fail("exporters", error.to_string()),
         };

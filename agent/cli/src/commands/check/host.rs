@@ -2,14 +2,14 @@
 
 use agent_config::Config;
 use agent_core::event::HostFacts;
-use agent_daemon::host::Host;
+use agent_daemon::host::HostProbe;
 
 use super::report::Finding;
 
 pub(super) async fn check_host(config: &Config) -> Vec<Finding> {
-    let facts = Host::new(config).look().await;
+    let facts = HostProbe::new(config).observe().await;
     vec![
-        check_memory(config, Host::total_memory()),
+        check_memory(config, HostProbe::total_memory()),
         check_clock(config, &facts),
         check_network(&facts),
     ]

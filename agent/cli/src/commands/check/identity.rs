@@ -1,7 +1,7 @@
 //! Check of the identity volume, where one is required.
 
 use agent_config::Config;
-use agent_daemon::identity::local::{self, Local};
+use agent_daemon::identity::block_device::{self, VolumeState};
 
 use super::report::Finding;
 
@@ -11,23 +11,23 @@ pub(super) fn check_identity(config: &Config) -> Vec<Finding> {
         return Vec::new();
     }
     let mount = config.identity.mount.display();
-    let found = local::look(&config.identity.mount, config.identity.volume.as_deref());
+    let found = block_device::inspect(&config.identity.mount, config.identity.volume.as_deref());
     vec![match found {
         Err(error) => Finding::skip("identity", format!("cannot be told: {error}")),
-        Ok(Local { mounted: None, .. }) => Finding::fail(
+        Ok(VolumeState { mounted: None, .. }) => Finding::fail(
             "identity",
             format!(
                 "nothing is mounted at {mount}, so nothing runs with keys: t0rn-agent identity status; for a blank volume \
                  t0rn-agent identity init --format"
             ),
         ),
-        Ok(Local {
+        Ok(VolumeState {
             mounted: Some(mounted), ..
         }) if mounted.read_only => {
             let text = format!("{mount} is read-only: look at its file system (dmesg), or attach the volume anew");
             Finding::fail("identity", text)
         }
-        Ok(Local {
+        Ok(VolumeState {
             mounted: Some(mounted),
             device: Some(device),
             ..

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use agent_config::Config;
 use agent_core::machine::{Machine, Policy};
 use agent_core::trace::parse_line;
-use agent_daemon::trace_lines::{Lines, Next};
+use agent_daemon::trace_reader::{NextLine, TraceReader};
 
 use super::player::{Player, ReplaySummary};
 use super::timeline::Timeline;
@@ -27,7 +27,7 @@ pub(super) fn replay_trace(
     json: bool,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let lines = Lines::open(trace)?;
+    let lines = TraceReader::open(trace)?;
     let summary = match play(lines, config, json, out) {
         Ok(summary) => summary,
         // The reader of the output has gone.
@@ -51,16 +51,16 @@ pub(super) fn replay_trace(
     Ok(())
 }
 
-fn play(mut lines: Lines, config: Option<&Config>, json: bool, out: &mut dyn Write) -> io::Result<ReplaySummary> {
+fn play(mut lines: TraceReader, config: Option<&Config>, json: bool, out: &mut dyn Write) -> io::Result<ReplaySummary> {
     let mut summary = ReplaySummary::default();
     let mut timeline = Some(Timeline::new(out, json));
     let mut player: Option<Player> = None;
     loop {
         let problem = match lines.next_line() {
-            Next::End => break,
-            Next::Line([]) => continue,
-            Next::Unreadable(reason) => Some(reason),
-            Next::Line(text) => match parse_line(text) {
+            NextLine::End => break,
+            NextLine::Line([]) => continue,
+            NextLine::Unreadable(reason) => Some(reason),
+            NextLine::Line(text) => match parse_line(text) {
                 Err(e) => Some(e.to_string()),
                 Ok((time, record)) => {
                     if player.is_none()
@@ -80,7 +80,7 @@ fn play(mut lines: Lines, config: Option<&Config>, json: bool, out: &mut dyn Wri
         if let Some(reason) = problem {
             summary.skipped += 1;
             if summary.problems.len() < MAX_PROBLEMS {
-                summary.problems.push(format!("{}: {reason}", lines.place()));
+                summary.problems.push(format!("{}: {reason}", lines.position()));
             }
         }
     }

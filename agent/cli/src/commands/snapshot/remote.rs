@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 use url::Url;
 
-use agent_aws::Bucket;
+use agent_aws::S3Bucket;
 use agent_chaindata::snapshot::SnapshotSource;
 use agent_net::backoff;
 use agent_net::http::{self, RequestError};
@@ -152,7 +152,7 @@ impl Pump {
     async fn ask_once(&self) -> io::Result<Option<Download>> {
         let (url, at) = match &self.from {
             Location::S3 { bucket, key, imds } => {
-                let bucket = Bucket::open(bucket, imds).await.map_err(io::Error::other)?;
+                let bucket = S3Bucket::open(bucket, imds).await.map_err(io::Error::other)?;
                 let object = bucket.get(key, self.at).await.map_err(io::Error::other)?;
                 return Ok(object.map(|object| Download {
                     tag: object.tag,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
 use super::remote::s3;
-use agent_aws::{Bucket, S3Error};
+use agent_aws::{S3Bucket, S3Error};
 use agent_chaindata::files;
 use agent_chaindata::snapshot::sha256;
 
@@ -32,7 +32,7 @@ struct Note {
 /// An object that is there when it is whole.
 #[derive(Debug)]
 pub(crate) struct Upload {
-    bucket: Bucket,
+    bucket: S3Bucket,
     key: String,
     runtime: Handle,
     filling: Vec<u8>,
@@ -47,7 +47,7 @@ impl Upload {
     /// come; what was sent is noted in `state_dir`.
     pub(crate) async fn open(to: &str, imds: &str, bytes: u64, state_dir: &Path) -> anyhow::Result<Self> {
         let (bucket, key) = s3(to)?.with_context(|| format!("{to}: give s3://BUCKET/KEY"))?;
-        let bucket = Bucket::open(bucket, imds).await.with_context(|| to.to_owned())?;
+        let bucket = S3Bucket::open(bucket, imds).await.with_context(|| to.to_owned())?;
         let key = key.to_owned();
         let part = usize::try_from((bytes / MOST).max(SMALLEST))?;
         let file = state_dir.join(NOTE);
@@ -58,7 +58,7 @@ impl Upload {
             Some(note) => note,
             None => Note {
                 to: to.to_owned(),
-                id: bucket.begin(&key).await.with_context(|| to.to_owned())?,
+                id: bucket.begin_upload(&key).await.with_context(|| to.to_owned())?,
                 part,
                 sent: Vec::new(),
             },
@@ -81,7 +81,7 @@ impl Upload {
         self.send()?;
         let ended = self
             .runtime
-            .block_on(self.bucket.end(&self.key, &self.note.id, &self.tags));
+            .block_on(self.bucket.complete_upload(&self.key, &self.note.id, &self.tags));
         self.settle(ended)?;
         fs::remove_file(&self.file)
     }
@@ -98,7 +98,7 @@ impl Upload {
         }
         let sent = self
             .runtime
-            .block_on(self.bucket.put(&self.key, &self.note.id, index, part));
+            .block_on(self.bucket.upload_part(&self.key, &self.note.id, index, part));
         let tag = self.settle(sent)?;
         self.tags.push(tag.clone());
         if index < self.note.sent.len() {

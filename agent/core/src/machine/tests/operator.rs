@@ -281,7 +281,7 @@ fn restart_without_docker_or_room_does_nothing_and_says_so() {
         harness
             .machine
             .acknowledge(&RESTART())
-            .is_err_and(|e| e.contains("docker is unreachable"))
+            .is_err_and(|e| e.to_string().contains("docker is unreachable"))
     );
 
     let mut harness = Harness::synced();
@@ -297,7 +297,7 @@ fn restart_without_docker_or_room_does_nothing_and_says_so() {
         harness
             .machine
             .acknowledge(&RESTART())
-            .is_err_and(|e| e.contains("disk"))
+            .is_err_and(|e| e.to_string().contains("disk"))
     );
 }
 
@@ -337,7 +337,7 @@ fn a_foreign_container_is_a_reason_to_decline() {
             harness
                 .machine
                 .acknowledge(&command)
-                .is_err_and(|e| e.contains("not managed by this agent"))
+                .is_err_and(|e| e.to_string().contains("not managed by this agent"))
         );
     }
 }

@@ -137,7 +137,7 @@ fn whoever_wishes_it_up_is_told_why_it_is_not() {
     for command in [Command::Start, Command::Restart { reason: String::new() }] {
         let mut harness = Harness::synced();
         harness.told_by_ec2(NoticeKind::SpotInterruption, 120);
-        let refusal = harness.machine.acknowledge(&command).unwrap_err();
+        let refusal = harness.machine.acknowledge(&command).unwrap_err().to_string();
         assert!(refusal.contains("EC2 takes this spot instance back in 2m"), "{refusal}");
         harness.command(command);
         harness.run(MINUTE);

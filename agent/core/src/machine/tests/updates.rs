@@ -1,9 +1,7 @@
 //! An update: pulled first, put in place cleanly, watched, and kept or taken back.
 
 use super::harness::*;
-use crate::event::{
-    ActionFailure, Command, DesiredSpec, Event, Image, Images, Notice, NoticeKind, ScrapeError, Versions,
-};
+use crate::event::{ActionFailure, Command, DesiredSpec, Event, Image, Images, PullError, ScrapeError, Versions};
 use crate::machine::{Action, Cause, Health, Phase, UpdateResult, UpdateStep};
 
 pub(super) const NEW: &str = "org/node:v2";
@@ -125,7 +123,9 @@ fn an_image_that_makes_progress_is_kept_after_its_probation() {
 fn an_image_that_cannot_be_had_changes_nothing() {
     let mut harness = Harness::synced();
     harness.asks();
-    harness.event(Event::Pulled(Err("the registry cannot be reached".to_owned())));
+    harness.event(Event::Pulled(Err(PullError(
+        "the registry cannot be reached".to_owned(),
+    ))));
     assert_eq!(harness.result(), Some(UpdateResult::Failed));
     assert!(
         harness
@@ -317,79 +317,11 @@ fn unclear_probation_is_prolonged_three_times_then_kept_unproven() {
 }
 
 #[test]
-fn a_second_update_is_refused_while_one_is_under_way_with_the_reason() {
-    let harness = Harness::on_probation();
-    let command = Command::Update {
-        image: "org/node:v3".to_owned(),
-        automatic: false,
-    };
-    let refused = harness.machine.acknowledge(&command).unwrap_err();
-    assert!(
-        refused.contains("an update to org/node:v2 is under way (probation)"),
-        "{refused}"
-    );
-}
-
-#[test]
-fn what_is_stopped_paused_or_about_to_end_is_not_updated() {
-    type Obstacle = fn(&mut Harness);
-    let obstacles: [(Obstacle, &str); 5] = [
-        (|harness| harness.command(Command::Stop), "is stopped"),
-        (|harness| harness.command(pause(HOUR)), "are paused"),
-        (
-            |harness| harness.event(Event::Docker { reachable: false }),
-            "docker is unreachable",
-        ),
-        (
-            |harness| {
-                harness.event(Event::Ec2(Some(Notice {
-                    kind: NoticeKind::Termination,
-                    seconds: None,
-                })));
-            },
-            "the auto scaling group",
-        ),
-        (
-            |harness| {
-                harness.event(Event::Host(crate::event::HostFacts {
-                    disk_free_bytes: Some(1),
-                    ..healthy_host()
-                }));
-            },
-            "no room",
-        ),
-    ];
-    for (obstacle, reason) in obstacles {
-        let mut harness = Harness::synced();
-        obstacle(&mut harness);
-        let command = Command::Update {
-            image: NEW.to_owned(),
-            automatic: false,
-        };
-        let refused = harness.machine.acknowledge(&command).unwrap_err();
-        assert!(refused.contains(reason), "{refused}");
-        harness.command(command);
-        assert_eq!(harness.machine.update(), None, "{reason}");
-    }
-}
-
-#[test]
-fn an_image_that_was_taken_back_is_not_taken_again_by_itself() {
-    let mut harness = Harness::on_probation();
-    harness.exits(1, &[]);
-    assert!(!harness.machine.may_update_to("sha256:pin"));
-    assert!(harness.machine.may_update_to("sha256:other"));
-    harness.run(MINUTE);
-    harness.asks();
-    assert!(harness.machine.update().is_some(), "a person may insist");
-}
-
-#[test]
 fn ten_updates_are_remembered() {
     let mut harness = Harness::synced();
     for _ in 0..12 {
         harness.asks();
-        harness.event(Event::Pulled(Err(String::new())));
+        harness.event(Event::Pulled(Err(PullError(String::new()))));
     }
     assert_eq!(harness.machine.past_updates().count(), 10);
 }

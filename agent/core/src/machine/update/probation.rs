@@ -8,7 +8,7 @@ use crate::event::{Chain, Time};
 
 /// How often an unclear probation is prolonged.
 const EXTENSIONS: u32 = 3;
-/// Standing still for these is nobody's fault.
+/// Standing still for these is not the image's fault.
 const EXCUSED: [Verdict; 4] = [
     Verdict::Unknown,
     Verdict::Starting,
@@ -17,7 +17,7 @@ const EXCUSED: [Verdict; 4] = [
 ];
 
 impl Machine {
-    /// Takes an update as far as what is known allows, without doing anything to the container.
+    /// Advances an update as far as the evidence allows, without an action on the container.
     pub(in crate::machine) fn judge_update(&mut self, now: Time, actions: &mut Vec<Action>) {
         self.order_pull(actions);
         let state = &mut self.state;
@@ -47,7 +47,7 @@ impl Machine {
         self.end_probation(now, actions);
     }
 
-    /// Counts the time that somebody watched the new image.
+    /// Counts the time for which the new image was observed.
     fn watch_update(&mut self, now: Time) {
         let watched = self.is_watched(now);
         let gap = self.policy.windows.gap_after;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::super::{Action, Cause, ContainerState, Desired, Machine};
 use super::{ActiveUpdate, CompletedUpdate, Pinned, Probation, UpdateResult, UpdateState, UpdateStep};
 use crate::chain_health::{ChainTracker, Verdict};
-use crate::event::{ActionFailure, Chain, Image, Images, Time, Versions};
+use crate::event::{ActionFailure, Chain, Image, Images, PullError, Time, Versions};
 
 impl Machine {
     /// What speaks against an update now.
@@ -125,7 +125,7 @@ impl Machine {
     pub(in crate::machine) fn on_pulled(
         &mut self,
         now: Time,
-        result: Result<Images, String>,
+        result: Result<Images, PullError>,
         actions: &mut Vec<Action>,
     ) {
         if self.state.update.step() != Some(UpdateStep::Pulling) {
@@ -133,7 +133,7 @@ impl Machine {
         }
         let images = match result {
             Ok(images) => images,
-            Err(reason) => return self.close_update(now, UpdateResult::Failed, Some(reason), actions),
+            Err(PullError(reason)) => return self.close_update(now, UpdateResult::Failed, Some(reason), actions),
         };
         let refused = self.state.update.was_refused(&images.to.pin);
         let window = self.policy.windows.stall_after;
@@ -164,7 +164,7 @@ impl Machine {
         (running.moved_before, running.was_isolated) = (moved_before, was_isolated);
     }
 
-    /// What an update wants done now; `None` leaves the collator to everything else that looks after it.
+    /// The action that an update calls for now; `None` leaves the decision to the other rules.
     pub(in crate::machine) fn decide_update(&mut self) -> Option<Action> {
         let (update, failed) = (Cause::Update, Cause::UpdateFailed);
         let (action, waits) = match self.state.update.step()? {

@@ -1,17 +1,19 @@
 #![expect(clippy::unwrap_used, reason = "a failed test should panic")]
 
+mod oracle;
+
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::io::Read as _;
 
 use proptest::prelude::*;
 
-use super::oracle::Reference;
+use self::oracle::Reference;
 use super::*;
 
 #[test]
 fn allowed_line_is_read() {
-    let line = Line::parse(r#" a:b_1 { x = "1" , y="a,b}={\"c\\\n" , } 1.5e3 -17 "#).unwrap();
+    let line = SampleLine::parse(r#" a:b_1 { x = "1" , y="a,b}={\"c\\\n" , } 1.5e3 -17 "#).unwrap();
     assert_eq!((line.name.as_str(), line.value.to_string().as_str()), ("a_b_1", "1500"));
     assert_eq!(line.label("x").as_deref(), Some("1"));
     assert_eq!(line.label("y").as_deref(), Some("a,b}={\"c\\\n"));
@@ -23,12 +25,12 @@ fn allowed_line_is_read() {
         ("a{b=\"\"}2", 2.0),
     ] {
         assert_eq!(
-            Line::parse(text).unwrap().value.total_cmp(&value),
+            SampleLine::parse(text).unwrap().value.total_cmp(&value),
             Ordering::Equal,
             "{text}"
         );
     }
-    assert!(Line::parse("a NaN").unwrap().value.is_nan());
+    assert!(SampleLine::parse("a NaN").unwrap().value.is_nan());
 }
 
 #[test]
@@ -50,7 +52,7 @@ fn malformed_line_is_none() {
         "a{x=\"1\\",
         "<html><body> 1",
     ] {
-        assert_eq!(Line::parse(text), None, "{text}");
+        assert_eq!(SampleLine::parse(text), None, "{text}");
     }
 }
 
@@ -58,7 +60,7 @@ fn malformed_line_is_none() {
 type Read = Option<(String, BTreeMap<String, String>, u64)>;
 
 fn by_parser(text: &str) -> Read {
-    let line = Line::parse(text)?;
+    let line = SampleLine::parse(text)?;
     let labels = line.labels.keys().map(|name| (name.clone(), line.label(name).unwrap()));
     Some((line.name.clone(), labels.collect(), bits(line.value)))
 }

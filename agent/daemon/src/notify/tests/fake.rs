@@ -1,4 +1,4 @@
-//! A server at the other end of the webhook that misbehaves as told.
+//! A scripted, misbehaving webhook server.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

@@ -9,36 +9,36 @@ use agent_net::http::fake::{certificate, serve_tls};
 
 use super::fake::{Answer, Fake, status};
 use super::*;
-use crate::notify::webhook::{Refusal, Retry, Webhook};
+use crate::notify::webhook::{Retry, Webhook, WebhookError};
 use agent_core::notification::queue::QueuedMessage;
 
 fn webhook(url: &str, format: NotifyFormat) -> Webhook {
     Webhook::new(&config(url, format))
         .unwrap()
-        .hurried(Duration::from_secs(5))
+        .with_timeout(Duration::from_secs(5))
 }
 
-async fn post(webhook: &Webhook) -> Result<(), Refusal> {
-    let letter = QueuedMessage {
+async fn post(webhook: &Webhook) -> Result<(), WebhookError> {
+    let queued = QueuedMessage {
         message: stalled(),
         more: 0,
     };
-    let done = webhook.post(&letter, 0).await;
-    let told = format!("{done:?} {webhook:?}");
+    let done = webhook.post(&queued, 0).await;
+    let shown = format!("{done:?} {webhook:?}");
     for part in ["S3CR3T", "T0TEAM", "127.0.0.1", "localhost"] {
-        assert!(!told.contains(part), "{told}");
+        assert!(!shown.contains(part), "{shown}");
     }
     done
 }
 
 /// What comes of a message that is answered like this.
-async fn answered(answer: Answer) -> Result<(), Refusal> {
+async fn answered(answer: Answer) -> Result<(), WebhookError> {
     let fake = Fake::serve(move |_| answer.clone()).await;
     post(&webhook(&fake.url(), NotifyFormat::Slack)).await
 }
 
 #[tokio::test]
-async fn the_message_is_posted_as_json_to_the_very_url() {
+async fn message_is_posted_as_json_to_the_configured_url() {
     let fake = Fake::serve(|_| status(200, "", "ok")).await;
     post(&webhook(&fake.url(), NotifyFormat::Slack)).await.unwrap();
     let request = fake.requests().remove(0);
@@ -58,7 +58,7 @@ async fn the_message_is_posted_as_json_to_the_very_url() {
 }
 
 #[tokio::test]
-async fn telegram_gets_its_chat_in_the_body() {
+async fn telegram_chat_id_is_sent_in_the_body() {
     let fake = Fake::serve(|_| status(200, "", "{\"ok\":true}")).await;
     let url = format!("http://{}/bot1:S3CR3T/sendMessage?chat_id=-100%3123", fake.address);
     post(&webhook(&url, NotifyFormat::Telegram)).await.unwrap();
@@ -81,7 +81,7 @@ async fn no_content_is_success_as_with_discord() {
 }
 
 #[tokio::test]
-async fn a_service_in_trouble_is_asked_again_when_it_says_so() {
+async fn retry_after_of_a_failing_service_is_honoured() {
     let seconds = |n| Retry::After(Duration::from_secs(n));
     for (answer, retry) in [
         (status(500, "", "oops"), Retry::Soon),
@@ -117,7 +117,7 @@ async fn a_service_in_trouble_is_asked_again_when_it_says_so() {
 }
 
 #[tokio::test]
-async fn a_wrong_url_is_not_tried_again_and_the_service_s_own_words_are_told_without_it() {
+async fn wrong_url_is_not_retried_and_the_explanation_is_redacted() {
     for (answer, reason) in [
         (
             status(404, "", "no_service"),
@@ -147,9 +147,9 @@ async fn a_wrong_url_is_not_tried_again_and_the_service_s_own_words_are_told_wit
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_is_left_within_the_timeout() {
+async fn hanging_server_times_out() {
     let fake = Fake::serve(|_| Answer::Hang).await;
-    let webhook = webhook(&fake.url(), NotifyFormat::Json).hurried(Duration::from_millis(200));
+    let webhook = webhook(&fake.url(), NotifyFormat::Json).with_timeout(Duration::from_millis(200));
     let refusal = post(&webhook).await.unwrap_err();
     assert_eq!(
         (refusal.to_string().as_str(), refusal.retry),
@@ -159,7 +159,7 @@ async fn a_server_that_hangs_is_left_within_the_timeout() {
 }
 
 #[tokio::test]
-async fn nobody_there_and_no_http_are_told() {
+async fn closed_port_and_invalid_http_are_errors() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let refusal = post(&webhook(&format!("http://{free}/S3CR3T"), NotifyFormat::Json))
         .await
@@ -172,7 +172,7 @@ async fn nobody_there_and_no_http_are_told() {
 }
 
 #[tokio::test]
-async fn a_redirect_within_the_server_is_followed_and_a_loop_ends() {
+async fn redirect_within_the_server_is_followed_and_a_loop_ends() {
     let fake = Fake::serve(|n| match n {
         0 => status(308, "location: /moved/S3CR3T\r\n", ""),
         _ => status(200, "", ""),
@@ -190,7 +190,7 @@ async fn a_redirect_within_the_server_is_followed_and_a_loop_ends() {
 }
 
 #[tokio::test]
-async fn no_other_server_and_no_other_method_is_followed_to() {
+async fn redirect_to_another_server_or_method_is_not_followed() {
     let other = Fake::serve(|_| status(200, "", "")).await;
     let to_other = format!("location: http://{}/\r\n", other.address);
     for (code, location) in [
@@ -209,7 +209,7 @@ async fn no_other_server_and_no_other_method_is_followed_to() {
 }
 
 #[tokio::test]
-async fn of_a_hundred_megabytes_next_to_nothing_is_read() {
+async fn huge_response_is_not_read_in_full() {
     for code in [200, 500] {
         let fake = Fake::serve(move |_| Answer::Flood(code)).await;
         let done = post(&webhook(&fake.url(), NotifyFormat::Json)).await;
@@ -224,16 +224,16 @@ fn tls_server(address: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn a_certificate_that_nobody_vouches_for_is_refused() {
+async fn untrusted_certificate_is_rejected() {
     let url = format!("https://localhost:{}/S3CR3T", tls_server("127.0.0.1"));
     let refusal = post(&webhook(&url, NotifyFormat::Json)).await.unwrap_err();
-    // Where there are no authorities at all, that is what is told.
+    // Without any authorities on the host, the error says that instead.
     assert!(refusal.to_string().contains("certificate"), "{refusal}");
     assert_eq!(refusal.retry, Retry::Soon);
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_vouched_for_carries_the_message() {
+async fn trusted_certificate_is_accepted() {
     let mut webhook = webhook(
         &format!("https://localhost:{}/S3CR3T", tls_server("127.0.0.1")),
         NotifyFormat::Json,
@@ -243,18 +243,18 @@ async fn a_certificate_that_is_vouched_for_carries_the_message() {
 }
 
 #[tokio::test]
-async fn a_certificate_for_another_name_is_refused() {
+async fn certificate_for_another_name_is_rejected() {
     let mut webhook = webhook(
         &format!("https://127.0.0.2:{}/S3CR3T", tls_server("127.0.0.2")),
         NotifyFormat::Json,
     );
     webhook.trusts = Some(vec![certificate()]);
-    let letter = QueuedMessage {
+    let queued = QueuedMessage {
         message: stalled(),
         more: 0,
     };
     // The names that the certificate is for are no secret.
-    let refusal = webhook.post(&letter, 0).await.unwrap_err();
+    let refusal = webhook.post(&queued, 0).await.unwrap_err();
     assert!(!refusal.to_string().contains("127.0.0.2"), "{refusal}");
     assert!(
         refusal.to_string().starts_with("its certificate is not trusted"),
@@ -276,7 +276,7 @@ impl Write for Log {
 }
 
 #[tokio::test]
-async fn no_log_however_detailed_shows_the_path_or_the_query() {
+async fn no_log_shows_path_or_query_at_any_level() {
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()

@@ -40,7 +40,7 @@ fn write(dir: &Path, bundle: &IncidentBundle) -> Result<String, IncidentError> {
 }
 
 #[test]
-fn a_bundle_holds_what_it_was_given_under_an_id_that_sorts_by_time() {
+fn bundle_is_written_in_full_under_an_id_that_sorts_by_time() {
     let dir = tempdir().unwrap();
     let dir = dir.path().join("incidents");
     let id = write(&dir, &bundle(AT)).unwrap();
@@ -79,7 +79,7 @@ fn a_bundle_holds_what_it_was_given_under_an_id_that_sorts_by_time() {
 }
 
 #[test]
-fn what_happened_once_outlives_what_happens_again_and_again() {
+fn single_incident_outlives_repeated_ones() {
     let dir = tempdir().unwrap();
     let once = write(dir.path(), &bundle(AT)).unwrap();
     for n in 1..100 {
@@ -95,7 +95,7 @@ fn what_happened_once_outlives_what_happens_again_and_again() {
 }
 
 #[test]
-fn whether_it_helped_is_filled_in_afterwards() {
+fn helped_is_recorded_afterwards() {
     let dir = tempdir().unwrap();
     let id = write(dir.path(), &bundle(AT)).unwrap();
     set_helped(dir.path(), &id, false).unwrap();
@@ -176,7 +176,7 @@ fn log_keeps_the_last_five_hundred_lines() {
 }
 
 #[test]
-fn a_report_can_be_pasted_and_stays_short() {
+fn report_is_plain_text_within_its_bound() {
     let dir = tempdir().unwrap();
     let mut large = bundle(AT);
     large.log = vec!["é".repeat(2000); 500];
@@ -214,7 +214,7 @@ fn a_report_can_be_pasted_and_stays_short() {
 }
 
 #[test]
-fn an_id_is_no_path_and_an_unknown_one_is_named() {
+fn path_as_id_is_rejected_and_unknown_id_is_named() {
     let dir = tempdir().unwrap();
     write(&dir.path().join("incidents"), &bundle(AT)).unwrap();
     let inner = dir.path().join("incidents/20261122T225000Z-stalled");
@@ -237,7 +237,7 @@ fn an_id_is_no_path_and_an_unknown_one_is_named() {
 }
 
 #[test]
-fn half_written_and_damaged_incidents_harm_nothing() {
+fn unfinished_and_damaged_incidents_are_ignored() {
     let dir = tempdir().unwrap();
     let half = dir.path().join(".half-20261122T000000Z-stalled");
     fs::create_dir(&half).unwrap();
@@ -253,7 +253,7 @@ fn half_written_and_damaged_incidents_harm_nothing() {
 }
 
 #[test]
-fn where_nothing_can_be_written_it_fails_and_leaves_nothing() {
+fn failed_write_leaves_nothing() {
     let dir = tempdir().unwrap();
     fs::write(dir.path().join("file"), "").unwrap();
     let error = write(&dir.path().join("file"), &bundle(AT)).unwrap_err();

@@ -68,7 +68,7 @@ impl Follower {
     }
 }
 
-fn told(summary: &str) -> Arc<AgentSnapshot> {
+fn with_summary(summary: &str) -> Arc<AgentSnapshot> {
     let status = Status {
         summary: summary.to_owned(),
         ..Status::default()
@@ -77,7 +77,7 @@ fn told(summary: &str) -> Arc<AgentSnapshot> {
 }
 
 #[tokio::test]
-async fn the_document_needs_nothing_else_and_allows_only_its_own_script_and_style() {
+async fn page_is_self_contained_and_allows_only_its_script_and_style() {
     let web = web().await;
     let answer = web.ask(&request("GET", "/", "127.0.0.1:9733")).await;
     let (head, document) = answer.split_once("\r\n\r\n").unwrap();
@@ -123,7 +123,7 @@ async fn the_document_needs_nothing_else_and_allows_only_its_own_script_and_styl
 }
 
 #[tokio::test]
-async fn every_answer_is_neither_stored_nor_framed_nor_shared_nor_guessed() {
+async fn every_response_has_the_security_headers() {
     let web = web().await;
     for path in PATHS {
         for host in ["localhost", "evil.example"] {
@@ -178,7 +178,7 @@ async fn only_addresses_and_localhost_are_answered() {
 }
 
 #[tokio::test]
-async fn nothing_can_be_done_from_the_page() {
+async fn page_offers_no_actions() {
     let web = web().await;
     for path in PATHS {
         for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"] {
@@ -194,7 +194,7 @@ async fn nothing_can_be_done_from_the_page() {
 }
 
 #[tokio::test]
-async fn the_history_is_what_was_noted() {
+async fn history_returns_the_recorded_samples() {
     let web = web().await;
     let sample = Sample {
         best: Some(41),
@@ -222,7 +222,7 @@ async fn the_history_is_what_was_noted() {
 }
 
 #[tokio::test]
-async fn what_is_published_is_pushed_and_the_newest_first() {
+async fn snapshots_are_pushed_newest_first() {
     let web = web().await;
     let mut page = Follower::open(&web).await;
     let head = page.until("\r\n\r\n").await;
@@ -234,7 +234,7 @@ async fn what_is_published_is_pushed_and_the_newest_first() {
     );
     page.until("\n\n").await;
     for summary in ["first", "second"] {
-        web.snapshot.send_replace(told(summary));
+        web.snapshot.send_replace(with_summary(summary));
         assert_eq!(page.summary().await, summary);
     }
     // Who opens it later sees the newest at once.
@@ -247,18 +247,18 @@ async fn no_text_of_the_collator_breaks_a_message() {
     let mut page = Follower::open(&web).await;
     page.summary().await;
     web.snapshot
-        .send_replace(told("a\n\nevent: status\ndata: {}\r\rb\u{2028}c\0<script>"));
+        .send_replace(with_summary("a\n\nevent: status\ndata: {}\r\rb\u{2028}c\0<script>"));
     let summary = page.summary().await;
     assert!(summary.starts_with("a event: status data: {} b"), "{summary:?}");
-    web.snapshot.send_replace(told("next"));
+    web.snapshot.send_replace(with_summary("next"));
     assert_eq!(page.summary().await, "next");
 }
 
 #[tokio::test]
-async fn more_open_pages_than_there_are_places_are_refused_until_one_is_closed() {
+async fn pages_beyond_the_limit_are_rejected_until_one_closes() {
     let web = Arc::new(web().await);
     let mut pages = Vec::new();
-    for _ in 0..limits().stays {
+    for _ in 0..limits().long_lived {
         let mut page = Follower::open(&web).await;
         page.summary().await;
         pages.push(page);
@@ -270,7 +270,7 @@ async fn more_open_pages_than_there_are_places_are_refused_until_one_is_closed()
     );
     // All others are served as before, and what is pushed reaches every page.
     assert_eq!(web.get("/healthz").await.0, 200);
-    web.snapshot.send_replace(told("all"));
+    web.snapshot.send_replace(with_summary("all"));
     for page in &mut pages {
         assert_eq!(page.summary().await, "all");
     }
@@ -278,7 +278,7 @@ async fn more_open_pages_than_there_are_places_are_refused_until_one_is_closed()
     let again = async {
         loop {
             // The server notices an end when it sends the next message.
-            web.snapshot.send_replace(told("go"));
+            web.snapshot.send_replace(with_summary("go"));
             if head(&web, &request("GET", "/events", "localhost"))
                 .await
                 .starts_with("HTTP/1.1 200")
@@ -292,9 +292,9 @@ async fn more_open_pages_than_there_are_places_are_refused_until_one_is_closed()
 }
 
 #[tokio::test]
-async fn a_page_that_takes_nothing_is_dropped_and_one_that_reads_stays() {
-    let limits = Limits {
-        stays: 2,
+async fn page_that_reads_nothing_is_dropped_and_a_reading_one_stays() {
+    let limits = ServerLimits {
+        long_lived: 2,
         connection: Duration::from_millis(1),
         stall: Duration::from_millis(200),
         ..limits()
@@ -307,7 +307,7 @@ async fn a_page_that_takes_nothing_is_dropped_and_one_that_reads_stays() {
     let long = "x".repeat(2_000);
     let freed = async {
         for n in 0_u64.. {
-            web.snapshot.send_replace(told(&format!("{n} {long}")));
+            web.snapshot.send_replace(with_summary(&format!("{n} {long}")));
             reads.summary().await;
             // A place is free again: the one that takes nothing is gone.
             if n % 100 == 0
@@ -324,14 +324,14 @@ async fn a_page_that_takes_nothing_is_dropped_and_one_that_reads_stays() {
 
 #[tokio::test]
 async fn open_pages_end_with_the_agent_at_once() {
-    let limits = Limits {
+    let limits = ServerLimits {
         drain: 2 * LONG,
         ..limits()
     };
     let web = Web::with(limits, snapshot(Health::Ok, Some(true))).await;
     let mut page = Follower::open(&web).await;
     page.summary().await;
-    web.stop.send(()).unwrap();
+    web.stop.cancel();
     timeout(LONG, web.served).await.unwrap().unwrap();
     let mut rest = Vec::new();
     timeout(LONG, page.stream.read_to_end(&mut rest))

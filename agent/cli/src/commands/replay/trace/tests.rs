@@ -12,7 +12,7 @@ use agent_core::event::Time;
 /// What the replay prints as JSON, and what it says about the lines.
 fn replay(trace: impl Into<Vec<u8>>) -> (String, ReplaySummary) {
     let mut out = Vec::new();
-    let lines = Lines::from_reader("trace".into(), Box::new(BufReader::new(Cursor::new(trace.into()))));
+    let lines = TraceReader::from_reader("trace".into(), Box::new(BufReader::new(Cursor::new(trace.into()))));
     let summary = play(lines, None, true, &mut out).unwrap();
     (String::from_utf8(out).unwrap(), summary)
 }
@@ -195,7 +195,7 @@ fn text_has_times_causes_and_samples() {
         r#"{{"t":3726,"event":"container","state":"exited","exit_code":1}}"#
     )
     .unwrap();
-    let lines = Lines::from_reader("trace".into(), Box::new(Cursor::new(trace.into_bytes())));
+    let lines = TraceReader::from_reader("trace".into(), Box::new(Cursor::new(trace.into_bytes())));
     play(lines, None, false, &mut out).unwrap();
     let out = String::from_utf8(out).unwrap();
     assert!(

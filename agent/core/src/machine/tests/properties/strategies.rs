@@ -59,7 +59,7 @@ pub(super) fn update() -> Command {
     }
 }
 
-pub(super) fn pulled(good: bool) -> Result<Images, String> {
+pub(super) fn pulled(good: bool) -> Result<Images, PullError> {
     let image = |reference: &str| Image {
         reference: reference.to_owned(),
         pin: reference.to_owned(),
@@ -68,7 +68,9 @@ pub(super) fn pulled(good: bool) -> Result<Images, String> {
         from: image("org/node:v1"),
         to: image("org/node:v2"),
     };
-    Some(images).filter(|_| good).ok_or_else(|| "no registry".to_owned())
+    Some(images)
+        .filter(|_| good)
+        .ok_or_else(|| PullError("no registry".to_owned()))
 }
 
 pub(super) fn command() -> impl Strategy<Value = Command> {

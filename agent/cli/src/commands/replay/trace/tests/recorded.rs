@@ -5,7 +5,7 @@ use std::time::Duration;
 use strum::VariantArray as _;
 
 use agent_core::event::{Chain, Container, Event, Exit, Outcome, Sample, Time};
-use agent_daemon::recorder::{Limits, Recorder};
+use agent_daemon::recorder::{Recorder, RecorderLimits};
 use tempfile::tempdir;
 
 use agent_core::event::ScrapeError;
@@ -109,11 +109,11 @@ impl Live {
 #[test]
 fn recording_replays_to_the_same_decisions() {
     let dir = tempdir().unwrap();
-    let limits = Limits {
+    let limits = RecorderLimits {
         total: 64 << 20,
         file: 20_000,
         retry: Duration::ZERO,
-        ..Limits::default()
+        ..RecorderLimits::default()
     };
     let recorder = Recorder::open(dir.path(), limits).unwrap();
     let machine = Machine::new(Policy::default(), Time(0));

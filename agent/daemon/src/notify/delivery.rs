@@ -1,58 +1,59 @@
-//! The task that delivers. Nobody waits for it: what it cannot take in is counted, and told later.
+//! The delivery task. Its senders never wait: messages that do not fit are counted, and the count is sent later.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::future::OptionFuture;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-use super::webhook::{Refusal, Retry, Webhook};
+use super::webhook::{Retry, Webhook, WebhookError};
 use agent_config::NotifyConfig;
 use agent_core::notification::message::NotificationMessage;
 use agent_core::notification::queue::{QueuedMessage, RateLimitedQueue};
 use agent_net::backoff::pauses;
 
-/// Messages that may wait for the task to look.
+/// Most messages that wait for the task.
 const QUEUE: usize = 64;
 
-/// How long a delivery is tried for.
+/// Pauses and limit of the attempts to deliver one message.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
+pub(super) struct RetryPolicy {
     /// The first pause, and the longest.
     pub(super) first: Duration,
     pub(super) longest: Duration,
-    /// The longest pause that a service may ask for.
+    /// The longest pause that a service may request.
     pub(super) asked: Duration,
-    /// From the first try on; then the message is lost.
+    /// Limit of all attempts; then the message is lost.
     pub(super) altogether: Duration,
 }
 
-const PATIENCE: Patience = Patience {
+const RETRY_POLICY: RetryPolicy = RetryPolicy {
     first: Duration::from_secs(1),
     longest: Duration::from_mins(1),
     asked: Duration::from_mins(15),
     altogether: Duration::from_mins(30),
 };
 
-/// Where messages are handed in; never waits.
+/// Queues messages; never waits.
 #[derive(Debug, Clone)]
-pub struct Mailbox {
+pub struct NotificationSender {
     queue: mpsc::Sender<NotificationMessage>,
     lost: Arc<AtomicU64>,
 }
 
-/// Delivers messages for as long as it is not told to finish.
+/// Handle of the task that delivers messages.
 #[derive(Debug)]
-pub struct Notifier {
-    mailbox: Mailbox,
+pub struct DeliveryTask {
+    sender: NotificationSender,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
-impl Mailbox {
-    /// Hands in a message. One that finds no room is counted as lost.
+impl NotificationSender {
+    /// Queues a message. One that does not fit is counted as lost.
     pub fn send(&self, message: NotificationMessage) {
         if self.queue.try_send(message).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
@@ -60,116 +61,110 @@ impl Mailbox {
     }
 }
 
-impl Notifier {
+impl DeliveryTask {
     /// Starts the task; `None` when no webhook is configured.
     pub fn start(config: &NotifyConfig) -> Option<Self> {
-        Some(Self::with(Webhook::new(config)?, PATIENCE))
+        Some(Self::with(Webhook::new(config)?, RETRY_POLICY))
     }
 
-    pub(super) fn with(webhook: Webhook, patience: Patience) -> Self {
-        let (queue, letters) = mpsc::channel(QUEUE);
+    pub(super) fn with(webhook: Webhook, retry_policy: RetryPolicy) -> Self {
+        let (queue, messages) = mpsc::channel(QUEUE);
         let (stop, stopped) = watch::channel(false);
         let lost = Arc::new(AtomicU64::new(0));
-        let courier = Courier {
+        let delivery = Delivery {
             webhook,
-            patience,
+            retry_policy,
             lost: Arc::clone(&lost),
             stopped,
         };
         Self {
-            mailbox: Mailbox { queue, lost },
+            sender: NotificationSender { queue, lost },
             stop,
-            task: tokio::spawn(courier.work(letters)),
+            task: tokio::spawn(delivery.run(messages)),
         }
     }
 
-    pub fn mailbox(&self) -> &Mailbox {
-        &self.mailbox
+    pub fn sender(&self) -> &NotificationSender {
+        &self.sender
     }
 
-    /// Tries to deliver what still waits, each message once, for as long as `grace`.
-    pub async fn finish(self, grace: Duration) {
-        let Self {
-            mailbox,
-            stop,
-            mut task,
-        } = self;
-        let _ = stop.send(true);
-        if tokio::time::timeout(grace, &mut task).await.is_err() {
-            task.abort();
+    /// Tries to deliver the remaining messages, each once, within `grace`.
+    pub async fn finish(mut self, grace: Duration) {
+        let _ = self.stop.send(true);
+        if tokio::time::timeout(grace, &mut self.task).await.is_err() {
+            self.task.abort();
             warn!(
                 ?grace,
                 "messages to the webhook could not be delivered in time before the end"
             );
         }
-        drop(mailbox);
     }
 }
 
-struct Courier {
+struct Delivery {
     webhook: Webhook,
-    patience: Patience,
+    retry_policy: RetryPolicy,
     lost: Arc<AtomicU64>,
     stopped: watch::Receiver<bool>,
 }
 
-impl Courier {
-    async fn work(self, mut queue: mpsc::Receiver<NotificationMessage>) {
-        let mut outbox = RateLimitedQueue::new(Instant::now());
+impl Delivery {
+    async fn run(self, mut messages: mpsc::Receiver<NotificationMessage>) {
+        let mut queue = RateLimitedQueue::new(Instant::now());
         let mut stopped = self.stopped.clone();
         while !*stopped.borrow() {
-            if let Some(letter) = outbox.next(Instant::now()) {
-                let mut delivery = Box::pin(self.deliver(letter));
-                // Meanwhile the news go on.
+            if let Some(queued) = queue.next(Instant::now()) {
+                let mut delivery = Box::pin(self.deliver(queued));
+                // New messages are accepted meanwhile.
                 loop {
                     tokio::select! {
                         () = &mut delivery => break,
-                        Some(message) = queue.recv() => outbox.push(message),
+                        Some(message) = messages.recv() => queue.push(message),
                     }
                 }
                 continue;
             }
-            let deadline = outbox.deadline();
+            let deadline = queue.deadline().map(|at| tokio::time::sleep_until(at.into()));
             tokio::select! {
-                Some(message) = queue.recv() => outbox.push(message),
-                () = sleep_until(deadline) => {}
+                Some(message) = messages.recv() => queue.push(message),
+                Some(()) = OptionFuture::from(deadline) => {}
                 // The sender is gone with the supervisor.
                 _ = stopped.wait_for(|stopped| *stopped) => break,
             }
         }
-        while let Ok(message) = queue.try_recv() {
-            outbox.push(message);
+        while let Ok(message) = messages.try_recv() {
+            queue.push(message);
         }
-        for letter in outbox.drain() {
-            self.deliver(letter).await;
+        for queued in queue.drain() {
+            self.deliver(queued).await;
         }
     }
 
-    /// Delivers one message, or loses it after a while.
-    async fn deliver(&self, letter: QueuedMessage) {
+    /// Delivers one message, or drops it after [`RetryPolicy::altogether`].
+    async fn deliver(&self, queued: QueuedMessage) {
         let began = Instant::now();
-        let mut pauses = pauses(self.patience.first, self.patience.longest);
+        let mut pauses = pauses(self.retry_policy.first, self.retry_policy.longest);
         let mut refused = false;
         let mut stopped = self.stopped.clone();
         loop {
             let lost = self.lost.load(Ordering::Relaxed);
-            let Err(refusal) = self.webhook.post(&letter, lost).await else {
-                // What was lost is told now.
+            let Err(refusal) = self.webhook.post(&queued, lost).await else {
+                // The message contained the count.
                 self.lost.fetch_sub(lost, Ordering::Relaxed);
                 if refused {
                     info!("the webhook takes messages again");
                 }
                 return;
             };
-            let pause = pauses.next().unwrap_or(self.patience.longest);
+            let pause = pauses.next().unwrap_or(self.retry_policy.longest);
             let wait = match refusal.retry {
                 Retry::Never => None,
                 Retry::Soon => Some(pause),
-                Retry::After(asked) => Some(asked.min(self.patience.asked).max(pause)),
+                Retry::After(asked) => Some(asked.min(self.retry_policy.asked).max(pause)),
             };
-            let wait = wait.filter(|wait| began.elapsed() + *wait <= self.patience.altogether);
+            let wait = wait.filter(|wait| began.elapsed() + *wait <= self.retry_policy.altogether);
             let Some(wait) = wait.filter(|_| !*stopped.borrow()) else {
-                return self.lose(&letter, &refusal);
+                return self.lose(&queued, &refusal);
             };
             if !std::mem::replace(&mut refused, true) {
                 warn!(
@@ -177,26 +172,19 @@ impl Courier {
                     "the webhook did not take a message, trying again"
                 );
             }
-            // The end is near: one more try.
+            // When the agent stops, one last attempt.
             let _ = tokio::time::timeout(wait, stopped.wait_for(|stopped| *stopped)).await;
         }
     }
 
-    fn lose(&self, letter: &QueuedMessage, refusal: &Refusal) {
-        self.lost.fetch_add(1 + letter.more, Ordering::Relaxed);
-        let cause = letter.message.cause.map(|cause| cause.into_str());
+    fn lose(&self, queued: &QueuedMessage, refusal: &WebhookError) {
+        self.lost.fetch_add(1 + queued.more, Ordering::Relaxed);
+        let cause = queued.message.cause.map(|cause| cause.into_str());
         warn!(
             reason = refusal.reason,
             cause,
-            about = letter.message.kind.into_str(),
+            about = queued.message.kind.into_str(),
             "a message to the webhook is lost; t0rn-agent notify test shows whether one arrives"
         );
-    }
-}
-
-async fn sleep_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
     }
 }

@@ -1,4 +1,4 @@
-//! Servers on loopback for tests, which answer with whatever bytes they are told to.
+//! Scripted servers on loopback for tests.
 
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
@@ -11,10 +11,10 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 
-/// A certificate for `localhost` that nobody vouches for, and its key.
-const IDENTITY: &[u8] = include_bytes!("../../../../tests/localhost.pem");
+/// A self-signed certificate for `localhost`, and its key.
+const IDENTITY: &[u8] = include_bytes!("../../../../../tests/localhost.pem");
 
-/// What a server was sent.
+/// A request that a server received.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// Without the empty line at its end.
@@ -22,7 +22,7 @@ pub struct Request {
     pub body: String,
 }
 
-/// Hands every connection to `answer`, with its number from 0.
+/// Passes every connection to `answer`, with its number from 0.
 pub async fn serve<F, Fut>(answer: F) -> SocketAddr
 where
     F: Fn(usize, TcpStream) -> Fut + Send + 'static,
@@ -59,7 +59,7 @@ pub async fn request(stream: &mut TcpStream) -> Option<Request> {
     }
 }
 
-/// An answer with this status, these further lines of its head, and this body.
+/// A response with this status, these further header lines, and this body.
 pub fn answer(status: u16, headers: &str, body: &[u8]) -> Vec<u8> {
     let head = format!("HTTP/1.1 {status} x\r\ncontent-length: {}\r\n{headers}\r\n", body.len());
     [head.as_bytes(), body].concat()

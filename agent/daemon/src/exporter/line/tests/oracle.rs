@@ -1,4 +1,4 @@
-//! A second reader of exposition lines, written from the format's grammar: the judge of [`super::Line`].
+//! A second reader of exposition lines, written from the format's grammar: the judge of [`super::SampleLine`].
 
 /// `name{label="value",…} value [timestamp]`.
 #[derive(Debug)]

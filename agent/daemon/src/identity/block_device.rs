@@ -1,4 +1,4 @@
-//! What this host itself has of the volume: its device, its mount, its lease.
+//! The volume as this host sees it: device, mount and lease.
 
 use std::fs;
 use std::io;
@@ -9,7 +9,7 @@ use super::lease::{self, Lease};
 
 /// A block device.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Device {
+pub struct BlockDevice {
     pub path: PathBuf,
     /// Major and minor.
     pub number: (u32, u32),
@@ -17,37 +17,37 @@ pub struct Device {
 
 /// A mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mounted {
+pub struct MountState {
     pub number: (u32, u32),
-    /// Of the file system itself: a mount that only this process sees so does not count.
+    /// Whether the file system itself is read-only; per-mount options do not count.
     pub read_only: bool,
 }
 
-/// All of it.
+/// Device, mount and lease of the volume.
 #[derive(Debug)]
-pub struct Local {
-    pub device: Option<Device>,
-    pub mounted: Option<Mounted>,
+pub struct VolumeState {
+    pub device: Option<BlockDevice>,
+    pub mounted: Option<MountState>,
     pub lease: Option<Lease>,
 }
 
-/// Looks. Fails when the kernel does not tell.
-pub fn look(mount: &Path, volume: Option<&str>) -> io::Result<Local> {
+/// Inspects the volume. Fails when `/proc/self/mountinfo` cannot be read.
+pub fn inspect(mount: &Path, volume: Option<&str>) -> io::Result<VolumeState> {
     let mounted = mounted(mount)?;
-    Ok(Local {
+    Ok(VolumeState {
         device: volume.and_then(device),
         mounted,
-        // Without the mount, a file of that name is no lease.
+        // Without the mount, a file of that name is not a lease.
         lease: mounted.and_then(|_| lease::read(mount)),
     })
 }
 
-/// What is mounted at `path`, the topmost.
-pub fn mounted(path: &Path) -> io::Result<Option<Mounted>> {
+/// The topmost mount at `path`.
+pub fn mounted(path: &Path) -> io::Result<Option<MountState>> {
     Ok(find(&fs::read_to_string("/proc/self/mountinfo")?, path))
 }
 
-fn find(mountinfo: &str, path: &Path) -> Option<Mounted> {
+fn find(mountinfo: &str, path: &Path) -> Option<MountState> {
     let line = |line: &str| {
         let (of_mount, of_system) = line.split_once(" - ")?;
         let mut fields = of_mount.split(' ').skip(2);
@@ -57,7 +57,7 @@ fn find(mountinfo: &str, path: &Path) -> Option<Mounted> {
             return None;
         }
         let options = of_system.split(' ').nth(2)?;
-        Some(Mounted {
+        Some(MountState {
             number: (major.parse().ok()?, minor.parse().ok()?),
             read_only: options.split(',').any(|option| option == "ro"),
         })
@@ -65,28 +65,28 @@ fn find(mountinfo: &str, path: &Path) -> Option<Mounted> {
     mountinfo.lines().filter_map(line).next_back()
 }
 
-/// The device of an EBS volume, by the name that udev gives it, else by the serial number that the kernel knows.
-pub fn device(volume: &str) -> Option<Device> {
+/// The device of an EBS volume, by udev's link, or else by its serial number in `/sys/block`.
+pub fn device(volume: &str) -> Option<BlockDevice> {
     let serial = volume.replace('-', "");
     let link = format!("/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_{serial}");
     if let Ok(path) = fs::canonicalize(link) {
         let meta = fs::metadata(&path)
             .ok()
             .filter(|meta| meta.file_type().is_block_device());
-        return meta.map(|meta| Device {
+        return meta.map(|meta| BlockDevice {
             path,
             number: (rustix::fs::major(meta.rdev()), rustix::fs::minor(meta.rdev())),
         });
     }
     let disks = fs::read_dir("/sys/block").ok()?;
     disks.flatten().find_map(|disk| {
-        let told = fs::read_to_string(disk.path().join("device/serial")).ok()?;
-        if told.trim() != serial {
+        let found = fs::read_to_string(disk.path().join("device/serial")).ok()?;
+        if found.trim() != serial {
             return None;
         }
         let number = fs::read_to_string(disk.path().join("dev")).ok()?;
         let (major, minor) = number.trim().split_once(':')?;
-        Some(Device {
+        Some(BlockDevice {
             path: Path::new("/dev").join(disk.file_name()),
             number: (major.parse().ok()?, minor.parse().ok()?),
         })
@@ -106,7 +106,7 @@ mod tests {
 ";
 
     #[test]
-    fn the_topmost_mount_counts_and_only_the_file_system_s_own_word_on_writing() {
+    fn topmost_mount_and_the_file_systems_own_read_only_flag_count() {
         let of = |path: &str| find(INFO, Path::new(path)).map(|m| (m.number, m.read_only));
         assert_eq!(of("/id"), Some(((259, 6), false)));
         assert_eq!(of("/broken"), Some(((259, 4), true)));

@@ -1,0 +1,103 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use super::*;
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn node_key_has_the_peer_id_of_libp2p() {
+    // The published vector of RFC 8032 for the key, and libp2p's text form of it.
+    let seed = hex::decode("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60").unwrap();
+    let id = peer_id(&seed.try_into().unwrap()).unwrap();
+    assert_eq!(id, "12D3KooWQK1wnefoLrcVHbbnf5tLzbopUd3K3bFAoJpA7YJgL5pV");
+}
+
+#[test]
+fn new_identity_is_private_and_never_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    init(dir.path(), None).unwrap();
+    let keys = inspect(dir.path()).unwrap();
+    assert!(keys.session.is_empty() && keys.peer_id.is_some());
+    assert_eq!(mode(&dir.path().join(NODE_KEY)), 0o600);
+    assert_eq!(mode(&dir.path().join(KEYSTORE)), 0o700);
+    init(dir.path(), None).unwrap();
+    assert_eq!(inspect(dir.path()).unwrap(), keys);
+    let other = dir.path().join("other");
+    fs::write(&other, [7; 32]).unwrap();
+    let error = format!("{:#}", import_node_key(dir.path(), &other, None).unwrap_err());
+    assert!(error.contains("another key"), "{error}");
+    assert_eq!(inspect(dir.path()).unwrap(), keys);
+}
+
+#[test]
+fn exposed_keys_are_listed_and_made_private() {
+    let dir = tempfile::tempdir().unwrap();
+    init(dir.path(), None).unwrap();
+    let (keystore, key) = (dir.path().join(KEYSTORE), dir.path().join(NODE_KEY));
+    let session = keystore.join(format!("61757261{}", "ab".repeat(32)));
+    fs::write(&session, "words").unwrap();
+    for path in [&keystore, &key, &session] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    assert_eq!(
+        inspect(dir.path()).unwrap().exposed,
+        [keystore.clone(), key.clone(), session.clone()]
+    );
+    init(dir.path(), None).unwrap();
+    assert_eq!(inspect(dir.path()).unwrap().exposed, [] as [PathBuf; 0]);
+    assert_eq!([&keystore, &key].map(|path| mode(path)), [0o700, 0o700]);
+}
+
+#[test]
+fn link_pipe_or_large_file_is_rejected_and_nothing_leaves_the_volume() {
+    let (dir, from) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let name = format!("61757261{}", "ab".repeat(32));
+    let source = from.path().join(&name);
+    rustix::fs::mkfifoat(rustix::fs::CWD, &source, rustix::fs::Mode::RUSR).unwrap();
+    let failed = |what: &str| {
+        let error = format!("{:#}", import_keystore(dir.path(), from.path(), None).unwrap_err());
+        assert!(error.contains(what), "{error}");
+    };
+    failed("no key file");
+    fs::remove_file(&source).unwrap();
+    fs::write(&source, [b'x'; 5000]).unwrap();
+    failed("no key file");
+    fs::write(&source, "words").unwrap();
+    let off = tempfile::tempdir().unwrap();
+    symlink(off.path(), dir.path().join(KEYSTORE)).unwrap();
+    failed("is a link");
+    assert!(init(dir.path(), None).is_err() && inspect(dir.path()).is_err());
+    assert_eq!(fs::read_dir(off.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn keystore_is_imported_whole_or_not_at_all_without_showing_secrets() {
+    let (dir, from) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let name = format!("61757261{}", "ab".repeat(32));
+    fs::write(from.path().join(&name), "\"bottom drive obey lake\"").unwrap();
+    fs::write(from.path().join("notes.txt"), "secret words").unwrap();
+    let error = format!("{:#}", import_keystore(dir.path(), from.path(), None).unwrap_err());
+    assert!(
+        error.contains("notes.txt") && !error.contains("secret words"),
+        "{error}"
+    );
+    assert!(!dir.path().join(KEYSTORE).exists());
+    fs::remove_file(from.path().join("notes.txt")).unwrap();
+    assert_eq!(import_keystore(dir.path(), from.path(), None).unwrap(), 1);
+    assert_eq!(import_keystore(dir.path(), from.path(), None).unwrap(), 0);
+    let keys = inspect(dir.path()).unwrap();
+    assert_eq!(
+        keys.session,
+        [SessionKey {
+            kind: "aura".into(),
+            public: format!("0x{}", "ab".repeat(32))
+        }]
+    );
+    assert_eq!(mode(&dir.path().join(KEYSTORE).join(&name)), 0o600);
+    fs::write(from.path().join(&name), "\"other words\"").unwrap();
+    let error = format!("{:#}", import_keystore(dir.path(), from.path(), None).unwrap_err());
+    assert!(error.contains("differs") && !error.contains("words"), "{error}");
+}

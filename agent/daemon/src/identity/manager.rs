@@ -1,0 +1,256 @@
+//! Attaching, mounting, checking and releasing the volume, one step at a time.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+use super::block_device::{self, BlockDevice, VolumeState};
+use super::lease::{self, Claim};
+use super::mount::{MountError, Mounter};
+use super::{RETRY, VolumeSettings, VolumeUse};
+use agent_aws::{Attachment, VolumeError, Volumes};
+use agent_core::event::{Holding, Identity};
+use agent_net::backoff::pauses;
+
+/// How long the API's answer that the volume is attached here is relied on.
+const ATTACHMENT_VALID: Duration = Duration::from_secs(20);
+/// A disk that hangs must not block the agent.
+const INSPECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Most steps of one check that each changed something.
+const STEPS_MAX: usize = 8;
+/// Device names to attach under; newer instances name the device by themselves.
+const DEVICE_NAMES: [&str; 4] = ["/dev/sdp", "/dev/sdo", "/dev/sdn", "/dev/sdm"];
+
+/// Keeps this host's hold on the volume.
+pub(super) struct VolumeLeaseManager {
+    pub(super) settings: VolumeSettings,
+    volumes: Volumes,
+    mounter: Mounter,
+    /// When the API last confirmed that the volume is attached here.
+    attached_at: Option<Instant>,
+    /// It was held since the agent started.
+    held: bool,
+    attempts: usize,
+    /// When the lease was last written.
+    pub(super) renewed: Option<Instant>,
+    /// When the volume was first seen here with the lease of a host that did not give it back.
+    pub(super) taken: Option<Instant>,
+}
+
+/// One step towards holding the volume.
+pub(super) enum HoldStep {
+    /// Something changed: check again.
+    Again,
+    Result(Identity),
+}
+
+impl HoldStep {
+    pub(super) fn result(holding: Holding, why: impl Into<String>) -> Self {
+        let why = why.into();
+        Self::Result(Identity { holding, why })
+    }
+}
+
+/// Why the volume was not given back.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReleaseError {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Mount(#[from] MountError),
+    #[error(transparent)]
+    Volume(#[from] VolumeError),
+}
+
+impl VolumeLeaseManager {
+    pub(super) fn new(settings: VolumeSettings) -> Self {
+        Self {
+            volumes: Volumes::new(&settings.imds, settings.endpoint.clone()),
+            mounter: Mounter::new(&settings.requests),
+            settings,
+            attached_at: None,
+            held: false,
+            attempts: 0,
+            renewed: None,
+            taken: None,
+        }
+    }
+
+    /// Checks the volume, and does what is missing to hold it.
+    pub(super) async fn check(&mut self, volume_use: VolumeUse) -> Identity {
+        for _ in 0..STEPS_MAX {
+            if let HoldStep::Result(found) = self.step(volume_use).await {
+                match found.holding {
+                    Holding::Held => self.held = true,
+                    // Without a user, the volume is not lost but missing.
+                    Holding::Missing | Holding::Lost if volume_use.idle => self.held = false,
+                    _ => {}
+                }
+                return found;
+            }
+        }
+        let why = "the volume comes and goes; is another agent at work here?".to_owned();
+        Identity {
+            holding: Holding::Missing,
+            why,
+        }
+    }
+
+    /// The volume is not here: lost if it was held, else missing.
+    pub(super) fn absent(&self, why: impl Into<String>) -> HoldStep {
+        let holding = if self.held { Holding::Lost } else { Holding::Missing };
+        HoldStep::result(holding, why)
+    }
+
+    async fn step(&mut self, volume_use: VolumeUse) -> HoldStep {
+        let (mount, volume) = (self.settings.mount.clone(), self.settings.volume.clone());
+        let inspect = tokio::task::spawn_blocking(move || block_device::inspect(&mount, volume.as_deref()));
+        let mount = self.settings.mount.display();
+        let found = match timeout(INSPECT_TIMEOUT, inspect).await {
+            Ok(Ok(Ok(found))) => found,
+            Ok(Ok(Err(error))) => return HoldStep::result(Holding::Unknown, format!("{mount}: {error}")),
+            Ok(Err(error)) => return HoldStep::result(Holding::Unknown, error.to_string()),
+            Err(_) => return HoldStep::result(Holding::Unknown, format!("{mount} does not answer")),
+        };
+        match self.settings.volume.clone() {
+            Some(volume) => self.step_volume(&volume, found, volume_use).await,
+            None => self.step_mount(found),
+        }
+    }
+
+    async fn step_volume(&mut self, volume: &str, found: VolumeState, volume_use: VolumeUse) -> HoldStep {
+        let misplaced = self.misplaced(volume, &found);
+        match &misplaced {
+            None if found.mounted.is_some_and(|mounted| mounted.read_only) => return self.read_only(),
+            // Under a running collator, this host's own view is enough, whatever the API answers.
+            Some(why) if !volume_use.idle => {
+                self.attached_at = None;
+                return self.absent(why);
+            }
+            Some(_) if self.held => self.attached_at = None,
+            _ => {}
+        }
+        if self.attached_at.is_none_or(|at| at.elapsed() >= ATTACHMENT_VALID) {
+            match self.volumes.attachment(volume).await {
+                Ok(Attachment::Here) => self.attached_at = Some(Instant::now()),
+                Ok(Attachment::Changing(state)) => return self.absent(format!("{volume} is {state}")),
+                Ok(Attachment::Elsewhere(instance)) => {
+                    (self.attached_at, self.taken) = (None, None);
+                    self.unmount_leftover(&found, volume_use).await;
+                    return self.absent(format!(
+                        "{volume} is attached to {instance}, waiting until that gives it back"
+                    ));
+                }
+                Ok(Attachment::Free) => {
+                    (self.attached_at, self.taken) = (None, None);
+                    return self.attach(volume, &found, volume_use).await;
+                }
+                Err(error) => {
+                    let why = format!("the attachment of {volume} is unknown: {error}");
+                    return HoldStep::result(Holding::Unknown, why);
+                }
+            }
+        }
+        let instance = match self.volumes.instance().await {
+            Ok(instance) => instance,
+            Err(error) => return HoldStep::result(Holding::Unknown, error.to_string()),
+        };
+        match (&found.device, found.mounted, misplaced) {
+            (_, Some(mounted), None) => self.claim(&instance, mounted.read_only, found.lease, Claim::Exclusive),
+            (Some(device), None, _) => self.mount(device).await,
+            (Some(_), Some(_), Some(_)) if self.unmount_leftover(&found, volume_use).await => HoldStep::Again,
+            (_, _, why) => self.absent(why.unwrap_or_default()),
+        }
+    }
+
+    /// Why the mount is not the volume's, as this host sees it.
+    fn misplaced(&self, volume: &str, found: &VolumeState) -> Option<String> {
+        let mount = self.settings.mount.display();
+        match (&found.device, found.mounted) {
+            (Some(device), Some(mounted)) if mounted.number == device.number => None,
+            (None, _) => Some(format!("the device of {volume} is not to be seen (lsblk)")),
+            (Some(device), None) => Some(format!("{} is not mounted at {mount}", device.path.display())),
+            (Some(device), Some(_)) => Some(format!("{mount} is not {}: unmount it", device.path.display())),
+        }
+    }
+
+    fn step_mount(&mut self, found: VolumeState) -> HoldStep {
+        let Some(mounted) = found.mounted else {
+            let mount = self.settings.mount.display();
+            return self.absent(format!(
+                "nothing is mounted at {mount}: mount the volume with the keys there"
+            ));
+        };
+        let host = self.settings.host.clone();
+        self.claim(&host, mounted.read_only, found.lease, Claim::Shared)
+    }
+
+    async fn attach(&mut self, volume: &str, found: &VolumeState, volume_use: VolumeUse) -> HoldStep {
+        if !volume_use.idle {
+            return self.absent(format!("{volume} is not attached to this instance"));
+        }
+        self.unmount_leftover(found, volume_use).await;
+        let name = DEVICE_NAMES[self.attempts % DEVICE_NAMES.len()];
+        self.attempts += 1;
+        match self.volumes.attach(volume, name).await {
+            Ok(()) => {
+                info!(volume, "attaching the identity");
+                HoldStep::result(Holding::Missing, format!("{volume} is being attached"))
+            }
+            Err(error) => self.absent(format!("{volume} cannot be attached: {error}")),
+        }
+    }
+
+    async fn mount(&mut self, device: &BlockDevice) -> HoldStep {
+        match self.mounter.mount(device, &self.settings.mount).await {
+            Ok(true) => HoldStep::Again,
+            Ok(false) => self.absent(format!("{} is being mounted", device.path.display())),
+            Err(error) => self.absent(error.to_string()),
+        }
+    }
+
+    /// Unmounts a mount that is not, or no longer, the volume's. Returns whether that is done.
+    async fn unmount_leftover(&mut self, found: &VolumeState, volume_use: VolumeUse) -> bool {
+        if found.mounted.is_none() || !volume_use.idle {
+            return false;
+        }
+        let unmounted = self.mounter.unmount(&self.settings.mount).await;
+        unmounted.unwrap_or_else(|error| {
+            warn!(%error, "a leftover mount of the identity was not unmounted");
+            false
+        })
+    }
+
+    /// Unmounts and detaches, with retries until it succeeds.
+    pub(super) async fn release(&mut self) -> Result<(), ReleaseError> {
+        let Some(volume) = self.settings.volume.clone() else {
+            return Ok(lease::remove(&self.settings.mount)?);
+        };
+        (self.held, self.attached_at) = (false, None);
+        let mut retry = pauses(RETRY.0, RETRY.1);
+        loop {
+            match self.give_back(&volume).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(error) => warn!(%error, "the identity is not given back yet"),
+            }
+            tokio::time::sleep(retry.next().unwrap_or(RETRY.1)).await;
+        }
+    }
+
+    async fn give_back(&mut self, volume: &str) -> Result<bool, ReleaseError> {
+        if block_device::mounted(&self.settings.mount)?.is_some() {
+            if let Err(error) = lease::remove(&self.settings.mount) {
+                warn!(%error, "the lease stays on the volume, and the next host waits for this one");
+            }
+            self.mounter.unmount(&self.settings.mount).await?;
+            return Ok(false);
+        }
+        if self.volumes.attachment(volume).await? == Attachment::Here {
+            self.volumes.detach(volume).await?;
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,178 @@
+//! Mounting and unmounting: by this process where it may, else by a helper that runs as root.
+//!
+//! The agent has no right to mount. It writes a request file beside its socket; a path unit of systemd starts
+//! `t0rn-agent identity mount` (or `unmount`) as root, which takes everything else from the configuration.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
+use tokio::time::timeout;
+use tracing::info;
+
+use super::block_device::{self, BlockDevice};
+use super::lease;
+
+/// Limit of one run of a command, and of the first read of a device.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Mount options: the volume holds only keys, so no programs and no devices.
+const OPTIONS: &str = "nosuid,nodev,noexec,noatime";
+/// File with the helper's last error; only root writes there.
+pub const REFUSED: &str = "/run/t0rn-identity/refused";
+/// A device whose first so many bytes are zero is blank.
+const BLANK: u64 = 1 << 20;
+
+/// Why a volume was not mounted or unmounted.
+#[derive(Debug, thiserror::Error)]
+pub enum MountError {
+    #[error("{path} cannot be mounted: {1}", path = .0.display())]
+    Prepare(PathBuf, io::Error),
+    #[error("{} does not answer: look at dmesg", .0.display())]
+    Hangs(PathBuf),
+    #[error(
+        "{} is blank: attach the right volume, or make this a new one as root: t0rn-agent identity init --format",
+        .0.display()
+    )]
+    Blank(PathBuf),
+    #[error("{0} has no device here: is it attached?")]
+    NoDevice(String),
+    #[error("the mounts cannot be read: {0}")]
+    MountTable(io::Error),
+    #[error("{0} failed: {1}")]
+    CommandFailed(String, String),
+    #[error("{0} cannot be run: {1}")]
+    NotRun(String, io::Error),
+    #[error("{name} did not end within {limit} s", name = .0, limit = TIMEOUT.as_secs())]
+    TimedOut(String),
+    #[error("{path}: {1}", path = .0.display())]
+    Request(PathBuf, io::Error),
+    /// The root helper's error.
+    #[error("{0}")]
+    Helper(String),
+    #[error("no lease can be left in {path}: {1}", path = .0.display())]
+    Lease(PathBuf, io::Error),
+}
+
+/// Mounts by itself or through the root helper.
+#[derive(Debug)]
+pub enum Mounter {
+    Direct,
+    /// Directory for requests to the helper.
+    Helper(PathBuf),
+}
+
+impl Mounter {
+    pub fn new(requests: &Path) -> Self {
+        if rustix::process::geteuid().is_root() {
+            Self::Direct
+        } else {
+            Self::Helper(requests.to_owned())
+        }
+    }
+
+    /// Mounts; false when that was only requested.
+    pub async fn mount(&self, device: &BlockDevice, mount: &Path) -> Result<bool, MountError> {
+        match self {
+            Self::Direct => self::mount(device, mount).await.map(|()| true),
+            Self::Helper(dir) => request(dir, "mount").map(|()| false),
+        }
+    }
+
+    /// Unmounts; false when that was only requested.
+    pub async fn unmount(&self, mount: &Path) -> Result<bool, MountError> {
+        match self {
+            Self::Direct => self::unmount(mount).await.map(|()| true),
+            Self::Helper(dir) => request(dir, "unmount").map(|()| false),
+        }
+    }
+}
+
+/// Writes a request. Fails with the helper's error about the one before.
+fn request(dir: &Path, action: &str) -> Result<(), MountError> {
+    let file = dir.join(format!("identity-{action}"));
+    fs::write(&file, "").map_err(|error| MountError::Request(file, error))?;
+    match fs::read_to_string(REFUSED) {
+        Ok(why) if !why.trim().is_empty() => Err(MountError::Helper(why.trim().to_owned())),
+        _ => Ok(()),
+    }
+}
+
+/// Mounts `device` at `mount`. Never formats.
+pub async fn mount(device: &BlockDevice, mount: &Path) -> Result<(), MountError> {
+    let (path, point) = (device.path.clone(), mount.to_owned());
+    let prepared = tokio::task::spawn_blocking(move || prepare(&path, &point));
+    let blank = match timeout(TIMEOUT, prepared).await {
+        Ok(Ok(Ok(blank))) => blank,
+        Ok(Ok(Err(error))) => return Err(MountError::Prepare(device.path.clone(), error)),
+        Ok(Err(_)) | Err(_) => return Err(MountError::Hangs(device.path.clone())),
+    };
+    if blank {
+        return Err(MountError::Blank(device.path.clone()));
+    }
+    run(Command::new("mount").args(["-o", OPTIONS]).arg(&device.path).arg(mount)).await?;
+    info!(device = %device.path.display(), mount = %mount.display(), "the identity is mounted");
+    Ok(())
+}
+
+/// Unmounts; nothing mounted is fine.
+pub async fn unmount(mount: &Path) -> Result<(), MountError> {
+    if block_device::mounted(mount).map_err(MountError::MountTable)?.is_none() {
+        return Ok(());
+    }
+    // umount writes everything back to the volume before it returns.
+    run(Command::new("umount").arg(mount)).await?;
+    info!(mount = %mount.display(), "the identity is unmounted");
+    Ok(())
+}
+
+/// Makes the mount point. Returns whether the device is blank.
+fn prepare(device: &Path, mount: &Path) -> io::Result<bool> {
+    fs::create_dir_all(mount)?;
+    if fs::read_dir(mount)?.next().is_some() {
+        let text = format!("{} holds files that it would hide: move them away", mount.display());
+        return Err(io::Error::other(text));
+    }
+    is_blank(device)
+}
+
+/// Whether the beginning of the device is all zero, as on every new volume.
+pub fn is_blank(device: &Path) -> io::Result<bool> {
+    let mut bytes = Vec::new();
+    File::open(device)?.take(BLANK).read_to_end(&mut bytes)?;
+    Ok(bytes.iter().all(|byte| *byte == 0))
+}
+
+/// Runs a command to its end. Fails with its standard error.
+pub async fn run(command: &mut Command) -> Result<(), MountError> {
+    let name = command.as_std().get_program().to_string_lossy().into_owned();
+    command.stdin(Stdio::null()).kill_on_drop(true).env("LC_ALL", "C");
+    match timeout(TIMEOUT, command.output()).await {
+        Ok(Ok(output)) if output.status.success() => Ok(()),
+        Ok(Ok(output)) => {
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            let line = stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+            Err(MountError::CommandFailed(name, line.chars().take(300).collect()))
+        }
+        Ok(Err(error)) => Err(MountError::NotRun(name, error)),
+        Err(_) => Err(MountError::TimedOut(name)),
+    }
+}
+
+/// Mounts as root on a request, and leaves a lease that the agent's user may write.
+pub async fn help_mount(volume: &str, mount: &Path, requests: &Path) -> Result<(), MountError> {
+    let device = block_device::device(volume).ok_or_else(|| MountError::NoDevice(volume.to_owned()))?;
+    if block_device::mounted(mount).map_err(MountError::MountTable)?.is_none() {
+        self::mount(&device, mount).await?;
+    }
+    let hand_over = || {
+        let owner = fs::metadata(requests)?;
+        let file = lease::path(mount);
+        File::options().create(true).truncate(false).append(true).open(&file)?;
+        chown(file, Some(owner.uid()), Some(owner.gid()))
+    };
+    hand_over().map_err(|error| MountError::Lease(mount.to_owned(), error))
+}

@@ -1,0 +1,138 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+const SEED: &str = "0xe5be9a5092b81bca64be81d212e7f2f9eba183bb7a90954f7b76361f6edb5c0a";
+
+#[test]
+fn secrets_are_redacted_and_other_text_is_kept() {
+    for (from, to) in [
+        (
+            "pull https://joe:s3cret@registry.example/v2/",
+            "pull https://[redacted]@registry.example/v2/",
+        ),
+        (
+            "wss://telemetry.polkadot.io/submit 1",
+            "wss://telemetry.polkadot.io/submit 1",
+        ),
+        (
+            "POST https://hooks.slack.com/services/T0/B0/xyz failed",
+            "POST https://hooks.slack.com/[redacted] failed",
+        ),
+        (
+            "https://discord.com/api/webhooks/1/abc\"",
+            "https://discord.com/[redacted]\"",
+        ),
+        (
+            "https://api.telegram.org/bot1:AA/sendMessage",
+            "https://api.telegram.org/[redacted]",
+        ),
+        ("Authorization: Bearer abc.def ghi\n", "Authorization: [redacted]\n"),
+        (
+            "-H 'authorization: Basic am9l' http://x/y",
+            "-H 'authorization: [redacted]' http://x/y",
+        ),
+        (
+            "node --node-key 00aa11bb --chain /spec",
+            "node --node-key [redacted] --chain /spec",
+        ),
+        (
+            "node --node-key=00aa11bb --name n",
+            "node --node-key=[redacted] --name n",
+        ),
+        (
+            "node --node-key-file /keys/node --name n",
+            "node --node-key-file /keys/node --name n",
+        ),
+        (
+            "[\"--password\", \"a b\", \"--name\"]",
+            "[\"--password\", \"[redacted]\", \"--name\"]",
+        ),
+        (
+            "REGISTRY_PASSWORD=hunter2 OTHER=1",
+            "REGISTRY_PASSWORD=[redacted] OTHER=1",
+        ),
+        (
+            "GET /hooked?access_token=abc&x=1",
+            "GET /hooked?access_token=[redacted]&x=1",
+        ),
+        (
+            "Secret phrase:  bottom drive obey lake\n",
+            "Secret phrase:  [redacted]\n",
+        ),
+        ("--suri //Alice//stash", "--suri [redacted]"),
+        (
+            "{\"password\": \"a \\\" b\", \"user\": \"joe\"}",
+            "{\"password\": \"[redacted]\\\" b\", \"user\": \"joe\"}",
+        ),
+        (
+            "best: #42 (0xab12…cd34), finalized #40",
+            "best: #42 (0xab12…cd34), finalized #40",
+        ),
+        (
+            "Essential task 'txpool' failed. 💔",
+            "Essential task 'txpool' failed. 💔",
+        ),
+    ] {
+        assert_eq!(text(from, &[]), to);
+    }
+    assert_eq!(text(&format!("seed {SEED}."), &[]), "seed 0x[redacted].");
+    assert_eq!(
+        text("say open-sesame twice", &["open-sesame".into()]),
+        "say [redacted] twice"
+    );
+    let armour = "a\n-----BEGIN OPENSSH PRIVATE KEY-----\nb3Blbg\n-----END OPENSSH PRIVATE KEY-----\nb\n";
+    assert_eq!(text(armour, &[]), "a\n[redacted]\nb\n");
+}
+
+#[test]
+fn value_secret_by_name_is_redacted_everywhere() {
+    let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    let command = words("--chain spec.json --node-key 00aa11bb22 --password=correct-horse --token-file /x/y/z/token");
+    let variables = [("LOG", "information"), ("API_TOKEN", "abcdefgh"), ("NO_TOKEN", "true")];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let known = named(&command, variables.iter().map(|(name, value)| (name, value)));
+    assert_eq!(known, ["correct-horse", "00aa11bb22", "abcdefgh"]);
+    assert_eq!(
+        text("joe:correct-horse@db is down", &known),
+        "joe:[redacted]@db is down"
+    );
+}
+
+#[test]
+fn json_is_redacted_by_name_by_variable_and_by_flag() {
+    let mut inspect = json!({
+        "Config": {"Env": ["PATH=/bin", "API_TOKEN=abc", "URL=https://a:b@c/d"],
+            "Cmd": ["--node-key", "00aa", "--node-key=00bb", "--chain", "/spec", "--password-file", "/x"]},
+        "password": "hunter2", "Token": 7, "SecretCount": null, "Id": "ab12"
+    });
+    json(&mut inspect, &[]);
+    assert_eq!(
+        inspect,
+        json!({
+            "Config": {"Env": ["PATH=/bin", "API_TOKEN=[redacted]", "URL=https://[redacted]@c/d"],
+                "Cmd": ["--node-key", "[redacted]", "--node-key=[redacted]", "--chain", "/spec", "--password-file", "/x"]},
+            "password": "[redacted]", "Token": "[redacted]", "SecretCount": null, "Id": "ab12"
+        })
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_password_survives_redaction(before in "[ -~é]{0,20}", value in "[A-Z0-9]{8}Q7", after in "[ -~\n]{0,20}") {
+        for shape in ["password={}", "\"password\": \"{}\"", "--password {}", "password: '{}'", "x://u:{}@h"] {
+            let line = format!("{before} {} {after}", shape.replace("{}", &value));
+            let clean = text(&line, &[]);
+            prop_assert!(!clean.contains(&value), "{line:?} -> {clean:?}");
+            prop_assert_eq!(text(&clean, &[]), clean.clone());
+        }
+    }
+
+    #[test]
+    fn redacted_trace_stays_a_trace(log in prop::collection::vec("(password|token|seed|suri)?[=: \"'\\\\a-z0-9]{0,20}\\PC{0,9}", 0..4)) {
+        let line = json!({"t": 1.0, "event": "container", "state": "exited", "log": log}).to_string();
+        let clean = json_lines(&line, &[]);
+        prop_assert!(agent_core::trace::parse_line(clean.as_bytes()).is_ok(), "{line} -> {clean}");
+    }
+}

@@ -1,0 +1,211 @@
+//! Inputs to events of the core.
+
+use agent_aws::MetadataEvent;
+use agent_core::event::{Command, Container, Event, HostFacts, Outcome};
+use agent_core::machine::CommandError;
+use agent_core::status::ScrapeStatus;
+use agent_docker::{EngineEvent, Inspection};
+use jiff::Timestamp;
+use tracing::{info, warn};
+
+use super::EventLoop;
+use crate::api;
+use crate::identity::IdentityEvent;
+use crate::supervisor::executor::{CompletedAction, Completion};
+use crate::supervisor::inputs::Input;
+use crate::supervisor::probes::Observation;
+
+impl EventLoop {
+    /// The core's event for an input.
+    pub(super) async fn event(&mut self, input: Input) -> Option<Event> {
+        match input {
+            Input::Engine(event) => Some(self.on_engine(event)),
+            Input::Completion(Completion::Action(completed)) => Some(self.on_completed(*completed)),
+            Input::Completion(Completion::Pulled { image, result }) => {
+                match &result {
+                    Ok(images) => info!(image, pin = images.to.pin, "the image is pulled"),
+                    Err(error) => warn!(image, %error, "the image cannot be pulled"),
+                }
+                // Otherwise it belongs to an abandoned update.
+                let awaited = self.machine.update().is_some_and(|update| update.image == image);
+                awaited.then_some(Event::Pulled(result))
+            }
+            Input::Request(request) => {
+                self.certificate.check_restore().await;
+                self.compare_certificate();
+                self.retry_save().await;
+                self.settle().await;
+                self.on_request(request)
+            }
+            Input::Metadata(event) => self.on_metadata(event),
+            Input::Identity(IdentityEvent::Holding(identity)) => Some(Event::Identity(identity)),
+            Input::Identity(IdentityEvent::Released) => Some(Event::IdentityReleased),
+            Input::Observation(observation) => self.on_observation(observation),
+            Input::Deadline => Some(Event::Tick),
+            Input::End | Input::WatchdogDue | Input::SaveDue | Input::PublishDue => None,
+        }
+    }
+
+    fn on_engine(&mut self, event: EngineEvent) -> Event {
+        match event {
+            EngineEvent::Reachable { api } => {
+                info!(api, "docker answers");
+                Event::Docker { reachable: true }
+            }
+            EngineEvent::Unreachable { error } => {
+                warn!(error, "docker does not answer");
+                Event::Docker { reachable: false }
+            }
+            EngineEvent::Container(container) => {
+                match &container {
+                    Container::Exited { exit, .. } => {
+                        // It may have filled the disk.
+                        self.probes.observe_host();
+                        info!(code = exit.code, oom = exit.oom, "container exited");
+                    }
+                    container => info!(?container, "docker"),
+                }
+                self.probes.observe_container();
+                Event::Container(container)
+            }
+        }
+    }
+
+    fn on_completed(&mut self, completed: CompletedAction) -> Event {
+        let CompletedAction {
+            action,
+            result,
+            databases,
+            incident,
+        } = completed;
+        if let Some(incident) = incident {
+            self.executor.incidents.note(incident);
+        }
+        self.publisher.facts.last_incident = self.executor.incidents.last().cloned();
+        let (action, cause) = (action.kind(), action.cause().into_str());
+        let finished = Event::Finished(match result {
+            Ok(Inspection { container, detail }) => {
+                info!(action, cause, "done");
+                self.publisher.facts.detail = detail;
+                Outcome::Done {
+                    container,
+                    at: Some(Timestamp::now().as_millisecond()),
+                }
+            }
+            Err((error, kind)) => {
+                warn!(action, cause, error, "failed");
+                Outcome::Failed { error, kind }
+            }
+        });
+        // Before the outcome, which is judged by them.
+        self.pending.extend(databases.map(Event::Databases));
+        finished
+    }
+
+    fn on_request(&mut self, request: api::CommandRequest) -> Option<Event> {
+        if let Some(reason) = self.rejects(&request.command) {
+            let _ = request.reply.send(Err(reason));
+            return None;
+        }
+        let answer = self.machine.acknowledge(&request.command);
+        info!(command = ?request.command, ?answer, "operator");
+        self.reply = Some((request.reply, answer));
+        if request.command == Command::Stop {
+            self.executor.cancel_start();
+        }
+        Some(Event::Operator(request.command))
+    }
+
+    /// Why a command is rejected before it reaches the core.
+    fn rejects(&self, command: &Command) -> Option<CommandError> {
+        let starts = matches!(
+            command,
+            Command::Start | Command::Restart { .. } | Command::Update { .. }
+        );
+        if self.certificate.is_copying() && starts {
+            let why = "a snapshot or a restore is at work on the data, and starts the collator when it is done";
+            return Some(CommandError(why.to_owned()));
+        }
+        let unsaved = self.store.unsaved();
+        unsaved
+            .filter(|_| matches!(command, Command::Update { .. }))
+            .map(|error| CommandError(format!("an update that is interrupted would be forgotten: {error}")))
+    }
+
+    fn on_metadata(&mut self, event: MetadataEvent) -> Option<Event> {
+        match event {
+            MetadataEvent::Instance { id } => {
+                self.publisher.facts.instance = Some(id);
+                None
+            }
+            MetadataEvent::Unseen(why) => {
+                self.publisher.facts.notices_unseen = why;
+                None
+            }
+            MetadataEvent::Notice(None) if self.machine.notice().is_none() => None,
+            MetadataEvent::Notice(notice) => {
+                info!(?notice, "EC2");
+                Some(Event::Ec2(notice))
+            }
+        }
+    }
+
+    fn on_observation(&mut self, observation: Observation) -> Option<Event> {
+        match observation {
+            Observation::Page { chain, began, result } => {
+                let (ended, took) = match &result {
+                    Ok(page) => (ScrapeStatus::Ok, page.elapsed),
+                    Err(error) => (error.kind.into(), self.clock.now().since(began)),
+                };
+                self.publisher.counters.scrape(chain, ended, took);
+                if self.machine.in_doubt() {
+                    self.probes.measure_activity();
+                }
+                // A page from before this run does not describe it.
+                if self.machine.up_since().is_some_and(|up| began < up) {
+                    return None;
+                }
+                Some(match result {
+                    Ok(page) => {
+                        self.publisher.facts.note_page(self.clock.now(), chain, &page);
+                        let sample = page.sample;
+                        Event::Sample { chain, sample }
+                    }
+                    Err(error) => Event::ScrapeFailed {
+                        chain,
+                        error: error.kind,
+                    },
+                })
+            }
+            Observation::Host(facts) => {
+                self.note_disk(&facts);
+                Some(Event::Host(facts))
+            }
+            Observation::Activity(activity) => Some(Event::Activity(activity)),
+            Observation::NewerImage { image, digest } => {
+                if !self.machine.may_update_to(&digest) || self.store.unsaved().is_some() {
+                    return None;
+                }
+                info!(image, digest, "the registry has a new image");
+                Some(Event::Operator(Command::Update { image, automatic: true }))
+            }
+            Observation::Container(detail) => {
+                self.publisher.facts.detail = detail;
+                self.note_images();
+                self.publisher.publish(&self.machine);
+                None
+            }
+        }
+    }
+
+    /// Records the free disk space, and logs a larger file system.
+    fn note_disk(&mut self, facts: &HostFacts) {
+        if let Some(free) = facts.disk_free_bytes {
+            self.publisher.facts.disk.note(self.clock.now(), free);
+        }
+        let sizes = self.machine.host().disk_total_bytes.zip(facts.disk_total_bytes);
+        if let Some((before, now)) = sizes.filter(|(before, now)| now > before) {
+            info!(before, now, "the file system of data.path has grown, bytes");
+        }
+    }
+}
