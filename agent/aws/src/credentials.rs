@@ -30,7 +30,6 @@ struct SecurityCredentials {
 #[derive(Debug)]
 pub(super) struct Role {
     pub(super) imds: Imds,
-    /// With their end.
     /// With their expiration.
     cached: Option<(Arc<AwsCredential>, Timestamp)>,
 }
