@@ -98,7 +98,7 @@ fn webhooks_and_downloads_go_through_the_proxy_of_the_environment() {
 }
 
 #[test]
-fn the_agent_the_exporters_and_the_metadata_service_are_asked_without_a_proxy() {
+fn socket_exporters_and_metadata_service_are_asked_without_a_proxy() {
     let dir = tempfile::tempdir().unwrap();
     let (address, requests) = proxy();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -43,7 +43,7 @@ impl Docker {
     /// pulled as `collator.pull` says, one attempt a call. Safe to call again at any time, to drop half
     /// way, and to be killed in; not to be run at the same time as [`Self::stop`].
     ///
-    /// With keys, nothing is created or started unless `permit` allows it at that moment.
+    /// With keys, nothing is created, started or thawed unless `permit` allows it at that moment.
     ///
     /// A container that has already ended again is no error: the inspection says so.
     pub async fn ensure_running(&self, permit: &KeyPermit) -> Result<Inspection, Error> {
@@ -89,6 +89,7 @@ impl Docker {
                 }
                 Status::RUNNING | Status::STOPPING => return self.inspection(found).await,
                 Status::PAUSED => {
+                    self.require_permit(permit)?;
                     let engine = self.engine().await?;
                     let unpaused = engine.unpause_container(&found.id);
                     self.within("unpause the container", self.limits.change, unpaused)

@@ -24,7 +24,8 @@ impl Machine {
         }
     }
 
-    /// Whether a start may be one with the keys: the identity is held, or not asked for.
+    /// Whether anything may be created, started or thawed with the keys at this moment: the identity is held, or not
+    /// asked for. While that is unknown, nothing may.
     pub fn holds(&self) -> bool {
         let held = |identity: &Identity| identity.holding == Holding::Held;
         self.policy.identity.is_none() || self.state.identity.as_ref().is_some_and(held)
@@ -75,11 +76,6 @@ impl Machine {
             Some(Action::Start { .. } | Action::Restart { .. })
         );
         starts && self.state.authority && self.fence().is_some()
-    }
-
-    /// Whether anything with the keys may be created and started at this moment.
-    pub fn permits_keys(&self) -> bool {
-        self.fence().is_none()
     }
 
     /// Whether the next start is to be one with the keys; a running full node is left alone while that is not known.

@@ -151,8 +151,14 @@ impl AgentClient {
         if answer.status().is_success() {
             return Ok(answer);
         }
-        let words = self.collect(answer, ANSWER_MAX).await?;
-        Err(ClientError::Refused(String::from_utf8_lossy(&words).trim().to_owned()))
+        let status = answer.status();
+        let body = self.collect(answer, ANSWER_MAX).await?;
+        let reason = String::from_utf8_lossy(&body).trim().to_owned();
+        Err(ClientError::Refused(if reason.is_empty() {
+            format!("{}: HTTP status {status} without a reason", self.socket.display())
+        } else {
+            reason
+        }))
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> ClientError {

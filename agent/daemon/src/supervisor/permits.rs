@@ -14,7 +14,7 @@ impl Permits {
     pub(super) fn new(machine: &Machine) -> Self {
         Self {
             desired: watch::Sender::new(machine.desired_spec()),
-            keys: watch::Sender::new(machine.permits_keys()),
+            keys: watch::Sender::new(machine.holds()),
         }
     }
 
@@ -22,7 +22,7 @@ impl Permits {
         let desired = machine.desired_spec();
         self.desired
             .send_if_modified(|last| *last != desired && std::mem::replace(last, desired.clone()) != desired);
-        let keys = machine.permits_keys();
+        let keys = machine.holds();
         self.keys.send_if_modified(|last| std::mem::replace(last, keys) != keys);
     }
 
@@ -31,7 +31,7 @@ impl Permits {
         self.desired.subscribe()
     }
 
-    /// Whether a collator with its keys may be created and started.
+    /// Whether a collator with its keys may be created, started or thawed.
     pub(super) fn keys(&self) -> KeyPermit {
         KeyPermit::new(self.keys.subscribe())
     }

@@ -133,7 +133,7 @@ async fn the_old_container_runs_on_when_the_new_one_cannot_be_had() {
 }
 
 #[tokio::test]
-async fn start_with_keys_without_permit_creates_and_starts_nothing() {
+async fn without_permit_nothing_is_created_started_or_thawed_with_keys() {
     let Some(world) = World::new().await else {
         return;
     };
@@ -152,6 +152,16 @@ async fn start_with_keys_without_permit_creates_and_starts_nothing() {
     assert!(matches!(
         docker.inspect().await.unwrap().container,
         Container::Exited { .. }
+    ));
+    allow.send_replace(true);
+    docker.ensure_running(&permit).await.unwrap();
+    world.hands.pause_container(world.name()).await.unwrap();
+    allow.send_replace(false);
+    let error = docker.ensure_running(&permit).await.unwrap_err();
+    assert!(matches!(error, Error::KeysNotPermitted), "{error}");
+    assert!(matches!(
+        docker.inspect().await.unwrap().container,
+        Container::Paused { .. }
     ));
 }
 

@@ -58,6 +58,26 @@ fn an_update_waits_for_the_keys() {
 }
 
 #[test]
+fn keys_are_permitted_only_while_held() {
+    let mut harness = Harness::with(fenced(WithoutVolume::Nothing));
+    assert!(!harness.machine.holds(), "nothing is known yet");
+    for (holding, permitted) in [
+        (Holding::Held, true),
+        (Holding::Unknown, false),
+        (Holding::Missing, false),
+        (Holding::Lost, false),
+        (Holding::ReadOnly, false),
+    ] {
+        harness.told_of_keys(holding);
+        assert_eq!(harness.machine.holds(), permitted, "{holding:?}");
+    }
+    assert!(
+        Harness::with(Policy::default()).machine.holds(),
+        "no identity is asked for"
+    );
+}
+
+#[test]
 fn nothing_starts_before_the_identity_is_held() {
     for holding in [
         None,
