@@ -15,3 +15,15 @@ pub(crate) mod run;
 pub(crate) mod snapshot;
 pub(crate) mod status;
 pub(crate) mod update;
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::error::ArgumentError;
+
+/// A time on the command line within `allowed`, else `remedy`.
+fn parse_time(text: &str, allowed: RangeInclusive<Duration>, remedy: &str) -> Result<Duration, ArgumentError> {
+    let time = agent_config::parse_duration(text).ok();
+    time.filter(|time| allowed.contains(time))
+        .ok_or_else(|| ArgumentError(remedy.to_owned()))
+}

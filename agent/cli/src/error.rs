@@ -20,6 +20,11 @@ pub(crate) enum UsageError {
     DeadlineTooShort,
 }
 
+/// A value on the command line that is refused, with what to write instead.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct ArgumentError(pub(crate) String);
+
 /// Exit code of an error: 2 for usage and configuration, 3 for an unreachable agent, else 1. 0, and then the error is not
 /// to be printed, when the reader of the output has gone.
 pub fn exit_code(error: &anyhow::Error) -> u8 {

@@ -11,6 +11,7 @@ use std::io::{self, IsTerminal as _, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::ensure;
 use clap::{Args, Subcommand};
 
 use agent_chaindata::certificate::verify_certificate;
@@ -48,10 +49,10 @@ struct BakeOptions {
     #[arg(long, value_name = "N", default_value_t = 10)]
     within: u64,
     /// For how long the chains have to be there without a break, with peers and a target that moves
-    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = parse_limit)]
     credible: Duration,
     /// When to give up
-    #[arg(long, value_name = "TIME", default_value = "12h", value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", default_value = "12h", value_parser = parse_limit)]
     deadline: Duration,
 }
 
@@ -102,10 +103,8 @@ impl BakeArgs {
     }
 }
 
-fn parse_time(text: &str) -> Result<Duration, String> {
-    let time = parse_duration(text).map_err(|error| error.to_string())?;
-    if time.is_zero() {
-        return Err("give a time above 0, such as 30s, 2m or 12h".to_owned());
-    }
+fn parse_limit(text: &str) -> anyhow::Result<Duration> {
+    let time = parse_duration(text)?;
+    ensure!(!time.is_zero(), "give a time above 0, such as 30s, 2m or 12h");
     Ok(time)
 }

@@ -8,7 +8,9 @@ use clap::Args;
 use agent_core::event::Command;
 use agent_daemon::api::{PAUSE_MAX, REASON_MAX};
 
+use super::parse_time;
 use super::quiesce::operator_took_over;
+use crate::error::ArgumentError;
 use crate::globals::GlobalArgs;
 use crate::output::print;
 
@@ -64,16 +66,15 @@ pub(crate) async fn send_command(globals: &GlobalArgs, command: Command, out: &m
     print(out, &format!("{}\n", answer.trim_end()))
 }
 
-fn parse_pause(text: &str) -> Result<Duration, String> {
-    let time = agent_config::parse_duration(text).ok();
-    time.filter(|t| (Duration::from_secs(1)..=PAUSE_MAX).contains(t))
-        .ok_or_else(|| "give a time from 1s to 30d, such as 45m, 2h or 1h30m".to_owned())
+fn parse_pause(text: &str) -> Result<Duration, ArgumentError> {
+    let allowed = Duration::from_secs(1)..=PAUSE_MAX;
+    parse_time(text, allowed, "give a time from 1s to 30d, such as 45m, 2h or 1h30m")
 }
 
-fn parse_reason(text: &str) -> Result<String, String> {
+fn parse_reason(text: &str) -> Result<String, ArgumentError> {
     match text.trim() {
-        "" => Err("say why in a few words".to_owned()),
-        text if text.chars().count() > REASON_MAX => Err(format!("at most {REASON_MAX} characters")),
+        "" => Err(ArgumentError("say why in a few words".to_owned())),
+        text if text.chars().count() > REASON_MAX => Err(ArgumentError(format!("at most {REASON_MAX} characters"))),
         text => Ok(text.to_owned()),
     }
 }

@@ -24,7 +24,7 @@ use agent_config::DEFAULT_IMDS;
 use self::background::blocking;
 use self::remote::Remote;
 use self::stdio::Stdin;
-use crate::error::UsageError;
+use crate::error::{ArgumentError, UsageError};
 use crate::globals::GlobalArgs;
 use crate::output::print;
 
@@ -170,6 +170,7 @@ fn read_public_key(given: &str) -> anyhow::Result<PublicKey> {
     PublicKey::parse(&text).map_err(|error| UsageError::Unusable(format!("{given}: {error}")).into())
 }
 
-fn parse_checksum(text: &str) -> Result<[u8; 32], String> {
-    parse_sha256(&text.to_ascii_lowercase()).ok_or_else(|| "give the 64 hex digits of a SHA-256".to_owned())
+fn parse_checksum(text: &str) -> Result<[u8; 32], ArgumentError> {
+    parse_sha256(&text.to_ascii_lowercase())
+        .ok_or_else(|| ArgumentError("give the 64 hex digits of a SHA-256".to_owned()))
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use agent_config::parse_duration;
-
 use super::prometheus::Address;
+use crate::commands::parse_time;
+use crate::error::ArgumentError;
 
 const HEADING: &str = "What a Prometheus server has about a node";
 
@@ -54,16 +54,14 @@ pub(super) struct HistoryQuery {
     pub(super) relaychain: Option<String>,
 }
 
-fn parse_since(text: &str) -> Result<Duration, String> {
-    let longest = Duration::from_hours(366 * 24);
-    let time = parse_duration(text)
-        .ok()
-        .filter(|t| (Duration::from_secs(10)..=longest).contains(t));
-    time.ok_or_else(|| "give a time from 10s to 366d, such as 6h or 30d".to_owned())
+fn parse_since(text: &str) -> Result<Duration, ArgumentError> {
+    let allowed = Duration::from_secs(10)..=Duration::from_hours(366 * 24);
+    parse_time(text, allowed, "give a time from 10s to 366d, such as 6h or 30d")
 }
 
-fn parse_step(text: &str) -> Result<Duration, String> {
-    let time = parse_duration(text).ok().filter(|t| (1..=300).contains(&t.as_secs()));
-    let whole = time.filter(|t| t.subsec_nanos() == 0);
-    whole.ok_or_else(|| "give whole seconds from 1s to 5m, such as 15s or 1m".to_owned())
+fn parse_step(text: &str) -> Result<Duration, ArgumentError> {
+    const REMEDY: &str = "give whole seconds from 1s to 5m, such as 15s or 1m";
+    let time = parse_time(text, Duration::from_secs(1)..=Duration::from_mins(5), REMEDY)?;
+    let whole = Some(time).filter(|time| time.subsec_nanos() == 0);
+    whole.ok_or_else(|| ArgumentError(REMEDY.to_owned()))
 }
