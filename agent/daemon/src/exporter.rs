@@ -17,6 +17,8 @@ use reqwest::{Client, Response, StatusCode, Url, header};
 use agent_core::event::{Chain, Sample, ScrapeError};
 use agent_net::http::{self, RequestError};
 
+pub use self::page::whole;
+
 /// Size of the largest page that is read, bytes. A full page of a node has 120 to 270 kB.
 const LARGEST: usize = 1 << 20;
 

@@ -4,6 +4,7 @@
 
 mod metrics;
 
+pub use self::metrics::whole;
 use self::metrics::{COLLATIONS_SENT, NODE, read};
 use super::line::SampleLine;
 use super::{ExporterError, ExporterPage};

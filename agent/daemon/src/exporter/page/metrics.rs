@@ -81,7 +81,7 @@ pub(super) fn read(prefix: &str, lines: &[String]) -> Option<ExporterPage> {
 }
 
 /// The value as a count; `None` when it is none: not a number, negative, or beyond what a float can count.
-fn whole(value: f64) -> Option<u64> {
+pub fn whole(value: f64) -> Option<u64> {
     const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
     #[expect(
         clippy::cast_possible_truncation,

@@ -1,6 +1,7 @@
 //! Turns series over equal steps into the scrapes that an agent would have made.
 
 use agent_core::event::{Chain, Event, Sample, ScrapeError};
+use agent_daemon::exporter::whole;
 
 use super::client::{PrometheusClient, QueryError, Series};
 use super::exporters::ExporterSeries;
@@ -157,15 +158,4 @@ impl Row {
         sample.peers = sample.peers.or(sync_peers);
         Event::Sample { chain, sample }
     }
-}
-
-/// The value as a count; `None` when it is none: not a number, negative, or beyond what a float can count.
-fn whole(value: f64) -> Option<u64> {
-    const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "within 0 to 2^53"
-    )]
-    (0.0..=EXACT).contains(&value).then_some(value as u64)
 }
