@@ -9,13 +9,11 @@ use reqwest::redirect::Policy;
 use reqwest::{Body, Request, StatusCode};
 use url::{Url, form_urlencoded};
 
-use super::transport::ErrorResponse;
+use super::transport::{ErrorResponse, LARGEST};
 use agent_net::http::{self, RequestError};
 
 /// Limit of one call as a whole.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Size of the largest answer that is read, bytes.
-const LARGEST: usize = 64 << 10;
 const FORM: &str = "application/x-www-form-urlencoded; charset=utf-8";
 
 /// One of the APIs: its name in signatures, and its version.

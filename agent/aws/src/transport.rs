@@ -15,7 +15,7 @@ use reqwest::{Client, Method, Request, StatusCode, Url};
 /// Limit of a request up to its response's head.
 const TIMEOUT: Duration = Duration::from_mins(5);
 /// Size of the largest response that is read as text, bytes.
-const LARGEST: usize = 64 << 10;
+pub(super) const LARGEST: usize = 64 << 10;
 /// Codes of errors that a retry may overcome, in part with new credentials.
 const TRANSIENT_CODES: [&str; 7] = [
     "ExpiredToken",

@@ -33,14 +33,13 @@ impl Machine {
         if blind || failed_just_now {
             return None;
         }
-        let leaves = self.leaves(now);
         let may_run = self.may_run();
-        if leaves {
+        if self.leaves(now) {
             // Whatever anybody wishes, the host ends: what can be had is a clean end, and no new start.
             return may_run.then(|| self.leave(now)).flatten();
         }
         // Even in a pause: two hosts with one key cost more than a collator that stands still.
-        if let Some(stop) = self.fence_off(may_run) {
+        if let Some(stop) = self.fence_off() {
             return Some(stop);
         }
         match state.desired {

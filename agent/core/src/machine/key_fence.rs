@@ -51,9 +51,9 @@ impl Machine {
         self.holds() || (self.policy.identity == Some(WithoutVolume::FullNode) && self.fence().is_some())
     }
 
-    /// The stop that a missing identity calls for. `may_run` says that something may run.
-    pub(super) fn fence_off(&self, may_run: bool) -> Option<Action> {
-        let cause = self.fence().filter(|_| may_run)?;
+    /// The stop that a missing identity calls for while something may run.
+    pub(super) fn fence_off(&self) -> Option<Action> {
+        let cause = self.fence().filter(|_| self.may_run())?;
         let keyed = self.fenced().is_some() || self.state.authority;
         keyed.then_some(Action::Stop { cause })
     }

@@ -19,11 +19,8 @@ impl Permits {
     }
 
     pub(super) fn republish(&self, machine: &Machine) {
-        let desired = machine.desired_spec();
-        self.desired
-            .send_if_modified(|last| *last != desired && std::mem::replace(last, desired.clone()) != desired);
-        let keys = machine.holds();
-        self.keys.send_if_modified(|last| std::mem::replace(last, keys) != keys);
+        replace(&self.desired, machine.desired_spec());
+        replace(&self.keys, machine.holds());
     }
 
     /// The specification that the container is compared with.
@@ -35,4 +32,15 @@ impl Permits {
     pub(super) fn keys(&self) -> KeyPermit {
         KeyPermit::new(self.keys.subscribe())
     }
+}
+
+/// Sends a value that differs from the last one.
+fn replace<T: PartialEq>(sender: &watch::Sender<T>, value: T) {
+    sender.send_if_modified(|last| {
+        let differs = *last != value;
+        if differs {
+            *last = value;
+        }
+        differs
+    });
 }
