@@ -5,6 +5,7 @@
 
 mod identity;
 mod notice;
+mod reference;
 mod update;
 
 use std::ops::{Add, Sub};
@@ -15,6 +16,7 @@ use strum::{EnumString, IntoStaticStr, VariantArray};
 
 pub use identity::{Holding, Identity};
 pub use notice::{LifecycleAnswer, Notice, NoticeKind};
+pub use reference::{Reading, ReferenceError};
 pub use update::{DesiredSpec, Image, Images, PullError, Versions};
 
 /// A point on the agent's own clock, in milliseconds since that clock began.
@@ -165,6 +167,8 @@ pub struct HostFacts {
     pub memory_available_bytes: Option<u64>,
     /// Share of the last minute in which everything that runs waited for memory, percent.
     pub memory_full_percent: Option<f64>,
+    /// Share of the last minute in which everything that runs waited for block I/O, percent.
+    pub io_full_percent: Option<f64>,
     /// Load average over one minute.
     pub load1: Option<f64>,
     /// Whether the host itself has a default route and a resolver that answers.
@@ -180,6 +184,8 @@ pub struct Activity {
     pub cpu_percent: Option<f64>,
     /// Bytes read from block devices since the container started.
     pub block_read_bytes: Option<u64>,
+    /// Bytes written to block devices since the container started.
+    pub block_write_bytes: Option<u64>,
 }
 
 /// Why what runs may not use the data: it is not what the image was baked with, or not whole.
@@ -257,6 +263,15 @@ pub enum Event {
     },
     Host(HostFacts),
     Activity(Activity),
+    /// The newest log lines of the run that goes on, oldest first.
+    Log(Vec<String>),
+    /// What one reference of a chain answers.
+    Reference {
+        chain: Chain,
+        /// Position in `chains.*.reference`.
+        source: usize,
+        reading: Result<Reading, ReferenceError>,
+    },
     /// What the bake certificate says against this run; `None` is nothing, or nothing yet.
     Certificate(Option<Conflict>),
     /// The bake certificate cannot be read: why.

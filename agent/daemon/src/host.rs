@@ -26,7 +26,7 @@ pub struct HostProbe {
     data: PathBuf,
     network: NetworkProbe,
     clock: ChronyClock,
-    /// The kernel's pressure stall information of memory.
+    /// Directory of the kernel's pressure stall information.
     pressure: PathBuf,
     disk_timeout: Duration,
     /// A probe of the disk that has not returned.
@@ -43,7 +43,7 @@ impl HostProbe {
             data,
             network,
             clock: ChronyClock::default(),
-            pressure: PathBuf::from("/proc/pressure/memory"),
+            pressure: PathBuf::from("/proc/pressure"),
             disk_timeout: DISK_TIMEOUT,
             disk: None,
         }
@@ -82,7 +82,8 @@ impl HostProbe {
             disk_free_bytes: disk.map(|(free, _)| free),
             disk_total_bytes: disk.map(|(_, total)| total),
             memory_available_bytes,
-            memory_full_percent: pressure(&self.pressure),
+            memory_full_percent: pressure(&self.pressure.join("memory")),
+            io_full_percent: pressure(&self.pressure.join("io")),
             load1,
             network_ok,
             clock_offset_ms,
@@ -98,7 +99,7 @@ fn memory() -> Option<(u64, u64)> {
     (system.total_memory() > 0).then(|| (system.available_memory(), system.total_memory()))
 }
 
-/// Share of the last minute in which all tasks waited for memory, percent, from the kernel's pressure stall information;
+/// Share of the last minute in which all tasks waited for a resource, percent, from the kernel's pressure stall information;
 /// `None` without it.
 fn pressure(file: &Path) -> Option<f64> {
     let text = fs::read_to_string(file).ok()?;
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_pressure_is_avg60_of_the_full_line_or_unknown() {
+    fn pressure_is_avg60_of_the_full_line_or_unknown() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("memory");
         assert_eq!(pressure(&file), None);

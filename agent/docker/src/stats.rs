@@ -19,7 +19,7 @@ pub(super) struct Usage {
 }
 
 impl Docker {
-    /// CPU used since the previous call, and block bytes read since the container started, from its cgroup.
+    /// CPU used since the previous call, and block bytes read and written since the container started, from its cgroup.
     ///
     /// Each is `None` when unknown: no container, none running, first call, or a kernel that does not count.
     /// Fails when the engine does not answer.
@@ -38,12 +38,14 @@ impl Docker {
             Err(error) if error.status() == Some(404) => return Ok(Activity::default()),
             Err(error) => return Err(error),
         };
-        let block_read_bytes = block_reads(&stats);
+        let block_read_bytes = block_bytes(&stats, "read");
+        let block_write_bytes = block_bytes(&stats, "write");
         let now = usage(stats, Instant::now());
         let before = self.swap_usage(now.clone());
         Ok(Activity {
             cpu_percent: cpu_percent(before.as_ref(), now.as_ref()),
             block_read_bytes,
+            block_write_bytes,
         })
     }
 }
@@ -69,13 +71,19 @@ fn cpu_percent(before: Option<&Usage>, now: Option<&Usage>) -> Option<f64> {
     (seconds > 0.0).then(|| nanos as f64 / 1e7 / seconds)
 }
 
-/// Both cgroup versions tell reads apart, in their own spelling; without block accounting the list is empty.
-fn block_reads(stats: &ContainerStatsResponse) -> Option<u64> {
+/// Bytes of one operation, `read` or `write`, which the cgroup versions spell differently; `None` without block accounting.
+fn block_bytes(stats: &ContainerStatsResponse, operation: &str) -> Option<u64> {
     let entries = stats.blkio_stats.as_ref()?.io_service_bytes_recursive.as_ref()?;
-    let is_read =
-        |entry: &&ContainerBlkioStatEntry| entry.op.as_deref().is_some_and(|op| op.eq_ignore_ascii_case("read"));
-    let reads: Vec<u64> = entries.iter().filter(is_read).filter_map(|entry| entry.value).collect();
-    (!reads.is_empty()).then(|| reads.into_iter().fold(0, u64::saturating_add))
+    let is_meant = |entry: &&ContainerBlkioStatEntry| {
+        let op = entry.op.as_deref();
+        op.is_some_and(|op| op.eq_ignore_ascii_case(operation))
+    };
+    let bytes: Vec<u64> = entries
+        .iter()
+        .filter(is_meant)
+        .filter_map(|entry| entry.value)
+        .collect();
+    (!bytes.is_empty()).then(|| bytes.into_iter().fold(0, u64::saturating_add))
 }
 
 #[cfg(test)]
@@ -90,17 +98,17 @@ mod tests {
     }
 
     #[test]
-    fn both_cgroup_versions_give_the_bytes_read_and_none_gives_none() {
+    fn both_cgroup_versions_give_the_bytes_and_none_gives_none() {
         let of = |entries| {
-            block_reads(&stats(&format!(
-                r#"{{"blkio_stats":{{"io_service_bytes_recursive":{entries}}}}}"#
-            )))
+            let json = format!(r#"{{"blkio_stats":{{"io_service_bytes_recursive":{entries}}}}}"#);
+            let stats = stats(&json);
+            block_bytes(&stats, "read").zip(block_bytes(&stats, "write"))
         };
         let v1 = r#"[{"major":8,"minor":0,"op":"Read","value":5},{"major":8,"minor":0,"op":"Write","value":9},
                      {"major":8,"minor":16,"op":"Read","value":2},{"major":8,"minor":0,"op":"Total","value":14}]"#;
-        assert_eq!(of(v1), Some(7));
+        assert_eq!(of(v1), Some((7, 9)));
         let v2 = r#"[{"major":259,"minor":0,"op":"read","value":3},{"major":259,"minor":0,"op":"write","value":4}]"#;
-        assert_eq!(of(v2), Some(3));
+        assert_eq!(of(v2), Some((3, 4)));
         assert_eq!((of("[]"), of("null")), (None, None));
     }
 

@@ -30,6 +30,7 @@ impl Machine {
             Event::ScrapeFailed { chain, error } => self.on_miss(now, chain, error),
             Event::Host(facts) => self.on_host(facts),
             Event::Activity(activity) => self.on_activity(now, activity),
+            Event::Log(_) | Event::Reference { .. } => {}
             Event::Certificate(conflict) => {
                 self.state.conflict = conflict;
                 if let Some(conflict) = conflict {

@@ -68,6 +68,8 @@ pub(super) struct TraceLine {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) memory_full_percent: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) io_full_percent: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) load1: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) network_ok: Option<bool>,
@@ -78,6 +80,14 @@ pub(super) struct TraceLine {
     pub(super) cpu_percent: Option<f64>,
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) block_read_bytes: Option<u64>,
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
+    pub(super) block_write_bytes: Option<u64>,
+
+    /// Of a reference: its position in the configuration, and whether its chain is another one.
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
+    pub(super) source: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) forked: Option<bool>,
 
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) command: Option<String>,
@@ -128,6 +138,8 @@ pub(super) enum EventName {
     Container,
     Host,
     Activity,
+    Log,
+    Reference,
     Certificate,
     CertificateUnreadable,
     Docker,

@@ -3,8 +3,8 @@
 use super::line::{EventName, OutcomeName, StateName, TraceLine};
 use super::{Record, TraceError};
 use crate::event::{
-    ActionFailure, Activity, Command, Container, Event, Exit, HostFacts, Identity, Notice, Outcome, PullError, Sample,
-    ScrapeError, Time,
+    ActionFailure, Activity, Command, Container, Event, Exit, HostFacts, Identity, Notice, Outcome, PullError, Reading,
+    ReferenceError, Sample, ScrapeError, Time,
 };
 
 /// The largest `t` taken: 3,170 years of seconds. What lies beyond is in another unit.
@@ -63,6 +63,7 @@ fn record(line: TraceLine) -> Result<Record, TraceError> {
             disk_total_bytes: line.disk_total_bytes,
             memory_available_bytes: line.memory_available_bytes,
             memory_full_percent: line.memory_full_percent,
+            io_full_percent: line.io_full_percent,
             load1: line.load1,
             network_ok: line.network_ok,
             clock_offset_ms: line.clock_offset_ms,
@@ -70,7 +71,21 @@ fn record(line: TraceLine) -> Result<Record, TraceError> {
         EventName::Activity => Event::Activity(Activity {
             cpu_percent: line.cpu_percent,
             block_read_bytes: line.block_read_bytes,
+            block_write_bytes: line.block_write_bytes,
         }),
+        EventName::Log => Event::Log(line.log.unwrap_or_default()),
+        EventName::Reference => Event::Reference {
+            chain: line.chain.ok_or(missing("`chain`"))?,
+            source: line.source.and_then(|n| n.try_into().ok()).unwrap_or_default(),
+            reading: match line.error.as_deref() {
+                Some(word) => Err(word.parse().unwrap_or(ReferenceError::Unreachable)),
+                None => Ok(Reading {
+                    best: line.best,
+                    finalized: line.finalized,
+                    forked: line.forked,
+                }),
+            },
+        },
         EventName::Certificate => Event::Certificate(match line.cause.as_deref() {
             None => None,
             Some(word) => Some(

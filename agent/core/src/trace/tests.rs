@@ -331,18 +331,38 @@ fn event() -> impl Strategy<Value = Event> {
                         disk_total_bytes,
                         memory_available_bytes,
                         memory_full_percent: load1,
+                        io_full_percent: load1,
                         load1,
                         network_ok,
                         clock_offset_ms,
                     })
                 }
             ),
-        (number(), any::<Option<u64>>()).prop_map(|(cpu_percent, block_read_bytes)| {
+        (number(), any::<[Option<u64>; 2]>()).prop_map(|(cpu_percent, [block_read_bytes, block_write_bytes])| {
             Event::Activity(Activity {
                 cpu_percent,
                 block_read_bytes,
+                block_write_bytes,
             })
         }),
+        any::<Vec<String>>().prop_map(Event::Log),
+        (
+            chain(),
+            any::<(u8, Option<u64>, Option<u64>, Option<bool>)>(),
+            prop::option::of(Just(ReferenceError::RateLimited))
+        )
+            .prop_map(|(chain, (source, best, finalized, forked), error)| Event::Reference {
+                chain,
+                source: usize::from(source),
+                reading: error.map_or(
+                    Ok(Reading {
+                        best,
+                        finalized,
+                        forked,
+                    }),
+                    Err
+                ),
+            }),
         prop::option::of(prop::sample::select(crate::event::Conflict::VARIANTS)).prop_map(Event::Certificate),
         any::<bool>().prop_map(|reachable| Event::Docker { reachable }),
         (prop::sample::select(crate::event::Holding::VARIANTS), "[a-z ]{0,20}")

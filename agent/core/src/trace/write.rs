@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::line::{EventName, OutcomeName, StateName, TraceLine};
-use crate::event::{Command, Container, Event, Outcome, Time};
+use crate::event::{Command, Container, Event, Outcome, Reading, ReferenceError, Time};
 
 /// Writes one event as a line, `t` in seconds; a [`Event::Tick`] leaves no line.
 pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result<()> {
@@ -37,6 +37,7 @@ pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result
             disk_total_bytes: h.disk_total_bytes,
             memory_available_bytes: h.memory_available_bytes,
             memory_full_percent: h.memory_full_percent,
+            io_full_percent: h.io_full_percent,
             load1: h.load1,
             network_ok: h.network_ok,
             clock_offset_ms: h.clock_offset_ms,
@@ -45,7 +46,17 @@ pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result
         Event::Activity(a) => TraceLine {
             cpu_percent: a.cpu_percent,
             block_read_bytes: a.block_read_bytes,
+            block_write_bytes: a.block_write_bytes,
             ..TraceLine::new(time, EventName::Activity)
+        },
+        Event::Log(lines) => TraceLine {
+            log: Some(lines.clone()),
+            ..TraceLine::new(time, EventName::Log)
+        },
+        Event::Reference { chain, source, reading } => TraceLine {
+            chain: Some(*chain),
+            source: u64::try_from(*source).ok(),
+            ..reading_line(time, *reading)
         },
         Event::Certificate(conflict) => TraceLine {
             cause: conflict.map(|conflict| conflict.into_str().to_owned()),
@@ -178,6 +189,26 @@ fn container_line(time: Time, container: &Container) -> TraceLine {
     line.state = Some(state);
     line.spec_matches = spec_matches;
     line
+}
+
+fn reading_line(time: Time, reading: Result<Reading, ReferenceError>) -> TraceLine {
+    let line = TraceLine::new(time, EventName::Reference);
+    match reading {
+        Ok(Reading {
+            best,
+            finalized,
+            forked,
+        }) => TraceLine {
+            best,
+            finalized,
+            forked,
+            ..line
+        },
+        Err(error) => TraceLine {
+            error: Some(error.into_str().to_owned()),
+            ..line
+        },
+    }
 }
 
 fn operator_line(time: Time, command: &Command) -> TraceLine {

@@ -210,6 +210,7 @@ fn a_busy_node_gets_longer_to_bring_up_its_exporters_but_not_for_ever() {
         harness.event(Event::Activity(Activity {
             cpu_percent: Some(120.0),
             block_read_bytes: None,
+            block_write_bytes: None,
         }));
     };
     harness.run_with(29 * MINUTE, busy);

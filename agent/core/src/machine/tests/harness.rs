@@ -363,6 +363,7 @@ pub(super) fn healthy_host() -> HostFacts {
         disk_total_bytes: Some(100 << 30),
         memory_available_bytes: Some(2 << 30),
         memory_full_percent: Some(0.0),
+        io_full_percent: Some(0.0),
         load1: Some(0.5),
         network_ok: Some(true),
         clock_offset_ms: Some(0.4),

@@ -160,6 +160,8 @@ impl InvariantChecker {
             | Event::Pulled(_)
             | Event::Databases(_)
             | Event::Gap
+            | Event::Log(_)
+            | Event::Reference { .. }
             | Event::Tick => {}
         }
     }

@@ -142,6 +142,7 @@ fn lead_on(mut harness: Harness, moves: &[Move]) -> Harness {
             Move::Activity { cpu } => harness.event(Event::Activity(Activity {
                 cpu_percent: Some(cpu),
                 block_read_bytes: None,
+                block_write_bytes: None,
             })),
             Move::Identity(holding) => harness.event(told(holding)),
             Move::Ec2(notice) => harness.event(Event::Ec2(notice)),

@@ -86,12 +86,14 @@ fn work_that_shows_postpones_a_stall_three_windows_and_no_longer() {
         harness.event(Event::Activity(Activity {
             cpu_percent: Some(170.0),
             block_read_bytes: None,
+            block_write_bytes: None,
         }));
     };
     let reading = |harness: &mut Harness| {
         harness.event(Event::Activity(Activity {
             cpu_percent: Some(3.0),
             block_read_bytes: Some(harness.seconds() * (5 << 20)),
+            block_write_bytes: None,
         }));
     };
     let downloading = |harness: &mut Harness| harness.para.traffic = 100 << 10;
@@ -118,6 +120,7 @@ fn idle_work_postpones_nothing() {
         harness.event(Event::Activity(Activity {
             cpu_percent: Some(30.0),
             block_read_bytes: Some(harness.seconds() * 1000),
+            block_write_bytes: None,
         }));
     });
     assert_eq!(harness.times(since), [300]);
@@ -140,6 +143,7 @@ fn old_news_of_work_excuse_nothing() {
     harness.event(Event::Activity(Activity {
         cpu_percent: Some(170.0),
         block_read_bytes: None,
+        block_write_bytes: None,
     }));
     let since = harness.seconds();
     harness.run(10 * MINUTE);

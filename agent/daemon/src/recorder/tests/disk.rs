@@ -116,6 +116,7 @@ fn week_of_two_chains_at_5_s_fits_many_times() {
             Event::Activity(Activity {
                 cpu_percent: Some(f64::from(u32::try_from(n * 7919 % 10_000).unwrap()) / 100.0),
                 block_read_bytes: Some(n * 4096),
+                block_write_bytes: None,
             }),
         ];
         if n % 12 == 0 {
@@ -123,6 +124,7 @@ fn week_of_two_chains_at_5_s_fits_many_times() {
                 disk_free_bytes: Some((64 << 30) - n * 104_729),
                 disk_total_bytes: Some(100 << 30),
                 memory_full_percent: Some(0.5),
+                io_full_percent: None,
                 load1: Some(0.25),
                 ..HostFacts::default()
             }));

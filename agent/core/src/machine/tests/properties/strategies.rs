@@ -200,14 +200,16 @@ pub(super) fn any_event() -> impl Strategy<Value = Event> {
                 disk_total_bytes: bytes[1],
                 memory_available_bytes: bytes[2],
                 memory_full_percent: f,
+                io_full_percent: f,
                 load1: f,
                 network_ok,
                 clock_offset_ms: f,
             }
         )),
-        any::<(Option<f64>, Option<u64>)>().prop_map(|(cpu_percent, block_read_bytes)| Event::Activity(Activity {
+        any::<(Option<f64>, [Option<u64>; 2])>().prop_map(|(cpu_percent, [read, written])| Event::Activity(Activity {
             cpu_percent,
-            block_read_bytes
+            block_read_bytes: read,
+            block_write_bytes: written,
         })),
         any::<bool>().prop_map(|reachable| Event::Docker { reachable }),
         of(notice()).prop_map(Event::Ec2),

@@ -225,6 +225,7 @@ impl World {
                 self.tell(Event::Activity(Activity {
                     cpu_percent: Some(if busy { 150.0 } else { 8.0 }),
                     block_read_bytes: None,
+                    block_write_bytes: None,
                 }));
             }
             let seen = [self.look_at(Chain::Parachain), self.look_at(Chain::Relaychain)];
@@ -243,6 +244,7 @@ impl World {
             disk_total_bytes: Some(100 << 30),
             memory_available_bytes: Some(1 << 30),
             memory_full_percent: None,
+            io_full_percent: None,
             load1: None,
             network_ok: Some(self.network_up),
             clock_offset_ms: Some(self.clock_offset),
