@@ -1,9 +1,10 @@
 //! The configuration as the policy of the core.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use agent_core::chain_health::Windows;
-use agent_core::machine::{GAP_AFTER, Policy};
+use agent_core::machine::{GAP_AFTER, Policy, UNPERSISTED_AFTER};
 
 use crate::types::Config;
 
@@ -30,7 +31,11 @@ impl From<&Config> for Policy {
                 gap_after: (health.scrape_interval * 3).max(GAP_AFTER),
                 activity_extension: health.activity_extension,
                 activity_bytes: health.activity_bytes,
+                idle_after: health.stall_after,
+                unpersisted_after: UNPERSISTED_AFTER,
             },
+            idle: BTreeMap::new(),
+            finality_after: Duration::from_mins(30),
             startup_grace: health.startup_grace,
             frozen_after: health.frozen_after,
             backoff_initial: restart.backoff_initial,

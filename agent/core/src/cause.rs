@@ -16,6 +16,7 @@ pub enum Cause {
     Stalled,
     Isolated,
     NoExporter,
+    FinalityStalled,
     // what happened to the container
     Missing,
     Exited,
@@ -53,6 +54,10 @@ pub enum Cause {
     DockerUnreachable,
     Quiet,
     FallingBehind,
+    SyncTooSlow,
+    UnsteadyPeers,
+    NeverConnected,
+    SlowStart,
     Blind,
     NoCollation,
     NotHelping,
@@ -90,7 +95,13 @@ impl From<Conflict> for Cause {
 
 impl Cause {
     /// The causes that a health restart is spent on.
-    pub const HEALTH: [Self; 4] = [Self::Frozen, Self::Isolated, Self::Stalled, Self::NoExporter];
+    pub const HEALTH: [Self; 5] = [
+        Self::Frozen,
+        Self::Isolated,
+        Self::Stalled,
+        Self::NoExporter,
+        Self::FinalityStalled,
+    ];
 
     pub fn is_of_update(self) -> bool {
         matches!(self, Self::Update | Self::UpdateFailed)

@@ -3,13 +3,16 @@
 //! Pure: no clock, no I/O. Time is *observed* time: it passes only between two scrapes of the exporter that
 //! lie close enough together, so a suspended host or a stopped agent is never taken for a stall.
 
+mod connectivity;
 mod excusable;
+mod finality;
 mod heights;
 mod in_sync;
 mod observation;
 mod sync_rate;
 #[cfg(test)]
 mod tests;
+mod trend;
 mod verdict;
 
 use std::time::Duration;
@@ -17,19 +20,39 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Chain, Sample, ScrapeError, Time};
+use connectivity::Connectivity;
 pub use excusable::ExcusableDuration;
+use finality::Finality;
 use heights::Heights;
 use in_sync::InSync;
 pub use in_sync::{SyncDeficiency, SyncEvidence};
 use sync_rate::SyncRate;
-pub use verdict::{Context, Verdict, Windows};
+pub use trend::Slope;
+use trend::Trend;
+pub use verdict::{Context, Opinion, Verdict, Windows};
 
 /// What lasts for less than this part of a window is a blink: it is no part of the window, and does not start it anew.
 pub const BLINK: u32 = 4;
-/// Distance that grows for this long although blocks arrive is falling behind.
-const FALLING_AFTER: Duration = Duration::from_mins(10);
+/// Distance that grows over this window although blocks arrive is falling behind.
+const FALLING_OVER: Duration = Duration::from_mins(10);
+/// A first sync whose distance does not shrink over this window does not end.
+const RUNAWAY_OVER: Duration = Duration::from_hours(2);
+/// Falling behind is losing at least this part of what the chain makes.
+const FALLING_SHARE: f64 = 0.1;
+/// A chain is near its target while it lags by no more than it grows in this time.
+const LAG_TIME: Duration = Duration::from_mins(1);
+/// How long a chain has to be near a credible target before it counts as in sync.
+const NEAR_FOR: Duration = Duration::from_mins(1);
+/// Sustained inbound traffic above this is the download of a state, bytes per second.
+const STATE_TRAFFIC: u64 = 128 << 10;
+/// How many times [`Windows::unpersisted_after`] work that shows postpones a verdict.
+const UNPERSISTED_EXTENSION: u32 = 6;
 
 /// The evidence about one chain since its process started.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each with a name of its own"
+)]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ChainTracker {
     chain: Chain,
@@ -64,14 +87,10 @@ pub struct ChainTracker {
     /// Observed time near the target since it was last behind.
     #[serde(rename = "near")]
     near_target_for: Duration,
-    /// Observed time with no peers, and the part of it in which the host's own network was not known to be down.
-    #[serde(rename = "alone")]
-    no_peers_for: Duration,
-    #[serde(rename = "deserted")]
-    pub(crate) isolated_for: Duration,
-    /// Observed time with peers since it was last alone.
-    #[serde(rename = "company")]
-    connected_for: Duration,
+    #[serde(default)]
+    pub(crate) peers: Connectivity,
+    #[serde(default)]
+    pub(crate) finality: Finality,
     /// Observed time that the host's network has been down, and up since; and that the relay chain has been syncing.
     offline: Duration,
     online: Duration,
@@ -81,8 +100,19 @@ pub struct ChainTracker {
     #[serde(default)]
     in_sync: InSync,
     was_synced: bool,
-    /// Since when, and from which distance, a chain that was synced is getting further behind.
-    falling: Option<(Time, u64)>,
+    /// It was in sync since the process started: near a credible target for [`NEAR_FOR`].
+    #[serde(default)]
+    synced_in_run: bool,
+    /// The target rose while best was zero: this is a full sync.
+    #[serde(default)]
+    full_sync: bool,
+    /// The distance over the last ten minutes, and over two hours.
+    #[serde(default)]
+    trend: Trend,
+    #[serde(default)]
+    long_trend: Trend,
+    #[serde(default)]
+    falling_behind: bool,
 }
 
 impl ChainTracker {
@@ -93,30 +123,39 @@ impl ChainTracker {
         }
     }
 
-    /// Nobody watched until now: every window starts anew.
+    /// The tracker of the next run: of this one it keeps what outlasts a process.
+    #[must_use]
+    pub fn renewed(&self) -> Self {
+        Self {
+            was_synced: self.was_synced,
+            peers: self.peers.renewed(),
+            ..Self::new(self.chain)
+        }
+    }
+
+    /// Nothing was observed until now: every window starts anew.
     pub fn forget_windows(&mut self) {
         (self.still, self.near_target_for) = (Duration::ZERO, Duration::ZERO);
         self.in_sync = InSync::default();
         self.heights.forget_windows();
         (self.offline, self.waiting) = (Duration::ZERO, Duration::ZERO);
-        self.forget_alone();
+        self.peers.forget();
+        self.finality.forget_window();
         self.stuck = ExcusableDuration::default();
         (self.unanswered, self.unanswered_offline) = (Duration::ZERO, Duration::ZERO);
         self.moved = false;
         self.silent = None;
         self.sampled_at = None;
         self.looked_at = None;
-        self.falling = None;
+        self.falling_behind = false;
+        self.trend.forget();
+        self.long_trend.forget();
         self.sync_rate = SyncRate::default();
-    }
-
-    fn forget_alone(&mut self) {
-        (self.no_peers_for, self.isolated_for, self.connected_for) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
     }
 
     /// Whether a window of any fault has begun.
     pub fn is_in_trouble(&self) -> bool {
-        self.silent.is_some() || self.stuck != ExcusableDuration::default() || self.no_peers_for > Duration::ZERO
+        self.silent.is_some() || self.stuck != ExcusableDuration::default() || self.peers.none_for > Duration::ZERO
     }
 
     /// Silence so far proves nothing: Docker itself did not answer either.
@@ -133,31 +172,80 @@ impl ChainTracker {
         let Some(sample) = self.sample.as_ref().filter(|_| fresh) else {
             return Verdict::Unknown;
         };
-        if sample.peers == Some(0) && self.no_peers_for >= windows.isolated_after {
+        if sample.peers == Some(0) && self.peers.ever && self.peers.none_for >= windows.isolated_after {
             return Verdict::Isolated;
         }
-        if self.stuck.fills(windows.stall_after, windows.activity_extension) {
+        let (window, extension) = self.patience(windows);
+        if self.stuck.fills(window, extension) {
             return Verdict::Stalled;
         }
         if sample.best.is_none() {
             return Verdict::Unknown;
         }
         let moving = self.progressing(windows.stall_after);
-        let behind = match distance(sample) {
-            Some(distance) => Some(distance > windows.lag_blocks),
-            // Without a target `major_syncing` decides; with 0 peers it is meaningless.
-            None if sample.peers != Some(0) => sample.major_syncing,
-            None => None,
-        };
+        let behind = self.is_behind(windows, context);
+        let quiet_for = |window| self.still >= window && self.peers.is_steady_for(window);
         match (behind, sample.peers) {
             (_, Some(0)) if moving => Verdict::Syncing,
             (_, Some(0)) => Verdict::Unknown,
             _ if !moving && context.relay_syncing => Verdict::WaitingForRelay,
             (Some(true), _) => Verdict::Syncing,
-            (Some(false), Some(_)) if moving => Verdict::Synced,
-            (Some(false), Some(_)) if self.still >= windows.stall_after && !context.relay_still => Verdict::Quiet,
+            (Some(false), Some(_)) if moving && self.synced_in_run => Verdict::Synced,
+            (Some(false), Some(_)) if moving => Verdict::Syncing,
+            (Some(false), Some(_)) if self.synced_in_run && !context.relay_still && quiet_for(windows.idle_after) => {
+                Verdict::Quiet
+            }
+            // An idle chain is as it was for the time that it may be idle.
+            (Some(false), Some(_)) if self.synced_in_run && self.moved && self.still < windows.idle_after => {
+                Verdict::Synced
+            }
             _ => Verdict::Unknown,
         }
+    }
+
+    /// Whether the newest sample is of a chain that still has to catch up.
+    pub(crate) fn is_behind(&self, windows: &Windows, context: Context) -> Option<bool> {
+        let sample = self.sample.as_ref()?;
+        match distance(sample) {
+            Some(0) if sample.major_syncing == Some(true) => Some(true),
+            Some(_) if context.opinion == Opinion::Ahead => Some(true),
+            Some(distance) => Some(distance > self.lag(windows, self.progressing(windows.stall_after))),
+            // Without a target `major_syncing` decides; with 0 peers it is meaningless.
+            None if sample.peers != Some(0) => sample.major_syncing,
+            None => None,
+        }
+    }
+
+    /// Blocks by which a chain in sync may lag: a fast chain lags by many while it moves.
+    fn lag(&self, windows: &Windows, moving: bool) -> u64 {
+        let rate = self.sync_rate.target_rate().filter(|_| moving).unwrap_or_default();
+        let blocks = Duration::try_from_secs_f64(rate * LAG_TIME.as_secs_f64()).map_or(0, |blocks| blocks.as_secs());
+        windows.lag_blocks.max(blocks)
+    }
+
+    /// How long a standstill has to last, and how many times that while work shows.
+    pub(crate) fn patience(&self, windows: &Windows) -> (Duration, u32) {
+        if self.is_unpersisted() || self.has_no_target() {
+            (
+                windows.unpersisted_after.max(windows.stall_after),
+                UNPERSISTED_EXTENSION,
+            )
+        } else {
+            (windows.stall_after, windows.activity_extension)
+        }
+    }
+
+    /// Whether a restart throws away everything synced so far: a warp or state sync keeps nothing until its end.
+    pub fn is_unpersisted(&self) -> bool {
+        let at_zero = self.sample.as_ref().is_some_and(|s| s.best == Some(0)) && self.heights.best == Some(0);
+        let downloads = || self.sync_rate.traffic(None).is_some_and(|rate| rate >= STATE_TRAFFIC);
+        at_zero && (!self.full_sync || downloads())
+    }
+
+    /// Whether the node is syncing by its own account and knows no target beyond its own height.
+    fn has_no_target(&self) -> bool {
+        let unclear = |s: &Sample| s.major_syncing == Some(true) && distance(s) == Some(0);
+        self.sample.as_ref().is_some_and(unclear)
     }
 
     /// Whether blocks arrived within the last `window` of observed time.
@@ -172,7 +260,12 @@ impl ChainTracker {
 
     /// Observed time without a single peer.
     pub fn no_peers_for(&self) -> Duration {
-        self.no_peers_for
+        self.peers.none_for
+    }
+
+    /// Observed time since best last rose.
+    pub fn still_for(&self) -> Duration {
+        self.still
     }
 
     /// Why the last scrape gave no sample; `None` when it gave one.
@@ -189,7 +282,7 @@ impl ChainTracker {
         self.sampled_at
     }
 
-    /// When best, finalized or the import counter last rose.
+    /// When best last rose.
     pub fn progressed_at(&self) -> Option<Time> {
         self.progressed_at
     }
@@ -208,10 +301,17 @@ impl ChainTracker {
         self.sample.as_ref().and_then(distance)
     }
 
-    /// It was synced, and for ten minutes the distance grew although blocks arrived.
-    pub fn falling_behind(&self, now: Time) -> bool {
-        let falls = |(since, from)| now.since(since) >= FALLING_AFTER && self.behind().is_some_and(|d| d > from);
-        self.falling.is_some_and(falls)
+    /// It was in sync, and over ten minutes the distance grew although blocks arrived.
+    pub fn is_falling_behind(&self) -> bool {
+        self.falling_behind
+    }
+
+    /// The slopes over two hours of a first sync that does not come closer to its target; `None` for any other.
+    pub fn runaway(&self, windows: &Windows) -> Option<Slope> {
+        let slope = self.long_trend.slope(RUNAWAY_OVER)?;
+        let far = self.behind().is_some_and(|distance| distance > windows.lag_blocks);
+        (far && !self.was_synced && slope.best > 0.0 && slope.distance >= 0.0 && slope.distance_lately >= 0.0)
+            .then_some(slope)
     }
 
     /// Blocks a second over the last minute, and seconds until the target is met at that speed.

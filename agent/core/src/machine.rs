@@ -34,7 +34,9 @@ mod fault;
 mod handover;
 mod health;
 mod key_fence;
+mod opinion;
 mod policy;
+mod report;
 mod restart_budget;
 mod step;
 mod termination;
@@ -42,6 +44,7 @@ mod termination;
 mod tests;
 mod update;
 mod view;
+mod work;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -55,9 +58,11 @@ pub use action::Action;
 use collation::Collation;
 pub use explain::CommandError;
 pub use health::{Health, Phase, PlannedAction, Problem};
-pub use policy::{GAP_AFTER, Policy, WithoutVolume};
+pub use policy::{GAP_AFTER, Idle, Policy, UNPERSISTED_AFTER, WithoutVolume};
+use report::Absence;
 pub use restart_budget::RestartBudget;
 pub use update::{CompletedUpdate, UpdateProgress, UpdateResult, UpdateStep};
+pub use work::Work;
 
 /// What Docker needs beyond the collator's own stop timeout to kill it and to clean up.
 pub const STOP_MARGIN: Duration = Duration::from_secs(30);
@@ -175,8 +180,11 @@ pub struct State {
     collation: Collation,
     host: HostFacts,
     activity: Option<(Time, Activity)>,
-    /// The newest measurement of the container's activity was clearly above idle.
-    busy: bool,
+    #[serde(default)]
+    work: Work,
+    /// By chain, then by position in the configuration.
+    #[serde(default)]
+    references: BTreeMap<Chain, BTreeMap<usize, opinion::Reference>>,
     /// Unrequested exits within the last ten minutes.
     crashes: VecDeque<Time>,
     crash_loop: bool,
@@ -194,6 +202,9 @@ pub struct State {
     /// Problems that were reported and are not over.
     #[serde(rename = "told")]
     active_problems: Vec<Cause>,
+    /// Those of them that are away and may come back.
+    #[serde(default)]
+    absent_problems: BTreeMap<Cause, Absence>,
     /// An operator asked for a start: that also goes while automatic actions are paused.
     #[serde(rename = "asked")]
     start_requested: bool,

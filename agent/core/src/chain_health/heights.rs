@@ -11,6 +11,15 @@ use crate::event::Sample;
 const NEW_DATABASE: u64 = 64;
 const NEW_DATABASE_AFTER: Duration = Duration::from_mins(1);
 
+/// What rose with one sample.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Rise {
+    pub(super) best: bool,
+    pub(super) finalized: bool,
+    /// Blocks were imported, forks and known ones included.
+    pub(super) imported: bool,
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Heights {
     /// Highest best and finalized since the process started, blocks.
@@ -23,31 +32,40 @@ pub(crate) struct Heights {
 }
 
 impl Heights {
-    /// Notes a sample, `passed` after the one before; returns whether any of its heights rose.
-    pub(super) fn take(&mut self, sample: &Sample, passed: Duration) -> bool {
+    /// Notes a sample, `passed` after the one before; returns what rose.
+    pub(super) fn take(&mut self, sample: &Sample, passed: Duration) -> Rise {
         let imported = matches!((self.imported, sample.imported_total), (Some(before), Some(now)) if now > before);
         self.imported = sample.imported_total.or(self.imported);
+
+        let rise = Rise {
+            imported,
+            ..Rise::default()
+        };
         let is_far_below = |(high, best): (u64, u64)| best.saturating_add(NEW_DATABASE) < high;
         if self.best.zip(sample.best).is_some_and(is_far_below) {
             self.sunk += passed;
             if self.sunk >= NEW_DATABASE_AFTER {
                 (self.best, self.finalized, self.sunk) = (sample.best, sample.finalized, Duration::ZERO);
             }
-            return imported;
+            return rise;
         }
         self.sunk = Duration::ZERO;
         // Finality does not fall; where it did all the same, it goes on from there.
         if self.finalized.zip(sample.finalized).is_some_and(is_far_below) {
             self.finalized = sample.finalized;
         }
-        let rose = |high: &mut Option<u64>, height: Option<u64>| {
+        let lift = |high: &mut Option<u64>, height: Option<u64>| {
             let before = *high;
             *high = before.max(height);
             before.is_some() && *high > before
         };
-        let best = rose(&mut self.best, sample.best);
-        let finalized = rose(&mut self.finalized, sample.finalized);
-        imported || best || finalized
+        let best = lift(&mut self.best, sample.best);
+        let finalized = lift(&mut self.finalized, sample.finalized);
+        Rise {
+            best,
+            finalized,
+            ..rise
+        }
     }
 
     pub(super) fn forget_windows(&mut self) {

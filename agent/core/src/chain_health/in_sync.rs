@@ -19,6 +19,8 @@ pub enum SyncDeficiency {
     Behind(u64),
     /// A node that has just started knows no other target than its own height.
     NoBlock,
+    /// It is syncing by its own account and knows no target beyond its own height.
+    NoTarget,
 }
 
 impl SyncDeficiency {
@@ -29,6 +31,7 @@ impl SyncDeficiency {
             (_, None, _) | (.., None) => Some(Self::NoHeights),
             (.., Some(behind)) if behind > lag_blocks => Some(Self::Behind(behind)),
             (_, Some(0), _) => Some(Self::NoBlock),
+            (.., Some(0)) if sample.major_syncing == Some(true) => Some(Self::NoTarget),
             _ => None,
         }
     }

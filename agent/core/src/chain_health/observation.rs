@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use super::{BLINK, ChainTracker, Context, ExcusableDuration, InSync, Windows, distance};
+use super::{
+    BLINK, ChainTracker, Context, ExcusableDuration, FALLING_OVER, FALLING_SHARE, InSync, NEAR_FOR, Opinion,
+    RUNAWAY_OVER, Windows, distance,
+};
 use crate::event::{Chain, Sample, ScrapeError, Time};
 
-/// How long a chain has to be near its target before it counts as having caught up.
-const NEAR_FOR: Duration = Duration::from_mins(1);
+/// How long the use of the processor alone excuses the silence of a node that has answered before.
+const CPU_EXCUSES: Duration = Duration::from_mins(10);
 
 impl ChainTracker {
     /// Counts one sample; returns whether it shows progress.
     pub fn observe(&mut self, now: Time, sample: Sample, windows: &Windows, context: Context) -> bool {
         if matches!((self.process_start, sample.process_start), (Some(before), Some(after)) if before != after) {
-            *self = Self {
-                was_synced: self.was_synced,
-                ..Self::new(self.chain)
-            };
+            *self = self.renewed();
         }
         let looked = self.look(now, windows);
         let passed = match self.sampled_at {
@@ -23,11 +23,17 @@ impl ChainTracker {
             Some(_) => (self.unanswered + looked).min(windows.gap_after.max(windows.stall_after / 2)),
             None => Duration::ZERO,
         };
-        let progress = self.heights.take(&sample, passed);
+        let rise = self.heights.take(&sample, passed);
+        let progress = rise.best;
+        self.full_sync |= self
+            .sample
+            .as_ref()
+            .is_some_and(|before| raises_target_at_zero(before, &sample));
         let distance = distance(&sample);
+        self.peers.note(sample.peers, passed);
         if progress {
             self.still = Duration::ZERO;
-            self.forget_alone();
+            self.peers.forget();
             self.stuck = ExcusableDuration::default();
             self.progressed_at = Some(now);
             self.moved = true;
@@ -39,15 +45,21 @@ impl ChainTracker {
         } else {
             self.progressing_for + passed
         };
-        let behind = distance.map(|d| d > windows.lag_blocks);
-        self.near_target_for = match behind {
-            Some(false) => self.near_target_for + passed,
-            _ => Duration::ZERO,
-        };
-        self.in_sync.observe(passed, &sample, windows.lag_blocks);
         self.sync_rate.note(now, &sample, windows);
+        self.follow_target(passed, &sample, windows);
+        let moving = self.progressing(windows.stall_after);
+        let at_head = self.synced_in_run || sample.major_syncing == Some(false);
+        let finality_lags = sample.finalized.is_some_and(|height| height > 0) && moving && at_head;
+        self.finality
+            .observe(passed, rise.finalized, finality_lags && !context.relay_syncing);
+        self.in_sync.observe(passed, &sample, windows.lag_blocks);
         if !progress {
-            let excused = context.busy || self.sync_rate.is_active(&sample, self.progressed_at, windows);
+            let behind = distance.map(|d| d > windows.lag_blocks);
+            let downloads = sample.major_syncing != Some(false) || sample.best == Some(0);
+            let traffic = self.sync_rate.traffic(self.progressed_at).filter(|_| downloads);
+            // Imported forks, known blocks and finality are no progress of best: weak evidence.
+            let works = context.busy || rise.imported || rise.finalized;
+            let excused = works || traffic.is_some_and(|rate| rate >= windows.activity_bytes);
             let passed = if context.network_down {
                 passed
             } else {
@@ -55,7 +67,7 @@ impl ChainTracker {
             };
             self.count(passed, &sample, behind, excused, windows, context);
         }
-        self.follow_distance(now, distance, windows);
+        self.follow_trend(now, &sample, distance, windows);
         (self.unanswered, self.unanswered_offline) = (Duration::ZERO, Duration::ZERO);
         self.answered = true;
         self.silent = None;
@@ -77,7 +89,11 @@ impl ChainTracker {
         self.last_error = Some(error);
         if error.is_silence() {
             match &mut self.silent {
-                Some(silent) => silent.count(looked, context.busy),
+                Some(silent) => {
+                    // A loop that does not end uses the processor as well; a database that opens may do so for long.
+                    let computes = context.uses_cpu && (!self.answered || silent.total() < CPU_EXCUSES);
+                    silent.count(looked, computes || context.moves_disk);
+                }
                 None => self.silent = Some(ExcusableDuration::default()),
             }
         } else {
@@ -111,31 +127,14 @@ impl ChainTracker {
         windows: &Windows,
         context: Context,
     ) {
-        let mut passed = passed;
-        match sample.peers {
-            Some(0) => {
-                self.connected_for = Duration::ZERO;
-                self.no_peers_for += passed;
-            }
-            // A blink without peers was part of the time.
-            Some(_) if self.no_peers_for <= windows.stall_after / BLINK => {
-                passed += self.no_peers_for;
-                self.forget_alone();
-            }
-            // A peer that comes and goes is no company.
-            Some(_) => {
-                self.connected_for += passed;
-                if self.connected_for >= windows.isolated_after / BLINK {
-                    self.forget_alone();
-                }
-            }
-            None => {}
-        }
+        let syncing = sample.major_syncing == Some(true);
+        let at_target = behind == Some(false) && !syncing && sample.best > Some(0);
+        let passed = self.peers.count(sample.peers, passed, at_target, windows);
         if context.network_down {
             self.offline += passed;
             self.online = Duration::ZERO;
             if self.offline > windows.stall_after / BLINK {
-                (self.isolated_for, self.stuck) = (Duration::ZERO, ExcusableDuration::default());
+                (self.peers.isolated_for, self.stuck) = (Duration::ZERO, ExcusableDuration::default());
             }
             return;
         }
@@ -146,7 +145,7 @@ impl ChainTracker {
         }
         if sample.peers == Some(0) {
             // The distance is unknown now: for being stuck this time neither counts nor clears.
-            self.isolated_for += passed;
+            self.peers.isolated_for += passed;
             return;
         }
         if context.relay_syncing {
@@ -158,23 +157,57 @@ impl ChainTracker {
         }
         self.waiting = Duration::ZERO;
         let relay_with_peers = self.chain == Chain::Relaychain && sample.peers.is_some() && sample.best.is_some();
-        if behind == Some(true) || relay_with_peers {
-            self.stuck.count(passed, excused);
-        } else if self.near_target_for >= NEAR_FOR {
-            self.stuck = ExcusableDuration::default();
+        let without_target = syncing && behind == Some(false);
+        match context.opinion {
+            // The whole chain stands: whatever the peers announce, a restart cures nothing.
+            Opinion::Level => self.stuck = ExcusableDuration::default(),
+            Opinion::Ahead => self.stuck.count(passed, excused),
+            Opinion::Unknown if behind == Some(true) || relay_with_peers || without_target => {
+                self.stuck.count(passed, excused);
+            }
+            Opinion::Unknown if self.near_target_for >= NEAR_FOR => self.stuck = ExcusableDuration::default(),
+            Opinion::Unknown => {}
         }
     }
 
-    fn follow_distance(&mut self, now: Time, distance: Option<u64>, windows: &Windows) {
-        let Some(distance) = distance else { return };
-        if distance <= windows.lag_blocks {
-            self.was_synced |= self.progressed_at.is_some();
-            self.falling = None;
-        } else if !self.progressing(windows.stall_after) {
-            // It stands still, which is another matter.
-            self.falling = None;
-        } else if self.was_synced && self.falling.is_none_or(|(_, from)| distance < from) {
-            self.falling = Some((now, distance));
+    /// Counts time near a credible target: one that peers vouch for, and that is not the node's own height while it
+    /// says that it is syncing.
+    fn follow_target(&mut self, passed: Duration, sample: &Sample, windows: &Windows) {
+        let lag = self.lag(windows, self.progressing(windows.stall_after));
+        let credible = |distance: u64| {
+            distance <= lag && sample.best > Some(0) && !(distance == 0 && sample.major_syncing == Some(true))
+        };
+        match distance(sample) {
+            Some(distance) if credible(distance) => self.near_target_for += passed,
+            Some(_) => self.near_target_for = Duration::ZERO,
+            // Unknown: it neither counts nor clears.
+            None => {}
         }
+        self.synced_in_run |= self.near_target_for >= NEAR_FOR;
     }
+
+    fn follow_trend(&mut self, now: Time, sample: &Sample, distance: Option<u64>, windows: &Windows) {
+        self.trend.note(now, sample, FALLING_OVER);
+        self.long_trend.note(now, sample, RUNAWAY_OVER);
+        let Some(distance) = distance else { return };
+        self.was_synced |= self.synced_in_run && self.progressed_at.is_some();
+        let moving = self.progressing(windows.stall_after);
+        if !moving || !self.was_synced || distance <= self.lag(windows, moving) {
+            // It has caught up, or it stands still, which is another matter.
+            self.falling_behind = false;
+            return;
+        }
+        let Some(slope) = self.trend.slope(FALLING_OVER) else {
+            return;
+        };
+        let lost = slope.distance * FALLING_OVER.as_secs_f64();
+        let least = f64::from(u32::try_from(windows.lag_blocks).unwrap_or(u32::MAX));
+        let falls = slope.distance >= slope.target * FALLING_SHARE && lost >= least;
+        self.falling_behind = slope.distance_lately > 0.0 && (falls || (self.falling_behind && lost > 0.0));
+    }
+}
+
+/// Whether the target rose from a height above zero while best was zero: only a full sync does that.
+fn raises_target_at_zero(before: &Sample, now: &Sample) -> bool {
+    before.best == Some(0) && now.best == Some(0) && before.target > Some(0) && now.target > before.target
 }

@@ -49,29 +49,37 @@ impl SyncRate {
         });
     }
 
-    /// Whether the traffic of a node that calls itself major-syncing suggests work: weak evidence.
-    ///
-    /// What arrived before the last progress (at `progressed_at`) has borne its fruit.
-    pub(super) fn is_active(&self, sample: &Sample, progressed_at: Option<Time>, windows: &Windows) -> bool {
-        if sample.major_syncing == Some(false) {
-            return false;
-        }
+    /// Inbound bytes per second since the last progress (at `progressed_at`): what arrived before has borne its fruit.
+    pub(super) fn traffic(&self, progressed_at: Option<Time>) -> Option<u64> {
         let later = |p: &&Point| progressed_at.is_none_or(|t| p.at >= t);
-        let told = || {
+        let known = || {
             self.points
                 .iter()
                 .rev()
                 .filter(later)
                 .filter_map(|p| Some((p.at, p.bytes_in?)))
         };
-        let Some((at, bytes)) = told().next() else { return false };
+        let (at, bytes) = known().next()?;
         let old_enough = |(then, _): &(Time, u64)| at.since(*then) >= TRAFFIC_OVER;
-        let then = told().find(old_enough).or_else(|| told().next_back());
-        let rate = then.and_then(|(then, bytes_then)| {
-            let received = bytes.checked_sub(bytes_then)?;
-            received.checked_div(at.since(then).as_secs())
-        });
-        rate.is_some_and(|rate| rate >= windows.activity_bytes)
+        let (then, bytes_then) = known().find(old_enough).or_else(|| known().next_back())?;
+        let received = bytes.checked_sub(bytes_then)?;
+        received.checked_div(at.since(then).as_secs())
+    }
+
+    /// Blocks per second by which the target rises: the median of the last minute, so that a jump does not count.
+    pub(super) fn target_rate(&self) -> Option<f64> {
+        let pairs = self.points.iter().zip(self.points.iter().skip(1));
+        let mut rates: Vec<f64> = pairs
+            .filter_map(|(a, b)| {
+                let blocks = b.target?.saturating_sub(a.target?);
+                Some(precise(blocks) / b.at.since(a.at).as_secs_f64())
+            })
+            .collect();
+        if rates.len() < 4 {
+            return None;
+        }
+        rates.sort_by(f64::total_cmp);
+        rates.get(rates.len() / 2).copied()
     }
 
     /// Blocks a second, and seconds until `distance` is covered at the speed at which it shrinks.

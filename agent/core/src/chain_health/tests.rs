@@ -14,6 +14,8 @@ const WINDOWS: Windows = Windows {
     gap_after: Duration::from_secs(75),
     activity_extension: 3,
     activity_bytes: 32 << 10,
+    idle_after: Duration::from_mins(5),
+    unpersisted_after: Duration::from_hours(4),
 };
 
 /// A tracker that is looked at every `spacing` seconds.
@@ -69,24 +71,25 @@ fn at(best: u64, target: u64, peers: u64) -> Sample {
 }
 
 #[test]
-fn any_of_best_finalized_and_imported_is_progress() {
+fn best_alone_is_progress_of_best() {
     let base = Sample {
         finalized: Some(5),
         imported_total: Some(7),
         ..at(10, 100, 3)
     };
-    let rises: [fn(&mut Sample); 3] = [
-        |s| s.best = Some(11),
-        |s| s.finalized = Some(6),
-        |s| s.imported_total = Some(8),
-    ];
-    for rise in rises {
+    let finalized = Sample {
+        finalized: Some(6),
+        ..base.clone()
+    };
+    let imported = Sample {
+        imported_total: Some(8),
+        ..base.clone()
+    };
+    for (sample, progress) in [(at(11, 100, 3), true), (finalized, false), (imported, false)] {
         let mut look = Look::at(Chain::Parachain);
         assert!(!look.see(base.clone()), "the first sample proves nothing");
         assert!(!look.see(base.clone()));
-        let mut sample = base.clone();
-        rise(&mut sample);
-        assert!(look.see(sample));
+        assert_eq!(look.see(sample), progress);
     }
 }
 
@@ -120,15 +123,19 @@ fn an_emptied_database_counts_from_where_it_is() {
 }
 
 #[test]
-fn counters_that_begin_anew_are_no_progress() {
+fn imported_blocks_that_do_not_raise_best_excuse_three_windows() {
     let imported = |n| Sample {
         imported_total: Some(n),
         ..at(10, 100, 3)
     };
     let mut look = Look::at(Chain::Parachain);
-    look.see(imported(500));
-    assert!(!look.see(imported(0)));
-    assert!(look.see(imported(1)));
+    look.see(imported(0));
+    for n in 1..180 {
+        look.see(imported(n));
+    }
+    assert_eq!(look.verdict(), Verdict::Syncing);
+    look.see(imported(180));
+    assert_eq!(look.verdict(), Verdict::Stalled);
 }
 
 #[test]
@@ -141,11 +148,8 @@ fn what_a_page_lacks_for_a_moment_is_not_forgotten() {
     };
     look.see(full.clone());
     look.see(Sample::default());
-    assert!(look.see(Sample {
-        imported_total: Some(2),
-        ..full.clone()
-    }));
-    look.see_for(295, &at(10, 100, 3));
+    assert!(!look.see(full.clone()), "the old height is no progress");
+    look.see_for(290, &at(10, 100, 3));
     look.see(Sample::default());
     look.see(Sample {
         process_start: Some(78),
@@ -234,6 +238,7 @@ fn an_unknown_number_of_peers_is_neither_none_nor_some() {
         peers: None,
         ..at(10, 10, 0)
     };
+    look.see(at(10, 10, 1));
     for _ in 0..29 {
         look.see_for(10, &at(10, 10, 0));
         look.see_for(60, &unknown);
@@ -250,10 +255,10 @@ fn with_the_network_down_nothing_counts_and_afterwards_all_starts_anew() {
     look.context.network_down = true;
     look.see_for(3600, &at(10, 10, 0));
     assert_eq!(look.verdict(), Verdict::Isolated, "reported all the same");
-    assert_eq!(look.tracker.isolated_for, Duration::ZERO);
+    assert_eq!(look.tracker.peers.isolated_for, Duration::ZERO);
     look.context.network_down = false;
     look.see_for(295, &at(10, 10, 0));
-    assert_eq!(look.tracker.isolated_for, Duration::from_secs(295));
+    assert_eq!(look.tracker.peers.isolated_for, Duration::from_secs(295));
     assert_eq!(look.tracker.stuck(), ExcusableDuration::default());
 }
 
@@ -301,8 +306,9 @@ fn speed_and_eta_come_from_the_last_minute() {
 #[test]
 fn falling_behind_needs_progress_a_growing_distance_and_ten_minutes() {
     let mut look = Look::at(Chain::Parachain);
-    look.see(at(0, 0, 3));
-    look.see(at(1, 1, 3));
+    for best in 1..20 {
+        look.see(at(best, best, 3));
+    }
     let at_distance = |look: &mut Look, seconds: u64, grow: u64| {
         for step in 1..=seconds / 5 {
             let best = look.tracker.heights.best.unwrap_or_default() + 1;
@@ -311,15 +317,12 @@ fn falling_behind_needs_progress_a_growing_distance_and_ten_minutes() {
         }
     };
     at_distance(&mut look, 1200, 0);
-    assert!(
-        !look.tracker.falling_behind(look.now),
-        "behind, but not further and further"
-    );
+    assert!(!look.tracker.is_falling_behind(), "behind, but not further and further");
     at_distance(&mut look, 595, 5);
-    assert!(look.tracker.falling_behind(look.now));
-    // It closes in again.
-    at_distance(&mut look, 10, 0);
-    assert!(!look.tracker.falling_behind(look.now));
+    assert!(look.tracker.is_falling_behind());
+    // It closes in again, over the whole window.
+    at_distance(&mut look, 900, 0);
+    assert!(!look.tracker.is_falling_behind());
 }
 
 #[test]

@@ -44,6 +44,10 @@ pub struct Windows {
     pub activity_extension: u32,
     /// Inbound traffic of a major-syncing node that counts as activity, bytes per second.
     pub activity_bytes: u64,
+    /// How long a node at its target may make no block before that is said. At least `stall_after`.
+    pub idle_after: Duration,
+    /// How long a chain that has persisted nothing yet, or does not know its target, may show no work at all.
+    pub unpersisted_after: Duration,
 }
 
 /// Evidence from outside the chain that applies to one scrape.
@@ -62,4 +66,21 @@ pub struct Context {
     pub network_down: bool,
     /// The container is at work: weak evidence, it postpones a verdict, never for ever.
     pub busy: bool,
+    /// It uses the processor, or moves data from and to its disk at any speed: evidence that a silent process lives.
+    pub uses_cpu: bool,
+    pub moves_disk: bool,
+    /// What the references of this chain say.
+    pub opinion: Opinion,
+}
+
+/// A second opinion about one chain.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Opinion {
+    /// None is configured, they disagree, or none is to be relied on now.
+    #[default]
+    Unknown,
+    /// The chain makes blocks that this node does not have.
+    Ahead,
+    /// The chain stands where this node stands.
+    Level,
 }

@@ -109,7 +109,10 @@ impl Machine {
             state.ignore_own_events_until = None;
             state.restart_owed = false;
             state.signalled = None;
-            state.trackers = self.policy.trackers();
+            state
+                .trackers
+                .values_mut()
+                .for_each(|tracker| *tracker = tracker.renewed());
             state.collation.begin_run();
             state.activity = None;
             // Only a person starts what we have stopped: that is as good as `start`.

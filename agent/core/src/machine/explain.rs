@@ -1,5 +1,7 @@
 //! Explanations of causes: what is wrong and what to do about it.
 
+mod chains;
+
 use std::time::Duration;
 
 use super::{Cause, ContainerState, Desired, Machine, UpdateResult};
@@ -105,7 +107,7 @@ impl Machine {
                      and may be killed, take a larger instance or end what else runs here"
                 )
             }
-            _ => sentence(cause).to_owned(),
+            _ => self.explain_chain(cause).unwrap_or_else(|| sentence(cause).to_owned()),
         }
     }
 
@@ -183,6 +185,7 @@ impl Machine {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm for each cause")]
 fn sentence(cause: Cause) -> &'static str {
     match cause {
         Cause::Frozen => "the container runs but none of its exporters answers",
@@ -199,8 +202,13 @@ fn sentence(cause: Cause) -> &'static str {
             "the budget of health restarts is spent: look at t0rn-agent logs before restarting by hand"
         }
         Cause::NoCollation => "no block was built here although the chain makes blocks",
-        Cause::Quiet => "the chain makes no blocks anywhere: nothing to do here, a restart would not help",
-        Cause::FallingBehind => "blocks arrive but the distance to the target grows: the host may be too slow",
+        Cause::Quiet
+        | Cause::FallingBehind
+        | Cause::FinalityStalled
+        | Cause::SyncTooSlow
+        | Cause::UnsteadyPeers
+        | Cause::NeverConnected
+        | Cause::SlowStart => chains::sentence(cause),
         Cause::CrashLoop => "it exits again and again, so starts are far apart now: look at t0rn-agent logs",
         Cause::OutOfMemory => "the collator was killed for using too much memory",
         Cause::Foreign => {

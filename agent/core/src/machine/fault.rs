@@ -6,14 +6,15 @@ use strum::VariantArray as _;
 
 use super::{Action, Cause, ContainerState, Machine};
 use crate::chain_health::{ChainTracker, Context, Verdict};
-use crate::event::{Activity, Chain, HostFacts, Sample, ScrapeError, Time};
+use crate::event::{Chain, HostFacts, Sample, ScrapeError, Time};
 
-/// CPU clearly above idle, percent of one core.
-const BUSY_CPU: f64 = 50.0;
-/// Block reads clearly above idle, bytes per second.
-const BUSY_READS: u64 = 1 << 20;
-/// A measurement of the container's activity is stale after this.
-const ACTIVITY_HOLDS: Duration = Duration::from_mins(2);
+/// How many times its window a container at work may be without any exporter: to open a database, and while it runs.
+const STARTUP_EXTENSION: u32 = 24;
+const SILENCE_EXTENSION: u32 = 15;
+/// By how much the window of silence is longer while a restart would throw everything away.
+const UNPERSISTED_SILENCE: u32 = 5;
+/// By how much the window of finality is longer without a reference: the whole network may stand.
+const FINALITY_ALONE: u32 = 8;
 
 /// A fault that a restart might cure, due or still growing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +59,7 @@ impl Machine {
         }
         self.state.unconfirmed_until = None;
         let context = self.context(now, chain);
-        let windows = self.policy.windows;
+        let windows = self.policy.windows_of(chain);
         let Some(tracker) = self.state.trackers.get_mut(&chain) else {
             return;
         };
@@ -127,19 +128,6 @@ impl Machine {
         }
     }
 
-    pub(super) fn on_activity(&mut self, now: Time, activity: Activity) {
-        let before = self.state.activity.replace((now, activity));
-        let reads = before.and_then(|(at, old)| {
-            let (read, before) = (activity.block_read_bytes?, old.block_read_bytes?);
-            // A counter that fell began anew.
-            read.checked_sub(before)
-                .unwrap_or(read)
-                .checked_div(now.since(at).as_secs())
-        });
-        self.state.busy =
-            activity.cpu_percent.is_some_and(|cpu| cpu >= BUSY_CPU) || reads.is_some_and(|rate| rate >= BUSY_READS);
-    }
-
     /// The gravest fault that is due, else one that is growing.
     pub(super) fn fault(&self, verdicts: Verdicts) -> Option<Fault> {
         let silent = self.silent();
@@ -147,12 +135,11 @@ impl Machine {
             return silent;
         }
         let standing = self.isolated(verdicts).or_else(|| self.stalled(verdicts));
-        standing.or(silent)
+        standing.or(silent).or_else(|| self.finality())
     }
 
     fn silent(&self) -> Option<Fault> {
         let Self { policy, state } = self;
-        let extension = policy.windows.activity_extension;
         let answered = state.trackers.values().any(|tracker| tracker.answered);
         // An exporter that was not scraped yet, or never answered while another did, is no evidence.
         let asked = state
@@ -163,9 +150,12 @@ impl Machine {
         let shortest = silence.and_then(|all| all.into_iter().min_by_key(|silent| silent.total()));
         let silent = shortest?;
         let (cause, (lasted, window)) = if answered {
-            (Cause::Frozen, (silent.total(), policy.frozen_after))
+            let unpersisted = state.trackers.values().any(ChainTracker::is_unpersisted);
+            let window = policy.frozen_after * if unpersisted { UNPERSISTED_SILENCE } else { 1 };
+            (Cause::Frozen, silent.effective(window, SILENCE_EXTENSION))
         } else {
-            (Cause::NoExporter, silent.effective(policy.startup_grace, extension))
+            let effective = silent.effective(policy.startup_grace, STARTUP_EXTENSION);
+            (Cause::NoExporter, effective)
         };
         Some(Fault {
             cause,
@@ -193,11 +183,16 @@ impl Machine {
         } else {
             1
         };
+        let window = windows.isolated_after.saturating_mul(doubt);
         Some(Fault {
             cause: Cause::Isolated,
             chain: Some(chain),
-            lasted: tracker.isolated_for,
-            window: windows.isolated_after.saturating_mul(doubt),
+            lasted: tracker.peers.isolated_for,
+            window: if tracker.is_unpersisted() {
+                window.max(windows.unpersisted_after)
+            } else {
+                window
+            },
         })
     }
 
@@ -212,15 +207,29 @@ impl Machine {
         // The relay chain first: while it stands still, the parachain's own standstill proves less.
         let (chain, _) = verdicts.iter().rfind(|(_, verdict)| *verdict == Verdict::Stalled)?;
         let tracker = self.state.trackers.get(&chain)?;
-        let (lasted, window) = tracker
-            .stuck()
-            .effective(windows.stall_after, windows.activity_extension);
+        let (window, extension) = tracker.patience(windows);
+        let (lasted, window) = tracker.stuck().effective(window, extension);
         Some(Fault {
             cause: Cause::Stalled,
             chain: Some(chain),
             lasted,
             window,
         })
+    }
+
+    /// Finality that stands still for long enough that a restart may be tried.
+    fn finality(&self) -> Option<Fault> {
+        let of = |(chain, tracker): (&Chain, &ChainTracker)| {
+            let moves = self.finality_moves_elsewhere(self.state.now, *chain);
+            Fault {
+                cause: Cause::FinalityStalled,
+                chain: Some(*chain),
+                lasted: tracker.finality.still_for(),
+                window: self.policy.finality_after * if moves { 1 } else { FINALITY_ALONE },
+            }
+        };
+        // The relay chain first: the parachain's finality follows it.
+        self.state.trackers.iter().rev().map(of).find(Fault::is_due)
     }
 
     /// What the evidence says about one chain, the other chain and the host considered.
@@ -235,7 +244,7 @@ impl Machine {
             Some(if young && !tracker.answered {
                 Verdict::Starting
             } else {
-                tracker.verdict(now, &self.policy.windows, context)
+                tracker.verdict(now, &self.policy.windows_of(chain), context)
             })
         };
         Verdicts([
@@ -253,27 +262,22 @@ impl Machine {
         let windows = &self.policy.windows;
         let alone = Context {
             network_down: self.state.host.network_ok == Some(false),
-            busy: self.is_busy(now),
+            busy: self.is_busy(),
+            uses_cpu: self.work().uses_cpu(),
+            moves_disk: self.moves_disk(),
+            opinion: self.opinion(now, chain),
             ..Context::default()
         };
         match self.state.trackers.get(&Chain::Relaychain) {
             Some(relay) if chain == Chain::Parachain => {
                 let verdict = relay.verdict(now, windows, alone);
                 Context {
-                    relay_syncing: verdict == Verdict::Syncing,
+                    relay_syncing: verdict == Verdict::Syncing && relay.is_behind(windows, alone) == Some(true),
                     relay_still: verdict != Verdict::Unknown && !relay.progressing(windows.stall_after / 2),
                     ..alone
                 }
             }
             _ => alone,
         }
-    }
-
-    fn is_busy(&self, now: Time) -> bool {
-        let fresh = self
-            .state
-            .activity
-            .is_some_and(|(at, _)| now.since(at) <= ACTIVITY_HOLDS);
-        fresh && self.state.busy
     }
 }

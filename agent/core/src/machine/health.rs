@@ -6,7 +6,7 @@ use strum::{IntoStaticStr, VariantArray};
 use super::fault::Fault;
 use super::{Action, Cause, ContainerState, Desired, Machine};
 use crate::chain_health::Verdict;
-use crate::event::{Chain, Time};
+use crate::event::{Chain, ScrapeError, Time};
 
 /// What the collator is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -217,25 +217,6 @@ impl Machine {
             .left(self.state.now, self.policy.budget, self.policy.budget_window)
     }
 
-    pub(super) fn tell(&mut self, actions: &mut Vec<Action>) {
-        let causes = self.causes();
-        if causes == self.state.active_problems {
-            return;
-        }
-        let over = self
-            .state
-            .active_problems
-            .iter()
-            .filter(|c| !causes.contains(c))
-            .map(|c| (*c, true));
-        let new = causes
-            .iter()
-            .filter(|c| !self.state.active_problems.contains(c))
-            .map(|c| (*c, false));
-        actions.extend(over.chain(new).map(|(cause, over)| Action::Notify { cause, over }));
-        self.state.active_problems = causes;
-    }
-
     pub(super) fn causes(&self) -> Vec<Cause> {
         let Self { state, policy } = self;
         let mut causes = Vec::new();
@@ -329,21 +310,30 @@ impl Machine {
             }
             return;
         }
+        if fault.is_some_and(|fault| fault.cause == Cause::NoExporter) && !self.is_young(now) {
+            causes.push(Cause::SlowStart);
+        }
         for (chain, tracker) in &state.trackers {
             let verdict = verdicts.of(*chain);
             // With `--sync warp` the parachain's exporter comes up only after the relay chain has synced.
             let may_be_late =
                 !tracker.answered && (self.is_young(now) || verdicts.of(Chain::Relaychain) == Verdict::Syncing);
             let silent = tracker.unanswered >= policy.frozen_after;
-            // One block now and then does not end `quiet`: it would be notified again and again.
-            let still_quiet = verdict == Verdict::Synced
-                && state.active_problems.contains(&Cause::Quiet)
-                && tracker.progressing_for < policy.windows.stall_after.saturating_mul(2);
+            // A relay chain by RPC has an exporter without heights, a node of its own has had some.
+            let without_heights =
+                tracker.last_error() == Some(ScrapeError::MetricMissing) && tracker.sample().is_none();
+            let reports_idle = !policy.expects_idle(*chain);
+            let never_connected = !tracker.peers.ever && tracker.peers.none_for >= policy.windows.isolated_after;
+            let finality_stands = tracker.finality.still_for() >= policy.finality_after;
             let found = [
                 (verdict == Verdict::Isolated, Cause::Isolated),
-                (verdict == Verdict::Quiet || still_quiet, Cause::Quiet),
-                (tracker.falling_behind(now), Cause::FallingBehind),
-                (silent && !may_be_late && !all_silent, Cause::Blind),
+                (verdict == Verdict::Quiet && reports_idle, Cause::Quiet),
+                (never_connected && reports_idle, Cause::NeverConnected),
+                (tracker.peers.is_unsteady() && reports_idle, Cause::UnsteadyPeers),
+                (tracker.is_falling_behind(), Cause::FallingBehind),
+                (tracker.runaway(&policy.windows).is_some(), Cause::SyncTooSlow),
+                (finality_stands, Cause::FinalityStalled),
+                (silent && !may_be_late && !all_silent && !without_heights, Cause::Blind),
             ];
             let found = found.into_iter().filter(|(wrong, _)| *wrong).map(|(_, cause)| cause);
             causes.extend(found);
@@ -369,6 +359,11 @@ impl Machine {
             Cause::IdentityMissing | Cause::IdentityLost if self.fenced().is_none() => Health::Degraded,
             Cause::Quiet
             | Cause::FallingBehind
+            | Cause::SyncTooSlow
+            | Cause::UnsteadyPeers
+            | Cause::NeverConnected
+            | Cause::SlowStart
+            | Cause::FinalityStalled
             | Cause::ClockOff
             | Cause::MemoryPressure
             | Cause::DiskLow

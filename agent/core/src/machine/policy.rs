@@ -13,6 +13,10 @@ use crate::event::Chain;
 pub struct Policy {
     pub chains: Vec<Chain>,
     pub windows: Windows,
+    /// How long each chain may make no block; a chain that is not here may do so for `windows.idle_after`.
+    pub idle: BTreeMap<Chain, Idle>,
+    /// How long finality may stand still while best moves.
+    pub finality_after: Duration,
     pub startup_grace: Duration,
     pub frozen_after: Duration,
     pub backoff_initial: Duration,
@@ -38,6 +42,15 @@ pub struct Policy {
     pub identity: Option<WithoutVolume>,
 }
 
+/// What is known beforehand about the blocks of a chain.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Idle {
+    /// The chain makes blocks on demand: that it makes none is no condition to report.
+    pub expected: bool,
+    /// How long it may make no block.
+    pub max: Option<Duration>,
+}
+
 /// What runs without the identity volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WithoutVolume {
@@ -50,7 +63,24 @@ pub enum WithoutVolume {
 /// may be as coarse as a sample a minute.
 pub const GAP_AFTER: Duration = Duration::from_secs(75);
 
+/// How long a node that has persisted nothing yet may show no work at all. A restart throws everything away then.
+pub const UNPERSISTED_AFTER: Duration = Duration::from_hours(4);
+
 impl Policy {
+    /// The windows of one chain.
+    pub(super) fn windows_of(&self, chain: Chain) -> Windows {
+        let max = self.idle.get(&chain).and_then(|idle| idle.max);
+        Windows {
+            idle_after: max.unwrap_or(self.windows.idle_after).max(self.windows.stall_after),
+            ..self.windows
+        }
+    }
+
+    /// Whether `chain` is declared to make blocks on demand only.
+    pub(super) fn expects_idle(&self, chain: Chain) -> bool {
+        self.idle.get(&chain).is_some_and(|idle| idle.expected)
+    }
+
     pub(super) fn trackers(&self) -> BTreeMap<Chain, crate::chain_health::ChainTracker> {
         self.chains
             .iter()
@@ -72,7 +102,11 @@ impl Default for Policy {
                 gap_after: GAP_AFTER,
                 activity_extension: 3,
                 activity_bytes: 32 << 10,
+                idle_after: minutes(5),
+                unpersisted_after: UNPERSISTED_AFTER,
             },
+            idle: BTreeMap::new(),
+            finality_after: minutes(30),
             startup_grace: minutes(10),
             frozen_after: minutes(2),
             backoff_initial: seconds(1),

@@ -49,7 +49,9 @@ impl RestartBudget {
 
     /// Whether the cure for `cause` was tried often enough to know that it does not help.
     pub fn given_up(&self, cause: Cause) -> bool {
-        self.tries(cause) >= if cause == Cause::NoExporter { 1 } else { GIVE_UP_AFTER }
+        // Finality may stand on the whole network: nothing tells without a reference, and with one it moves.
+        let once = matches!(cause, Cause::NoExporter | Cause::FinalityStalled);
+        self.tries(cause) >= if once { 1 } else { GIVE_UP_AFTER }
     }
 
     /// Whether a restart for `cause` has not got its chain beyond where it was stuck, or not yet.
@@ -95,13 +97,18 @@ impl RestartBudget {
         if self.open.is_empty() {
             return Vec::new();
         }
-        let beyond = |trial: &Attempt| {
+        let beyond = |(cause, trial): &(&Cause, &Attempt)| {
             let (was_best, was_finalized) = trial.stuck_at.get(&chain).copied().unwrap_or_default();
-            trial.chain.is_none_or(|c| c == chain)
-                && (best.is_some_and(|b| was_best.is_none_or(|w| b > w))
-                    || finalized.is_some_and(|f| was_finalized.is_none_or(|w| f > w)))
+            let best_moved = best.is_some_and(|b| was_best.is_none_or(|w| b > w));
+            let finality_moved = finalized.is_some_and(|f| was_finalized.is_none_or(|w| f > w));
+            let moved = match cause {
+                Cause::FinalityStalled => finality_moved,
+                Cause::Stalled => best_moved,
+                _ => best_moved || finality_moved,
+            };
+            trial.chain.is_none_or(|c| c == chain) && moved
         };
-        let helped: Vec<Cause> = self.open.iter().filter(|(_, t)| beyond(t)).map(|(c, _)| *c).collect();
+        let helped: Vec<Cause> = self.open.iter().filter(beyond).map(|(c, _)| *c).collect();
         self.open.retain(|c, _| !helped.contains(c));
         helped
     }

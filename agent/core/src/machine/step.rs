@@ -30,7 +30,7 @@ impl Machine {
             Event::ScrapeFailed { chain, error } => self.on_miss(now, chain, error),
             Event::Host(facts) => self.on_host(facts),
             Event::Activity(activity) => self.on_activity(now, activity),
-            Event::Log(_) | Event::Reference { .. } => {}
+            Event::Reference { chain, source, reading } => self.on_reference(now, chain, source, reading),
             Event::Certificate(conflict) => {
                 self.state.conflict = conflict;
                 if let Some(conflict) = conflict {
@@ -50,7 +50,7 @@ impl Machine {
             Event::IdentityReleased => self.on_identity_released(),
             Event::StateUnsaved(error) => self.state.unsaved = error,
             Event::Gap => self.forget_windows(),
-            Event::Tick => {}
+            Event::Log(_) | Event::Tick => {}
             Event::Operator(command) => self.on_command(now, command, &mut actions),
             Event::Pulled(result) => self.on_pulled(now, result, &mut actions),
             Event::Databases(versions) => self.state.update.note(versions),
@@ -66,7 +66,7 @@ impl Machine {
         }
         self.hand_over(&mut actions);
         actions.extend(action);
-        self.tell(&mut actions);
+        self.report(now, &mut actions);
         actions
     }
 
@@ -86,6 +86,7 @@ impl Machine {
             *next_start,
             *unconfirmed_until,
             self.leave_at(),
+            self.next_report(),
             self.probation_ends(),
         ];
         deadlines.into_iter().flatten().filter(|t| t > now).min()

@@ -273,6 +273,32 @@ fn container_event() -> impl Strategy<Value = Container> {
     ]
 }
 
+fn evidence() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        any::<bool>().prop_map(|reachable| Event::Docker { reachable }),
+        Just(Event::IdentityReleased),
+        any::<String>().prop_map(Event::CertificateUnreadable),
+        any::<Vec<String>>().prop_map(Event::Log),
+        (
+            prop::sample::select(Chain::VARIANTS.to_vec()),
+            any::<(u8, Option<u64>, Option<u64>, Option<bool>)>(),
+            prop::option::of(Just(ReferenceError::RateLimited))
+        )
+            .prop_map(|(chain, (source, best, finalized, forked), error)| Event::Reference {
+                chain,
+                source: usize::from(source),
+                reading: error.map_or(
+                    Ok(Reading {
+                        best,
+                        finalized,
+                        forked,
+                    }),
+                    Err
+                ),
+            }),
+    ]
+}
+
 fn event() -> impl Strategy<Value = Event> {
     let chain = || prop::sample::select(Chain::VARIANTS.to_vec());
     let sample = (
@@ -345,31 +371,11 @@ fn event() -> impl Strategy<Value = Event> {
                 block_write_bytes,
             })
         }),
-        any::<Vec<String>>().prop_map(Event::Log),
-        (
-            chain(),
-            any::<(u8, Option<u64>, Option<u64>, Option<bool>)>(),
-            prop::option::of(Just(ReferenceError::RateLimited))
-        )
-            .prop_map(|(chain, (source, best, finalized, forked), error)| Event::Reference {
-                chain,
-                source: usize::from(source),
-                reading: error.map_or(
-                    Ok(Reading {
-                        best,
-                        finalized,
-                        forked,
-                    }),
-                    Err
-                ),
-            }),
+        evidence(),
         prop::option::of(prop::sample::select(crate::event::Conflict::VARIANTS)).prop_map(Event::Certificate),
-        any::<bool>().prop_map(|reachable| Event::Docker { reachable }),
         (prop::sample::select(crate::event::Holding::VARIANTS), "[a-z ]{0,20}")
             .prop_map(|(holding, why)| { Event::Identity(crate::event::Identity { holding, why }) }),
         Just(Event::Ec2(None)),
-        Just(Event::IdentityReleased),
-        any::<String>().prop_map(Event::CertificateUnreadable),
         prop::option::of(any::<String>()).prop_map(Event::StateUnsaved),
         (
             prop::sample::select(NoticeKind::VARIANTS.to_vec()),

@@ -90,30 +90,16 @@ pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result
             ..TraceLine::new(time, EventName::StateUnsaved)
         },
         Event::Operator(command) => operator_line(time, command),
-        Event::Pulled(Ok(images)) => TraceLine {
-            images: Some(images.clone()),
-            ..TraceLine::new(time, EventName::Pulled)
-        },
-        Event::Pulled(Err(error)) => TraceLine {
-            error: Some(error.0.clone()),
+        Event::Pulled(result) => TraceLine {
+            images: result.as_ref().ok().cloned(),
+            error: result.as_ref().err().map(|error| error.0.clone()),
             ..TraceLine::new(time, EventName::Pulled)
         },
         Event::Databases(versions) => TraceLine {
             versions: Some(versions.clone()),
             ..TraceLine::new(time, EventName::Databases)
         },
-        Event::Finished(Outcome::Done { container, at }) => TraceLine {
-            event: EventName::Finished,
-            outcome: Some(OutcomeName::Done),
-            done_at: *at,
-            ..container_line(time, container)
-        },
-        Event::Finished(Outcome::Failed { error, kind }) => TraceLine {
-            outcome: Some(OutcomeName::Failed),
-            error: Some(error.clone()),
-            kind: Some(*kind),
-            ..TraceLine::new(time, EventName::Finished)
-        },
+        Event::Finished(outcome) => outcome_line(time, outcome),
     };
     line.write(out)
 }
@@ -189,6 +175,23 @@ fn container_line(time: Time, container: &Container) -> TraceLine {
     line.state = Some(state);
     line.spec_matches = spec_matches;
     line
+}
+
+fn outcome_line(time: Time, outcome: &Outcome) -> TraceLine {
+    match outcome {
+        Outcome::Done { container, at } => TraceLine {
+            event: EventName::Finished,
+            outcome: Some(OutcomeName::Done),
+            done_at: *at,
+            ..container_line(time, container)
+        },
+        Outcome::Failed { error, kind } => TraceLine {
+            outcome: Some(OutcomeName::Failed),
+            error: Some(error.clone()),
+            kind: Some(*kind),
+            ..TraceLine::new(time, EventName::Finished)
+        },
+    }
 }
 
 fn reading_line(time: Time, reading: Result<Reading, ReferenceError>) -> TraceLine {

@@ -91,6 +91,7 @@ fn describe(deficiency: SyncDeficiency) -> String {
         SyncDeficiency::NoHeights => "does not tell how far it is".to_owned(),
         SyncDeficiency::Behind(blocks) => format!("is {blocks} blocks behind"),
         SyncDeficiency::NoBlock => "has no block yet".to_owned(),
+        SyncDeficiency::NoTarget => "is syncing and knows no target yet".to_owned(),
     }
 }
 

@@ -32,7 +32,7 @@ fn bursts_that_average_below_the_threshold_are_no_work() {
         look.see(Sample {
             major_syncing: Some(true),
             bytes_in: Some(bytes),
-            ..at(0, 10_000, 1)
+            ..at(0, 10_000 + round, 1)
         });
     }
     assert_eq!(look.verdict(), Verdict::Stalled);

@@ -23,7 +23,7 @@ fn a_network_that_fails_for_a_moment_starts_nothing_anew() {
         look.see_for(60, &at(10, 10, 0));
         look.context.network_down = false;
     }
-    assert_eq!(look.tracker.isolated_for, Duration::from_mins(5));
+    assert_eq!(look.tracker.peers.isolated_for, Duration::from_mins(5));
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn a_network_that_comes_and_goes_is_none() {
     for _ in 0..20 {
         look.context.network_down = !look.context.network_down;
         look.see_for(60, &at(10, 10, 0));
-        assert!(look.tracker.isolated_for < WINDOWS.isolated_after);
+        assert!(look.tracker.peers.isolated_for < WINDOWS.isolated_after);
     }
 }
 

@@ -76,7 +76,7 @@ fn silence_is_counted_from_the_first_look_that_met_it() {
 #[test]
 fn an_old_sample_says_nothing_about_now() {
     let mut look = Look::at(Chain::Parachain);
-    look.see(at(10, 10, 3));
+    look.see_for(65, &at(10, 10, 3));
     look.see(at(11, 11, 3));
     assert_eq!(look.verdict(), Verdict::Synced);
     look.now.0 += 15_001;
@@ -87,7 +87,7 @@ fn an_old_sample_says_nothing_about_now() {
 fn rare_looks_do_not_make_a_sample_old() {
     let mut look = Look::at(Chain::Parachain);
     look.spacing = 25;
-    look.see(at(10, 10, 3));
+    look.see_for(75, &at(10, 10, 3));
     look.see(at(11, 11, 3));
     look.now.0 += 40_000;
     assert_eq!(look.verdict(), Verdict::Synced);
@@ -103,5 +103,5 @@ fn time_offline_is_not_isolation_though_the_answer_comes_afterwards() {
     }
     look.context.network_down = false;
     look.see(at(10, 10, 0));
-    assert_eq!(look.tracker.isolated_for, Duration::from_secs(5));
+    assert_eq!(look.tracker.peers.isolated_for, Duration::from_secs(5));
 }

@@ -79,7 +79,7 @@ fn a_start_that_ended_before_its_outcome_was_told_is_seen_as_ended() {
     harness.exits(1, &[]);
     harness.done(running(run));
     harness.obeys = true;
-    harness.run(MINUTE);
+    harness.run(2 * MINUTE);
     assert_eq!(harness.container_actions().len(), 2);
     harness.expect(Phase::Synced, Health::Ok);
 }

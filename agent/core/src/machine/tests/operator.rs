@@ -80,7 +80,7 @@ fn stop_means_stopped_until_start() {
     assert_eq!(harness.container_actions().len(), 1);
     harness.expect(Phase::Stopped, Health::Critical);
     harness.command(Command::Start);
-    harness.run(MINUTE);
+    harness.run(2 * MINUTE);
     assert_eq!(harness.container_actions()[1..], [start(Cause::Operator)]);
     harness.expect(Phase::Synced, Health::Ok);
 }

@@ -199,7 +199,7 @@ fn an_image_that_cannot_be_started_is_taken_back() {
             (harness.result(), harness.runs()),
             (Some(UpdateResult::RolledBack), Some("org/node:v1"))
         );
-        harness.run(MINUTE);
+        harness.run(2 * MINUTE);
         harness.expect(Phase::Synced, Health::Ok);
     }
 }

@@ -154,7 +154,7 @@ fn old_news_of_work_excuse_nothing() {
 fn a_trace_without_any_container_news_is_judged_too() {
     let mut harness = Harness::fresh();
     harness.up = true;
-    harness.run(MINUTE);
+    harness.run(2 * MINUTE);
     harness.expect(Phase::Synced, Health::Ok);
     (harness.para.moves, harness.para.behind) = (false, 5_000);
     harness.run(6 * MINUTE);

@@ -20,7 +20,7 @@ impl World {
         }
         let truths = self.truths(seen);
         let Some(machine) = &self.agent else { return };
-        let told = &machine.state().active_problems;
+        let told = &machine.causes();
         let mut blames = Vec::new();
         let judge = &mut self.judge;
         judge

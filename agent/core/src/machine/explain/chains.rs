@@ -1,0 +1,146 @@
+//! What the evidence about a chain says, with its numbers and no more than was seen.
+
+use crate::chain_health::{ChainTracker, Opinion, Verdict};
+use crate::event::Chain;
+use crate::machine::{Cause, Machine, Work};
+use crate::units::{rounded_size, show_duration};
+
+impl Machine {
+    /// A sentence on a condition of a chain, or of the node's start; `None` for any other cause.
+    pub(super) fn explain_chain(&self, cause: Cause) -> Option<String> {
+        let state = &self.state;
+        let windows = &self.policy.windows;
+        let holds = |chain: Chain, tracker: &ChainTracker| match cause {
+            Cause::Quiet => self.verdict(state.now, chain) == Verdict::Quiet,
+            Cause::FinalityStalled => tracker.finality.still_for() >= self.policy.finality_after,
+            Cause::FallingBehind => tracker.is_falling_behind(),
+            Cause::SyncTooSlow => tracker.runaway(windows).is_some(),
+            Cause::UnsteadyPeers => tracker.peers.is_unsteady(),
+            Cause::NeverConnected => !tracker.peers.ever,
+            _ => false,
+        };
+        if cause == Cause::SlowStart {
+            return Some(self.explain_slow_start());
+        }
+        let (chain, tracker) = state.trackers.iter().find(|(chain, tracker)| holds(**chain, tracker))?;
+        Some(match cause {
+            Cause::Quiet => self.explain_quiet(*chain, tracker),
+            Cause::FinalityStalled => self.explain_finality(*chain, tracker),
+            Cause::SyncTooSlow => {
+                let slope = tracker.runaway(windows)?;
+                format!(
+                    "the {} syncs at {:.2} blocks/s while its target grows by {:.2} blocks/s, for two hours: it will not \
+                     arrive at this speed, take a faster disk or instance, or start from a snapshot",
+                    name(*chain),
+                    slope.best,
+                    slope.target
+                )
+            }
+            Cause::FallingBehind => {
+                let behind = tracker.behind().unwrap_or_default();
+                format!(
+                    "the {} is {behind} blocks behind and falls further behind although blocks arrive: the host may be \
+                     too slow",
+                    name(*chain)
+                )
+            }
+            Cause::UnsteadyPeers => format!(
+                "all peers of the {} leave and come back again and again: an idle chain does that; otherwise check ports \
+                 and bootnodes",
+                name(*chain)
+            ),
+            _ => format!(
+                "the {} has not had a peer yet: if that is not by design, check ports and bootnodes; idle = \"expected\" \
+                 in chains.{} says that it is",
+                name(*chain),
+                chain.into_str()
+            ),
+        })
+    }
+
+    fn explain_quiet(&self, chain: Chain, tracker: &ChainTracker) -> String {
+        let peers = tracker.sample().and_then(|sample| sample.peers);
+        let from = match peers {
+            Some(1) => " from 1 peer".to_owned(),
+            Some(peers) => format!(" from {peers} peers"),
+            None => String::new(),
+        };
+        let relay = self
+            .state
+            .trackers
+            .get(&Chain::Relaychain)
+            .filter(|_| chain == Chain::Parachain);
+        let relay = match relay.map(|relay| relay.progressing(self.policy.windows.stall_after)) {
+            Some(true) => "; the relay chain moves",
+            _ => "",
+        };
+        let opinion = match self.opinion(self.state.now, chain) {
+            Opinion::Level => "the reference stands at the same height, so a restart would not help",
+            _ => "whether the chain or only this node stands cannot be told without a reference (chains.*.reference)",
+        };
+        format!(
+            "no new block of the {} for {}{from}{relay}: {opinion}",
+            name(chain),
+            show_duration(whole_minutes(tracker.still_for()))
+        )
+    }
+
+    fn explain_finality(&self, chain: Chain, tracker: &ChainTracker) -> String {
+        let opinion = if self.finality_moves_elsewhere(self.state.now, chain) {
+            "a reference's finality moves on"
+        } else {
+            "whether that is the network or only this node cannot be told without a reference (chains.*.reference)"
+        };
+        format!(
+            "finality of the {} has stood still for {} while new blocks arrive: {opinion}",
+            name(chain),
+            show_duration(whole_minutes(tracker.finality.still_for()))
+        )
+    }
+
+    fn explain_slow_start(&self) -> String {
+        let Work {
+            cpu_percent,
+            read_rate,
+            write_rate,
+        } = self.work();
+        let cpu = cpu_percent.map(|cpu| format!("CPU {cpu:.0} %"));
+        let rate = |what: &str, rate: Option<u64>| rate.map(|rate| format!("{what} {}/s", rounded_size(rate)));
+        let used: Vec<String> = [cpu, rate("reads", read_rate), rate("writes", write_rate)]
+            .into_iter()
+            .flatten()
+            .collect();
+        let used = if used.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", used.join(", "))
+        };
+        format!(
+            "no exporter has answered since the start, and the node is at work{used}: it is left alone, see t0rn-agent logs"
+        )
+    }
+}
+
+/// The same without a number: it has just passed.
+pub(super) fn sentence(cause: Cause) -> &'static str {
+    match cause {
+        Cause::FallingBehind => "blocks arrive but the distance to the target grows: the host may be too slow",
+        Cause::FinalityStalled => "finality stands still while new blocks arrive",
+        Cause::SyncTooSlow => "the first sync does not come closer to its target",
+        Cause::UnsteadyPeers => "all peers leave and come back again and again",
+        Cause::NeverConnected => "there has not been a peer yet",
+        Cause::SlowStart => "no exporter has answered since the start, and the node is at work",
+        _ => "no new block although the node is at its target with peers",
+    }
+}
+
+fn name(chain: Chain) -> &'static str {
+    match chain {
+        Chain::Parachain => "parachain",
+        Chain::Relaychain => "relay chain",
+    }
+}
+
+fn whole_minutes(duration: std::time::Duration) -> std::time::Duration {
+    std::time::Duration::from_mins(duration.as_secs() / 60)
+}

@@ -1,0 +1,109 @@
+//! Notifications: one when a condition begins, one when it is over for good.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Action, Cause, Machine};
+use crate::event::Time;
+
+/// What has to stay away for this long is over. It may come back before: then it was never over.
+const OVER_AFTER: Duration = Duration::from_mins(10);
+
+/// A reported condition that does not hold now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Absence {
+    /// When it went away; `None` while it is back.
+    since: Option<Time>,
+    /// How often it has come back.
+    returns: u32,
+}
+
+impl Machine {
+    /// Adds the notifications of what begins and of what is over.
+    pub(super) fn report(&mut self, now: Time, actions: &mut Vec<Action>) {
+        let causes = self.causes();
+        let state = &mut self.state;
+        if causes == state.active_problems && state.absent_problems.values().all(|absence| absence.since.is_none()) {
+            return;
+        }
+        let absences = &mut state.absent_problems;
+        state.active_problems.retain(|cause| {
+            let absence = absences.entry(*cause).or_insert(Absence {
+                since: None,
+                returns: 0,
+            });
+            if causes.contains(cause) {
+                if absence.since.take().is_some() {
+                    absence.returns = absence.returns.saturating_add(1);
+                }
+                return true;
+            }
+            let since = *absence.since.get_or_insert(now);
+            let is_over = now.since(since) >= over_after(*cause);
+            if is_over {
+                absences.remove(cause);
+                actions.push(Action::Notify {
+                    cause: *cause,
+                    over: true,
+                });
+            }
+            !is_over
+        });
+        for cause in causes.iter().filter(|cause| !state.active_problems.contains(cause)) {
+            actions.push(Action::Notify {
+                cause: *cause,
+                over: false,
+            });
+        }
+        let away = state.active_problems.iter().filter(|cause| !causes.contains(cause));
+        state.active_problems = causes.iter().chain(away).copied().collect();
+    }
+
+    /// When the next reported condition is over if it stays away.
+    pub(super) fn next_report(&self) -> Option<Time> {
+        let absences = self.state.absent_problems.iter();
+        absences
+            .filter_map(|(cause, absence)| Some(absence.since? + over_after(*cause)))
+            .min()
+    }
+
+    /// How often a reported condition has gone and come back.
+    pub fn returns(&self, cause: Cause) -> u32 {
+        self.state
+            .absent_problems
+            .get(&cause)
+            .map_or(0, |absence| absence.returns)
+    }
+}
+
+/// How long a condition has to stay away before it is over. What people, updates and EC2 decide is over at once.
+fn over_after(cause: Cause) -> Duration {
+    match cause {
+        Cause::Frozen
+        | Cause::Stalled
+        | Cause::Isolated
+        | Cause::NoExporter
+        | Cause::FinalityStalled
+        | Cause::Exited
+        | Cause::Killed
+        | Cause::Removed
+        | Cause::OutOfMemory
+        | Cause::CrashLoop
+        | Cause::ActionFailed
+        | Cause::DiskLow
+        | Cause::ClockOff
+        | Cause::MemoryPressure
+        | Cause::NetworkDown
+        | Cause::DockerUnreachable
+        | Cause::Quiet
+        | Cause::FallingBehind
+        | Cause::SyncTooSlow
+        | Cause::UnsteadyPeers
+        | Cause::NeverConnected
+        | Cause::SlowStart
+        | Cause::Blind
+        | Cause::StateUnsaved => OVER_AFTER,
+        _ => Duration::ZERO,
+    }
+}
