@@ -16,6 +16,8 @@ const UNSTEADY_FOR: Duration = Duration::from_mins(10);
 pub(crate) struct Connectivity {
     /// There was a peer at some time, in this run or an earlier one.
     pub(crate) ever: bool,
+    /// Observed time in this run before the first peer.
+    pub(crate) waited_for: Duration,
     /// Observed time with no peers, and the part of it in which the host's own network was not known to be down.
     #[serde(rename = "alone")]
     pub(crate) none_for: Duration,
@@ -49,6 +51,9 @@ impl Connectivity {
             Some(0) => {
                 if !std::mem::replace(&mut self.without, true) && self.ever {
                     self.losses = self.losses.saturating_add(1);
+                }
+                if !self.ever {
+                    self.waited_for += passed;
                 }
                 self.steady_for = Duration::ZERO;
             }

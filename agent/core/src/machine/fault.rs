@@ -270,9 +270,13 @@ impl Machine {
         };
         match self.state.trackers.get(&Chain::Relaychain) {
             Some(relay) if chain == Chain::Parachain => {
-                let verdict = relay.verdict(now, windows, alone);
+                let of_relay = Context {
+                    opinion: self.opinion(now, Chain::Relaychain),
+                    ..alone
+                };
+                let verdict = relay.verdict(now, windows, of_relay);
                 Context {
-                    relay_syncing: verdict == Verdict::Syncing && relay.is_behind(windows, alone) == Some(true),
+                    relay_syncing: verdict == Verdict::Syncing && relay.is_behind(windows, of_relay) == Some(true),
                     relay_still: verdict != Verdict::Unknown && !relay.progressing(windows.stall_after / 2),
                     ..alone
                 }

@@ -323,7 +323,7 @@ impl Machine {
             let without_heights =
                 tracker.last_error() == Some(ScrapeError::MetricMissing) && tracker.sample().is_none();
             let reports_idle = !policy.expects_idle(*chain);
-            let never_connected = !tracker.peers.ever && tracker.peers.none_for >= policy.windows.isolated_after;
+            let never_connected = !tracker.peers.ever && tracker.peers.waited_for >= policy.windows.isolated_after;
             let finality_stands = tracker.finality.still_for() >= policy.finality_after;
             let found = [
                 (verdict == Verdict::Isolated, Cause::Isolated),

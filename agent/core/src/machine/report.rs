@@ -27,7 +27,7 @@ impl Machine {
         if causes == state.active_problems && state.absent_problems.values().all(|absence| absence.since.is_none()) {
             return;
         }
-        let absences = &mut state.absent_problems;
+        let (absences, budget) = (&mut state.absent_problems, &state.restart_budget);
         state.active_problems.retain(|cause| {
             let absence = absences.entry(*cause).or_insert(Absence {
                 since: None,
@@ -40,7 +40,8 @@ impl Machine {
                 return true;
             }
             let since = *absence.since.get_or_insert(now);
-            let is_over = now.since(since) >= over_after(*cause);
+            // A restart that has yet to show whether it helps ends nothing.
+            let is_over = now.since(since) >= over_after(*cause) && !budget.is_tried(*cause);
             if is_over {
                 absences.remove(cause);
                 actions.push(Action::Notify {
@@ -62,10 +63,11 @@ impl Machine {
 
     /// When the next reported condition is over if it stays away.
     pub(super) fn next_report(&self) -> Option<Time> {
-        let absences = self.state.absent_problems.iter();
-        absences
-            .filter_map(|(cause, absence)| Some(absence.since? + over_after(*cause)))
-            .min()
+        let due = |(cause, absence): (&Cause, &Absence)| {
+            let since = absence.since.filter(|_| !self.state.restart_budget.is_tried(*cause))?;
+            Some(since + over_after(*cause))
+        };
+        self.state.absent_problems.iter().filter_map(due).min()
     }
 
     /// How often a reported condition has gone and come back.

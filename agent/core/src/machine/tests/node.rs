@@ -16,6 +16,11 @@ pub(super) struct Node {
     pub(super) major_syncing: Option<bool>,
     /// Bytes a second.
     pub(super) traffic: u64,
+    /// Finality follows best.
+    pub(super) finality_moves: bool,
+    finalized: u64,
+    /// The exporter says that it is syncing, whatever the heights.
+    pub(super) always_syncing: bool,
     /// Blocks built here since the process started.
     pub(super) built: Option<u64>,
     bytes_in: u64,
@@ -34,6 +39,9 @@ impl Node {
             network_moves: true,
             major_syncing: Some(false),
             traffic: 3 << 10,
+            finality_moves: true,
+            finalized: best.saturating_sub(3),
+            always_syncing: false,
             built: None,
             bytes_in: 0,
             error: None,
@@ -52,17 +60,22 @@ impl Node {
         } else if self.network_moves {
             self.behind += blocks;
         }
+        if self.finality_moves {
+            self.finalized = self.best.saturating_sub(3);
+        }
     }
 
     pub(super) fn sample(&self) -> Sample {
         let alone = self.peers == Some(0);
         Sample {
             best: Some(self.best),
-            finalized: Some(self.best.saturating_sub(3)),
+            finalized: Some(self.finalized),
             // An exporter without peers tells its own best as the target.
             target: Some(if alone { self.best } else { self.best + self.behind }),
             peers: self.peers,
-            major_syncing: self.major_syncing.map(|_| self.behind > 5 && !alone),
+            major_syncing: self
+                .major_syncing
+                .map(|_| self.always_syncing || self.behind > 5 && !alone),
             imported_total: Some(self.best),
             bytes_in: Some(self.bytes_in),
             built_total: self.built,

@@ -1,0 +1,124 @@
+//! A second opinion: whether only this node stands still.
+
+use super::harness::*;
+use crate::event::{Chain, Event, Reading, ReferenceError};
+use crate::machine::{Cause, Phase};
+
+/// Reports `best` of one reference, with finality three blocks behind.
+fn reports(harness: &mut Harness, source: usize, best: u64) {
+    says(harness, source, best, best - 3, None);
+}
+
+fn says(harness: &mut Harness, source: usize, best: u64, finalized: u64, forked: Option<bool>) {
+    if !harness.seconds().is_multiple_of(30) {
+        return;
+    }
+    let reading = Reading {
+        best: Some(best),
+        finalized: Some(finalized),
+        forked,
+    };
+    harness.event(Event::Reference {
+        chain: Chain::Parachain,
+        source,
+        reading: Ok(reading),
+    });
+}
+
+/// At its target with peers, as the exporter says, and without new blocks.
+fn at_its_target() -> (Harness, u64) {
+    let mut harness = Harness::synced();
+    harness.run_with(2 * MINUTE, |harness| reports(harness, 0, harness.para.best));
+    (harness.para.moves, harness.para.network_moves) = (false, false);
+    let head = harness.para.best;
+    (harness, head)
+}
+
+fn blocks_since(harness: &Harness, began: u64) -> u64 {
+    (harness.seconds() - began) / 6
+}
+
+#[test]
+fn a_reference_that_moves_on_makes_a_standstill_at_the_target_a_stall() {
+    let (mut harness, head) = at_its_target();
+    let began = harness.seconds();
+    harness.run_with(10 * MINUTE, |harness| {
+        reports(harness, 0, head + blocks_since(harness, began));
+    });
+    assert_eq!(harness.container_actions(), [restart(Cause::Stalled)]);
+    assert!(harness.times(began)[0] <= 400, "{:?}", harness.times(began));
+}
+
+#[test]
+fn a_reference_that_stands_too_makes_it_a_halt_whatever_the_peers_announce() {
+    let (mut harness, head) = at_its_target();
+    harness.run_with(HOUR, |harness| reports(harness, 0, head));
+    assert_eq!(harness.machine.phase(), Phase::Quiet);
+    harness.para.behind = 500;
+    harness.run_with(6 * HOUR, |harness| reports(harness, 0, head));
+    assert_eq!(harness.container_actions(), []);
+}
+
+#[test]
+fn a_reference_that_cannot_be_relied_on_is_no_reason_to_act() {
+    type Reference = fn(&mut Harness, u64, u64);
+    let references: [Reference; 6] = [
+        // It lags and catches up to half the way.
+        |harness, head, new| reports(harness, 0, head - 500 + new / 2),
+        // It jumps.
+        |harness, head, new| reports(harness, 0, head + 1_000_000 * (new % 7)),
+        // It is of another chain.
+        |harness, _, new| reports(harness, 0, 40_000_000 + new),
+        // It is on a fork.
+        |harness, head, new| says(harness, 0, head + new, head + new, Some(true)),
+        // Two disagree.
+        |harness, head, new| {
+            reports(harness, 0, head + new);
+            reports(harness, 1, head);
+        },
+        // It gives no answer.
+        |harness, _, _| {
+            harness.event(Event::Reference {
+                chain: Chain::Parachain,
+                source: 0,
+                reading: Err(ReferenceError::RateLimited),
+            });
+        },
+    ];
+    for (n, reference) in references.into_iter().enumerate() {
+        let (mut harness, head) = at_its_target();
+        harness.run_with(MINUTE, |harness| reports(harness, 1, head));
+        let began = harness.seconds();
+        harness.run_with(6 * HOUR, |harness| {
+            let new = blocks_since(harness, began);
+            reference(harness, head, new);
+        });
+        assert_eq!(harness.container_actions(), [], "reference {n}");
+    }
+}
+
+#[test]
+fn finality_that_moves_elsewhere_is_worth_a_restart_after_its_window() {
+    let mut harness = Harness::synced();
+    harness.para.finality_moves = false;
+    let began = harness.seconds();
+    let stuck_at = harness.para.best;
+    harness.run_with(40 * MINUTE, |harness| {
+        let best = harness.para.best;
+        says(harness, 0, best, stuck_at + blocks_since(harness, began), None);
+    });
+    assert_eq!(harness.container_actions(), [restart(Cause::FinalityStalled)]);
+    assert_eq!(harness.told(Cause::FinalityStalled), 1);
+}
+
+#[test]
+fn finality_that_stands_without_a_reference_is_reported_and_restarted_for_once() {
+    let mut harness = Harness::synced();
+    (harness.para.finality_moves, harness.relay.finality_moves) = (false, false);
+    harness.run(31 * MINUTE);
+    assert_eq!(harness.told(Cause::FinalityStalled), 1);
+    assert_eq!(harness.container_actions(), []);
+    harness.run(2 * DAY);
+    assert_eq!(harness.container_actions(), [restart(Cause::FinalityStalled)]);
+    assert_eq!(harness.told(Cause::FinalityStalled), 1);
+}
