@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use agent_core::chain_health::Windows;
+use agent_core::exit_diagnosis::Signatures;
 use agent_core::machine::{GAP_AFTER, Policy};
 
 use crate::types::Config;
@@ -54,6 +55,7 @@ impl From<&Config> for Policy {
             image: collator.image.clone(),
             probation: update.probation,
             identity: identity.required.then_some(identity.without_volume),
+            signatures: Signatures::default(),
         }
     }
 }

@@ -24,6 +24,8 @@ pub enum Cause {
     SpecChanged,
     CrashLoop,
     OutOfMemory,
+    RelayRpcUnreachable,
+    PortInUse,
     Foreign,
     ActionFailed,
     // holds
@@ -35,6 +37,9 @@ pub enum Cause {
     NoNetworkKey,
     BadArguments,
     MissingExecutable,
+    PruningMode,
+    DataUnwritable,
+    NodeFault,
     BakedChain,
     BakedDatabase,
     BakedNewer,
@@ -91,6 +96,29 @@ impl From<Conflict> for Cause {
 impl Cause {
     /// The causes that a health restart is spent on.
     pub const HEALTH: [Self; 4] = [Self::Frozen, Self::Isolated, Self::Stalled, Self::NoExporter];
+
+    /// What log lines before an exit can show.
+    pub const OF_LAST_LINES: [Self; 14] = [
+        Self::DatabaseCorrupted,
+        Self::DatabaseNewer,
+        Self::DatabaseForeign,
+        Self::DataInUse,
+        Self::DataUnwritable,
+        Self::DiskFull,
+        Self::WrongChain,
+        Self::NoNetworkKey,
+        Self::PruningMode,
+        Self::BadArguments,
+        Self::MissingExecutable,
+        Self::NodeFault,
+        Self::RelayRpcUnreachable,
+        Self::PortInUse,
+    ];
+
+    /// Whether an end of this cause may not come again: a later start can find it gone, so Docker's policy may try.
+    pub fn may_pass(self) -> bool {
+        matches!(self, Self::RelayRpcUnreachable | Self::PortInUse)
+    }
 
     pub fn is_of_update(self) -> bool {
         matches!(self, Self::Update | Self::UpdateFailed)
