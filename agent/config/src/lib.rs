@@ -15,6 +15,7 @@ mod names;
 mod policy;
 mod reader;
 mod sections;
+mod signatures;
 #[cfg(test)]
 mod tests;
 mod types;

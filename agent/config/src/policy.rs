@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use agent_core::chain_health::Windows;
+use agent_core::exit_diagnosis::Signatures;
 use agent_core::machine::{GAP_AFTER, Policy, UNPERSISTED_AFTER};
 
 use crate::types::Config;
@@ -19,6 +20,7 @@ impl From<&Config> for Policy {
             notify,
             update,
             identity,
+            signatures,
             ..
         } = config;
         Self {
@@ -59,6 +61,7 @@ impl From<&Config> for Policy {
             image: collator.image.clone(),
             probation: update.probation,
             identity: identity.required.then_some(identity.without_volume),
+            signatures: Signatures::new(signatures.clone()),
         }
     }
 }
@@ -66,6 +69,9 @@ impl From<&Config> for Policy {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed test should panic")]
+
+    use agent_core::event::Exit;
+    use agent_core::machine::Cause;
 
     use super::*;
 
@@ -77,5 +83,27 @@ mod tests {
             ..Policy::default()
         };
         assert_eq!(Policy::from(&config), policy);
+    }
+    #[test]
+    fn rows_of_the_configuration_come_before_the_built_in_ones() {
+        let text = "[collator]\nimage = \"a:1\"\n[[signatures]]\npattern = [\"Corruption:\"]\nsurvivable = true\n\
+                    [[signatures]]\npattern = [\"HRMP\", \"closed\"]\nsays = \"node_fault\"\nremedy = \"open it.\"\n";
+        let policy = Policy::from(&Config::parse(text, "agent.toml").unwrap());
+        let end = |line: &str| Exit {
+            code: Some(1),
+            oom: false,
+            log: vec![line.to_owned()],
+        };
+        let diagnose = |line| policy.signatures.diagnose(&end(line), false);
+        assert_eq!(diagnose("Error: Corruption: x"), None);
+        let found = diagnose("Error: HRMP 7 closed").unwrap();
+        assert_eq!(
+            (found.cause, found.remedy.as_deref()),
+            (Cause::NodeFault, Some("open it"))
+        );
+        assert_eq!(
+            diagnose("Error: NetworkKeyNotFound(\"x\")").unwrap().cause,
+            Cause::NoNetworkKey
+        );
     }
 }

@@ -13,6 +13,7 @@ use crate::error::ValueError;
 use crate::image_reference::parse_image;
 use crate::names;
 use crate::reader::{DocumentReader, SectionReader};
+use crate::signatures::signature;
 use crate::types::{
     AgentConfig, BindMount, CollatorConfig, Config, ContainerUser, DataConfig, Ec2Config, ExporterConfig, HealthConfig,
     HostConfig, IdentityConfig, MetricsConfig, NotifyConfig, PublishedPort, PullPolicy, RestartConfig, UpdateConfig,
@@ -53,6 +54,7 @@ pub(crate) fn config(document: &mut DocumentReader) -> Config {
         ec2: ec2(document.section("ec2")),
         update: update(document.section("update")),
         identity: identity(document.section("identity")),
+        signatures: document.sections("signatures", |row| Some(signature(row))),
     };
     // Contradictions wait until there is an image to run.
     if !config.collator.image.is_empty() {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use agent_core::event::Chain;
+use agent_core::exit_diagnosis::Signature;
 use agent_core::key_paths::is_keystore;
 use agent_core::machine::WithoutVolume;
 use agent_core::notification::NotifyFormat;
@@ -28,6 +29,8 @@ pub struct Config {
     pub ec2: Ec2Config,
     pub update: UpdateConfig,
     pub identity: IdentityConfig,
+    /// Meanings of last log lines, before the built-in ones.
+    pub signatures: Vec<Signature>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

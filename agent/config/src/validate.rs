@@ -9,6 +9,7 @@ use agent_core::units::show_duration;
 use url::Url;
 
 use crate::reader::DocumentReader;
+use crate::signatures;
 use crate::types::{Config, PublishedPort};
 
 /// Adds a problem to the document for each contradiction in `config`.
@@ -19,6 +20,7 @@ pub(crate) fn validate(document: &mut DocumentReader, config: &Config) {
     ports(document, config);
     notify(document, config);
     exporters(document, config);
+    signatures::validate(document, &config.signatures);
 }
 
 fn windows(document: &mut DocumentReader, Config { health, restart, .. }: &Config) {

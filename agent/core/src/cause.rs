@@ -25,6 +25,8 @@ pub enum Cause {
     SpecChanged,
     CrashLoop,
     OutOfMemory,
+    RelayRpcUnreachable,
+    PortInUse,
     Foreign,
     ActionFailed,
     // holds
@@ -36,6 +38,9 @@ pub enum Cause {
     NoNetworkKey,
     BadArguments,
     MissingExecutable,
+    PruningMode,
+    DataUnwritable,
+    NodeFault,
     BakedChain,
     BakedDatabase,
     BakedNewer,
@@ -102,6 +107,29 @@ impl Cause {
         Self::NoExporter,
         Self::FinalityStalled,
     ];
+
+    /// What log lines before an exit can show.
+    pub const OF_LAST_LINES: [Self; 14] = [
+        Self::DatabaseCorrupted,
+        Self::DatabaseNewer,
+        Self::DatabaseForeign,
+        Self::DataInUse,
+        Self::DataUnwritable,
+        Self::DiskFull,
+        Self::WrongChain,
+        Self::NoNetworkKey,
+        Self::PruningMode,
+        Self::BadArguments,
+        Self::MissingExecutable,
+        Self::NodeFault,
+        Self::RelayRpcUnreachable,
+        Self::PortInUse,
+    ];
+
+    /// Whether an end of this cause may not come again: a later start can find it gone, so Docker's policy may try.
+    pub fn may_pass(self) -> bool {
+        matches!(self, Self::RelayRpcUnreachable | Self::PortInUse)
+    }
 
     pub fn is_of_update(self) -> bool {
         matches!(self, Self::Update | Self::UpdateFailed)

@@ -115,6 +115,7 @@ impl ScrapeError {
 pub struct Exit {
     /// Exit code of the container's first process; 128 + n after signal n.
     pub code: Option<i64>,
+    /// Docker's `OOMKilled`, which a child can set too: [`Exit::is_out_of_memory`].
     pub oom: bool,
     /// The last log lines of that run, oldest first.
     pub log: Vec<String>,

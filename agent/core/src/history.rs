@@ -121,7 +121,11 @@ impl History {
                     self.mark(Mark {
                         at: ended.unwrap_or(at),
                         what: MarkKind::Exit,
-                        cause: Some(if exit.oom { Cause::OutOfMemory } else { Cause::Exited }),
+                        cause: Some(if exit.is_out_of_memory() {
+                            Cause::OutOfMemory
+                        } else {
+                            Cause::Exited
+                        }),
                         code: exit.code,
                         helped: None,
                     });

@@ -54,6 +54,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::cause::Cause;
 use crate::chain_health::ChainTracker;
 use crate::event::{ActionFailure, Activity, Chain, Conflict, HostFacts, Identity, LifecycleAnswer, Time};
+use crate::exit_diagnosis::Diagnosis;
 pub use action::Action;
 use collation::Collation;
 pub use explain::CommandError;
@@ -131,6 +132,7 @@ pub struct Pause {
 pub struct LastExit {
     pub at: Time,
     pub code: Option<i64>,
+    /// It was killed for memory.
     pub oom: bool,
 }
 
@@ -193,6 +195,9 @@ pub struct State {
     next_start: Option<Time>,
     last_failure: Option<(ActionFailure, String)>,
     last_exit: Option<LastExit>,
+    /// What the last lines of the newest end showed.
+    #[serde(default)]
+    diagnosis: Option<Diagnosis>,
     /// When that was by Docker's clock, Unix milliseconds.
     exited_at: Option<i64>,
     #[serde(rename = "cures")]

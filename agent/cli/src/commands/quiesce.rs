@@ -104,7 +104,7 @@ pub(crate) async fn quiesce(config: &Config, client: &AgentClient) -> anyhow::Re
     let clean = match container {
         Container::Exited { exit, .. } => exit
             .code
-            .map(|code| code == 0 && !exit.oom && exit_diagnosis::damage(&exit.log).is_none()),
+            .map(|code| code == 0 && exit_diagnosis::damage(&exit.log).is_none()),
         _ => None,
     };
     Ok(clean)

@@ -166,7 +166,8 @@ fn collator_status(found: Inspection, config: &Config) -> CollatorStatus {
     if let Some(detail) = found.detail {
         let ended = detail.exit_code.map(|code| LastExitStatus {
             code: Some(code),
-            oom: Some(detail.oom),
+            // Docker's flag may be a child's.
+            oom: Some(detail.oom && code == 137),
             at: detail.finished_at,
         });
         collator = CollatorStatus {

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::{Action, Cause, ContainerState, Desired, GracePeriod, LastExit, Machine, Signalled};
 use crate::chain_health::ChainTracker;
 use crate::event::{Container, Exit, Time};
-use crate::exit_diagnosis;
 
 /// `docker stop` and `docker restart` say so only after the container's end.
 const STOP_SETTLES: Duration = Duration::from_secs(2);
@@ -184,7 +183,10 @@ impl Machine {
         if known || unwanted || (ours && !self.is_starting()) {
             return;
         }
-        if let Some(cause) = exit_diagnosis::diagnose(exit, signalled.is_some()) {
+        let diagnosis = self.policy.signatures.diagnose(exit, signalled.is_some());
+        let shown = diagnosis.as_ref().map(|diagnosis| diagnosis.cause);
+        self.state.diagnosis = diagnosis;
+        if let Some(cause) = shown.filter(|cause| !cause.may_pass()) {
             self.state.update.note_crash(exit.code, Some(cause));
             self.state.hold = Some(cause);
             self.state.settle = None;
@@ -209,8 +211,8 @@ impl Machine {
             None => {
                 self.state.update.note_crash(exit.code, None);
                 self.count_crash(now);
-                let cause = if exit.oom { Cause::OutOfMemory } else { Cause::Exited };
-                self.leave_to_policy(now, cause);
+                let memory = exit.is_out_of_memory().then_some(Cause::OutOfMemory);
+                self.leave_to_policy(now, memory.or(shown).unwrap_or(Cause::Exited));
             }
         }
     }
@@ -223,7 +225,7 @@ impl Machine {
         self.state.last_exit = Some(LastExit {
             at: now,
             code: exit.code,
-            oom: exit.oom,
+            oom: exit.is_out_of_memory(),
         });
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{Cause, ContainerState, Desired, Machine, UpdateResult};
 use crate::event::Command;
+use crate::exit_diagnosis::Diagnosis;
 use crate::units::show_duration;
 
 /// Why an operator's command is not carried out now.
@@ -17,6 +18,9 @@ impl Machine {
     /// One sentence on `cause` as it stands now, with the remedy.
     pub fn explain(&self, cause: Cause) -> String {
         let state = &self.state;
+        if let Some(text) = self.explain_last_lines(cause) {
+            return text;
+        }
         match cause {
             Cause::ActionFailed => state
                 .last_failure
@@ -108,6 +112,29 @@ impl Machine {
                 )
             }
             _ => self.explain_chain(cause).unwrap_or_else(|| sentence(cause).to_owned()),
+        }
+    }
+
+    /// What the last lines of the newest end show, with the remedy of their row.
+    fn explain_last_lines(&self, cause: Cause) -> Option<String> {
+        let Diagnosis { cause: shown, remedy } = self.state.diagnosis.as_ref()?;
+        let what = sentence(*shown);
+        let what = what.split_once(": ").map_or(what, |(what, _)| what);
+        match remedy {
+            _ if cause == Cause::CrashLoop && shown.may_pass() => {
+                let remedy = remedy.as_deref().unwrap_or("look at t0rn-agent logs");
+                Some(format!(
+                    "it exits again and again, so starts are far apart now; {what}: {remedy}"
+                ))
+            }
+            Some(remedy) if cause == *shown && shown.may_pass() => {
+                Some(format!("{what}: {remedy}; it is started again"))
+            }
+            // The agent starts it by itself once there is room.
+            Some(remedy) if cause == *shown && self.state.hold == Some(cause) && cause != Cause::DiskFull => {
+                Some(format!("{what}: {remedy}, then t0rn-agent start"))
+            }
+            _ => None,
         }
     }
 
@@ -233,6 +260,22 @@ fn sentence(cause: Cause) -> &'static str {
         Cause::BadArguments => {
             "the node does not accept its arguments: mend collator.command, restart the agent, then t0rn-agent start"
         }
+        Cause::PruningMode => {
+            "the database was written with another pruning mode: mend --state-pruning in collator.command or restore \
+             data of this mode, restart the agent, then t0rn-agent start"
+        }
+        Cause::DataUnwritable => {
+            "the node may not read or write its files: mend their owner (collator.user) or the mount, then t0rn-agent \
+             start"
+        }
+        Cause::NodeFault => {
+            "the node ended by an error that no restart cures: look at t0rn-agent logs, then t0rn-agent start"
+        }
+        Cause::RelayRpcUnreachable => {
+            "no relay chain node of --relay-chain-rpc-urls answers: check the addresses and those nodes; it is started \
+             again"
+        }
+        Cause::PortInUse => "another process listens on a port of the node: find it (ss -ltnp); it is started again",
         Cause::MissingExecutable => {
             "the image has no such executable: mend collator.image or collator.command, restart the agent, \
              then t0rn-agent start"

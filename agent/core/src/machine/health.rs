@@ -377,6 +377,8 @@ impl Machine {
             | Cause::NetworkDown
             | Cause::ActionFailed
             | Cause::Exited
+            | Cause::RelayRpcUnreachable
+            | Cause::PortInUse
             | Cause::Killed
             | Cause::Removed
             | Cause::Update

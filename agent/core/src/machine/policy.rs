@@ -7,6 +7,7 @@ use strum::VariantArray as _;
 
 use crate::chain_health::Windows;
 use crate::event::Chain;
+use crate::exit_diagnosis::Signatures;
 
 /// What the core takes from the configuration: windows, budgets and thresholds, nothing else.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +41,8 @@ pub struct Policy {
     pub probation: Duration,
     /// What is done without the identity volume; `None` when it is not asked for.
     pub identity: Option<WithoutVolume>,
+    /// Meanings of the last log lines before an exit.
+    pub signatures: Signatures,
 }
 
 /// What is known beforehand about the blocks of a chain.
@@ -125,6 +128,7 @@ impl Default for Policy {
             image: String::new(),
             probation: minutes(10),
             identity: None,
+            signatures: Signatures::default(),
         }
     }
 }

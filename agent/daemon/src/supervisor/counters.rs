@@ -10,7 +10,7 @@ use agent_core::published::CounterTotals;
 use agent_core::status::ScrapeStatus;
 
 /// Causes of restarts. All begin at 0, so that the first restart is an increase.
-const RESTARTS: [Cause; 17] = [
+const RESTARTS: [Cause; 19] = [
     Cause::Frozen,
     Cause::Stalled,
     Cause::Isolated,
@@ -19,6 +19,8 @@ const RESTARTS: [Cause; 17] = [
     Cause::Killed,
     Cause::Removed,
     Cause::OutOfMemory,
+    Cause::RelayRpcUnreachable,
+    Cause::PortInUse,
     Cause::CrashLoop,
     Cause::SpecChanged,
     Cause::Update,

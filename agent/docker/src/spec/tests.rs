@@ -106,6 +106,7 @@ pub(crate) fn config() -> Config {
             keep_images: 2,
         },
         identity: no_identity(),
+        signatures: Vec::new(),
     }
 }
 

@@ -338,5 +338,6 @@ pub(crate) fn config(docker: &Path, name: &str, dir: &Path) -> Config {
             mount: "/var/lib/t0rn-identity".into(),
             without_volume: agent_config::WithoutVolume::Nothing,
         },
+        signatures: Vec::new(),
     }
 }

@@ -117,9 +117,9 @@ fn every_other_end_that_no_restart_cures_is_held_with_its_remedy() -> Result<()>
     let rows = [
         (
             1,
-            "Error: Bootnode with peer id `12D3KooW` is on a different chain (our genesis: 0x1)",
-            "wrong_chain",
-            "chain spec",
+            "Error: Service(Client(StateDatabase(\"Incompatible pruning modes [stored: ArchiveAll; requested: x]\")))",
+            "pruning_mode",
+            "--state-pruning",
         ),
         (
             1,

@@ -1,7 +1,7 @@
 //! Faults that end a run: what is held, what waits for room, what is started again.
 
 use super::harness::*;
-use crate::event::{Event, Exit, HostFacts};
+use crate::event::{Command, Event, Exit, HostFacts};
 use crate::machine::{Action, Cause, Health, Phase, Policy};
 
 #[test]
@@ -18,9 +18,15 @@ fn a_fault_that_no_restart_cures_is_held_and_nobody_starts_it_again() {
         ),
         ("Database file is in use.", Cause::DataInUse),
         (
-            "Bootnode with peer id `12D3` is on a different chain",
-            Cause::WrongChain,
+            "Error: NetworkKeyNotFound(\"/data/network/secret_ed25519\")",
+            Cause::NoNetworkKey,
         ),
+        (
+            "Error: Service(Client(StateDatabase(\"Incompatible pruning modes [stored: x; requested: y]\")))",
+            Cause::PruningMode,
+        ),
+        ("Error: Permission denied (os error 13)", Cause::DataUnwritable),
+        ("Error: Service(Keystore(InvalidPassword))", Cause::NodeFault),
     ] {
         let mut harness = Harness::synced();
         harness.exits(1, &["before", log, "after"]);
@@ -30,6 +36,88 @@ fn a_fault_that_no_restart_cures_is_held_and_nobody_starts_it_again() {
         assert_eq!(harness.wrong(), [cause]);
         harness.expect(Phase::Holding, Health::Critical);
     }
+}
+
+#[test]
+fn hold_for_a_last_line_shows_the_remedy_of_its_row() {
+    let mut harness = Harness::synced();
+    harness.exits(
+        1,
+        &["Error: Input(\"Error opening spec file: No such file or directory (os error 2)\")"],
+    );
+    harness.run(MINUTE);
+    assert_eq!(harness.wrong(), [Cause::BadArguments]);
+    assert_eq!(
+        harness.machine.problems()[0].text,
+        "the node does not accept its arguments: name the chain spec as the container sees it (--chain, mounts), restart \
+         the agent, then t0rn-agent start"
+    );
+    harness.event(Event::Operator(Command::Start));
+    harness.exits(2, &["error: unexpected argument '--x' found"]);
+    let text = harness.machine.explain(Cause::BadArguments);
+    assert!(
+        text.contains("mend collator.command"),
+        "the remedy is that of the newest end: {text}"
+    );
+}
+
+#[test]
+fn every_cause_of_a_last_line_says_what_is_wrong_and_then_what_to_do() {
+    let harness = Harness::synced();
+    for cause in Cause::OF_LAST_LINES {
+        let text = harness.machine.explain(cause);
+        assert!(text.contains(": ") || cause == Cause::DiskFull, "{text}");
+    }
+}
+
+#[test]
+fn line_that_a_node_survives_is_no_reason_for_a_hold() {
+    let mut harness = Harness::synced();
+    harness.exits(
+        1,
+        &[
+            "Bootnode with peer id `12D3` is on a different chain",
+            "Thread 'main' panicked at 'x'",
+        ],
+    );
+    harness.run(MINUTE);
+    assert_eq!(harness.container_actions(), [start(Cause::Exited)]);
+}
+
+#[test]
+fn relay_chain_by_rpc_that_is_away_is_told_and_started_again() {
+    let mut harness = Harness::synced();
+    harness.exits(1, &["[Parachain] No valid RPC url found. Stopping RPC worker."]);
+    assert_eq!(harness.container_actions(), []);
+    assert_eq!(harness.wrong(), [Cause::RelayRpcUnreachable]);
+    let text = harness.machine.explain(Cause::RelayRpcUnreachable);
+    assert!(
+        text.contains("--relay-chain-rpc-urls") && text.ends_with("it is started again"),
+        "{text}"
+    );
+    harness.run(MINUTE);
+    assert_eq!(harness.container_actions(), [start(Cause::RelayRpcUnreachable)]);
+}
+
+#[test]
+fn flag_of_a_child_that_was_killed_for_memory_hides_no_damage() {
+    let mut harness = Harness::synced();
+    harness.ends(Exit {
+        code: Some(1),
+        oom: true,
+        log: vec!["Error: Service(Client(Backend(\"DB corrupted: Corruption: x\")))".to_owned()],
+    });
+    let cause = Cause::DatabaseCorrupted;
+    assert_eq!(harness.container_actions(), [Action::Hold { cause }]);
+    let mut harness = Harness::synced();
+    harness.ends(Exit {
+        code: Some(139),
+        oom: true,
+        log: vec![],
+    });
+    harness.run(MINUTE);
+    assert_eq!(harness.container_actions(), [start(Cause::Exited)]);
+    assert_eq!(harness.wrong(), []);
 }
 
 #[test]

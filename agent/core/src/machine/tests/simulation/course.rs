@@ -223,8 +223,11 @@ pub(super) fn diagnose(cause: Cause) -> Exit {
         Cause::DatabaseNewer => failed(1, "Database version comes from future version of the client"),
         Cause::DatabaseForeign => failed(1, "Database version cannot be read from existing db_version file"),
         Cause::DataInUse => failed(1, "While lock file: /d/LOCK: Resource temporarily unavailable"),
-        Cause::WrongChain => failed(1, "Bootnode with peer id `12D3` is on a different chain"),
-        Cause::NoNetworkKey => failed(1, "Starting an authority without network key"),
+        Cause::PruningMode => failed(
+            1,
+            "State Database error: Incompatible pruning modes [stored: x; requested: y]",
+        ),
+        Cause::NoNetworkKey => failed(1, "Error: NetworkKeyNotFound(\"/data/network/secret_ed25519\")"),
         Cause::BadArguments => failed(2, "error: unexpected argument '--x' found"),
         Cause::MissingExecutable => failed(127, ""),
         _ => failed(1, "Backend error: Corruption: block checksum mismatch"),

@@ -137,7 +137,7 @@ impl World {
             | Cause::DatabaseNewer
             | Cause::DatabaseForeign
             | Cause::DataInUse
-            | Cause::WrongChain
+            | Cause::PruningMode
             | Cause::NoNetworkKey
             | Cause::BadArguments
             | Cause::MissingExecutable => self.ails(|a| a == Ailment::Held(cause)),

@@ -1,0 +1,101 @@
+//! Each row of the data file.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn table_parses_and_its_rows_are_complete() {
+    let rows = Signatures::built_in();
+    assert!(rows.len() > 60, "{}", rows.len());
+    for row in rows {
+        let pattern = &row.pattern;
+        assert!(
+            !pattern.is_empty() && pattern.iter().all(|part| part.len() >= 3),
+            "{pattern:?}"
+        );
+        assert!(row.survivable || row.says.is_some(), "{pattern:?} says nothing");
+        assert!(
+            row.says.is_none_or(|cause| Cause::OF_LAST_LINES.contains(&cause)),
+            "{pattern:?}"
+        );
+        assert!(
+            !row.exit_codes.contains(&0) && !row.exit_codes.is_empty(),
+            "{pattern:?}"
+        );
+        assert!(row.remedy.is_some() && !row.source.is_empty(), "{pattern:?}");
+    }
+    let patterns: BTreeSet<_> = rows.iter().map(|row| &row.pattern).collect();
+    assert_eq!(patterns.len(), rows.len(), "a pattern stands twice");
+}
+
+#[test]
+fn example_of_each_row_is_recognised_by_that_row() {
+    let table = Signatures::default();
+    for row in Signatures::built_in() {
+        let found = table.rows().find(|found| found.matches(&row.example));
+        assert_eq!(found.map(|found| &found.pattern), Some(&row.pattern), "{}", row.example);
+    }
+}
+
+#[test]
+fn example_of_each_row_is_diagnosed_with_its_exit_codes_alone() {
+    for row in Signatures::built_in() {
+        for code in 1..=160 {
+            // These speak for themselves.
+            if matches!(code, 126 | 127) {
+                continue;
+            }
+            let expected = row.cause().filter(|_| row.exit_codes.contains(&code));
+            let found = diagnose(&exit(code, &["earlier", &row.example, "later"]));
+            assert_eq!(found, expected, "{code}: {}", row.example);
+        }
+        assert_eq!(diagnose(&exit(0, &[&row.example])), None);
+    }
+}
+
+#[test]
+fn returned_error_counts_with_code_one_alone() {
+    let codes = |row: &Signature| row.pattern[0].starts_with("Error:") && row.exit_codes != [1];
+    assert!(!Signatures::built_in().iter().any(codes));
+}
+
+#[test]
+fn survivable_line_never_is_the_cause_of_an_end() {
+    for row in Signatures::built_in().iter().filter(|row| row.survivable) {
+        for code in (-1..=255).filter(|code| !matches!(code, 126 | 127)) {
+            assert_eq!(diagnose(&exit(code, &[&row.example])), None, "{code}: {}", row.example);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    /// Whatever stands around and between its parts.
+    #[test]
+    fn no_row_is_shadowed_by_an_earlier_one(filler in prop::collection::vec("[a-z0-9 ]{0,12}", 6)) {
+        let table = Signatures::default();
+        for row in Signatures::built_in() {
+            let parts = row.pattern.iter().zip(&filler);
+            let line: String = parts.map(|(part, filler)| format!("{filler}{part}")).chain(filler.last().cloned()).collect();
+            let found = table.rows().find(|found| found.matches(&line)).unwrap();
+            prop_assert_eq!(&found.pattern, &row.pattern, "{}", line);
+        }
+    }
+
+    /// However they are mixed with the lines of a healthy node, a panic and a shutdown.
+    #[test]
+    fn log_of_survivable_lines_never_holds(
+        picks in prop::collection::vec(0..64_usize, 1..40),
+        code in prop::option::of(0..=255_i64).prop_filter("they speak for themselves", |c| !matches!(c, Some(126 | 127))),
+        oom in any::<bool>(),
+    ) {
+        let survivable = Signatures::built_in().iter().filter(|row| row.survivable).map(|row| row.example.as_str());
+        let lines: Vec<_> = survivable.chain([IDLE, SYNCING, ESSENTIAL, PANIC, "Error: ", ""]).collect();
+        let log = picks.iter().map(|pick| lines[pick % lines.len()].to_owned()).collect();
+        prop_assert_eq!(diagnose(&Exit { code, oom, log }), None);
+    }
+}
