@@ -2,6 +2,7 @@
 //! label that says what a supervisor has to do. The agent is judged by them, and so are other policies, to compare with.
 
 mod exits;
+pub mod export;
 mod finality;
 mod idle;
 pub mod judge;
