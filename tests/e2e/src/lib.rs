@@ -10,6 +10,7 @@ pub mod ec2;
 pub mod engine;
 pub mod fake_engine;
 pub mod fakes;
+pub mod field;
 pub mod http_client;
 mod http_server;
 pub mod moto;
