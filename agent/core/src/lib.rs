@@ -11,6 +11,7 @@ pub mod disk_forecast;
 pub mod event;
 pub mod exit_diagnosis;
 pub mod history;
+pub mod informant;
 pub mod key_paths;
 pub mod machine;
 pub mod metrics;

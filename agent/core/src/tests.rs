@@ -5,6 +5,7 @@ use strum::VariantArray;
 
 use crate::chain_health::Verdict;
 use crate::event::{Chain, Conflict, Holding, NoticeKind, ScrapeError};
+use crate::informant::SyncPhase;
 use crate::machine::{Cause, Health, Phase, UpdateResult, UpdateStep};
 use crate::status::ScrapeStatus;
 
@@ -26,6 +27,7 @@ fn names_of_enums_are_the_same_in_json_and_in_text() {
     check::<Phase>();
     check::<ScrapeStatus>();
     check::<ScrapeError>();
+    check::<SyncPhase>();
     check::<UpdateStep>();
     check::<UpdateResult>();
     check::<Verdict>();
