@@ -3,20 +3,24 @@
 //! The page is parsed as it arrives and only needed lines are kept, so that memory stays bounded whatever a broken or
 //! hostile exporter sends.
 
+mod connection;
 mod line;
 mod page;
 #[cfg(test)]
 mod tests;
 
+use std::error::Error;
 use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
-use reqwest::{Client, Response, StatusCode, Url, header};
+use hyper::{StatusCode, header};
+use url::Url;
 
 use agent_core::event::{Chain, Sample, ScrapeError};
-use agent_net::http::{self, RequestError};
+use agent_net::http;
 
+use self::connection::Answer;
 pub use self::page::whole;
 
 /// Size of the largest page that is read, bytes. A full page of a node has 120 to 270 kB.
@@ -29,7 +33,6 @@ pub struct ExporterClient {
     url: Url,
     prefix: String,
     timeout: Duration,
-    client: Client,
 }
 
 /// The result of one scrape.
@@ -69,35 +72,21 @@ pub struct ExporterError {
     pub detail: String,
 }
 
-/// The HTTP client could not be set up.
-#[derive(Debug, thiserror::Error)]
-#[error("the HTTP client for {url} cannot be set up: {reason}; this is a fault of the agent, please report it")]
-pub struct ExporterConfigError {
-    url: String,
-    reason: String,
-}
-
 impl ExporterClient {
     /// An exporter as configured. `timeout` is for one scrape as a whole, from connecting to the last byte.
+    ///
+    /// # Errors
+    /// The URL cannot be parsed, which the configuration rules out.
     pub fn new(
         chain: Chain,
         config: &agent_config::ExporterConfig,
         timeout: Duration,
-    ) -> Result<Self, ExporterConfigError> {
-        let unusable = |reason: String| ExporterConfigError {
-            url: config.metrics.clone(),
-            reason,
-        };
-        let url = config.metrics.parse().map_err(|e| unusable(format!("{e}")))?;
-        // A connection's read buffer grows with the page: kept between scrapes, two of them are 1.3 MB of resident memory.
-        let client = http::local().and_then(|client| Ok(client.pool_max_idle_per_host(0).build()?));
-        let client = client.map_err(|e: RequestError| unusable(e.to_string()))?;
+    ) -> Result<Self, url::ParseError> {
         Ok(Self {
             chain,
-            url,
+            url: config.metrics.parse()?,
             prefix: config.prefix.clone(),
             timeout,
-            client,
         })
     }
 
@@ -112,15 +101,15 @@ impl ExporterClient {
     }
 
     async fn read(&self) -> Result<ExporterPage, ExporterError> {
-        let mut response = self.get().await?;
-        let length = response.headers().get(header::CONTENT_LENGTH);
+        let mut answer = self.get().await?;
+        let length = answer.response.headers().get(header::CONTENT_LENGTH);
         let length = length.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
         if length.is_some_and(|length| length > LARGEST) {
             return Err(self.too_large());
         }
         let mut reader = page::PageReader::new(&self.prefix);
-        while let Some(chunk) = response.chunk().await.map_err(|e| self.broken(&e))? {
-            reader.feed(&chunk);
+        while let Some(chunk) = answer.chunk().await.map_err(|e| self.broken(&e))? {
+            reader.feed(chunk.as_ref());
             if reader.bytes > LARGEST {
                 return Err(self.too_large());
             }
@@ -135,10 +124,11 @@ impl ExporterClient {
     }
 
     async fn read_raw(&self, cap: usize) -> Result<String, ExporterError> {
-        let mut response = self.get().await?;
+        let mut answer = self.get().await?;
         let mut bytes = Vec::new();
         let mut cut = false;
-        while let Some(chunk) = response.chunk().await.map_err(|e| self.broken(&e))? {
+        while let Some(chunk) = answer.chunk().await.map_err(|e| self.broken(&e))? {
+            let chunk = chunk.as_ref();
             let room = cap.saturating_sub(bytes.len());
             bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
             cut = chunk.len() > room;
@@ -155,19 +145,19 @@ impl ExporterClient {
         Ok(text)
     }
 
-    async fn get(&self) -> Result<Response, ExporterError> {
-        let response = self.client.get(self.url.clone()).send().await;
-        let response = response.map_err(|e| self.unanswered(&e))?;
-        let status = response.status();
+    async fn get(&self) -> Result<Answer, ExporterError> {
+        let answer = connection::get(&self.url).await;
+        let answer = answer.map_err(|e| self.unanswered(&*e))?;
+        let status = answer.response.status();
         if status != StatusCode::OK {
             let detail = format!("answered {status}: check chains.{}.metrics", self.chain.into_str());
             return Err(self.error(ScrapeError::HttpStatus, &detail));
         }
-        if let Some(encoding) = response.headers().get(header::CONTENT_ENCODING) {
+        if let Some(encoding) = answer.response.headers().get(header::CONTENT_ENCODING) {
             let detail = format!("answered in the encoding {encoding:?}, which was not requested");
             return Err(self.error(ScrapeError::Unparsable, &detail));
         }
-        Ok(response)
+        Ok(answer)
     }
 
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, ExporterError>>) -> Result<T, ExporterError> {
@@ -176,7 +166,7 @@ impl ExporterClient {
     }
 
     /// No response, or one that is not HTTP.
-    fn unanswered(&self, error: &reqwest::Error) -> ExporterError {
+    fn unanswered(&self, error: &(dyn Error + 'static)) -> ExporterError {
         let innermost = http::innermost(error);
         // Garbage is still a response.
         if http::is_garbage(error) {
@@ -190,7 +180,7 @@ impl ExporterClient {
     }
 
     /// A response that ended early.
-    fn broken(&self, error: &reqwest::Error) -> ExporterError {
+    fn broken(&self, error: &hyper::Error) -> ExporterError {
         let detail = format!("the page broke off: {}", http::innermost(error));
         self.error(ScrapeError::Unparsable, &detail)
     }

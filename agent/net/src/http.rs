@@ -20,7 +20,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 use url::Url;
 
-const AGENT: &str = concat!("t0rn-agent/", env!("CARGO_PKG_VERSION"));
+/// How the agent names itself in requests.
+pub const AGENT: &str = concat!("t0rn-agent/", env!("CARGO_PKG_VERSION"));
 
 /// Why there is no response.
 #[derive(Debug, thiserror::Error)]

@@ -188,11 +188,11 @@ fn footprint(agent: &Agent, minutes: u32, pause: &Pause) -> Result<[Line; 3]> {
     Ok([
         Line::new(
             format!("resident memory after {minutes} min"),
-            mib(memory(pid, "VmRSS")?),
-            "MiB",
-            8.0,
+            megabytes(memory(pid, "VmRSS")?),
+            "MB",
+            9.0,
         ),
-        Line::new("  its peak", mib(memory(pid, "VmHWM")?), "MiB", None),
+        Line::new("  its peak", megabytes(memory(pid, "VmHWM")?), "MB", None),
         Line::new("share of a core", share, "%", 0.05),
     ])
 }
@@ -298,6 +298,11 @@ fn median(mut values: Vec<f64>) -> f64 {
     } else {
         f64::midpoint(values[middle - 1], values[middle])
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "sizes here are far below 2^52 bytes")]
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
 }
 
 #[expect(clippy::cast_precision_loss, reason = "sizes here are far below 2^52 bytes")]
