@@ -5,6 +5,7 @@
 
 mod connection;
 mod line;
+mod line_splitter;
 mod page;
 #[cfg(test)]
 mod tests;
@@ -21,10 +22,12 @@ use agent_core::event::{Chain, Sample, ScrapeError};
 use agent_net::http;
 
 use self::connection::Answer;
+use self::page::PageReader;
 pub use self::page::whole;
 
-/// Size of the largest page that is read, bytes. A full page of a node has 120 to 270 kB.
-const LARGEST: usize = 1 << 20;
+/// Most that is read of a page, bytes. A full page of a node has 120 to 270 kB, and some grow to megabytes by label values
+/// that others choose; the needed lines come first.
+const MOST_READ: usize = 16 << 20;
 
 /// Client of one chain's exporter.
 #[derive(Debug)]
@@ -49,10 +52,33 @@ pub struct ExporterPage {
     pub genesis: Option<String>,
     /// `node_roles`: 1 is a full node, 4 an authority.
     pub node_roles: Option<u64>,
-    /// Size of the page.
+    /// The exporter has no chain of its own, so that the page has no heights: `--relay-chain-rpc-urls`.
+    pub by_rpc: bool,
+    /// Size of the page, or of what was read of it.
     pub bytes: usize,
     /// From the request to the end of the page.
     pub elapsed: Duration,
+}
+
+impl ExporterPage {
+    /// Without what is said of a chain by an exporter that has none. Its connections serve single collations: their
+    /// number does not matter.
+    fn without_chain(self) -> Self {
+        let Sample {
+            bytes_in,
+            process_start,
+            ..
+        } = self.sample;
+        Self {
+            sample: Sample {
+                bytes_in,
+                process_start,
+                ..Sample::default()
+            },
+            by_rpc: true,
+            ..self
+        }
+    }
 }
 
 /// Counts of the collator's blocks and collations; totals since the process started.
@@ -90,31 +116,33 @@ impl ExporterClient {
         })
     }
 
-    /// Reads the page once. Ends within the timeout.
+    /// Reads the page once. Ends within the timeout, or at [`MOST_READ`] bytes; with heights among what was read by then
+    /// that is a page.
     pub async fn scrape(&self) -> Result<ExporterPage, ExporterError> {
         let started = Instant::now();
-        let page = self.in_time(self.read()).await?;
+        let mut reader = PageReader::new(self.chain, &self.prefix);
+        let page = match tokio::time::timeout(self.timeout, self.read(&mut reader)).await {
+            Ok(Ok(true)) => reader.finish().map_err(|e| self.error(e.kind, &e.detail)),
+            Ok(Ok(false)) => reader.finish_early().ok_or_else(|| self.too_large()),
+            Ok(Err(error)) => Err(error),
+            Err(_) => reader.finish_early().ok_or_else(|| self.timed_out()),
+        };
         Ok(ExporterPage {
             elapsed: started.elapsed(),
-            ..page
+            ..page?
         })
     }
 
-    async fn read(&self) -> Result<ExporterPage, ExporterError> {
+    /// Reads the page; returns whether that was all of it.
+    async fn read(&self, reader: &mut PageReader<'_>) -> Result<bool, ExporterError> {
         let mut answer = self.get().await?;
-        let length = answer.response.headers().get(header::CONTENT_LENGTH);
-        let length = length.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-        if length.is_some_and(|length| length > LARGEST) {
-            return Err(self.too_large());
-        }
-        let mut reader = page::PageReader::new(&self.prefix);
         while let Some(chunk) = answer.chunk().await.map_err(|e| self.broken(&e))? {
             reader.feed(chunk.as_ref());
-            if reader.bytes > LARGEST {
-                return Err(self.too_large());
+            if reader.bytes > MOST_READ {
+                return Ok(false);
             }
         }
-        reader.finish().map_err(|e| self.error(e.kind, &e.detail))
+        Ok(true)
     }
 
     /// The page as text, for humans: at most its first `cap` bytes, whole lines, with a comment at
@@ -194,11 +222,9 @@ impl ExporterClient {
     }
 
     fn too_large(&self) -> ExporterError {
-        let limit = agent_config::show_size(LARGEST as u64);
-        self.error(
-            ScrapeError::TooLarge,
-            &format!("the page is larger than {limit}: no exporter of a node has so much to say"),
-        )
+        let (prefix, limit) = (&self.prefix, agent_config::show_size(MOST_READ as u64));
+        let detail = format!("no {prefix}_block_height in the first {limit} of the page: another program's exporter?");
+        self.error(ScrapeError::TooLarge, &detail)
     }
 
     fn error(&self, kind: ScrapeError, detail: &str) -> ExporterError {

@@ -5,142 +5,143 @@
 mod metrics;
 
 pub use self::metrics::whole;
-use self::metrics::{COLLATIONS_SENT, NODE, read};
+use self::metrics::{BLOCK_HEIGHT, COLLATIONS_SENT, NODE, read};
 use super::line::SampleLine;
+use super::line_splitter::{LONGEST, LineSplitter};
 use super::{ExporterError, ExporterPage};
-use agent_core::event::ScrapeError;
+use agent_core::event::{Chain, ScrapeError};
 
-/// Longest line that is looked at, bytes. A needed line has about 100.
-const LONGEST: usize = 1024;
+/// Most lines that are kept of one metric. A page has at most three of those that are needed.
+const MOST: u8 = 16;
 
-/// Most lines that are kept. A page has about 20 that are needed.
-const MOST: usize = 256;
+/// What the metrics of the relay chain's subsystems begin with, whatever the prefix.
+const RELAY_SIDE: &[u8] = b"polkadot_parachain_";
 
 /// Collects what is needed of a page, chunk by chunk.
 pub(super) struct PageReader<'a> {
-    prefix: &'a str,
-    /// The needed lines.
-    lines: Vec<String>,
-    /// A line whose end is yet to come, unless it is too long already.
-    partial: Vec<u8>,
-    too_long: bool,
-    /// The first line that is not a comment, by which exposition text is recognized.
-    first: Option<String>,
-    genesis: GenesisHash,
-    /// A `…_block_height` of another prefix.
-    other: Option<String>,
+    splitter: LineSplitter,
+    found: NeededLines<'a>,
     /// Bytes fed so far.
     pub(super) bytes: usize,
 }
 
+/// What is needed of the lines so far.
+struct NeededLines<'a> {
+    chain: Chain,
+    prefix: &'a str,
+    /// The needed lines.
+    lines: Vec<String>,
+    /// How many of them are of each metric: of [`NODE`], and [`COLLATIONS_SENT`].
+    kept: [u8; NODE.len() + 1],
+    /// The first line that is not a comment, by which exposition text is recognized.
+    first: Option<String>,
+    /// The lines of the block height have ended: another follows.
+    heights_ended: bool,
+    /// There is a metric of this prefix's node, or of the relay chain's subsystems.
+    is_node: bool,
+    genesis: GenesisHash,
+    /// A `…_block_height` of another prefix.
+    other: Option<String>,
+}
+
 impl<'a> PageReader<'a> {
-    pub(super) fn new(prefix: &'a str) -> Self {
-        let (lines, partial) = (Vec::new(), Vec::new());
-        Self {
+    pub(super) fn new(chain: Chain, prefix: &'a str) -> Self {
+        let found = NeededLines {
+            chain,
             prefix,
-            lines,
-            partial,
-            too_long: false,
+            lines: Vec::new(),
+            kept: [0; NODE.len() + 1],
             first: None,
+            heights_ended: false,
+            is_node: false,
             genesis: GenesisHash::Missing,
             other: None,
+        };
+        Self {
+            splitter: LineSplitter::default(),
+            found,
             bytes: 0,
         }
     }
 
     pub(super) fn feed(&mut self, chunk: &[u8]) {
         self.bytes += chunk.len();
-        let mut rest = chunk;
-        while let Some(end) = memchr::memchr(b'\n', rest) {
-            let line = &rest[..end];
-            rest = &rest[end + 1..];
-            if self.partial.is_empty() && !self.too_long {
-                self.line(line);
-            } else {
-                self.keep(line);
-                let whole = std::mem::take(&mut self.partial);
-                if !self.too_long {
-                    self.line(&whole);
-                }
-                self.partial = whole;
-                self.partial.clear();
-                self.too_long = false;
-            }
-        }
-        self.keep(rest);
+        self.splitter.feed(chunk, |line| self.found.note(line));
     }
 
     /// The page, or why it is none.
     pub(super) fn finish(self) -> Result<ExporterPage, ExporterError> {
-        let Self {
-            prefix,
-            lines,
-            partial,
-            too_long,
-            first,
-            genesis,
-            other,
-            bytes,
-        } = self;
-        let genesis = match genesis {
-            GenesisHash::Found(genesis) => Some(genesis),
-            GenesisHash::Missing | GenesisHash::Ambiguous => None,
-        };
-        if !partial.is_empty() || too_long {
+        if !self.splitter.is_whole() {
             // A number cut short is another number.
             return Err(failed(ScrapeError::Unparsable, "the page ends within a line"));
         }
-        if lines.len() > MOST {
-            let detail = format!("the page has its metrics more than {MOST} times");
-            return Err(failed(ScrapeError::Unparsable, detail));
-        }
-        let looks_right = first.is_none_or(|line| SampleLine::parse(&line).is_some());
-        match (read(prefix, &lines), other) {
-            (Some(page), _) => Ok(ExporterPage { genesis, bytes, ..page }),
-            (None, Some(other)) => {
-                let detail = format!("no {prefix}_block_height but {other}_block_height: set prefix = \"{other}\"");
-                Err(failed(ScrapeError::MetricMissing, detail))
-            }
-            (None, None) if looks_right => {
-                let detail = format!("no {prefix}_block_height on the page: another program's exporter?");
-                Err(failed(ScrapeError::MetricMissing, detail))
-            }
-            (None, None) => Err(failed(ScrapeError::Unparsable, "the answer is no exposition text")),
-        }
+        Ok(ExporterPage {
+            bytes: self.bytes,
+            ..self.found.finish()?
+        })
     }
 
-    /// Adds to the line whose end is yet to come.
-    fn keep(&mut self, part: &[u8]) {
-        if self.too_long || self.partial.len() + part.len() > LONGEST {
-            self.too_long = true;
-            self.partial.clear();
-        } else {
-            self.partial.extend_from_slice(part);
+    /// The page as far as it was read; `None` when its heights are not among that.
+    pub(super) fn finish_early(self) -> Option<ExporterPage> {
+        let page = self.found.heights_ended.then(|| self.found.finish())?.ok()?;
+        Some(ExporterPage {
+            bytes: self.bytes,
+            ..page
+        })
+    }
+}
+
+impl NeededLines<'_> {
+    fn finish(self) -> Result<ExporterPage, ExporterError> {
+        let Self { prefix, other, .. } = self;
+        let genesis = match self.genesis {
+            GenesisHash::Found(genesis) => Some(genesis),
+            GenesisHash::Missing | GenesisHash::Ambiguous => None,
+        };
+        let (page, has_height) = read(prefix, &self.lines);
+        if has_height {
+            return Ok(ExporterPage { genesis, ..page });
         }
+        if let Some(other) = other {
+            let detail = format!("no {prefix}_block_height but {other}_block_height: set prefix = \"{other}\"");
+            return Err(failed(ScrapeError::MetricMissing, detail));
+        }
+        if self.chain == Chain::Relaychain && self.is_node && self.kept[BLOCK_HEIGHT] == 0 {
+            return Ok(page.without_chain());
+        }
+        if self.first.is_none_or(|line| SampleLine::parse(&line).is_some()) {
+            let detail = format!("no {prefix}_block_height on the page: another program's exporter?");
+            return Err(failed(ScrapeError::MetricMissing, detail));
+        }
+        Err(failed(ScrapeError::Unparsable, "the answer is no exposition text"))
     }
 
-    fn line(&mut self, line: &[u8]) {
+    fn note(&mut self, line: &[u8]) {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let name = memchr::memchr2(b'{', b' ', line).map(|end| &line[..end]);
+        let node = name
+            .and_then(|name| name.strip_prefix(self.prefix.as_bytes()))
+            .and_then(|name| name.strip_prefix(b"_"));
+        let needed = node.and_then(|node| NODE.iter().position(|needed| needed.as_bytes() == node));
+        self.heights_ended |= self.kept[BLOCK_HEIGHT] > 0 && needed != Some(BLOCK_HEIGHT);
         if line.is_empty() || line[0] == b'#' {
             return;
         }
         if self.first.is_none() {
             self.first = Some(text(&line[..line.len().min(LONGEST)]));
         }
-        let end = memchr::memchr2(b'{', b' ', line);
-        let Some(name) = end.map(|end| &line[..end]).filter(|_| line.len() <= LONGEST) else {
+        let Some(name) = name.filter(|_| line.len() <= LONGEST) else {
             return;
         };
-        let node = name
-            .strip_prefix(self.prefix.as_bytes())
-            .and_then(|name| name.strip_prefix(b"_"));
-        let is_of_node = node.is_some_and(|name| NODE.iter().any(|needed| needed.as_bytes() == name));
-        if is_of_node || name == COLLATIONS_SENT.as_bytes() {
-            // One more than can be used, so that the excess is seen.
-            if self.lines.len() <= MOST {
+        let is_libp2p = node.is_some_and(|name| name.starts_with(b"sub_libp2p_"));
+        self.is_node |= needed.is_some() || is_libp2p || name.starts_with(RELAY_SIDE);
+        let needed = needed.or_else(|| (name == COLLATIONS_SENT.as_bytes()).then_some(NODE.len()));
+        if let Some(metric) = needed {
+            if self.kept[metric] < MOST {
+                self.kept[metric] += 1;
                 self.lines.push(text(line));
             }
-        } else if node.is_some_and(|n| n.starts_with(b"sub_libp2p_")) {
+        } else if is_libp2p {
             self.genesis.note(line);
         } else if let Some(other) = name.strip_suffix(b"_block_height") {
             self.other.get_or_insert_with(|| text(other));

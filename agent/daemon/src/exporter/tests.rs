@@ -76,6 +76,7 @@ async fn real_parachain_page_reads_in_full() {
         node_version: Some("1.25.1-0".to_owned()),
         genesis: Some("ec62ec7bc3bd808f67a63d9a3c709d1426ec5a33cd172938fde8236a0d28ce32".to_owned()),
         node_roles: Some(4),
+        by_rpc: false,
         bytes: text.len(),
         elapsed: page.elapsed,
     };
@@ -244,32 +245,65 @@ async fn page_without_block_height_is_an_error_naming_it() {
     }
 }
 
-#[tokio::test]
-async fn page_of_100_mb_is_aborted_at_the_cap() {
-    for announced in [true, false] {
-        let sent = Arc::new(AtomicUsize::new(0));
-        let counter = sent.clone();
-        let address = serve(move |_, mut stream| {
-            let counter = counter.clone();
-            async move {
-                request(&mut stream).await;
-                let length = if announced { "content-length: 104857600\r\n" } else { "" };
-                stream
-                    .write_all(format!("HTTP/1.1 200 OK\r\n{length}\r\n{SMALL}").as_bytes())
-                    .await
-                    .unwrap();
-                let lines = "substrate_x 1\n".repeat(1000);
-                while counter.load(Ordering::SeqCst) < 100 << 20 && stream.write_all(lines.as_bytes()).await.is_ok() {
-                    counter.fetch_add(lines.len(), Ordering::SeqCst);
-                }
+/// Scrapes a page of 100 MB that begins with `first`; returns how much of it was sent as well.
+async fn scrape_large(first: &'static str, is_announced: bool) -> (Result<ExporterPage, ExporterError>, usize) {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counter = sent.clone();
+    let address = serve(move |_, mut stream| {
+        let counter = counter.clone();
+        async move {
+            request(&mut stream).await;
+            let length = if is_announced {
+                "content-length: 104857600\r\n"
+            } else {
+                ""
+            };
+            stream
+                .write_all(format!("HTTP/1.1 200 OK\r\n{length}\r\n{first}").as_bytes())
+                .await
+                .unwrap();
+            let lines = "substrate_x 1\n".repeat(1000);
+            while counter.load(Ordering::SeqCst) < 100 << 20 && stream.write_all(lines.as_bytes()).await.is_ok() {
+                counter.fetch_add(lines.len(), Ordering::SeqCst);
             }
-        })
-        .await;
-        let failure = exporter(address, LONG).scrape().await.unwrap_err();
-        assert_eq!(failure.kind, ScrapeError::TooLarge);
+        }
+    })
+    .await;
+    let result = exporter(address, LONG).scrape().await;
+    (result, sent.load(Ordering::SeqCst))
+}
+
+#[tokio::test]
+async fn page_of_100_mb_gives_its_heights_at_the_cap() {
+    for is_announced in [true, false] {
+        let (page, sent) = scrape_large(SMALL, is_announced).await;
+        assert_eq!(page.unwrap().sample.best, Some(7));
         // What the cap lets through, and what the two sockets hold.
-        assert!(sent.load(Ordering::SeqCst) < 20 << 20);
+        assert!(sent < 40 << 20);
     }
+}
+
+#[tokio::test]
+async fn page_of_100_mb_without_height_is_too_large() {
+    let (page, sent) = scrape_large("", false).await;
+    let error = page.unwrap_err();
+    assert_eq!(error.kind, ScrapeError::TooLarge);
+    let detail = "no substrate_block_height in the first 16MiB of the page: another program's exporter?";
+    assert!(error.detail.ends_with(detail), "{error}");
+    assert!(sent < 40 << 20);
+}
+
+#[tokio::test]
+async fn endless_page_gives_its_heights_at_the_timeout() {
+    let address = serve(|_, mut stream| async move {
+        request(&mut stream).await;
+        let head = format!("HTTP/1.1 200 OK\r\n\r\n{SMALL}#\nsubstrate_sync_peers 4");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let page = exporter(address, Duration::from_millis(100)).scrape().await.unwrap();
+    assert_eq!((page.sample.best, page.sample.peers), (Some(7), None));
 }
 
 #[tokio::test]

@@ -70,6 +70,13 @@ async fn check_exporters(config: &Config) -> Vec<Finding> {
             Err(error) => return Finding::fail("exporters", error.to_string()),
         };
         match exporter.scrape().await {
+            Ok(page) if page.by_rpc => {
+                let text = format!(
+                    "{}: answers, without a chain of its own (relay chain by RPC)",
+                    chain.into_str()
+                );
+                Finding::pass("exporters", text)
+            }
             Ok(page) => {
                 let best = page
                     .sample

@@ -18,11 +18,14 @@ pub(super) const NODE: [&str; 10] = [
     "sync_peers",
 ];
 
+/// Position of the block height in [`NODE`].
+pub(super) const BLOCK_HEIGHT: usize = 0;
+
 /// Of the relay side's collator protocol, whose prefix is the same everywhere.
 pub(super) const COLLATIONS_SENT: &str = "polkadot_parachain_collations_sent_total";
 
-/// The needed lines as a page; `None` when there is no block height among them.
-pub(super) fn read(prefix: &str, lines: &[String]) -> Option<ExporterPage> {
+/// The needed lines as a page, and whether there is a block height among them.
+pub(super) fn read(prefix: &str, lines: &[String]) -> (ExporterPage, bool) {
     let (mut sample, mut collation, mut page) =
         (Sample::default(), CollationCounts::default(), ExporterPage::default());
     let (mut peers_count, mut sync_peers) = (None, None);
@@ -73,11 +76,12 @@ pub(super) fn read(prefix: &str, lines: &[String]) -> Option<ExporterPage> {
     }
     sample.peers = peers_count.or(sync_peers);
     sample.built_total = collation.built;
-    has_height.then_some(ExporterPage {
+    let page = ExporterPage {
         sample,
         collation,
         ..page
-    })
+    };
+    (page, has_height)
 }
 
 /// The value as a count; `None` when it is none: not a number, negative, or beyond what a float can count.

@@ -25,7 +25,11 @@ fn genesis_comes_from_protocol_names_and_two_are_none() {
 }
 
 fn read_in_chunks(text: &[u8], size: usize) -> Result<ExporterPage, ExporterError> {
-    let mut reader = PageReader::new("substrate");
+    read_as(Chain::Parachain, "substrate", text, size)
+}
+
+fn read_as(chain: Chain, prefix: &str, text: &[u8], size: usize) -> Result<ExporterPage, ExporterError> {
+    let mut reader = PageReader::new(chain, prefix);
     for chunk in text.chunks(size) {
         reader.feed(chunk);
     }
@@ -79,10 +83,10 @@ proptest! {
         ),
         size in 1..500usize,
     ) {
-        let mut reader = PageReader::new("substrate");
+        let mut reader = PageReader::new(Chain::Relaychain, "substrate");
         for chunk in parts.concat().chunks(size) {
             reader.feed(chunk);
-            prop_assert!(reader.partial.len() <= LONGEST && reader.lines.len() <= MOST + 1);
+            prop_assert!(reader.found.lines.len() <= (NODE.len() + 1) * usize::from(MOST));
         }
         let _ = reader.finish();
     }
@@ -138,12 +142,9 @@ fn only_imports_that_succeeded_count() {
 
 #[test]
 fn old_relay_prefix_reads_with_collation_counters() {
-    let mut reader = PageReader::new("polkadot");
-    reader.feed(
-        b"polkadot_block_height{status=\"best\",chain=\"rococo\"} 12\n\
-          polkadot_parachain_collations_sent_total{chain=\"rococo\"} 3\n",
-    );
-    let page = reader.finish().unwrap();
+    let text = b"polkadot_block_height{status=\"best\",chain=\"rococo\"} 12\n\
+                 polkadot_parachain_collations_sent_total{chain=\"rococo\"} 3\n";
+    let page = read_as(Chain::Relaychain, "polkadot", text, 50).unwrap();
     assert_eq!((page.sample.best, page.collation.sent), (Some(12), Some(3)));
 }
 
@@ -158,10 +159,82 @@ fn line_longer_than_the_cap_is_skipped() {
 }
 
 #[test]
-fn page_with_endlessly_repeated_metrics_is_rejected() {
-    let text = "substrate_block_height{status=\"best\"} 7\n".repeat(MOST + 1);
+fn metric_that_is_repeated_endlessly_displaces_no_other() {
+    let repeated = "substrate_block_height{status=\"best\"} 7\n".repeat(10_000);
+    let text = format!("{repeated}substrate_block_height{{status=\"best\"}} 8\nsubstrate_sync_peers 4\n");
+    let sample = read_in_chunks(text.as_bytes(), 999).unwrap().sample;
+    assert_eq!((sample.best, sample.peers), (Some(7), Some(4)));
+}
+
+#[test]
+fn prefix_of_the_whole_metric_name_reads_the_page() {
+    let text = b"moonbeam_substrate_block_height{status=\"best\",chain=\"moonbeam\"} 12\n\
+                 moonbeam_substrate_build_info{version=\"0.40.1\"} 1\n\
+                 moonbeam_substrate_sub_libp2p_peers_count{chain=\"moonbeam\"} 9\n";
+    let page = read_as(Chain::Parachain, "moonbeam_substrate", text, 50).unwrap();
+    assert_eq!((page.sample.best, page.sample.peers), (Some(12), Some(9)));
+    let error = read_as(Chain::Parachain, "moonbeam", text, 50).unwrap_err();
+    assert!(error.detail.ends_with("set prefix = \"moonbeam_substrate\""), "{error}");
+}
+
+/// Of a collator with `--relay-chain-rpc-urls`: its relay side has a network and no chain.
+const WITHOUT_CHAIN: &str = "polkadot_parachain_collations_sent_total{chain=\"rococo\"} 3\n\
+                             substrate_process_start_time_seconds{chain=\"rococo\"} 1795388136\n\
+                             substrate_sub_libp2p_is_major_syncing{chain=\"rococo\"} 1\n\
+                             substrate_sub_libp2p_peers_count{chain=\"rococo\"} 0\n";
+
+#[test]
+fn relay_side_without_a_chain_reads_without_heights_or_peers() {
+    let page = read_as(Chain::Relaychain, "substrate", WITHOUT_CHAIN.as_bytes(), 50).unwrap();
+    let sample = Sample {
+        process_start: Some(1_795_388_136),
+        ..Sample::default()
+    };
+    assert_eq!((page.sample, page.collation.sent, page.by_rpc), (sample, Some(3), true));
+}
+
+#[test]
+fn page_without_height_is_an_error_elsewhere() {
+    let other = "other_block_height{status=\"best\"} 1\n";
+    for (chain, prefix, text) in [
+        (Chain::Parachain, "substrate", WITHOUT_CHAIN.to_owned()),
+        (Chain::Relaychain, "substrate", WITHOUT_CHAIN.to_owned() + other),
+        (
+            Chain::Relaychain,
+            "substrate",
+            "substrate_sync_peers 1\nsubstrate_block_height 1 2 3\n".to_owned(),
+        ),
+        (
+            Chain::Relaychain,
+            "polkadot",
+            "substrate_sub_libp2p_peers_count 1\n".to_owned(),
+        ),
+        (Chain::Relaychain, "substrate", "go_goroutines 1\n".to_owned()),
+    ] {
+        let error = read_as(chain, prefix, text.as_bytes(), 50).unwrap_err();
+        assert_eq!(error.kind, ScrapeError::MetricMissing, "{text}");
+    }
+}
+
+#[test]
+fn page_that_is_not_read_to_its_end_needs_its_whole_heights() {
+    let heights = "# TYPE substrate_block_height gauge\n\
+                   substrate_block_height{status=\"best\"} 7\n\
+                   substrate_block_height{status=\"finalized\"} 5\n";
+    let early = |text: &str| {
+        let mut reader = PageReader::new(Chain::Relaychain, "substrate");
+        reader.feed(text.as_bytes());
+        Some(reader.finish_early()?.sample)
+    };
+    assert_eq!(early(heights), None);
     assert_eq!(
-        read_in_chunks(text.as_bytes(), 999).unwrap_err().kind,
-        ScrapeError::Unparsable
+        early(&format!("{heights}substrate_block_height{{status=\"sync_target\"}} 1")),
+        None
     );
+    let sample = early(&format!(
+        "{heights}# HELP substrate_sync_peers x\nsubstrate_sync_peers 12"
+    ))
+    .unwrap();
+    assert_eq!((sample.best, sample.finalized, sample.peers), (Some(7), Some(5), None));
+    assert_eq!(early(WITHOUT_CHAIN), None);
 }
