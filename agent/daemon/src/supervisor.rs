@@ -20,6 +20,7 @@ mod identity_task;
 mod image_cleanup;
 mod incidents;
 mod inputs;
+mod log_excerpt;
 mod notifications;
 mod permits;
 mod probes;

@@ -31,6 +31,11 @@ impl Docker {
         self.lines(n, None, None).await
     }
 
+    /// As [`Self::last_lines`], of the run that began at `started_at`, Unix milliseconds; of any run without it.
+    pub async fn last_lines_of_run(&self, n: usize, started_at: Option<i64>) -> Result<Vec<String>, Error> {
+        self.lines(n, started_at.map(|at| at - RUN_SLACK), None).await
+    }
+
     /// As [`Self::last_lines`], from `since` to `until`, Unix milliseconds. Up to 90 ms after the end still count: Docker
     /// stamps a run's last words after its end.
     pub(super) async fn lines(&self, n: usize, since: Option<i64>, until: Option<i64>) -> Result<Vec<String>, Error> {

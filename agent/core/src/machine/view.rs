@@ -92,4 +92,9 @@ impl Machine {
         let still = |t: &ChainTracker| !t.progressing(self.policy.windows.stall_after / 4);
         self.state.seen.is_up() && self.state.trackers.values().any(still)
     }
+
+    /// Whether it would help to know what the container logs.
+    pub fn wants_log(&self) -> bool {
+        self.in_doubt()
+    }
 }

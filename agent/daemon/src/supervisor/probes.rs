@@ -9,17 +9,26 @@ use agent_docker::{Detail, Docker};
 use agent_net::backoff::jitter;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::warn;
 
 use super::clock::AgentClock;
+use super::incidents::secrets;
+use super::log_excerpt::excerpt;
 use crate::exporter::{self, ExporterClient, ExporterPage};
 use crate::host::HostProbe;
+use crate::recorder;
 
 /// Interval of host probes.
 const HOST_INTERVAL: Duration = Duration::from_mins(1);
 /// Interval of measurements of the container's resource use, while its chains do not move.
 const ACTIVITY_INTERVAL: Duration = Duration::from_secs(30);
+/// Interval of reads of the container's log, while the core wants it.
+const LOG_INTERVAL: Duration = Duration::from_secs(30);
+/// Log lines read at a time.
+const LOG_LINES: usize = 60;
+/// Most time for one read of the log; less than its interval.
+const LOG_TIMEOUT: Duration = Duration::from_secs(10);
 /// Most observations that wait for the event loop.
 const QUEUE: usize = 32;
 
@@ -34,6 +43,11 @@ pub(super) enum Observation {
     },
     Host(HostFacts),
     Activity(Activity),
+    /// Log lines of the run that [`agent_core::machine::Machine::run`] identifies, redacted.
+    Log {
+        run: Option<i64>,
+        lines: Vec<String>,
+    },
     /// The container's details; `None` when there is no container.
     Container(Option<Detail>),
     /// The registry has another image under the running one's name.
@@ -45,11 +59,15 @@ pub(super) enum Observation {
 
 /// The probe tasks, and single probes on demand.
 pub(super) struct Probes {
+    config: Arc<Config>,
     docker: Docker,
     observations: mpsc::Sender<Observation>,
     /// Requests a host probe before its interval is over.
     host_requested: Arc<Notify>,
     activity_measured: Instant,
+    log_read: Instant,
+    /// The log lines that were passed on last.
+    log: Vec<String>,
     /// Aborted when dropped.
     tasks: JoinSet<()>,
 }
@@ -60,16 +78,19 @@ impl Probes {
     /// # Errors
     /// An exporter's address cannot be used.
     pub(super) fn start(
-        config: &Config,
+        config: &Arc<Config>,
         clock: AgentClock,
         docker: &Docker,
     ) -> anyhow::Result<(Self, mpsc::Receiver<Observation>)> {
         let (observations, receiver) = mpsc::channel(QUEUE);
         let mut probes = Self {
+            config: Arc::clone(config),
             docker: docker.clone(),
             observations,
             host_requested: Arc::default(),
             activity_measured: Instant::now(),
+            log_read: Instant::now(),
+            log: Vec::new(),
             tasks: JoinSet::new(),
         };
         for (chain, exporter) in &config.chains {
@@ -167,6 +188,34 @@ impl Probes {
                 let _ = observations.send(Observation::Activity(activity)).await;
             }
         });
+    }
+
+    /// Reads the log of the container's `run`, unless that was done recently. A log that cannot be read is no
+    /// observation.
+    pub(super) fn read_log(&mut self, run: Option<i64>) {
+        if self.log_read.elapsed() < LOG_INTERVAL {
+            return;
+        }
+        self.log_read = Instant::now();
+        let (config, docker) = (Arc::clone(&self.config), self.docker.clone());
+        let observations = self.observations.clone();
+        tokio::spawn(async move {
+            if let Ok(Ok(log)) = timeout(LOG_TIMEOUT, docker.last_lines_of_run(LOG_LINES, run)).await {
+                let log = recorder::redacted(&log.join("\n"), &secrets(&config, &docker));
+                let lines = excerpt(&log.lines().collect::<Vec<_>>());
+                // The receiver is gone when the agent stops.
+                let _ = observations.send(Observation::Log { run, lines }).await;
+            }
+        });
+    }
+
+    /// The log lines, unless they are those that were passed on last.
+    pub(super) fn changed_log(&mut self, lines: Vec<String>) -> Option<Vec<String>> {
+        if lines == self.log {
+            return None;
+        }
+        self.log.clone_from(&lines);
+        Some(lines)
     }
 }
 

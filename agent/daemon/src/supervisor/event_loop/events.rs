@@ -161,6 +161,9 @@ impl EventLoop {
                 if self.machine.in_doubt() {
                     self.probes.measure_activity();
                 }
+                if self.machine.wants_log() {
+                    self.probes.read_log(self.machine.run());
+                }
                 // A page from before this run does not describe it.
                 if self.machine.up_since().is_some_and(|up| began < up) {
                     return None;
@@ -182,6 +185,9 @@ impl EventLoop {
                 Some(Event::Host(facts))
             }
             Observation::Activity(activity) => Some(Event::Activity(activity)),
+            // Lines of an earlier run do not describe this one.
+            Observation::Log { run, .. } if run != self.machine.run() => None,
+            Observation::Log { lines, .. } => self.probes.changed_log(lines).map(Event::Log),
             Observation::NewerImage { image, digest } => {
                 if !self.machine.may_update_to(&digest) || self.store.unsaved().is_some() {
                     return None;
