@@ -20,6 +20,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Chain, Sample, ScrapeError, Time};
+use crate::informant::SyncPhase;
 use connectivity::Connectivity;
 pub use excusable::ExcusableDuration;
 use finality::Finality;
@@ -45,6 +46,8 @@ const LAG_TIME: Duration = Duration::from_mins(1);
 const NEAR_FOR: Duration = Duration::from_mins(1);
 /// Sustained inbound traffic above this is the download of a state, bytes per second.
 const STATE_TRAFFIC: u64 = 128 << 10;
+/// A line of the node's log says nothing about its synchronisation after this.
+const REPORT_HOLDS: Duration = Duration::from_mins(3);
 /// How many times [`Windows::unpersisted_after`] work that shows postpones a verdict.
 const UNPERSISTED_EXTENSION: u32 = 6;
 
@@ -103,9 +106,12 @@ pub struct ChainTracker {
     /// It was in sync since the process started: near a credible target for [`NEAR_FOR`].
     #[serde(default)]
     synced_in_run: bool,
-    /// The target rose while best was zero: this is a full sync.
+    /// The target rose while best was zero: this may be a full sync.
     #[serde(default)]
-    full_sync: bool,
+    target_rose_at_zero: bool,
+    /// What the node's own log said last, and when.
+    #[serde(default)]
+    reported: Option<(Time, SyncProgress)>,
     /// The distance over the last ten minutes, and over two hours.
     #[serde(default)]
     trend: Trend,
@@ -113,6 +119,18 @@ pub struct ChainTracker {
     long_trend: Trend,
     #[serde(default)]
     falling_behind: bool,
+    /// Inbound traffic of a state was seen while best was zero.
+    #[serde(default)]
+    downloaded_state: bool,
+}
+
+/// What the node's own log says about its synchronisation.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SyncProgress {
+    pub phase: SyncPhase,
+    /// Share of the state that is downloaded.
+    pub percent: Option<f32>,
+    pub bytes_in_per_second: Option<f64>,
 }
 
 impl ChainTracker {
@@ -237,9 +255,25 @@ impl ChainTracker {
 
     /// Whether a restart throws away everything synced so far: a warp or state sync keeps nothing until its end.
     pub fn is_unpersisted(&self) -> bool {
-        let at_zero = self.sample.as_ref().is_some_and(|s| s.best == Some(0)) && self.heights.best == Some(0);
-        let downloads = || self.sync_rate.traffic(None).is_some_and(|rate| rate >= STATE_TRAFFIC);
-        at_zero && (!self.full_sync || downloads())
+        let Some(sample) = self
+            .sample
+            .as_ref()
+            .filter(|s| s.best == Some(0) && self.heights.best == Some(0))
+        else {
+            return false;
+        };
+        match self.sync_progress() {
+            Some(progress) => progress.phase.persists_nothing(),
+            // Blocks that one peer announces and that are rejected again and again are no warp sync.
+            None => self.downloaded_state || !self.target_rose_at_zero || sample.peers > Some(1),
+        }
+    }
+
+    /// The phase of the synchronisation by the node's own log, if that is recent.
+    pub fn sync_progress(&self) -> Option<SyncProgress> {
+        let (at, progress) = self.reported?;
+        let newest = self.looked_at.max(self.sampled_at).unwrap_or(at);
+        (newest.since(at) <= REPORT_HOLDS).then_some(progress)
     }
 
     /// Whether the node is syncing by its own account and knows no target beyond its own height.

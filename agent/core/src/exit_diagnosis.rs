@@ -56,11 +56,3 @@ pub fn damage(log: &[String]) -> Option<Cause> {
 pub fn tells_of_damage(line: &str) -> bool {
     Signatures::default().cause_of(line) == Some(Cause::DatabaseCorrupted)
 }
-
-/// Whether any of the lines names a peer on another chain, as `Bootnode with peer id … is on a different chain`.
-///
-/// A node survives that; it explains why a running node has no peer.
-pub fn names_other_chain(lines: &[String]) -> bool {
-    let table = Signatures::default();
-    lines.iter().any(|line| table.names_other_chain(line))
-}

@@ -237,6 +237,9 @@ pub struct State {
     lifecycle: Option<LifecycleAnswer>,
     unsaved: Option<String>,
     certificate_error: Option<String>,
+    /// The log of this run names a peer on another chain.
+    #[serde(default)]
+    names_other_chain: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]

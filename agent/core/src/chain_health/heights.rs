@@ -68,6 +68,11 @@ impl Heights {
         }
     }
 
+    /// Whether the newest best lies so far below the highest that the page, or the database, is another one.
+    pub(super) fn is_sunk(&self) -> bool {
+        self.sunk > Duration::ZERO
+    }
+
     pub(super) fn forget_windows(&mut self) {
         self.sunk = Duration::ZERO;
     }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::{
     BLINK, ChainTracker, Context, ExcusableDuration, FALLING_OVER, FALLING_SHARE, InSync, NEAR_FOR, Opinion,
-    RUNAWAY_OVER, Windows, distance,
+    RUNAWAY_OVER, STATE_TRAFFIC, SyncProgress, Windows, distance,
 };
 use crate::event::{Chain, Sample, ScrapeError, Time};
+use crate::informant::Informant;
 
 /// How long the use of the processor alone excuses the silence of a node that has answered before.
 const CPU_EXCUSES: Duration = Duration::from_mins(10);
@@ -25,12 +26,12 @@ impl ChainTracker {
         };
         let rise = self.heights.take(&sample, passed);
         let progress = rise.best;
-        self.full_sync |= self
-            .sample
-            .as_ref()
-            .is_some_and(|before| raises_target_at_zero(before, &sample));
+        let before = self.sample.as_ref();
+        self.target_rose_at_zero |= before.is_some_and(|before| raises_target_at_zero(before, &sample));
         let distance = distance(&sample);
-        self.peers.note(sample.peers, passed);
+        if !self.heights.is_sunk() {
+            self.peers.note(sample.peers, passed);
+        }
         if progress {
             self.still = Duration::ZERO;
             self.peers.forget();
@@ -57,6 +58,7 @@ impl ChainTracker {
             let behind = distance.map(|d| d > windows.lag_blocks);
             let downloads = sample.major_syncing != Some(false) || sample.best == Some(0);
             let traffic = self.sync_rate.traffic(self.progressed_at).filter(|_| downloads);
+            self.downloaded_state |= sample.best == Some(0) && traffic >= Some(STATE_TRAFFIC);
             // Imported forks, known blocks and finality are no progress of best: weak evidence.
             let works = context.busy || rise.imported || rise.finalized;
             let excused = works || traffic.is_some_and(|rate| rate >= windows.activity_bytes);
@@ -99,6 +101,20 @@ impl ChainTracker {
         } else {
             self.answered = true;
             self.silent = None;
+        }
+    }
+
+    /// Counts a line of the informant; a share that rises is progress of a phase that shows no block.
+    pub fn note_informant(&mut self, now: Time, informant: &Informant) {
+        let progress = SyncProgress {
+            phase: informant.phase,
+            percent: informant.percent,
+            bytes_in_per_second: informant.bytes_in_per_second,
+        };
+        let before = self.reported.replace((now, progress)).map(|(_, before)| before);
+        let advances = before.is_some_and(|before| before.phase != progress.phase || progress.percent > before.percent);
+        if progress.phase.persists_nothing() && advances {
+            self.stuck = ExcusableDuration::default();
         }
     }
 

@@ -114,6 +114,7 @@ impl Machine {
                 .for_each(|tracker| *tracker = tracker.renewed());
             state.collation.begin_run();
             state.activity = None;
+            state.names_other_chain = false;
             // Only a person starts what we have stopped: that is as good as `start`.
             if by_hand && state.stopped_by_agent {
                 state.desired = Desired::Running;

@@ -17,10 +17,18 @@ pub struct CommandError(pub String);
 impl Machine {
     /// One sentence on `cause` as it stands now, with the remedy.
     pub fn explain(&self, cause: Cause) -> String {
-        let state = &self.state;
-        if let Some(text) = self.explain_last_lines(cause) {
-            return text;
+        let text = self
+            .explain_last_lines(cause)
+            .unwrap_or_else(|| self.explain_present(cause));
+        let without_peers = matches!(cause, Cause::Isolated | Cause::NeverConnected);
+        if without_peers && self.state.names_other_chain {
+            return format!("{text}; its log names a peer on another chain, so check the chain spec as well");
         }
+        text
+    }
+
+    fn explain_present(&self, cause: Cause) -> String {
+        let state = &self.state;
         match cause {
             Cause::ActionFailed => state
                 .last_failure
@@ -70,7 +78,7 @@ impl Machine {
                  look for another full disk or a quota (df -h, df -i), then t0rn-agent start"
                 .to_owned(),
             Cause::Isolated if state.host.network_ok.is_none() => {
-                "no peers, and nobody can tell whether the host's network works: check it, ports and bootnodes"
+                "no peers, and it is not known whether the host's network works: check it, ports and bootnodes"
                     .to_owned()
             }
             Cause::Operator if state.desired == Desired::Running => "an operator asked for it".to_owned(),

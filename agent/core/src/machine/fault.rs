@@ -5,8 +5,9 @@ use std::time::Duration;
 use strum::VariantArray as _;
 
 use super::{Action, Cause, ContainerState, Machine};
-use crate::chain_health::{ChainTracker, Context, Verdict};
+use crate::chain_health::{ChainTracker, Context, Opinion, Verdict};
 use crate::event::{Chain, HostFacts, Sample, ScrapeError, Time};
+use crate::informant::Informant;
 
 /// How many times its window a container at work may be without any exporter: to open a database, and while it runs.
 const STARTUP_EXTENSION: u32 = 24;
@@ -93,6 +94,23 @@ impl Machine {
         if let Some(sample) = state.trackers.get(&Chain::Parachain).and_then(ChainTracker::sample) {
             state.collation.observe(now, sample, synced, policy.no_collation_after);
         }
+    }
+
+    /// The newest lines of the running node's log: the phase of its synchronisation.
+    pub(super) fn on_log(&mut self, now: Time, lines: &[String]) {
+        let only = match self.policy.chains.as_slice() {
+            [chain] => *chain,
+            _ => Chain::Parachain,
+        };
+        let informants: Vec<_> = lines.iter().filter_map(|line| Informant::parse(line)).collect();
+        for (chain, tracker) in &mut self.state.trackers {
+            let of_chain = |informant: &&Informant| informant.chain.unwrap_or(only) == *chain;
+            if let Some(informant) = informants.iter().rfind(of_chain) {
+                tracker.note_informant(now, informant);
+            }
+        }
+        let signatures = &self.policy.signatures;
+        self.state.names_other_chain |= lines.iter().any(|line| signatures.names_other_chain(line));
     }
 
     pub(super) fn on_miss(&mut self, now: Time, chain: Chain, error: ScrapeError) {
@@ -220,16 +238,20 @@ impl Machine {
     /// Finality that stands still for long enough that a restart may be tried.
     fn finality(&self) -> Option<Fault> {
         let of = |(chain, tracker): (&Chain, &ChainTracker)| {
-            let moves = self.finality_moves_elsewhere(self.state.now, *chain);
-            Fault {
+            let windows = match self.opinion_of_finality(self.state.now, *chain) {
+                Opinion::Ahead => 1,
+                Opinion::Unknown => FINALITY_ALONE,
+                Opinion::Level => return None,
+            };
+            Some(Fault {
                 cause: Cause::FinalityStalled,
                 chain: Some(*chain),
                 lasted: tracker.finality.still_for(),
-                window: self.policy.finality_after * if moves { 1 } else { FINALITY_ALONE },
-            }
+                window: self.policy.finality_after * windows,
+            })
         };
         // The relay chain first: the parachain's finality follows it.
-        self.state.trackers.iter().rev().map(of).find(Fault::is_due)
+        self.state.trackers.iter().rev().filter_map(of).find(Fault::is_due)
     }
 
     /// What the evidence says about one chain, the other chain and the host considered.

@@ -106,35 +106,28 @@ impl Machine {
                 None
             }
         };
-        let mut opinions = self.usable_references(now, chain).filter_map(of);
-        let Some(first) = opinions.next() else {
-            return Opinion::Unknown;
-        };
-        if opinions.all(|other| other == first) {
-            first
-        } else {
-            Opinion::Unknown
-        }
+        unanimous(self.usable_references(now, chain).filter_map(of))
     }
 
-    /// Whether a reference's finality moves on beyond this node's, and none says otherwise.
-    pub(super) fn finality_moves_elsewhere(&self, now: Time, chain: Chain) -> bool {
+    /// What the references of `chain` say together about its finality. Two that disagree say nothing.
+    pub(super) fn opinion_of_finality(&self, now: Time, chain: Chain) -> Opinion {
         let own = self
             .state
             .trackers
             .get(&chain)
             .and_then(|tracker| tracker.heights.finalized);
-        let moves = |reference: &Reference| {
-            let rose = reference
-                .finalized_rose
-                .is_some_and(|at| now.since(at) < self.policy.windows.stall_after);
-            rose && reference.finalized > own
+        let of = |reference: &Reference| {
+            let finalized = reference.finalized?;
+            let stands_for = now.since(reference.finalized_rose.unwrap_or(reference.since));
+            if reference.finalized_rose.is_some() && stands_for < self.policy.windows.stall_after && finalized > own? {
+                Some(Opinion::Ahead)
+            } else if stands_for >= self.policy.finality_after / 2 {
+                Some(Opinion::Level)
+            } else {
+                None
+            }
         };
-        let mut references = self
-            .usable_references(now, chain)
-            .filter(|r| r.finalized.is_some())
-            .peekable();
-        own.is_some() && references.peek().is_some() && references.all(moves)
+        unanimous(self.usable_references(now, chain).filter_map(of))
     }
 
     fn usable_references(&self, now: Time, chain: Chain) -> impl Iterator<Item = &Reference> {
@@ -142,5 +135,14 @@ impl Machine {
         of_chain
             .map(|(_, reference)| reference)
             .filter(move |reference| reference.is_usable(now))
+    }
+}
+
+fn unanimous(mut opinions: impl Iterator<Item = Opinion>) -> Opinion {
+    let first = opinions.next().unwrap_or_default();
+    if opinions.all(|other| other == first) {
+        first
+    } else {
+        Opinion::Unknown
     }
 }

@@ -9,6 +9,8 @@ use crate::event::Time;
 
 /// What has to stay away for this long is over. It may come back before: then it was never over.
 const OVER_AFTER: Duration = Duration::from_mins(10);
+/// The same for conditions of the host, which swing around their thresholds.
+const HOST_OVER_AFTER: Duration = Duration::from_hours(2);
 
 /// A reported condition that does not hold now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +84,7 @@ impl Machine {
 /// How long a condition has to stay away before it is over. What people, updates and EC2 decide is over at once.
 fn over_after(cause: Cause) -> Duration {
     match cause {
+        Cause::DiskLow | Cause::ClockOff | Cause::MemoryPressure => HOST_OVER_AFTER,
         Cause::Frozen
         | Cause::Stalled
         | Cause::Isolated
@@ -93,9 +96,6 @@ fn over_after(cause: Cause) -> Duration {
         | Cause::OutOfMemory
         | Cause::CrashLoop
         | Cause::ActionFailed
-        | Cause::DiskLow
-        | Cause::ClockOff
-        | Cause::MemoryPressure
         | Cause::NetworkDown
         | Cause::DockerUnreachable
         | Cause::Quiet

@@ -50,7 +50,8 @@ impl Machine {
             Event::IdentityReleased => self.on_identity_released(),
             Event::StateUnsaved(error) => self.state.unsaved = error,
             Event::Gap => self.forget_windows(),
-            Event::Log(_) | Event::Tick => {}
+            Event::Log(lines) => self.on_log(now, &lines),
+            Event::Tick => {}
             Event::Operator(command) => self.on_command(now, command, &mut actions),
             Event::Pulled(result) => self.on_pulled(now, result, &mut actions),
             Event::Databases(versions) => self.state.update.note(versions),

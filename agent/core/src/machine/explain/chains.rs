@@ -86,10 +86,12 @@ impl Machine {
     }
 
     fn explain_finality(&self, chain: Chain, tracker: &ChainTracker) -> String {
-        let opinion = if self.finality_moves_elsewhere(self.state.now, chain) {
-            "a reference's finality moves on"
-        } else {
-            "whether that is the network or only this node cannot be told without a reference (chains.*.reference)"
+        let opinion = match self.opinion_of_finality(self.state.now, chain) {
+            Opinion::Ahead => "a reference's finality moves on",
+            Opinion::Level => "the reference's finality stands still as well, so a restart would not help",
+            Opinion::Unknown => {
+                "whether that is the network or only this node cannot be told without a reference (chains.*.reference)"
+            }
         };
         format!(
             "finality of the {} has stood still for {} while new blocks arrive: {opinion}",

@@ -43,9 +43,38 @@ fn a_state_sync_without_any_work_is_restarted_after_hours() {
 #[test]
 fn a_full_sync_that_stands_at_block_zero_is_restarted_after_its_window() {
     let mut harness = state_sync(9 << 10);
-    harness.para.network_moves = true;
+    (harness.para.network_moves, harness.para.peers) = (true, Some(1));
     harness.run(6 * MINUTE);
     assert_eq!(harness.container_actions(), [restart(Cause::Stalled)]);
+}
+
+fn log(harness: &mut Harness, line: String) {
+    harness.event(Event::Log(vec![line]));
+}
+
+#[test]
+fn a_full_sync_by_the_nodes_own_log_is_no_state_sync() {
+    let mut harness = state_sync(9 << 10);
+    harness.run_with(6 * MINUTE, |harness| {
+        log(
+            harness,
+            "⚙️  Syncing  0.0 bps, target=#4500000 (8 peers), best: #0 (0x1…2), finalized #0 (0x1…2)".to_owned(),
+        );
+    });
+    assert_eq!(harness.container_actions(), [restart(Cause::Stalled)]);
+}
+
+#[test]
+fn a_share_of_the_state_that_rises_is_progress_for_as_long_as_it_rises() {
+    let mut harness = state_sync(1 << 10);
+    harness.run_with(40 * HOUR, |harness| {
+        let percent = harness.seconds() / (HOUR / 2);
+        log(
+            harness,
+            format!("⚙️  State sync, Downloading state, {percent}%, 11.37 Mib (8 peers), best: #0 (0x1…2), finalized #0 (0x1…2), ⬇ 1.0MiB/s ⬆ 1kiB/s"),
+        );
+    });
+    assert_eq!(harness.container_actions(), []);
 }
 
 #[test]
