@@ -15,12 +15,14 @@ mod tests;
 mod trend;
 mod verdict;
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Chain, Sample, ScrapeError, Time};
 use crate::informant::SyncPhase;
+use crate::units::rounded_size;
 use connectivity::Connectivity;
 pub use excusable::ExcusableDuration;
 use finality::Finality;
@@ -131,6 +133,21 @@ pub struct SyncProgress {
     /// Share of the state that is downloaded.
     pub percent: Option<f32>,
     pub bytes_in_per_second: Option<f64>,
+}
+
+impl fmt::Display for SyncProgress {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(self.phase.text())?;
+        if let Some(percent) = self.percent {
+            write!(f, " {percent:.0} %")?;
+        }
+        let rate = self.bytes_in_per_second.filter(|rate| *rate >= 1.0);
+        let rate = rate.and_then(|rate| Duration::try_from_secs_f64(rate).ok());
+        match rate {
+            Some(bytes) => write!(f, ", {}/s", rounded_size(bytes.as_secs())),
+            None => Ok(()),
+        }
+    }
 }
 
 impl ChainTracker {
@@ -274,6 +291,13 @@ impl ChainTracker {
         let (at, progress) = self.reported?;
         let newest = self.looked_at.max(self.sampled_at).unwrap_or(at);
         (newest.since(at) <= REPORT_HOLDS).then_some(progress)
+    }
+
+    /// That phase where no height shows its progress.
+    pub fn hidden_progress(&self) -> Option<SyncProgress> {
+        let hidden = |phase| matches!(phase, SyncPhase::History | SyncPhase::Database);
+        self.sync_progress()
+            .filter(|progress| progress.phase.persists_nothing() || hidden(progress.phase))
     }
 
     /// Whether the node is syncing by its own account and knows no target beyond its own height.

@@ -220,14 +220,26 @@ fn chains(page: &mut MetricsPage, snapshot: &AgentSnapshot) {
         &|c| fresh(c, c.eta_seconds.map(Number::from)),
     );
     gauge(
+        "t0rn_agent_chain_sync_phase_percent",
+        "Progress of the phase of synchronisation that no height shows, by the node's log.",
+        &|c| fresh(c, c.sync?.percent.map(f64::from).map(Number::from)),
+    );
+    gauge(
         "t0rn_agent_chain_progress_age_seconds",
-        "Time since the chain last made progress.",
+        "Time since best last rose.",
         &|c| c.progress_seconds_ago.map(Number::from),
     );
     gauge(
         "t0rn_agent_chain_sample_age_seconds",
         "Age of the newest sample.",
         &|c| c.sample_seconds_ago.map(Number::from),
+    );
+    let phases = snapshot.status.chains.iter();
+    page.gauge(
+        "t0rn_agent_chain_sync_phase",
+        "1 for the phase of synchronisation that no height shows, by the node's log.",
+        ["chain", "phase"],
+        phases.filter_map(|(chain, c)| Some(([chain.into_str(), c.sync?.phase.into_str()], Some(1)))),
     );
     page.counter(
         "t0rn_agent_scrapes_total",

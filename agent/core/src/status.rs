@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantArray};
 
 pub use self::format::clean;
-pub use crate::chain_health::Verdict;
+pub use crate::chain_health::{SyncProgress, Verdict};
 use crate::event::{Chain, ScrapeError};
 pub use crate::machine::{Health, Phase};
 
@@ -186,6 +186,9 @@ pub struct ChainStatus {
     pub blocks_per_second: Option<f64>,
     pub eta_seconds: Option<u64>,
     pub progress_seconds_ago: Option<u64>,
+    /// A phase of synchronisation that no height shows, from the node's log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sync: Option<SyncProgress>,
     /// How the last scrape ended; `None` before the first.
     pub scrape: Option<ScrapeStatus>,
     /// Age of the newest sample, seconds.

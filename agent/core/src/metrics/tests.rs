@@ -9,10 +9,12 @@ use strum::VariantArray as _;
 
 use super::*;
 use crate::event::Chain;
+use crate::informant::SyncPhase;
 use crate::machine::{Cause, UpdateResult};
 use crate::published::CounterTotals;
 use crate::status::{
-    AgentProcessStatus, CollationStatus, CollatorStatus, LastIncident, PauseStatus, RestartStatus, ScrapeStatus, Status,
+    AgentProcessStatus, CollationStatus, CollatorStatus, LastIncident, PauseStatus, RestartStatus, ScrapeStatus,
+    Status, SyncProgress,
 };
 
 /// Nothing is unknown and everything is wrong: every series that a rule or a dashboard may ask for.
@@ -29,6 +31,11 @@ fn full() -> AgentSnapshot {
         progress_seconds_ago: Some(2),
         scrape: Some(ScrapeStatus::Ok),
         sample_seconds_ago: Some(3),
+        sync: Some(SyncProgress {
+            phase: SyncPhase::StateDownload,
+            percent: Some(32.0),
+            bytes_in_per_second: Some(1_048_576.0),
+        }),
         ..ChainStatus::default()
     };
     let relaychain = ChainStatus {

@@ -148,7 +148,11 @@ impl Status {
             ..
         } = &mut self.host;
         let host = [clock_offset_ms, load1, memory_full_percent].map(Option::as_mut);
-        let rates = self.chains.values_mut().filter_map(|c| c.blocks_per_second.as_mut());
+        let chains = self.chains.values_mut();
+        let rates = chains.flat_map(|c| {
+            let bytes = c.sync.as_mut().and_then(|sync| sync.bytes_in_per_second.as_mut());
+            [c.blocks_per_second.as_mut(), bytes].into_iter().flatten()
+        });
         for number in host.into_iter().flatten().chain(rates).filter(|n| n.abs() < 1e12) {
             *number = (*number * 1e3).round() / 1e3;
         }

@@ -28,6 +28,7 @@ fn syncing() -> Status {
         blocks_per_second: Some(12.345_678),
         eta_seconds: Some(406),
         progress_seconds_ago: Some(2),
+        sync: None,
         scrape: Some(ScrapeStatus::Ok),
         sample_seconds_ago: Some(2),
     };
@@ -246,4 +247,22 @@ fn assert_bounds(status: &Status) {
     assert!(!json.chars().any(char::is_control));
     let back: Status = serde_json::from_str(&json).unwrap();
     assert_eq!((back.health, back.phase), (status.health, status.phase));
+}
+
+#[test]
+fn a_phase_that_no_height_shows_stands_beside_the_heights() {
+    let mut status = syncing();
+    let parachain = status.chains.get_mut(&Chain::Parachain).unwrap();
+    parachain.sync = Some(SyncProgress {
+        phase: crate::informant::SyncPhase::StateDownload,
+        percent: Some(32.0),
+        bytes_in_per_second: Some(1_048_576.0),
+    });
+    let text = status.render(false);
+    assert!(text.contains("state download 32 %, 1.0 MiB/s"), "{text}");
+    let json = status.to_json();
+    assert!(
+        json.contains(r#""sync":{"phase":"state_download","percent":32.0"#),
+        "{json}"
+    );
 }

@@ -228,6 +228,7 @@ impl Status {
 fn chain_cells(c: &ChainStatus) -> [[String; 4]; 2] {
     let left = match (c.eta_seconds, c.verdict) {
         (_, Verdict::Synced | Verdict::Quiet) => "caught up".to_owned(),
+        _ if c.sync.is_some() => known(c.sync, |sync| sync.to_string()),
         (Some(eta), _) => format!("about {} left", rounded_duration(eta)),
         (None, _) => "time left ?".to_owned(),
     };

@@ -119,6 +119,7 @@ fn chain_status(
         peers: sample.and_then(|s| s.peers),
         blocks_per_second,
         eta_seconds,
+        sync: tracker.hidden_progress(),
         progress_seconds_ago: tracker.progressed_at().map(|at| now.since(at).as_secs()),
         scrape: match tracker.last_error() {
             Some(error) => Some(error.into()),
@@ -163,6 +164,9 @@ fn summary(machine: &Machine, phase: Phase, now: Time) -> String {
 }
 
 fn syncing(chain: Chain, tracker: &ChainTracker) -> Option<String> {
+    if let Some(progress) = tracker.hidden_progress() {
+        return Some(format!("{}: {progress}", chain.into_str()));
+    }
     let sample = tracker.sample()?;
     let (best, target) = (sample.best?, sample.target?);
     if tracker.behind().is_none() {

@@ -117,11 +117,12 @@ function showChain(name, chain) {
   verdict.dataset.tone = TONES[chain.verdict] || "";
   const caught = ["synced", "quiet"].includes(chain.verdict);
   const rate = (r) => `${r.toFixed(Math.abs(r) < 1 ? 2 : 1)}/s`;
+  const phase = (sync) => words(sync.phase) + (sync.percent === null ? "" : ` ${Math.round(sync.percent)} %`);
   rows(card.querySelector(".numbers"), [
     ["best", known(chain.best, count)], ["target", known(chain.target, count)],
     ["behind", known(chain.behind, count)], ["finalized", known(chain.finalized, count)],
     ["blocks", known(chain.blocks_per_second, rate)],
-    caught ? ["left", "caught up"] : ["left, about", known(chain.eta_seconds, duration)],
+    chain.sync ? ["phase", phase(chain.sync)] : caught ? ["left", "caught up"] : ["left, about", known(chain.eta_seconds, duration)],
     ["peers", known(chain.peers, count)],
     ["progress", known(chain.progress_seconds_ago, (s) => `${duration(s)} ago`)],
   ], pair);

@@ -5,6 +5,7 @@ use strum::VariantArray as _;
 
 use super::super::*;
 use super::assert_bounds;
+use crate::informant::SyncPhase;
 
 fn string() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -32,11 +33,15 @@ prop_compose! {
         scrape in some(proptest::sample::select(ScrapeStatus::VARIANTS)),
         n in proptest::collection::vec(some(any::<u64>()), 8),
         rate in some(any::<f64>()),
+        sync in some((proptest::sample::select(SyncPhase::VARIANTS), some(0f32..=100.0), some(0f64..1e12))),
     ) -> ChainStatus {
         ChainStatus {
             id, verdict, best: n[0], finalized: n[1], target: n[2], behind: n[3], peers: n[4],
             blocks_per_second: rate, eta_seconds: n[5], progress_seconds_ago: n[6], scrape,
             sample_seconds_ago: n[7],
+            sync: sync.map(|(phase, percent, bytes_in_per_second)| SyncProgress {
+                phase, percent, bytes_in_per_second,
+            }),
         }
     }
 }
