@@ -32,10 +32,10 @@ pub(super) const KINDS: &[Kind] = &[
     }),
     ("scrapes_fail_at_random", scrapes_fail),
     ("page_moments_of_zero", |s| {
-        s.zeros = 3;
+        s.zeros = s.rng.range(1, 3);
         s.lasts(6 * HOUR);
         s.pass(6 * HOUR);
-        Label::nothing(1)
+        Label::nothing(2)
     }),
     ("agent_suspended", |s| {
         s.pass(HOUR);
@@ -59,9 +59,9 @@ fn flaps(s: &mut Scene, set: fn(&mut Scene, bad: bool)) -> Label {
     s.pass(20 * MINUTE);
     for _ in 0..s.rng.range(10, 24) {
         set(s, true);
-        s.pass(s.rng.range(20, 420));
+        s.pass(s.rng.range(70, 420));
         set(s, false);
-        s.pass(s.rng.range(20, 600));
+        s.pass(s.rng.range(60, 420));
     }
     s.pass(HOUR);
     Label::nothing(2)
