@@ -7,13 +7,8 @@ use t0rn_agent_tests::field::{kinds, seeds, table};
 /// Kinds that the agent gets wrong today. A kind that it gets right may not stand here.
 const KNOWN_WRONG: &[&str] = &[
     "state_download_target_moves",
+    "target_leaps_for_moments",
     "page_moments_of_zero",
-    "exit_database_corrupted_in_other_words",
-    "exit_column_families",
-    "exit_oom_flag_of_a_child",
-    "exit_no_network_key",
-    "exit_bootnode_survived",
-    "stall_at_target_reference_moves",
     "finality_stuck_reference_stands",
 ];
 

@@ -17,17 +17,17 @@ pub(super) const KINDS: &[Kind] = &[
     ("docker_flaps", |s| flaps(s, docker_away)),
     ("clock_flaps", |s| {
         flaps(s, |s, bad| {
-            s.host.clock_offset_ms = Some(if bad { 700.0 } else { 300.0 })
+            s.host.clock_offset_ms = Some(if bad { 700.0 } else { 300.0 });
         })
     }),
     ("memory_pressure_flaps", |s| {
         flaps(s, |s, bad| {
-            s.host.memory_full_percent = Some(if bad { 30.0 } else { 5.0 })
+            s.host.memory_full_percent = Some(if bad { 30.0 } else { 5.0 });
         })
     }),
     ("disk_low_flaps", |s| {
         flaps(s, |s, bad| {
-            s.host.disk_free_bytes = Some(if bad { 49 << 30 } else { 52 << 30 })
+            s.host.disk_free_bytes = Some(if bad { 49 << 30 } else { 52 << 30 });
         })
     }),
     ("scrapes_fail_at_random", scrapes_fail),

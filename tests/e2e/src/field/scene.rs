@@ -72,7 +72,7 @@ impl Exporter {
     }
 
     /// An empty database: nothing is known but genesis.
-    pub(super) fn from_genesis(&mut self) {
+    pub(super) fn begin_at_genesis(&mut self) {
         (self.best, self.finalized, self.best_rate) = (0, 0, 0);
         self.major_syncing = true;
     }

@@ -19,6 +19,7 @@ pub(super) const KINDS: &[Kind] = &[
         s.log = Some("⚙️  Downloading state, 1 %, 0.20 Mib".to_owned());
         state_sync(s, Shown::Block, 60)
     }),
+    ("state_download_pauses", state_download_pauses),
     ("relay_state_download", relay_state_sync),
     ("warp_proofs", warp_proofs),
     ("warp_waits_for_target", |s| warp_waits(s, Shown::Block)),
@@ -57,7 +58,7 @@ fn state_sync(s: &mut Scene, shown: Shown, cpu: u64) -> Label {
     let (download, importing) = (s.rng.range(60, 720) * MINUTE, s.rng.range(8, 90) * MINUTE);
     s.lasts(download + importing);
     let logged = s.log.is_some();
-    s.para.from_genesis();
+    s.para.begin_at_genesis();
     s.para.target = Target::Best;
     s.para.bytes_rate = 60 * KIB;
     s.busy(s.rng.range(40, 120), 4 * KIB, 40 * KIB);
@@ -91,12 +92,37 @@ fn state_sync(s: &mut Scene, shown: Shown, cpu: u64) -> Label {
     Label::nothing(2).never(&[Phase::Quiet]).fragile(0, there)
 }
 
+/// Peers that leave and come back, and now and then no byte for many minutes.
+fn state_download_pauses(s: &mut Scene) -> Label {
+    let (rate, peers) = (s.rng.range(200, 1024) * KIB, s.para.peers);
+    s.lasts(6 * HOUR);
+    s.para.begin_at_genesis();
+    s.para.target = s.rng.pick([Target::Block(s.para.head), Target::Best]);
+    for _ in 0..s.rng.range(3, 6) {
+        s.para.bytes_rate = rate;
+        s.busy(s.rng.range(20, 110), 4 * KIB, 100 * KIB);
+        s.pass(s.rng.range(10, 60) * MINUTE);
+        s.para.bytes_rate = 500;
+        s.busy(3, 0, 0);
+        s.para.peers = s.rng.pick([0, 1, peers]);
+        let most = if s.para.peers == 0 { 3 } else { 40 };
+        s.pass(s.rng.range(1, most) * MINUTE);
+        s.para.peers = peers;
+    }
+    s.para.bytes_rate = rate;
+    s.pass(20 * MINUTE);
+    let there = s.now();
+    s.para.arrive();
+    s.pass(20 * MINUTE);
+    Label::nothing(2).never(&[Phase::Quiet]).fragile(0, there)
+}
+
 /// The relay chain comes first: the parachain has no target before it.
 fn relay_state_sync(s: &mut Scene) -> Label {
     let (download, importing) = (s.rng.range(60, 240) * MINUTE, s.rng.range(10, 60) * MINUTE);
     s.lasts(download + importing);
-    s.relay.from_genesis();
-    s.para.from_genesis();
+    s.relay.begin_at_genesis();
+    s.para.begin_at_genesis();
     s.para.target = Target::Best;
     s.para.major_syncing = s.rng.percent(50);
     s.para.bytes_rate = 3 * KIB;
@@ -121,7 +147,7 @@ fn relay_state_sync(s: &mut Scene) -> Label {
 }
 
 fn warp_proofs(s: &mut Scene) -> Label {
-    s.para.from_genesis();
+    s.para.begin_at_genesis();
     s.para.target = Target::Best;
     s.para.bytes_rate = s.rng.range(34, 120) * KIB;
     s.busy(s.rng.range(60, 110), 4 * KIB, 60 * KIB);
@@ -134,7 +160,7 @@ fn warp_proofs(s: &mut Scene) -> Label {
 
 /// Waiting for the target block, or for enough peers, with little CPU and hardly any traffic.
 fn warp_waits(s: &mut Scene, shown: Shown) -> Label {
-    s.para.from_genesis();
+    s.para.begin_at_genesis();
     s.para.target = shown.target(s.para.head);
     if shown == Shown::Best {
         s.para.peers = s.rng.range(1, 2);
@@ -152,7 +178,7 @@ fn warp_waits(s: &mut Scene, shown: Shown) -> Label {
 /// No byte, no CPU, no disk for twelve hours: one restart is allowed, and it has to be told.
 fn state_sync_hung(s: &mut Scene) -> Label {
     s.lasts(13 * HOUR);
-    s.para.from_genesis();
+    s.para.begin_at_genesis();
     s.para.target = s.rng.pick([Target::Block(s.para.head), Target::Best]);
     s.para.bytes_rate = 700 * KIB;
     s.busy(60, 4 * KIB, 60 * KIB);

@@ -1,6 +1,6 @@
 //! The agent and the other policies side by side, over the same cases.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
 
@@ -152,6 +152,10 @@ impl fmt::Display for Table {
 }
 
 fn cells(name: &str, cells: impl Iterator<Item = String>) -> String {
-    let cells: String = cells.map(|cell| format!(" {cell:>9}")).collect();
-    format!("{name:<40}{cells}\n")
+    let mut line = format!("{name:<40}");
+    for cell in cells {
+        // Writing to a String cannot fail.
+        let _ = write!(line, " {cell:>9}");
+    }
+    line + "\n"
 }
