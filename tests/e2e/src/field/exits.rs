@@ -50,6 +50,13 @@ pub(super) const KINDS: &[Kind] = &[
             Cause::BadArguments,
         )
     }),
+    ("exit_pruning_mode", |s| {
+        let line = s.rng.pick([
+            "Error: Service(Client(StateDatabase(\"Incompatible pruning modes [stored: \\\"archive\\\"; requested: \\\"constrained\\\"]\")))",
+            "   0: State Database error: Incompatible pruning modes [stored: \"archive\"; requested: \"constrained\"]",
+        ]);
+        held(s, 1, false, line, Cause::PruningMode)
+    }),
     ("exit_bootnode_survived", |s| {
         let code = s.rng.pick([139, 134, 137, 1]);
         let end = if code == 1 {
@@ -106,7 +113,7 @@ const CORRUPTED: [&str; 4] = [
     "   0: Backend error: Corruption: file is too short (0 bytes) to be an sstable",
 ];
 
-/// RocksDB without its manifest, the state database, the trie, `ParityDB`.
+/// `RocksDB` without its manifest, the state database, the trie, `ParityDB`.
 const OTHER_WORDS: [&str; 4] = [
     "Error: Service(Client(Backend(\"IO error: No such file or directory: While opening a file for sequentially reading: \
      /data/chains/x/db/full/MANIFEST-000004: No such file or directory\")))",

@@ -42,8 +42,8 @@ fn configuration(chain: Chain) -> String {
     format!("[collator]\nimage = \"x/y:1\"\n[chains.{chain}]\nmetrics = \"http://127.0.0.1:9615/metrics\"\n")
 }
 
-fn label(case: &Case) -> Value {
-    let label = &case.label;
+fn label(of: &Case) -> Value {
+    let label = &of.label;
     let (expect, cause) = match label.expect {
         Expect::Nothing => ("none", None),
         Expect::Restart(cause) => ("restart", cause),
@@ -58,6 +58,6 @@ fn label(case: &Case) -> Value {
         "notify_max": label.notify_max.unwrap_or(1_000_000),
         "tells": label.tells_by.is_some(),
         "never": label.never,
-        "why": case.kind,
+        "why": of.kind,
     })
 }

@@ -17,6 +17,12 @@ pub(super) const KINDS: &[Kind] = &[
         let (on, off) = (s.rng.range(10, 240), s.rng.range(10, 130));
         evicted(s, on, off)
     }),
+    ("idle_evicted_from_the_start", |s| {
+        s.step_at_most(10);
+        idle(s);
+        let (on, off) = s.rng.pick([(20, 120), (30, 30), (60, 10), (25, 45)]);
+        flap(s, 4, on, off)
+    }),
     ("lone_collator_block_an_hour", |s| lone_collator(s, 3600)),
     ("lone_collator_no_block", |s| lone_collator(s, 0)),
     ("chain_halts", |s| halt(s, false)),
@@ -54,9 +60,12 @@ fn evicted(s: &mut Scene, on: u64, off: u64) -> Label {
     let hours = s.rng.range(2, 6);
     s.lasts(hours * HOUR);
     idle(s);
+    s.pass(s.rng.range(2, 40) * MINUTE);
+    flap(s, hours, on, off)
+}
+
+fn flap(s: &mut Scene, hours: u64, on: u64, off: u64) -> Label {
     let peers = s.para.peers.min(8);
-    let first = s.rng.range(2, 40) * MINUTE;
-    s.pass(first);
     s.run(hours * HOUR, |s, elapsed| {
         s.para.peers = if elapsed % (on + off) < on { peers } else { 0 };
     });

@@ -53,6 +53,14 @@ pub struct Judgement {
 }
 
 impl Judgement {
+    /// The core has a fault: what it wrote stands on standard error.
+    pub(super) fn panicked() -> Self {
+        Self {
+            words: vec!["panicked".to_owned()],
+            ..Self::default()
+        }
+    }
+
     pub fn is_right(&self) -> bool {
         self.acts_right() && self.words.is_empty()
     }

@@ -1,6 +1,6 @@
 //! Distances from the head that swing, stay, grow, and shrink too slowly.
 
-use super::scene::Scene;
+use super::scene::{Scene, Target};
 use super::{HOUR, Kind, Label, MINUTE};
 use agent_core::machine::Phase;
 
@@ -11,6 +11,7 @@ pub(super) const KINDS: &[Kind] = &[
     ("first_sync_target_runs_away", runs_away),
     ("first_sync_closes_slowly", closes_slowly),
     ("catches_up_after_pause", catches_up),
+    ("target_leaps_for_moments", target_leaps),
 ];
 
 /// Elastic scaling: 500 ms blocks, and a lag that swings from 12 to 30.
@@ -78,6 +79,18 @@ fn closes_slowly(s: &mut Scene) -> Label {
     s.busy(110, 100_000, 400_000);
     s.pass(5 * HOUR);
     Label::nothing(1)
+}
+
+/// The peers announce a height far ahead for a minute or two, and take it back.
+fn target_leaps(s: &mut Scene) -> Label {
+    for _ in 0..6 {
+        s.pass(s.rng.range(5, 40) * MINUTE);
+        s.para.target = Target::Block(s.para.head + s.rng.range(50, 5000) * 1000);
+        s.pass(s.rng.range(20, 120));
+        s.para.target = Target::Head;
+    }
+    s.pass(20 * MINUTE);
+    Label::nothing(0).never(&[Phase::Stalled])
 }
 
 /// A busy spell of minutes, then it catches up: no falling behind, or told once.

@@ -17,25 +17,25 @@ pub(super) const KINDS: &[Kind] = &[
     ("docker_flaps", |s| flaps(s, docker_away)),
     ("clock_flaps", |s| {
         flaps(s, |s, bad| {
-            s.host.clock_offset_ms = Some(if bad { 700.0 } else { 300.0 })
+            s.host.clock_offset_ms = Some(if bad { 700.0 } else { 300.0 });
         })
     }),
     ("memory_pressure_flaps", |s| {
         flaps(s, |s, bad| {
-            s.host.memory_full_percent = Some(if bad { 30.0 } else { 5.0 })
+            s.host.memory_full_percent = Some(if bad { 30.0 } else { 5.0 });
         })
     }),
     ("disk_low_flaps", |s| {
         flaps(s, |s, bad| {
-            s.host.disk_free_bytes = Some(if bad { 49 << 30 } else { 52 << 30 })
+            s.host.disk_free_bytes = Some(if bad { 49 << 30 } else { 52 << 30 });
         })
     }),
     ("scrapes_fail_at_random", scrapes_fail),
     ("page_moments_of_zero", |s| {
-        s.zeros = 3;
+        s.zeros = s.rng.range(1, 3);
         s.lasts(6 * HOUR);
         s.pass(6 * HOUR);
-        Label::nothing(1)
+        Label::nothing(2)
     }),
     ("agent_suspended", |s| {
         s.pass(HOUR);
@@ -59,9 +59,9 @@ fn flaps(s: &mut Scene, set: fn(&mut Scene, bad: bool)) -> Label {
     s.pass(20 * MINUTE);
     for _ in 0..s.rng.range(10, 24) {
         set(s, true);
-        s.pass(s.rng.range(20, 420));
+        s.pass(s.rng.range(70, 420));
         set(s, false);
-        s.pass(s.rng.range(20, 600));
+        s.pass(s.rng.range(60, 420));
     }
     s.pass(HOUR);
     Label::nothing(2)

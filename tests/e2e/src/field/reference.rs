@@ -71,6 +71,11 @@ pub(super) const KINDS: &[Kind] = &[
     ("healthy_reference_lags", |s| {
         healthy(s, |s, _| s.references = vec![says(s.para.head - 900_000)])
     }),
+    ("healthy_reference_away", |s| {
+        healthy(s, |s, _| s.references = vec![fails(ReferenceError::Unreachable)])
+    }),
+    ("relay_halts_reference_stands", |s| relay_stands(s, true)),
+    ("relay_stalls_reference_moves", |s| relay_stands(s, false)),
     ("finality_stuck_reference_moves", finality_stuck),
     ("finality_stuck_reference_stands", finality_stands_everywhere),
 ];
@@ -116,7 +121,7 @@ fn healthy(s: &mut Scene, change: fn(&mut Scene, u64)) -> Label {
 /// Only this node stands still: the largest fault that nobody sees without a reference.
 fn reference_moves(s: &mut Scene) -> Label {
     s.run(s.rng.range(15, 50) * MINUTE, |s, _| {
-        s.references = vec![says(s.para.head)]
+        s.references = vec![says(s.para.head)];
     });
     let stalled = s.now();
     s.para.best_rate = 0;
@@ -124,6 +129,24 @@ fn reference_moves(s: &mut Scene) -> Label {
     s.busy(s.rng.range(5, 25), 0, 30_000);
     s.run(HOUR, |s, _| s.references = vec![says(s.para.head)]);
     Label::restart(Cause::Stalled, stalled + 4 * MINUTE, stalled + 25 * MINUTE)
+}
+
+/// The relay chain stands, here alone or everywhere, and the parachain with it.
+fn relay_stands(s: &mut Scene, everywhere: bool) -> Label {
+    let look = |s: &mut Scene, _| s.references = vec![(Chain::Relaychain, says(s.relay.head).1)];
+    s.run(s.rng.range(15, 50) * MINUTE, look);
+    let stands = s.now();
+    (s.para.best_rate, s.relay.best_rate) = (0, 0);
+    (s.para.target, s.relay.target) = (Target::Best, Target::Best);
+    if everywhere {
+        (s.para.head_rate, s.relay.head_rate) = (0, 0);
+    }
+    s.busy(8, 0, 30_000);
+    s.run(90 * MINUTE, look);
+    if everywhere {
+        return Label::nothing(3);
+    }
+    Label::restart(Cause::Stalled, stands + 4 * MINUTE, stands + 25 * MINUTE)
 }
 
 /// Finality stands here and moves there: restarted, within the budget.

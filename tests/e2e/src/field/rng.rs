@@ -6,12 +6,15 @@ use std::cell::Cell;
 pub(super) struct Rng(Cell<u64>);
 
 impl Rng {
-    /// The name keeps two kinds of one seed apart.
+    /// The name keeps two kinds of one seed apart (FNV-1a over both).
     pub(super) fn new(name: &str, seed: u64) -> Self {
-        let hash = name.bytes().fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
-        });
-        Self(Cell::new(hash.wrapping_add(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15))))
+        let hash = name
+            .bytes()
+            .chain(seed.to_le_bytes())
+            .fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+            });
+        Self(Cell::new(hash))
     }
 
     fn next(&self) -> u64 {

@@ -18,6 +18,8 @@ pub(super) enum Target {
     Head,
     /// The node's own best block.
     Best,
+    /// The block whose state is downloaded, in thousandths.
+    Block(u64),
 }
 
 /// One chain as its exporter shows it. Heights and counts of blocks are thousandths, rates are a second's.
@@ -70,7 +72,7 @@ impl Exporter {
     }
 
     /// An empty database: nothing is known but genesis.
-    pub(super) fn from_genesis(&mut self) {
+    pub(super) fn begin_at_genesis(&mut self) {
         (self.best, self.finalized, self.best_rate) = (0, 0, 0);
         self.major_syncing = true;
     }
@@ -95,8 +97,11 @@ impl Exporter {
     }
 
     fn sample(&self) -> Sample {
-        let known = self.target == Target::Head && self.peers > 0;
-        let target = if known { self.head } else { self.best };
+        let target = match self.target {
+            Target::Head if self.peers > 0 => self.head,
+            Target::Block(height) if self.peers > 0 => height,
+            _ => self.best,
+        };
         Sample {
             best: Some(self.best / 1000),
             finalized: Some(self.finalized / 1000),

@@ -1,6 +1,7 @@
 //! The agent and the other policies side by side, over the same cases.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
 
 use super::judge::{self, Judgement};
@@ -75,8 +76,7 @@ pub fn judge(seeds: u64, filter: &str, others: bool) -> Table {
             .collect();
         tasks
             .into_iter()
-            .filter_map(|task| task.join().ok())
-            .flatten()
+            .flat_map(|task| task.join().unwrap_or_else(|panic| resume_unwind(panic)))
             .collect()
     });
     rows.sort_by_key(|(index, _)| *index);
@@ -92,7 +92,8 @@ fn row(kind: &'static str, seeds: u64, others: bool) -> Row {
         wrong: Vec::new(),
     };
     for case in (0..seeds).filter_map(|seed| case(kind, seed)) {
-        let judgement = case.label.judge(&judge::agent(&case));
+        let judged = catch_unwind(AssertUnwindSafe(|| case.label.judge(&judge::agent(&case))));
+        let judgement = judged.unwrap_or_else(|_| Judgement::panicked());
         row.scores[0].add(judgement.is_right(), &judgement);
         if !judgement.is_right() {
             row.wrong.push((case.seed, judgement.text()));
@@ -151,6 +152,10 @@ impl fmt::Display for Table {
 }
 
 fn cells(name: &str, cells: impl Iterator<Item = String>) -> String {
-    let cells: String = cells.map(|cell| format!(" {cell:>9}")).collect();
-    format!("{name:<40}{cells}\n")
+    let mut line = format!("{name:<40}");
+    for cell in cells {
+        // Writing to a String cannot fail.
+        let _ = write!(line, " {cell:>9}");
+    }
+    line + "\n"
 }

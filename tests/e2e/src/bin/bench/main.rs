@@ -23,11 +23,14 @@ use serde_json::json;
 use t0rn_agent_tests::agent::{Agent, binary};
 use t0rn_agent_tests::ec2::Ec2Emulator;
 use t0rn_agent_tests::engine::Engine;
+use t0rn_agent_tests::field;
 use t0rn_agent_tests::sim_container::SimContainer;
 
 /// Docker's pauses between its restarts grow until a container has run for ten seconds.
 const DOCKER_FORGETS: Duration = Duration::from_secs(11);
 const REPLAYED: u32 = 1_000_000;
+/// Cases of each kind from the field, where `FIELD_SEEDS` does not say.
+const FIELD_SEEDS: u64 = 20;
 
 fn main() -> Result<ExitCode> {
     let table = measure(setting("BENCH_ROUNDS", 20)?, setting("BENCH_MINUTES", 3)?)?;
@@ -45,7 +48,7 @@ fn main() -> Result<ExitCode> {
 
 fn measure(rounds: u32, minutes: u32) -> Result<Vec<Line>> {
     let pause = Pause::until_interrupted()?;
-    let mut table = vec![size()?];
+    let mut table = vec![size()?, field_cases()];
     table.extend(replay()?);
     table.extend(snapshots::measure()?);
 
@@ -98,6 +101,15 @@ fn size() -> Result<Line> {
         "MiB",
         10.0,
     ))
+}
+
+/// The judgement of the cases from the field, beside that of other policies.
+fn field_cases() -> Line {
+    let table = field::table::judge(field::seeds(FIELD_SEEDS), "", true);
+    println!("{table}");
+    let wrong: usize = table.rows.iter().map(|row| row.wrong.len()).sum();
+    let wrong = u32::try_from(wrong).unwrap_or(u32::MAX);
+    Line::new("cases from the field judged wrongly", wrong.into(), "", 0.0)
 }
 
 /// A trace of [`REPLAYED`] samples through the pure core.
