@@ -123,7 +123,10 @@ fn api_error(service: Service, action: &str, status: StatusCode, xml: &str) -> A
             "{text}; allow {}:{action} to the instance's role",
             service.name
         )),
-        "ValidationError" if answer.message.contains("No active Lifecycle Action") => ApiError::NoLifecycleAction(text),
+        // One code for everything that is wrong with a request: the message begins with what.
+        "ValidationError" if answer.message.starts_with("No active Lifecycle Action found") => {
+            ApiError::NoLifecycleAction(text)
+        }
         _ if answer.is_transient() => ApiError::Transient(text),
         _ => ApiError::Refused(text),
     }

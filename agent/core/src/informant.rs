@@ -18,6 +18,9 @@ pub struct Informant {
     pub phase: SyncPhase,
     /// Share of the state that is downloaded, an estimate of the node: 0 to 100.
     pub percent: Option<f32>,
+    /// Bytes that this phase has downloaded so far, to 0.01 MiB. Unlike `percent`, a warp sync has them in every phase,
+    /// and they rise while a single large part of the state is downloaded, in which the share stands.
+    pub downloaded_bytes: Option<u64>,
     /// Blocks imported per second.
     pub blocks_per_second: Option<f64>,
     /// Height of the target.
@@ -166,6 +169,9 @@ fn status(line: &str) -> Option<Informant> {
         chain: chain(preamble),
         phase: *phase,
         percent: number_before(status, "%").filter(|percent| (0.0..=100.0).contains(percent)),
+        downloaded_bytes: number_before(status, " Mib")
+            .or_else(|| number_before(status, ") Mib"))
+            .map(mebibytes),
         blocks_per_second: number_before(status, "bps"),
         target: number_after(status, "target=#"),
         peers: Some(peers.trim().parse().ok()?),
@@ -186,6 +192,7 @@ fn database(line: &str) -> Option<Informant> {
         chain: chain(line.split_once(parts[0])?.0),
         phase: SyncPhase::Database,
         percent: None,
+        downloaded_bytes: None,
         blocks_per_second: None,
         target: None,
         peers: None,
@@ -245,6 +252,15 @@ fn number_after<T: FromStr>(text: &str, mark: &str) -> Option<T> {
 fn number_before<T: FromStr>(text: &str, mark: &str) -> Option<T> {
     let text = text.split_once(mark)?.0.trim_end();
     text[text.trim_end_matches(is_digit).len()..].parse().ok()
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "written with digits only: not negative, and `as` saturates"
+)]
+fn mebibytes(size: f64) -> u64 {
+    (size * f64::from(1 << 20)) as u64
 }
 
 /// Height and hash after `mark`: `123 (0x1234…abcd)`.

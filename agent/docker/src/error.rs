@@ -9,6 +9,10 @@ use bollard::errors::Error as EngineError;
 use agent_core::event::ActionFailure;
 use agent_net::http;
 
+use crate::image::network_remedy;
+
+pub(crate) mod layers;
+
 /// Why Docker did not do what was asked. Every message names the thing and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -78,13 +82,42 @@ pub enum ImageFault {
         .0.as_secs_f32()
     )]
     Timeout(Duration),
-    #[error("the registry cannot be reached ({0}); check the network, or load the image with `docker load`")]
+    #[error("the registry cannot be reached ({0}); {remedy}, or load the image with `docker load`", remedy = network_remedy(.0))]
     Registry(String),
+    #[error(
+        "the registry allows no more pulls for now ({0}); wait (Docker Hub counts six hours), log in with \
+         collator.registry_auth, or pull through a mirror (registry-mirrors of the engine, a pull-through cache of ECR)"
+    )]
+    RateLimited(String),
     #[error(
         "what came does not have the pinned digest ({0}); do not run it: check the digest in collator.image \
          and who pushed it"
     )]
     Digest(String),
+    #[error(
+        "a part of it arrived damaged ({0}); the next attempt downloads it again, if that happens again check the \
+         proxies between this host and the registry"
+    )]
+    Damaged(String),
+    #[error(
+        "its layers could not be unpacked ({0}); this is not about the login: check docker's storage driver, its disk \
+         and security modules (`docker info`, `journalctl -u docker`)"
+    )]
+    Unpack(String),
+    #[error(
+        "docker's own store lacks a part of it ({0}); `docker image rm` what is there of it and pull again, or switch \
+         containerd's store off: `\"features\": {{\"containerd-snapshotter\": false}}` in /etc/docker/daemon.json"
+    )]
+    Store(String),
+    #[error(
+        "no room for it in {} ({reason}); make room there (`docker system df`), or give it a larger disk",
+        store.as_deref().unwrap_or("docker's image store")
+    )]
+    DiskFull {
+        reason: String,
+        /// Where the engine keeps images, where that is known.
+        store: Option<String>,
+    },
     #[error("not on this host, and collator.pull is \"never\"; `docker pull` or `docker load` it first")]
     Absent,
     #[error(

@@ -15,6 +15,9 @@ use super::{Docker, Error, ImageFault, PulledImage};
 use agent_config::{ImageReference, PullPolicy};
 
 mod auth;
+mod pull_error;
+
+pub(crate) use pull_error::network_remedy;
 
 /// How often a pull says how far it is.
 const PROGRESS: Duration = Duration::from_secs(5);
@@ -60,7 +63,8 @@ impl Docker {
         let (engine, name) = (self.engine().await?, reference.name());
         let asked = engine.inspect_registry_image(&name, credentials);
         match tokio::time::timeout(self.limits.call, asked).await {
-            Ok(found) => found.map_err(|error| self.pull_error(error)),
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(error)) => Err(self.pull_error(error).await),
             Err(_) => Err(self.image_error(ImageFault::Timeout(self.limits.call))),
         }
     }
@@ -126,7 +130,7 @@ impl Docker {
             Err(Error::Image {
                 fault: ImageFault::Registry(reason),
                 ..
-            }) if is_reset(&reason) => {
+            }) if pull_error::was_reset(&reason) => {
                 warn!(
                     image = self.spec.collator.image,
                     reason, "pull interrupted, trying again"
@@ -188,7 +192,7 @@ impl Docker {
                     return Ok(());
                 }
                 Ok(Some(Ok(line))) => progress.take(line),
-                Ok(Some(Err(error))) => return Err(self.pull_error(error)),
+                Ok(Some(Err(error))) => return Err(self.pull_error(error).await),
             }
             if said.elapsed() >= PROGRESS {
                 said = Instant::now();
@@ -208,69 +212,33 @@ impl Docker {
         }
     }
 
-    pub(super) fn pull_error(&self, error: EngineError) -> Error {
-        match self.error("pull the image", error) {
-            Error::Api { reason, status, .. } => self.image_error(classify(reason, status)),
-            other => other,
+    async fn pull_error(&self, error: EngineError) -> Error {
+        let (reason, status) = match self.error("pull the image", error) {
+            Error::Api { reason, status, .. } => (reason, status),
+            other => return other,
+        };
+        match pull_error::classify(reason, status) {
+            ImageFault::DiskFull { reason, .. } => {
+                let store = self.image_store().await;
+                self.image_error(ImageFault::DiskFull { reason, store })
+            }
+            fault => self.image_error(fault),
         }
     }
-}
 
-/// Docker passes on what the registry or the network said, as text.
-fn classify(reason: String, status: Option<u16>) -> ImageFault {
-    let text = reason.to_lowercase();
-    let says = |needles: &[&str]| needles.iter().any(|needle| text.contains(needle));
-    if says(&[
-        "verification failed for digest",
-        "digest mismatch",
-        "unexpected commit digest",
-    ]) {
-        ImageFault::Digest(reason)
-    } else if says(&[
-        "manifest unknown",
-        "repository does not exist",
-        "name unknown",
-        "not found",
-    ]) {
-        ImageFault::NotFound(reason)
-    } else if says(&[
-        "unauthorized",
-        "authentication required",
-        "no basic auth",
-        "denied",
-        "forbidden",
-    ]) {
-        ImageFault::Unauthorized(reason)
-    } else if is_reset(&reason)
-        || says(&[
-            "dial tcp",
-            "no such host",
-            "timeout",
-            "deadline exceeded",
-            "connection refused",
-            "bad gateway",
-        ])
-        || says(&[
-            "service unavailable",
-            "tls: ",
-            "x509",
-            "no route to host",
-            "unreachable",
-            "server misbehaving",
-        ])
-    {
-        ImageFault::Registry(reason)
-    } else if says(&["invalid reference format"]) {
-        ImageFault::Invalid(reason)
-    } else if status == Some(404) {
-        ImageFault::NotFound(reason)
-    } else {
-        ImageFault::Pull(reason)
+    /// Where the engine keeps images; `None` when it does not say.
+    async fn image_store(&self) -> Option<String> {
+        let engine = self.engine().await.ok()?;
+        let info = self.within("describe itself", self.limits.call, engine.info());
+        let info = info.await.ok()?;
+        let driver = info.driver_status.unwrap_or_default();
+        let containerd = "io.containerd.snapshotter";
+        if driver.iter().flatten().any(|word| word.starts_with(containerd)) {
+            Some("containerd's store (usually /var/lib/containerd)".to_owned())
+        } else {
+            info.docker_root_dir.map(|root| format!("docker's image store {root}"))
+        }
     }
-}
-
-fn is_reset(reason: &str) -> bool {
-    reason.contains("connection reset") || reason.contains("EOF") || reason.contains("broken pipe")
 }
 
 /// The name that means this very image for ever. A pinned reference must be among the image's digests.

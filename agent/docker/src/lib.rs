@@ -231,7 +231,7 @@ impl Docker {
             reason,
             ..
         } = &error
-            && reason.contains("client version")
+            && reason.starts_with("client version ")
         {
             // The engine was replaced by one that does not speak the agreed version: agree anew.
             self.shared.api.store(0, Ordering::Relaxed);

@@ -15,6 +15,7 @@ use bollard::query_parameters::{
 };
 use tracing::{info, warn};
 
+use super::error::layers::{begins, has, layers};
 use super::inspection::{InspectedContainer, Inspection};
 use super::{Docker, Error, ImageFault, KeyPermit};
 
@@ -319,20 +320,27 @@ impl Docker {
     }
 }
 
-/// Docker passes on what the runtime and the kernel said, as text.
+/// The fault in what Docker passes on of runtime and kernel.
 fn classify(reason: &str) -> StartFault {
-    let says = |needle: &str| reason.contains(needle);
-    if says("port is already allocated") || says("address already in use") {
-        return StartFault::PortTaken;
-    }
-    if says("rlimit type 7") || says("RLIMIT_NOFILE") {
-        return StartFault::FileLimit;
-    }
-    let at_exec = says("exec: \"") || says("exec /") || says("exec user process");
-    let executable = says("executable file not found")
-        || says("exec format error")
-        || (at_exec && (says("permission denied") || says("no such file or directory") || says("is a directory")));
-    if executable {
+    let parts = layers(reason);
+    // The kernel's words for a file that cannot be executed, behind runc's `exec: "FILE"` or `exec FILE`.
+    let refused = [
+        "exec format error",
+        "permission denied",
+        "no such file or directory",
+        "is a directory",
+    ];
+    let at_exec = parts
+        .iter()
+        .position(|part| *part == "exec" || part.starts_with("exec /") || part.starts_with("exec user process"));
+    let executable = has(&parts, &["exec format error"])
+        || begins(&parts, &["executable file not found in"])
+        || at_exec.is_some_and(|at| has(&parts[at..], &refused));
+    if has(&parts, &["port is already allocated", "address already in use"]) {
+        StartFault::PortTaken
+    } else if begins(&parts, &["error setting rlimit type 7", "error setting RLIMIT_NOFILE"]) {
+        StartFault::FileLimit
+    } else if executable {
         StartFault::Executable
     } else {
         StartFault::Broken
@@ -359,6 +367,7 @@ mod tests {
             (format!("{runc}error during container init: error setting rlimit type 7: operation not permitted: unknown"),
              StartFault::FileLimit),
             ("network 0f3c not found".into(), StartFault::Broken),
+            ("error mounting \"/x/exec: y\" to rootfs: permission denied".into(), StartFault::Broken),
             ("error creating overlay mount to /x/merged: no such file or directory".into(), StartFault::Broken),
         ] {
             assert_eq!(classify(&text), expected, "{text}");

@@ -287,6 +287,7 @@ fn line_of_full_sync_gives_every_value() {
         chain: Some(Relaychain),
         phase: FullSync,
         percent: None,
+        downloaded_bytes: None,
         blocks_per_second: Some(37.6),
         target: Some(28_540_832),
         peers: Some(200),
@@ -301,6 +302,21 @@ fn line_of_full_sync_gives_every_value() {
                     (\x1b[1;37m200\x1b[0m peers), best: #\x1b[1;37m15989288\x1b[0m (0xa17c…22f5), finalized \
                     #\x1b[1;37m15989248\x1b[0m (0x1e6b…3889), \x1b[32m⬇ 219.5kiB/s\x1b[0m \x1b[31m⬆ 1.1MiB/s\x1b[0m";
     assert_eq!(Informant::parse(coloured), Some(informant));
+}
+
+#[test]
+fn every_phase_of_a_download_gives_its_bytes() {
+    // paritytech/substrate#13202, #10208, RaoFoundation/subtensor#1688; display.rs of 2021, and of today without a phase.
+    for (status, bytes) in [
+        ("⏩ Warping, Downloading state, 366.63 Mib", 384_439_418),
+        ("⏩ Warping, Downloading finality proofs, 0.00 Mib", 0),
+        ("⚙️  State sync, Downloading state, 14%, 17.08 Mib", 17_909_678),
+        ("⚙️  Downloading state, 32%, (11.37) Mib", 11_922_309),
+        ("⏩ Warping 3.20 Mib", 3_355_443),
+    ] {
+        let line = format!("{status} (40 peers), best: #0 (0x91b1…90c3), finalized #0 (0x91b1…90c3), ⬇ 3.8MiB/s ⬆ 0");
+        assert_eq!(Informant::parse(&line).unwrap().downloaded_bytes, Some(bytes), "{line}");
+    }
 }
 
 #[test]

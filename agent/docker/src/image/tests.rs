@@ -2,65 +2,6 @@
 
 use super::*;
 
-#[test]
-fn what_the_registry_says_decides_the_remedy() {
-    let kind = |text: &str, status| match classify(text.to_owned(), status) {
-        ImageFault::Unauthorized(_) => "login",
-        ImageFault::NotFound(_) => "reference",
-        ImageFault::Registry(_) => "network",
-        ImageFault::Digest(_) => "digest",
-        ImageFault::Invalid(_) => "grammar",
-        _ => "other",
-    };
-    for (text, status, expected) in [
-        (
-            "Head \"http://r/v2/n/manifests/1\": no basic auth credentials",
-            Some(500),
-            "login",
-        ),
-        ("unauthorized: authentication required", Some(401), "login"),
-        (
-            "manifest for r/n:9 not found: manifest unknown: manifest unknown",
-            Some(404),
-            "reference",
-        ),
-        (
-            "pull access denied for n, repository does not exist or may require 'docker login'",
-            Some(404),
-            "reference",
-        ),
-        (
-            "Get \"http://r/v2/\": dial tcp 127.0.0.1:1: connect: connection refused",
-            Some(500),
-            "network",
-        ),
-        (
-            "Get \"https://r/v2/\": net/http: TLS handshake timeout",
-            Some(500),
-            "network",
-        ),
-        (
-            "Get \"https://r/v2/\": dial tcp: lookup r: no such host",
-            Some(500),
-            "network",
-        ),
-        (
-            "read tcp 10.0.0.1:5->10.0.0.2:443: read: connection reset by peer",
-            None,
-            "network",
-        ),
-        ("manifest verification failed for digest sha256:ab", Some(500), "digest"),
-        (
-            "invalid reference format: repository name must be lowercase",
-            Some(400),
-            "grammar",
-        ),
-        ("write /var/lib/docker/tmp/x: no space left on device", None, "other"),
-    ] {
-        assert_eq!(kind(text, status), expected, "{text}");
-    }
-}
-
 fn image(id: &str, digests: &[&str]) -> ImageInspect {
     ImageInspect {
         id: Some(id.to_owned()),

@@ -1,10 +1,10 @@
 //! Other containers on the data directory: there must be none when ours is started.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use bollard::models::{ContainerSummary, ContainerSummaryStateEnum, MountPoint};
-use bollard::query_parameters::ListContainersOptionsBuilder;
+use bollard::query_parameters::{ListContainersOptions, ListContainersOptionsBuilder};
 use tracing::warn;
 
 use crate::inspection::is_ours;
@@ -14,7 +14,9 @@ impl Docker {
     /// Makes sure that no other container has the data directory: leftovers of ours go, others are reported.
     pub(super) async fn evict_others(&self) -> Result<(), Error> {
         let spec = &self.spec;
-        let all = self.all_containers().await?;
+        let Some(all) = self.possible_conflicts().await? else {
+            return Ok(());
+        };
         let real = self.real_paths(&all).await;
         for other in all {
             let name = other
@@ -68,10 +70,42 @@ impl Docker {
     }
 
     async fn all_containers(&self) -> Result<Vec<ContainerSummary>, Error> {
+        self.containers(ListContainersOptionsBuilder::default().all(true).build())
+            .await
+    }
+
+    /// The containers to examine before a start. One that Docker cannot describe makes it refuse the list of all, so
+    /// then only those are asked for that have one of our directories. `None` when that is refused too, and nothing but
+    /// the chain data is at stake: the node's own lock on its database keeps a second one out.
+    ///
+    /// Fails when the engine does not answer, and when keys are at stake and it is unknown who else has them.
+    async fn possible_conflicts(&self) -> Result<Option<Vec<ContainerSummary>>, Error> {
+        let error = match self.all_containers().await {
+            Err(error @ (Error::Api { .. } | Error::Busy { .. })) => error,
+            answer => return answer.map(Some),
+        };
+        let names = self.real_paths(&[]).await;
+        let paths = self.spec.exclusive().map(Path::to_owned).chain(names.into_values());
+        let paths: BTreeSet<String> = paths.map(|path| path.display().to_string()).collect();
+        warn!(%error, ?paths, "docker cannot list the containers, asking for those on our directories only");
+        let filters = HashMap::from([("volume", paths.into_iter().collect::<Vec<_>>())]);
+        let options = ListContainersOptionsBuilder::default()
+            .all(true)
+            .filters(&filters)
+            .build();
+        match self.containers(options).await {
+            Err(error @ (Error::Api { .. } | Error::Busy { .. })) if self.spec.exclusive().nth(1).is_none() => {
+                warn!(%error, "docker cannot list those either, going on: the database has a lock of its own");
+                Ok(None)
+            }
+            answer => answer.map(Some),
+        }
+    }
+
+    async fn containers(&self, options: ListContainersOptions) -> Result<Vec<ContainerSummary>, Error> {
         let engine = self.engine().await?;
-        let options = ListContainersOptionsBuilder::default().all(true).build();
-        let all = engine.list_containers(Some(options));
-        self.within("list the containers", self.limits.call, all).await
+        let listed = engine.list_containers(Some(options));
+        self.within("list the containers", self.limits.call, listed).await
     }
 
     /// Where the links lead that other containers' directories and ours are named by. What cannot be told

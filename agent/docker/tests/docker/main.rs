@@ -10,4 +10,5 @@ mod hanging;
 mod lifecycle;
 mod registry;
 mod restart;
+mod scripted;
 mod stopping;
