@@ -119,8 +119,14 @@ pub struct ChainTracker {
     trend: Trend,
     #[serde(default)]
     long_trend: Trend,
+    /// Blocks per second by which the target rises.
+    #[serde(default)]
+    target_rate: Option<f64>,
     #[serde(default)]
     falling_behind: bool,
+    /// The slopes over two hours of a first sync that does not come closer to its target.
+    #[serde(default)]
+    runaway: Option<Slope>,
     /// Inbound traffic of a state was seen while best was zero.
     #[serde(default)]
     downloaded_state: bool,
@@ -132,6 +138,9 @@ pub struct SyncProgress {
     pub phase: SyncPhase,
     /// Share of the state that is downloaded.
     pub percent: Option<f32>,
+    /// Size of what the phase has downloaded so far.
+    #[serde(skip)]
+    pub downloaded_bytes: Option<u64>,
     pub bytes_in_per_second: Option<f64>,
 }
 
@@ -182,7 +191,7 @@ impl ChainTracker {
         self.silent = None;
         self.sampled_at = None;
         self.looked_at = None;
-        self.falling_behind = false;
+        (self.falling_behind, self.runaway, self.target_rate) = (false, None, None);
         self.trend.forget();
         self.long_trend.forget();
         self.sync_rate = SyncRate::default();
@@ -253,7 +262,7 @@ impl ChainTracker {
 
     /// Blocks by which a chain in sync may lag: a fast chain lags by many while it moves.
     fn lag(&self, windows: &Windows, moving: bool) -> u64 {
-        let rate = self.sync_rate.target_rate().filter(|_| moving).unwrap_or_default();
+        let rate = self.target_rate.filter(|_| moving).unwrap_or_default();
         let blocks = Duration::try_from_secs_f64(rate * LAG_TIME.as_secs_f64()).map_or(0, |blocks| blocks.as_secs());
         windows.lag_blocks.max(blocks)
     }
@@ -365,11 +374,8 @@ impl ChainTracker {
     }
 
     /// The slopes over two hours of a first sync that does not come closer to its target; `None` for any other.
-    pub fn runaway(&self, windows: &Windows) -> Option<Slope> {
-        let slope = self.long_trend.slope(RUNAWAY_OVER)?;
-        let far = self.behind().is_some_and(|distance| distance > windows.lag_blocks);
-        (far && !self.was_synced && slope.best > 0.0 && slope.distance >= 0.0 && slope.distance_lately >= 0.0)
-            .then_some(slope)
+    pub fn runaway(&self) -> Option<Slope> {
+        self.runaway
     }
 
     /// Blocks a second over the last minute, and seconds until the target is met at that speed.

@@ -239,7 +239,11 @@ fn chains(page: &mut MetricsPage, snapshot: &AgentSnapshot) {
         "t0rn_agent_chain_sync_phase",
         "1 for the phase of synchronisation that no height shows, by the node's log.",
         ["chain", "phase"],
-        phases.filter_map(|(chain, c)| Some(([chain.into_str(), c.sync?.phase.into_str()], Some(1)))),
+        phases.filter_map(|(chain, c)| {
+            let fresh = !matches!(c.verdict, Verdict::Unknown | Verdict::Starting);
+            let sync = c.sync.filter(|_| fresh)?;
+            Some(([chain.into_str(), sync.phase.into_str()], Some(1)))
+        }),
     );
     page.counter(
         "t0rn_agent_scrapes_total",

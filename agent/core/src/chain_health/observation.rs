@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     BLINK, ChainTracker, Context, ExcusableDuration, FALLING_OVER, FALLING_SHARE, InSync, NEAR_FOR, Opinion,
-    RUNAWAY_OVER, STATE_TRAFFIC, SyncProgress, Windows, distance,
+    RUNAWAY_OVER, STATE_TRAFFIC, Slope, SyncProgress, Windows, distance,
 };
 use crate::event::{Chain, Sample, ScrapeError, Time};
 use crate::informant::Informant;
@@ -47,6 +47,7 @@ impl ChainTracker {
             self.progressing_for + passed
         };
         self.sync_rate.note(now, &sample, windows);
+        self.target_rate = self.sync_rate.target_rate();
         self.follow_target(passed, &sample, windows);
         let moving = self.progressing(windows.stall_after);
         let at_head = self.synced_in_run || sample.major_syncing == Some(false);
@@ -109,10 +110,14 @@ impl ChainTracker {
         let progress = SyncProgress {
             phase: informant.phase,
             percent: informant.percent,
+            downloaded_bytes: informant.downloaded_bytes,
             bytes_in_per_second: informant.bytes_in_per_second,
         };
         let before = self.reported.replace((now, progress)).map(|(_, before)| before);
-        let advances = before.is_some_and(|before| before.phase != progress.phase || progress.percent > before.percent);
+        let advances = before.is_some_and(|before| {
+            let more = progress.percent > before.percent || progress.downloaded_bytes > before.downloaded_bytes;
+            before.phase != progress.phase || more
+        });
         if progress.phase.persists_nothing() && advances {
             self.stuck = ExcusableDuration::default();
         }
@@ -203,23 +208,29 @@ impl ChainTracker {
     }
 
     fn follow_trend(&mut self, now: Time, sample: &Sample, distance: Option<u64>, windows: &Windows) {
-        self.trend.note(now, sample, FALLING_OVER);
-        self.long_trend.note(now, sample, RUNAWAY_OVER);
+        let is_new = self.trend.note(now, sample, FALLING_OVER);
+        let is_new_for_long = self.long_trend.note(now, sample, RUNAWAY_OVER);
         let Some(distance) = distance else { return };
         self.was_synced |= self.synced_in_run && self.progressed_at.is_some();
         let moving = self.progressing(windows.stall_after);
-        if !moving || !self.was_synced || distance <= self.lag(windows, moving) {
+        if !moving || distance <= self.lag(windows, moving) {
             // It has caught up, or it stands still, which is another matter.
-            self.falling_behind = false;
+            (self.falling_behind, self.runaway) = (false, None);
             return;
         }
-        let Some(slope) = self.trend.slope(FALLING_OVER) else {
+        if is_new_for_long && !self.was_synced {
+            let runs_away = |slope: &Slope| slope.best > 0.0 && slope.distance.min(slope.distance_lately) >= 0.0;
+            self.runaway = self.long_trend.slope(RUNAWAY_OVER).filter(runs_away);
+        }
+        if !is_new || !self.was_synced {
             return;
-        };
-        let lost = slope.distance * FALLING_OVER.as_secs_f64();
-        let least = f64::from(u32::try_from(windows.lag_blocks).unwrap_or(u32::MAX));
-        let falls = slope.distance >= slope.target * FALLING_SHARE && lost >= least;
-        self.falling_behind = slope.distance_lately > 0.0 && (falls || (self.falling_behind && lost > 0.0));
+        }
+        if let Some(slope) = self.trend.slope(FALLING_OVER) {
+            let lost = slope.distance * FALLING_OVER.as_secs_f64();
+            let least = f64::from(u32::try_from(windows.lag_blocks).unwrap_or(u32::MAX));
+            let falls = slope.distance >= slope.target * FALLING_SHARE && lost >= least;
+            self.falling_behind = slope.distance_lately > 0.0 && (falls || (self.falling_behind && lost > 0.0));
+        }
     }
 }
 

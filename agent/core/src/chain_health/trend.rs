@@ -24,29 +24,31 @@ struct Point {
 }
 
 /// Blocks per second over a whole window.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Slope {
     /// By which the distance grows; negative while it shrinks.
     pub distance: f64,
-    pub best: f64,
-    pub target: f64,
     /// As `distance`, over the second half of the window.
     pub distance_lately: f64,
+    pub best: f64,
+    pub target: f64,
 }
 
 impl Trend {
-    pub(super) fn note(&mut self, now: Time, sample: &Sample, window: Duration) {
+    /// Takes a sample when it is time for a point; returns whether it did.
+    pub(super) fn note(&mut self, now: Time, sample: &Sample, window: Duration) -> bool {
         let (Some(best), Some(target), Some(1..)) = (sample.best, sample.target, sample.peers) else {
-            return;
+            return false;
         };
         if self.points.back().is_some_and(|p| now.since(p.at) < window / POINTS) {
-            return;
+            return false;
         }
         // One point may lie beyond the window, so that the others fill it.
         while self.points.get(1).is_some_and(|p| now.since(p.at) >= window) {
             self.points.pop_front();
         }
         self.points.push_back(Point { at: now, best, target });
+        true
     }
 
     pub(super) fn forget(&mut self) {
@@ -54,37 +56,36 @@ impl Trend {
     }
 
     /// The slopes over `window`; `None` while less than that was observed.
-    pub(crate) fn slope(&self, window: Duration) -> Option<Slope> {
+    pub(super) fn slope(&self, window: Duration) -> Option<Slope> {
         let (first, last) = (self.points.front()?, self.points.back()?);
-        if self.points.len() < 4 || last.at.since(first.at) + window / POINTS < window {
+        let lasts = last.at.since(first.at);
+        if self.points.len() < 4 || lasts + window / POINTS < window {
             return None;
         }
-        let fit = |skipped: usize, height: fn(&Point) -> f64| {
-            let points = self.points.iter().skip(skipped);
-            slope(
-                &points
-                    .map(|p| (p.at.since(first.at).as_secs_f64(), height(p)))
-                    .collect::<Vec<_>>(),
-            )
-        };
-        let distance = |p: &Point| precise(p.target.saturating_sub(p.best));
+        let points: Vec<Point> = self.points.iter().copied().collect();
+        let mean = |from: u64, to: u64| (precise(to) - precise(from)) / lasts.as_secs_f64();
         Some(Slope {
-            distance: fit(0, distance)?,
-            best: fit(0, |p| precise(p.best))?,
-            target: fit(0, |p| precise(p.target))?,
-            distance_lately: fit(self.points.len() / 2, distance)?,
+            distance: median_slope(&points)?,
+            distance_lately: median_slope(points.get(points.len() / 2..)?)?,
+            best: mean(first.best, last.best),
+            target: mean(first.target, last.target),
         })
     }
 }
 
-/// Least squares.
-fn slope(points: &[(f64, f64)]) -> Option<f64> {
-    let n = precise(points.len() as u64);
-    let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / n;
-    let (x, y) = (mean(|p| p.0), mean(|p| p.1));
-    let covariance: f64 = points.iter().map(|p| (p.0 - x) * (p.1 - y)).sum();
-    let variance: f64 = points.iter().map(|p| (p.0 - x).powi(2)).sum();
-    (variance > 0.0).then(|| covariance / variance)
+/// The median of the slopes of all pairs of points (Theil and Sen): a target that leaps for a moment does not count.
+fn median_slope(points: &[Point]) -> Option<f64> {
+    let distance = |p: &Point| precise(p.target.saturating_sub(p.best));
+    let pairs = points
+        .iter()
+        .enumerate()
+        .flat_map(|(n, a)| points.iter().skip(n + 1).map(move |b| (a, b)));
+    let mut slopes: Vec<f64> = pairs
+        .map(|(a, b)| (distance(b) - distance(a)) / b.at.since(a.at).as_secs_f64())
+        .filter(|slope| slope.is_finite())
+        .collect();
+    slopes.sort_by(f64::total_cmp);
+    slopes.get(slopes.len() / 2).copied()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "heights stay far below 2^52")]

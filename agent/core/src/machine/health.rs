@@ -331,7 +331,7 @@ impl Machine {
                 (never_connected && reports_idle, Cause::NeverConnected),
                 (tracker.peers.is_unsteady() && reports_idle, Cause::UnsteadyPeers),
                 (tracker.is_falling_behind(), Cause::FallingBehind),
-                (tracker.runaway(&policy.windows).is_some(), Cause::SyncTooSlow),
+                (tracker.runaway().is_some(), Cause::SyncTooSlow),
                 (finality_stands, Cause::FinalityStalled),
                 (silent && !may_be_late && !all_silent && !without_heights, Cause::Blind),
             ];

@@ -100,7 +100,7 @@ impl Machine {
             let stands_for = now.since(reference.best_rose);
             if reference.best > own.saturating_add(windows.lag_blocks) && stands_for < windows.stall_after {
                 Some(Opinion::Ahead)
-            } else if reference.best.abs_diff(own) <= windows.lag_blocks && stands_for >= windows.stall_after {
+            } else if reference.best.abs_diff(own) <= windows.lag_blocks && stands_for >= windows.stall_after / 3 {
                 Some(Opinion::Level)
             } else {
                 None

@@ -34,6 +34,7 @@ fn full() -> AgentSnapshot {
         sync: Some(SyncProgress {
             phase: SyncPhase::StateDownload,
             percent: Some(32.0),
+            downloaded_bytes: None,
             bytes_in_per_second: Some(1_048_576.0),
         }),
         ..ChainStatus::default()
@@ -165,7 +166,7 @@ fn the_numbers_of_a_chain_go_when_they_are_no_longer_fresh() {
         "t0rn_agent_scrape_duration_seconds",
     ];
     assert_eq!(of("parachain"), still);
-    assert_eq!(of("relaychain").len(), 10, "{page}");
+    assert_eq!(of("relaychain").len(), 11, "{page}");
 }
 
 #[test]

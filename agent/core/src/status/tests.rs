@@ -256,6 +256,7 @@ fn a_phase_that_no_height_shows_stands_beside_the_heights() {
     parachain.sync = Some(SyncProgress {
         phase: crate::informant::SyncPhase::StateDownload,
         percent: Some(32.0),
+        downloaded_bytes: None,
         bytes_in_per_second: Some(1_048_576.0),
     });
     let text = status.render(false);

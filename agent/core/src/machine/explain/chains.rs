@@ -9,12 +9,11 @@ impl Machine {
     /// A sentence on a condition of a chain, or of the node's start; `None` for any other cause.
     pub(super) fn explain_chain(&self, cause: Cause) -> Option<String> {
         let state = &self.state;
-        let windows = &self.policy.windows;
         let holds = |chain: Chain, tracker: &ChainTracker| match cause {
             Cause::Quiet => self.verdict(state.now, chain) == Verdict::Quiet,
             Cause::FinalityStalled => tracker.finality.still_for() >= self.policy.finality_after,
             Cause::FallingBehind => tracker.is_falling_behind(),
-            Cause::SyncTooSlow => tracker.runaway(windows).is_some(),
+            Cause::SyncTooSlow => tracker.runaway().is_some(),
             Cause::UnsteadyPeers => tracker.peers.is_unsteady(),
             Cause::NeverConnected => !tracker.peers.ever,
             _ => false,
@@ -27,7 +26,7 @@ impl Machine {
             Cause::Quiet => self.explain_quiet(*chain, tracker),
             Cause::FinalityStalled => self.explain_finality(*chain, tracker),
             Cause::SyncTooSlow => {
-                let slope = tracker.runaway(windows)?;
+                let slope = tracker.runaway()?;
                 format!(
                     "the {} syncs at {:.2} blocks/s while its target grows by {:.2} blocks/s, for two hours: it will not \
                      arrive at this speed, take a faster disk or instance, or start from a snapshot",

@@ -40,7 +40,7 @@ prop_compose! {
             blocks_per_second: rate, eta_seconds: n[5], progress_seconds_ago: n[6], scrape,
             sample_seconds_ago: n[7],
             sync: sync.map(|(phase, percent, bytes_in_per_second)| SyncProgress {
-                phase, percent, bytes_in_per_second,
+                phase, percent, downloaded_bytes: None, bytes_in_per_second,
             }),
         }
     }
