@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use agent_config::Config;
-use agent_core::event::{Activity, Chain, HostFacts, Time};
+use agent_core::event::{Activity, Chain, HostFacts, Reading, ReferenceError, Time};
 use agent_docker::{Detail, Docker};
 use agent_net::backoff::jitter;
 use tokio::sync::{Notify, mpsc};
@@ -18,6 +18,7 @@ use super::log_excerpt::excerpt;
 use crate::exporter::{self, ExporterClient, ExporterPage};
 use crate::host::HostProbe;
 use crate::recorder;
+use crate::reference::ReferenceClient;
 
 /// Interval of host probes.
 const HOST_INTERVAL: Duration = Duration::from_mins(1);
@@ -40,6 +41,12 @@ pub(super) enum Observation {
         /// When the scrape began.
         began: Time,
         result: Result<ExporterPage, exporter::ExporterError>,
+    },
+    /// A reading of a reference; `source` is its index in the configuration.
+    Reference {
+        chain: Chain,
+        source: usize,
+        reading: Result<Reading, ReferenceError>,
     },
     Host(HostFacts),
     Activity(Activity),
@@ -73,7 +80,7 @@ pub(super) struct Probes {
 }
 
 impl Probes {
-    /// Starts a task for each exporter, one for the host, and one for the registry with `update.auto`.
+    /// Starts a task for each exporter and each reference, one for the host, and one for the registry with `update.auto`.
     ///
     /// # Errors
     /// An exporter's address cannot be used.
@@ -94,6 +101,10 @@ impl Probes {
             tasks: JoinSet::new(),
         };
         for (chain, exporter) in &config.chains {
+            for (source, url) in exporter.references.iter().enumerate() {
+                let reference = ReferenceClient::new(*chain, source, url.clone());
+                probes.poll_reference(*chain, source, reference);
+            }
             let exporter = ExporterClient::new(*chain, exporter, config.health.scrape_timeout)?;
             probes.poll_exporter(*chain, exporter, config.health.scrape_interval, clock);
         }
@@ -116,6 +127,20 @@ impl Probes {
                 if observations.send(page).await.is_err() {
                     return;
                 }
+            }
+        });
+    }
+
+    fn poll_reference(&mut self, chain: Chain, source: usize, mut reference: ReferenceClient) {
+        let observations = self.observations.clone();
+        self.tasks.spawn(async move {
+            loop {
+                let (reading, pause) = reference.poll(None).await;
+                let observation = Observation::Reference { chain, source, reading };
+                if observations.send(observation).await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(pause).await;
             }
         });
     }
