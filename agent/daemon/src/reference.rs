@@ -104,14 +104,14 @@ impl ReferenceClient {
             return Ok(client.clone());
         }
         let (url, trusts) = (self.url.clone(), self.trusts.clone());
-        let build = move || {
+        let connector = move || {
             let builder = match url.scheme() {
                 "https" => http::internet(&url, trusts)?,
                 _ => http::local()?,
             };
             Ok::<_, RequestError>(builder.pool_idle_timeout(KEEP_ALIVE).build()?)
         };
-        let built = tokio::task::spawn_blocking(build).await;
+        let built = tokio::task::spawn_blocking(connector).await;
         let built = built.unwrap_or_else(|e| Err(RequestError::Lost(e.to_string())));
         let client = built.map_err(|e| failed(ReferenceError::Unreachable, e.to_string()))?;
         Ok(self.client.insert(client).clone())

@@ -50,12 +50,12 @@ fn ok(body: &str) -> Vec<u8> {
     answer(200, "", body.as_bytes())
 }
 
-fn reading(best: u64, finalized: Option<u64>) -> Result<Reading, ReferenceError> {
-    Ok(Reading {
+fn heights(best: u64, finalized: Option<u64>) -> Reading {
+    Reading {
         best: Some(best),
         finalized,
         forked: None,
-    })
+    }
 }
 
 async fn read(mut reference: ReferenceClient) -> Result<Reading, ReferenceError> {
@@ -73,7 +73,7 @@ async fn page(text: &'static str) -> Result<Reading, ReferenceError> {
 
 #[tokio::test]
 async fn rpc_endpoint_gives_both_heights() {
-    assert_eq!(read(node(Value::Null).await).await, reading(100, Some(98)));
+    assert_eq!(read(node(Value::Null).await).await, Ok(heights(100, Some(98))));
 }
 
 #[tokio::test]
@@ -100,12 +100,13 @@ async fn hash_at_own_height_is_the_same_another_or_unknown() {
 #[tokio::test]
 async fn rpc_endpoint_without_finality_gives_best() {
     let reference = served("/", |body| {
-        ok(match body.contains("chain_getHeader") {
-            true => r#"{"jsonrpc":"2.0","id":1,"result":{"number":"0xff"}}"#,
-            false => r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"Method not found"}}"#,
+        ok(if body.contains("chain_getHeader") {
+            r#"{"jsonrpc":"2.0","id":1,"result":{"number":"0xff"}}"#
+        } else {
+            r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"Method not found"}}"#
         })
     });
-    assert_eq!(read(reference.await).await, reading(255, None));
+    assert_eq!(read(reference.await).await, Ok(heights(255, None)));
 }
 
 #[tokio::test]
@@ -116,7 +117,7 @@ async fn metrics_page_of_a_node_gives_the_heights_of_its_first_chain() {
                 moonbeam_substrate_block_height{status=\"best\",chain=\"b\"} 70\n\
                 moonbeam_substrate_block_height{status=\"finalized\",chain=\"b\"} 60\n\
                 moonbeam_substrate_block_height{status=\"finalized\",chain=\"a\"} 6\n";
-    assert_eq!(page(text).await, reading(7, Some(6)));
+    assert_eq!(page(text).await, Ok(heights(7, Some(6))));
 }
 
 #[tokio::test]
@@ -124,7 +125,7 @@ async fn metrics_page_of_an_agent_gives_the_heights_of_this_chain() {
     let text = "t0rn_agent_chain_best_height{chain=\"relaychain\"} 900\n\
                 t0rn_agent_chain_best_height{chain=\"parachain\"} 90\n\
                 t0rn_agent_chain_finalized_height{chain=\"relaychain\"} 800\n";
-    assert_eq!(page(text).await, reading(90, None));
+    assert_eq!(page(text).await, Ok(heights(90, None)));
 }
 
 #[tokio::test]
@@ -136,7 +137,7 @@ async fn metrics_page_is_read_over_tls() {
         trusts: Some(vec![fake::certificate()]),
         ..client(&url)
     };
-    assert_eq!(read(trusting).await, reading(5, None));
+    assert_eq!(read(trusting).await, Ok(heights(5, None)));
     let other = ReferenceClient {
         trusts: Some(Vec::new()),
         ..client(&url)
@@ -188,7 +189,7 @@ async fn answer_without_a_height_is_unparsable() {
         r#"{"jsonrpc":"2.0","id":1,"result":{"number":"0xfffffffffffffffff"}}"#,
         &large,
     ] {
-        assert_eq!(rpc(ok(body)).await, Err(ReferenceError::Unparsable), "{:.60}", body);
+        assert_eq!(rpc(ok(body)).await, Err(ReferenceError::Unparsable), "{body:.60}");
     }
     assert_eq!(
         rpc(b"SSH-2.0-OpenSSH_9.2p1\r\n".to_vec()).await,

@@ -258,3 +258,43 @@ async fn newer_image(docker: &Docker) -> Option<(String, String)> {
     let (_, runs) = detail.pin.split_once('@')?;
     (runs != digest).then_some((detail.image, digest))
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed test should panic")]
+
+    use agent_net::http::fake::{answer, request, serve};
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn configured_references_are_read_with_their_place_in_the_list() {
+        let address = serve(|_, mut stream| async move {
+            request(&mut stream).await;
+            let page = b"substrate_block_height{status=\"best\"} 5\n";
+            stream.write_all(&answer(200, "", page)).await.unwrap();
+        })
+        .await;
+        let text = format!(
+            "[collator]\nimage = \"a:1\"\n[chains.relaychain]\n\
+             reference = [\"http://{address}/nothing\", \"http://{address}/metrics\"]\n"
+        );
+        let config = Arc::new(Config::parse(&text, "agent.toml").unwrap());
+        let docker = Docker::new(&config).unwrap();
+        let clock = AgentClock::starting_at(Time(0));
+        let (_probes, mut observations) = Probes::start(&config, clock, &docker).unwrap();
+        let mut readings = [None; 2];
+        while readings.contains(&None) {
+            if let Observation::Reference { chain, source, reading } = observations.recv().await.unwrap() {
+                assert_eq!(chain, Chain::Relaychain);
+                readings[source] = Some(reading);
+            }
+        }
+        let best = Reading {
+            best: Some(5),
+            ..Reading::default()
+        };
+        assert_eq!(readings, [Some(Err(ReferenceError::Unparsable)), Some(Ok(best))]);
+    }
+}
