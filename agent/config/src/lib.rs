@@ -23,7 +23,7 @@ mod units;
 mod validate;
 mod values;
 
-pub use agent_core::machine::WithoutVolume;
+pub use agent_core::machine::{Idle, WithoutVolume};
 pub use agent_core::notification::NotifyFormat;
 pub use agent_core::units::{show_duration, show_size};
 

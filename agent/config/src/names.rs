@@ -125,6 +125,23 @@ pub(crate) fn webhook(text: &str) -> Result<String, ValueError> {
     }
 }
 
+/// The URL of a reference: perhaps a secret, so that no error shows it.
+pub(crate) fn reference(text: &str) -> Result<Url, ValueError> {
+    let remedy = "write https://HOST/ of a JSON-RPC endpoint, or http://HOST:PORT/metrics of a node or an agent";
+    let invalid = |found: &str| ValueError::new(found, remedy);
+    let url = Url::parse(text).map_err(|_| invalid("what is there is no URL"))?;
+    if !matches!(url.scheme(), "https" | "http") {
+        return Err(invalid(match url.scheme() {
+            "wss" | "ws" => "a WebSocket URL; the same port answers HTTP",
+            _ => "what is there is no http or https URL",
+        }));
+    }
+    if has_credentials(&url) || url.fragment().is_some() {
+        return Err(invalid("a URL with a user, a password or a fragment"));
+    }
+    Ok(url)
+}
+
 fn has_credentials(url: &Url) -> bool {
     !url.username().is_empty() || url.password().is_some()
 }

@@ -1,11 +1,10 @@
 //! The configuration as the policy of the core.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use agent_core::chain_health::Windows;
 use agent_core::exit_diagnosis::Signatures;
-use agent_core::machine::{GAP_AFTER, Policy, UNPERSISTED_AFTER};
+use agent_core::machine::{GAP_AFTER, Idle, Policy, UNPERSISTED_AFTER};
 
 use crate::types::Config;
 
@@ -36,8 +35,12 @@ impl From<&Config> for Policy {
                 idle_after: health.stall_after,
                 unpersisted_after: UNPERSISTED_AFTER,
             },
-            idle: BTreeMap::new(),
-            finality_after: Duration::from_mins(30),
+            idle: chains
+                .iter()
+                .filter(|(_, exporter)| exporter.idle != Idle::default())
+                .map(|(chain, exporter)| (*chain, exporter.idle))
+                .collect(),
+            finality_after: health.finality_after,
             startup_grace: health.startup_grace,
             frozen_after: health.frozen_after,
             backoff_initial: restart.backoff_initial,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use agent_core::event::Chain;
-use agent_core::machine::WithoutVolume;
+use agent_core::machine::{Idle, WithoutVolume};
 use agent_core::notification::NotifyFormat;
 use strum::VariantArray as _;
 use toml::de::DeValue;
@@ -33,6 +33,8 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
+/// How many of its blocks a chain may make late, one after the other.
+const IDLE_BLOCKS: u32 = 50;
 const MIB: u64 = 1 << 20;
 const PIB: u64 = 1 << 50;
 
@@ -159,6 +161,10 @@ fn chains(document: &mut DocumentReader) -> BTreeMap<Chain, ExporterConfig> {
         let exporter = ExporterConfig {
             metrics: section.read_or("metrics", default.to_owned(), string(names::http)),
             prefix: section.read_or("prefix", "substrate".to_owned(), string(names::prefix)),
+            references: section
+                .one_or_list("reference", string(names::reference))
+                .unwrap_or_default(),
+            idle: idle(&mut section),
         };
         if none_given || document.has(&format!("chains.{}", chain.into_str())) {
             chains.insert(chain, exporter);
@@ -169,6 +175,18 @@ fn chains(document: &mut DocumentReader) -> BTreeMap<Chain, ExporterConfig> {
         document.conflict(&["chains"], "names no chain", remedy);
     }
     chains
+}
+
+fn idle(section: &mut SectionReader) -> Idle {
+    let expected = section.read_or("idle", false, choice(&[("expected", true)]));
+    let block_time = section.read_or("block_time", None, |value| {
+        duration(100 * MILLISECOND, DAY)(value).map(Some)
+    });
+    let max_idle = section.read_or("max_idle", None, |value| duration(SECOND, 90 * DAY)(value).map(Some));
+    Idle {
+        expected,
+        max: max_idle.or(block_time.map(|block| block * IDLE_BLOCKS)),
+    }
 }
 
 fn health(mut section: SectionReader) -> HealthConfig {
@@ -183,6 +201,7 @@ fn health(mut section: SectionReader) -> HealthConfig {
         stall_after: section.read_or("stall_after", 5 * MINUTE, window()),
         isolated_after: section.read_or("isolated_after", 5 * MINUTE, window()),
         frozen_after: section.read_or("frozen_after", 2 * MINUTE, window()),
+        finality_after: section.read_or("finality_after", 30 * MINUTE, window()),
         activity_extension: section.read_or("activity_extension", 3, integer(1, 100)),
         activity_bytes: section.read_or("activity_bytes", 32 << 10, size(1, 1 << 40)),
     }

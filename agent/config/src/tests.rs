@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use agent_core::event::Chain;
+use agent_core::machine::Policy;
 use proptest::prelude::*;
 
 use super::*;
@@ -124,6 +125,9 @@ fn values_of_every_kind_are_read() {
         read_only = true
         [chains.relaychain]
         prefix = "polkadot"
+        reference = "https://rpc.example.com/key"
+        idle = "expected"
+        block_time = "6s"
         [health]
         scrape_interval = "1s"
         [host]
@@ -148,7 +152,15 @@ fn values_of_every_kind_are_read() {
     assert_eq!(config.data.path.as_os_str(), "/var/lib/x");
     assert!(config.mounts[0].read_only);
     assert_eq!(config.chains.keys().collect::<Vec<_>>(), [&Chain::Relaychain]);
-    assert_eq!(config.chains[&Chain::Relaychain].prefix, "polkadot");
+    let relay = &config.chains[&Chain::Relaychain];
+    assert_eq!(relay.prefix, "polkadot");
+    assert_eq!(relay.references[0].as_str(), "https://rpc.example.com/key");
+    let idle = Idle {
+        expected: true,
+        max: Some(Duration::from_mins(5)),
+    };
+    assert_eq!(relay.idle, idle);
+    assert_eq!(Policy::from(&config).idle, BTreeMap::from([(Chain::Relaychain, idle)]));
     assert_eq!(config.health.scrape_timeout, Duration::from_millis(600));
     assert_eq!(config.host.disk_floor, 1024);
     assert_eq!((config.metrics.listen, config.ec2.enabled), (None, Some(false)));
@@ -185,11 +197,18 @@ proptest! {
 fn errors_and_debug_output_show_no_secret() {
     let config = parse(&format!("{MINIMAL}[notify]\nwebhook = \"https://h/s3cr3t\"\n")).unwrap();
     assert!(!format!("{config:?}").contains("s3cr3t"));
+    let config = parse(&format!(
+        "{MINIMAL}[chains.parachain]\nreference = \"https://h/s3cr3t\"\n"
+    ))
+    .unwrap();
+    assert!(!format!("{config:?}").contains("s3cr3t"));
     for broken in [
         "[notify]\nwebhook = \"s3cr3t\"",
         "[notify]\nwebhook = \"ftp://h/s3cr3t\"",
         "[chains.parachain]\nmetrics = \"http://u:s3cr3t@h/\"",
         "[notify]\nwebhook = \"https://h/s3cr3t",
+        "[chains.parachain]\nreference = \"s3cr3t\"",
+        "[chains.parachain]\nreference = \"wss://h/s3cr3t\"",
     ] {
         let error = parse(&format!("{MINIMAL}{broken}")).unwrap_err();
         assert!(!error.to_string().contains("s3cr3t"), "{error}");

@@ -9,8 +9,9 @@ use std::time::Duration;
 use agent_core::event::Chain;
 use agent_core::exit_diagnosis::Signature;
 use agent_core::key_paths::is_keystore;
-use agent_core::machine::WithoutVolume;
+use agent_core::machine::{Idle, WithoutVolume};
 use agent_core::notification::NotifyFormat;
+use url::Url;
 
 /// A validated configuration: every value is usable as it stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,12 +108,16 @@ impl BindMount {
     }
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct ExporterConfig {
     /// `http://host:port/path` of the chain's Prometheus exporter.
     pub metrics: String,
     /// Prefix of the metric names, without the underscore.
     pub prefix: String,
+    /// URLs of nodes that give a second opinion about the chain. Secret: they may hold a provider's key.
+    pub references: Vec<Url>,
+    /// Whether and for how long the chain may make no block.
+    pub idle: Idle,
 }
 
 /// Windows and limits of the verdicts; see `docs/verdicts.md`.
@@ -125,6 +130,7 @@ pub struct HealthConfig {
     pub stall_after: Duration,
     pub isolated_after: Duration,
     pub frozen_after: Duration,
+    pub finality_after: Duration,
     /// Number of windows by which activity can postpone a verdict.
     pub activity_extension: u32,
     /// Inbound traffic above which a major-syncing node counts as active, bytes per second.
@@ -197,6 +203,18 @@ pub struct IdentityConfig {
     pub volume: Option<String>,
     pub mount: PathBuf,
     pub without_volume: WithoutVolume,
+}
+
+impl fmt::Debug for ExporterConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let references: Vec<_> = self.references.iter().map(|_| "…").collect();
+        f.debug_struct("ExporterConfig")
+            .field("metrics", &self.metrics)
+            .field("prefix", &self.prefix)
+            .field("references", &references)
+            .field("idle", &self.idle)
+            .finish()
+    }
 }
 
 impl fmt::Debug for NotifyConfig {

@@ -184,4 +184,12 @@ fn exporters(document: &mut DocumentReader, Config { chains, .. }: &Config) {
             "write each chain's own: the node has two exporters",
         );
     }
+    let own: Vec<_> = chains.values().filter_map(|e| Url::parse(&e.metrics).ok()).collect();
+    for (chain, exporter) in chains {
+        if exporter.references.iter().any(|reference| own.contains(reference)) {
+            let key = format!("chains.{}.reference", chain.into_str());
+            let remedy = "name another node: this one always agrees with itself";
+            document.conflict(&[&key], "the reference is this node's own exporter", remedy);
+        }
+    }
 }

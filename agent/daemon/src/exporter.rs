@@ -4,8 +4,8 @@
 //! hostile exporter sends.
 
 mod connection;
-mod line;
-mod line_splitter;
+pub(crate) mod line;
+pub(crate) mod line_splitter;
 mod page;
 #[cfg(test)]
 mod tests;
@@ -27,7 +27,7 @@ pub use self::page::whole;
 
 /// Most that is read of a page, bytes. A full page of a node has 120 to 270 kB, and some grow to megabytes by label values
 /// that others choose; the needed lines come first.
-const MOST_READ: usize = 16 << 20;
+pub(crate) const MOST_READ: usize = 16 << 20;
 
 /// Client of one chain's exporter.
 #[derive(Debug)]

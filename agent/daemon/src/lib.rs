@@ -15,6 +15,7 @@ pub mod host;
 pub mod identity;
 pub mod notify;
 pub mod recorder;
+mod reference;
 mod server;
 pub mod state;
 pub mod supervisor;

@@ -12,7 +12,10 @@ use std::error::Error;
 use std::io;
 use std::iter;
 use std::sync::Arc;
+use std::time::Duration;
 
+use jiff::Timestamp;
+use reqwest::header::RETRY_AFTER;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Response};
 use rustls::client::Resumption;
@@ -119,6 +122,16 @@ pub async fn bytes(mut response: Response, cap: usize) -> Result<Vec<u8>, BodyEr
 /// As [`bytes`], as text.
 pub async fn text(response: Response, cap: usize) -> Result<String, BodyError> {
     String::from_utf8(bytes(response, cap).await?).map_err(|_| BodyError::NoText)
+}
+
+/// `Retry-After`: seconds, or a date.
+pub fn retry_after(response: &Response) -> Option<Duration> {
+    let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+    Some(Duration::try_from(date.duration_since(Timestamp::now())).unwrap_or_default())
 }
 
 /// An error and its causes, outermost first. Descends into what an [`io::Error`] wraps, which its `source` leaves out.

@@ -86,6 +86,18 @@ impl<'a> SectionReader<'_, 'a> {
         Some(all)
     }
 
+    /// The same; one element may stand there without a list.
+    pub(crate) fn one_or_list<T>(
+        &mut self,
+        key: &str,
+        parse: impl Fn(&DeValue<'a>) -> Result<T, ValueError>,
+    ) -> Option<Vec<T>> {
+        match self.value(key)? {
+            DeValue::Array(_) => self.list(key, parse),
+            _ => self.read(key, parse).map(|one| vec![one]),
+        }
+    }
+
     /// The table at `key`, whose keys are the user's own.
     pub(crate) fn entries<T>(
         &mut self,

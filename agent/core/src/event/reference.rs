@@ -21,7 +21,7 @@ pub struct Reading {
 pub enum ReferenceError {
     /// No complete answer: no connection, no name, no time left, TLS refused.
     Unreachable,
-    /// HTTP 429, or 503 with `Retry-After`.
+    /// HTTP 429 or 503, or an error of JSON-RPC that means the same.
     RateLimited,
     /// Another HTTP status than 200, or an error of JSON-RPC.
     Refused,

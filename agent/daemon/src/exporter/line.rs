@@ -19,16 +19,16 @@ const STAND_INS: [(char, char); 4] = [
 
 /// `name{label="value",…} value [timestamp]`.
 #[derive(Debug, PartialEq)]
-pub(super) struct SampleLine {
+pub(crate) struct SampleLine {
     /// A colon reads as `_`: only recording rules have one.
-    pub(super) name: String,
+    pub(crate) name: String,
     labels: Labels,
-    pub(super) value: f64,
+    pub(crate) value: f64,
 }
 
 impl SampleLine {
     /// The sample of a line; `None` when it has none.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (line, labels) = guarded(text)?;
         let sample = Scrape::parse([Ok(line)].into_iter()).ok()?.samples.pop()?;
         match sample.value {
@@ -42,7 +42,7 @@ impl SampleLine {
         }
     }
 
-    pub(super) fn label(&self, name: &str) -> Option<String> {
+    pub(crate) fn label(&self, name: &str) -> Option<String> {
         let sign = |c| STAND_INS.iter().find(|pair| pair.1 == c).map_or(c, |pair| pair.0);
         Some(self.labels.get(name)?.chars().map(sign).collect())
     }

@@ -17,6 +17,8 @@ fn exporter(address: impl std::fmt::Display, timeout: Duration) -> ExporterClien
     let config = agent_config::ExporterConfig {
         metrics: format!("http://{address}/metrics"),
         prefix: "substrate".to_owned(),
+        references: Vec::new(),
+        idle: agent_config::Idle::default(),
     };
     ExporterClient::new(Chain::Parachain, &config, timeout).unwrap()
 }

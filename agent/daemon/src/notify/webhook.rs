@@ -3,8 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use reqwest::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::header::CONTENT_TYPE;
 use reqwest::redirect::Policy;
 use reqwest::{Response, StatusCode};
 use rustls::pki_types::CertificateDer;
@@ -111,7 +110,7 @@ impl Webhook {
         if status.is_success() {
             return Ok(());
         }
-        let header = answer.headers().get(RETRY_AFTER).and_then(wait);
+        let header = http::retry_after(&answer);
         // Without its explanation, an error is still one.
         let text = http::bytes(answer, ANSWER_MAX).await.unwrap_or_default();
         Err(self.error_response(status, header, &text))
@@ -197,16 +196,6 @@ fn secrets(url: &Url) -> Vec<String> {
     parts.retain(|part| part.len() >= SECRET_MIN);
     parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
     parts
-}
-
-/// `Retry-After`: seconds, or a date.
-fn wait(header: &HeaderValue) -> Option<Duration> {
-    let text = header.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Duration::try_from_secs_f64(seconds).ok();
-    }
-    let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    Some(Duration::try_from(date.duration_since(Timestamp::now())).unwrap_or_default())
 }
 
 /// The service's explanation of an error, where that is one short line.

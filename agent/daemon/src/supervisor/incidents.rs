@@ -203,6 +203,8 @@ impl IncidentWriter {
 pub(super) fn secrets(config: &Config, docker: &Docker) -> Vec<String> {
     let mut secrets = recorder::secrets(&config.collator.command, &config.collator.env);
     secrets.extend(config.notify.webhook.clone());
+    let references = config.chains.values().flat_map(|chain| &chain.references);
+    secrets.extend(references.map(ToString::to_string));
     secrets.extend(docker.registry_password());
     secrets
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use agent_config::Config;
-use agent_core::event::{Activity, Chain, HostFacts, Time};
+use agent_core::event::{Activity, Chain, HostFacts, Reading, ReferenceError, Time};
 use agent_docker::{Detail, Docker};
 use agent_net::backoff::jitter;
 use tokio::sync::{Notify, mpsc};
@@ -18,6 +18,7 @@ use super::log_excerpt::excerpt;
 use crate::exporter::{self, ExporterClient, ExporterPage};
 use crate::host::HostProbe;
 use crate::recorder;
+use crate::reference::ReferenceClient;
 
 /// Interval of host probes.
 const HOST_INTERVAL: Duration = Duration::from_mins(1);
@@ -40,6 +41,12 @@ pub(super) enum Observation {
         /// When the scrape began.
         began: Time,
         result: Result<ExporterPage, exporter::ExporterError>,
+    },
+    /// A reading of a reference; `source` is its index in the configuration.
+    Reference {
+        chain: Chain,
+        source: usize,
+        reading: Result<Reading, ReferenceError>,
     },
     Host(HostFacts),
     Activity(Activity),
@@ -73,7 +80,7 @@ pub(super) struct Probes {
 }
 
 impl Probes {
-    /// Starts a task for each exporter, one for the host, and one for the registry with `update.auto`.
+    /// Starts a task for each exporter and each reference, one for the host, and one for the registry with `update.auto`.
     ///
     /// # Errors
     /// An exporter's address cannot be used.
@@ -94,6 +101,10 @@ impl Probes {
             tasks: JoinSet::new(),
         };
         for (chain, exporter) in &config.chains {
+            for (source, url) in exporter.references.iter().enumerate() {
+                let reference = ReferenceClient::new(*chain, source, url.clone());
+                probes.poll_reference(*chain, source, reference);
+            }
             let exporter = ExporterClient::new(*chain, exporter, config.health.scrape_timeout)?;
             probes.poll_exporter(*chain, exporter, config.health.scrape_interval, clock);
         }
@@ -116,6 +127,20 @@ impl Probes {
                 if observations.send(page).await.is_err() {
                     return;
                 }
+            }
+        });
+    }
+
+    fn poll_reference(&mut self, chain: Chain, source: usize, mut reference: ReferenceClient) {
+        let observations = self.observations.clone();
+        self.tasks.spawn(async move {
+            loop {
+                let (reading, pause) = reference.poll(None).await;
+                let observation = Observation::Reference { chain, source, reading };
+                if observations.send(observation).await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(pause).await;
             }
         });
     }
@@ -232,4 +257,44 @@ async fn newer_image(docker: &Docker) -> Option<(String, String)> {
     // An image without a digest did not come from a registry.
     let (_, runs) = detail.pin.split_once('@')?;
     (runs != digest).then_some((detail.image, digest))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed test should panic")]
+
+    use agent_net::http::fake::{answer, request, serve};
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn configured_references_are_read_with_their_place_in_the_list() {
+        let address = serve(|_, mut stream| async move {
+            request(&mut stream).await;
+            let page = b"substrate_block_height{status=\"best\"} 5\n";
+            stream.write_all(&answer(200, "", page)).await.unwrap();
+        })
+        .await;
+        let text = format!(
+            "[collator]\nimage = \"a:1\"\n[chains.relaychain]\n\
+             reference = [\"http://{address}/nothing\", \"http://{address}/metrics\"]\n"
+        );
+        let config = Arc::new(Config::parse(&text, "agent.toml").unwrap());
+        let docker = Docker::new(&config).unwrap();
+        let clock = AgentClock::starting_at(Time(0));
+        let (_probes, mut observations) = Probes::start(&config, clock, &docker).unwrap();
+        let mut readings = [None; 2];
+        while readings.contains(&None) {
+            if let Observation::Reference { chain, source, reading } = observations.recv().await.unwrap() {
+                assert_eq!(chain, Chain::Relaychain);
+                readings[source] = Some(reading);
+            }
+        }
+        let best = Reading {
+            best: Some(5),
+            ..Reading::default()
+        };
+        assert_eq!(readings, [Some(Err(ReferenceError::Unparsable)), Some(Ok(best))]);
+    }
 }

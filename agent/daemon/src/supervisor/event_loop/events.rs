@@ -180,6 +180,7 @@ impl EventLoop {
                     },
                 })
             }
+            Observation::Reference { chain, source, reading } => Some(Event::Reference { chain, source, reading }),
             Observation::Host(facts) => {
                 self.note_disk(&facts);
                 Some(Event::Host(facts))
