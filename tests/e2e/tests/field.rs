@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use t0rn_agent_tests::field::{kinds, seeds, table};
 
 /// Kinds that the agent gets wrong today. A kind that it gets right may not stand here.
-const KNOWN_WRONG: &[&str] = &["target_leaps_for_moments"];
+const KNOWN_WRONG: &[&str] = &[];
 
 #[test]
 fn field_cases_are_judged_right() {

@@ -1,6 +1,6 @@
 //! One row of the table: a pattern and what it means.
 
-use serde::Deserialize;
+use toml::de::{DeTable, DeValue};
 
 use crate::cause::Cause;
 
@@ -8,36 +8,59 @@ use crate::cause::Cause;
 const FAILURES: [i64; 3] = [1, 101, 134];
 
 /// A log line to recognise, and its meaning.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Signature {
     /// Parts that stand in one line, in this order.
     pub pattern: Vec<String>,
     /// What the line shows; `None` only for a survivable one.
     pub says: Option<Cause>,
     /// Whether a node lives on after this line: such a line is never the cause of an end.
-    #[serde(default)]
     pub survivable: bool,
     /// Exit codes with which the line is the cause of the end.
-    #[serde(default = "failures")]
     pub exit_codes: Vec<i64>,
     /// What a person has to do, as an imperative without a full stop.
     pub remedy: Option<String>,
     /// Where the text comes from: a crate with its file, or a report.
-    #[serde(default)]
     pub source: String,
     /// A line that the pattern matches.
-    #[serde(default)]
     pub example: String,
-}
-
-fn failures() -> Vec<i64> {
-    FAILURES.to_vec()
 }
 
 impl Signature {
     /// The exit codes of a row that names none.
     pub const DEFAULT_EXIT_CODES: &[i64] = &FAILURES;
+
+    /// The row of a TOML table; `None` when a key is unknown or a value of another kind.
+    pub(super) fn read(table: &DeTable) -> Option<Self> {
+        let texts = |value: &DeValue| -> Option<Vec<String>> {
+            let parts = value.as_array()?.iter();
+            parts.map(|part| part.get_ref().as_str().map(str::to_owned)).collect()
+        };
+        let codes = |value: &DeValue| -> Option<Vec<i64>> {
+            let codes = value.as_array()?.iter();
+            codes
+                .map(|code| code.get_ref().as_integer()?.as_str().parse().ok())
+                .collect()
+        };
+        let mut row = Self {
+            exit_codes: FAILURES.to_vec(),
+            ..Self::default()
+        };
+        for (key, value) in table {
+            let value = value.get_ref();
+            match key.get_ref().as_ref() {
+                "pattern" => row.pattern = texts(value)?,
+                "says" => row.says = Some(value.as_str()?.parse().ok()?),
+                "survivable" => row.survivable = value.as_bool()?,
+                "exit_codes" => row.exit_codes = codes(value)?,
+                "remedy" => row.remedy = Some(value.as_str()?.to_owned()),
+                "source" => value.as_str()?.clone_into(&mut row.source),
+                "example" => value.as_str()?.clone_into(&mut row.example),
+                _ => return None,
+            }
+        }
+        Some(row)
+    }
 
     pub fn matches(&self, line: &str) -> bool {
         !self.pattern.is_empty()

@@ -337,6 +337,6 @@ fn sentence(cause: Cause) -> &'static str {
         Cause::MemoryPressure => "everything on this host waits for memory",
         Cause::Paused => "automatic actions are paused",
         Cause::StateUnsaved => "a restart of the agent would forget what it knows",
-        Cause::CertificateUnreadable => "nobody knows what data the image came with",
+        Cause::CertificateUnreadable => "it is not known what data the image came with",
     }
 }

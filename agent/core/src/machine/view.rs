@@ -89,7 +89,9 @@ impl Machine {
 
     /// Whether it would help to know what the container uses: it runs and a chain does not move.
     pub fn in_doubt(&self) -> bool {
-        let still = |t: &ChainTracker| !t.progressing(self.policy.windows.stall_after / 4);
+        // A relay chain by RPC answers and has no height that could move.
+        let heightless = |t: &ChainTracker| t.last_error().is_none() && t.sample().is_some_and(|s| s.best.is_none());
+        let still = |t: &ChainTracker| !t.progressing(self.policy.windows.stall_after / 4) && !heightless(t);
         self.state.seen.is_up() && self.state.trackers.values().any(still)
     }
 

@@ -1,13 +1,15 @@
 //! Periodic probes: exporters, host, container and registry.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use agent_config::Config;
 use agent_core::event::{Activity, Chain, HostFacts, Reading, ReferenceError, Time};
+use agent_core::informant::Informant;
 use agent_docker::{Detail, Docker};
 use agent_net::backoff::jitter;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::warn;
@@ -18,7 +20,7 @@ use super::log_excerpt::excerpt;
 use crate::exporter::{self, ExporterClient, ExporterPage};
 use crate::host::HostProbe;
 use crate::recorder;
-use crate::reference::ReferenceClient;
+use crate::reference::{OwnBlock, ReferenceClient};
 
 /// Interval of host probes.
 const HOST_INTERVAL: Duration = Duration::from_mins(1);
@@ -75,6 +77,8 @@ pub(super) struct Probes {
     log_read: Instant,
     /// The log lines that were passed on last.
     log: Vec<String>,
+    /// This node's newest finalized block by its log, for the references.
+    own_blocks: BTreeMap<Chain, watch::Sender<Option<OwnBlock>>>,
     /// Aborted when dropped.
     tasks: JoinSet<()>,
 }
@@ -98,6 +102,7 @@ impl Probes {
             activity_measured: Instant::now(),
             log_read: Instant::now(),
             log: Vec::new(),
+            own_blocks: BTreeMap::new(),
             tasks: JoinSet::new(),
         };
         for (chain, exporter) in &config.chains {
@@ -133,9 +138,11 @@ impl Probes {
 
     fn poll_reference(&mut self, chain: Chain, source: usize, mut reference: ReferenceClient) {
         let observations = self.observations.clone();
+        let own = self.own_blocks.entry(chain).or_default().subscribe();
         self.tasks.spawn(async move {
             loop {
-                let (reading, pause) = reference.poll(None).await;
+                let block = own.borrow().clone();
+                let (reading, pause) = reference.poll(block.as_ref()).await;
                 let observation = Observation::Reference { chain, source, reading };
                 if observations.send(observation).await.is_err() {
                     return;
@@ -234,14 +241,29 @@ impl Probes {
         });
     }
 
-    /// The log lines, unless they are those that were passed on last.
-    pub(super) fn changed_log(&mut self, lines: Vec<String>) -> Option<Vec<String>> {
-        if lines == self.log {
-            return None;
+    /// The log lines that were not passed on last time; `None` when there is none.
+    pub(super) fn new_log(&mut self, lines: Vec<String>) -> Option<Vec<String>> {
+        for (chain, block) in finalized_blocks(&lines, &self.config) {
+            if let Some(own) = self.own_blocks.get(&chain) {
+                own.send_replace(Some(block));
+            }
         }
-        self.log.clone_from(&lines);
-        Some(lines)
+        let new: Vec<String> = lines.iter().filter(|line| !self.log.contains(line)).cloned().collect();
+        self.log = lines;
+        (!new.is_empty()).then_some(new)
     }
+}
+
+/// The finalized block of each chain that has an informant line.
+fn finalized_blocks(lines: &[String], config: &Config) -> Vec<(Chain, OwnBlock)> {
+    let alone = config.chains.keys().next().filter(|_| config.chains.len() == 1);
+    let block = |line: &String| {
+        let informant = Informant::parse(line)?;
+        let chain = informant.chain.or(alone.copied()).unwrap_or_default();
+        let (height, hash) = informant.finalized.filter(|(height, _)| *height > 0)?;
+        Some((chain, OwnBlock { height, hash }))
+    };
+    lines.iter().filter_map(block).collect()
 }
 
 /// The running image's name, and the registry's digest of that name where it differs.
@@ -267,6 +289,24 @@ mod tests {
     use tokio::io::AsyncWriteExt as _;
 
     use super::*;
+
+    #[test]
+    fn own_finalized_block_is_that_of_the_chains_informant_line() {
+        let config = Config::parse("[collator]\nimage = \"a:1\"\n", "agent.toml").unwrap();
+        let lines = [
+            "[Relaychain] 💤 Idle (1 peers), best: #9 (0x9999…2), finalized #8 (0x8888…1), ⬇ 0 ⬆ 0",
+            "💤 Idle (1 peers), best: #7 (0x7777…2), finalized #0 (0x1…2), ⬇ 0 ⬆ 0",
+            "another line",
+        ];
+        let block = OwnBlock {
+            height: 8,
+            hash: "0x8888…1".to_owned(),
+        };
+        assert_eq!(
+            finalized_blocks(&lines.map(str::to_owned), &config),
+            [(Chain::Relaychain, block)]
+        );
+    }
 
     #[tokio::test]
     async fn configured_references_are_read_with_their_place_in_the_list() {

@@ -188,7 +188,7 @@ impl EventLoop {
             Observation::Activity(activity) => Some(Event::Activity(activity)),
             // Lines of an earlier run do not describe this one.
             Observation::Log { run, .. } if run != self.machine.run() => None,
-            Observation::Log { lines, .. } => self.probes.changed_log(lines).map(Event::Log),
+            Observation::Log { lines, .. } => self.probes.new_log(lines).map(Event::Log),
             Observation::NewerImage { image, digest } => {
                 if !self.machine.may_update_to(&digest) || self.store.unsaved().is_some() {
                     return None;
