@@ -147,6 +147,7 @@ fn every_phase_reads_well_and_fits() {
 fn json_has_every_field_of_the_contract() {
     let mut status = syncing();
     (CASES[6].4)(&mut status);
+    status.chains.get_mut(&Chain::Parachain).unwrap().sync = Some(state_download());
     status.maintenance = Some(PauseStatus::default());
     status.update = Some(UpdateStatus::default());
     let ec2 = status.ec2.as_mut().unwrap();
@@ -249,16 +250,20 @@ fn assert_bounds(status: &Status) {
     assert_eq!((back.health, back.phase), (status.health, status.phase));
 }
 
-#[test]
-fn a_phase_that_no_height_shows_stands_beside_the_heights() {
-    let mut status = syncing();
-    let parachain = status.chains.get_mut(&Chain::Parachain).unwrap();
-    parachain.sync = Some(SyncProgress {
+fn state_download() -> SyncProgress {
+    SyncProgress {
         phase: crate::informant::SyncPhase::StateDownload,
         percent: Some(32.0),
         downloaded_bytes: None,
         bytes_in_per_second: Some(1_048_576.0),
-    });
+    }
+}
+
+#[test]
+fn a_phase_that_no_height_shows_stands_beside_the_heights() {
+    let mut status = syncing();
+    let parachain = status.chains.get_mut(&Chain::Parachain).unwrap();
+    parachain.sync = Some(state_download());
     let text = status.render(false);
     assert!(text.contains("state download 32 %, 1.0 MiB/s"), "{text}");
     let json = status.to_json();

@@ -5,6 +5,8 @@ use proptest::option::of;
 use proptest::prelude::*;
 use strum::VariantArray as _;
 
+mod evidence;
+
 use super::*;
 use crate::event::*;
 use crate::event::{Chain, NoticeKind};
@@ -273,32 +275,6 @@ fn container_event() -> impl Strategy<Value = Container> {
     ]
 }
 
-fn evidence() -> impl Strategy<Value = Event> {
-    prop_oneof![
-        any::<bool>().prop_map(|reachable| Event::Docker { reachable }),
-        Just(Event::IdentityReleased),
-        any::<String>().prop_map(Event::CertificateUnreadable),
-        any::<Vec<String>>().prop_map(Event::Log),
-        (
-            prop::sample::select(Chain::VARIANTS.to_vec()),
-            any::<(u8, Option<u64>, Option<u64>, Option<bool>)>(),
-            prop::option::of(Just(ReferenceError::RateLimited))
-        )
-            .prop_map(|(chain, (source, best, finalized, forked), error)| Event::Reference {
-                chain,
-                source: usize::from(source),
-                reading: error.map_or(
-                    Ok(Reading {
-                        best,
-                        finalized,
-                        forked,
-                    }),
-                    Err
-                ),
-            }),
-    ]
-}
-
 fn event() -> impl Strategy<Value = Event> {
     let chain = || prop::sample::select(Chain::VARIANTS.to_vec());
     let sample = (
@@ -371,7 +347,7 @@ fn event() -> impl Strategy<Value = Event> {
                 block_write_bytes,
             })
         }),
-        evidence(),
+        evidence::evidence(),
         prop::option::of(prop::sample::select(crate::event::Conflict::VARIANTS)).prop_map(Event::Certificate),
         (prop::sample::select(crate::event::Holding::VARIANTS), "[a-z ]{0,20}")
             .prop_map(|(holding, why)| { Event::Identity(crate::event::Identity { holding, why }) }),
