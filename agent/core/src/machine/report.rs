@@ -12,7 +12,7 @@ const OVER_AFTER: Duration = Duration::from_mins(10);
 /// The same for conditions of the host, which swing around their thresholds.
 const HOST_OVER_AFTER: Duration = Duration::from_hours(2);
 
-/// A reported condition that does not hold now.
+/// The absences of a reported condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Absence {
     /// When it went away; `None` while it is back.
@@ -45,7 +45,7 @@ impl Machine {
             // A restart that has yet to show whether it helps ends nothing.
             let is_over = now.since(since) >= over_after(*cause) && !budget.is_tried(*cause);
             if is_over {
-                absences.remove(cause);
+                absence.since = None;
                 actions.push(Action::Notify {
                     cause: *cause,
                     over: true,
@@ -54,6 +54,7 @@ impl Machine {
             !is_over
         });
         for cause in causes.iter().filter(|cause| !state.active_problems.contains(cause)) {
+            state.absent_problems.remove(cause);
             actions.push(Action::Notify {
                 cause: *cause,
                 over: false,
@@ -72,7 +73,7 @@ impl Machine {
         self.state.absent_problems.iter().filter_map(due).min()
     }
 
-    /// How often a reported condition has gone and come back.
+    /// How often a reported condition, or the last one that is over, has gone and come back.
     pub fn returns(&self, cause: Cause) -> u32 {
         self.state
             .absent_problems

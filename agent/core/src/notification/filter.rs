@@ -19,6 +19,8 @@ pub struct Notification {
 pub struct NotificationFilter {
     /// Over since a restart: whether that helped is notified once it is known.
     awaited: BTreeSet<Cause>,
+    /// A restart helped, which was notified: that it is over says no more.
+    helped: BTreeSet<Cause>,
     /// Notified as a problem and not over: a start that answers it is not notified.
     told: BTreeSet<Cause>,
 }
@@ -50,12 +52,13 @@ impl NotificationFilter {
                 // The action says what it answers, the judgement that it is back or gone.
                 Action::Notify { over: false, .. } => {
                     self.awaited.remove(&cause);
+                    self.helped.remove(&cause);
                     if !acts_on(cause) && !judges(cause) {
                         self.told.insert(cause);
                         selected.push(plain);
                     }
                 }
-                Action::Notify { over: true, .. } if judges(cause) => {}
+                Action::Notify { over: true, .. } if judges(cause) || self.helped.remove(&cause) => {}
                 Action::Notify { over: true, .. } if is_tried(cause) => {
                     self.awaited.insert(cause);
                 }
@@ -65,6 +68,9 @@ impl NotificationFilter {
                 }
                 Action::Judged { helped, .. } => {
                     self.awaited.remove(&cause);
+                    if *helped {
+                        self.helped.insert(cause);
+                    }
                     selected.push(Notification {
                         kind: NotificationKind::Judged,
                         helped: Some(*helped),

@@ -84,10 +84,10 @@ impl WebhookNotifier {
             helped,
         } = notification;
         let is_wrong = kind != NotificationKind::Over && helped != Some(true);
-        let text = if is_wrong {
-            machine.explain(cause)
-        } else {
-            String::new()
+        let text = match (kind, machine.returns(cause)) {
+            (NotificationKind::Over, 1..) => format!("it came and went {} times", machine.returns(cause) + 1),
+            _ if is_wrong => machine.explain(cause),
+            _ => String::new(),
         };
         NotificationMessage {
             at: Timestamp::now(),

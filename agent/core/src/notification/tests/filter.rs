@@ -60,6 +60,12 @@ fn a_stall_that_a_restart_cures_is_two_messages() {
     assert!(told(&mut filter, &[], &[cause]).is_empty());
     assert_eq!(told(&mut filter, &[judged(cause, true)], &[]), ["judged stalled true"]);
     assert!(told(&mut filter, &[], &[]).is_empty());
+    assert!(
+        told(&mut filter, &[ends(cause)], &[]).is_empty(),
+        "that it helped was the end"
+    );
+    assert_eq!(told(&mut filter, &[begins(cause)], &[]), ["problem stalled"]);
+    assert_eq!(told(&mut filter, &[ends(cause)], &[]), ["over stalled"]);
 }
 
 #[test]
