@@ -44,7 +44,7 @@ const RUNAWAY_OVER: Duration = Duration::from_hours(2);
 const FALLING_SHARE: f64 = 0.1;
 /// A chain is near its target while it lags by no more than it grows in this time.
 const LAG_TIME: Duration = Duration::from_mins(1);
-/// How long a chain has to be near a credible target before it counts as in sync.
+/// How long a chain has to be near a credible target before it counts as in sync; at most `stall_after`.
 const NEAR_FOR: Duration = Duration::from_mins(1);
 /// Sustained inbound traffic above this is the download of a state, bytes per second.
 const STATE_TRAFFIC: u64 = 128 << 10;

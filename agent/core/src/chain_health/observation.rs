@@ -186,7 +186,9 @@ impl ChainTracker {
             Opinion::Unknown if behind == Some(true) || relay_with_peers || without_target => {
                 self.stuck.count(passed, excused);
             }
-            Opinion::Unknown if self.near_target_for >= NEAR_FOR => self.stuck = ExcusableDuration::default(),
+            Opinion::Unknown if self.near_target_for >= NEAR_FOR.min(windows.stall_after) => {
+                self.stuck = ExcusableDuration::default()
+            }
             Opinion::Unknown => {}
         }
     }
@@ -204,7 +206,7 @@ impl ChainTracker {
             // Unknown: it neither counts nor clears.
             None => {}
         }
-        self.synced_in_run |= self.near_target_for >= NEAR_FOR;
+        self.synced_in_run |= self.near_target_for >= NEAR_FOR.min(windows.stall_after);
     }
 
     fn follow_trend(&mut self, now: Time, sample: &Sample, distance: Option<u64>, windows: &Windows) {
