@@ -19,7 +19,7 @@ BAKED  := target/bake/$(or $(NAME),t0rn-collator)
 export T0RN_SKIP_FILE := $(OUT)/skipped
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check build deb bench clean fmt clippy unused unit engine machines package image bake-test deny shell \
+.PHONY: help demo test nightly check build deb bench clean fmt clippy unused unit engine machines package image bake-test deny shell \
         docs workflows provision provision-e2e bake bake-boot bake-publish bake-prune
 
 # What needs the processor, one after the other; then what mostly waits, side by side.
@@ -41,6 +41,9 @@ test: ## everything: format, lints, unit tests, a real engine, a booted machine,
 	 echo 'Side by side, each shown when it is over: $(SIDE_BY_SIDE)'; \
 	 $(MAKE) --no-print-directory --keep-going --jobs --output-sync=target $(SIDE_BY_SIDE) || status=$$?; \
 	 echo; sort -u $(T0RN_SKIP_FILE); exit $$status
+
+nightly: ## a thousand simulated lives of a collator (SIMULATION_SEEDS=1000)
+	SIMULATION_SEEDS=$(or $(SIMULATION_SEEDS),1000) cargo test --locked --package agent-core --lib -- simulation::lives_with --nocapture
 
 check: fmt clippy unused unit ## the quick loop: format, lints, unused dependencies, unit tests
 

@@ -5,11 +5,17 @@
 mod chain;
 mod course;
 mod engine;
+mod field;
 mod interventions;
 mod judge;
+mod messages;
 mod reports;
 mod troubles;
 mod world;
+
+use std::num::NonZero;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::{iter, thread};
 
 use judge::Score;
 use troubles::Trouble;
@@ -17,6 +23,9 @@ use world::World;
 
 const DAY: u64 = 24 * 3600 * 1000;
 const YEAR: u64 = 365;
+/// Days of each of many lives, and the seed of the first.
+const LIFE: u64 = 12;
+const FIRST_SEED: u64 = 1001;
 
 /// Lives that once went wrong: seed and days.
 const FIXTURES: [(u64, u64); 5] = [
@@ -37,19 +46,20 @@ fn live(seed: u64, days: u64) -> Score {
     world.judge.score
 }
 
+/// The score, and what went wrong first.
 #[expect(clippy::print_stdout, reason = "a seed is worth nothing unless it is told")]
-fn check(seed: u64, days: u64) -> Score {
+fn judged(seed: u64, days: u64) -> (Score, Option<String>) {
     let score = live(seed, days);
     println!("seed {seed}, {days} days: {score}");
-    let counts = [&score.missed, &score.wrong, &score.harmful].map(Vec::len);
-    let stories = score.missed.iter().chain(&score.wrong).chain(&score.harmful);
-    let first: Vec<_> = stories.take(3).map(String::as_str).collect();
-    assert_eq!(
-        counts,
-        [0, 0, 0],
-        "seed {seed}, missed, false and harmful\n{}",
-        first.join("\n\n")
-    );
+    let faults = [&score.missed, &score.wrong, &score.harmful, &score.repeated];
+    let first = faults.into_iter().flatten().next();
+    let story = first.map(|story| format!("seed {seed}, {days} days: {score}\n{story}"));
+    (score, story)
+}
+
+fn check(seed: u64, days: u64) -> Score {
+    let (score, story) = judged(seed, days);
+    assert!(story.is_none(), "{}", story.unwrap_or_default());
     score
 }
 
@@ -62,15 +72,32 @@ fn year_with_every_fault_has_nothing_missed_false_or_harmful() {
     for trouble in Trouble::ALL {
         assert!(score.met.contains_key(trouble), "seed {seed}: {trouble:?} never came");
     }
-    let cured = crate::machine::Cause::HEALTH
-        .into_iter()
-        .filter(|cause| *cause != crate::machine::Cause::FinalityStalled);
-    for cause in cured {
+    for cause in crate::machine::Cause::HEALTH {
         assert!(
             score.restarts.contains_key(&cause),
             "seed {seed}: nothing was ever restarted for {cause:?}"
         );
     }
+}
+
+/// `SIMULATION_SEEDS` leads more lives than the usual ones.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a person chooses how many")]
+fn lives_with_every_kind_of_the_field_go_well() {
+    let count: u64 = std::env::var("SIMULATION_SEEDS").map_or(20, |seeds| seeds.parse().unwrap());
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    let next = AtomicU64::new(FIRST_SEED);
+    let work = || {
+        let seeds = iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)));
+        let seeds = seeds.take_while(|seed| *seed < FIRST_SEED + count);
+        seeds.filter_map(|seed| judged(seed, LIFE).1).collect::<Vec<_>>()
+    };
+    let stories = thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        let stories = workers.into_iter().flat_map(|worker| worker.join().unwrap());
+        stories.collect::<Vec<_>>()
+    });
+    assert!(stories.is_empty(), "{}", stories.join("\n\n"));
 }
 
 #[test]

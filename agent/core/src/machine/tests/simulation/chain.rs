@@ -66,6 +66,12 @@ impl Link {
         self.head += blocks * PARTS;
     }
 
+    /// The node arrives at `behind` blocks behind the network.
+    pub(super) fn catch_up_to(&mut self, behind: u64) {
+        self.best = self.head - behind * PARTS;
+        self.imported += 1;
+    }
+
     /// A new process counts anew.
     pub(super) fn begin(&mut self) {
         (self.imported, self.bytes_in) = (0, 0);

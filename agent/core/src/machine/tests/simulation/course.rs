@@ -13,6 +13,7 @@ pub(super) enum Later {
     PolicyStarts,
     Crash,
     AilmentPasses,
+    PeersComeAndGo,
     /// An operator mends what no restart cures, and says so.
     Mended,
     PersonStarts,
@@ -45,9 +46,15 @@ impl World {
             }
             Later::Crash => self.crash(),
             Later::AilmentPasses => {
-                self.ailment = None;
-                self.alert();
+                if self.now >= self.ailment_until {
+                    if self.ails(|a| a == Ailment::Evicted) {
+                        self.happen(Later::HaltEnds);
+                    }
+                    self.ailment = None;
+                    self.alert();
+                }
             }
+            Later::PeersComeAndGo => self.peers_come_and_go(),
             Later::Mended => self.mended(),
             Later::PersonStarts => self.person_starts(),
             Later::PersonUnpauses => {
@@ -112,6 +119,7 @@ impl World {
             && self.para.behind() < 5
             && self.flaps == 0;
         let wait = if calm {
+            self.choose_reference();
             let trouble = self.dice.pick(Trouble::ALL);
             self.begin(trouble);
             // Now and then one comes upon the heels of another: that is what the budget is for.
@@ -199,6 +207,7 @@ impl World {
         if self.ails(|a| a == Ailment::CrashLoop(0)) {
             self.ailment = None;
         }
+        self.field_begins();
         self.judge.begin_run(self.now);
         if self.ails(|a| matches!(a, Ailment::CrashLoop(_) | Ailment::Held(_))) {
             let wait = self.dice.between(5, 40) * SECOND;

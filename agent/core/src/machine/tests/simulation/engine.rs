@@ -16,7 +16,7 @@ impl World {
         }
         for action in actions {
             match action {
-                Action::Notify { .. } => {}
+                Action::Notify { cause, over } => self.judge_message(cause, over),
                 Action::Judged { cause, helped } => self.note(format!("{cause:?} helped: {helped}")),
                 action => self.order(action),
             }
@@ -111,7 +111,9 @@ impl World {
         self.para.begin();
         self.relay.begin();
         let slow = self.dice.percent(10);
-        let wait = if slow {
+        let wait = if self.ails(|a| a == Ailment::SlowStart) {
+            self.dice.between(15 * 60, 75 * 60)
+        } else if slow {
             self.dice.between(60, 540)
         } else {
             self.dice.between(10, 60)

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
+use super::messages::Messages;
 use super::troubles::{Ailment, Trouble};
 use super::world::{HOUR, MINUTE, Run, SECOND, World};
 use crate::event::{Chain, Command, LifecycleAnswer, NoticeKind};
@@ -11,7 +12,7 @@ use crate::machine::{Action, Cause};
 /// From the end of a window to the order: looks are up to a minute apart, looks at the host five.
 const SLACK: u64 = 130 * SECOND;
 /// The core counts from the last block before the trouble; blocks are up to twelve seconds apart.
-const EARLY: u64 = 20 * SECOND;
+pub(super) const EARLY: u64 = 20 * SECOND;
 const BUDGET: usize = 3;
 const BUDGET_WINDOW: u64 = 6 * HOUR;
 
@@ -20,17 +21,19 @@ pub(super) struct Score {
     pub(super) missed: Vec<String>,
     pub(super) wrong: Vec<String>,
     pub(super) harmful: Vec<String>,
+    /// Messages beyond one when a condition begins and one when it is over.
+    pub(super) repeated: Vec<String>,
     pub(super) restarts: BTreeMap<Cause, u32>,
     pub(super) met: BTreeMap<Trouble, u32>,
 }
 
 impl fmt::Display for Score {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let counts = [&self.missed, &self.wrong, &self.harmful].map(Vec::len);
+        let counts = [&self.missed, &self.wrong, &self.harmful, &self.repeated].map(Vec::len);
         let troubles: u32 = self.met.values().sum();
         write!(
             f,
-            "missed, false, harmful {counts:?}; {troubles} troubles, restarts {:?}",
+            "missed, false, harmful, repeated {counts:?}; {troubles} troubles, restarts {:?}",
             self.restarts
         )
     }
@@ -72,6 +75,7 @@ pub(super) struct Judge {
     /// Watched time that a condition was not told, and that something was told that is not so, ms.
     pub(super) untold: BTreeMap<Cause, u64>,
     pub(super) baseless: BTreeMap<Cause, u64>,
+    pub(super) messages: Messages,
 }
 
 impl Judge {
@@ -83,12 +87,14 @@ impl Judge {
         (self.since, self.observed) = (now, 0);
         (self.imported, self.moved, self.was_synced) = (None, false, false);
         self.untold.clear();
+        self.messages.begin_anew(now);
     }
 
     /// Nobody watched until now.
     pub(super) fn watch_anew(&mut self, now: u64) {
         (self.watched_since, self.observed) = (now, 0);
         self.untold.clear();
+        self.messages.begin_anew(now);
     }
 
     pub(super) fn note_sample(&mut self, imported: u64, at_target: bool) {
@@ -106,6 +112,15 @@ impl Judge {
         now - self.since
     }
 
+    pub(super) fn began(&self) -> u64 {
+        self.began
+    }
+
+    /// How long the present ailment was watched in the present run, at most.
+    pub(super) fn watched_for(&self, now: u64) -> u64 {
+        now - self.since.max(self.watched_since)
+    }
+
     pub(super) fn is_wanted(&self) -> bool {
         !self.person_stopped && !self.operator_stopped && !self.leaves()
     }
@@ -116,7 +131,7 @@ impl Judge {
     }
 
     pub(super) fn is_new_trouble(&self, now: u64) -> bool {
-        now - self.began < MINUTE
+        now - self.began < 3 * MINUTE
     }
 
     pub(super) fn note_crash(&mut self, now: u64) {
@@ -188,6 +203,9 @@ impl World {
                 if !wanted || paused || held || full || !self.is_up() || !self.docker_up {
                     self.harmful_order("a restart against a wish, a hold or a full disk");
                 }
+                if self.ails(|a| a == Ailment::StateSync) {
+                    self.harmful_order("a restart that throws a state sync away");
+                }
                 if self.judge.budget_left(self.now) == 0 {
                     self.harmful_order("a restart beyond the budget");
                 }
@@ -249,6 +267,9 @@ impl World {
 
     /// Whether the node really has what a restart for `cause` would cure, and has had it long enough.
     fn is_ill_with(&self, cause: Cause) -> bool {
+        if cause == Cause::FinalityStalled {
+            return self.may_restart_for_finality();
+        }
         let Some(window) = self.window() else { return false };
         let ill = match cause {
             Cause::Frozen => self.run == Run::Paused || self.ails(|a| a == Ailment::Frozen),
@@ -258,31 +279,33 @@ impl World {
             }
             Cause::NoExporter => self.ails(|a| matches!(a, Ailment::NoExporter | Ailment::NoExporterForGood)),
             Cause::Stalled => self.ails(|a| {
-                use Ailment::{Rejecting, RelayStuck, Stuck, StuckForGood};
-                matches!(a, Stuck | StuckForGood | Rejecting | RelayStuck)
+                use Ailment::{Eclipsed, ForksOnly, Rejecting, RelayStuck, Stuck, StuckForGood};
+                matches!(a, Stuck | StuckForGood | Rejecting | RelayStuck | ForksOnly | Eclipsed)
             }),
             _ => false,
         };
-        let since = self.judge.since.max(self.judge.watched_since);
-        ill && self.is_worth_a_try() && self.now - since + EARLY >= window
+        ill && self.is_worth_a_try() && self.judge.watched_for(self.now) + EARLY >= window
     }
 
-    /// What did not help twice is not tried again; for want of an exporter once.
+    /// What did not help twice is not tried again; for want of an exporter or of finality once.
     pub(super) fn is_worth_a_try(&self) -> bool {
-        let no_exporter = self.ails(|a| matches!(a, Ailment::NoExporter | Ailment::NoExporterForGood));
-        self.judge.tries < if no_exporter { 1 } else { 2 }
+        use Ailment::{FinalityStands, NoExporter, NoExporterForGood};
+        let once = self.ails(|a| matches!(a, NoExporter | NoExporterForGood | FinalityStands { .. }));
+        self.judge.tries < if once { 1 } else { 2 }
     }
 
     /// How long the present ailment has to last, ms.
     fn window(&self) -> Option<u64> {
-        use Ailment::{BothDeaf, Deaf, DeafForGood, Rejecting, RelayStuck, Stuck, StuckForGood};
+        use Ailment::{BothDeaf, Deaf, DeafForGood, ForksOnly, Rejecting, RelayStuck, Stuck, StuckForGood};
         if self.run == Run::Paused {
             return Some(2 * MINUTE);
         }
         Some(match self.ailment? {
             Ailment::Frozen => 2 * MINUTE,
             Ailment::NoExporter | Ailment::NoExporterForGood => 10 * MINUTE,
-            Stuck | RelayStuck | Deaf | BothDeaf | StuckForGood | DeafForGood | Rejecting => {
+            Ailment::FinalityStands { alone: true } if self.reference_compels() => 30 * MINUTE,
+            Ailment::Eclipsed if self.reference_may_know() => (5 * MINUTE) << self.judge.tries,
+            Stuck | RelayStuck | Deaf | BothDeaf | StuckForGood | DeafForGood | Rejecting | ForksOnly => {
                 (5 * MINUTE) << self.judge.tries
             }
             _ => return None,
@@ -335,6 +358,9 @@ impl World {
             }
             Some(Ailment::RelayStuck) => relay && self.has_peers(Chain::Relaychain),
             Some(Ailment::Deaf | Ailment::BothDeaf | Ailment::DeafForGood) => para && self.network_up,
+            Some(Ailment::FinalityStands { .. }) => para && relay && self.network_up && self.para.behind() < 5,
+            Some(Ailment::Eclipsed) if !self.reference_compels() => false,
+            Some(a) if a.is_stall() && self.reference_stands_here() => false,
             Some(_) => para && relay && self.para.behind() > 10 && self.has_peers(Chain::Parachain),
             None => false,
         };
@@ -349,7 +375,8 @@ impl World {
             0 => 0,
             _ => self.judge.affordable + passed,
         };
-        let extension = if self.ails(|a| a == Ailment::Rejecting) { 3 } else { 1 };
+        let works = self.ails(|a| matches!(a, Ailment::Rejecting | Ailment::ForksOnly));
+        let extension = if works { 3 } else { 1 };
         if self.judge.affordable > SLACK && self.judge.observed > window * extension + SLACK {
             self.blame(|s| &mut s.missed, "no restart although it was time".to_owned());
             self.judge.observed = 0;

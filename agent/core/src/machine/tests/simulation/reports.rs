@@ -10,7 +10,7 @@ const SLACK: u64 = 3 * MINUTE;
 /// Looks at the host are up to five minutes apart.
 const HOST_SLACK: u64 = 6 * MINUTE;
 /// So long a thing may be said that is no longer so.
-const LINGERS: u64 = 20 * MINUTE;
+pub(super) const LINGERS: u64 = 20 * MINUTE;
 
 impl World {
     pub(super) fn judge_reports(&mut self, passed: u64, seen: [bool; 2]) {
@@ -18,6 +18,7 @@ impl World {
             let at_target = self.para.behind() <= 10 && self.has_peers(Chain::Parachain);
             self.judge.note_sample(self.para.imported, at_target);
         }
+        self.note_conditions();
         let truths = self.truths(seen);
         let Some(machine) = &self.agent else { return };
         let told = &machine.causes();
@@ -88,7 +89,17 @@ impl World {
         add(one_gone, Cause::Blind, 2 * MINUTE + SLACK);
         let falls = self.ails(|a| a == Ailment::Slow) && judge.was_synced && both && self.para.behind() > 10;
         add(falls, Cause::FallingBehind, 10 * MINUTE + SLACK);
-        if !self.is_worth_a_try() {
+        let evicted = self.ails(|a| a == Ailment::Evicted) && para && relay && self.network_up;
+        add(evicted, Cause::UnsteadyPeers, 20 * MINUTE + SLACK);
+        let opens = self.ails(|a| a == Ailment::SlowStart) && self.run == Run::Up;
+        add(opens, Cause::SlowStart, 10 * MINUTE + SLACK);
+        let finality = self.ails(|a| matches!(a, Ailment::FinalityStands { .. }));
+        add(
+            finality && both && self.para.behind() < 5,
+            Cause::FinalityStalled,
+            30 * MINUTE + SLACK,
+        );
+        if !self.is_worth_a_try() && !self.reference_stands_here() {
             let (cause, window) = match self.ailment {
                 Some(Ailment::StuckForGood) if both => (Cause::NotHelping, 5 * MINUTE),
                 Some(Ailment::Rejecting) if both => (Cause::NotHelping, 15 * MINUTE),
@@ -102,14 +113,22 @@ impl World {
     }
 
     /// Whether there is any ground for saying so.
-    fn is_so(&self, cause: Cause) -> bool {
-        let stalls = |a: Ailment| a.stops_parachain() && a != Ailment::Importing;
+    pub(super) fn is_so(&self, cause: Cause) -> bool {
+        // While its exporter does not answer, nothing new is seen of the peers.
+        let evicted = |a: Ailment| a == Ailment::Evicted || a == Ailment::OneExporterGone(Chain::Parachain);
+        let finality = |a: Ailment| matches!(a, Ailment::FinalityStands { .. });
         let deaf = |a: Ailment| matches!(a, Ailment::Deaf | Ailment::BothDeaf | Ailment::DeafForGood);
         let no_exporter = |a: Ailment| matches!(a, Ailment::NoExporter | Ailment::NoExporterForGood);
+        // One falls silent a moment before the other, and answers a moment later.
+        let is_silent = |a: Ailment| matches!(a, Ailment::Frozen | Ailment::SilentAtWork | Ailment::SlowStart);
         let one_gone = |a: Ailment| matches!(a, Ailment::OneExporterGone(_));
         match cause {
             _ if !self.docker_up => true,
-            Cause::DockerUnreachable | Cause::NoCollation => false,
+            Cause::DockerUnreachable
+            | Cause::NoCollation
+            | Cause::SyncTooSlow
+            | Cause::NeverConnected
+            | Cause::MemoryPressure => false,
             Cause::Operator => self.judge.operator_stopped,
             Cause::Rebalance
             | Cause::Maintenance
@@ -122,13 +141,16 @@ impl World {
             Cause::DiskLow => self.disk_free < 10 << 30,
             Cause::NetworkDown => !self.network_up,
             Cause::ClockOff => self.clock_offset > 500.0,
-            Cause::Quiet => self.para.halted,
-            Cause::Blind => self.ails(|a| one_gone(a) || no_exporter(a)),
+            Cause::Quiet => self.para.halted || self.ails(|a| a == Ailment::Eclipsed),
+            Cause::UnsteadyPeers => !self.network_up || self.ails(|a| evicted(a) || deaf(a)),
+            Cause::SlowStart => self.ails(|a| a == Ailment::SlowStart || no_exporter(a)),
+            Cause::FinalityStalled => self.ails(finality),
+            Cause::Blind => self.ails(|a| one_gone(a) || no_exporter(a) || is_silent(a)),
             Cause::NoExporter => self.ails(no_exporter),
-            Cause::FallingBehind => self.para.behind() > 10 && self.ails(|a| a == Ailment::Slow),
-            Cause::Stalled => self.ails(stalls),
+            Cause::FallingBehind => self.para.behind().max(self.relay.behind()) > 10,
+            Cause::Stalled => self.ails(Ailment::is_stall),
             Cause::Isolated => !self.network_up || self.ails(deaf),
-            Cause::NotHelping => self.ails(|a| stalls(a) || deaf(a)),
+            Cause::NotHelping => self.ails(|a| a.is_stall() || deaf(a) || finality(a)),
             Cause::Frozen => self.run != Run::Up || self.ails(|a| a == Ailment::Frozen),
             Cause::CrashLoop => self.judge.looping,
             Cause::BudgetSpent => self.run == Run::Paused || self.ailment.is_some(),

@@ -31,19 +31,52 @@ pub(super) enum Ailment {
     Importing,
     Slow,
     OneExporterGone(Chain),
+    /// An empty database: the state is downloaded and imported, and nothing is persisted until the end.
+    StateSync,
+    /// An idle chain: peers without anything to say are evicted and return.
+    Evicted,
+    /// Of this node alone, or on the whole network.
+    FinalityStands {
+        alone: bool,
+    },
+    /// Forks and known blocks are imported, and best stands.
+    ForksOnly,
+    /// The database is compacted.
+    SilentAtWork,
+    /// The database is opened.
+    SlowStart,
+    /// A fast chain, whose distance swings.
+    SwingingLag,
+    /// It stands at its target, and its peers stand with it.
+    Eclipsed,
 }
 
 impl Ailment {
     pub(super) fn stops_parachain(self) -> bool {
-        use Ailment::{Frozen, Importing, Rejecting, RelayStuck, Stuck, StuckForGood};
-        matches!(self, Stuck | StuckForGood | Rejecting | Frozen | Importing | RelayStuck)
+        use Ailment::{Importing, SilentAtWork, SlowStart, StateSync};
+        self.is_stall() || matches!(self, Importing | SilentAtWork | SlowStart | StateSync)
+    }
+
+    /// It stands still, and no work explains it.
+    pub(super) fn is_stall(self) -> bool {
+        use Ailment::{Eclipsed, ForksOnly, Frozen, Rejecting, RelayStuck, Stuck, StuckForGood};
+        matches!(
+            self,
+            Stuck | StuckForGood | Rejecting | Frozen | RelayStuck | ForksOnly | Eclipsed
+        )
     }
 
     pub(super) fn is_cured_by_a_restart(self) -> bool {
-        use Ailment::{BothDeaf, Deaf, Frozen, Importing, NoExporter, RelayStuck, Stuck};
+        use Ailment::{
+            BothDeaf, Deaf, Eclipsed, FinalityStands, ForksOnly, Frozen, Importing, NoExporter, RelayStuck,
+            SilentAtWork, Stuck,
+        };
         matches!(
             self,
             Stuck | RelayStuck | Deaf | BothDeaf | Frozen | NoExporter | Importing
+        ) || matches!(
+            self,
+            ForksOnly | Eclipsed | SilentAtWork | FinalityStands { alone: true }
         )
     }
 
@@ -126,6 +159,15 @@ all! {
         BusyImport,
         RelayChainSyncs,
         Reorganisations,
+        // what the field reports
+        StateSync,
+        PeersEvicted,
+        FinalityStands,
+        ForksOnly,
+        SilentAtWork,
+        SlowStart,
+        SwingingLag,
+        Eclipsed,
         // the operator wins
         Maintenance,
         StoppedByOperator,
@@ -149,12 +191,14 @@ impl Trouble {
 impl World {
     pub(super) fn ails_from_now(&mut self, ailment: Ailment) {
         self.ailment = Some(ailment);
+        self.ailment_until = u64::MAX;
         self.judge.begin(self.now);
     }
 
-    fn passes_after(&mut self, ailment: Ailment, low: u64, high: u64) {
+    pub(super) fn passes_after(&mut self, ailment: Ailment, low: u64, high: u64) {
         self.ails_from_now(ailment);
         let wait = self.dice.between(low, high);
+        self.ailment_until = self.now + wait;
         self.later(wait, Later::AilmentPasses);
     }
 
@@ -284,6 +328,20 @@ impl World {
                 self.relay.fall_behind(100_000);
                 self.passes_after(Ailment::RelayResyncs, HOUR, 2 * HOUR);
             }
+            Trouble::StateSync => self.state_sync(),
+            Trouble::PeersEvicted => self.idles(),
+            Trouble::FinalityStands => self.finality_stands(),
+            Trouble::ForksOnly => self.ails_from_now(Ailment::ForksOnly),
+            Trouble::SilentAtWork => {
+                self.work_on_disk(Ailment::SilentAtWork);
+                self.passes_after(Ailment::SilentAtWork, 2 * MINUTE, 15 * MINUTE);
+            }
+            Trouble::SlowStart => {
+                self.work_on_disk(Ailment::SlowStart);
+                self.crash();
+            }
+            Trouble::SwingingLag => self.passes_after(Ailment::SwingingLag, HOUR, 4 * HOUR),
+            Trouble::Eclipsed => self.passes_after(Ailment::Eclipsed, HOUR, 4 * HOUR),
             Trouble::Maintenance => self.maintenance(),
             Trouble::StoppedByOperator => {
                 self.judge.operator_stopped = true;

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::chain::{Dice, Link};
 use super::course::Later;
+use super::field::Field;
 use super::judge::Judge;
 use super::troubles::Ailment;
-use crate::event::{Activity, Chain, Container, Event, Exit, HostFacts, Sample, ScrapeError, Time};
+use crate::event::{Chain, Container, Event, Exit, HostFacts, Sample, ScrapeError, Time};
 use crate::machine::{Action, Machine, Policy};
 
 pub(super) const SECOND: u64 = 1000;
@@ -20,6 +21,7 @@ const RESYNC_RATE: u64 = 40_000;
 const PARA_RATE: u64 = 20_000;
 /// A block in thirty seconds where the network makes one in twelve.
 const SLOW_RATE: u64 = 33;
+const FAST_BLOCK_MS: u64 = 500;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Run {
@@ -62,6 +64,9 @@ pub(super) struct World {
     pub(super) disk_free: u64,
     pub(super) clock_offset: f64,
     pub(super) ailment: Option<Ailment>,
+    /// When it passes by itself.
+    pub(super) ailment_until: u64,
+    pub(super) field: Field,
     /// Percent of the scrapes that time out.
     pub(super) flaps: u64,
     pub(super) reorgs: bool,
@@ -105,6 +110,8 @@ impl World {
             disk_free: 60 << 30,
             clock_offset: 0.5,
             ailment: None,
+            ailment_until: u64::MAX,
+            field: Field::default(),
             flaps: 0,
             reorgs: false,
             alert_until: 0,
@@ -184,7 +191,13 @@ impl World {
         let para_moves = alive && self.has_peers(Chain::Parachain) && !waits && !stuck;
         let slow = self.ails(|a| a == Ailment::Slow);
         let rate = if slow { SLOW_RATE } else { PARA_RATE };
-        self.para.pass(ms, 12_000, if para_moves { rate } else { 0 });
+        let block_ms = if self.ails(|a| a == Ailment::SwingingLag) {
+            FAST_BLOCK_MS
+        } else {
+            12_000
+        };
+        self.para.pass(ms, block_ms, if para_moves { rate } else { 0 });
+        self.field_passes(ms);
         if self.ails(|a| a == Ailment::Rejecting) && alive {
             self.para.bytes_in += ms * 200;
         }
@@ -198,6 +211,7 @@ impl World {
         let deaf = self.ails(|a| match a {
             Ailment::Deaf | Ailment::DeafForGood => chain == Chain::Parachain,
             Ailment::BothDeaf => true,
+            Ailment::Evicted => chain == Chain::Parachain && self.field.evicted,
             _ => false,
         });
         self.network_up && !deaf && self.now >= self.peers_from
@@ -216,25 +230,24 @@ impl World {
         self.last_look = self.now;
         let closely = self.now < self.alert_until || self.flaps > 0;
         if self.agent.is_some() {
+            let seen = [self.look_at(Chain::Parachain), self.look_at(Chain::Relaychain)];
             let host_every = if closely { MINUTE } else { 5 * MINUTE };
             if self.now % host_every < passed {
                 self.tell_host();
             }
-            if self.now % (30 * SECOND) < passed && self.agent.as_ref().is_some_and(Machine::in_doubt) {
-                let busy = self.ails(|a| matches!(a, Ailment::Importing | Ailment::Rejecting));
-                self.tell(Event::Activity(Activity {
-                    cpu_percent: Some(if busy { 150.0 } else { 8.0 }),
-                    block_read_bytes: None,
-                    block_write_bytes: None,
-                }));
+            if self.now % (30 * SECOND) < passed && self.measures_activity() {
+                self.tell_activity();
             }
-            let seen = [self.look_at(Chain::Parachain), self.look_at(Chain::Relaychain)];
+            if self.now % (30 * SECOND) < passed {
+                self.tell_reference();
+            }
             self.judge_look(passed, seen);
         }
         match self.ailment {
             _ if closely => 5 * SECOND,
-            Some(_) => 20 * SECOND,
-            None => MINUTE,
+            Some(Ailment::SwingingLag) => 10 * SECOND,
+            Some(Ailment::StateSync | Ailment::FinalityStands { .. }) | None => MINUTE,
+            Some(_) => 15 * SECOND,
         }
     }
 
@@ -259,7 +272,7 @@ impl World {
             Run::Up if self.now < self.exporters_from => Some(ScrapeError::Refused),
             Run::Up => match self.ailment {
                 Some(Ailment::NoExporter | Ailment::NoExporterForGood) => Some(ScrapeError::Refused),
-                Some(Ailment::Frozen) => Some(ScrapeError::Timeout),
+                Some(Ailment::Frozen | Ailment::SilentAtWork) => Some(ScrapeError::Timeout),
                 Some(Ailment::OneExporterGone(gone)) if gone == chain => Some(ScrapeError::Refused),
                 _ => self.dice.percent(self.flaps).then_some(ScrapeError::Timeout),
             },
@@ -268,7 +281,12 @@ impl World {
             self.tell(Event::ScrapeFailed { chain, error });
             return false;
         }
-        let back = if self.reorgs && self.dice.percent(30) {
+        let swings = chain == Chain::Parachain
+            && self.ails(|a| a == Ailment::SwingingLag)
+            && !self.judge.is_new_trouble(self.now);
+        let back = if swings {
+            self.dice.between(12, 30)
+        } else if self.reorgs && self.dice.percent(30) {
             self.dice.between(1, 3)
         } else {
             0
@@ -280,14 +298,26 @@ impl World {
         };
         let best = link.best().saturating_sub(back);
         // An exporter without peers tells its own best as the target.
-        let target = if peers == 0 { best } else { link.head() };
+        let (target, major_syncing) = match chain {
+            _ if peers == 0 => (best, false),
+            Chain::Parachain => self.para_target(best),
+            Chain::Relaychain => (link.head(), link.head() - best > 5),
+        };
+        let finalized = match chain {
+            Chain::Parachain => self.para_finalized(),
+            Chain::Relaychain => link.best().saturating_sub(4),
+        };
+        let forks = match chain {
+            Chain::Parachain => self.field.forks,
+            Chain::Relaychain => 0,
+        };
         let sample = Sample {
             best: Some(best),
-            finalized: Some(link.best().saturating_sub(4)),
+            finalized: Some(finalized),
             target: Some(target),
             peers: Some(peers),
-            major_syncing: Some(target - best > 5),
-            imported_total: Some(link.imported),
+            major_syncing: Some(major_syncing),
+            imported_total: Some(link.imported + forks),
             bytes_in: Some(link.bytes_in),
             // One of eight collators.
             built_total: (chain == Chain::Parachain).then_some(link.imported / 8),
