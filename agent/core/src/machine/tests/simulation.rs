@@ -28,7 +28,7 @@ const LIFE: u64 = 12;
 const FIRST_SEED: u64 = 1001;
 
 /// Lives that once went wrong: seed and days.
-const FIXTURES: [(u64, u64); 5] = [
+const FIXTURES: [(u64, u64); 8] = [
     // A `docker stop` while the agent was away, before it had heard of any end.
     (18, 1),
     // A refused restart was told for good.
@@ -38,6 +38,10 @@ const FIXTURES: [(u64, u64); 5] = [
     (30, 8),
     // A `docker stop` while a crash loop was remembered.
     (17, 9),
+    // Peers lost with a start and with a host suspended twice: they come and go.
+    (1326, 12),
+    (1354, 12),
+    (1564, 12),
 ];
 
 fn live(seed: u64, days: u64) -> Score {
@@ -102,9 +106,11 @@ fn lives_with_every_kind_of_the_field_go_well() {
 
 #[test]
 fn lives_that_once_went_wrong_go_well() {
-    for (seed, days) in FIXTURES {
-        check(seed, days);
-    }
+    let stories: Vec<_> = FIXTURES
+        .into_iter()
+        .filter_map(|(seed, days)| judged(seed, days).1)
+        .collect();
+    assert!(stories.is_empty(), "{}", stories.join("\n\n"));
 }
 
 #[test]

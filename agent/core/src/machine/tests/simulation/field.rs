@@ -150,12 +150,11 @@ impl World {
         let alive = self.run == Run::Up;
         let works = match self.ailment {
             _ if !alive => false,
-            Some(Ailment::SilentAtWork) => true,
             Some(Ailment::SlowStart) if self.now >= self.exporters_from => {
                 self.ailment = None;
                 false
             }
-            Some(Ailment::SlowStart) => true,
+            Some(Ailment::SilentAtWork | Ailment::SlowStart) => true,
             Some(Ailment::ForksOnly) => {
                 // As the network makes blocks, or nearly so.
                 self.field.forks += ms.div_ceil(15_000);
@@ -191,10 +190,9 @@ impl World {
         let head = self.para.head();
         match self.ailment {
             Some(Ailment::StateSync) if self.field.sync.download_left > 0 => (self.field.sync.target, true),
-            Some(Ailment::StateSync) => (head, false),
             // Its peers stand as well.
             Some(Ailment::Eclipsed) => (best, false),
-            Some(Ailment::SwingingLag) => (head, false),
+            Some(Ailment::StateSync | Ailment::SwingingLag) => (head, false),
             _ => (head, head - best > 5),
         }
     }

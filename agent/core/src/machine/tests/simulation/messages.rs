@@ -36,8 +36,8 @@ impl Messages {
     }
 }
 
-/// How often a condition may be told to begin while it lasts. A distance that has grown for a while is told as falling
-/// behind at its first block as well, be it that the standstill is only then over.
+/// How often a condition may be told to begin while it lasts. A node that stands falls behind as well before its window is
+/// over, and once more at the first block after it.
 fn most_begins(cause: Cause) -> u32 {
     if cause == Cause::FallingBehind { 2 } else { 1 }
 }

@@ -142,11 +142,14 @@ impl World {
             Cause::NetworkDown => !self.network_up,
             Cause::ClockOff => self.clock_offset > 500.0,
             Cause::Quiet => self.para.halted || self.ails(|a| a == Ailment::Eclipsed),
+            // A start and a suspended host cost all peers as well.
+            Cause::UnsteadyPeers if self.judge.watched_for(self.now) < 15 * MINUTE => true,
             Cause::UnsteadyPeers => !self.network_up || self.ails(|a| evicted(a) || deaf(a)),
             Cause::SlowStart => self.ails(|a| a == Ailment::SlowStart || no_exporter(a)),
             Cause::FinalityStalled => self.ails(finality),
             Cause::Blind => self.ails(|a| one_gone(a) || no_exporter(a) || is_silent(a)),
             Cause::NoExporter => self.ails(no_exporter),
+            // Also the first minutes of a standstill, and the way back.
             Cause::FallingBehind => self.para.behind().max(self.relay.behind()) > 10,
             Cause::Stalled => self.ails(Ailment::is_stall),
             Cause::Isolated => !self.network_up || self.ails(deaf),
