@@ -5,9 +5,9 @@ CACHE  := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/t0rn-agent
 OUT    := $(abspath $(or $(CARGO_TARGET_DIR),target))
 TRIPLE := x86_64-unknown-linux-gnu
 STATIC := $(OUT)/$(TRIPLE)/release
-# Packed relocations are a twentieth of the file, and of the resident memory; tables for unwinding, which a panic that
-# aborts does not need, another one.
-STATIC_FLAGS := -C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs -C force-unwind-tables=no
+# Packed relocations are a twentieth of the file, and of the resident memory; of functions with the same code (generics
+# make many) the linker keeps one.
+STATIC_FLAGS := -C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs -C link-arg=-Wl,--icf=all
 # Tools that tests/tools/setup keeps outside the tree.
 export PATH := $(CACHE)/bin:$(PATH)
 # What the tests and the benchmark are about.
