@@ -187,7 +187,7 @@ impl ChainTracker {
                 self.stuck.count(passed, excused);
             }
             Opinion::Unknown if self.near_target_for >= NEAR_FOR.min(windows.stall_after) => {
-                self.stuck = ExcusableDuration::default()
+                self.stuck = ExcusableDuration::default();
             }
             Opinion::Unknown => {}
         }

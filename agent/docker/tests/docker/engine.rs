@@ -300,6 +300,7 @@ pub(crate) fn config(docker: &Path, name: &str, dir: &Path) -> Config {
             frozen_after: minutes(2),
             activity_extension: 3,
             activity_bytes: 32_768,
+            finality_after: Duration::from_mins(30),
         },
         restart: RestartConfig {
             backoff_initial: Duration::from_secs(1),
