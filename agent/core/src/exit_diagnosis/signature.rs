@@ -22,7 +22,7 @@ pub struct Signature {
     pub remedy: Option<String>,
     /// Where the text comes from: a crate with its file, or a report.
     pub source: String,
-    /// A line that the pattern matches.
+    /// A line that the pattern matches; the built-in rows have theirs in the tests.
     pub example: String,
 }
 

@@ -6,6 +6,13 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// A line for each row, in the order of the data file.
+const EXAMPLES: &str = include_str!("examples.txt");
+
+fn examples() -> impl Iterator<Item = (&'static Signature, &'static str)> {
+    Signatures::built_in().iter().zip(EXAMPLES.lines())
+}
+
 #[test]
 fn table_parses_and_its_rows_are_complete() {
     let rows = Signatures::built_in();
@@ -29,30 +36,31 @@ fn table_parses_and_its_rows_are_complete() {
     }
     let patterns: BTreeSet<_> = rows.iter().map(|row| &row.pattern).collect();
     assert_eq!(patterns.len(), rows.len(), "a pattern stands twice");
+    assert_eq!(EXAMPLES.lines().count(), rows.len(), "a row without its example");
 }
 
 #[test]
 fn example_of_each_row_is_recognised_by_that_row() {
     let table = Signatures::default();
-    for row in Signatures::built_in() {
-        let found = table.rows().find(|found| found.matches(&row.example));
-        assert_eq!(found.map(|found| &found.pattern), Some(&row.pattern), "{}", row.example);
+    for (row, example) in examples() {
+        let found = table.rows().find(|found| found.matches(example));
+        assert_eq!(found.map(|found| &found.pattern), Some(&row.pattern), "{example}");
     }
 }
 
 #[test]
 fn example_of_each_row_is_diagnosed_with_its_exit_codes_alone() {
-    for row in Signatures::built_in() {
+    for (row, example) in examples() {
         for code in 1..=160 {
             // These speak for themselves.
             if matches!(code, 126 | 127) {
                 continue;
             }
             let expected = row.cause().filter(|_| row.exit_codes.contains(&code));
-            let found = diagnose(&exit(code, &["earlier", &row.example, "later"]));
-            assert_eq!(found, expected, "{code}: {}", row.example);
+            let found = diagnose(&exit(code, &["earlier", example, "later"]));
+            assert_eq!(found, expected, "{code}: {example}");
         }
-        assert_eq!(diagnose(&exit(0, &[&row.example])), None);
+        assert_eq!(diagnose(&exit(0, &[example])), None);
     }
 }
 
@@ -64,9 +72,9 @@ fn returned_error_counts_with_code_one_alone() {
 
 #[test]
 fn survivable_line_never_is_the_cause_of_an_end() {
-    for row in Signatures::built_in().iter().filter(|row| row.survivable) {
+    for (_, example) in examples().filter(|(row, _)| row.survivable) {
         for code in (-1..=255).filter(|code| !matches!(code, 126 | 127)) {
-            assert_eq!(diagnose(&exit(code, &[&row.example])), None, "{code}: {}", row.example);
+            assert_eq!(diagnose(&exit(code, &[example])), None, "{code}: {example}");
         }
     }
 }
@@ -93,7 +101,7 @@ proptest! {
         code in prop::option::of(0..=255_i64).prop_filter("they speak for themselves", |c| !matches!(c, Some(126 | 127))),
         oom in any::<bool>(),
     ) {
-        let survivable = Signatures::built_in().iter().filter(|row| row.survivable).map(|row| row.example.as_str());
+        let survivable = examples().filter(|(row, _)| row.survivable).map(|(_, example)| example);
         let lines: Vec<_> = survivable.chain([IDLE, SYNCING, ESSENTIAL, PANIC, "Error: ", ""]).collect();
         let log = picks.iter().map(|pick| lines[pick % lines.len()].to_owned()).collect();
         prop_assert_eq!(diagnose(&Exit { code, oom, log }), None);
