@@ -30,8 +30,8 @@ fn a_page_of_100_mb_costs_no_more_memory_than_the_cap() -> Result<()> {
             };
             agent.sim().control(&Command::Exporter { chain, answer })?;
         }
-        agent.wait_for("the trouble to be told", SOON, |s| s["health"] != "ok")?;
-        agent.stays(&run, Duration::from_secs(3))?;
+        // What a page of any size begins with may be all that is needed.
+        agent.stays(&run, Duration::from_secs(8))?;
         agent.sim().control(&Command::Recover)?;
         agent.wait_for("good health", SOON, |s| s["health"] == "ok")?;
     }

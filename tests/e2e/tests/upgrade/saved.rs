@@ -32,6 +32,10 @@ const KNOWN_OF_CHAIN: [&str; 7] = [
 
 /// What 0.1.0 scraped and saved, and nothing has ever read.
 const UNUSED_OF_SAMPLE: &str = "queued_blocks";
+/// What the windows of a chain and the measurement of the container's work are kept as today has other names: the windows
+/// start anew with the agent, and the work is measured again within half a minute.
+const RENAMED_OF_TRACKER: [&str; 4] = ["alone", "company", "deserted", "falling"];
+const RENAMED_OF_STATE: &str = "busy";
 
 /// The states that 0.1.0 wrote, by name.
 fn names() -> Result<Vec<String>> {
@@ -81,7 +85,13 @@ fn state_of_0_1_0_is_saved_again_under_its_names_with_what_is_known() -> Result<
             read(fixture(&format!("state/{name}.json")))?,
             read(host.path("state/state.json"))?,
         );
+        if let Some(state) = old["state"].as_object_mut() {
+            state.remove(RENAMED_OF_STATE);
+        }
         for tracker in old["state"]["trackers"].as_object_mut().into_iter().flatten() {
+            for name in RENAMED_OF_TRACKER {
+                tracker.1.as_object_mut().map(|fields| fields.remove(name));
+            }
             if let Some(sample) = tracker.1["sample"].as_object_mut() {
                 sample.remove(UNUSED_OF_SAMPLE);
             }
