@@ -24,6 +24,8 @@ const LOCK: &str = "agent.lock";
 const RESERVE: &str = "state.reserve";
 /// Size of the reserve, bytes: several times that of a state.
 const RESERVED: usize = 64 << 10;
+/// A state is padded to a multiple of this, bytes: on a full disk the next one, which may have grown, takes its place.
+const PADDED: usize = 16 << 10;
 /// Size of the largest file read, bytes; the agent's own is a few KiB.
 const SIZE_MAX: u64 = 16 << 20;
 /// Most damaged files kept for inspection.
@@ -100,6 +102,10 @@ pub fn save<T: Serialize>(dir: &Path, clock: Time, value: &T) -> Result<(), Stat
         state: value,
     })
     .map_err(io::Error::from)
+    .map(|mut text| {
+        text.resize((text.len() + PADDED / 4).next_multiple_of(PADDED), b' ');
+        text
+    })
     .and_then(|text| make_dir(dir).and_then(|()| replace_with_reserve(dir, &path, &text)))
     .map_err(|source| StateError {
         action: "write",

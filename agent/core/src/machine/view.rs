@@ -92,7 +92,8 @@ impl Machine {
         // A relay chain by RPC answers and has no height that could move.
         let heightless = |t: &ChainTracker| t.last_error().is_none() && t.sample().is_some_and(|s| s.best.is_none());
         let still = |t: &ChainTracker| !t.progressing(self.policy.windows.stall_after / 4) && !heightless(t);
-        self.state.seen.is_up() && self.state.trackers.values().any(still)
+        let silent = |t: &ChainTracker| t.silent.is_some();
+        self.state.seen.is_up() && self.state.trackers.values().any(|t| still(t) || silent(t))
     }
 
     /// Whether it would help to know what the container logs.
