@@ -28,7 +28,7 @@ const LIFE: u64 = 12;
 const FIRST_SEED: u64 = 1001;
 
 /// Lives that once went wrong: seed and days.
-const FIXTURES: [(u64, u64); 8] = [
+const FIXTURES: [(u64, u64); 12] = [
     // A `docker stop` while the agent was away, before it had heard of any end.
     (18, 1),
     // A refused restart was told for good.
@@ -42,6 +42,13 @@ const FIXTURES: [(u64, u64); 8] = [
     (1326, 12),
     (1354, 12),
     (1564, 12),
+    // A reference that fell back by less than a reorganisation, on a chain that went on after a halt.
+    (1787, 12),
+    // Peers that came and went when the agent came back, and when the node fell silent.
+    (1861, 12),
+    (1855, 12),
+    // A reorganisation while falling behind.
+    (1693, 12),
 ];
 
 fn live(seed: u64, days: u64) -> Score {

@@ -221,6 +221,7 @@ impl World {
         }
         let state = serde_json::from_str(&self.disk).unwrap();
         self.agent = Some(Machine::resume(self.policy.clone(), state, Time(self.now)));
+        self.judge.watch_anew(self.now);
         self.alert();
         if self.docker_up {
             let since = self.agent.as_ref().and_then(Machine::watch_from);
@@ -229,6 +230,5 @@ impl World {
             self.tell(Event::Docker { reachable: false });
         }
         self.tell_notice();
-        self.judge.watch_anew(self.now);
     }
 }

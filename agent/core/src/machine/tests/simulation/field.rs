@@ -77,7 +77,8 @@ impl World {
     pub(super) fn choose_reference(&mut self) {
         let reference = self.dice.pick(Reference::ALL);
         self.field.source = if self.dice.percent(50) { 0 } else { reference as usize };
-        self.field.lag = self.dice.between(50, 500);
+        // More than a reorganisation.
+        self.field.lag = self.dice.between(70, 500);
         self.field.stands_at = self.para.head();
         self.field.reference = reference;
         self.note(format!("reference: {reference:?}"));

@@ -144,13 +144,13 @@ impl World {
             Cause::Quiet => self.para.halted || self.ails(|a| a == Ailment::Eclipsed),
             // A start and a suspended host cost all peers as well.
             Cause::UnsteadyPeers if self.judge.watched_for(self.now) < 15 * MINUTE => true,
-            Cause::UnsteadyPeers => !self.network_up || self.ails(|a| evicted(a) || deaf(a)),
+            Cause::UnsteadyPeers => !self.network_up || self.ails(|a| evicted(a) || deaf(a) || is_silent(a)),
             Cause::SlowStart => self.ails(|a| a == Ailment::SlowStart || no_exporter(a)),
             Cause::FinalityStalled => self.ails(finality),
             Cause::Blind => self.ails(|a| one_gone(a) || no_exporter(a) || is_silent(a)),
             Cause::NoExporter => self.ails(no_exporter),
             // Also the first minutes of a standstill, and the way back.
-            Cause::FallingBehind => self.para.behind().max(self.relay.behind()) > 10,
+            Cause::FallingBehind => self.para.behind().max(self.relay.behind()) > 5,
             Cause::Stalled => self.ails(Ailment::is_stall),
             Cause::Isolated => !self.network_up || self.ails(deaf),
             Cause::NotHelping => self.ails(|a| a.is_stall() || deaf(a) || finality(a)),
