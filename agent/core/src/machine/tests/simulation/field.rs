@@ -6,7 +6,6 @@ use super::judge::EARLY;
 use super::troubles::Ailment;
 use super::world::{HOUR, MINUTE, Run, SECOND, World};
 use crate::event::{Activity, Chain, Event, Reading, ReferenceError};
-use crate::machine::Machine;
 
 /// What kind of reference the parachain has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -204,12 +203,6 @@ impl World {
             Some(Ailment::SwingingLag) => self.para.best().saturating_sub(34),
             _ => self.para.best().saturating_sub(4),
         }
-    }
-
-    /// The container is measured while a chain does not move or does not answer.
-    pub(super) fn measures_activity(&self) -> bool {
-        let silent = self.ails(|a| matches!(a, Ailment::SilentAtWork | Ailment::Frozen));
-        silent || self.agent.as_ref().is_some_and(Machine::in_doubt)
     }
 
     pub(super) fn tell_activity(&mut self) {

@@ -235,7 +235,7 @@ impl World {
             if self.now % host_every < passed {
                 self.tell_host();
             }
-            if self.now % (30 * SECOND) < passed && self.measures_activity() {
+            if self.now % (30 * SECOND) < passed && self.agent.as_ref().is_some_and(Machine::in_doubt) {
                 self.tell_activity();
             }
             if self.now % (30 * SECOND) < passed {
