@@ -58,27 +58,29 @@ fn falling_behind(s: &mut Scene) -> Label {
 
 /// A first sync on a machine that is too slow: it never arrives.
 fn runs_away(s: &mut Scene) -> Label {
-    s.lasts(7 * HOUR);
-    s.para.head_rate = s.rng.pick([500, 1000, 2000]);
-    s.para.best = s.para.head / 3;
-    s.para.finalized = s.para.best;
-    s.para.best_rate = s.para.head_rate * s.rng.range(40, 95) / 100;
-    s.para.major_syncing = true;
-    s.busy(110, 100_000, 400_000);
-    s.pass(7 * HOUR);
+    let head_rate = s.rng.pick([500, 1000, 2000]);
+    let percent = s.rng.range(40, 95);
+    first_sync(s, 7 * HOUR, head_rate, percent);
     Label::nothing(2).told(0, 6 * HOUR)
 }
 
 fn closes_slowly(s: &mut Scene) -> Label {
-    s.lasts(5 * HOUR);
-    s.para.head_rate = s.rng.pick([167, 500]);
+    let head_rate = s.rng.pick([167, 500]);
+    let percent = s.rng.range(150, 300);
+    first_sync(s, 5 * HOUR, head_rate, percent);
+    Label::nothing(1)
+}
+
+/// A first sync from a third of the way, at so many percent of the speed at which the chain grows.
+fn first_sync(s: &mut Scene, lasts: u64, head_rate: u64, percent: u64) {
+    s.lasts(lasts);
+    s.para.head_rate = head_rate;
     s.para.best = s.para.head / 3;
     s.para.finalized = s.para.best;
-    s.para.best_rate = s.para.head_rate * s.rng.range(150, 300) / 100;
+    s.para.best_rate = head_rate * percent / 100;
     s.para.major_syncing = true;
     s.busy(110, 100_000, 400_000);
-    s.pass(5 * HOUR);
-    Label::nothing(1)
+    s.pass(lasts);
 }
 
 /// The peers announce a height far ahead for a minute or two, and take it back.
