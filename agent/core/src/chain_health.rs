@@ -5,7 +5,6 @@
 
 mod connectivity;
 mod excusable;
-mod finality;
 mod heights;
 mod in_sync;
 mod observation;
@@ -15,17 +14,14 @@ mod tests;
 mod trend;
 mod verdict;
 
-use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Chain, Sample, ScrapeError, Time};
-use crate::informant::SyncPhase;
-use crate::units::rounded_size;
+use crate::informant::{SyncPhase, SyncProgress};
 use connectivity::Connectivity;
 pub use excusable::ExcusableDuration;
-use finality::Finality;
 use heights::Heights;
 use in_sync::InSync;
 pub use in_sync::{SyncDeficiency, SyncEvidence};
@@ -94,8 +90,9 @@ pub struct ChainTracker {
     near_target_for: Duration,
     #[serde(default)]
     pub(crate) peers: Connectivity,
+    /// Observed time for which finality has stood still although best moved.
     #[serde(default)]
-    pub(crate) finality: Finality,
+    pub(crate) finality_still: Duration,
     /// Observed time that the host's network has been down, and up since; and that the relay chain has been syncing.
     offline: Duration,
     online: Duration,
@@ -132,33 +129,6 @@ pub struct ChainTracker {
     downloaded_state: bool,
 }
 
-/// What the node's own log says about its synchronisation.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct SyncProgress {
-    pub phase: SyncPhase,
-    /// Share of the state that is downloaded.
-    pub percent: Option<f32>,
-    /// Size of what the phase has downloaded so far.
-    #[serde(skip)]
-    pub downloaded_bytes: Option<u64>,
-    pub bytes_in_per_second: Option<f64>,
-}
-
-impl fmt::Display for SyncProgress {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(self.phase.text())?;
-        if let Some(percent) = self.percent {
-            write!(f, " {percent:.0} %")?;
-        }
-        let rate = self.bytes_in_per_second.filter(|rate| *rate >= 1.0);
-        let rate = rate.and_then(|rate| Duration::try_from_secs_f64(rate).ok());
-        match rate {
-            Some(bytes) => write!(f, ", {}/s", rounded_size(bytes.as_secs())),
-            None => Ok(()),
-        }
-    }
-}
-
 impl ChainTracker {
     pub fn new(chain: Chain) -> Self {
         Self {
@@ -184,7 +154,7 @@ impl ChainTracker {
         self.heights.forget_windows();
         (self.offline, self.waiting) = (Duration::ZERO, Duration::ZERO);
         self.peers.forget();
-        self.finality.forget_window();
+        self.finality_still = Duration::ZERO;
         self.stuck = ExcusableDuration::default();
         (self.unanswered, self.unanswered_offline) = (Duration::ZERO, Duration::ZERO);
         self.moved = false;
@@ -251,9 +221,9 @@ impl ChainTracker {
     pub(crate) fn is_behind(&self, windows: &Windows, context: Context) -> Option<bool> {
         let sample = self.sample.as_ref()?;
         match distance(sample) {
-            Some(0) if sample.major_syncing == Some(true) => Some(true),
+            _ if has_no_target(sample) => Some(true),
             Some(_) if context.opinion == Opinion::Ahead => Some(true),
-            Some(distance) => Some(distance > self.lag(windows, self.progressing(windows.stall_after))),
+            Some(distance) => Some(distance > self.lag(windows)),
             // Without a target `major_syncing` decides; with 0 peers it is meaningless.
             None if sample.peers != Some(0) => sample.major_syncing,
             None => None,
@@ -261,7 +231,8 @@ impl ChainTracker {
     }
 
     /// Blocks by which a chain in sync may lag: a fast chain lags by many while it moves.
-    fn lag(&self, windows: &Windows, moving: bool) -> u64 {
+    fn lag(&self, windows: &Windows) -> u64 {
+        let moving = self.progressing(windows.stall_after);
         let rate = self.target_rate.filter(|_| moving).unwrap_or_default();
         let blocks = Duration::try_from_secs_f64(rate * LAG_TIME.as_secs_f64()).map_or(0, |blocks| blocks.as_secs());
         windows.lag_blocks.max(blocks)
@@ -269,7 +240,7 @@ impl ChainTracker {
 
     /// How long a standstill has to last, and how many times that while work shows.
     pub(crate) fn patience(&self, windows: &Windows) -> (Duration, u32) {
-        if self.is_unpersisted() || self.has_no_target() {
+        if self.is_unpersisted() || self.sample.as_ref().is_some_and(has_no_target) {
             (
                 windows.unpersisted_after.max(windows.stall_after),
                 UNPERSISTED_EXTENSION,
@@ -309,10 +280,9 @@ impl ChainTracker {
             .filter(|progress| progress.phase.persists_nothing() || hidden(progress.phase))
     }
 
-    /// Whether the node is syncing by its own account and knows no target beyond its own height.
-    fn has_no_target(&self) -> bool {
-        let unclear = |s: &Sample| s.major_syncing == Some(true) && distance(s) == Some(0);
-        self.sample.as_ref().is_some_and(unclear)
+    /// Whether it has been near a credible target for long enough to count as in sync.
+    fn is_near_for_long(&self, windows: &Windows) -> bool {
+        self.near_target_for >= NEAR_FOR.min(windows.stall_after)
     }
 
     /// Whether blocks arrived within the last `window` of observed time.
@@ -394,4 +364,9 @@ fn distance(sample: &Sample) -> Option<u64> {
         (Some(best), Some(target), _) => Some(target.saturating_sub(best)),
         _ => None,
     }
+}
+
+/// Whether the node is syncing by its own account and knows no target beyond its own height.
+fn has_no_target(sample: &Sample) -> bool {
+    sample.major_syncing == Some(true) && distance(sample) == Some(0)
 }

@@ -3,12 +3,15 @@
 //! Its texts are those of `sc-informant` (display.rs) and `sc-network-sync` (warp.rs, state.rs) since 2021.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::event::Chain;
+use crate::units::rounded_size;
 
 /// One line of the informant. `None` means that the line does not carry the value.
 #[derive(Debug, Clone, PartialEq)]
@@ -95,6 +98,33 @@ impl SyncPhase {
     }
 }
 
+/// What the node's own log says about its synchronisation.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SyncProgress {
+    pub phase: SyncPhase,
+    /// Share of the state that is downloaded.
+    pub percent: Option<f32>,
+    /// Size of what the phase has downloaded so far.
+    #[serde(skip)]
+    pub downloaded_bytes: Option<u64>,
+    pub bytes_in_per_second: Option<f64>,
+}
+
+impl fmt::Display for SyncProgress {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(self.phase.text())?;
+        if let Some(percent) = self.percent {
+            write!(f, " {percent:.0} %")?;
+        }
+        let rate = self.bytes_in_per_second.filter(|rate| *rate >= 1.0);
+        let rate = rate.and_then(|rate| Duration::try_from_secs_f64(rate).ok());
+        match rate {
+            Some(bytes) => write!(f, ", {}/s", rounded_size(bytes.as_secs())),
+            None => Ok(()),
+        }
+    }
+}
+
 /// What the informant's message begins with, after the prefix and an emoji.
 const STATUS: &[&str] = &[
     "Idle",
@@ -144,6 +174,25 @@ impl Informant {
         let line = uncoloured(line);
         status(&line).or_else(|| database(&line))
     }
+
+    pub(crate) fn progress(&self) -> SyncProgress {
+        SyncProgress {
+            phase: self.phase,
+            percent: self.percent,
+            downloaded_bytes: self.downloaded_bytes,
+            bytes_in_per_second: self.bytes_in_per_second,
+        }
+    }
+}
+
+/// The informant lines among `lines`, each with its chain: that of its prefix, or the only one of `chains`, or the parachain.
+pub fn by_chain<'a>(lines: &'a [String], chains: &[Chain]) -> impl Iterator<Item = (Chain, Informant)> + use<'a> {
+    let unnamed = match chains {
+        [chain] => *chain,
+        _ => Chain::Parachain,
+    };
+    let informants = lines.iter().filter_map(|line| Informant::parse(line));
+    informants.map(move |informant| (informant.chain.unwrap_or(unnamed), informant))
 }
 
 fn status(line: &str) -> Option<Informant> {

@@ -18,8 +18,9 @@ use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantArray};
 
 pub use self::format::clean;
-pub use crate::chain_health::{SyncProgress, Verdict};
+pub use crate::chain_health::Verdict;
 use crate::event::{Chain, ScrapeError};
+pub use crate::informant::SyncProgress;
 pub use crate::machine::{Health, Phase};
 
 /// Longest text or JSON form of a status, characters.

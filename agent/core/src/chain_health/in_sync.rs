@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::distance;
+use super::{distance, has_no_target};
 use crate::event::Sample;
 
 /// Why a chain is not in sync.
@@ -31,7 +31,7 @@ impl SyncDeficiency {
             (_, None, _) | (.., None) => Some(Self::NoHeights),
             (.., Some(behind)) if behind > lag_blocks => Some(Self::Behind(behind)),
             (_, Some(0), _) => Some(Self::NoBlock),
-            (.., Some(0)) if sample.major_syncing == Some(true) => Some(Self::NoTarget),
+            _ if has_no_target(sample) => Some(Self::NoTarget),
             _ => None,
         }
     }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    BLINK, ChainTracker, Context, ExcusableDuration, FALLING_OVER, FALLING_SHARE, InSync, NEAR_FOR, Opinion,
-    RUNAWAY_OVER, STATE_TRAFFIC, Slope, SyncProgress, Windows, distance,
+    BLINK, ChainTracker, Context, ExcusableDuration, FALLING_OVER, FALLING_SHARE, InSync, Opinion, RUNAWAY_OVER,
+    STATE_TRAFFIC, Slope, Windows, distance, has_no_target,
 };
 use crate::event::{Chain, Sample, ScrapeError, Time};
 use crate::informant::Informant;
@@ -52,8 +52,11 @@ impl ChainTracker {
         let moving = self.progressing(windows.stall_after);
         let at_head = self.synced_in_run || sample.major_syncing == Some(false);
         let finality_lags = sample.finalized.is_some_and(|height| height > 0) && moving && at_head;
-        self.finality
-            .observe(passed, rise.finalized, finality_lags && !context.relay_syncing);
+        if rise.finalized {
+            self.finality_still = Duration::ZERO;
+        } else if finality_lags && !context.relay_syncing {
+            self.finality_still += passed;
+        }
         self.in_sync.observe(passed, &sample, windows.lag_blocks);
         if !progress {
             let behind = distance.map(|d| d > windows.lag_blocks);
@@ -107,12 +110,7 @@ impl ChainTracker {
 
     /// Counts a line of the informant; a share that rises is progress of a phase that shows no block.
     pub fn note_informant(&mut self, now: Time, informant: &Informant) {
-        let progress = SyncProgress {
-            phase: informant.phase,
-            percent: informant.percent,
-            downloaded_bytes: informant.downloaded_bytes,
-            bytes_in_per_second: informant.bytes_in_per_second,
-        };
+        let progress = informant.progress();
         let before = self.reported.replace((now, progress)).map(|(_, before)| before);
         let advances = before.is_some_and(|before| {
             let more = progress.percent > before.percent || progress.downloaded_bytes > before.downloaded_bytes;
@@ -186,9 +184,7 @@ impl ChainTracker {
             Opinion::Unknown if behind == Some(true) || relay_with_peers || without_target => {
                 self.stuck.count(passed, excused);
             }
-            Opinion::Unknown if self.near_target_for >= NEAR_FOR.min(windows.stall_after) => {
-                self.stuck = ExcusableDuration::default();
-            }
+            Opinion::Unknown if self.is_near_for_long(windows) => self.stuck = ExcusableDuration::default(),
             Opinion::Unknown => {}
         }
     }
@@ -196,17 +192,15 @@ impl ChainTracker {
     /// Counts time near a credible target: one that peers vouch for, and that is not the node's own height while it
     /// says that it is syncing.
     fn follow_target(&mut self, passed: Duration, sample: &Sample, windows: &Windows) {
-        let lag = self.lag(windows, self.progressing(windows.stall_after));
-        let credible = |distance: u64| {
-            distance <= lag && sample.best > Some(0) && !(distance == 0 && sample.major_syncing == Some(true))
-        };
+        let lag = self.lag(windows);
+        let credible = |distance: u64| distance <= lag && sample.best > Some(0) && !has_no_target(sample);
         match distance(sample) {
             Some(distance) if credible(distance) => self.near_target_for += passed,
             Some(_) => self.near_target_for = Duration::ZERO,
             // Unknown: it neither counts nor clears.
             None => {}
         }
-        self.synced_in_run |= self.near_target_for >= NEAR_FOR.min(windows.stall_after);
+        self.synced_in_run |= self.is_near_for_long(windows);
     }
 
     fn follow_trend(&mut self, now: Time, sample: &Sample, distance: Option<u64>, windows: &Windows) {
@@ -214,8 +208,7 @@ impl ChainTracker {
         let is_new_for_long = self.long_trend.note(now, sample, RUNAWAY_OVER);
         let Some(distance) = distance else { return };
         self.was_synced |= self.synced_in_run && self.progressed_at.is_some();
-        let moving = self.progressing(windows.stall_after);
-        if !moving || distance <= self.lag(windows, moving) {
+        if !self.progressing(windows.stall_after) || distance <= self.lag(windows) {
             // It has caught up, or it stands still, which is another matter.
             (self.falling_behind, self.runaway) = (false, None);
             return;

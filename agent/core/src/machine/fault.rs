@@ -1,5 +1,6 @@
 //! What is known about the two chains, the container's work and the host, and the fault that follows.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use strum::VariantArray as _;
@@ -7,7 +8,7 @@ use strum::VariantArray as _;
 use super::{Action, Cause, ContainerState, Machine};
 use crate::chain_health::{ChainTracker, Context, Opinion, Verdict};
 use crate::event::{Chain, HostFacts, Sample, ScrapeError, Time};
-use crate::informant::Informant;
+use crate::informant::{self, Informant};
 
 /// How many times its window a container at work may be without any exporter: to open a database, and while it runs.
 const STARTUP_EXTENSION: u32 = 24;
@@ -98,14 +99,9 @@ impl Machine {
 
     /// The newest lines of the running node's log: the phase of its synchronisation.
     pub(super) fn on_log(&mut self, now: Time, lines: &[String]) {
-        let only = match self.policy.chains.as_slice() {
-            [chain] => *chain,
-            _ => Chain::Parachain,
-        };
-        let informants: Vec<_> = lines.iter().filter_map(|line| Informant::parse(line)).collect();
-        for (chain, tracker) in &mut self.state.trackers {
-            let of_chain = |informant: &&Informant| informant.chain.unwrap_or(only) == *chain;
-            if let Some(informant) = informants.iter().rfind(of_chain) {
+        let newest: BTreeMap<Chain, Informant> = informant::by_chain(lines, &self.policy.chains).collect();
+        for (chain, informant) in &newest {
+            if let Some(tracker) = self.state.trackers.get_mut(chain) {
                 tracker.note_informant(now, informant);
             }
         }
@@ -246,7 +242,7 @@ impl Machine {
             Some(Fault {
                 cause: Cause::FinalityStalled,
                 chain: Some(*chain),
-                lasted: tracker.finality.still_for(),
+                lasted: tracker.finality_still,
                 window: self.policy.finality_after * windows,
             })
         };

@@ -322,21 +322,10 @@ impl Machine {
             // A relay chain by RPC has an exporter without heights, a node of its own has had some.
             let without_heights =
                 tracker.last_error() == Some(ScrapeError::MetricMissing) && tracker.sample().is_none();
-            let reports_idle = !policy.expects_idle(*chain);
-            let never_connected = !tracker.peers.ever && tracker.peers.waited_for >= policy.windows.isolated_after;
-            let finality_stands = tracker.finality.still_for() >= policy.finality_after;
-            let found = [
-                (verdict == Verdict::Isolated, Cause::Isolated),
-                (verdict == Verdict::Quiet && reports_idle, Cause::Quiet),
-                (never_connected && reports_idle, Cause::NeverConnected),
-                (tracker.peers.is_unsteady() && reports_idle, Cause::UnsteadyPeers),
-                (tracker.is_falling_behind(), Cause::FallingBehind),
-                (tracker.runaway().is_some(), Cause::SyncTooSlow),
-                (finality_stands, Cause::FinalityStalled),
-                (silent && !may_be_late && !all_silent && !without_heights, Cause::Blind),
-            ];
-            let found = found.into_iter().filter(|(wrong, _)| *wrong).map(|(_, cause)| cause);
-            causes.extend(found);
+            causes.extend(self.conditions(*chain, tracker, verdict));
+            if silent && !may_be_late && !all_silent && !without_heights {
+                causes.push(Cause::Blind);
+            }
         }
         causes.sort_unstable();
         causes.dedup();

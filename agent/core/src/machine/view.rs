@@ -87,17 +87,12 @@ impl Machine {
         self.state.restart_budget.is_tried(cause)
     }
 
-    /// Whether it would help to know what the container uses: it runs and a chain does not move.
+    /// Whether it would help to know what the container uses and logs: it runs, and a chain does not move or is silent.
     pub fn in_doubt(&self) -> bool {
         // A relay chain by RPC answers and has no height that could move.
         let heightless = |t: &ChainTracker| t.last_error().is_none() && t.sample().is_some_and(|s| s.best.is_none());
         let still = |t: &ChainTracker| !t.progressing(self.policy.windows.stall_after / 4) && !heightless(t);
         let silent = |t: &ChainTracker| t.silent.is_some();
         self.state.seen.is_up() && self.state.trackers.values().any(|t| still(t) || silent(t))
-    }
-
-    /// Whether it would help to know what the container logs.
-    pub fn wants_log(&self) -> bool {
-        self.in_doubt()
     }
 }

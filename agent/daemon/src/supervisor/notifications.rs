@@ -85,7 +85,7 @@ impl WebhookNotifier {
         } = notification;
         let is_wrong = kind != NotificationKind::Over && helped != Some(true);
         let text = match (kind, machine.returns(cause)) {
-            (NotificationKind::Over, 1..) => format!("it came and went {} times", machine.returns(cause) + 1),
+            (NotificationKind::Over, returns @ 1..) => format!("it came and went {} times", returns + 1),
             _ if is_wrong => machine.explain(cause),
             _ => String::new(),
         };

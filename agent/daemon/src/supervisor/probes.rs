@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use agent_config::Config;
 use agent_core::event::{Activity, Chain, HostFacts, Reading, ReferenceError, Time};
-use agent_core::informant::Informant;
+use agent_core::informant::{self, Informant};
 use agent_docker::{Detail, Docker};
 use agent_net::backoff::jitter;
 use tokio::sync::{Notify, mpsc, watch};
@@ -256,14 +256,12 @@ impl Probes {
 
 /// The finalized block of each chain that has an informant line.
 fn finalized_blocks(lines: &[String], config: &Config) -> Vec<(Chain, OwnBlock)> {
-    let alone = config.chains.keys().next().filter(|_| config.chains.len() == 1);
-    let block = |line: &String| {
-        let informant = Informant::parse(line)?;
-        let chain = informant.chain.or(alone.copied()).unwrap_or_default();
+    let chains: Vec<Chain> = config.chains.keys().copied().collect();
+    let block = |(chain, informant): (Chain, Informant)| {
         let (height, hash) = informant.finalized.filter(|(height, _)| *height > 0)?;
         Some((chain, OwnBlock { height, hash }))
     };
-    lines.iter().filter_map(block).collect()
+    informant::by_chain(lines, &chains).filter_map(block).collect()
 }
 
 /// The running image's name, and the registry's digest of that name where it differs.

@@ -6,22 +6,43 @@ use crate::machine::{Cause, Machine, Work};
 use crate::units::{rounded_size, show_duration};
 
 impl Machine {
+    /// What is wrong with one chain, by its own evidence.
+    pub(in crate::machine) fn conditions(
+        &self,
+        chain: Chain,
+        tracker: &ChainTracker,
+        verdict: Verdict,
+    ) -> impl Iterator<Item = Cause> + use<> {
+        let policy = &self.policy;
+        let reports_idle = !policy.expects_idle(chain);
+        let never_connected = !tracker.peers.ever && tracker.peers.waited_for >= policy.windows.isolated_after;
+        let conditions = [
+            (verdict == Verdict::Isolated, Cause::Isolated),
+            (verdict == Verdict::Quiet && reports_idle, Cause::Quiet),
+            (never_connected && reports_idle, Cause::NeverConnected),
+            (tracker.peers.is_unsteady() && reports_idle, Cause::UnsteadyPeers),
+            (tracker.is_falling_behind(), Cause::FallingBehind),
+            (tracker.runaway().is_some(), Cause::SyncTooSlow),
+            (tracker.finality_still >= policy.finality_after, Cause::FinalityStalled),
+        ];
+        conditions
+            .into_iter()
+            .filter(|(holds, _)| *holds)
+            .map(|(_, cause)| cause)
+    }
+
     /// A sentence on a condition of a chain, or of the node's start; `None` for any other cause.
     pub(super) fn explain_chain(&self, cause: Cause) -> Option<String> {
         let state = &self.state;
-        let holds = |chain: Chain, tracker: &ChainTracker| match cause {
-            Cause::Quiet => self.verdict(state.now, chain) == Verdict::Quiet,
-            Cause::FinalityStalled => tracker.finality.still_for() >= self.policy.finality_after,
-            Cause::FallingBehind => tracker.is_falling_behind(),
-            Cause::SyncTooSlow => tracker.runaway().is_some(),
-            Cause::UnsteadyPeers => tracker.peers.is_unsteady(),
-            Cause::NeverConnected => !tracker.peers.ever,
-            _ => false,
-        };
         if cause == Cause::SlowStart {
             return Some(self.explain_slow_start());
         }
-        let (chain, tracker) = state.trackers.iter().find(|(chain, tracker)| holds(**chain, tracker))?;
+        let verdicts = self.verdicts(state.now);
+        let holds = |(chain, tracker): &(&Chain, &ChainTracker)| {
+            let mut conditions = self.conditions(**chain, tracker, verdicts.of(**chain));
+            conditions.any(|condition| condition == cause)
+        };
+        let (chain, tracker) = state.trackers.iter().find(holds)?;
         Some(match cause {
             Cause::Quiet => self.explain_quiet(*chain, tracker),
             Cause::FinalityStalled => self.explain_finality(*chain, tracker),
@@ -48,12 +69,13 @@ impl Machine {
                  and bootnodes",
                 name(*chain)
             ),
-            _ => format!(
+            Cause::NeverConnected => format!(
                 "the {} has not had a peer yet: if that is not by design, check ports and bootnodes; idle = \"expected\" \
                  in chains.{} says that it is",
                 name(*chain),
                 chain.into_str()
             ),
+            _ => return None,
         })
     }
 
@@ -95,7 +117,7 @@ impl Machine {
         format!(
             "finality of the {} has stood still for {} while new blocks arrive: {opinion}",
             name(chain),
-            show_duration(whole_minutes(tracker.finality.still_for()))
+            show_duration(whole_minutes(tracker.finality_still))
         )
     }
 

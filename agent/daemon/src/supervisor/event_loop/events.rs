@@ -160,8 +160,6 @@ impl EventLoop {
                 self.publisher.counters.scrape(chain, ended, took);
                 if self.machine.in_doubt() {
                     self.probes.measure_activity();
-                }
-                if self.machine.wants_log() {
                     self.probes.read_log(self.machine.run());
                 }
                 // A page from before this run does not describe it.
