@@ -6,8 +6,9 @@ OUT    := $(abspath $(or $(CARGO_TARGET_DIR),target))
 TRIPLE := x86_64-unknown-linux-gnu
 STATIC := $(OUT)/$(TRIPLE)/release
 # Packed relocations are a twentieth of the file, and of the resident memory; of functions with the same code (generics
-# make many) the linker keeps one.
-STATIC_FLAGS := -C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs -C link-arg=-Wl,--icf=all
+# make many) the linker keeps one; tables for unwinding are a tenth of the file.
+STATIC_FLAGS := -C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs -C link-arg=-Wl,--icf=all \
+	-C link-arg=-Wl,--no-eh-frame-hdr -C link-arg=-Wl,-T,agent/cli/no-unwind-tables.ld
 # Tools that tests/tools/setup keeps outside the tree.
 export PATH := $(CACHE)/bin:$(PATH)
 # What the tests and the benchmark are about.

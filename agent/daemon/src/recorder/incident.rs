@@ -159,14 +159,16 @@ fn write_bounded(dir: &Path, bundle: &IncidentBundle, count: usize, total: u64) 
             helped: None,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let files = files(&incident, bundle);
-        let size = files.iter().map(|(_, text)| text.len() as u64).sum::<u64>();
-        make_room(dir, count.saturating_sub(1), total.saturating_sub(size))?;
+        remove_unfinished(dir)?;
         let half = dir.join(format!("{HALF}{id}"));
         make_dir(&half)?;
-        for (name, text) in files {
-            write_file(&half.join(name), &text)?;
-        }
+        let mut size = 0;
+        // One file at a time: a bundle is as large as the agent itself.
+        each_file(&incident, bundle, |name, text| {
+            size += text.len() as u64;
+            write_file(&half.join(name), text)
+        })?;
+        make_room(dir, count.saturating_sub(1), total.saturating_sub(size))?;
         sync_dir(&half)?;
         fs::rename(&half, dir.join(id))?;
         sync_dir(dir)
@@ -174,40 +176,52 @@ fn write_bounded(dir: &Path, bundle: &IncidentBundle, count: usize, total: u64) 
     .map_err(|e| IncidentError::Io("write", id.clone(), e))
 }
 
-/// Names and contents of an incident's files, each redacted and no longer than it may be.
-fn files(incident: &Incident, bundle: &IncidentBundle) -> Vec<(&'static str, Vec<u8>)> {
+/// Passes on the name and the contents of each of an incident's files that has any, redacted and no longer than it may be.
+fn each_file(
+    incident: &Incident,
+    bundle: &IncidentBundle,
+    mut write: impl FnMut(&str, &[u8]) -> io::Result<()>,
+) -> io::Result<()> {
     let known = &bundle.secrets;
     let clean = |bytes: &[u8]| redact::text(&String::from_utf8_lossy(bytes), known).into_bytes();
     let document = |mut value: Value| {
         redact::json(&mut value, known);
         format!("{value:#}\n").into_bytes()
     };
-    let mut log = String::new();
-    for line in &bundle.log[bundle.log.len().saturating_sub(LOG_LINES)..] {
-        log.push_str(&line[..line.floor_char_boundary(LOG_LINE_MAX)]);
-        log.push('\n');
-    }
-    let flight = redact::json_lines(&String::from_utf8_lossy(newest(&bundle.flight)), known);
-    let page = |page: &Option<Vec<u8>>| page.as_ref().map(|page| clean(oldest(page)));
-    let inspect = bundle.inspect.as_ref().map(|text| match serde_json::from_str(text) {
-        Ok(value) => document(value),
-        Err(_) => clean(oldest(text.as_bytes())),
-    });
-    let mut files = vec![
-        ("incident.json", pretty(incident)),
-        ("container.log", clean(log.as_bytes())),
-        ("flight.jsonl", flight.into_bytes()),
-        ("inspect.json", inspect.unwrap_or_default()),
-        ("parachain.prom", page(&bundle.parachain).unwrap_or_default()),
-        ("relaychain.prom", page(&bundle.relaychain).unwrap_or_default()),
-        ("host.json", bundle.host.clone().map(document).unwrap_or_default()),
+    let log = || {
+        let mut log = String::new();
+        for line in &bundle.log[bundle.log.len().saturating_sub(LOG_LINES)..] {
+            log.push_str(&line[..line.floor_char_boundary(LOG_LINE_MAX)]);
+            log.push('\n');
+        }
+        clean(log.as_bytes())
+    };
+    let flight = || redact::json_lines(&String::from_utf8_lossy(newest(&bundle.flight)), known).into_bytes();
+    let page = |page: &Option<Vec<u8>>| page.as_ref().map_or_else(Vec::new, |page| clean(oldest(page)));
+    let inspect = || match bundle.inspect.as_ref().map(|text| (text, serde_json::from_str(text))) {
+        Some((_, Ok(value))) => document(value),
+        Some((text, Err(_))) => clean(oldest(text.as_bytes())),
+        None => Vec::new(),
+    };
+    let host = || bundle.host.clone().map_or_else(Vec::new, document);
+    let files: [(&str, &dyn Fn() -> Vec<u8>); 7] = [
+        ("incident.json", &|| pretty(incident)),
+        ("container.log", &log),
+        ("flight.jsonl", &flight),
+        ("inspect.json", &inspect),
+        ("parachain.prom", &|| page(&bundle.parachain)),
+        ("relaychain.prom", &|| page(&bundle.relaychain)),
+        ("host.json", &host),
     ];
-    // The replacement of a secret may be longer than it.
-    for (_, text) in &mut files {
-        text.truncate(oldest(text).len());
+    for (name, make) in files {
+        let mut text = make();
+        // The replacement of a secret may be longer than it.
+        text.truncate(oldest(&text).len());
+        if !text.is_empty() {
+            write(name, &text)?;
+        }
     }
-    files.retain(|(_, text)| !text.is_empty());
-    files
+    Ok(())
 }
 
 /// The end of a text that is too long, from a line's beginning on.
@@ -232,15 +246,19 @@ fn oldest(text: &[u8]) -> &[u8] {
     &head[..head.iter().rposition(|b| *b == b'\n').map_or(0, |newline| newline + 1)]
 }
 
-/// Removes unfinished incidents, and others until at most `count` of `bytes` remain: the oldest of the cause with the
-/// most, so that a crash loop does not displace a single event.
-fn make_room(dir: &Path, count: usize, bytes: u64) -> io::Result<()> {
+fn remove_unfinished(dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         if entry.file_name().to_str().is_some_and(|name| name.starts_with(HALF)) {
             fs::remove_dir_all(entry.path())?;
         }
     }
+    Ok(())
+}
+
+/// Removes incidents until at most `count` of `bytes` remain: the oldest of the cause with the most, so that a crash loop
+/// does not displace a single event.
+fn make_room(dir: &Path, count: usize, bytes: u64) -> io::Result<()> {
     let mut causes: BTreeMap<String, VecDeque<(String, u64)>> = BTreeMap::new();
     for id in ids(dir)? {
         let mut size = 0;

@@ -2,6 +2,8 @@
 //!
 //! Errs on the side of redacting too much: a seed looks like a block hash.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 const GONE: &str = "[redacted]";
@@ -55,9 +57,11 @@ pub fn named<'a>(command: &'a [String], variables: impl IntoIterator<Item = (&'a
 
 /// Redacts a text line by line; `known` are the caller's own secrets.
 pub fn text(text: &str, known: &[String]) -> String {
-    let mut text = text.to_owned();
+    let mut text = Cow::Borrowed(text);
     for secret in known.iter().filter(|secret| secret.len() >= 4) {
-        text = text.replace(secret, GONE);
+        if text.contains(secret.as_str()) {
+            text = Cow::Owned(text.replace(secret, GONE));
+        }
     }
     let mut out = String::with_capacity(text.len());
     let mut in_key = false;

@@ -10,6 +10,7 @@ mod snapshots;
 use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +19,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use rustix::fs::{Advice, fadvise};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use t0rn_agent_tests::agent::{Agent, binary};
@@ -63,6 +65,7 @@ fn measure(rounds: u32, minutes: u32) -> Result<Vec<Line>> {
     ec2.set("instance-life-cycle", "on-demand");
     agent.set("ec2.enabled", "auto")?;
     agent.set("ec2.imds", ec2.url())?;
+    forget_pages(&binary()?)?;
     agent.start()?;
     agent.wait_watched()?;
     table.extend(restarts(&engine, &plain, &agent, rounds, &pause)?);
@@ -187,6 +190,14 @@ fn restarts(engine: &Engine, plain: &SimContainer, agent: &Agent, rounds: u32, p
         Line::new("death to running, under the agent (median)", supervised, "s", None),
         Line::new("  ratio", supervised / plain, "x", 1.1),
     ])
+}
+
+/// Takes a program out of the page cache, as after a boot. What a build has just written lies there in large pieces, which
+/// would all count as resident.
+fn forget_pages(program: &Path) -> Result<()> {
+    let file = fs::File::open(program)?;
+    file.sync_all()?;
+    Ok(fadvise(&file, 0, None, Advice::DontNeed)?)
 }
 
 /// What the agent itself costs while it scrapes two full pages every 5 s.
