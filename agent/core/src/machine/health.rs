@@ -264,8 +264,7 @@ impl Machine {
             );
             add(told, cause);
         }
-        let oom = state.last_exit.as_ref().is_some_and(|e| e.oom);
-        add(oom && !self.ran_long(), Cause::OutOfMemory);
+        add(state.out_of_memory, Cause::OutOfMemory);
         add(state.collation.is_lacking(), Cause::NoCollation);
         add(state.update.goes_back(), Cause::UpdateFailed);
         causes.extend(state.notice.map(super::termination::ActiveNotice::cause));
@@ -329,12 +328,6 @@ impl Machine {
         }
         causes.sort_unstable();
         causes.dedup();
-    }
-
-    fn ran_long(&self) -> bool {
-        self.state
-            .up_since
-            .is_some_and(|since| self.state.now.since(since) >= self.policy.backoff_reset)
     }
 
     pub fn severity(&self, cause: Cause) -> Health {

@@ -166,7 +166,8 @@ impl World {
             | Cause::NoNetworkKey
             | Cause::BadArguments
             | Cause::MissingExecutable => self.ails(|a| a == Ailment::Held(cause)),
-            // While it is down; memory is spoken of for half an hour.
+            Cause::OutOfMemory => self.last_exit.oom && (!self.is_up() || self.runs_for() < HOUR / 2),
+            // While it is down.
             Cause::Exited | Cause::Killed | Cause::Removed | Cause::Missing => !self.is_up(),
             _ => true,
         }
