@@ -360,7 +360,6 @@ impl World {
             Some(Ailment::Deaf | Ailment::BothDeaf | Ailment::DeafForGood) => para && self.network_up,
             Some(Ailment::FinalityStands { .. }) => para && relay && self.network_up && self.para.behind() < 5,
             Some(Ailment::Eclipsed) if !self.reference_compels() => false,
-            Some(a) if a.is_stall() && self.reference_stands_here() => false,
             Some(_) => para && relay && self.para.behind() > 10 && self.has_peers(Chain::Parachain),
             None => false,
         };
