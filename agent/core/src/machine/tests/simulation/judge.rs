@@ -94,7 +94,6 @@ impl Judge {
     pub(super) fn watch_anew(&mut self, now: u64) {
         (self.watched_since, self.observed) = (now, 0);
         self.untold.clear();
-        self.messages.begin_anew(now);
     }
 
     pub(super) fn note_sample(&mut self, imported: u64, at_target: bool) {
