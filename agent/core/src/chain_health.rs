@@ -5,6 +5,7 @@
 
 mod connectivity;
 mod excusable;
+mod finality;
 mod heights;
 mod in_sync;
 mod observation;
@@ -22,6 +23,7 @@ use crate::event::{Chain, Sample, ScrapeError, Time};
 use crate::informant::{SyncPhase, SyncProgress};
 use connectivity::Connectivity;
 pub use excusable::ExcusableDuration;
+use finality::Finality;
 use heights::Heights;
 use in_sync::InSync;
 pub use in_sync::{SyncDeficiency, SyncEvidence};
@@ -67,6 +69,9 @@ pub struct ChainTracker {
     /// The part of it in which the host's own network was known to be down.
     #[serde(default)]
     unanswered_offline: Duration,
+    /// The part of it in which not every other exporter was silent as well.
+    #[serde(default)]
+    pub(crate) blind_for: Duration,
     /// The exporter answered since the container started.
     pub(crate) answered: bool,
     last_error: Option<ScrapeError>,
@@ -90,9 +95,8 @@ pub struct ChainTracker {
     near_target_for: Duration,
     #[serde(default)]
     pub(crate) peers: Connectivity,
-    /// Observed time for which finality has stood still although best moved.
     #[serde(default)]
-    pub(crate) finality_still: Duration,
+    pub(crate) finality: Finality,
     /// Observed time that the host's network has been down, and up since; and that the relay chain has been syncing.
     offline: Duration,
     online: Duration,
@@ -143,6 +147,7 @@ impl ChainTracker {
         Self {
             was_synced: self.was_synced,
             peers: self.peers.renewed(),
+            finality: self.finality.renewed(),
             ..Self::new(self.chain)
         }
     }
@@ -154,14 +159,14 @@ impl ChainTracker {
         self.heights.forget_windows();
         (self.offline, self.waiting) = (Duration::ZERO, Duration::ZERO);
         self.peers.forget();
-        self.finality_still = Duration::ZERO;
+        self.finality.forget_window();
         self.stuck = ExcusableDuration::default();
-        (self.unanswered, self.unanswered_offline) = (Duration::ZERO, Duration::ZERO);
+        (self.unanswered, self.unanswered_offline, self.blind_for) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
         self.moved = false;
         self.silent = None;
         self.sampled_at = None;
         self.looked_at = None;
-        (self.falling_behind, self.runaway, self.target_rate) = (false, None, None);
+        self.target_rate = None;
         self.trend.forget();
         self.long_trend.forget();
         self.sync_rate = SyncRate::default();

@@ -195,6 +195,9 @@ pub struct State {
     next_start: Option<Time>,
     last_failure: Option<(ActionFailure, String)>,
     last_exit: Option<LastExit>,
+    /// The newest end was for want of memory, and no run has lasted since.
+    #[serde(default)]
+    out_of_memory: bool,
     /// What the last lines of the newest end showed.
     #[serde(default)]
     diagnosis: Option<Diagnosis>,

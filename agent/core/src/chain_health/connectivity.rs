@@ -26,14 +26,28 @@ pub(crate) struct Connectivity {
     /// Observed time with peers since it was last alone.
     #[serde(rename = "company")]
     connected_for: Duration,
-    /// Losses of all peers, none of them followed by [`UNSTEADY_FOR`] with peers.
+    /// Losses of all peers that were made good, none of them followed by [`UNSTEADY_FOR`] with peers.
     #[serde(default)]
     losses: u32,
-    /// Observed time with peers since the last loss.
+    /// Observed time with peers since there was last none.
     #[serde(default)]
     steady_for: Duration,
+    /// Observed time since there was last a peer.
     #[serde(default)]
-    without: bool,
+    gone_for: Duration,
+    /// All peers were lost before the eyes of the agent, and nothing explains it.
+    #[serde(default)]
+    lost: bool,
+}
+
+/// How a sample shows the peers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sight {
+    /// How many the scrape before showed; `None` when it was not answered, was of another process, or is too long ago.
+    pub(super) before: Option<u64>,
+    pub(super) now: Option<u64>,
+    /// The host's own network is known to be down.
+    pub(super) network_down: bool,
 }
 
 impl Connectivity {
@@ -45,20 +59,30 @@ impl Connectivity {
         }
     }
 
-    /// Notes the peers of a sample, `passed` after the one before.
-    pub(super) fn note(&mut self, peers: Option<u64>, passed: Duration) {
-        match peers {
+    /// Notes the peers of a sample, `passed` after the one before. A loss counts only where two answers in a row show
+    /// it: a node that starts, a host that was suspended and an exporter that was silent have none at first. Peers that stay
+    /// away for `gone_after` do not come and go.
+    pub(super) fn note(&mut self, sight: Sight, passed: Duration, gone_after: Duration) {
+        self.lost &= sight.before.is_some() && !sight.network_down;
+        match sight.now {
             Some(0) => {
-                if !std::mem::replace(&mut self.without, true) && self.ever {
-                    self.losses = self.losses.saturating_add(1);
-                }
+                self.lost |= sight.before > Some(0) && !sight.network_down;
                 if !self.ever {
                     self.waited_for += passed;
                 }
                 self.steady_for = Duration::ZERO;
+                self.gone_for += passed;
+                if self.gone_for >= gone_after {
+                    self.forget_losses();
+                }
             }
             Some(_) => {
-                (self.ever, self.without) = (true, false);
+                self.ever = true;
+                self.gone_for = Duration::ZERO;
+                // Counted when they are back: whether the network was down is known some time after the loss.
+                if std::mem::take(&mut self.lost) {
+                    self.losses = self.losses.saturating_add(1);
+                }
                 self.steady_for += passed;
                 if self.steady_for >= UNSTEADY_FOR {
                     self.losses = 0;
@@ -66,6 +90,17 @@ impl Connectivity {
             }
             None => {}
         }
+    }
+
+    /// Notes a scrape without an answer, `unanswered` since the last one: of old losses nothing is known any more.
+    pub(super) fn miss(&mut self, unanswered: Duration) {
+        if unanswered >= UNSTEADY_FOR {
+            self.forget_losses();
+        }
+    }
+
+    fn forget_losses(&mut self) {
+        (self.losses, self.lost) = (0, false);
     }
 
     /// Counts time without progress; returns how much of it counts for the chain's standstill. `at_target`: the peers
@@ -113,6 +148,6 @@ impl Connectivity {
 
     /// Whether there was no moment without peers for `window`, as far as observed.
     pub(crate) fn is_steady_for(&self, window: Duration) -> bool {
-        !self.is_unsteady() && !self.without && self.steady_for >= window
+        !self.is_unsteady() && self.steady_for >= window
     }
 }

@@ -8,7 +8,7 @@ use crate::event::Sample;
 
 /// A best this far below the highest is another database, not a reorganisation, once it has lasted: a page may
 /// show 0 for a moment.
-const NEW_DATABASE: u64 = 64;
+pub(super) const NEW_DATABASE: u64 = 64;
 const NEW_DATABASE_AFTER: Duration = Duration::from_mins(1);
 
 /// What rose with one sample.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::connectivity::Sight;
 use super::{
     BLINK, ChainTracker, Context, ExcusableDuration, FALLING_OVER, FALLING_SHARE, InSync, Opinion, RUNAWAY_OVER,
     STATE_TRAFFIC, Slope, Windows, distance, has_no_target,
@@ -30,7 +31,17 @@ impl ChainTracker {
         self.target_rose_at_zero |= before.is_some_and(|before| raises_target_at_zero(before, &sample));
         let distance = distance(&sample);
         if !self.heights.is_sunk() {
-            self.peers.note(sample.peers, passed);
+            let in_a_row = self.sampled_at.is_some() && self.last_error.is_none();
+            let sight = Sight {
+                before: self
+                    .sample
+                    .as_ref()
+                    .filter(|_| in_a_row)
+                    .and_then(|before| before.peers),
+                now: sample.peers,
+                network_down: context.network_down,
+            };
+            self.peers.note(sight, passed, windows.isolated_after);
         }
         if progress {
             self.still = Duration::ZERO;
@@ -51,12 +62,8 @@ impl ChainTracker {
         self.follow_target(passed, &sample, windows);
         let moving = self.progressing(windows.stall_after);
         let at_head = self.synced_in_run || sample.major_syncing == Some(false);
-        let finality_lags = sample.finalized.is_some_and(|height| height > 0) && moving && at_head;
-        if rise.finalized {
-            self.finality_still = Duration::ZERO;
-        } else if finality_lags && !context.relay_syncing {
-            self.finality_still += passed;
-        }
+        let expected = moving && at_head && !context.relay_syncing;
+        self.finality.note(passed, sample.finalized, rise.finalized, expected);
         self.in_sync.observe(passed, &sample, windows.lag_blocks);
         if !progress {
             let behind = distance.map(|d| d > windows.lag_blocks);
@@ -73,8 +80,8 @@ impl ChainTracker {
             };
             self.count(passed, &sample, behind, excused, windows, context);
         }
-        self.follow_trend(now, &sample, distance, windows);
-        (self.unanswered, self.unanswered_offline) = (Duration::ZERO, Duration::ZERO);
+        self.follow_trend(now, &sample, distance, progress, windows);
+        (self.unanswered, self.unanswered_offline, self.blind_for) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
         self.answered = true;
         self.silent = None;
         self.last_error = None;
@@ -91,6 +98,10 @@ impl ChainTracker {
         if context.network_down {
             self.unanswered_offline += looked;
         }
+        if !error.is_silence() || !context.others_silent {
+            self.blind_for += looked;
+        }
+        self.peers.miss(self.unanswered);
         self.in_sync = InSync::default();
         self.last_error = Some(error);
         if error.is_silence() {
@@ -203,13 +214,15 @@ impl ChainTracker {
         self.synced_in_run |= self.is_near_for_long(windows);
     }
 
-    fn follow_trend(&mut self, now: Time, sample: &Sample, distance: Option<u64>, windows: &Windows) {
-        let is_new = self.trend.note(now, sample, FALLING_OVER);
+    /// Judges how the distance changes. It is compared when best rises: while best stands, every distance grows, and a
+    /// standstill is another condition.
+    fn follow_trend(&mut self, now: Time, sample: &Sample, distance: Option<u64>, rose: bool, windows: &Windows) {
+        let is_new = rose && self.trend.note(now, sample, FALLING_OVER);
         let is_new_for_long = self.long_trend.note(now, sample, RUNAWAY_OVER);
         let Some(distance) = distance else { return };
         self.was_synced |= self.synced_in_run && self.progressed_at.is_some();
-        if !self.progressing(windows.stall_after) || distance <= self.lag(windows) {
-            // It has caught up, or it stands still, which is another matter.
+        if self.still >= windows.stall_after || distance <= self.lag(windows) {
+            // It stands still, or it has caught up.
             (self.falling_behind, self.runaway) = (false, None);
             return;
         }
@@ -223,8 +236,9 @@ impl ChainTracker {
         if let Some(slope) = self.trend.slope(FALLING_OVER) {
             let lost = slope.distance * FALLING_OVER.as_secs_f64();
             let least = f64::from(u32::try_from(windows.lag_blocks).unwrap_or(u32::MAX));
-            let falls = slope.distance >= slope.target * FALLING_SHARE && lost >= least;
-            self.falling_behind = slope.distance_lately > 0.0 && (falls || (self.falling_behind && lost > 0.0));
+            // A target that leapt and comes closer again is none.
+            let begins = slope.distance >= slope.target * FALLING_SHARE && lost >= least && self.trend.is_longest();
+            self.falling_behind = slope.distance_lately > 0.0 && (begins || (self.falling_behind && lost > 0.0));
         }
     }
 }

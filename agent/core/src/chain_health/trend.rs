@@ -43,12 +43,23 @@ impl Trend {
         if self.points.back().is_some_and(|p| now.since(p.at) < window / POINTS) {
             return false;
         }
+        // What lies between two points so far apart was not compared.
+        if self.points.back().is_some_and(|p| now.since(p.at) >= window / 2) {
+            self.points.clear();
+        }
         // One point may lie beyond the window, so that the others fill it.
         while self.points.get(1).is_some_and(|p| now.since(p.at) >= window) {
             self.points.pop_front();
         }
         self.points.push_back(Point { at: now, best, target });
         true
+    }
+
+    /// Whether the distance is now as long as it was at no time in the window.
+    pub(super) fn is_longest(&self) -> bool {
+        let distance = |p: &Point| p.target.saturating_sub(p.best);
+        let longest = self.points.iter().map(distance).max();
+        self.points.back().map(distance) == longest
     }
 
     pub(super) fn forget(&mut self) {
@@ -85,7 +96,8 @@ fn median_slope(points: &[Point]) -> Option<f64> {
         .filter(|slope| slope.is_finite())
         .collect();
     slopes.sort_by(f64::total_cmp);
-    slopes.get(slopes.len() / 2).copied()
+    // The lower one of two: the newest of four points makes half of the pairs.
+    slopes.get(slopes.len().saturating_sub(1) / 2).copied()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "heights stay far below 2^52")]

@@ -69,6 +69,8 @@ pub struct Context {
     /// It uses the processor, or moves data from and to its disk at any speed: evidence that a silent process lives.
     pub uses_cpu: bool,
     pub moves_disk: bool,
+    /// Every other chain has an exporter, and none of them answers.
+    pub others_silent: bool,
     /// What the references of this chain say.
     pub opinion: Opinion,
 }

@@ -104,6 +104,8 @@ impl Machine {
             state.last_failure = None;
         }
         if !same_run {
+            // A run that was up until now has had an end that was not seen, and that is the newest.
+            state.out_of_memory &= !state.seen.is_up();
             state.up_since = Some(now);
             state.ignore_own_events_until = None;
             state.restart_owed = false;
@@ -223,6 +225,7 @@ impl Machine {
             return;
         }
         self.state.exited_at = at;
+        self.state.out_of_memory = exit.is_out_of_memory();
         self.state.last_exit = Some(LastExit {
             at: now,
             code: exit.code,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use strum::VariantArray as _;
 
 use super::{Action, Cause, ContainerState, Machine};
-use crate::chain_health::{ChainTracker, Context, Opinion, Verdict};
+use crate::chain_health::{ChainTracker, Context, ExcusableDuration, Opinion, Verdict};
 use crate::event::{Chain, HostFacts, Sample, ScrapeError, Time};
 use crate::informant::{self, Informant};
 
@@ -66,6 +66,9 @@ impl Machine {
             return;
         };
         let progress = tracker.observe(now, sample, &windows, context);
+        tracker
+            .finality
+            .judge(self.policy.finality_after, tracker.heights.finalized);
         let (best, finalized) = (tracker.heights.best, tracker.heights.finalized);
         if chain == Chain::Parachain {
             self.count_collation(now);
@@ -179,6 +182,17 @@ impl Machine {
         })
     }
 
+    /// Whether no exporter has answered for longer than a start may take, mostly because the node is at work.
+    pub(super) fn starts_slowly(&self, fault: &Fault) -> bool {
+        let grace = self.policy.startup_grace;
+        let silences = self.state.trackers.values().filter_map(|tracker| tracker.silent);
+        let lasted = silences.map(ExcusableDuration::total).min().unwrap_or_default();
+        let works = fault.window > grace || fault.lasted * 2 <= lasted;
+        // A new life of the agent sees it begin anew.
+        let known = self.state.active_problems.contains(&Cause::SlowStart);
+        fault.cause == Cause::NoExporter && !fault.is_due() && works && (known || lasted >= grace)
+    }
+
     fn isolated(&self, verdicts: Verdicts) -> Option<Fault> {
         let Self { policy, state } = self;
         let windows = &policy.windows;
@@ -242,7 +256,7 @@ impl Machine {
             Some(Fault {
                 cause: Cause::FinalityStalled,
                 chain: Some(*chain),
-                lasted: tracker.finality_still,
+                lasted: tracker.finality.still,
                 window: self.policy.finality_after * windows,
             })
         };
@@ -278,11 +292,13 @@ impl Machine {
 
     fn context(&self, now: Time, chain: Chain) -> Context {
         let windows = &self.policy.windows;
+        let mut others = self.state.trackers.iter().filter(|(other, _)| **other != chain);
         let alone = Context {
             network_down: self.state.host.network_ok == Some(false),
             busy: self.is_busy(),
             uses_cpu: self.work().uses_cpu(),
             moves_disk: self.moves_disk(),
+            others_silent: self.state.trackers.len() > 1 && others.all(|(_, tracker)| tracker.silent.is_some()),
             opinion: self.opinion(now, chain),
             ..Context::default()
         };

@@ -264,8 +264,7 @@ impl Machine {
             );
             add(told, cause);
         }
-        let oom = state.last_exit.as_ref().is_some_and(|e| e.oom);
-        add(oom && !self.ran_long(), Cause::OutOfMemory);
+        add(state.out_of_memory, Cause::OutOfMemory);
         add(state.collation.is_lacking(), Cause::NoCollation);
         add(state.update.goes_back(), Cause::UpdateFailed);
         causes.extend(state.notice.map(super::termination::ActiveNotice::cause));
@@ -296,7 +295,7 @@ impl Machine {
         let verdicts = self.verdicts(now);
         let fault = self.fault(verdicts);
         // One falls silent a moment before the other: that is no trouble of its own.
-        let all_silent = fault.is_some_and(|fault| fault.cause == Cause::Frozen);
+        let all_silent = fault.is_some_and(|fault| matches!(fault.cause, Cause::Frozen | Cause::NoExporter));
         if let Some(Fault { cause, .. }) = fault.filter(Fault::is_due) {
             let given_up = state.restart_budget.given_up(cause);
             match cause {
@@ -310,7 +309,7 @@ impl Machine {
             }
             return;
         }
-        if fault.is_some_and(|fault| fault.cause == Cause::NoExporter) && !self.is_young(now) {
+        if fault.is_some_and(|fault| self.starts_slowly(&fault)) {
             causes.push(Cause::SlowStart);
         }
         for (chain, tracker) in &state.trackers {
@@ -318,7 +317,7 @@ impl Machine {
             // With `--sync warp` the parachain's exporter comes up only after the relay chain has synced.
             let may_be_late =
                 !tracker.answered && (self.is_young(now) || verdicts.of(Chain::Relaychain) == Verdict::Syncing);
-            let silent = tracker.unanswered >= policy.frozen_after;
+            let silent = tracker.blind_for >= policy.frozen_after;
             // A relay chain by RPC has an exporter without heights, a node of its own has had some.
             let without_heights =
                 tracker.last_error() == Some(ScrapeError::MetricMissing) && tracker.sample().is_none();
@@ -329,12 +328,6 @@ impl Machine {
         }
         causes.sort_unstable();
         causes.dedup();
-    }
-
-    fn ran_long(&self) -> bool {
-        self.state
-            .up_since
-            .is_some_and(|since| self.state.now.since(since) >= self.policy.backoff_reset)
     }
 
     pub fn severity(&self, cause: Cause) -> Health {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Machine;
-use crate::chain_health::Opinion;
+use crate::chain_health::{Opinion, Windows};
 use crate::event::{Chain, Reading, ReferenceError, Time};
 
 /// A reading older than this says nothing any more.
@@ -15,19 +15,46 @@ const REORGANISATION: u64 = 64;
 /// No chain makes more blocks in a second.
 const FASTEST: u64 = 20;
 
+/// A reference is known to follow a chain after so many readings that rose.
+const FOLLOWS_AFTER: u32 = 2;
+
 /// What one reference has said since it could last be relied on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Reference {
     at: Time,
+    /// The highest best so far, and the newest.
     best: u64,
+    #[serde(default)]
+    newest: u64,
     finalized: Option<u64>,
     /// When the readings that go on without a break began.
     since: Time,
     best_rose: Time,
+    /// When a reading last was above the one before.
+    #[serde(default)]
+    moved: Time,
+    /// How many readings rose: a single one may be a jump.
+    #[serde(default)]
+    rises: u32,
     finalized_rose: Option<Time>,
     /// It stood where this node stood at some time since: it is of the same chain.
     agreed: bool,
     forked: bool,
+}
+
+/// What one reference shows of the chain, beside a node that stands still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stand {
+    /// It lags, or it fell.
+    Unknown,
+    /// It moves on above the node.
+    Ahead,
+    /// It may be at a block that the node lacks: it moved a moment ago, or it stands above.
+    Alive,
+    /// It followed the chain, and stands where the node stands.
+    Level,
+    /// It stands where the node stands, and was never seen to move: that contradicts one which moves, and proves no halt.
+    Fixed,
 }
 
 impl Reference {
@@ -35,9 +62,12 @@ impl Reference {
         Self {
             at: now,
             best,
+            newest: best,
             finalized: reading.finalized,
             since: now,
             best_rose: now,
+            moved: now,
+            rises: 0,
             finalized_rose: None,
             agreed: false,
             forked: reading.forked == Some(true),
@@ -48,19 +78,52 @@ impl Reference {
         let most = now.since(self.at).as_secs().saturating_add(1).saturating_mul(FASTEST);
         let plausible = best.saturating_add(REORGANISATION) >= self.best && best <= self.best.saturating_add(most);
         if !plausible || now.since(self.at) > FRESH {
-            *self = Self::first(now, best, reading);
+            // That it is a node which follows a chain was seen, and does not become untrue while nobody asks.
+            let rises = if plausible && best >= self.best { self.rises } else { 0 };
+            *self = Self {
+                rises,
+                ..Self::first(now, best, reading)
+            };
             return;
+        }
+        if best > self.newest {
+            self.moved = now;
         }
         if best > self.best {
             self.best_rose = now;
+            self.rises = self.rises.saturating_add(1);
         }
         if reading.finalized > self.finalized && self.finalized.is_some() {
             self.finalized_rose = Some(now);
         }
         self.at = now;
+        self.newest = best;
         self.best = best.max(self.best);
         self.finalized = reading.finalized.max(self.finalized);
         self.forked = reading.forked.unwrap_or(self.forked);
+    }
+
+    /// Where it stands beside a node at height `own`.
+    fn stand(&self, now: Time, own: u64, windows: &Windows) -> Stand {
+        let lag = windows.lag_blocks;
+        if self.newest.saturating_add(lag) < self.best {
+            // It fell by more than a few blocks, and has not come back: it shows nothing of the chain's end.
+            Stand::Unknown
+        } else if self.best > own.saturating_add(lag) {
+            if now.since(self.best_rose) < windows.stall_after {
+                Stand::Ahead
+            } else {
+                Stand::Alive
+            }
+        } else if self.best.abs_diff(own) > lag {
+            Stand::Unknown
+        } else if now.since(self.moved) < windows.stall_after / 3 {
+            Stand::Alive
+        } else if self.rises >= FOLLOWS_AFTER {
+            Stand::Level
+        } else {
+            Stand::Fixed
+        }
     }
 
     fn is_usable(&self, now: Time) -> bool {
@@ -96,17 +159,18 @@ impl Machine {
         let Some(own) = trackers.get(&chain).and_then(|tracker| tracker.heights.best) else {
             return Opinion::Unknown;
         };
-        let of = |reference: &Reference| {
-            let stands_for = now.since(reference.best_rose);
-            if reference.best > own.saturating_add(windows.lag_blocks) && stands_for < windows.stall_after {
-                Some(Opinion::Ahead)
-            } else if reference.best.abs_diff(own) <= windows.lag_blocks && stands_for >= windows.stall_after / 3 {
-                Some(Opinion::Level)
-            } else {
-                None
-            }
+        let said = |wanted: fn(&Stand) -> bool| {
+            let stands = self.usable_references(now, chain);
+            stands
+                .map(|reference| reference.stand(now, own, windows))
+                .any(|stand| wanted(&stand))
         };
-        unanimous(self.usable_references(now, chain).filter_map(of))
+        let stands_here = said(|stand| matches!(stand, Stand::Level | Stand::Fixed));
+        match said(|stand| *stand == Stand::Ahead) {
+            true if !stands_here => Opinion::Ahead,
+            false if said(|stand| *stand == Stand::Level) && !said(|stand| *stand == Stand::Alive) => Opinion::Level,
+            _ => Opinion::Unknown,
+        }
     }
 
     /// What the references of `chain` say together about its finality. Two that disagree say nothing.
@@ -122,7 +186,8 @@ impl Machine {
             if reference.finalized_rose.is_some() && stands_for < self.policy.windows.stall_after && finalized > own? {
                 Some(Opinion::Ahead)
             } else if stands_for >= self.policy.finality_after / 2 {
-                Some(Opinion::Level)
+                let follows = reference.rises >= FOLLOWS_AFTER;
+                Some(if follows { Opinion::Level } else { Opinion::Unknown })
             } else {
                 None
             }

@@ -43,7 +43,7 @@ impl Machine {
             }
             let since = *absence.since.get_or_insert(now);
             // A restart that has yet to show whether it helps ends nothing.
-            let is_over = now.since(since) >= over_after(*cause) && !budget.is_tried(*cause);
+            let is_over = now.since(since) >= over_after(*cause) && !budget.keeps(*cause);
             if is_over {
                 absence.since = None;
                 actions.push(Action::Notify {
@@ -67,7 +67,7 @@ impl Machine {
     /// When the next reported condition is over if it stays away.
     pub(super) fn next_report(&self) -> Option<Time> {
         let due = |(cause, absence): (&Cause, &Absence)| {
-            let since = absence.since.filter(|_| !self.state.restart_budget.is_tried(*cause))?;
+            let since = absence.since.filter(|_| !self.state.restart_budget.keeps(*cause))?;
             Some(since + over_after(*cause))
         };
         self.state.absent_problems.iter().filter_map(due).min()
@@ -106,6 +106,7 @@ fn over_after(cause: Cause) -> Duration {
         | Cause::NeverConnected
         | Cause::SlowStart
         | Cause::Blind
+        | Cause::BudgetSpent
         | Cause::StateUnsaved => OVER_AFTER,
         _ => Duration::ZERO,
     }

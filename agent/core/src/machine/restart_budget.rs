@@ -59,6 +59,17 @@ impl RestartBudget {
         self.open.contains_key(&cause)
     }
 
+    /// Whether what has become of the tries keeps a condition from being over: windows start anew with the agent, and what
+    /// restarts have not cured is not cured by that.
+    pub fn keeps(&self, cause: Cause) -> bool {
+        match cause {
+            Cause::NotHelping => self.open.keys().any(|cause| self.given_up(*cause)),
+            Cause::BudgetSpent => !self.open.is_empty(),
+            Cause::Blind => self.given_up(Cause::NoExporter),
+            _ => self.is_tried(cause),
+        }
+    }
+
     /// Notes a restart for `cause`, ordered while the chains stood at `heights`.
     pub fn order(
         &mut self,

@@ -181,6 +181,7 @@ impl Machine {
             state.attempts = 0;
             state.crashes.clear();
             state.crash_loop = false;
+            state.out_of_memory = false;
         }
         // What could not be done was not wanted again when it was due: it runs on, or it shall not run.
         if state

@@ -23,7 +23,7 @@ impl Machine {
             (tracker.peers.is_unsteady() && reports_idle, Cause::UnsteadyPeers),
             (tracker.is_falling_behind(), Cause::FallingBehind),
             (tracker.runaway().is_some(), Cause::SyncTooSlow),
-            (tracker.finality_still >= policy.finality_after, Cause::FinalityStalled),
+            (tracker.finality.stall.is_some(), Cause::FinalityStalled),
         ];
         conditions
             .into_iter()
@@ -107,6 +107,10 @@ impl Machine {
     }
 
     fn explain_finality(&self, chain: Chain, tracker: &ChainTracker) -> String {
+        let lasted = tracker
+            .finality
+            .stall
+            .map_or(tracker.finality.still, |stall| stall.lasted);
         let opinion = match self.opinion_of_finality(self.state.now, chain) {
             Opinion::Ahead => "a reference's finality moves on",
             Opinion::Level => "the reference's finality stands still as well, so a restart would not help",
@@ -117,7 +121,7 @@ impl Machine {
         format!(
             "finality of the {} has stood still for {} while new blocks arrive: {opinion}",
             name(chain),
-            show_duration(whole_minutes(tracker.finality_still))
+            show_duration(whole_minutes(lasted))
         )
     }
 

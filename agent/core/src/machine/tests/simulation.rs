@@ -28,7 +28,7 @@ const LIFE: u64 = 12;
 const FIRST_SEED: u64 = 1001;
 
 /// Lives that once went wrong: seed and days.
-const FIXTURES: [(u64, u64); 12] = [
+const FIXTURES: [(u64, u64); 13] = [
     // A `docker stop` while the agent was away, before it had heard of any end.
     (18, 1),
     // A refused restart was told for good.
@@ -49,6 +49,8 @@ const FIXTURES: [(u64, u64); 12] = [
     (1855, 12),
     // A reorganisation while falling behind.
     (1693, 12),
+    // An end for want of memory, and half a day later a reboot whose end nobody saw.
+    (1707, 12),
 ];
 
 fn live(seed: u64, days: u64) -> Score {

@@ -79,6 +79,11 @@ impl World {
         matches!(self.run, Run::Up | Run::Paused)
     }
 
+    /// How long the present run lasts, ms.
+    pub(super) fn runs_for(&self) -> u64 {
+        u64::try_from(self.wall() - self.run_id).unwrap()
+    }
+
     /// Through the API: the events come as Docker sends them.
     pub(super) fn stop_container(&mut self) {
         if self.is_up() {

@@ -76,8 +76,7 @@ impl World {
     pub(super) fn choose_reference(&mut self) {
         let reference = self.dice.pick(Reference::ALL);
         self.field.source = if self.dice.percent(50) { 0 } else { reference as usize };
-        // More than a reorganisation.
-        self.field.lag = self.dice.between(70, 500);
+        self.field.lag = self.dice.between(12, 500);
         self.field.stands_at = self.para.head();
         self.field.reference = reference;
         self.note(format!("reference: {reference:?}"));
@@ -268,11 +267,6 @@ impl World {
     /// Whether it has to be relied on, at any time.
     pub(super) fn reference_compels(&self) -> bool {
         self.field.reference == Reference::Compared
-    }
-
-    /// Whether one of its references stands where this node stands: nothing tells which of them is right.
-    pub(super) fn reference_stands_here(&self) -> bool {
-        self.field.reference == Reference::Two && self.field.stands_at.abs_diff(self.para.best()) <= 20
     }
 
     /// Whether there is any truth in what the reference shows of a chain that goes on.

@@ -94,7 +94,6 @@ impl Judge {
     pub(super) fn watch_anew(&mut self, now: u64) {
         (self.watched_since, self.observed) = (now, 0);
         self.untold.clear();
-        self.messages.begin_anew(now);
     }
 
     pub(super) fn note_sample(&mut self, imported: u64, at_target: bool) {
@@ -360,7 +359,6 @@ impl World {
             Some(Ailment::Deaf | Ailment::BothDeaf | Ailment::DeafForGood) => para && self.network_up,
             Some(Ailment::FinalityStands { .. }) => para && relay && self.network_up && self.para.behind() < 5,
             Some(Ailment::Eclipsed) if !self.reference_compels() => false,
-            Some(a) if a.is_stall() && self.reference_stands_here() => false,
             Some(_) => para && relay && self.para.behind() > 10 && self.has_peers(Chain::Parachain),
             None => false,
         };

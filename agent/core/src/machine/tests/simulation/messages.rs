@@ -36,12 +36,6 @@ impl Messages {
     }
 }
 
-/// How often a condition may be told to begin while it lasts. A node that stands falls behind as well before its window is
-/// over, and once more at the first block after it.
-fn most_begins(cause: Cause) -> u32 {
-    if cause == Cause::FallingBehind { 2 } else { 1 }
-}
-
 impl World {
     pub(super) fn judge_message(&mut self, cause: Cause, over: bool) {
         self.note(format!("message: {cause:?}{}", if over { " is over" } else { "" }));
@@ -54,7 +48,7 @@ impl World {
         }
         let begins = messages.begins.entry(cause).or_default();
         *begins += 1;
-        if *begins > most_begins(cause) {
+        if *begins > 1 {
             self.blame(|s| &mut s.repeated, format!("{cause:?} is told again"));
         }
         if !lately {

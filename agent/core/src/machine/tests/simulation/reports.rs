@@ -99,7 +99,7 @@ impl World {
             Cause::FinalityStalled,
             30 * MINUTE + SLACK,
         );
-        if !self.is_worth_a_try() && !self.reference_stands_here() {
+        if !self.is_worth_a_try() {
             let (cause, window) = match self.ailment {
                 Some(Ailment::StuckForGood) if both => (Cause::NotHelping, 5 * MINUTE),
                 Some(Ailment::Rejecting) if both => (Cause::NotHelping, 15 * MINUTE),
@@ -114,13 +114,10 @@ impl World {
 
     /// Whether there is any ground for saying so.
     pub(super) fn is_so(&self, cause: Cause) -> bool {
-        // While its exporter does not answer, nothing new is seen of the peers.
-        let evicted = |a: Ailment| a == Ailment::Evicted || a == Ailment::OneExporterGone(Chain::Parachain);
+        let evicted = |a: Ailment| a == Ailment::Evicted;
         let finality = |a: Ailment| matches!(a, Ailment::FinalityStands { .. });
         let deaf = |a: Ailment| matches!(a, Ailment::Deaf | Ailment::BothDeaf | Ailment::DeafForGood);
         let no_exporter = |a: Ailment| matches!(a, Ailment::NoExporter | Ailment::NoExporterForGood);
-        // One falls silent a moment before the other, and answers a moment later.
-        let is_silent = |a: Ailment| matches!(a, Ailment::Frozen | Ailment::SilentAtWork | Ailment::SlowStart);
         let one_gone = |a: Ailment| matches!(a, Ailment::OneExporterGone(_));
         match cause {
             _ if !self.docker_up => true,
@@ -142,15 +139,13 @@ impl World {
             Cause::NetworkDown => !self.network_up,
             Cause::ClockOff => self.clock_offset > 500.0,
             Cause::Quiet => self.para.halted || self.ails(|a| a == Ailment::Eclipsed),
-            // A start and a suspended host cost all peers as well.
-            Cause::UnsteadyPeers if self.judge.watched_for(self.now) < 15 * MINUTE => true,
-            Cause::UnsteadyPeers => !self.network_up || self.ails(|a| evicted(a) || deaf(a) || is_silent(a)),
-            Cause::SlowStart => self.ails(|a| a == Ailment::SlowStart || no_exporter(a)),
+            Cause::UnsteadyPeers => self.ails(evicted),
+            Cause::SlowStart => self.ails(|a| a == Ailment::SlowStart),
             Cause::FinalityStalled => self.ails(finality),
-            Cause::Blind => self.ails(|a| one_gone(a) || no_exporter(a) || is_silent(a)),
+            // Also what a restart has not cured.
+            Cause::Blind => self.ails(|a| one_gone(a) || no_exporter(a) && !self.is_worth_a_try()),
             Cause::NoExporter => self.ails(no_exporter),
-            // Also the first minutes of a standstill, and the way back.
-            Cause::FallingBehind => self.para.behind().max(self.relay.behind()) > 5,
+            Cause::FallingBehind => self.ails(|a| a == Ailment::Slow),
             Cause::Stalled => self.ails(Ailment::is_stall),
             Cause::Isolated => !self.network_up || self.ails(deaf),
             Cause::NotHelping => self.ails(|a| a.is_stall() || deaf(a) || finality(a)),
@@ -166,7 +161,8 @@ impl World {
             | Cause::NoNetworkKey
             | Cause::BadArguments
             | Cause::MissingExecutable => self.ails(|a| a == Ailment::Held(cause)),
-            // While it is down; memory is spoken of for half an hour.
+            Cause::OutOfMemory => self.last_exit.oom && (!self.is_up() || self.runs_for() < HOUR / 2),
+            // While it is down.
             Cause::Exited | Cause::Killed | Cause::Removed | Cause::Missing => !self.is_up(),
             _ => true,
         }
