@@ -33,6 +33,7 @@ impl From<&Config> for Policy {
                 activity_extension: health.activity_extension,
                 activity_bytes: health.activity_bytes,
                 idle_after: health.stall_after,
+                may_rest: false,
                 unpersisted_after: UNPERSISTED_AFTER,
             },
             idle: chains

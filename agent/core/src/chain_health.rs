@@ -42,12 +42,16 @@ const RUNAWAY_OVER: Duration = Duration::from_hours(2);
 const FALLING_SHARE: f64 = 0.1;
 /// A chain is near its target while it lags by no more than it grows in this time.
 const LAG_TIME: Duration = Duration::from_mins(1);
+/// A chain this many blocks behind is not at its head: ten minutes of a relay chain.
+const FAR: u64 = 100;
 /// How long a chain has to be near a credible target before it counts as in sync; at most `stall_after`.
 const NEAR_FOR: Duration = Duration::from_mins(1);
 /// Sustained inbound traffic above this is the download of a state, bytes per second.
 const STATE_TRAFFIC: u64 = 128 << 10;
 /// A line of the node's log says nothing about its synchronisation after this.
 const REPORT_HOLDS: Duration = Duration::from_mins(3);
+/// How many times longer work counts while the log names a phase that shows no block.
+const HIDDEN_EXTENSION: u32 = 4;
 /// How many times [`Windows::unpersisted_after`] work that shows postpones a verdict.
 const UNPERSISTED_EXTENSION: u32 = 6;
 
@@ -125,6 +129,9 @@ pub struct ChainTracker {
     target_rate: Option<f64>,
     #[serde(default)]
     falling_behind: bool,
+    /// The distance grew over two hours, too slowly for ten minutes to show it.
+    #[serde(default)]
+    drifts: bool,
     /// The slopes over two hours of a first sync that does not come closer to its target.
     #[serde(default)]
     runaway: Option<Slope>,
@@ -194,7 +201,7 @@ impl ChainTracker {
         if sample.peers == Some(0) && self.peers.ever && self.peers.none_for >= windows.isolated_after {
             return Verdict::Isolated;
         }
-        let (window, extension) = self.patience(windows);
+        let (window, extension) = self.patience(windows, context.opinion);
         if self.stuck.fills(window, extension) {
             return Verdict::Stalled;
         }
@@ -235,6 +242,13 @@ impl ChainTracker {
         }
     }
 
+    /// Whether it lacks so many blocks that another chain has to wait for it. A chain that is about at its head imports each
+    /// block with some delay.
+    pub(crate) fn is_far_behind(&self, windows: &Windows, context: Context) -> bool {
+        let lags = self.is_behind(windows, context) == Some(true);
+        lags && self.behind().is_none_or(|distance| distance == 0 || distance > FAR)
+    }
+
     /// Blocks by which a chain in sync may lag: a fast chain lags by many while it moves.
     fn lag(&self, windows: &Windows) -> u64 {
         let moving = self.progressing(windows.stall_after);
@@ -244,12 +258,18 @@ impl ChainTracker {
     }
 
     /// How long a standstill has to last, and how many times that while work shows.
-    pub(crate) fn patience(&self, windows: &Windows) -> (Duration, u32) {
-        if self.is_unpersisted() || self.sample.as_ref().is_some_and(has_no_target) {
+    pub(crate) fn patience(&self, windows: &Windows, opinion: Opinion) -> (Duration, u32) {
+        // Peers that are away for a moment give no target either; a reference that moves on is one.
+        let claims = |s: &Sample| s.major_syncing == Some(true) && s.best.is_some() && s.best == s.target;
+        let no_target = opinion != Opinion::Ahead && self.sample.as_ref().is_some_and(claims);
+        let phase = self.sync_progress().map(|progress| progress.phase);
+        if self.is_unpersisted() || no_target {
             (
                 windows.unpersisted_after.max(windows.stall_after),
                 UNPERSISTED_EXTENSION,
             )
+        } else if matches!(phase, Some(SyncPhase::History | SyncPhase::Database)) {
+            (windows.stall_after, windows.activity_extension.saturating_mul(HIDDEN_EXTENSION))
         } else {
             (windows.stall_after, windows.activity_extension)
         }
@@ -343,9 +363,9 @@ impl ChainTracker {
         self.sample.as_ref().and_then(distance)
     }
 
-    /// It was in sync, and over ten minutes the distance grew although blocks arrived.
+    /// It was in sync, and over ten minutes or two hours the distance grew although blocks arrived.
     pub fn is_falling_behind(&self) -> bool {
-        self.falling_behind
+        self.falling_behind || self.drifts
     }
 
     /// The slopes over two hours of a first sync that does not come closer to its target; `None` for any other.

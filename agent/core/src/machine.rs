@@ -181,6 +181,8 @@ pub struct State {
     #[serde(default)]
     collation: Collation,
     host: HostFacts,
+    #[serde(default)]
+    network_down_since: Option<Time>,
     activity: Option<(Time, Activity)>,
     #[serde(default)]
     work: Work,

@@ -186,7 +186,8 @@ impl ChainTracker {
             return;
         }
         self.waiting = Duration::ZERO;
-        let relay_with_peers = self.chain == Chain::Relaychain && sample.peers.is_some() && sample.best.is_some();
+        let known = sample.peers.is_some() && sample.best.is_some();
+        let relay_with_peers = self.chain == Chain::Relaychain && known && !windows.may_rest;
         let without_target = syncing && behind == Some(false);
         match context.opinion {
             // The whole chain stands: whatever the peers announce, a restart cures nothing.
@@ -223,8 +224,14 @@ impl ChainTracker {
         self.was_synced |= self.synced_in_run && self.progressed_at.is_some();
         if self.still >= windows.stall_after || distance <= self.lag(windows) {
             // It stands still, or it has caught up.
-            (self.falling_behind, self.runaway) = (false, None);
+            (self.falling_behind, self.drifts, self.runaway) = (false, false, None);
             return;
+        }
+        let least = f64::from(u32::try_from(windows.lag_blocks).unwrap_or(u32::MAX));
+        if is_new_for_long && self.was_synced {
+            let lost = |slope: &Slope| slope.distance.min(slope.distance_lately) * RUNAWAY_OVER.as_secs_f64();
+            let slope = self.long_trend.slope(RUNAWAY_OVER);
+            self.drifts = slope.is_some_and(|slope| slope.best > 0.0 && lost(&slope) >= least);
         }
         if is_new_for_long && !self.was_synced {
             let runs_away = |slope: &Slope| slope.best > 0.0 && slope.distance.min(slope.distance_lately) >= 0.0;
@@ -235,7 +242,6 @@ impl ChainTracker {
         }
         if let Some(slope) = self.trend.slope(FALLING_OVER) {
             let lost = slope.distance * FALLING_OVER.as_secs_f64();
-            let least = f64::from(u32::try_from(windows.lag_blocks).unwrap_or(u32::MAX));
             // A target that leapt and comes closer again is none.
             let begins = slope.distance >= slope.target * FALLING_SHARE && lost >= least && self.trend.is_longest();
             self.falling_behind = slope.distance_lately > 0.0 && (begins || (self.falling_behind && lost > 0.0));

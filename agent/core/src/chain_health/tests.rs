@@ -11,6 +11,7 @@ const WINDOWS: Windows = Windows {
     stall_after: Duration::from_mins(5),
     isolated_after: Duration::from_mins(5),
     stale_after: Duration::from_secs(15),
+    may_rest: false,
     gap_after: Duration::from_secs(75),
     activity_extension: 3,
     activity_bytes: 32 << 10,

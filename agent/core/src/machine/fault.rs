@@ -128,6 +128,8 @@ impl Machine {
             Some(free) if free >= floor.saturating_add(floor / 2) => self.on_room(),
             _ => {}
         }
+        let since = self.state.network_down_since.unwrap_or(self.state.now);
+        self.state.network_down_since = (facts.network_ok == Some(false)).then_some(since);
         self.state.host = facts;
     }
 
@@ -235,7 +237,7 @@ impl Machine {
         // The relay chain first: while it stands still, the parachain's own standstill proves less.
         let (chain, _) = verdicts.iter().rfind(|(_, verdict)| *verdict == Verdict::Stalled)?;
         let tracker = self.state.trackers.get(&chain)?;
-        let (window, extension) = tracker.patience(windows);
+        let (window, extension) = tracker.patience(windows, self.opinion(self.state.now, chain));
         let (lasted, window) = tracker.stuck().effective(window, extension);
         Some(Fault {
             cause: Cause::Stalled,
@@ -248,7 +250,7 @@ impl Machine {
     /// Finality that stands still for long enough that a restart may be tried.
     fn finality(&self) -> Option<Fault> {
         let of = |(chain, tracker): (&Chain, &ChainTracker)| {
-            let windows = match self.opinion_of_finality(self.state.now, *chain) {
+            let windows = match self.opinion_of_finality(self.state.now, self.leads_finality_of(*chain)) {
                 Opinion::Ahead => 1,
                 Opinion::Unknown => FINALITY_ALONE,
                 Opinion::Level => return None,
@@ -262,6 +264,15 @@ impl Machine {
         };
         // The relay chain first: the parachain's finality follows it.
         self.state.trackers.iter().rev().filter_map(of).find(Fault::is_due)
+    }
+
+    /// The chain whose finality that of `chain` waits for: a parachain is final where its relay chain is.
+    pub(super) fn leads_finality_of(&self, chain: Chain) -> Chain {
+        let relay = self.state.trackers.get(&Chain::Relaychain);
+        match relay.map(|relay| relay.finality.still >= self.policy.finality_after / 2) {
+            Some(true) => Chain::Relaychain,
+            _ => chain,
+        }
     }
 
     /// What the evidence says about one chain, the other chain and the host considered.
@@ -293,11 +304,12 @@ impl Machine {
     fn context(&self, now: Time, chain: Chain) -> Context {
         let windows = &self.policy.windows;
         let mut others = self.state.trackers.iter().filter(|(other, _)| **other != chain);
+        let opens = !self.state.trackers.values().any(|tracker| tracker.answered);
         let alone = Context {
             network_down: self.state.host.network_ok == Some(false),
             busy: self.is_busy(),
-            uses_cpu: self.work().uses_cpu(),
-            moves_disk: self.moves_disk(),
+            uses_cpu: self.work().uses_cpu(opens),
+            moves_disk: self.moves_disk(opens),
             others_silent: self.state.trackers.len() > 1 && others.all(|(_, tracker)| tracker.silent.is_some()),
             opinion: self.opinion(now, chain),
             ..Context::default()
@@ -310,7 +322,7 @@ impl Machine {
                 };
                 let verdict = relay.verdict(now, windows, of_relay);
                 Context {
-                    relay_syncing: verdict == Verdict::Syncing && relay.is_behind(windows, of_relay) == Some(true),
+                    relay_syncing: verdict == Verdict::Syncing && relay.is_far_behind(windows, of_relay),
                     relay_still: verdict != Verdict::Unknown && !relay.progressing(windows.stall_after / 2),
                     ..alone
                 }

@@ -1,5 +1,7 @@
 //! Phase, health, problems and the next planned action.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantArray};
 
@@ -30,6 +32,9 @@ pub enum Phase {
     Stopped,
     DockerUnreachable,
 }
+
+/// A network that is down for this long was down at two looks at least.
+const NETWORK_DOWN_AFTER: Duration = Duration::from_secs(90);
 
 /// How well it is. Unknown is neither good nor bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -95,11 +100,13 @@ impl Machine {
         let verdicts = self.verdicts(self.state.now);
         let fault = self.fault(verdicts);
         if let Some(fault) = fault.filter(Fault::is_due) {
-            return match fault.cause {
-                Cause::Isolated => Phase::Isolated,
-                Cause::Stalled => Phase::Stalled,
-                _ => Phase::Frozen,
-            };
+            match fault.cause {
+                Cause::Isolated => return Phase::Isolated,
+                Cause::Stalled => return Phase::Stalled,
+                Cause::Frozen | Cause::NoExporter => return Phase::Frozen,
+                // Blocks arrive all the same.
+                _ => {}
+            }
         }
         // The relay chain alone is no evidence about a parachain that is observed and unknown.
         let parachain = self.state.trackers.get(&Chain::Parachain);
@@ -248,7 +255,8 @@ impl Machine {
         add(disk_low && !state.disk_stop, Cause::DiskLow);
         add(clock_off, Cause::ClockOff);
         add(memory_short, Cause::MemoryPressure);
-        add(host.network_ok == Some(false), Cause::NetworkDown);
+        let network_down = |since| state.now.since(since) >= NETWORK_DOWN_AFTER;
+        add(state.network_down_since.is_some_and(network_down), Cause::NetworkDown);
         add(state.crash_loop, Cause::CrashLoop);
         add(
             state.last_failure.is_some() && state.hold.is_none() && state.seen != ContainerState::Foreign,
@@ -318,9 +326,10 @@ impl Machine {
             let may_be_late =
                 !tracker.answered && (self.is_young(now) || verdicts.of(Chain::Relaychain) == Verdict::Syncing);
             let silent = tracker.blind_for >= policy.frozen_after;
-            // A relay chain by RPC has an exporter without heights, a node of its own has had some.
-            let without_heights =
-                tracker.last_error() == Some(ScrapeError::MetricMissing) && tracker.sample().is_none();
+            // A relay chain by RPC has an exporter without heights beside one that has some; a node of its own has had some.
+            let without_heights = tracker.last_error() == Some(ScrapeError::MetricMissing)
+                && tracker.sample().is_none()
+                && state.trackers.values().any(|other| other.sample().is_some());
             causes.extend(self.conditions(*chain, tracker, verdict));
             if silent && !may_be_late && !all_silent && !without_heights {
                 causes.push(Cause::Blind);

@@ -37,6 +37,9 @@ pub(super) struct Reference {
     #[serde(default)]
     rises: u32,
     finalized_rose: Option<Time>,
+    /// The node's height, and since when this has been above it.
+    #[serde(default)]
+    above: Option<(u64, Time)>,
     /// It stood where this node stood at some time since: it is of the same chain.
     agreed: bool,
     forked: bool,
@@ -69,6 +72,7 @@ impl Reference {
             moved: now,
             rises: 0,
             finalized_rose: None,
+            above: None,
             agreed: false,
             forked: reading.forked == Some(true),
         }
@@ -117,6 +121,8 @@ impl Reference {
             }
         } else if self.best.abs_diff(own) > lag {
             Stand::Unknown
+        } else if self.has_left(now, windows) {
+            Stand::Ahead
         } else if now.since(self.moved) < windows.stall_after / 3 {
             Stand::Alive
         } else if self.rises >= FOLLOWS_AFTER {
@@ -124,6 +130,20 @@ impl Reference {
         } else {
             Stand::Fixed
         }
+    }
+
+    /// Notes the height at which the node stands.
+    fn compare(&mut self, now: Time, own: u64) {
+        let since = self.above.filter(|(height, _)| *height == own).map_or(now, |(_, since)| since);
+        self.above = (self.newest > own).then_some((own, since));
+    }
+
+    /// Whether it has gone on from where the node stands, and goes on: a chain that rests between its blocks needs long for
+    /// more blocks than a node may lag by.
+    fn has_left(&self, now: Time, windows: &Windows) -> bool {
+        let window = windows.idle_after.max(windows.stall_after);
+        self.above.is_some_and(|(_, since)| self.best_rose.since(since) >= window)
+            && now.since(self.best_rose) < window.saturating_mul(2)
     }
 
     fn is_usable(&self, now: Time) -> bool {
@@ -139,23 +159,26 @@ impl Machine {
         source: usize,
         reading: Result<Reading, ReferenceError>,
     ) {
+        let of_chain = self.state.references.entry(chain).or_default();
         // A reference that gives no height becomes stale: that it is away says nothing about the chain.
         let Some((reading, best)) = reading.ok().and_then(|reading| Some((reading, reading.best?))) else {
             return;
         };
         let lag = self.policy.windows.lag_blocks;
         let own = self.state.trackers.get(&chain).and_then(|tracker| tracker.heights.best);
-        let of_chain = self.state.references.entry(chain).or_default();
         let reference = of_chain
             .entry(source)
             .and_modify(|reference| reference.note(now, best, reading))
             .or_insert_with(|| Reference::first(now, best, reading));
+        if let Some(own) = own {
+            reference.compare(now, own);
+        }
         reference.agreed |= own.is_some_and(|own| own.abs_diff(best) <= lag) || reading.forked == Some(false);
     }
 
     /// What the references of `chain` say together. Two that disagree say nothing.
     pub(super) fn opinion(&self, now: Time, chain: Chain) -> Opinion {
-        let (windows, trackers) = (&self.policy.windows, &self.state.trackers);
+        let (windows, trackers) = (&self.policy.windows_of(chain), &self.state.trackers);
         let Some(own) = trackers.get(&chain).and_then(|tracker| tracker.heights.best) else {
             return Opinion::Unknown;
         };
@@ -193,6 +216,11 @@ impl Machine {
             }
         };
         unanimous(self.usable_references(now, chain).filter_map(of))
+    }
+
+    /// Whether a reference of `chain` is configured, as far as one was read.
+    pub(super) fn has_reference(&self, chain: Chain) -> bool {
+        self.state.references.contains_key(&chain)
     }
 
     fn usable_references(&self, now: Time, chain: Chain) -> impl Iterator<Item = &Reference> {

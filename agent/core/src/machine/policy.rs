@@ -72,8 +72,10 @@ pub const UNPERSISTED_AFTER: Duration = Duration::from_hours(4);
 impl Policy {
     /// The windows of one chain.
     pub(super) fn windows_of(&self, chain: Chain) -> Windows {
-        let max = self.idle.get(&chain).and_then(|idle| idle.max);
+        let idle = self.idle.get(&chain);
+        let max = idle.and_then(|idle| idle.max);
         Windows {
+            may_rest: idle.is_some(),
             idle_after: max.unwrap_or(self.windows.idle_after).max(self.windows.stall_after),
             ..self.windows
         }
@@ -100,6 +102,7 @@ impl Default for Policy {
             windows: Windows {
                 lag_blocks: 10,
                 stall_after: minutes(5),
+                may_rest: false,
                 isolated_after: minutes(5),
                 stale_after: seconds(15),
                 gap_after: GAP_AFTER,

@@ -96,6 +96,9 @@ fn over_after(cause: Cause) -> Duration {
         | Cause::Removed
         | Cause::OutOfMemory
         | Cause::CrashLoop
+        | Cause::RelayRpcUnreachable
+        | Cause::PortInUse
+        | Cause::NotHelping
         | Cause::ActionFailed
         | Cause::NetworkDown
         | Cause::DockerUnreachable

@@ -14,6 +14,10 @@ const BUSY_READS: u64 = 1 << 20;
 const BUSY_WRITES: u64 = 4 << 20;
 /// Reads and writes of a process that works on its database on a slow disk, bytes per second.
 const DISK_MOVES: u64 = 256 << 10;
+/// The same of one that has yet to open its database, from which a hanging one differs by doing nothing: percent of one core,
+/// and bytes per second (random reads of a magnetic disk).
+const OPENS_CPU: f64 = 10.0;
+const OPENS_DISK: u64 = 64 << 10;
 /// Share of a minute in which everything on the host waited for block I/O, percent.
 const DISK_WAITS: f64 = 20.0;
 /// A measurement of the container's activity is stale after this.
@@ -46,21 +50,22 @@ impl Work {
         }
     }
 
-    pub(super) fn uses_cpu(&self) -> bool {
-        self.cpu_percent.is_some_and(|cpu| cpu >= BUSY_CPU)
+    /// Whether it uses the processor; `opens` its database, as far as known.
+    pub(super) fn uses_cpu(&self, opens: bool) -> bool {
+        let least = if opens { OPENS_CPU } else { BUSY_CPU };
+        self.cpu_percent.is_some_and(|cpu| cpu >= least)
     }
 
     /// Clearly more than following the chains takes.
     fn is_busy(&self) -> bool {
-        self.uses_cpu()
+        self.uses_cpu(false)
             || self.read_rate.is_some_and(|rate| rate >= BUSY_READS)
             || self.write_rate.is_some_and(|rate| rate >= BUSY_WRITES)
     }
 
-    fn moves_disk(&self) -> bool {
-        self.read_rate
-            .max(self.write_rate)
-            .is_some_and(|rate| rate >= DISK_MOVES)
+    fn moves_disk(&self, opens: bool) -> bool {
+        let least = if opens { OPENS_DISK } else { DISK_MOVES };
+        self.read_rate.max(self.write_rate).is_some_and(|rate| rate >= least)
     }
 }
 
@@ -85,12 +90,12 @@ impl Machine {
     }
 
     /// Whether the container reads or writes, or the host waits for its disks.
-    pub(super) fn moves_disk(&self) -> bool {
+    pub(super) fn moves_disk(&self, opens: bool) -> bool {
         let waits = self
             .state
             .host
             .io_full_percent
             .is_some_and(|percent| percent >= DISK_WAITS);
-        waits || self.work().moves_disk()
+        waits || self.work().moves_disk(opens)
     }
 }

@@ -1,7 +1,7 @@
 //! What the evidence about a chain says, with its numbers and no more than was seen.
 
 use crate::chain_health::{ChainTracker, Opinion, Verdict};
-use crate::event::Chain;
+use crate::event::{Chain, ScrapeError};
 use crate::machine::{Cause, Machine, Work};
 use crate::units::{rounded_size, show_duration};
 
@@ -14,10 +14,12 @@ impl Machine {
         verdict: Verdict,
     ) -> impl Iterator<Item = Cause> + use<> {
         let policy = &self.policy;
+        // Without the host's network every node is alone.
+        let has_network = self.state.host.network_ok != Some(false);
         let reports_idle = !policy.expects_idle(chain);
         let never_connected = !tracker.peers.ever && tracker.peers.waited_for >= policy.windows.isolated_after;
         let conditions = [
-            (verdict == Verdict::Isolated, Cause::Isolated),
+            (verdict == Verdict::Isolated && has_network, Cause::Isolated),
             (verdict == Verdict::Quiet && reports_idle, Cause::Quiet),
             (never_connected && reports_idle, Cause::NeverConnected),
             (tracker.peers.is_unsteady() && reports_idle, Cause::UnsteadyPeers),
@@ -34,8 +36,11 @@ impl Machine {
     /// A sentence on a condition of a chain, or of the node's start; `None` for any other cause.
     pub(super) fn explain_chain(&self, cause: Cause) -> Option<String> {
         let state = &self.state;
-        if cause == Cause::SlowStart {
-            return Some(self.explain_slow_start());
+        match cause {
+            Cause::SlowStart => return Some(self.explain_slow_start()),
+            Cause::Blind => return self.explain_blind(),
+            Cause::Stalled => return self.explain_stalled(),
+            _ => {}
         }
         let verdicts = self.verdicts(state.now);
         let holds = |(chain, tracker): &(&Chain, &ChainTracker)| {
@@ -49,11 +54,11 @@ impl Machine {
             Cause::SyncTooSlow => {
                 let slope = tracker.runaway()?;
                 format!(
-                    "the {} syncs at {:.2} blocks/s while its target grows by {:.2} blocks/s, for two hours: it will not \
-                     arrive at this speed, take a faster disk or instance, or start from a snapshot",
+                    "the {} syncs at {} while its target grows by {}, for two hours: it does not come closer at this \
+                     speed, take a faster disk or instance, or start from a snapshot",
                     name(*chain),
-                    slope.best,
-                    slope.target
+                    speed(slope.best),
+                    speed(slope.target)
                 )
             }
             Cause::FallingBehind => {
@@ -79,13 +84,50 @@ impl Machine {
         })
     }
 
-    fn explain_quiet(&self, chain: Chain, tracker: &ChainTracker) -> String {
-        let peers = tracker.sample().and_then(|sample| sample.peers);
-        let from = match peers {
-            Some(1) => " from 1 peer".to_owned(),
-            Some(peers) => format!(" from {peers} peers"),
-            None => String::new(),
+    /// Which exporters give no heights, and why.
+    fn explain_blind(&self) -> Option<String> {
+        let blind = |(chain, tracker): (&Chain, &ChainTracker)| {
+            let why = match tracker.last_error()? {
+                ScrapeError::MetricMissing => "has no block height on its page: check prefix and metrics",
+                ScrapeError::HttpStatus | ScrapeError::TooLarge | ScrapeError::Unparsable => {
+                    "answers with something else than metrics: check metrics"
+                }
+                ScrapeError::Refused | ScrapeError::Timeout | ScrapeError::Unreachable => {
+                    "does not answer: check its port, and metrics"
+                }
+            };
+            let silent = tracker.blind_for >= self.policy.frozen_after || tracker.silent.is_some();
+            let text = format!("the exporter of the {} {why} in chains.{}", name(*chain), chain.into_str());
+            silent.then_some(text)
         };
+        let blind: Vec<String> = self.state.trackers.iter().filter_map(blind).collect();
+        (!blind.is_empty()).then(|| format!("{}; what cannot be seen is not judged", blind.join(", ")))
+    }
+
+    fn explain_stalled(&self) -> Option<String> {
+        let (chain, tracker) = self.fault(self.verdicts(self.state.now)).and_then(|fault| {
+            let chain = fault.chain.filter(|_| fault.cause == Cause::Stalled)?;
+            Some((chain, self.state.trackers.get(&chain)?))
+        })?;
+        let best = tracker.heights.best?;
+        let lasted = show_duration(whole_minutes(tracker.still_for()));
+        let lacks = match tracker.behind() {
+            Some(behind) if behind > 0 => format!(", {behind} blocks behind its target"),
+            _ => String::new(),
+        };
+        let with = peers("with", tracker);
+        let opinion = match self.opinion(self.state.now, chain) {
+            Opinion::Ahead => "; a reference moves on",
+            _ => "",
+        };
+        Some(format!(
+            "the {} has stood at block {best} for {lasted}{lacks}{with}{opinion}",
+            name(chain)
+        ))
+    }
+
+    fn explain_quiet(&self, chain: Chain, tracker: &ChainTracker) -> String {
+        let from = peers("from", tracker);
         let relay = self
             .state
             .trackers
@@ -97,6 +139,9 @@ impl Machine {
         };
         let opinion = match self.opinion(self.state.now, chain) {
             Opinion::Level => "the reference stands at the same height, so a restart would not help",
+            _ if self.has_reference(chain) => {
+                "whether the chain or only this node stands is not known, as no reference can be relied on now"
+            }
             _ => "whether the chain or only this node stands cannot be told without a reference (chains.*.reference)",
         };
         format!(
@@ -111,9 +156,13 @@ impl Machine {
             .finality
             .stall
             .map_or(tracker.finality.still, |stall| stall.lasted);
-        let opinion = match self.opinion_of_finality(self.state.now, chain) {
+        let led_by = self.leads_finality_of(chain);
+        let opinion = match self.opinion_of_finality(self.state.now, led_by) {
             Opinion::Ahead => "a reference's finality moves on",
             Opinion::Level => "the reference's finality stands still as well, so a restart would not help",
+            Opinion::Unknown if self.has_reference(led_by) => {
+                "whether that is the network or only this node is not known, as no reference can be relied on now"
+            }
             Opinion::Unknown => {
                 "whether that is the network or only this node cannot be told without a reference (chains.*.reference)"
             }
@@ -158,6 +207,24 @@ pub(super) fn sentence(cause: Cause) -> &'static str {
         Cause::NeverConnected => "there has not been a peer yet",
         Cause::SlowStart => "no exporter has answered since the start, and the node is at work",
         _ => "no new block although the node is at its target with peers",
+    }
+}
+
+/// The number of its peers after a preposition, where it is known.
+fn peers(preposition: &str, tracker: &ChainTracker) -> String {
+    match tracker.sample().and_then(|sample| sample.peers) {
+        Some(1) => format!(" {preposition} 1 peer"),
+        Some(peers) => format!(" {preposition} {peers} peers"),
+        None => String::new(),
+    }
+}
+
+/// Blocks a second, or a minute or an hour where they are rare.
+fn speed(per_second: f64) -> String {
+    match per_second {
+        rate if rate >= 0.1 => format!("{rate:.2} blocks/s"),
+        rate if rate * 60.0 >= 0.1 => format!("{:.2} blocks/min", rate * 60.0),
+        rate => format!("{:.1} blocks/h", rate * 3600.0),
     }
 }
 
