@@ -25,6 +25,7 @@ impl Machine {
     /// Adds the notifications of what begins and of what is over.
     pub(super) fn report(&mut self, now: Time, actions: &mut Vec<Action>) {
         let causes = self.causes();
+        let is_young = self.is_young(now);
         let state = &mut self.state;
         if causes == state.active_problems && state.absent_problems.values().all(|absence| absence.since.is_none()) {
             return;
@@ -40,6 +41,9 @@ impl Machine {
                     absence.returns = absence.returns.saturating_add(1);
                 }
                 return true;
+            }
+            if is_young && shows_late(*cause) {
+                absence.since = Some(now);
             }
             let since = *absence.since.get_or_insert(now);
             // A restart that has yet to show whether it helps ends nothing.
@@ -80,6 +84,12 @@ impl Machine {
             .get(&cause)
             .map_or(0, |absence| absence.returns)
     }
+}
+
+/// Whether a new process cannot show yet that the condition is still there.
+fn shows_late(cause: Cause) -> bool {
+    use Cause::{Blind, FallingBehind, Quiet, SyncTooSlow, UnsteadyPeers};
+    matches!(cause, Quiet | FallingBehind | SyncTooSlow | UnsteadyPeers | Blind)
 }
 
 /// How long a condition has to stay away before it is over. What people, updates and EC2 decide is over at once.

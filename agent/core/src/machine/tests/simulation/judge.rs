@@ -87,7 +87,8 @@ impl Judge {
         (self.since, self.observed) = (now, 0);
         (self.imported, self.moved, self.was_synced) = (None, false, false);
         self.untold.clear();
-        self.messages.begin_anew(now);
+        // Actions that fail after a start that did not are others.
+        self.messages.begin_anew(Cause::ActionFailed);
     }
 
     /// Nobody watched until now.

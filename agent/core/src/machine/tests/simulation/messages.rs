@@ -17,11 +17,9 @@ pub(super) struct Messages {
 }
 
 impl Messages {
-    /// What is so now counts as begun: nobody watched before, or another run began.
-    pub(super) fn begin_anew(&mut self, now: u64) {
-        for cause in std::mem::take(&mut self.so) {
-            self.last_so.insert(cause, now);
-        }
+    /// What is so now counts as begun.
+    pub(super) fn begin_anew(&mut self, cause: Cause) {
+        self.so.remove(&cause);
     }
 
     fn note(&mut self, now: u64, cause: Cause, so: bool) {
