@@ -285,9 +285,12 @@ impl ChainTracker {
             return false;
         };
         match self.sync_progress() {
-            Some(progress) => progress.phase.persists_nothing(),
+            // A node that knows no target beyond its own height says that it is idle.
+            Some(progress) if progress.phase != SyncPhase::Idle || distance(sample) != Some(0) => {
+                progress.phase.persists_nothing()
+            }
             // Blocks that one peer announces and that are rejected again and again are no warp sync.
-            None => self.downloaded_state || !self.target_rose_at_zero || sample.peers > Some(1),
+            _ => self.downloaded_state || !self.target_rose_at_zero || sample.peers > Some(1),
         }
     }
 

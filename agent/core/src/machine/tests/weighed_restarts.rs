@@ -65,6 +65,23 @@ fn a_full_sync_by_the_nodes_own_log_is_no_state_sync() {
 }
 
 #[test]
+fn an_idle_relay_chain_at_zero_without_a_target_is_not_restarted_early() {
+    let mut harness = Harness::fresh();
+    (harness.relay.best, harness.relay.behind) = (0, 0);
+    (harness.relay.moves, harness.relay.network_moves) = (false, false);
+    harness.para.error = Some(ScrapeError::Refused);
+    harness.runs_anew();
+    harness.run_with(3 * HOUR, |harness| {
+        log(
+            harness,
+            "[Relaychain] 💤 Idle (2 peers), best: #0 (0x6408…063e), finalized #0 (0x6408…063e), ⬇ 25 B/s ⬆ 25 B/s"
+                .to_owned(),
+        );
+    });
+    assert_eq!(harness.container_actions(), []);
+}
+
+#[test]
 fn a_share_of_the_state_that_rises_is_progress_for_as_long_as_it_rises() {
     let mut harness = state_sync(1 << 10);
     harness.run_with(40 * HOUR, |harness| {
