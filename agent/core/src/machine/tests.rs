@@ -10,6 +10,7 @@
 
 mod collation;
 mod faults;
+mod field_reports;
 mod harness;
 mod holds;
 mod host_faults;

@@ -97,7 +97,11 @@ impl Machine {
                 }
             };
             let silent = tracker.blind_for >= self.policy.frozen_after || tracker.silent.is_some();
-            let text = format!("the exporter of the {} {why} in chains.{}", name(*chain), chain.into_str());
+            let text = format!(
+                "the exporter of the {} {why} in chains.{}",
+                name(*chain),
+                chain.into_str()
+            );
             silent.then_some(text)
         };
         let blind: Vec<String> = self.state.trackers.iter().filter_map(blind).collect();
