@@ -62,9 +62,11 @@ fn falling_behind_lasts_through_a_restart_of_the_agent_and_of_the_node() {
         }
     };
     harness.run_with(HOUR, slow);
-    harness.agent_dies(MINUTE);
-    harness.container(running(harness.run));
-    harness.run_with(HOUR, slow);
+    for _ in 0..4 {
+        harness.agent_dies(MINUTE);
+        harness.container(running(harness.run));
+        harness.run_with(6 * MINUTE, slow);
+    }
     host_reboots(&mut harness);
     harness.run_with(HOUR, slow);
     assert_eq!(harness.wrong(), [Cause::FallingBehind]);
@@ -126,11 +128,10 @@ fn a_missing_exporter_is_neither_a_slow_start_nor_blind_until_its_restart_failed
 #[test]
 fn one_exporter_that_answers_later_than_the_other_after_a_silence_is_not_blind() {
     let mut harness = Harness::synced();
-    harness.obeys = false;
     (harness.para.error, harness.relay.error) = (Some(ScrapeError::Timeout), Some(ScrapeError::Timeout));
-    harness.run(10 * MINUTE);
+    harness.run(115);
     harness.para.error = None;
-    harness.run(MINUTE);
+    harness.run(30);
     harness.relay.error = None;
     harness.run(MINUTE);
     assert_eq!(harness.told(Cause::Blind), 0);
@@ -184,9 +185,9 @@ fn a_quiet_chain_is_told_once_over_a_reboot() {
     (harness.para.moves, harness.para.network_moves) = (false, false);
     harness.run(20 * MINUTE);
     host_reboots(&mut harness);
-    harness.run(2 * MINUTE);
-    // Somebody orders a block: the new process is in sync.
-    harness.para.best += 1;
+    (harness.para.error, harness.relay.error) = (Some(ScrapeError::Refused), Some(ScrapeError::Refused));
+    harness.run(8 * MINUTE);
+    (harness.para.error, harness.relay.error) = (None, None);
     harness.run(HOUR);
     assert_eq!(harness.told(Cause::Quiet), 1);
     assert_eq!(over(&harness, Cause::Quiet), 0);
