@@ -27,6 +27,7 @@ mod restart_budget;
 mod resume;
 mod simulation;
 mod termination;
+mod told_once;
 mod update_migrations;
 mod update_refusals;
 mod updates;
