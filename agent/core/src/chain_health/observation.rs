@@ -223,7 +223,7 @@ impl ChainTracker {
     /// standstill is another condition.
     fn follow_trend(&mut self, now: Time, sample: &Sample, distance: Option<u64>, rose: bool, windows: &Windows) {
         let is_new = rose && self.trend.note(now, sample, FALLING_OVER);
-        let is_new_for_long = self.long_trend.note(now, sample, RUNAWAY_OVER);
+        let is_new_for_long = rose && self.long_trend.note(now, sample, RUNAWAY_OVER);
         let Some(distance) = distance else { return };
         self.was_synced |= self.synced_in_run && self.progressed_at.is_some();
         if self.still >= windows.stall_after || distance <= self.lag(windows) {
@@ -237,7 +237,9 @@ impl ChainTracker {
         } else if is_new_for_long && self.was_synced {
             let lost = |slope: &Slope| slope.distance.min(slope.distance_lately) * RUNAWAY_OVER.as_secs_f64();
             let slope = self.long_trend.slope(RUNAWAY_OVER);
-            self.drifts = slope.is_some_and(|slope| slope.best > 0.0 && lost(&slope) >= least);
+            let grows = slope.is_some_and(|slope| slope.best > 0.0 && lost(&slope) >= least);
+            let begins = self.long_trend.is_longest() && self.long_trend.is_dense();
+            self.drifts = grows && (self.drifts || begins);
         }
         if is_new_for_long && !self.was_synced {
             let runs_away = |slope: &Slope| slope.best > 0.0 && slope.distance.min(slope.distance_lately) >= 0.0;
