@@ -77,7 +77,10 @@ impl Connectivity {
                     self.waited_for += passed;
                 }
                 self.steady_for = Duration::ZERO;
-                self.gone_for += passed;
+                // When they left between two samples is not known.
+                if sight.before == Some(0) || self.gone_for > Duration::ZERO {
+                    self.gone_for += passed;
+                }
                 if self.gone_for >= gone_after {
                     self.forget_losses();
                 }
