@@ -193,10 +193,11 @@ impl Machine {
         let used = if used.is_empty() {
             String::new()
         } else {
-            format!(" ({})", used.join(", "))
+            format!(" (now {})", used.join(", "))
         };
         format!(
-            "no exporter has answered since the start, and the node is at work{used}: it is left alone, see t0rn-agent logs"
+            "no exporter has answered since the start; the node has been at work{used}, and is left alone while it works: see \
+             t0rn-agent logs"
         )
     }
 }
@@ -209,7 +210,7 @@ pub(super) fn sentence(cause: Cause) -> &'static str {
         Cause::SyncTooSlow => "the first sync does not come closer to its target",
         Cause::UnsteadyPeers => "all peers leave and come back again and again",
         Cause::NeverConnected => "there has not been a peer yet",
-        Cause::SlowStart => "no exporter has answered since the start, and the node is at work",
+        Cause::SlowStart => "no exporter has answered since the start, and the node has been at work",
         _ => "no new block although the node is at its target with peers",
     }
 }
