@@ -100,6 +100,13 @@ impl Machine {
                 let error = state.certificate_error.as_deref().unwrap_or_default();
                 format!("{}: {error}", sentence(cause))
             }
+            Cause::Shared => {
+                let with = state.shared.as_deref().unwrap_or_default();
+                format!(
+                    "{}: {with}; stop that container, or mount something else there",
+                    sentence(cause)
+                )
+            }
             Cause::NoCollation => {
                 let limit = self.policy.no_collation_after.unwrap_or_default();
                 format!(
@@ -337,6 +344,7 @@ fn sentence(cause: Cause) -> &'static str {
         Cause::MemoryPressure => "everything on this host waits for memory",
         Cause::Paused => "automatic actions are paused",
         Cause::StateUnsaved => "a restart of the agent would forget what it knows",
+        Cause::Shared => "another container has the collator's keys or writes to its data",
         Cause::CertificateUnreadable => "it is not known what data the image came with",
     }
 }

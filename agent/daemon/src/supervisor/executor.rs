@@ -193,7 +193,7 @@ impl Executor {
         // It would start with keys that are no longer held.
         let loses_keys = starts && machine.must_give_up();
         let gives_way = machine
-            .leaving()
+            .urgent_stop()
             .is_some_and(|stop| !ends_as_early(action, *began, &stop));
         if loses_keys || gives_way {
             task.abort();
