@@ -1,7 +1,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
+use agent_config::ContainerUser;
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -100,4 +102,55 @@ fn keystore_is_imported_whole_or_not_at_all_without_showing_secrets() {
     fs::write(from.path().join(&name), "\"other words\"").unwrap();
     let error = format!("{:#}", import_keystore(dir.path(), from.path(), None).unwrap_err());
     assert!(error.contains("differs") && !error.contains("words"), "{error}");
+}
+
+#[test]
+fn link_in_keystore_refused_and_its_target_neither_owned_nor_closed() {
+    let (dir, off) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let shadow = off.path().join("shadow");
+    fs::write(&shadow, "of root").unwrap();
+    fs::set_permissions(&shadow, fs::Permissions::from_mode(0o644)).unwrap();
+    init(dir.path(), None).unwrap();
+    let (about, name) = (fs::metadata(&shadow).unwrap(), format!("61757261{}", "01".repeat(32)));
+    let user = ContainerUser {
+        uid: about.uid() + 1000,
+        gid: about.gid() + 1000,
+    };
+    let plants: [fn(&Path, &Path); 2] = [
+        |shadow, place| symlink(shadow, place).unwrap(),
+        |shadow, place| fs::hard_link(shadow, place).unwrap(),
+    ];
+    for plant in plants {
+        let place = dir.path().join(KEYSTORE).join(&name);
+        plant(&shadow, &place);
+        let error = format!("{:#}", init(dir.path(), Some(user)).unwrap_err());
+        assert!(error.contains(&name) && error.contains("link"), "{error}");
+        let now = fs::metadata(&shadow).unwrap();
+        assert_eq!(
+            (now.uid(), now.gid(), now.mode()),
+            (about.uid(), about.gid(), about.mode())
+        );
+        fs::remove_file(place).unwrap();
+    }
+}
+
+#[test]
+fn lease_that_is_a_link_or_a_pipe_is_neither_read_nor_handed_over() {
+    use crate::identity::lease;
+    let (dir, off) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (victim, place) = (off.path().join("victim"), lease::path(dir.path()));
+    fs::write(&victim, serde_json::to_vec(&lease::Lease::of("i-1").unwrap()).unwrap()).unwrap();
+    let before = fs::metadata(&victim).unwrap();
+    symlink(&victim, &place).unwrap();
+    assert_eq!(lease::read(dir.path()), None);
+    let error = lease::hand_over(dir.path(), 4242, 4242).unwrap_err().to_string();
+    assert!(error.contains("lease.json") && error.contains("link"), "{error}");
+    let now = fs::metadata(&victim).unwrap();
+    assert_eq!(
+        (now.uid(), now.gid(), now.len()),
+        (before.uid(), before.gid(), before.len())
+    );
+    fs::remove_file(&place).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, &place, rustix::fs::Mode::RUSR).unwrap();
+    assert_eq!(lease::read(dir.path()), None);
 }
