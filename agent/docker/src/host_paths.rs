@@ -221,6 +221,45 @@ mod tests {
     }
 
     #[test]
+    fn an_attacked_parent_directory_leads_nowhere() {
+        use std::os::unix::fs::symlink;
+        use std::sync::atomic::{AtomicBool, Ordering};
+        let root = tempfile::tempdir().unwrap();
+        let (parent, victim) = (root.path().join("parent"), root.path().join("victim"));
+        for dir in [&parent, &victim] {
+            fs::create_dir(dir).unwrap();
+        }
+        let before = (me(&victim), fs::metadata(&victim).unwrap().mode());
+        let user = Some(before.0)
+            .filter(|me| me.uid != 0)
+            .unwrap_or(ContainerUser { uid: 4711, gid: 4711 });
+        let (draft, data, stop) = (
+            parent.join(".data.t0rn-agent"),
+            parent.join("data"),
+            AtomicBool::new(false),
+        );
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let _ = symlink(&victim, &draft);
+                    std::thread::yield_now();
+                    let _ = fs::remove_file(&draft);
+                    let _ = fs::rename(&draft, parent.join("aside"));
+                    let _ = symlink(&victim, &draft);
+                    let _ = fs::remove_file(&draft);
+                    let _ = fs::remove_dir(parent.join("aside"));
+                }
+            });
+            for _ in 0..200 {
+                let _ = prepare(&data, Some(user));
+                let _ = fs::remove_dir(&data).or_else(|_| fs::remove_file(&data));
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        assert_eq!((me(&victim), fs::metadata(&victim).unwrap().mode()), before);
+    }
+
+    #[test]
     fn a_file_or_a_dangling_link_in_its_place_is_reported_not_replaced() {
         let root = tempfile::tempdir().unwrap();
         let file = root.path().join("file");

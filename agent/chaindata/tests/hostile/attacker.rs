@@ -13,15 +13,18 @@ use crate::support::{Host, USER};
 
 const DATA: &str = "T0RN_ATTACKED_DATA";
 const CANARY: &str = "T0RN_ATTACKED_CANARY";
+const PLACES: &str = "T0RN_ATTACKED_PLACES";
 
 /// A running attacker; it ends with the test.
 pub(crate) struct Attacker(Child);
 
 impl Attacker {
-    pub(crate) fn begin(host: &Host) -> Self {
+    /// Attacks the entries at `places`, of those in [`PLANTS`].
+    pub(crate) fn begin(host: &Host, places: &[&str]) -> Self {
         let mut command = Command::new("/proc/self/exe");
         command.args(["--exact", "attacker::attacker_process_renames_until_killed"]);
         command.env(DATA, host.data()).env(CANARY, host.canary_path(""));
+        command.env(PLACES, places.join(":"));
         command.uid(USER).gid(USER).stdout(Stdio::null()).stderr(Stdio::null());
         Self(command.spawn().unwrap())
     }
@@ -61,10 +64,11 @@ enum Plant {
     Tree(&'static str),
 }
 
-const PLANTS: [(&str, Plant); 16] = [
+const PLANTS: [(&str, Plant); 18] = [
     (".restore", Plant::Link("etc")),
     (".restore", Plant::Tree("etc")),
     (".snapshot", Plant::Link("cron.d")),
+    (".snapshot", Plant::Tree("cron.d")),
     ("bake.json", Plant::Link("etc/passwd")),
     ("bake.json.tmp", Plant::Link("etc/passwd")),
     ("bake.json", Plant::Pipe),
@@ -75,6 +79,7 @@ const PLANTS: [(&str, Plant); 16] = [
     ("chains/t0rn/db/full", Plant::Link("")),
     ("chains/t0rn/db/full/000001.sst", Plant::Link("000001.sst")),
     ("chains/t0rn/db/full/000999.log", Plant::Link("CURRENT")),
+    ("chains/t0rn/db/full/000999.log", Plant::Pipe),
     ("chains/t0rn/db/full/CURRENT", Plant::Pipe),
     ("chains/t0rn/keystore", Plant::Link("etc")),
     ("chains/t0rn/network", Plant::Link("network")),
@@ -87,7 +92,11 @@ fn attacker_process_renames_until_killed() {
         return;
     };
     let (data, canary) = (PathBuf::from(data), PathBuf::from(canary));
-    for (place, plant) in PLANTS.into_iter().cycle() {
+    let places = std::env::var(PLACES).unwrap();
+    let chosen = |place: &str| places.split(':').any(|chosen| chosen == place);
+    let plants: Vec<_> = PLANTS.into_iter().filter(|(place, _)| chosen(place)).collect();
+    assert!(!plants.is_empty());
+    for (place, plant) in plants.into_iter().cycle() {
         attack(&data, place, plant, &canary);
     }
 }
@@ -114,7 +123,7 @@ fn attack(data: &Path, place: &str, plant: Plant, canary: &Path) {
 
 fn plant_tree(path: &Path, target: &Path) -> std::io::Result<()> {
     fs::create_dir(path)?;
-    for name in ["tree", "old", "made", "db", "journal.json", "full", "keystore"] {
+    for name in ["0", "tree", "old", "made", "db", "journal.json", "full", "keystore"] {
         symlink(target, path.join(name))?;
     }
     Ok(())

@@ -13,6 +13,8 @@ use agent_chaindata::snapshot::{Consistency, CreateOptions, SnapshotSource, crea
 
 use crate::canary::{Canary, SECRET};
 
+/// Long enough that its copy takes a while.
+static LOG: [u8; 300_000] = [3; 300_000];
 /// The collator's user and group.
 pub(crate) const USER: u32 = 4711;
 
@@ -87,6 +89,7 @@ impl Host {
             ("chains/t0rn/db/full/000001.sst", &[1; 9000]),
             ("chains/t0rn/db/full/000999.log", b"log"),
             ("polkadot/chains/rococo/db/full/000001.sst", &[2; 9000]),
+            ("chains/t0rn/db/full/000998.log", &LOG),
             ("chains/t0rn/keystore/61757261aa", b"its own"),
             ("chains/t0rn/network/secret_ed25519", b"its own"),
         ] {

@@ -1,6 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt, symlink};
 
 use super::*;
 use agent_config::ContainerUser;
@@ -153,4 +153,62 @@ fn lease_that_is_a_link_or_a_pipe_is_neither_read_nor_handed_over() {
     fs::remove_file(&place).unwrap();
     rustix::fs::mkfifoat(rustix::fs::CWD, &place, rustix::fs::Mode::RUSR).unwrap();
     assert_eq!(lease::read(dir.path()), None);
+}
+
+/// Puts a link in the place of each of `places` for a moment, and the entry back, until it is told to stop.
+fn attack(stop: &std::sync::atomic::AtomicBool, places: &[(PathBuf, PathBuf)]) {
+    for (place, target) in places.iter().cycle() {
+        if stop.load(std::sync::atomic::Ordering::Relaxed) {
+            return;
+        }
+        let aside = place.with_extension("aside");
+        let moved = fs::rename(place, &aside).is_ok();
+        let _ = symlink(target, place);
+        std::thread::yield_now();
+        let _ = fs::remove_file(place);
+        if moved {
+            let _ = fs::rename(&aside, place);
+        }
+    }
+}
+
+#[test]
+fn attacked_keystore_gives_and_takes_nothing_outside() {
+    let (off, name) = (tempfile::tempdir().unwrap(), format!("61757261{}", "ab".repeat(32)));
+    let victim = off.path().join(&name);
+    fs::write(&victim, "of root").unwrap();
+    fs::set_permissions(&victim, fs::Permissions::from_mode(0o644)).unwrap();
+    let about = |path: &Path| {
+        let about = fs::symlink_metadata(path).unwrap();
+        (about.ino(), about.uid(), about.gid(), about.mode(), about.nlink())
+    };
+    let before = (about(&victim), about(off.path()));
+    let root = before.0.1 == 0;
+    // Another user can only be given something by root.
+    let user = root.then_some(ContainerUser { uid: 4711, gid: 4711 });
+    let (dir, from) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    fs::write(from.path().join(&name), "words").unwrap();
+    let (keystore, stop) = (dir.path().join(KEYSTORE), std::sync::atomic::AtomicBool::new(false));
+    let places = [
+        (keystore.join(&name), victim.clone()),
+        (keystore.clone(), off.path().to_owned()),
+        (keystore.join(format!("{name}.new")), victim.clone()),
+        (dir.path().join(NODE_KEY), victim.clone()),
+        (crate::identity::lease::path(dir.path()), victim.clone()),
+    ];
+    std::thread::scope(|scope| {
+        scope.spawn(|| attack(&stop, &places));
+        for _ in 0..200 {
+            let _ = init(dir.path(), user);
+            let _ = import_keystore(dir.path(), from.path(), user);
+            let _ = inspect(dir.path());
+            let _ = crate::identity::lease::hand_over(dir.path(), about(off.path()).1, about(off.path()).2);
+            let lease = crate::identity::lease::Lease::of("i-1").unwrap();
+            let _ = lease.write(dir.path());
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    assert_eq!((about(&victim), about(off.path())), before);
+    assert_eq!(fs::read(&victim).unwrap(), b"of root");
+    assert_eq!(fs::read_dir(off.path()).unwrap().count(), 1);
 }
