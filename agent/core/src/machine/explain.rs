@@ -312,7 +312,7 @@ fn sentence(cause: Cause) -> &'static str {
              t0rn-agent start"
         }
         Cause::DatabaseMigrated => {
-            "the update failed and had changed the database already, so the old image cannot read it"
+            "the update failed and had changed the database already, or that is unknown, so the old image may not read it"
         }
         Cause::Update => "the image is updated",
         Cause::UpdateFailed => "an update failed",

@@ -189,6 +189,7 @@ fn an_image_that_cannot_be_started_is_taken_back() {
         harness.done(ended());
         harness.fails(kind);
         harness.obeys = true;
+        harness.event(Event::Databases(version("4")));
         harness.done(ended());
         assert_eq!(
             harness.container_actions().last(),
