@@ -52,6 +52,17 @@ pub(crate) fn user(text: &str) -> Result<ContainerUser, ValueError> {
     Ok(ContainerUser { uid, gid })
 }
 
+/// A Linux capability, without `CAP_`.
+pub(crate) fn capability(text: &str) -> Result<String, ValueError> {
+    let name = text.strip_prefix("CAP_").unwrap_or(text);
+    let plain = name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
+    if name.is_empty() || !plain {
+        let remedy = "write its name in capitals, such as \"NET_BIND_SERVICE\"";
+        return Err(ValueError::text(text, "is no capability", remedy));
+    }
+    Ok(name.to_owned())
+}
+
 /// Digits without a sign.
 fn number<T: FromStr>(digits: &str) -> Option<T> {
     digits.parse().ok().filter(|_| !digits.starts_with('+'))

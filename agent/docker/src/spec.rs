@@ -70,6 +70,11 @@ impl Specs {
         self.collator.clone()
     }
 
+    /// The reference in the configuration, whatever runs.
+    pub(super) fn configured_image(&self) -> &str {
+        &self.collator.collator.image
+    }
+
     pub(super) fn desired(&self, desired: &DesiredSpec) -> Result<Spec, Error> {
         let without_keys = || {
             self.full_node.as_ref().ok_or_else(|| Error::FullNode {

@@ -205,6 +205,6 @@ pub(super) fn secrets(config: &Config, docker: &Docker) -> Vec<String> {
     secrets.extend(config.notify.webhook.clone());
     let references = config.chains.values().flat_map(|chain| &chain.references);
     secrets.extend(references.map(ToString::to_string));
-    secrets.extend(docker.registry_password());
+    secrets.extend(docker.registry_secrets());
     secrets
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::*;
 use agent_config::{
-    AgentConfig, ContainerUser, Ec2Config, HealthConfig, HostConfig, IdentityConfig, MetricsConfig, NotifyConfig,
-    NotifyFormat, PullPolicy, RestartConfig, UpdateConfig, WithoutVolume,
+    AgentConfig, Confinement, ContainerUser, Ec2Config, HealthConfig, HostConfig, IdentityConfig, MetricsConfig,
+    NotifyConfig, NotifyFormat, PullPolicy, RestartConfig, UpdateConfig, WithoutVolume,
 };
 
 /// A configuration that uses everything a container can be given.
@@ -45,6 +45,8 @@ pub(crate) fn config() -> Config {
             log_max_size: 50 << 20,
             log_max_files: 3,
             registry_auth: None,
+            cosign_key: None,
+            confinement: Confinement::default(),
         },
         data: DataConfig {
             path: "/var/lib/t0rn-collator".into(),
@@ -104,6 +106,7 @@ pub(crate) fn config() -> Config {
             auto: false,
             check_every: Duration::from_hours(6),
             probation: Duration::from_mins(10),
+            repositories: Vec::new(),
             keep_images: 2,
         },
         identity: no_identity(),

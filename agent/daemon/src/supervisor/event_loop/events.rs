@@ -126,6 +126,11 @@ impl EventLoop {
             let why = "a snapshot or a restore is at work on the data, and starts the collator when it is done";
             return Some(CommandError(why.to_owned()));
         }
+        if let Command::Update { image, .. } = command
+            && let Err(error) = self.config.allow_image(image)
+        {
+            return Some(CommandError(error.to_string()));
+        }
         let unsaved = self.store.unsaved();
         unsaved
             .filter(|_| matches!(command, Command::Update { .. }))
@@ -188,7 +193,8 @@ impl EventLoop {
             Observation::Log { run, .. } if run != self.machine.run() => None,
             Observation::Log { lines, .. } => self.probes.new_log(lines).map(Event::Log),
             Observation::NewerImage { image, digest } => {
-                if !self.machine.may_update_to(&digest) || self.store.unsaved().is_some() {
+                let is_allowed = self.config.allow_image(&image).is_ok();
+                if !is_allowed || !self.machine.may_update_to(&digest) || self.store.unsaved().is_some() {
                     return None;
                 }
                 info!(image, digest, "the registry has a new image");
