@@ -18,7 +18,7 @@ use axum::extract::{Extension, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::net::UnixListener;
@@ -29,6 +29,7 @@ use tracing::debug;
 
 pub use self::client::{AgentClient, ClientError};
 pub use self::socket::{BindError, bind};
+use crate::recorder::LineRedactor;
 use crate::server::{self, LongLivedPermit, ServerLimits};
 use agent_config::parse_image;
 use agent_core::event::{Command, Container};
@@ -52,6 +53,8 @@ pub struct Handle {
     pub snapshot: watch::Receiver<Arc<AgentSnapshot>>,
     pub commands: mpsc::Sender<CommandRequest>,
     pub docker: Docker,
+    /// Texts that the log is printed without.
+    pub secrets: Arc<Vec<String>>,
 }
 
 /// What is done about a command, as text for the operator.
@@ -216,6 +219,9 @@ async fn logs(
     }
     let end = (!follow).then(|| Instant::now() + state.limits.request);
     let log = Box::pin(state.handle.docker.logs(tail.min(TAIL_MAX), follow));
+    let (secrets, mut redactor) = (Arc::clone(&state.handle.secrets), LineRedactor::default());
+    // Docker sends a line at a time, and one of more than 16 KiB in several parts.
+    let log = log.map_ok(move |line| redacted(line, &mut redactor, &secrets));
     let chunks = stream::unfold(Some((log, place)), move |state| async move {
         let (mut log, place) = state?;
         let next = match end {
@@ -231,4 +237,11 @@ async fn logs(
         }
     });
     Ok(Body::from_stream(chunks))
+}
+
+/// The bytes as they are, unless there is something to redact.
+fn redacted(bytes: Vec<u8>, redactor: &mut LineRedactor, secrets: &[String]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(&bytes);
+    let clean = redactor.text(&text, secrets);
+    if clean == text { bytes } else { clean.into_bytes() }
 }

@@ -77,6 +77,7 @@ mod tests {
             snapshot,
             commands: mpsc::channel(1).0,
             docker: engine.docker.clone(),
+            secrets: Arc::default(),
         };
         tokio::spawn(api::serve(listener, handle, std::future::pending()));
         for words in [&[][..], &["-f", "-n", "3"]] {
