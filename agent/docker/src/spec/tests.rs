@@ -1,5 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod confinement;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -159,6 +161,10 @@ fn whatever_makes_another_container_changes_the_hash() {
         ("nofile", |c| c.collator.nofile = 1024),
         ("log size", |c| c.collator.log_max_size = 1),
         ("log files", |c| c.collator.log_max_files = 1),
+        ("new privileges", |c| c.collator.confinement.no_new_privileges = false),
+        ("capabilities", |c| c.collator.confinement.cap_add.push("CHOWN".into())),
+        ("processes", |c| c.collator.confinement.pids_limit = None),
+        ("read-only image", |c| c.collator.confinement.read_only = false),
         ("data path", |c| c.data.path = "/elsewhere".into()),
         ("data target", |c| c.data.target = "/data".into()),
         ("mounts", |c| c.mounts.truncate(1)),
