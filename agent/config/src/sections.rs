@@ -250,6 +250,7 @@ fn metrics(mut section: SectionReader) -> MetricsConfig {
     let default = ([127, 0, 0, 1], 9733).into();
     MetricsConfig {
         listen: section.read_or("listen", Some(default), optional(string(names::listen))),
+        hosts: section.list("hosts", string(names::host_name)).unwrap_or_default(),
     }
 }
 

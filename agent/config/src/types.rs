@@ -190,6 +190,8 @@ pub struct HostConfig {
 pub struct MetricsConfig {
     /// `None` turns the exporter off.
     pub listen: Option<SocketAddr>,
+    /// Names under which the exporter may be asked, in lower case, beside addresses and names without a dot.
+    pub hosts: Vec<String>,
 }
 
 #[derive(Clone, PartialEq)]

@@ -12,15 +12,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Extension, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Json, Router};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -132,7 +132,7 @@ async fn command(
     State(state): State<ApiState>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<String, (StatusCode, String)> {
+) -> Result<Response, (StatusCode, String)> {
     let until = headers.get(GIVES_UP).and_then(|at| at.to_str().ok()?.parse().ok());
     if until.is_some_and(|until: i64| Timestamp::now().as_millisecond() > until) {
         // The client has reported a failure already.
@@ -154,10 +154,30 @@ async fn command(
             TrySendError::Closed(_) => unavailable("the agent is shutting down"),
         })?;
     match answer.await {
-        Ok(Ok(words)) => Ok(words),
+        Ok(Ok(reply)) if accepts_json(&headers) => {
+            let agent = AGENT.to_owned();
+            Ok(Json(Reply { agent, reply }).into_response())
+        }
+        Ok(Ok(words)) => Ok(words.into_response()),
         Ok(Err(rejected)) => Err((StatusCode::CONFLICT, rejected.to_string())),
         Err(_) => Err(unavailable("the agent is shutting down")),
     }
+}
+
+/// The agent's own word in a [`Reply`].
+const AGENT: &str = "t0rn-agent";
+
+/// The reply to a command, in a form that no other server on the socket has by chance.
+#[derive(Debug, Serialize, Deserialize)]
+struct Reply {
+    agent: String,
+    reply: String,
+}
+
+/// Text is for people with curl, and for commands of earlier versions.
+fn accepts_json(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT).and_then(|types| types.to_str().ok());
+    accepted.is_some_and(|types| types.contains("application/json"))
 }
 
 fn within_bounds(command: Command) -> Result<Command, String> {

@@ -123,6 +123,7 @@ pub async fn supervise(
             snapshot: event_loop.publisher.subscribe(),
             late_after: web::LATE,
             history,
+            hosts: config.metrics.hosts.as_slice().into(),
             stopped: stop.clone(),
         };
         servers.spawn(web::run(address, state, stop.clone().cancelled_owned()));

@@ -93,7 +93,10 @@ pub(crate) fn config() -> Config {
             clock_warn: Duration::from_millis(500),
             memory_warn_percent: 20,
         },
-        metrics: MetricsConfig { listen: None },
+        metrics: MetricsConfig {
+            listen: None,
+            hosts: Vec::new(),
+        },
         notify: NotifyConfig {
             webhook: None,
             no_collation_after: None,

@@ -318,7 +318,10 @@ pub(crate) fn config(docker: &Path, name: &str, dir: &Path) -> Config {
             clock_warn: Duration::from_millis(500),
             memory_warn_percent: 20,
         },
-        metrics: MetricsConfig { listen: None },
+        metrics: MetricsConfig {
+            listen: None,
+            hosts: Vec::new(),
+        },
         notify: NotifyConfig {
             webhook: None,
             format: NotifyFormat::Json,
