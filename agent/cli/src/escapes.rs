@@ -39,32 +39,46 @@ impl EscapeFilter {
     }
 
     fn next(&self, byte: u8, out: &mut Vec<u8>) -> Within {
-        match (self.within, byte) {
-            (Within::Quoted, 0x07) | (Within::QuotedEscape, b'\\') | (Within::Sequence, 0x40..=0x7e) => Within::Text,
-            (Within::Quoted, 0x1b) => Within::QuotedEscape,
-            (Within::Quoted, _) => Within::Quoted,
-            (_, 0x1b) => Within::Escape,
-            (Within::Escape | Within::QuotedEscape, b'[') => Within::Sequence,
-            (Within::Escape | Within::QuotedEscape, b']' | b'P' | b'X' | b'^' | b'_') => Within::Quoted,
-            (Within::Escape, 0x20..=0x2f) => Within::Escape,
-            (Within::Escape | Within::QuotedEscape, _) => Within::Text,
-            (Within::Sequence, _) => Within::Sequence,
-            (Within::TwoBytes, 0x9b) => Within::Sequence,
-            (Within::TwoBytes, 0x90 | 0x98 | 0x9d..=0x9f) => Within::Quoted,
-            (Within::TwoBytes, 0x80..=0x9f) => Within::Text,
-            (Within::TwoBytes, _) => {
-                out.extend([0xc2, byte]);
-                Within::Text
-            }
-            (Within::Text, 0xc2) => Within::TwoBytes,
-            (Within::Text, byte) => {
-                if byte == b'\t' || (byte >= 0x20 && byte != 0x7f) {
-                    out.push(byte);
+        match self.within {
+            Within::Text => plain(byte, out),
+            Within::Escape | Within::QuotedEscape => match byte {
+                b'[' => Within::Sequence,
+                b']' | b'P' | b'X' | b'^' | b'_' => Within::Quoted,
+                0x1b | 0x20..=0x2f => Within::Escape,
+                _ => Within::Text,
+            },
+            Within::Sequence => match byte {
+                0x40..=0x7e => Within::Text,
+                0x1b => Within::Escape,
+                _ => Within::Sequence,
+            },
+            Within::Quoted => match byte {
+                0x07 => Within::Text,
+                0x1b => Within::QuotedEscape,
+                _ => Within::Quoted,
+            },
+            Within::TwoBytes => match byte {
+                0x9b => Within::Sequence,
+                0x90 | 0x98 | 0x9d..=0x9f => Within::Quoted,
+                0x80..=0x9f => Within::Text,
+                byte => {
+                    out.push(0xc2);
+                    plain(byte, out)
                 }
-                Within::Text
-            }
+            },
         }
     }
+}
+
+/// A byte outside of sequences.
+fn plain(byte: u8, out: &mut Vec<u8>) -> Within {
+    match byte {
+        0x1b => return Within::Escape,
+        0xc2 => return Within::TwoBytes,
+        b'\t' | 0x20..=0x7e | 0x80.. => out.push(byte),
+        _ => {}
+    }
+    Within::Text
 }
 
 #[cfg(test)]

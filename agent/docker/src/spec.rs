@@ -201,7 +201,7 @@ impl Spec {
         })
     }
 
-    /// What the container's processes are kept from. Seccomp and AppArmor are left to the engine: its default profiles.
+    /// What the container's processes are kept from. Seccomp is left to the engine: its default profile.
     fn confined(&self) -> HostConfig {
         let confinement = &self.collator.confinement;
         let is_free = |path: &str| {

@@ -64,6 +64,15 @@ impl LineRedactor {
         if named == line { line.into() } else { named.into() }
     }
 
+    /// One of several texts in their order, without a newline that came by redaction.
+    fn item(&mut self, text: &str, known: &[String]) -> String {
+        let mut clean = self.text(text, known);
+        if clean.ends_with('\n') && !text.ends_with('\n') {
+            clean.pop();
+        }
+        clean
+    }
+
     /// All lines of a text.
     pub fn text(&mut self, text: &str, known: &[String]) -> String {
         let mut whole = Cow::Borrowed(text);
@@ -89,7 +98,7 @@ pub fn text(text: &str, known: &[String]) -> String {
 pub fn lines(lines: &mut [String], known: &[String]) {
     let mut redactor = LineRedactor::default();
     for line in lines {
-        *line = redactor.text(line, known).trim_end_matches('\n').to_owned();
+        *line = redactor.item(line, known);
     }
 }
 
@@ -121,7 +130,7 @@ pub(super) fn json(value: &mut Value, known: &[String]) {
             let mut redactor = LineRedactor::default();
             for item in items {
                 match item {
-                    Value::String(s) => *s = redactor.text(s, known).trim_end_matches('\n').to_owned(),
+                    Value::String(s) => *s = redactor.item(s, known),
                     other => json(other, known),
                 }
             }

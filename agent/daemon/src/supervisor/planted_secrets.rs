@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -204,7 +205,7 @@ fn planted_secret_of_any_form_is_in_no_output() {
     incident::write(&kept.path().join("incidents"), &bundle).unwrap();
 
     let mut output = recorder::redacted(&log.join("\n"), &known);
-    output.push_str(&format!("{actions:?}"));
+    writeln!(output, "{actions:?}").unwrap();
     output.push_str(&snapshot.status.to_json());
     output.push_str(&snapshot.status.render(false));
     output.push_str(&metrics::render(&snapshot, Instant::now()));

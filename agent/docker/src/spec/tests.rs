@@ -107,15 +107,19 @@ pub(crate) fn config() -> Config {
             imds: String::new(),
             lifecycle_hook: None,
         },
-        update: UpdateConfig {
-            auto: false,
-            check_every: Duration::from_hours(6),
-            probation: Duration::from_mins(10),
-            repositories: Vec::new(),
-            keep_images: 2,
-        },
+        update: no_updates(),
         identity: no_identity(),
         signatures: Vec::new(),
+    }
+}
+
+fn no_updates() -> UpdateConfig {
+    UpdateConfig {
+        auto: false,
+        check_every: Duration::from_hours(6),
+        probation: Duration::from_mins(10),
+        repositories: Vec::new(),
+        keep_images: 2,
     }
 }
 

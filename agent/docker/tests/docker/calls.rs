@@ -51,7 +51,7 @@ impl Engine {
             "GET /_ping" => (200, "OK".to_owned()),
             "GET /info" => ok(json!({"DockerRootDir": "/srv/docker"})),
             "GET /networks/{name}" => ok(json!({"Name": "net"})),
-            "GET /images/json" | "GET /containers/json" => ok(json!([])),
+            "GET /images/json" | "GET /containers/json" | "DELETE /images/{name}" => ok(json!([])),
             "POST /images/create" if self.is_full => {
                 ok(json!({"errorDetail": {"message": "no space left on device"}, "error": "no space left on device"}))
             }
@@ -62,7 +62,6 @@ impl Engine {
             "GET /images/{name}/json" if self.has_image => {
                 ok(json!({"Id": IMAGE, "Architecture": "amd64", "Os": "linux"}))
             }
-            "DELETE /images/{name}" => ok(json!([])),
             "GET /distribution/{name}/json" => ok(json!({"Descriptor": {"digest": IMAGE}, "Platforms": []})),
             "POST /containers/create" => {
                 let labels = serde_json::from_slice::<Value>(body).unwrap()["Labels"].clone();

@@ -28,6 +28,9 @@ const TOKENS: [(&str, usize); 9] = [
 /// What stands before credentials in a header, in any case.
 const SCHEMES: [&str; 2] = ["bearer", "basic"];
 
+/// Redacts one shape.
+type Shape = fn(&str) -> String;
+
 /// A line without the secrets of any shape. A shape that cannot be in it costs no copy: an exporter's page is large.
 pub(super) fn redact(line: &str) -> Cow<'_, str> {
     let mut clean = Cow::Borrowed(line);
@@ -36,7 +39,7 @@ pub(super) fn redact(line: &str) -> Cow<'_, str> {
         let lower = line.to_ascii_lowercase();
         SCHEMES.iter().any(|scheme| lower.contains(scheme))
     };
-    let shapes: [(bool, fn(&str) -> String); 4] = [
+    let shapes: [(bool, Shape); 4] = [
         (line.contains("://"), urls),
         (line.contains("0x"), seeds),
         (line.len() >= MNEMONIC_WORDS * MNEMONIC_LENGTHS.start(), mnemonics),

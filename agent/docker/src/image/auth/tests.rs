@@ -36,13 +36,13 @@ fn login(text: &str, registry: &str) -> Result<Option<(String, String)>, String>
     Ok(found.map(|found| (found.username.unwrap(), found.password.unwrap())))
 }
 
-fn of(username: &str, password: &str) -> Option<(String, String)> {
-    Some((username.to_owned(), password.to_owned()))
+fn of(username: &str, password: &str) -> (String, String) {
+    (username.to_owned(), password.to_owned())
 }
 
 #[test]
 fn single_login_belongs_to_the_configured_registry_only() {
-    assert_eq!(login(ONE, "own.example.com").unwrap(), of("u", "hunter2"));
+    assert_eq!(login(ONE, "own.example.com").unwrap(), Some(of("u", "hunter2")));
     for foreign in [
         "127.0.0.1:15999",
         "own.example.com:5000",
@@ -56,10 +56,10 @@ fn single_login_belongs_to_the_configured_registry_only() {
 #[test]
 fn login_of_docker_config_belongs_to_its_registry_only() {
     for (registry, expected) in [
-        ("https://index.docker.io/v1/", of("me", "hub-secret")),
-        ("host:5000", of("me", "p:q")),
-        ("own.example.com", of("me", "own-secret")),
-        ("token.example.com", of("", "")),
+        ("https://index.docker.io/v1/", Some(of("me", "hub-secret"))),
+        ("host:5000", Some(of("me", "p:q"))),
+        ("own.example.com", Some(of("me", "own-secret"))),
+        ("token.example.com", Some(of("", ""))),
         ("host", None),
         ("host:5001", None),
         ("evil.example", None),
@@ -79,7 +79,7 @@ fn docker_hub_is_known_under_each_of_its_names() {
         let text = format!(r#"{{"auths": {{"{name}": {{"auth": "bWU6cDpx"}}}}}}"#);
         assert_eq!(
             login(&text, "https://index.docker.io/v1/").unwrap(),
-            of("me", "p:q"),
+            Some(of("me", "p:q")),
             "{name}"
         );
         assert_eq!(login(&text, "own.example.com").unwrap(), None, "{name}");
