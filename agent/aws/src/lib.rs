@@ -8,6 +8,7 @@
 mod api;
 mod client;
 mod credentials;
+mod dmi;
 mod imds;
 mod lifecycle;
 mod notices;

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::Sender;
 use tracing::{debug, info, warn};
 
+use super::dmi::Dmi;
 use super::imds::{Imds, ImdsError, READY_TIMEOUT};
 use super::notices::{NoticeSource, PendingNotices, notice};
-use agent_config::Ec2Config;
+use agent_config::{DEFAULT_IMDS, Ec2Config};
 use agent_core::event::Notice;
 use agent_net::backoff::pauses;
 
@@ -42,13 +43,20 @@ pub enum MetadataEvent {
 
 /// Polls until the receiver is closed.
 pub async fn watch(config: Ec2Config, events: Sender<MetadataEvent>) {
+    // An address, or `true`, that somebody wrote is believed; the default one is anybody's where this is not EC2.
+    let needs_proof = config.enabled.is_none() && config.imds == DEFAULT_IMDS;
+    watch_on(needs_proof.then(Dmi::of_host), config, events).await;
+}
+
+/// As [`watch`]; the service is believed only where `proof` says the same.
+pub(super) async fn watch_on(proof: Option<Dmi>, config: Ec2Config, events: Sender<MetadataEvent>) {
     if config.enabled == Some(false) {
         // Clears a notice received under an earlier configuration.
         drop(events.send(MetadataEvent::Notice(None)).await);
         return;
     }
     let mut imds = Imds::new(&config.imds);
-    let Some(id) = find(&mut imds, &config, &events).await else {
+    let Some(id) = find(&mut imds, proof.as_ref(), &config, &events).await else {
         return;
     };
     info!(instance = id, "this is an EC2 instance");
@@ -58,12 +66,25 @@ pub async fn watch(config: Ec2Config, events: Sender<MetadataEvent>) {
 }
 
 /// The instance's id, however long that takes; `None` when the receiver is closed.
-async fn find(imds: &mut Imds, config: &Ec2Config, events: &Sender<MetadataEvent>) -> Option<String> {
+async fn find(
+    imds: &mut Imds,
+    proof: Option<&Dmi>,
+    config: &Ec2Config,
+    events: &Sender<MetadataEvent>,
+) -> Option<String> {
     let on_ec2 = config.enabled == Some(true);
     let longest = if on_ec2 { PROBE_PAUSE_MAX_ON_EC2 } else { PROBE_PAUSE.1 };
     for (pause, attempt) in pauses(PROBE_PAUSE.0, longest).zip(1_u32..) {
-        let why = match imds.get(INSTANCE).await {
-            Ok(Some(id)) if is_id(&id) => return Some(id),
+        let is_elsewhere = proof.is_some_and(|dmi| !dmi.is_amazon());
+        let asked = if is_elsewhere {
+            Ok(None)
+        } else {
+            imds.get(INSTANCE).await
+        };
+        let why = match asked {
+            _ if is_elsewhere => "this machine is not Amazon's (/sys/class/dmi/id)".to_owned(),
+            Ok(Some(id)) if is_id(&id) && proof.is_none_or(|dmi| dmi.is_instance(&id)) => return Some(id),
+            Ok(Some(id)) if is_id(&id) => format!("it says {id}, and this machine another instance (board_asset_tag)"),
             Ok(_) => "it has no instance id".to_owned(),
             Err(error) => error.to_string(),
         };

@@ -9,6 +9,7 @@ mod args;
 mod commands;
 mod dispatch;
 mod error;
+mod escapes;
 mod globals;
 mod output;
 

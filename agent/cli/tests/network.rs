@@ -123,3 +123,23 @@ fn a_download_is_not_led_from_https_to_http() {
     assert!(said.contains("leads from https to http"), "{said}");
     assert!(requests.try_recv().is_err());
 }
+
+#[test]
+fn restore_by_plain_http_needs_a_key_or_a_checksum() {
+    let dir = tempfile::tempdir().unwrap();
+    let (address, requests) = proxy();
+    let restore = |more: &[&str]| {
+        let words = [&["snapshot", "restore", "http://data.test/x"], more].concat();
+        let mut command = command(dir.path(), "", &words);
+        failed(command.env("HTTP_PROXY", &address))
+    };
+    let said = restore(&[]);
+    assert!(
+        said.contains("--public-key") && said.contains("http://data.test/x"),
+        "{said}"
+    );
+    assert!(requests.try_recv().is_err());
+    for checked in [["--sha256", &"0".repeat(64)], ["--public-key", "/nonexistent"]] {
+        assert!(!restore(&checked).contains("anybody on the way"), "{checked:?}");
+    }
+}

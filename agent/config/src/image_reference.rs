@@ -128,6 +128,17 @@ pub fn parse_image(text: &str) -> Result<String, ValueError> {
     }
 }
 
+/// Reads the name of a repository: `org/name`, `registry:5000/name`.
+pub(crate) fn parse_repository(text: &str) -> Result<String, ValueError> {
+    let parsed = ImageReference::parse(&parse_image(text)?);
+    if parsed.repository == text {
+        Ok(parsed.repository)
+    } else {
+        let remedy = "write the repository alone, without tag and digest";
+        Err(ValueError::text(text, "names an image", remedy))
+    }
+}
+
 /// `HOST`, `HOST:PORT`, `[IPV6]` or `[IPV6]:PORT`.
 fn is_registry(text: &str) -> bool {
     let (host, port) = match text.rsplit_once(':') {

@@ -14,6 +14,7 @@ mod load;
 mod names;
 mod policy;
 mod reader;
+mod repositories;
 mod sections;
 mod signatures;
 #[cfg(test)]
@@ -30,10 +31,12 @@ pub use agent_core::units::{show_duration, show_size};
 pub use error::{ConfigError, ValueError};
 pub use image_reference::{ImageReference, parse_image};
 pub use keyless::{EphemeralChainError, keyless};
+pub use repositories::RepositoryError;
 pub use sections::{DEFAULT_IMDS, DEFAULT_SOCKET, DEFAULT_STATE_DIR};
 pub use types::{
-    AgentConfig, BindMount, CollatorConfig, Config, ContainerUser, DataConfig, Ec2Config, ExporterConfig, HealthConfig,
-    HostConfig, IdentityConfig, MetricsConfig, NotifyConfig, PublishedPort, PullPolicy, RestartConfig, UpdateConfig,
+    AgentConfig, BindMount, CollatorConfig, Config, Confinement, ContainerUser, DataConfig, Ec2Config, ExporterConfig,
+    HealthConfig, HostConfig, IdentityConfig, MetricsConfig, NotifyConfig, PublishedPort, PullPolicy, RestartConfig,
+    UpdateConfig,
 };
 pub use units::{parse_duration, parse_size};
 

@@ -52,6 +52,27 @@ pub(crate) fn user(text: &str) -> Result<ContainerUser, ValueError> {
     Ok(ContainerUser { uid, gid })
 }
 
+/// The name of a host, in lower case.
+pub(crate) fn host_name(text: &str) -> Result<String, ValueError> {
+    let label = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if !text.split('.').all(label) {
+        let remedy = "write the name alone, such as \"collator-1.example.com\", without scheme and port";
+        return Err(ValueError::text(text, "is no name of a host", remedy));
+    }
+    Ok(text.to_ascii_lowercase())
+}
+
+/// A Linux capability, without `CAP_`.
+pub(crate) fn capability(text: &str) -> Result<String, ValueError> {
+    let name = text.strip_prefix("CAP_").unwrap_or(text);
+    let plain = name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
+    if name.is_empty() || !plain {
+        let remedy = "write its name in capitals, such as \"NET_BIND_SERVICE\"";
+        return Err(ValueError::text(text, "is no capability", remedy));
+    }
+    Ok(name.to_owned())
+}
+
 /// Digits without a sign.
 fn number<T: FromStr>(digits: &str) -> Option<T> {
     digits.parse().ok().filter(|_| !digits.starts_with('+'))

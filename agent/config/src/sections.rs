@@ -10,13 +10,14 @@ use strum::VariantArray as _;
 use toml::de::DeValue;
 
 use crate::error::ValueError;
-use crate::image_reference::parse_image;
+use crate::image_reference::{parse_image, parse_repository};
 use crate::names;
 use crate::reader::{DocumentReader, SectionReader};
 use crate::signatures::signature;
 use crate::types::{
-    AgentConfig, BindMount, CollatorConfig, Config, ContainerUser, DataConfig, Ec2Config, ExporterConfig, HealthConfig,
-    HostConfig, IdentityConfig, MetricsConfig, NotifyConfig, PublishedPort, PullPolicy, RestartConfig, UpdateConfig,
+    AgentConfig, BindMount, CollatorConfig, Config, Confinement, ContainerUser, DataConfig, Ec2Config, ExporterConfig,
+    HealthConfig, HostConfig, IdentityConfig, MetricsConfig, NotifyConfig, PublishedPort, PullPolicy, RestartConfig,
+    UpdateConfig,
 };
 use crate::validate::validate;
 use crate::values::{argument, bind, boolean, choice, duration, integer, optional, path, size, socket, string};
@@ -127,6 +128,24 @@ fn collator(mut section: SectionReader) -> CollatorConfig {
         log_max_size: section.read_or("log_max_size", 50 * MIB, size(64 << 10, PIB)),
         log_max_files: section.read_or("log_max_files", 3, integer(1, 1000)),
         registry_auth: section.read_or("registry_auth", None, optional(string(path))),
+        cosign_key: section.read_or("cosign_key", None, optional(string(path))),
+        confinement: confinement(&mut section),
+    }
+}
+
+fn confinement(section: &mut SectionReader) -> Confinement {
+    let default = Confinement::default();
+    let mut cap_add = section
+        .list("cap_add", string(names::capability))
+        .unwrap_or(default.cap_add);
+    cap_add.sort();
+    cap_add.dedup();
+    let pids_limit = section.read_or("pids_limit", 8192, integer(0, 4_194_304));
+    Confinement {
+        no_new_privileges: section.read_or("no_new_privileges", default.no_new_privileges, boolean),
+        cap_add,
+        pids_limit: (pids_limit > 0).then_some(pids_limit),
+        read_only: section.read_or("read_only", default.read_only, boolean),
     }
 }
 
@@ -231,6 +250,7 @@ fn metrics(mut section: SectionReader) -> MetricsConfig {
     let default = ([127, 0, 0, 1], 9733).into();
     MetricsConfig {
         listen: section.read_or("listen", Some(default), optional(string(names::listen))),
+        hosts: section.list("hosts", string(names::host_name)).unwrap_or_default(),
     }
 }
 
@@ -266,6 +286,9 @@ fn update(mut section: SectionReader) -> UpdateConfig {
         auto: section.read_or("auto", false, boolean),
         check_every: section.read_or("check_every", 6 * HOUR, duration(SECOND, 30 * DAY)),
         probation: section.read_or("probation", 10 * MINUTE, duration(SECOND, 7 * DAY)),
+        repositories: section
+            .list("repositories", string(parse_repository))
+            .unwrap_or_default(),
         keep_images: section.read_or("keep_images", 2, integer(2, 1000)),
     }
 }

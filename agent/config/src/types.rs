@@ -61,8 +61,35 @@ pub struct CollatorConfig {
     /// Size of one log file of the container, bytes.
     pub log_max_size: u64,
     pub log_max_files: u32,
-    /// File with `{"username": …, "password": …}`.
+    /// File with the logins of registries; see `agent_docker`.
     pub registry_auth: Option<PathBuf>,
+    /// Public key that an image has to be signed with.
+    pub cosign_key: Option<PathBuf>,
+    pub confinement: Confinement,
+}
+
+/// What the container's processes may do beyond their own files. The default is the tightest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confinement {
+    /// Whether no process gains rights, as by a setuid program.
+    pub no_new_privileges: bool,
+    /// Capabilities that are kept, without `CAP_`, sorted; all others are dropped.
+    pub cap_add: Vec<String>,
+    /// Most processes and threads; `None` is as many as the engine allows.
+    pub pids_limit: Option<u32>,
+    /// Whether the image's own files cannot be written.
+    pub read_only: bool,
+}
+
+impl Default for Confinement {
+    fn default() -> Self {
+        Self {
+            no_new_privileges: true,
+            cap_add: Vec::new(),
+            pids_limit: Some(8192),
+            read_only: true,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,6 +190,8 @@ pub struct HostConfig {
 pub struct MetricsConfig {
     /// `None` turns the exporter off.
     pub listen: Option<SocketAddr>,
+    /// Names under which the exporter may be asked, in lower case, beside addresses and names without a dot.
+    pub hosts: Vec<String>,
 }
 
 #[derive(Clone, PartialEq)]
@@ -191,6 +220,8 @@ pub struct UpdateConfig {
     pub check_every: Duration,
     /// Observed time until a new image is confirmed.
     pub probation: Duration,
+    /// Repositories that an update may take images from, beside that of `collator.image`.
+    pub repositories: Vec<String>,
     /// Images of the collator that stay on the host, the running one included.
     pub keep_images: u32,
 }

@@ -12,15 +12,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Extension, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use futures_util::{StreamExt, stream};
+use axum::{Json, Router};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -29,6 +29,7 @@ use tracing::debug;
 
 pub use self::client::{AgentClient, ClientError};
 pub use self::socket::{BindError, bind};
+use crate::recorder::LineRedactor;
 use crate::server::{self, LongLivedPermit, ServerLimits};
 use agent_config::parse_image;
 use agent_core::event::{Command, Container};
@@ -52,6 +53,8 @@ pub struct Handle {
     pub snapshot: watch::Receiver<Arc<AgentSnapshot>>,
     pub commands: mpsc::Sender<CommandRequest>,
     pub docker: Docker,
+    /// Texts that the log is printed without.
+    pub secrets: Arc<Vec<String>>,
 }
 
 /// What is done about a command, as text for the operator.
@@ -129,7 +132,7 @@ async fn command(
     State(state): State<ApiState>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<String, (StatusCode, String)> {
+) -> Result<Response, (StatusCode, String)> {
     let until = headers.get(GIVES_UP).and_then(|at| at.to_str().ok()?.parse().ok());
     if until.is_some_and(|until: i64| Timestamp::now().as_millisecond() > until) {
         // The client has reported a failure already.
@@ -151,10 +154,30 @@ async fn command(
             TrySendError::Closed(_) => unavailable("the agent is shutting down"),
         })?;
     match answer.await {
-        Ok(Ok(words)) => Ok(words),
+        Ok(Ok(reply)) if accepts_json(&headers) => {
+            let agent = AGENT.to_owned();
+            Ok(Json(Reply { agent, reply }).into_response())
+        }
+        Ok(Ok(words)) => Ok(words.into_response()),
         Ok(Err(rejected)) => Err((StatusCode::CONFLICT, rejected.to_string())),
         Err(_) => Err(unavailable("the agent is shutting down")),
     }
+}
+
+/// The agent's own word in a [`Reply`].
+const AGENT: &str = "t0rn-agent";
+
+/// The reply to a command, in a form that no other server on the socket has by chance.
+#[derive(Debug, Serialize, Deserialize)]
+struct Reply {
+    agent: String,
+    reply: String,
+}
+
+/// Text is for people with curl, and for commands of earlier versions.
+fn accepts_json(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT).and_then(|types| types.to_str().ok());
+    accepted.is_some_and(|types| types.contains("application/json"))
 }
 
 fn within_bounds(command: Command) -> Result<Command, String> {
@@ -216,6 +239,9 @@ async fn logs(
     }
     let end = (!follow).then(|| Instant::now() + state.limits.request);
     let log = Box::pin(state.handle.docker.logs(tail.min(TAIL_MAX), follow));
+    let (secrets, mut redactor) = (Arc::clone(&state.handle.secrets), LineRedactor::default());
+    // Docker sends a line at a time, and one of more than 16 KiB in several parts.
+    let log = log.map_ok(move |line| redacted(line, &mut redactor, &secrets));
     let chunks = stream::unfold(Some((log, place)), move |state| async move {
         let (mut log, place) = state?;
         let next = match end {
@@ -231,4 +257,11 @@ async fn logs(
         }
     });
     Ok(Body::from_stream(chunks))
+}
+
+/// The bytes as they are, unless there is something to redact.
+fn redacted(bytes: Vec<u8>, redactor: &mut LineRedactor, secrets: &[String]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(&bytes);
+    let clean = redactor.text(&text, secrets);
+    if clean == text { bytes } else { clean.into_bytes() }
 }

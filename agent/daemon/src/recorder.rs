@@ -17,8 +17,10 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 
 pub use files::files_since;
+pub use redact::lines as redact_lines;
 pub use redact::named as secrets;
 pub use redact::text as redacted;
+pub use redact::{LineRedactor, url_secrets};
 pub use tail::tail;
 use tracing::warn;
 use writer::TraceWriter;

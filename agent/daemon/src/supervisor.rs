@@ -23,6 +23,8 @@ mod inputs;
 mod log_excerpt;
 mod notifications;
 mod permits;
+#[cfg(test)]
+mod planted_secrets;
 mod probes;
 mod publisher;
 mod state_store;
@@ -99,13 +101,17 @@ pub async fn supervise(
         .with_context(|| format!("failed to listen on {}", config.agent.socket.display()))?;
     let docker = Docker::new(&config).context("failed to set up the docker client")?;
     let (commands, requests) = mpsc::channel(16);
-    let (mut event_loop, inputs) = assemble(&config, &docker, requests)?;
+    let (secrets, readable) = (Arc::clone(&config), docker.clone());
+    let secrets = tokio::task::spawn_blocking(move || incidents::secrets(&secrets, &readable)).await?;
+    let secrets = Arc::new(secrets);
+    let (mut event_loop, inputs) = assemble(&config, &docker, &secrets, requests)?;
 
     let stop = CancellationToken::new();
     let handle = api::Handle {
         snapshot: event_loop.publisher.subscribe(),
         commands,
         docker,
+        secrets,
     };
     serving(handle.clone());
     let mut servers = JoinSet::new();
@@ -117,6 +123,7 @@ pub async fn supervise(
             snapshot: event_loop.publisher.subscribe(),
             late_after: web::LATE,
             history,
+            hosts: config.metrics.hosts.as_slice().into(),
             stopped: stop.clone(),
         };
         servers.spawn(web::run(address, state, stop.clone().cancelled_owned()));
@@ -138,6 +145,7 @@ pub async fn supervise(
 fn assemble(
     config: &Arc<Config>,
     docker: &Docker,
+    secrets: &Arc<Vec<String>>,
     requests: mpsc::Receiver<api::CommandRequest>,
 ) -> anyhow::Result<(EventLoop, Inputs)> {
     let dir = &config.agent.state_dir;
@@ -167,6 +175,7 @@ fn assemble(
     };
     let event_loop = EventLoop {
         config: Arc::clone(config),
+        secrets: Arc::clone(secrets),
         clock,
         executor: Executor::new(docker.clone(), config, &permits, incidents, identity, ec2),
         notifications: Notifications::start(config, docker),

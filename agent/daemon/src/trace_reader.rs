@@ -11,6 +11,9 @@ use flate2::bufread::GzDecoder;
 /// The longest line taken, bytes; the recorder's own are far shorter.
 pub const LINE_MAX: usize = 1024 * 1024;
 
+/// Most of a longer line that is skipped, bytes: a line without an end, as `/dev/zero` has, ends the reading.
+const SKIP_MAX: u64 = 64 * 1024 * 1024;
+
 const BUFFER: usize = 64 * 1024;
 
 #[derive(Debug)]
@@ -113,10 +116,20 @@ impl TraceReader {
             match reader.take(LINE_MAX as u64 + 1).read_until(b'\n', &mut self.line) {
                 Ok(0) => self.reader = None,
                 Ok(length) if length > LINE_MAX => {
-                    if self.line.last() != Some(&b'\n') && reader.skip_until(b'\n').is_err() {
-                        self.reader = None;
-                    }
-                    return NextLine::Unreadable(format!("longer than {LINE_MAX} bytes"));
+                    let is_cut = self.line.last() != Some(&b'\n');
+                    let skipped = if is_cut {
+                        reader.take(SKIP_MAX).skip_until(b'\n')
+                    } else {
+                        Ok(0)
+                    };
+                    let place = match skipped {
+                        Ok(skipped) if (skipped as u64) < SKIP_MAX => "",
+                        _ => {
+                            self.reader = None;
+                            "; nothing behind this place is read"
+                        }
+                    };
+                    return NextLine::Unreadable(format!("longer than {LINE_MAX} bytes{place}"));
                 }
                 Ok(_) => {
                     let bom: &[u8] = if self.number == 1 { b"\xef\xbb\xbf" } else { b"" };

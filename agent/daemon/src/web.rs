@@ -11,8 +11,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
@@ -41,6 +42,8 @@ pub(crate) struct WebState {
     /// Age of a snapshot at which the loop hangs.
     pub(crate) late_after: Duration,
     pub(crate) history: SharedHistory,
+    /// `metrics.hosts`.
+    pub(crate) hosts: Arc<[String]>,
     /// Cancelled when the agent ends, which ends open pages.
     pub(crate) stopped: CancellationToken,
 }
@@ -94,7 +97,7 @@ fn limits() -> ServerLimits {
 }
 
 async fn serve(limits: ServerLimits, listener: TcpListener, state: WebState, shutdown: impl Future<Output = ()>) {
-    let router = routes()
+    let router = routes(&state)
         .fallback((
             StatusCode::NOT_FOUND,
             "the agent has its page at / here, and /metrics, /healthz and /readyz\n",
@@ -104,12 +107,34 @@ async fn serve(limits: ServerLimits, listener: TcpListener, state: WebState, shu
 }
 
 /// All routes.
-fn routes() -> Router<WebState> {
+fn routes(state: &WebState) -> Router<WebState> {
     Router::new()
         .route("/metrics", get(exposition))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
+        .route_layer(middleware::from_fn_with_state(state.clone(), known))
         .merge(page::routes())
+}
+
+/// Rejects names that may be a browser's way to this host by somebody else's domain (DNS rebinding).
+async fn known(State(state): State<WebState>, request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    // Every browser sends a host, and no public domain is without a dot.
+    let is_known = match headers.get(header::HOST) {
+        None => true,
+        Some(_) if page::is_known(headers) => true,
+        Some(host) => {
+            let name = host.to_str().unwrap_or_default().to_ascii_lowercase();
+            let name = name.split(':').next().unwrap_or_default();
+            !name.contains('.') || state.hosts.iter().any(|known| known == name)
+        }
+    };
+    if is_known {
+        return next.run(request).await;
+    }
+    let words = "this name is not known: ask by an address, or write the name into metrics.hosts of the agent's \
+                 configuration (any other may be a trap, DNS rebinding)\n";
+    (StatusCode::MISDIRECTED_REQUEST, words).into_response()
 }
 
 async fn exposition(State(state): State<WebState>) -> Response {

@@ -129,6 +129,11 @@ pub enum ImageFault {
     Platform { has: String, wants: String },
     #[error("that is no image reference ({0}); correct collator.image")]
     Invalid(String),
+    #[error(
+        "its signature is not verified ({0}); sign it with the key of collator.cosign_key, install cosign on this host, \
+         or remove that key"
+    )]
+    Unsigned(String),
     #[error("{}: {reason}", path.display())]
     Credentials { path: PathBuf, reason: String },
     #[error("pull failed: {0}")]

@@ -16,8 +16,10 @@ use agent_config::{ImageReference, PullPolicy};
 
 mod auth;
 mod pull_error;
+mod signature;
 
 pub(crate) use pull_error::network_remedy;
+pub(crate) use signature::installed as cosign;
 
 /// How often a pull says how far it is.
 const PROGRESS: Duration = Duration::from_secs(5);
@@ -73,8 +75,16 @@ impl Docker {
     pub(super) async fn resolve_image(&self) -> Result<String, Error> {
         let spec = &self.spec;
         if let Some(pin) = &spec.pin {
+            // It ran before, or was verified when it was fetched.
             return self.resolve_pin(pin).await;
         }
+        let image = self.resolve_reference().await?;
+        self.require_signature(&image).await?;
+        Ok(image)
+    }
+
+    async fn resolve_reference(&self) -> Result<String, Error> {
+        let spec = &self.spec;
         let collator = &spec.collator;
         let reference = ImageReference::parse(&collator.image);
         match collator.pull {
@@ -154,19 +164,19 @@ impl Docker {
         Ok(image)
     }
 
-    /// The registry's password, for whoever has to keep it out of what is told; `None` when there is none that a
-    /// pull would use.
-    pub fn registry_password(&self) -> Option<String> {
-        let spec = &self.spec;
-        auth::read(spec.collator.registry_auth.as_deref()?, "").ok()?.password
+    /// Every password and token of `collator.registry_auth`, to keep them out of all output.
+    pub fn registry_secrets(&self) -> Vec<String> {
+        let path = self.spec.collator.registry_auth.as_deref();
+        path.map(auth::secrets).unwrap_or_default()
     }
 
+    /// The login for the registry of `reference`; `None` when there is none for it.
     pub(super) fn credentials(&self, reference: &ImageReference) -> Result<Option<DockerCredentials>, Error> {
-        let spec = &self.spec;
-        let path = spec.collator.registry_auth.as_deref();
-        path.map(|path| auth::read(path, reference.registry()))
-            .transpose()
-            .map_err(|fault| self.image_error(fault))
+        let Some(path) = self.spec.collator.registry_auth.as_deref() else {
+            return Ok(None);
+        };
+        let configured = ImageReference::parse(self.specs.configured_image());
+        auth::read(path, configured.registry(), reference.registry()).map_err(|fault| self.image_error(fault))
     }
 
     async fn pull_once(&self, reference: &ImageReference) -> Result<(), Error> {

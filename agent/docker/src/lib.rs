@@ -6,6 +6,7 @@
 //! Begin with [`Docker::ensure_running`] in `lifecycle`, and [`Docker::watch`] in `events`.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -90,6 +91,10 @@ struct Shared {
     usage: Mutex<Option<Usage>>,
     /// Images that were not here before a pull.
     fetched: Mutex<Vec<PulledImage>>,
+    /// The program that checks signatures, its private directory, and the images that it accepted.
+    cosign: Option<PathBuf>,
+    cosign_dir: PathBuf,
+    verified: Mutex<Vec<String>>,
 }
 
 impl Docker {
@@ -112,6 +117,9 @@ impl Docker {
                 nofile_refused: AtomicBool::new(false),
                 usage: Mutex::new(None),
                 fetched: Mutex::default(),
+                cosign: config.collator.cosign_key.as_ref().and_then(|_| image::cosign()),
+                cosign_dir: config.agent.state_dir.join("cosign"),
+                verified: Mutex::default(),
             }),
             spec: Arc::new(specs.configured()),
             specs: Arc::new(specs),

@@ -12,7 +12,7 @@ use ring::digest::{SHA256, digest};
 use serde::Serialize;
 
 use super::Error;
-use agent_config::{BindMount, CollatorConfig, Config, DataConfig, PublishedPort, WithoutVolume, keyless};
+use agent_config::{BindMount, CollatorConfig, Config, Confinement, DataConfig, PublishedPort, WithoutVolume, keyless};
 use agent_core::event::DesiredSpec;
 use agent_core::key_paths::is_key;
 
@@ -24,6 +24,10 @@ pub(super) const IMAGE: &str = "t0rn-agent.image";
 
 /// Modes of network that are not the name of one.
 const BUILT_IN: [&str; 4] = ["bridge", "default", "host", "none"];
+
+/// What is writable beside data and mounts where the image is not: in memory, and counted as the container's.
+const TMP: &str = "/tmp";
+const TMP_OPTIONS: &str = "rw,nosuid,nodev,noexec,size=64m,mode=1777";
 
 /// The part of the configuration that a container is made from.
 #[derive(Clone)]
@@ -69,6 +73,11 @@ impl Specs {
 
     pub(super) fn configured(&self) -> Spec {
         self.collator.clone()
+    }
+
+    /// The reference in the configuration, whatever runs.
+    pub(super) fn configured_image(&self) -> &str {
+        &self.collator.collator.image
     }
 
     pub(super) fn desired(&self, desired: &DesiredSpec) -> Result<Spec, Error> {
@@ -167,7 +176,7 @@ impl Spec {
             mounts: Some(mounts),
             network_mode: Some(collator.network.clone()),
             port_bindings: self.publishes().then(|| port_bindings(&collator.ports)),
-            ..HostConfig::default()
+            ..self.confined()
         };
         Ok(ContainerCreateBody {
             image: Some(image.to_owned()),
@@ -191,6 +200,27 @@ impl Spec {
             host_config: Some(host),
             ..ContainerCreateBody::default()
         })
+    }
+
+    /// What the container's processes are kept from. Seccomp is left to the engine: its default profile.
+    fn confined(&self) -> HostConfig {
+        let confinement = &self.collator.confinement;
+        let is_free = |path: &str| {
+            let mut targets = self.mounts.iter().map(|mount| &mount.target);
+            self.data.target != Path::new(path) && targets.all(|target| target != Path::new(path))
+        };
+        let needs_tmp = confinement.read_only && is_free(TMP);
+        HostConfig {
+            security_opt: confinement
+                .no_new_privileges
+                .then(|| vec!["no-new-privileges:true".to_owned()]),
+            cap_drop: Some(vec!["ALL".to_owned()]),
+            cap_add: Some(confinement.cap_add.clone()),
+            pids_limit: confinement.pids_limit.map(i64::from),
+            readonly_rootfs: Some(confinement.read_only),
+            tmpfs: needs_tmp.then(|| HashMap::from([(TMP.to_owned(), TMP_OPTIONS.to_owned())])),
+            ..HostConfig::default()
+        }
     }
 
     /// What no second container may have: the chain data, then each keystore and key.
@@ -252,6 +282,10 @@ struct Asked<'a> {
     stop_timeout_ms: u128,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     fenced: bool,
+    /// Absent where it is the default, as in containers that were made before there was one: these are confined when they
+    /// are made anew for another reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confinement: Option<(bool, &'a [String], Option<u32>, bool)>,
 }
 
 fn hash(collator: &CollatorConfig, data: &DataConfig, mounts: &[BindMount], fenced: bool) -> Result<String, Error> {
@@ -262,6 +296,7 @@ fn hash(collator: &CollatorConfig, data: &DataConfig, mounts: &[BindMount], fenc
     all.sort();
     let mut ports: Vec<String> = collator.ports.iter().map(port_line).collect();
     ports.sort();
+    let confinement = &collator.confinement;
     let asked = Asked {
         image: &collator.image,
         command: &collator.command,
@@ -276,6 +311,12 @@ fn hash(collator: &CollatorConfig, data: &DataConfig, mounts: &[BindMount], fenc
         log_max_files: collator.log_max_files,
         stop_timeout_ms: collator.stop_timeout.as_millis(),
         fenced,
+        confinement: (*confinement != Confinement::default()).then_some((
+            confinement.no_new_privileges,
+            &confinement.cap_add,
+            confinement.pids_limit,
+            confinement.read_only,
+        )),
     };
     let json = serde_json::to_vec(&asked).map_err(|error| Error::Api {
         action: "describe the container",

@@ -49,6 +49,7 @@ impl Docker {
             (PullPolicy::Missing, Some(pin)) if pin != from.pin => pin,
             _ => other.pull(&parsed).await?,
         };
+        other.require_signature(&pin).await?;
         other.require_platform(&pin).await?;
         other.require_network().await?;
         other.prepare_paths().await?;

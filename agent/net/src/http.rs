@@ -1,5 +1,6 @@
 //! HTTP clients: connection, trusted certificates, and limits of what is read. Deadlines belong to the caller.
 
+mod download;
 #[cfg(any(test, feature = "testing"))]
 #[expect(clippy::unwrap_used, reason = "a failed test should panic")]
 #[expect(clippy::missing_panics_doc, reason = "a failed test should panic")]
@@ -22,6 +23,8 @@ use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 use url::Url;
+
+pub use self::download::download;
 
 /// How the agent names itself in requests.
 pub const AGENT: &str = concat!("t0rn-agent/", env!("CARGO_PKG_VERSION"));

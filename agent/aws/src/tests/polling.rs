@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::fake::{Answer, Fake};
+use crate::dmi::tests::machine;
 use crate::imds::Imds;
 use crate::notices::NoticeSource;
-use crate::watch::{MetadataEvent, NoticePoller, watch};
+use crate::watch::{MetadataEvent, NoticePoller, watch, watch_on};
 use agent_config::Ec2Config;
 use agent_core::event::NoticeKind;
 
@@ -215,4 +216,28 @@ async fn disabled_sends_no_request_and_clears_the_notice() {
     assert_eq!(events.recv().await, Some(MetadataEvent::Notice(None)));
     assert_eq!(events.recv().await, None);
     assert_eq!(fake.tokens(), 0);
+}
+
+#[tokio::test]
+async fn service_is_believed_only_where_the_hardware_says_the_same() {
+    let (mine, other) = ("i-0123456789abcdef0", "i-0fedcba9876543210");
+    for (vendor, tag, asked, found) in [
+        ("Amazon EC2", mine, true, true),
+        ("Amazon EC2", other, true, false),
+        ("QEMU", mine, false, false),
+    ] {
+        let (fake, dir) = (Fake::instance().await, tempfile::tempdir().unwrap());
+        let dmi = machine(dir.path(), &[("dmi/sys_vendor", vendor), ("dmi/board_asset_tag", tag)]);
+        let (sender, mut events) = mpsc::channel(8);
+        let watched = tokio::spawn(watch_on(Some(dmi), config(&fake.base, None), sender));
+        let first = tokio::time::timeout(Duration::from_millis(500), events.recv()).await;
+        let id = mine.to_owned();
+        assert_eq!(
+            first == Ok(Some(MetadataEvent::Instance { id })),
+            found,
+            "{vendor} {tag}"
+        );
+        assert_eq!(fake.tokens() > 0, asked, "{vendor} {tag}");
+        watched.abort();
+    }
 }

@@ -1,6 +1,6 @@
 //! `logs`: the collator's log, from the agent.
 
-use std::io::Write;
+use std::io::{self, IsTerminal as _, Write};
 use std::pin::pin;
 
 use clap::Args;
@@ -8,6 +8,7 @@ use futures_util::TryStreamExt;
 
 use agent_daemon::api::TAIL_MAX;
 
+use crate::escapes::EscapeFilter;
 use crate::globals::GlobalArgs;
 use crate::output::write;
 
@@ -29,13 +30,23 @@ pub(crate) struct LogsArgs {
 
 /// Prints the log. Ctrl-C needs no handler: it ends the process even while its output waits for a reader.
 pub(crate) async fn execute(args: &LogsArgs, globals: &GlobalArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+    print_log(args, globals, io::stdout().is_terminal(), out).await
+}
+
+/// To a terminal without what it would obey, elsewhere unchanged.
+async fn print_log(args: &LogsArgs, globals: &GlobalArgs, terminal: bool, out: &mut dyn Write) -> anyhow::Result<()> {
     let client = globals.client();
+    let mut filter = terminal.then(EscapeFilter::default);
+    let mut print = |bytes: Vec<u8>| match &mut filter {
+        Some(filter) => write(out, &filter.strip(&bytes)),
+        None => write(out, &bytes),
+    };
     if !args.follow {
-        return write(out, &client.log(args.lines).await?);
+        return print(client.log(args.lines).await?);
     }
     let mut log = pin!(client.follow_log(args.lines).await?);
     while let Some(chunk) = log.try_next().await? {
-        write(out, &chunk)?;
+        print(chunk)?;
     }
     Ok(())
 }
@@ -77,13 +88,14 @@ mod tests {
             snapshot,
             commands: mpsc::channel(1).0,
             docker: engine.docker.clone(),
+            secrets: Arc::default(),
         };
         tokio::spawn(api::serve(listener, handle, std::future::pending()));
         for words in [&[][..], &["-f", "-n", "3"]] {
             let socket = ["logs", "--socket", path.to_str().unwrap()];
             let parsed = Words::try_parse_from([&socket[..], words].concat()).unwrap();
             let mut out = Vec::new();
-            execute(&parsed.logs, &parsed.globals, &mut out).await.unwrap();
+            print_log(&parsed.logs, &parsed.globals, false, &mut out).await.unwrap();
             assert_eq!(out, b"line 0\nline 1\nline 2\n");
         }
     }

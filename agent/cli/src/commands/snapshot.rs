@@ -113,11 +113,12 @@ pub(crate) async fn execute(
                 keep_old: *keep_old,
                 strip: *strip,
             };
-            restore::restore(globals, open_source(from, globals)?, options, out).await?;
+            let is_checked = options.public_key.is_some() || options.sha256.is_some();
+            restore::restore(globals, open_source(from, globals, is_checked)?, options, out).await?;
         }
         SnapshotCommand::Verify { from, public_key, json } => {
             let key = public_key.as_deref().map(read_public_key).transpose()?;
-            return verify::verify(from, open_source(from, globals)?, key, *json, out).await;
+            return verify::verify(from, open_source(from, globals, true)?, key, *json, out).await;
         }
         SnapshotCommand::Abandon => abandon(globals, out).await?,
     }
@@ -139,14 +140,24 @@ async fn abandon(globals: &GlobalArgs, out: &mut dyn Write) -> anyhow::Result<()
     )
 }
 
-fn open_source(from: &str, globals: &GlobalArgs) -> anyhow::Result<Box<dyn SnapshotSource + Send>> {
+/// The source that `from` names. `is_checked`: whether a key or a checksum decides, and not the way it comes.
+fn open_source(from: &str, globals: &GlobalArgs, is_checked: bool) -> anyhow::Result<Box<dyn SnapshotSource + Send>> {
     Ok(match from {
         "-" => Box::new(Stdin::default()),
         url if Remote::is_meant(url) => {
             // Without a configuration, a bucket can still be read with the region and keys of the environment.
             let config = globals.load_config();
             let imds = config.map_or_else(|_| DEFAULT_IMDS.to_owned(), |config| config.ec2.imds);
-            Box::new(Remote::new(url, &imds).map_err(|error| UsageError::Unusable(error.to_string()))?)
+            let remote = Remote::new(url, &imds).map_err(|error| UsageError::Unusable(error.to_string()))?;
+            if remote.can_be_changed() && !is_checked {
+                let remedy = "give --public-key (or --sha256, for a plain archive), or an https address";
+                let words = format!(
+                    "{}: anybody on the way can change what comes by http: {remedy}",
+                    remote.name()
+                );
+                return Err(UsageError::Unusable(words).into());
+            }
+            Box::new(remote)
         }
         path => {
             fs::metadata(path).map_err(|error| unreadable(path, &error))?;

@@ -100,6 +100,7 @@ impl Sandbox {
                     snapshot: seen,
                     commands: send,
                     docker,
+                    secrets: Arc::default(),
                 };
                 api::serve(listener, handle, std::future::pending()).await;
             });

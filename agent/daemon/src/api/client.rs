@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use futures_util::{Stream, TryStreamExt};
 use jiff::Timestamp;
+use reqwest::header::ACCEPT;
 use reqwest::{Method, Response};
 use tokio::time::{sleep, timeout};
 
-use super::GIVES_UP;
+use super::{AGENT, GIVES_UP, Reply};
 use agent_core::event::Command;
 use agent_core::status::{SCHEMA, Status};
 use agent_net::http;
@@ -86,7 +87,10 @@ impl AgentClient {
         let body = self
             .exchange(Method::POST, "/v1/command", command, TIMEOUT, ANSWER_MAX)
             .await?;
-        Ok(String::from_utf8_lossy(&body).into_owned())
+        match serde_json::from_slice::<Reply>(&body) {
+            Ok(Reply { agent, reply }) if agent == AGENT => Ok(reply),
+            _ => Err(self.broken("what answers there is no agent of this version; restart the agent".to_owned())),
+        }
     }
 
     /// The last `lines` lines of the collator's log, as the container wrote them. At most 9 s and 32 MiB.
@@ -138,7 +142,10 @@ impl AgentClient {
         let client = client.map_err(|error| self.broken(error.to_string()))?;
         let answer = loop {
             let request = client.request(method.clone(), format!("http://t0rn-agent{path}"));
-            let request = request.header(GIVES_UP, gives_up).body(body.clone());
+            let request = request
+                .header(GIVES_UP, gives_up)
+                .header(ACCEPT, "application/json")
+                .body(body.clone());
             match request.send().await {
                 Ok(answer) => break answer,
                 // The backlog is full; the caller's limit ends this.

@@ -146,16 +146,14 @@ fn write_bounded(dir: &Path, bundle: &IncidentBundle, count: usize, total: u64) 
         if dir.join(id).exists() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
+        let mut evidence = bundle.evidence.clone();
+        redact::lines(&mut evidence, &bundle.secrets);
         let incident = Incident {
             id: id.clone(),
             at: at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             cause: bundle.cause.clone(),
             action: bundle.action.clone(),
-            evidence: bundle
-                .evidence
-                .iter()
-                .map(|fact| redact::text(fact, &bundle.secrets))
-                .collect(),
+            evidence,
             helped: None,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };

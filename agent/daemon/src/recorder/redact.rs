@@ -1,89 +1,105 @@
-//! Redaction of secrets in texts that are pasted into bug reports.
+//! Redaction of secrets in every text that leaves the agent.
 //!
-//! Errs on the side of redacting too much: a seed looks like a block hash.
+//! What is known to be safe is shown, of variables, arguments and URLs; elsewhere, names and shapes decide. Errs on the
+//! side of redacting too much: a seed looks like a block hash.
+
+mod arguments;
+mod names;
+mod shapes;
 
 use std::borrow::Cow;
 
 use serde_json::Value;
 
+use self::arguments::Argument;
+pub use self::arguments::{secrets as named, url_secrets};
+use self::names::{SPACED, is_safe_label, is_safe_variable, is_secret, mentions_secret};
+
 const GONE: &str = "[redacted]";
 
-/// Names (of flags, variables, fields) whose value is secret; compared in lower case, `-` as `_`.
-const SECRET: [&str; 16] = [
-    "password",
-    "passwd",
-    "passphrase",
-    "secret",
-    "token",
-    "mnemonic",
-    "phrase",
-    "suri",
-    "seed",
-    "authorization",
-    "webhook",
-    "api_key",
-    "apikey",
-    "access_key",
-    "private_key",
-    "node_key",
-];
-/// Names whose value contains spaces.
-const SPACED: [&str; 5] = ["phrase", "mnemonic", "authorization", "suri", "seed"];
+/// Shortest known secret that is searched.
+const KNOWN_MIN: usize = 4;
 
-/// Shortest value that is redacted everywhere; shorter ones are `true`, `info`, a port.
-const KNOWN_MIN: usize = 8;
+/// Lines of an armoured key that are left out at most: one without an end must not hide all that follows.
+const KEY_LINES: u32 = 64;
 
-/// Values that are secret by their names in a command line and in variables, to be redacted everywhere: the node may log
-/// them.
-pub fn named<'a>(command: &'a [String], variables: impl IntoIterator<Item = (&'a String, &'a String)>) -> Vec<String> {
-    let variables = variables
-        .into_iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()));
-    let next = command.windows(2).map(|pair| (pair[0].as_str(), pair[1].as_str()));
-    let inline = command.iter().filter_map(|word| word.split_once('='));
-    let flags = next
-        .chain(inline)
-        .filter(|(name, _)| name.starts_with("--") && !name.contains('='));
-    let secret = |(name, value): &(&str, &str)| is_secret(name) && value.len() >= KNOWN_MIN;
-    let mut values: Vec<_> = variables
-        .chain(flags)
-        .filter(secret)
-        .map(|(_, v)| v.to_owned())
-        .collect();
-    // One may be part of another.
-    values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-    values
+/// Redacts line by line; remembers whether it is within an armoured key.
+#[derive(Debug, Clone, Default)]
+pub struct LineRedactor {
+    /// Lines that may still belong to the key.
+    in_key: u32,
+}
+
+impl LineRedactor {
+    /// A line, with its newline where it has one; `known` are the caller's own secrets. Unchanged lines are not copied.
+    pub fn line<'a>(&mut self, line: &'a str, known: &[String]) -> Cow<'a, str> {
+        // An armoured key is redacted as a whole.
+        let begins = line.contains("-----BEGIN") && line.contains("PRIVATE KEY");
+        let ends = line.contains("-----END");
+        let was_in_key = self.in_key > 0;
+        self.in_key = match (begins, ends) {
+            (_, true) => 0,
+            (true, false) if !was_in_key => KEY_LINES,
+            _ => self.in_key.saturating_sub(1),
+        };
+        if begins && !was_in_key {
+            return format!("{GONE}\n").into();
+        }
+        if was_in_key || ends {
+            return "".into();
+        }
+        let mut clean = Cow::Borrowed(line);
+        for secret in known.iter().filter(|secret| secret.len() >= KNOWN_MIN) {
+            if clean.contains(secret.as_str()) {
+                clean = Cow::Owned(clean.replace(secret, GONE));
+            }
+        }
+        let shaped = shapes::redact(&clean);
+        // Skips most lines early: an exporter's page is large.
+        let named = match shaped {
+            shaped if mentions_secret(&shaped) => assignments(&shaped),
+            Cow::Owned(shaped) => shaped,
+            Cow::Borrowed(_) => return clean,
+        };
+        if named == line { line.into() } else { named.into() }
+    }
+
+    /// One of several texts in their order, without a newline that came by redaction.
+    fn item(&mut self, text: &str, known: &[String]) -> String {
+        let mut clean = self.text(text, known);
+        if clean.ends_with('\n') && !text.ends_with('\n') {
+            clean.pop();
+        }
+        clean
+    }
+
+    /// All lines of a text.
+    pub fn text(&mut self, text: &str, known: &[String]) -> String {
+        let mut whole = Cow::Borrowed(text);
+        for secret in known.iter().filter(|secret| secret.contains('\n')) {
+            if whole.contains(secret.as_str()) {
+                whole = Cow::Owned(whole.replace(secret, GONE));
+            }
+        }
+        let mut out = String::with_capacity(whole.len());
+        for line in whole.split_inclusive('\n') {
+            out.push_str(&self.line(line, known));
+        }
+        out
+    }
 }
 
 /// Redacts a text line by line; `known` are the caller's own secrets.
 pub fn text(text: &str, known: &[String]) -> String {
-    let mut text = Cow::Borrowed(text);
-    for secret in known.iter().filter(|secret| secret.len() >= 4) {
-        if text.contains(secret.as_str()) {
-            text = Cow::Owned(text.replace(secret, GONE));
-        }
+    LineRedactor::default().text(text, known)
+}
+
+/// Redacts lines in their order, each of which stays one.
+pub fn lines(lines: &mut [String], known: &[String]) {
+    let mut redactor = LineRedactor::default();
+    for line in lines {
+        *line = redactor.item(line, known);
     }
-    let mut out = String::with_capacity(text.len());
-    let mut in_key = false;
-    for line in text.split_inclusive('\n') {
-        // An armoured key is redacted as a whole.
-        let begins = line.contains("-----BEGIN") && line.contains("PRIVATE KEY");
-        if begins && !in_key {
-            out.push_str(GONE);
-            out.push('\n');
-        }
-        in_key = (in_key || begins) && !line.contains("-----END");
-        if !in_key && !begins && !line.contains("-----END") {
-            let line = seeds(&urls(line));
-            // Skips most lines early: an exporter's page is large.
-            out.push_str(&if mentions_secret(&line) {
-                assignments(&line)
-            } else {
-                line
-            });
-        }
-    }
-    out
 }
 
 /// Redacts lines of JSON; each stays JSON, and unchanged without secrets.
@@ -103,97 +119,86 @@ pub(super) fn json_lines(lines: &str, known: &[String]) -> String {
     out
 }
 
-/// Redacts a JSON document: by the names of its fields, by `NAME=value`, and by flags before their value in a list of
-/// arguments.
+/// Redacts a JSON document: by the names of its fields, and by what is safe of a container's variables, arguments and
+/// labels.
 pub(super) fn json(value: &mut Value, known: &[String]) {
     match value {
         Value::String(s) => *s = text(s, known),
+        Value::Array(items) if is_command(items) => command(items, known),
         Value::Array(items) => {
-            let mut flag = false;
+            // A list of lines, maybe.
+            let mut redactor = LineRedactor::default();
             for item in items {
-                if let (true, Value::String(s)) = (flag, &mut *item) {
-                    GONE.clone_into(s);
-                    flag = false;
-                    continue;
+                match item {
+                    Value::String(s) => *s = redactor.item(s, known),
+                    other => json(other, known),
                 }
-                flag = item
-                    .as_str()
-                    .is_some_and(|s| s.starts_with("--") && !s.contains('=') && is_secret(s));
-                json(item, known);
             }
         }
         Value::Object(fields) => {
             for (name, field) in fields {
-                if is_secret(name) && (field.is_string() || field.is_number()) {
-                    *field = GONE.into();
-                } else {
-                    json(field, known);
-                }
+                field_of(name, field, known);
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase().replace('-', "_");
-    // The path of a secret is not secret.
-    let place = name.ends_with("_file") || name.ends_with("_path");
-    !place && mentions_secret(&name)
-}
-
-fn mentions_secret(text: &str) -> bool {
-    let text = text.to_ascii_lowercase().replace('-', "_");
-    SECRET.iter().any(|word| text.contains(word))
-}
-
-/// `scheme://user:password@host`, and whatever follows the host of a webhook.
-fn urls(line: &str) -> String {
-    let mut out = String::with_capacity(line.len());
-    let mut rest = line;
-    while let Some(at) = rest.find("://") {
-        let (before, url) = rest.split_at(at + 3);
-        out.push_str(before);
-        let end = url
-            .find(|c: char| c.is_whitespace() || "\"'<>`\\".contains(c))
-            .unwrap_or(url.len());
-        let (url, after) = url.split_at(end);
-        let (authority, path) = url.split_at(url.find(['/', '?', '#']).unwrap_or(url.len()));
-        let host = match authority.rsplit_once('@') {
-            Some((_, host)) => {
-                out.push_str(GONE);
-                out.push('@');
-                host
+fn field_of(name: &str, field: &mut Value, known: &[String]) {
+    let lower = name.to_ascii_lowercase();
+    let is_text = field.is_string() || field.is_number();
+    match (lower.as_str(), field) {
+        ("env", Value::Array(items)) => items.iter_mut().for_each(|item| variable(item, known)),
+        ("cmd" | "args" | "entrypoint" | "command", Value::Array(items)) => command(items, known),
+        ("labels", Value::Object(labels)) => {
+            for (name, label) in labels {
+                if is_safe_label(name) {
+                    json(label, known);
+                } else {
+                    *label = GONE.into();
+                }
             }
-            None => authority,
-        };
-        out.push_str(host);
-        let whole = format!("{host}{path}").to_ascii_lowercase();
-        if path.len() > 1 && (whole.contains("hook") || whole.starts_with("api.telegram.org/")) {
-            out.push('/');
-            out.push_str(GONE);
-        } else {
-            out.push_str(path);
         }
-        rest = after;
+        (_, field) if is_text && is_secret(name) => *field = GONE.into(),
+        (_, field) => json(field, known),
     }
-    out.push_str(rest);
-    out
 }
 
-/// `0x` and 64 or more hexadecimal digits.
-fn seeds(line: &str) -> String {
-    let mut out = String::with_capacity(line.len());
-    let mut rest = line;
-    while let Some(at) = rest.find("0x") {
-        let (before, digits) = rest.split_at(at + 2);
-        let end = digits.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(digits.len());
-        out.push_str(before);
-        out.push_str(if end >= 64 { GONE } else { &digits[..end] });
-        rest = &digits[end..];
+/// `NAME=value`, as Docker has it.
+fn variable(item: &mut Value, known: &[String]) {
+    match item {
+        Value::String(s) => {
+            *s = match s.split_once('=') {
+                Some((name, value)) if is_safe_variable(name) => format!("{name}={}", text(value, known)),
+                Some((name, _)) => format!("{name}={GONE}"),
+                None => text(s, known),
+            }
+        }
+        other => json(other, known),
     }
-    out.push_str(rest);
-    out
+}
+
+/// Whether a list looks like arguments, whatever its name.
+fn is_command(items: &[Value]) -> bool {
+    let is_flag = |item: &Value| {
+        let word = item.as_str().unwrap_or_default();
+        word.len() > 2 && word.starts_with("--") && !word.contains(char::is_whitespace)
+    };
+    items.iter().any(is_flag) && items.iter().all(Value::is_string)
+}
+
+fn command(items: &mut [Value], known: &[String]) {
+    let words: Vec<String> = items
+        .iter()
+        .map(|item| item.as_str().unwrap_or_default().to_owned())
+        .collect();
+    let judged = arguments::judge(words.iter().map(String::as_str));
+    for (argument, item) in judged.into_iter().zip(items) {
+        match (argument, &mut *item) {
+            (Argument::Hidden { shown, .. }, Value::String(word)) => *word = format!("{shown}{GONE}"),
+            (_, item) => json(item, known),
+        }
+    }
 }
 
 /// `name=value`, `name: value`, `"name": "value"`, `--name value`, for names that are secret.
@@ -216,6 +221,8 @@ fn assignments(line: &str) -> String {
             Some('=' | ':') => separator[1..].trim_start_matches([' ', '\t']),
             // In a list of arguments the value is the next item.
             Some(',') if name.starts_with("--") => separator[1..].trim_start_matches([' ', '\t']),
+            // A name in quotes before a bare word is prose: a complaint about the flag.
+            Some(first) if after.starts_with(is_quote) && !is_quote(first) => continue,
             Some(_) if name.starts_with("--") && separator.len() < after.len() => separator,
             _ => continue,
         };

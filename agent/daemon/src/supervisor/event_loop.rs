@@ -3,6 +3,9 @@
 mod actions;
 mod events;
 
+#[cfg(test)]
+pub(super) use self::events::redact;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -29,6 +32,8 @@ use crate::systemd::ServiceManager;
 
 pub(super) struct EventLoop {
     pub(super) config: Arc<Config>,
+    /// What no text of the container may bring into events, and so into traces, the state and the status.
+    pub(super) secrets: Arc<Vec<String>>,
     pub(super) clock: AgentClock,
     pub(super) machine: Machine,
     pub(super) permits: Permits,

@@ -199,12 +199,16 @@ impl IncidentWriter {
     }
 }
 
-/// Texts that neither an incident nor a message may contain.
+/// Texts that no output may contain.
 pub(super) fn secrets(config: &Config, docker: &Docker) -> Vec<String> {
     let mut secrets = recorder::secrets(&config.collator.command, &config.collator.env);
-    secrets.extend(config.notify.webhook.clone());
     let references = config.chains.values().flat_map(|chain| &chain.references);
-    secrets.extend(references.map(ToString::to_string));
-    secrets.extend(docker.registry_password());
+    let urls = config.notify.webhook.iter().cloned();
+    for url in urls.chain(references.map(ToString::to_string)) {
+        secrets.extend(recorder::url_secrets(&url));
+    }
+    secrets.extend(docker.registry_secrets());
+    // One may be part of another.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     secrets
 }

@@ -66,6 +66,17 @@ fn endless_line_is_skipped_in_bounded_memory() {
 }
 
 #[test]
+fn line_without_an_end_ends_the_reading() {
+    // `repeat` is `/dev/zero` without a system call.
+    let endless = BufReader::with_capacity(BUFFER, std::io::repeat(0));
+    let seen = read(TraceReader::from_reader("test".into(), Box::new(endless)));
+    assert!(
+        seen.len() == 1 && seen[0].contains("nothing behind this place is read"),
+        "{seen:?}"
+    );
+}
+
+#[test]
 fn folder_is_read_in_the_order_of_its_names() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("flight-0002.jsonl"), "c\n").unwrap();

@@ -73,7 +73,7 @@ async fn guarded(request: Request, next: Next) -> Response {
 }
 
 /// Whether the requested host is an address or `localhost`, which DNS cannot redirect.
-fn is_known(headers: &HeaderMap) -> bool {
+pub(super) fn is_known(headers: &HeaderMap) -> bool {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let Some(authority) = host.and_then(|host| host.parse::<Authority>().ok()) else {
         return false;

@@ -31,6 +31,7 @@ impl Web {
             snapshot: receiver,
             late_after: LONG,
             history: history.clone(),
+            hosts: Arc::new(["agent.example.com".to_owned()]),
             stopped: stop.clone(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -191,6 +192,7 @@ async fn shutdown_does_not_wait_for_an_address_or_a_client() {
         late_after: LONG,
         history: SharedHistory::default(),
         stopped: CancellationToken::new(),
+        hosts: Arc::default(),
     };
     let never_bound = run(taken.local_addr().unwrap(), state, async {});
     timeout(LONG, never_bound).await.unwrap();
@@ -206,4 +208,36 @@ async fn shutdown_does_not_wait_for_an_address_or_a_client() {
     web.stop.cancel();
     timeout(LONG, web.served).await.unwrap().unwrap();
     assert_eq!(timeout(LONG, stuck.read(&mut [0])).await.unwrap().unwrap_or(0), 0);
+}
+
+#[tokio::test]
+async fn name_of_another_domain_gets_neither_metrics_nor_health() {
+    let web = Web::with(limits(), snapshot(Health::Ok, Some(true))).await;
+    for path in ["/metrics", "/healthz", "/readyz"] {
+        for host in [
+            "10.0.0.7:9733",
+            "[::1]",
+            "localhost:9733",
+            "collator-1:9733",
+            "Agent.example.com:9733",
+        ] {
+            let answer = web.ask(&format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n\r\n")).await;
+            assert!(answer.starts_with("HTTP/1.1 200"), "{path} {host}: {answer}");
+        }
+        let nameless = web.ask(&format!("GET {path} HTTP/1.0\r\n\r\n")).await;
+        assert!(nameless[..12].ends_with("200"), "{path}: {nameless}");
+        for host in [
+            "evil.example",
+            "evil.example:9733",
+            "agent.example.com.evil.example",
+            "127.0.0.1.evil.example",
+            "ai.",
+        ] {
+            let answer = web.ask(&format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n\r\n")).await;
+            assert!(
+                answer.starts_with("HTTP/1.1 421") && answer.contains("metrics.hosts"),
+                "{path} {host}: {answer}"
+            );
+        }
+    }
 }

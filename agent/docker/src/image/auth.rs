@@ -1,10 +1,13 @@
-//! The registry's credentials, from a file that only its owner can read.
+//! Logins of registries, from a file that only its owner can read. Each is sent to its own registry only.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bollard::auth::DockerCredentials;
 use serde::Deserialize;
 
@@ -13,15 +16,123 @@ use crate::ImageFault;
 /// Longest credentials file that is read, in bytes; tokens of cloud registries take a few thousand.
 const SIZE: u64 = 64 * 1024;
 
-/// No `Debug`: it would print the password.
+/// What a file is to contain.
+const FORMS: &str = "expected {\"auths\": {\"HOST\": {\"auth\": \"…\"}}} or {\"username\": \"…\", \"password\": \"…\"}";
+/// Names of Docker's default registry.
+const HUB: [&str; 3] = ["index.docker.io", "docker.io", "registry-1.docker.io"];
+
+/// The file in either form. No `Debug`: it would print passwords.
 #[derive(Deserialize)]
-struct Login {
-    username: String,
-    password: String,
+#[serde(untagged)]
+enum AuthFile {
+    /// Docker's `config.json`.
+    Docker { auths: BTreeMap<String, Login> },
+    /// One login, which belongs to the registry of `collator.image`.
+    One { username: String, password: String },
 }
 
+/// One entry of `auths`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Login {
+    /// `USERNAME:PASSWORD` in base64.
+    auth: String,
+    username: String,
+    password: String,
+    #[serde(rename = "identitytoken")]
+    identity_token: String,
+}
+
+/// The login for `registry`; `None` when the file has none. `own` is the registry of `collator.image`.
+///
 /// Read anew for every pull, so that a rotated password counts at once.
-pub(super) fn read(path: &Path, registry: &str) -> Result<DockerCredentials, ImageFault> {
+pub(super) fn read(path: &Path, own: &str, registry: &str) -> Result<Option<DockerCredentials>, ImageFault> {
+    let fault = |reason: String| ImageFault::Credentials {
+        path: path.to_owned(),
+        reason,
+    };
+    let found = match load(path)? {
+        AuthFile::One { username, password } => {
+            (host(own) == host(registry)).then(|| credentials(username, password, String::new()))
+        }
+        AuthFile::Docker { auths } => {
+            let login = auths.into_iter().find(|(name, _)| host(name) == host(registry));
+            let login = login.map(|(name, login)| {
+                let helper = "has no login: the agent asks no credential helper";
+                login
+                    .decoded()
+                    .ok_or_else(|| fault(format!("auths.{name:?} {helper}; {FORMS}")))
+            });
+            login.transpose()?
+        }
+    };
+    Ok(found.map(|found| DockerCredentials {
+        serveraddress: Some(registry.to_owned()),
+        ..found
+    }))
+}
+
+/// Every password, token and encoded login of the file; none when it cannot be read.
+pub(super) fn secrets(path: &Path) -> Vec<String> {
+    let mut secrets = match load(path) {
+        Ok(AuthFile::One { password, .. }) => vec![password],
+        Ok(AuthFile::Docker { auths }) => auths.into_values().flat_map(Login::secrets).collect(),
+        Err(_) => Vec::new(),
+    };
+    secrets.retain(|secret| !secret.is_empty());
+    secrets
+}
+
+impl Login {
+    fn decoded(self) -> Option<DockerCredentials> {
+        let (username, password) = match self.pair() {
+            Some(pair) => pair,
+            None => (self.username, self.password),
+        };
+        let is_login = !self.identity_token.is_empty() || !(username.is_empty() || password.is_empty());
+        is_login.then(|| credentials(username, password, self.identity_token))
+    }
+
+    fn secrets(self) -> [String; 4] {
+        let decoded = self.pair().map(|(_, password)| password);
+        [
+            self.auth,
+            decoded.unwrap_or_default(),
+            self.password,
+            self.identity_token,
+        ]
+    }
+
+    /// Username and password of `auth`.
+    fn pair(&self) -> Option<(String, String)> {
+        let text = String::from_utf8(STANDARD.decode(self.auth.trim()).ok()?).ok()?;
+        let (username, password) = text.split_once(':')?;
+        // Docker pads with zero bytes.
+        Some((username.to_owned(), password.trim_end_matches('\0').to_owned()))
+    }
+}
+
+fn credentials(username: String, password: String, token: String) -> DockerCredentials {
+    DockerCredentials {
+        username: Some(username),
+        password: Some(password),
+        identitytoken: (!token.is_empty()).then_some(token),
+        ..DockerCredentials::default()
+    }
+}
+
+/// The host, with its port, that a name in `auths` or in a reference stands for.
+fn host(name: &str) -> String {
+    let bare = name.split_once("://").map_or(name, |(_, bare)| bare);
+    let host = bare.split('/').next().unwrap_or_default().to_ascii_lowercase();
+    if HUB.contains(&host.as_str()) {
+        HUB[0].to_owned()
+    } else {
+        host
+    }
+}
+
+fn load(path: &Path) -> Result<AuthFile, ImageFault> {
     let fault = |reason: String| ImageFault::Credentials {
         path: path.to_owned(),
         reason,
@@ -45,84 +156,11 @@ pub(super) fn read(path: &Path, registry: &str) -> Result<DockerCredentials, Ima
         return Err(fault(format!("larger than {SIZE} bytes; that is no credentials file")));
     }
     // serde_json quotes values of the wrong type in its message, and a value may be the password.
-    let login: Login = serde_json::from_str(&text).map_err(|error| {
-        fault(format!(
-            "line {}, column {}: expected {{\"username\": \"…\", \"password\": \"…\"}}",
-            error.line(),
-            error.column()
-        ))
-    })?;
-    Ok(DockerCredentials {
-        username: Some(login.username),
-        password: Some(login.password),
-        serveraddress: Some(registry.to_owned()),
-        ..DockerCredentials::default()
+    serde_json::from_str(&text).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => fault(FORMS.to_owned()),
+        _ => fault(format!("line {}, column {}: {FORMS}", error.line(), error.column())),
     })
 }
 
 #[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-    use std::fs::Permissions;
-
-    use super::*;
-
-    fn attempt(text: &str, mode: u32) -> Result<DockerCredentials, String> {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("registry.json");
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-        read(&path, "host:5000").map_err(|fault| fault.to_string())
-    }
-
-    #[test]
-    fn a_login_is_read_for_its_registry() {
-        let login = attempt(r#"{"username": "u", "password": "p"}"#, 0o600).unwrap();
-        assert_eq!(login.username.as_deref(), Some("u"));
-        assert_eq!(login.password.as_deref(), Some("p"));
-        assert_eq!(login.serveraddress.as_deref(), Some("host:5000"));
-    }
-
-    #[test]
-    fn a_file_that_others_can_read_is_refused_with_the_cure() {
-        for mode in [0o640, 0o604, 0o644] {
-            let error = attempt(r#"{"username": "u", "password": "p"}"#, mode).unwrap_err();
-            assert!(
-                error.contains(&format!("mode {mode:04o}")) && error.contains("chmod 600"),
-                "{error}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_broken_file_is_located_without_showing_what_is_in_it() {
-        for text in [
-            "",
-            "{",
-            r#"{"username": "u", "password": 5551234}"#,
-            r#"{"password": "hunter2"}"#,
-        ] {
-            let error = attempt(text, 0o600).unwrap_err();
-            assert!(error.contains("line 1") || error.contains("line 0"), "{error}");
-            assert!(!error.contains("5551234") && !error.contains("hunter2"), "{error}");
-        }
-    }
-
-    #[test]
-    fn an_endless_file_is_not_read_to_its_end() {
-        let error = attempt(&" ".repeat(70_000), 0o600).unwrap_err();
-        assert!(error.contains("larger than"), "{error}");
-    }
-
-    #[test]
-    fn a_missing_file_names_its_key() {
-        let fault = read(Path::new("/nonexistent/registry.json"), "host")
-            .err()
-            .unwrap()
-            .to_string();
-        assert!(
-            fault.contains("/nonexistent/registry.json") && fault.contains("collator.registry_auth"),
-            "{fault}"
-        );
-    }
-}
+mod tests;

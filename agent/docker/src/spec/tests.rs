@@ -1,12 +1,14 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod confinement;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
 use agent_config::{
-    AgentConfig, ContainerUser, Ec2Config, HealthConfig, HostConfig, IdentityConfig, MetricsConfig, NotifyConfig,
-    NotifyFormat, PullPolicy, RestartConfig, UpdateConfig, WithoutVolume,
+    AgentConfig, Confinement, ContainerUser, Ec2Config, HealthConfig, HostConfig, IdentityConfig, MetricsConfig,
+    NotifyConfig, NotifyFormat, PullPolicy, RestartConfig, UpdateConfig, WithoutVolume,
 };
 
 /// A configuration that uses everything a container can be given.
@@ -45,6 +47,8 @@ pub(crate) fn config() -> Config {
             log_max_size: 50 << 20,
             log_max_files: 3,
             registry_auth: None,
+            cosign_key: None,
+            confinement: Confinement::default(),
         },
         data: DataConfig {
             path: "/var/lib/t0rn-collator".into(),
@@ -89,7 +93,10 @@ pub(crate) fn config() -> Config {
             clock_warn: Duration::from_millis(500),
             memory_warn_percent: 20,
         },
-        metrics: MetricsConfig { listen: None },
+        metrics: MetricsConfig {
+            listen: None,
+            hosts: Vec::new(),
+        },
         notify: NotifyConfig {
             webhook: None,
             no_collation_after: None,
@@ -100,14 +107,19 @@ pub(crate) fn config() -> Config {
             imds: String::new(),
             lifecycle_hook: None,
         },
-        update: UpdateConfig {
-            auto: false,
-            check_every: Duration::from_hours(6),
-            probation: Duration::from_mins(10),
-            keep_images: 2,
-        },
+        update: no_updates(),
         identity: no_identity(),
         signatures: Vec::new(),
+    }
+}
+
+fn no_updates() -> UpdateConfig {
+    UpdateConfig {
+        auto: false,
+        check_every: Duration::from_hours(6),
+        probation: Duration::from_mins(10),
+        repositories: Vec::new(),
+        keep_images: 2,
     }
 }
 
@@ -156,6 +168,10 @@ fn whatever_makes_another_container_changes_the_hash() {
         ("nofile", |c| c.collator.nofile = 1024),
         ("log size", |c| c.collator.log_max_size = 1),
         ("log files", |c| c.collator.log_max_files = 1),
+        ("new privileges", |c| c.collator.confinement.no_new_privileges = false),
+        ("capabilities", |c| c.collator.confinement.cap_add.push("CHOWN".into())),
+        ("processes", |c| c.collator.confinement.pids_limit = None),
+        ("read-only image", |c| c.collator.confinement.read_only = false),
         ("data path", |c| c.data.path = "/elsewhere".into()),
         ("data target", |c| c.data.target = "/data".into()),
         ("mounts", |c| c.mounts.truncate(1)),

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use agent_config::{
-    AgentConfig, CollatorConfig, Config, DataConfig, Ec2Config, HealthConfig, HostConfig, MetricsConfig, NotifyConfig,
-    NotifyFormat, PullPolicy, RestartConfig, UpdateConfig,
+    AgentConfig, CollatorConfig, Config, Confinement, DataConfig, Ec2Config, HealthConfig, HostConfig, MetricsConfig,
+    NotifyConfig, NotifyFormat, PullPolicy, RestartConfig, UpdateConfig,
 };
 use agent_core::event::{Container, DesiredSpec};
 use agent_docker::{Docker, EngineEvent, Inspection, KeyPermit};
@@ -283,6 +283,8 @@ pub(crate) fn config(docker: &Path, name: &str, dir: &Path) -> Config {
             log_max_size: 20 << 20,
             log_max_files: 2,
             registry_auth: None,
+            cosign_key: None,
+            confinement: Confinement::default(),
         },
         data: DataConfig {
             path: dir.join("data"),
@@ -316,7 +318,10 @@ pub(crate) fn config(docker: &Path, name: &str, dir: &Path) -> Config {
             clock_warn: Duration::from_millis(500),
             memory_warn_percent: 20,
         },
-        metrics: MetricsConfig { listen: None },
+        metrics: MetricsConfig {
+            listen: None,
+            hosts: Vec::new(),
+        },
         notify: NotifyConfig {
             webhook: None,
             format: NotifyFormat::Json,
@@ -331,6 +336,7 @@ pub(crate) fn config(docker: &Path, name: &str, dir: &Path) -> Config {
             auto: false,
             check_every: Duration::from_hours(6),
             probation: Duration::from_mins(10),
+            repositories: Vec::new(),
             keep_images: 2,
         },
         identity: agent_config::IdentityConfig {

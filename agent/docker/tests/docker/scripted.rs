@@ -84,7 +84,7 @@ async fn serve(listener: UnixListener, script: Arc<Mutex<Script>>) {
 }
 
 /// Method with path, and body.
-async fn read(peer: &mut UnixStream) -> (String, Vec<u8>) {
+pub(crate) async fn read(peer: &mut UnixStream) -> (String, Vec<u8>) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(peer.read_u8().await.unwrap());

@@ -16,10 +16,14 @@ use t0rn_agent_tests::wait::{self, SOON};
 use t0rn_agent_tests::webhook::{Answer, WebhookReceiver};
 
 const DB_VERSION: &str = "chains/t0rn_testnet/db/full/db_version";
+/// Where the images of these tests are, beside the configured one.
+const REPOSITORY: &str = "t0rn-sim-update";
+
 /// A watched collator, and an agent that believes a new image after a short time.
 fn running<'a>(engine: &'a Engine, name: &str, probation: &str) -> Result<Agent<'a>> {
     let mut agent = Agent::new(engine, name, &SYNCING)?;
     agent.set("update.probation", probation)?;
+    agent.set("update.repositories", allowed())?;
     agent.start()?;
     agent.wait_watched()?;
     fs::write(agent.data().join(DB_VERSION), "4")?;
@@ -28,7 +32,11 @@ fn running<'a>(engine: &'a Engine, name: &str, probation: &str) -> Result<Agent<
 
 /// An image of its own for each test, so that tests do not remove each other's.
 fn variant(engine: &Engine, name: &str, flags: &[&str]) -> Result<String> {
-    sim_image::variant(engine, &format!("t0rn-sim-{name}:v2"), flags)
+    sim_image::variant(engine, &format!("{REPOSITORY}:{name}"), flags)
+}
+
+fn allowed() -> Vec<String> {
+    [REPOSITORY, "127.0.0.1:1/nothing"].map(str::to_owned).to_vec()
 }
 
 /// `update --wait`: its exit code and what it said.
@@ -175,6 +183,25 @@ fn without_the_registry_nothing_is_changed() -> Result<()> {
     );
     let output = agent.cli(["update", "--image", "no image"])?;
     ensure!(output.status.code() == Some(2), "{output:?}");
+    Ok(())
+}
+
+#[test]
+fn image_of_an_unnamed_repository_is_refused_before_it_is_pulled() -> Result<()> {
+    let engine = Engine::shared()?;
+    let agent = running(&engine, "elsewhere", "5s")?;
+    let run = agent.run_id()?;
+    let foreign = "127.0.0.1:1/elsewhere/collator:v2";
+    let (code, text) = update(&agent, foreign)?;
+    ensure!(
+        code == Some(1) && text.contains("update.repositories"),
+        "{code:?}: {text}"
+    );
+    let status = one_collator(&agent, &configured(&agent)?)?;
+    ensure!(
+        status["update"]["result"].is_null() && agent.run_id()? == run,
+        "{status}"
+    );
     Ok(())
 }
 

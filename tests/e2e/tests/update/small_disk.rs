@@ -11,12 +11,13 @@ use t0rn_agent_tests::agent::{Agent, SYNCING};
 use t0rn_agent_tests::engine::Engine;
 use t0rn_agent_tests::wait::SOON;
 
-use crate::{configured, one_collator, update, variant};
+use crate::{allowed, configured, one_collator, update, variant};
 
 /// An agent whose state lies on a small file system. It does not run yet.
 fn on_a_small_disk<'a>(engine: &'a Engine, name: &str) -> Result<(Agent<'a>, Tmpfs)> {
     let mut agent = Agent::new(engine, name, &SYNCING)?;
     let small = Tmpfs::new("512k")?;
+    agent.set("update.repositories", allowed())?;
     agent.set("agent.state_dir", small.0.path().join("state").display().to_string())?;
     Ok((agent, small))
 }

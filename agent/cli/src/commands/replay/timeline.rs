@@ -8,6 +8,7 @@ use strum::VariantArray as _;
 
 use agent_core::event::{Chain, Sample};
 use agent_core::machine::{Health, Phase};
+use agent_core::status::clean;
 
 /// Time of a line: the trace's own `t`, and the wall clock where the trace has it, both in milliseconds.
 #[derive(Debug, Clone, Copy)]
@@ -80,7 +81,9 @@ impl<'a> Timeline<'a> {
                 text,
             });
         }
-        let text = text.map(|t| format!(": {t}")).unwrap_or_default();
+        // A trace of others may hold anything, and the reader may be a terminal.
+        let text = text.map(|t| format!(": {}", clean(t))).unwrap_or_default();
+        let (action, cause) = (clean(action), clean(cause));
         writeln!(self.out, "{}  -> {action} ({cause}){text}", at.clock())
     }
 
@@ -135,4 +138,27 @@ fn describe_samples(samples: &[Option<Sample>; 2]) -> String {
         );
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+    use super::*;
+
+    #[test]
+    fn text_of_a_trace_cannot_command_the_terminal() {
+        let mut out = Vec::new();
+        let at = TraceTime {
+            trace_ms: 1000,
+            unix_ms: None,
+        };
+        let mut timeline = Timeline::new(&mut out, false);
+        timeline
+            .action(at, "update\u{1b}c", "x", Some("to \u{1b}]0;owned\u{7}a\u{9b}31m\nb"))
+            .unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.starts_with("   0:00:01  -> update"), "{text:?}");
+        assert!(!text.trim_end_matches('\n').contains(char::is_control), "{text:?}");
+    }
 }

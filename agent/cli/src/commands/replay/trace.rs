@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 
 use agent_config::Config;
 use agent_core::machine::{Machine, Policy};
+use agent_core::status::clean;
 use agent_core::trace::parse_line;
 use agent_daemon::trace_reader::{NextLine, TraceReader};
 
@@ -37,7 +38,7 @@ pub(super) fn replay_trace(
     let mut stderr = io::stderr().lock();
     for problem in &summary.problems {
         // A closed standard error is no reason to end.
-        let _ = writeln!(stderr, "{problem}");
+        let _ = writeln!(stderr, "{}", clean(problem));
     }
     if summary.skipped > 0 {
         let _ = writeln!(stderr, "{} of {} lines skipped", summary.skipped, summary.lines);

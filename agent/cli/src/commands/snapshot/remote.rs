@@ -8,12 +8,11 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use reqwest::header::{CONTENT_RANGE, ETAG, RANGE};
-use reqwest::redirect::Policy;
 use reqwest::{Response, StatusCode};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::io::{StreamReader, SyncIoBridge};
-use url::Url;
+use url::{Host, Url};
 
 use agent_aws::S3Bucket;
 use agent_chaindata::snapshot::SnapshotSource;
@@ -28,7 +27,6 @@ const STALL: Duration = Duration::from_mins(1);
 const RETRIES: usize = 5;
 /// The first pause, and the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(16));
-const REDIRECTS: usize = 5;
 /// Pieces that wait for their reader.
 const WAITING: usize = 8;
 
@@ -60,6 +58,19 @@ impl Remote {
 
     pub(crate) fn is_meant(words: &str) -> bool {
         words.contains("://")
+    }
+
+    /// Whether anybody on the way can change what it sends: plain HTTP to another host.
+    pub(crate) fn can_be_changed(&self) -> bool {
+        let Location::Web(url) = &self.from else {
+            return false;
+        };
+        let is_here = match url.host() {
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            host => host == Some(Host::Domain("localhost")),
+        };
+        url.scheme() == "http" && !is_here
     }
 }
 
@@ -164,7 +175,7 @@ impl Pump {
         };
         // It may lead to https.
         let trusts = (url.scheme() == "http").then(http::authorities);
-        let client = http::once(url, trusts, redirects()).await.map_err(io::Error::other)?;
+        let client = http::download(url, trusts).await.map_err(io::Error::other)?;
         let request = client.get(url.clone());
         let request = if at == 0 {
             request
@@ -245,22 +256,6 @@ impl Pump {
             self.at += length;
         }
     }
-}
-
-/// Follows a few redirects, but none that leaves TLS.
-fn redirects() -> Policy {
-    Policy::custom(|attempt| {
-        let was_secure = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
-        if attempt.previous().len() > REDIRECTS {
-            attempt.error("too many redirects")
-        } else if was_secure && attempt.url().scheme() != "https" {
-            attempt.error(
-                "the server leads from https to http, where anybody can change what is sent: name an https address",
-            )
-        } else {
-            attempt.follow()
-        }
-    })
 }
 
 /// Whether the part that is sent begins with the byte `at`, as far as the server says where it begins.

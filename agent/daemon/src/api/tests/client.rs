@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::LONG;
 use crate::api::{AgentClient, ClientError, bind};
+use agent_core::event::Command;
 
 #[tokio::test]
 async fn socket_without_listener_differs_from_a_missing_one() {
@@ -57,5 +58,33 @@ async fn invalid_status_response_is_an_error() {
         });
         let error = error.unwrap_err().to_string();
         assert!(error.contains(words), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn command_believes_no_other_server_on_the_socket() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("agent.sock");
+    let listener = bind(&socket, "root").unwrap();
+    for body in [
+        "OK",
+        "",
+        "stopping the collator",
+        "{}",
+        r#"{"agent": "other", "reply": "stopped"}"#,
+        "[1]",
+    ] {
+        let client = AgentClient::new(&socket);
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        let (error, ()) = tokio::join!(client.command(&Command::Stop), async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 1024]).await.unwrap();
+            let _ = stream.write_all(answer.as_bytes()).await;
+        });
+        let error = error.unwrap_err();
+        assert!(
+            error.is_unreachable() && error.to_string().contains("no agent"),
+            "{body}: {error}"
+        );
     }
 }

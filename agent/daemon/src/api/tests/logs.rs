@@ -131,3 +131,13 @@ async fn shutting_down_ends_open_logs_and_removes_the_socket() {
     let error = agent.client.status(LONG).await.unwrap_err();
     assert!(matches!(error, ClientError::Missing(_)) && error.is_unreachable());
 }
+
+#[test]
+fn log_is_redacted_line_by_line_and_other_bytes_stay() {
+    let mut redactor = crate::recorder::LineRedactor::default();
+    let mut print = |bytes: &[u8]| crate::api::redacted(bytes.to_vec(), &mut redactor, &["hunter22".to_owned()]);
+    assert_eq!(print(b"\xff plain \x1b[1m\n"), b"\xff plain \x1b[1m\n");
+    assert_eq!(print(b"joined as hunter22\n"), b"joined as [redacted]\n");
+    assert_eq!(print(b"-----BEGIN PRIVATE KEY-----\n"), b"[redacted]\n");
+    assert_eq!(print(b"YXJtb3Vy\n"), b"");
+}

@@ -118,7 +118,11 @@ fn no_secret_is_written() {
             path.display()
         );
     }
-    assert!(show(dir.path(), &id).unwrap().contains("https://[redacted]@host/x"));
+    assert!(
+        show(dir.path(), &id)
+            .unwrap()
+            .contains("https://[redacted]@host/[redacted]")
+    );
 }
 
 #[test]
@@ -202,14 +206,14 @@ fn report_is_plain_text_within_its_bound() {
     host
     {
       "disk_free_bytes": 5,
-      "note": "calls https://example.org/in with [redacted]"
+      "note": "calls https://example.org/[redacted] with [redacted]"
     }
 
     all of it: DIR/20261122T225000Z-stalled-2
 
     last log lines of the container
     Idle (0 peers)
-    telemetry https://[redacted]@host/x
+    telemetry https://[redacted]@host/[redacted]
     "#);
 }
 

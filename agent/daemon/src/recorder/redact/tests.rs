@@ -10,11 +10,11 @@ fn secrets_are_redacted_and_other_text_is_kept() {
     for (from, to) in [
         (
             "pull https://joe:s3cret@registry.example/v2/",
-            "pull https://[redacted]@registry.example/v2/",
+            "pull https://[redacted]@registry.example/[redacted]",
         ),
         (
             "wss://telemetry.polkadot.io/submit 1",
-            "wss://telemetry.polkadot.io/submit 1",
+            "wss://telemetry.polkadot.io/[redacted] 1",
         ),
         (
             "POST https://hooks.slack.com/services/T0/B0/xyz failed",
@@ -31,7 +31,7 @@ fn secrets_are_redacted_and_other_text_is_kept() {
         ("Authorization: Bearer abc.def ghi\n", "Authorization: [redacted]\n"),
         (
             "-H 'authorization: Basic am9l' http://x/y",
-            "-H 'authorization: [redacted]' http://x/y",
+            "-H 'authorization: [redacted]' http://x/[redacted]",
         ),
         (
             "node --node-key 00aa11bb --chain /spec",
@@ -87,32 +87,47 @@ fn secrets_are_redacted_and_other_text_is_kept() {
 }
 
 #[test]
-fn value_secret_by_name_is_redacted_everywhere() {
-    let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
-    let command = words("--chain spec.json --node-key 00aa11bb22 --password=correct-horse --token-file /x/y/z/token");
-    let variables = [("LOG", "information"), ("API_TOKEN", "abcdefgh"), ("NO_TOKEN", "true")];
-    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let known = named(&command, variables.iter().map(|(name, value)| (name, value)));
-    assert_eq!(known, ["correct-horse", "00aa11bb22", "abcdefgh"]);
+fn known_value_is_redacted_everywhere() {
+    let known = ["correct-horse".to_owned(), "two\nlines".to_owned()];
     assert_eq!(
         text("joe:correct-horse@db is down", &known),
         "joe:[redacted]@db is down"
     );
+    assert_eq!(text("a\ntwo\nlines\nb\n", &known), "a\n[redacted]\nb\n");
 }
 
 #[test]
-fn json_is_redacted_by_name_by_variable_and_by_flag() {
+fn armoured_key_without_an_end_hides_no_more_than_a_key_has() {
+    let mut log: Vec<String> = vec!["-----BEGIN PRIVATE KEY-----".to_owned()];
+    log.extend((0..100).map(|n| format!("line {n}")));
+    lines(&mut log, &[]);
+    assert!(
+        log[0] == "[redacted]" && log[1].is_empty() && log[100] == "line 99",
+        "{log:?}"
+    );
+}
+
+#[test]
+fn container_is_shown_by_what_is_known_to_be_safe() {
     let mut inspect = json!({
-        "Config": {"Env": ["PATH=/bin", "API_TOKEN=abc", "URL=https://a:b@c/d"],
-            "Cmd": ["--node-key", "00aa", "--node-key=00bb", "--chain", "/spec", "--password-file", "/x"]},
+        "Path": "/usr/bin/node", "Args": ["--name", "me", "--made-up", "x"],
+        "Config": {"Env": ["PATH=/bin", "RUST_LOG=sync=debug", "LICENSE=abc", "URL=https://a:b@c/d"],
+            "Cmd": ["--node-key", "00aa", "--node-key=00bb", "--chain", "/spec", "--password-file", "/x",
+                "--relay-chain-rpc-urls", "wss://rpc.example:443/v3/abc"],
+            "Entrypoint": ["sh", "-c", "SECRET=x node"],
+            "Labels": {"t0rn-agent.spec": "ab12", "note": "x"}},
         "password": "hunter2", "Token": 7, "SecretCount": null, "Id": "ab12"
     });
     json(&mut inspect, &[]);
     assert_eq!(
         inspect,
         json!({
-            "Config": {"Env": ["PATH=/bin", "API_TOKEN=[redacted]", "URL=https://[redacted]@c/d"],
-                "Cmd": ["--node-key", "[redacted]", "--node-key=[redacted]", "--chain", "/spec", "--password-file", "/x"]},
+            "Path": "/usr/bin/node", "Args": ["--name", "me", "--made-up", "[redacted]"],
+            "Config": {"Env": ["PATH=/bin", "RUST_LOG=sync=debug", "LICENSE=[redacted]", "URL=[redacted]"],
+                "Cmd": ["--node-key", "[redacted]", "--node-key=[redacted]", "--chain", "/spec", "--password-file", "/x",
+                    "--relay-chain-rpc-urls", "wss://rpc.example:443/[redacted]"],
+                "Entrypoint": ["sh", "-c", "[redacted]"],
+                "Labels": {"t0rn-agent.spec": "ab12", "note": "[redacted]"}},
             "password": "[redacted]", "Token": "[redacted]", "SecretCount": null, "Id": "ab12"
         })
     );

@@ -1,7 +1,7 @@
 //! Inputs to events of the core.
 
 use agent_aws::MetadataEvent;
-use agent_core::event::{Command, Container, Event, HostFacts, Outcome};
+use agent_core::event::{Command, Container, Event, HostFacts, Outcome, PullError};
 use agent_core::machine::CommandError;
 use agent_core::status::ScrapeStatus;
 use agent_docker::{EngineEvent, Inspection};
@@ -11,6 +11,7 @@ use tracing::{info, warn};
 use super::EventLoop;
 use crate::api;
 use crate::identity::IdentityEvent;
+use crate::recorder;
 use crate::supervisor::executor::{CompletedAction, Completion};
 use crate::supervisor::inputs::Input;
 use crate::supervisor::probes::Observation;
@@ -22,6 +23,7 @@ impl EventLoop {
             Input::Engine(event) => Some(self.on_engine(event)),
             Input::Completion(Completion::Action(completed)) => Some(self.on_completed(*completed)),
             Input::Completion(Completion::Pulled { image, result }) => {
+                let result = result.map_err(|PullError(error)| PullError(recorder::redacted(&error, &self.secrets)));
                 match &result {
                     Ok(images) => info!(image, pin = images.to.pin, "the image is pulled"),
                     Err(error) => warn!(image, %error, "the image cannot be pulled"),
@@ -56,7 +58,8 @@ impl EventLoop {
                 warn!(error, "docker does not answer");
                 Event::Docker { reachable: false }
             }
-            EngineEvent::Container(container) => {
+            EngineEvent::Container(mut container) => {
+                redact(&mut container, &self.secrets);
                 match &container {
                     Container::Exited { exit, .. } => {
                         // It may have filled the disk.
@@ -84,7 +87,8 @@ impl EventLoop {
         self.publisher.facts.last_incident = self.executor.incidents.last().cloned();
         let (action, cause) = (action.kind(), action.cause().into_str());
         let finished = Event::Finished(match result {
-            Ok(Inspection { container, detail }) => {
+            Ok(Inspection { mut container, detail }) => {
+                redact(&mut container, &self.secrets);
                 info!(action, cause, "done");
                 self.publisher.facts.detail = detail;
                 Outcome::Done {
@@ -93,6 +97,7 @@ impl EventLoop {
                 }
             }
             Err((error, kind)) => {
+                let error = recorder::redacted(&error, &self.secrets);
                 warn!(action, cause, error, "failed");
                 Outcome::Failed { error, kind }
             }
@@ -125,6 +130,11 @@ impl EventLoop {
         if self.certificate.is_copying() && starts {
             let why = "a snapshot or a restore is at work on the data, and starts the collator when it is done";
             return Some(CommandError(why.to_owned()));
+        }
+        if let Command::Update { image, .. } = command
+            && let Err(error) = self.config.allow_image(image)
+        {
+            return Some(CommandError(error.to_string()));
         }
         let unsaved = self.store.unsaved();
         unsaved
@@ -194,7 +204,8 @@ impl EventLoop {
             Observation::Log { run, .. } if run != self.machine.run() => None,
             Observation::Log { lines, .. } => self.probes.new_log(lines).map(Event::Log),
             Observation::NewerImage { image, digest } => {
-                if !self.machine.may_update_to(&digest) || self.store.unsaved().is_some() {
+                let is_allowed = self.config.allow_image(&image).is_ok();
+                if !is_allowed || !self.machine.may_update_to(&digest) || self.store.unsaved().is_some() {
                     return None;
                 }
                 info!(image, digest, "the registry has a new image");
@@ -218,5 +229,12 @@ impl EventLoop {
         if let Some((before, now)) = sizes.filter(|(before, now)| now > before) {
             info!(before, now, "the file system of data.path has grown, bytes");
         }
+    }
+}
+
+/// Redacts the last lines of a container that ended.
+pub(in crate::supervisor) fn redact(container: &mut Container, secrets: &[String]) {
+    if let Container::Exited { exit, .. } = container {
+        recorder::redact_lines(&mut exit.log, secrets);
     }
 }

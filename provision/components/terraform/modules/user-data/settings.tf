@@ -98,10 +98,11 @@ locals {
   # In TOML these stand without quotes.
   bare = ["number", "bool"]
 
-  # Names and forms under which secrets come, and keys that everybody knows.
+  # Names and forms under which secrets come, and keys that everybody knows. The names are those of the agent's own
+  # redaction (agent/daemon/src/recorder/redact/names.rs), whose tests compare them.
   secrets = {
     argument = "(?i)^--?(node-key|suri|password|keystore-password|dev|one|two|alice|bob|charlie|dave|eve|ferdie)(=|$)"
-    variable = "(?i)(secret|passw|passphrase|_phrase|^phrase$|(^|_)pass(_|$)|(^|_)auth(orization)?(_|$)|token|mnemonic|seed|suri|private|credential|api_?key|node_?key|(^|_)key$)"
+    variable = "(?i)(secret|passw|passphrase|token|mnemonic|seed|suri|private|credential|webhook|cookie|apikey|api_key|(^|_)(pass|pwd|auth|authorization|phrase)(_|$)|key$)"
     place    = "(?i)_(file|path)$"
     url      = "://[^/@[:space:]]*:[^/@[:space:]]*@"
   }
