@@ -181,8 +181,9 @@ pub struct State {
     #[serde(default)]
     collation: Collation,
     host: HostFacts,
+    /// When looks at the host began to find its network down, and when the last one did.
     #[serde(default)]
-    network_down_since: Option<Time>,
+    network_down: Option<(Time, Time)>,
     activity: Option<(Time, Activity)>,
     #[serde(default)]
     work: Work,

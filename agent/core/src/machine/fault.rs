@@ -15,6 +15,8 @@ const STARTUP_EXTENSION: u32 = 24;
 const SILENCE_EXTENSION: u32 = 15;
 /// By how much the window of silence is longer while a restart would throw everything away.
 const UNPERSISTED_SILENCE: u32 = 5;
+/// Reports of the host further apart say nothing about the time between them.
+const HOST_GAP: Duration = Duration::from_mins(6);
 /// By how much the window of finality is longer without a reference: the whole network may stand.
 const FINALITY_ALONE: u32 = 8;
 
@@ -128,8 +130,10 @@ impl Machine {
             Some(free) if free >= floor.saturating_add(floor / 2) => self.on_room(),
             _ => {}
         }
-        let since = self.state.network_down_since.unwrap_or(self.state.now);
-        self.state.network_down_since = (facts.network_ok == Some(false)).then_some(since);
+        let now = self.state.now;
+        let before = self.state.network_down.filter(|(_, seen)| now.since(*seen) < HOST_GAP);
+        let since = before.map_or(now, |(since, _)| since);
+        self.state.network_down = (facts.network_ok == Some(false)).then_some((since, now));
         self.state.host = facts;
     }
 
@@ -294,6 +298,14 @@ impl Machine {
             of(Chain::Parachain, self.context(now, Chain::Parachain)),
             of(Chain::Relaychain, self.context(now, Chain::Relaychain)),
         ])
+    }
+
+    /// Whether a chain lacks blocks by its newest sample.
+    pub(super) fn lags_behind(&self, now: Time) -> bool {
+        let lags = |(chain, tracker): (&Chain, &ChainTracker)| {
+            tracker.is_behind(&self.policy.windows_of(*chain), self.context(now, *chain)) == Some(true)
+        };
+        self.state.trackers.iter().any(lags)
     }
 
     pub(super) fn is_young(&self, now: Time) -> bool {

@@ -33,8 +33,8 @@ pub enum Phase {
     DockerUnreachable,
 }
 
-/// A network that is down for this long was down at two looks at least.
-const NETWORK_DOWN_AFTER: Duration = Duration::from_secs(90);
+/// So far apart are the looks at the host that have to find its network down, less some delay.
+const NETWORK_DOWN_AFTER: Duration = Duration::from_secs(50);
 
 /// How well it is. Unknown is neither good nor bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -255,8 +255,8 @@ impl Machine {
         add(disk_low && !state.disk_stop, Cause::DiskLow);
         add(clock_off, Cause::ClockOff);
         add(memory_short, Cause::MemoryPressure);
-        let network_down = |since| state.now.since(since) >= NETWORK_DOWN_AFTER;
-        add(state.network_down_since.is_some_and(network_down), Cause::NetworkDown);
+        let network_down = |(since, seen): (Time, Time)| seen.since(since) >= NETWORK_DOWN_AFTER;
+        add(state.network_down.is_some_and(network_down), Cause::NetworkDown);
         add(state.crash_loop, Cause::CrashLoop);
         add(
             state.last_failure.is_some() && state.hold.is_none() && state.seen != ContainerState::Foreign,

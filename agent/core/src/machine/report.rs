@@ -54,6 +54,7 @@ impl Machine {
     pub(super) fn report(&mut self, now: Time, actions: &mut Vec<Action>) {
         let causes = self.causes();
         let is_young = self.is_young(now);
+        let lags = self.lags_behind(now);
         let state = &mut self.state;
         if causes == state.active_problems && state.absent_problems.values().all(|absence| absence.since.is_none()) {
             return;
@@ -67,7 +68,8 @@ impl Machine {
                 }
                 return true;
             }
-            if is_young && shows_late(*cause) {
+            // A chain that has yet to catch up may fall further behind.
+            if is_young && shows_late(*cause) || lags && *cause == Cause::FallingBehind {
                 absence.since = Some(now);
             }
             let since = *absence.since.get_or_insert(now);

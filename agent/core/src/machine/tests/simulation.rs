@@ -28,7 +28,7 @@ const LIFE: u64 = 12;
 const FIRST_SEED: u64 = 1001;
 
 /// Lives that once went wrong: seed and days.
-const FIXTURES: [(u64, u64); 14] = [
+const FIXTURES: [(u64, u64); 16] = [
     // A `docker stop` while the agent was away, before it had heard of any end.
     (18, 1),
     // A refused restart was told for good.
@@ -53,6 +53,9 @@ const FIXTURES: [(u64, u64); 14] = [
     (1707, 12),
     // A best that sank a little when the peers were lost, and came back a moment later: no block made alone.
     (1165, 12),
+    // A network that was down before the host was suspended, and a lag that began before the last one was over.
+    (1273, 12),
+    (1741, 12),
 ];
 
 fn live(seed: u64, days: u64) -> Score {

@@ -1,0 +1,68 @@
+//! What a restart would cost a chain, and how long its standstill is borne for that.
+
+use std::time::Duration;
+
+use super::{ChainTracker, Opinion, Windows, distance};
+use crate::informant::{SyncPhase, SyncProgress};
+
+/// How many times longer work counts while the log names a phase that shows no block.
+const HIDDEN_EXTENSION: u32 = 4;
+/// How many times [`Windows::unpersisted_after`] work that shows postpones a verdict.
+const UNPERSISTED_EXTENSION: u32 = 6;
+/// A line of the node's log says nothing about its synchronisation after this.
+const REPORT_HOLDS: Duration = Duration::from_mins(3);
+
+impl ChainTracker {
+    /// How long a standstill has to last, and how many times that while work shows.
+    pub(crate) fn patience(&self, windows: &Windows, opinion: Opinion) -> (Duration, u32) {
+        // A reference that moves on is a target.
+        let no_target = self.lacks_target && opinion != Opinion::Ahead;
+        let phase = self.sync_progress().map(|progress| progress.phase);
+        if self.is_unpersisted() || no_target {
+            (
+                windows.unpersisted_after.max(windows.stall_after),
+                UNPERSISTED_EXTENSION,
+            )
+        } else if matches!(phase, Some(SyncPhase::History | SyncPhase::Database)) {
+            (
+                windows.stall_after,
+                windows.activity_extension.saturating_mul(HIDDEN_EXTENSION),
+            )
+        } else {
+            (windows.stall_after, windows.activity_extension)
+        }
+    }
+
+    /// Whether a restart throws away everything synced so far: a warp or state sync keeps nothing until its end.
+    pub fn is_unpersisted(&self) -> bool {
+        let Some(sample) = self
+            .sample
+            .as_ref()
+            .filter(|s| s.best == Some(0) && self.heights.best == Some(0))
+        else {
+            return false;
+        };
+        match self.sync_progress() {
+            // A node that knows no target beyond its own height says that it is idle.
+            Some(progress) if progress.phase != SyncPhase::Idle || distance(sample) != Some(0) => {
+                progress.phase.persists_nothing()
+            }
+            // Blocks that one peer announces and that are rejected again and again are no warp sync.
+            _ => self.downloaded_state || !self.target_rose_at_zero || sample.peers > Some(1),
+        }
+    }
+
+    /// The phase of the synchronisation by the node's own log, if that is recent.
+    pub fn sync_progress(&self) -> Option<SyncProgress> {
+        let (at, progress) = self.reported?;
+        let newest = self.looked_at.max(self.sampled_at).unwrap_or(at);
+        (newest.since(at) <= REPORT_HOLDS).then_some(progress)
+    }
+
+    /// That phase where no height shows its progress.
+    pub fn hidden_progress(&self) -> Option<SyncProgress> {
+        let hidden = |phase| matches!(phase, SyncPhase::History | SyncPhase::Database);
+        self.sync_progress()
+            .filter(|progress| progress.phase.persists_nothing() || hidden(progress.phase))
+    }
+}
