@@ -29,7 +29,10 @@ pub struct DataDirLock {
 pub fn lock_data_dir(state_dir: &Path, data: &Path) -> anyhow::Result<DataDirLock> {
     match take(state_dir, WORK, File::try_lock)? {
         Some(lock) => Ok(lock),
-        None => bail!("another snapshot, restore or bake is at work on {}", data.display()),
+        None => bail!(
+            "another snapshot or restore, or a bake, is at work on {}",
+            data.display()
+        ),
     }
 }
 

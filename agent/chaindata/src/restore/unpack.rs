@@ -67,7 +67,7 @@ pub(super) fn unpack<R: Read>(
         left: Rc::clone(&limit),
     };
     let (mut archive, mut done) = (Archive::new(limited), UnpackedData::default());
-    let mut buffer = vec![0; BUFFER];
+    let (mut buffer, mut last_dir) = (vec![0; BUFFER], PathBuf::new());
     let mut entries = archive.entries()?;
     loop {
         limit.set(MAX_HEADER);
@@ -125,8 +125,10 @@ pub(super) fn unpack<R: Read>(
             target.dir.dir(&place)?.set_mode(mode | 0o700)?;
             continue;
         }
-        if let Some(parent) = place.parent() {
+        // Nearly every file is in the directory of the one before it.
+        if let Some(parent) = place.parent().filter(|parent| *parent != last_dir) {
             make_dirs(target, parent)?;
+            parent.clone_into(&mut last_dir);
         }
         let length = write_file(&mut entry, &place, mode | 0o600, &mut buffer, target, observer)
             .with_context(|| format!("cannot unpack {}", shown(&path)))?;

@@ -22,6 +22,8 @@ use crate::survey::{ChainDir, Survey};
 
 /// Attempts at one database whose manifest moves meanwhile.
 const ATTEMPTS: u32 = 50;
+/// Open files besides the tables.
+const OTHER_FILES: u64 = 256;
 /// The largest file that names a manifest, bytes.
 const MAX_CURRENT: u64 = 4096;
 
@@ -44,7 +46,7 @@ pub(super) fn hold(data: &Dir, survey: &Survey) -> anyhow::Result<(Vec<CopyEntry
             chain.path.display()
         );
     }
-    allow_open_files();
+    allow_open_files(survey.allowed.len());
     let (mut entries, mut files, mut bytes) = (Vec::new(), 0, 0);
     let mut databases = Vec::new();
     for place in &survey.allowed {
@@ -86,7 +88,7 @@ fn hold_database(data: &Dir, place: &Path) -> anyhow::Result<Vec<CopyEntry>> {
     held.map_err(
         |error| match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
             Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE) => io::Error::other(
-                "more tables than files may be open: raise the limit (ulimit -n), or leave --live away",
+                "more tables than files may be open: raise the limit (ulimit -Hn, fs.nr_open), or leave --live away",
             ),
             Some(rustix::io::Errno::OPNOTSUPP) => {
                 io::Error::other("its file system has no unnamed files (O_TMPFILE): leave --live away")
@@ -145,13 +147,21 @@ fn manifest_position(database: &Dir) -> io::Result<(Vec<u8>, u64)> {
     }
 }
 
-/// Raises the limit of open files to what this process may have: each table is one.
-fn allow_open_files() {
+/// Raises the limit of open files: each table is one. Root may go beyond the hard limit, up to the kernel's (`fs.nr_open`).
+fn allow_open_files(count: usize) {
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        ..limit
-    };
+    let needed = Some(count as u64 + OTHER_FILES);
+    let enough = |limit: Option<u64>| limit.is_none() || limit >= needed;
+    if enough(limit.current) {
+        return;
+    }
+    let maximum = if enough(limit.maximum) { limit.maximum } else { needed };
     // Where it cannot be raised, too many tables are reported.
-    let _ = setrlimit(Resource::Nofile, raised);
+    let _ = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: needed,
+            maximum,
+        },
+    );
 }

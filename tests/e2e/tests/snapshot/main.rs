@@ -1,5 +1,6 @@
 //! `snapshot create`, `verify` and `restore`, by the command.
 
+mod at_rest;
 mod collator;
 mod files;
 mod remote;

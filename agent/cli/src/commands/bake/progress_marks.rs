@@ -13,7 +13,7 @@ use super::derive_config::state_dir;
 use agent_config::Config;
 use agent_core::exit_diagnosis;
 use agent_docker::{self, Docker};
-use agent_files::{Dir, make_dir, replace_file};
+use agent_files::{Dir, make_dir, printable, read_file, replace_file};
 
 /// Mark: a bake began on this data, so that a node key there is the node's own.
 const BEGUN: &str = "begun";
@@ -57,9 +57,10 @@ impl ProgressMarks {
     /// Whether an earlier bake began on this data. Fails when it found the data damaged, and it is still there.
     pub(super) fn is_resumed(&self) -> anyhow::Result<bool> {
         let place = self.data.display().to_string();
-        let resumed = fs::read_to_string(self.dir.join(BEGUN)).is_ok_and(|begun| begun == place);
+        let read = |path: &Path| read_file(path, MAX_LINE as u64);
+        let resumed = read(&self.dir.join(BEGUN)).is_ok_and(|begun| begun == place.as_bytes());
         let damaged = self.dir.join(DAMAGED);
-        match fs::read_to_string(&damaged) {
+        match read(&damaged).map(|line| printable(&String::from_utf8_lossy(&line))) {
             Ok(line) if resumed && holds_chains(&self.data) => bail!(
                 "an earlier bake found the database in {place} damaged ({line}): remove what is in it, or restore good \
                  data and remove {}; then bake again",

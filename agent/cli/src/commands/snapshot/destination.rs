@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -120,7 +120,8 @@ fn finish_file(name: &str, file: AtomicFile, created: &CreatedSnapshot) -> anyho
     let contents = [Some(&created.text[..]), created.signature.as_deref().map(str::as_bytes)];
     for (name, content) in beside.iter().zip(contents) {
         if let Some(content) = content {
-            fs::write(name, content).with_context(|| format!("cannot write {name}"))?;
+            let written = File::create_new(name).and_then(|mut file| file.write_all(content));
+            written.with_context(|| format!("cannot write {name}"))?;
         }
     }
     Ok(())
