@@ -6,10 +6,10 @@ pub(crate) mod tests;
 mod verify;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use agent_files::{Dir, Refusal};
 use jiff::Timestamp;
 use ring::digest::SHA256;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,6 @@ use serde_json::Value;
 use agent_core::event::Chain;
 use agent_core::schema::schema_of;
 
-use crate::files;
 use crate::layout::{CERTIFICATE_FILE, Database, PARTIAL_CERTIFICATE_FILE};
 use crate::survey::TreeDigest;
 
@@ -89,24 +88,21 @@ pub enum CertificateError {
 ///
 /// Fails when there is none, or when it is damaged or of another schema.
 pub fn read_certificate(data: &Path) -> Result<Certificate, CertificateError> {
-    let path = data.join(CERTIFICATE_FILE);
+    match Dir::open(data) {
+        Ok(data) => read_certificate_in(&data),
+        Err(error) => Err(unreadable(data.join(CERTIFICATE_FILE), &error)),
+    }
+}
+
+/// The same as [`read_certificate`], in an open directory.
+pub(crate) fn read_certificate_in(data: &Dir) -> Result<Certificate, CertificateError> {
+    let path = data.path().join(CERTIFICATE_FILE);
     let damaged = |reason: String| CertificateError::Damaged {
         path: path.clone(),
         reason,
     };
-    match fs::symlink_metadata(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(CertificateError::Missing(path)),
-        Err(error) => return Err(damaged(error.to_string())),
-        Ok(found) if !found.is_file() => return Err(damaged("is no regular file".to_owned())),
-        Ok(_) => {}
-    }
-    let mut text = Vec::new();
-    File::open(&path)
-        .and_then(|file| file.take(MAX_SIZE + 1).read_to_end(&mut text))
-        .map_err(|error| damaged(error.to_string()))?;
-    if text.len() as u64 > MAX_SIZE {
-        return Err(damaged("is larger than 1 MiB".to_owned()));
-    }
+    let text = data.read_file(CERTIFICATE_FILE, MAX_SIZE);
+    let text = text.map_err(|error| unreadable(path.clone(), &error))?;
     let schema = schema_of(&text).map_err(|error| damaged(error.to_string()))?;
     if schema != SCHEMA {
         return Err(damaged(format!("its schema is {schema}, this agent knows {SCHEMA}")));
@@ -121,6 +117,15 @@ pub fn read_certificate(data: &Path) -> Result<Certificate, CertificateError> {
     serde_json::from_value(whole).map_err(|error| damaged(error.to_string()))
 }
 
+fn unreadable(path: PathBuf, error: &io::Error) -> CertificateError {
+    let reason = match Refusal::find(error) {
+        Some(refusal) => refusal.why.to_owned(),
+        None if error.kind() == io::ErrorKind::NotFound => return CertificateError::Missing(path),
+        None => error.to_string(),
+    };
+    CertificateError::Damaged { path, reason }
+}
+
 /// Digest of a certificate without its digest field, as one line of JSON with sorted names.
 fn digest(certificate: &Value) -> String {
     hex::encode(ring::digest::digest(&SHA256, certificate.to_string().as_bytes()))
@@ -131,14 +136,16 @@ pub fn write_certificate(data: &Path, certificate: &Certificate) -> io::Result<(
     whole[DIGEST_FIELD] = digest(&whole).into();
     let mut text = serde_json::to_vec_pretty(&whole)?;
     text.push(b'\n');
-    files::replace_file(&data.join(CERTIFICATE_FILE), &text)
+    Dir::open(data)?.replace_file(CERTIFICATE_FILE.as_ref(), &text)
 }
 
 /// Removes the partial file of a write that was killed; nothing else of that name.
 pub fn remove_partial_certificate(data: &Path) -> io::Result<()> {
-    let partial = data.join(PARTIAL_CERTIFICATE_FILE);
-    match fs::symlink_metadata(&partial) {
-        Ok(found) if found.is_file() => fs::remove_file(partial),
+    let Some(data) = find(data)? else {
+        return Ok(());
+    };
+    match data.entry(PARTIAL_CERTIFICATE_FILE) {
+        Ok(found) if found.is_file() => data.remove_file(PARTIAL_CERTIFICATE_FILE),
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
@@ -146,12 +153,19 @@ pub fn remove_partial_certificate(data: &Path) -> io::Result<()> {
 
 /// Removes the certificate durably, before the data changes.
 pub fn remove_certificate(data: &Path) -> io::Result<()> {
-    match fs::remove_file(data.join(CERTIFICATE_FILE)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    match files::sync_dir(data) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        done => done,
+    find(data)?.map_or(Ok(()), |data| remove_certificate_in(&data))
+}
+
+/// The same as [`remove_certificate`], in an open directory.
+pub(crate) fn remove_certificate_in(data: &Dir) -> io::Result<()> {
+    data.remove_file(CERTIFICATE_FILE)?;
+    data.sync()
+}
+
+/// The data directory, where there is one.
+fn find(data: &Path) -> io::Result<Option<Dir>> {
+    match Dir::open(data) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        data => data.map(Some),
     }
 }

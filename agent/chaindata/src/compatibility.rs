@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use agent_core::event::Versions;
+use agent_files::Dir;
+use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
-use crate::certificate::{read_certificate, version_numbers};
-use crate::database_versions::read_database_versions;
+use crate::certificate::{read_certificate_in, version_numbers};
+use crate::database_versions::versions_in;
 use crate::layout::Database;
 use crate::survey::Survey;
 
@@ -39,12 +41,17 @@ pub struct NodeReport {
 
 /// Facts about the chains in `data`, from the disk, its certificate, and `nodes` by chain id. Blocks on the disk.
 pub fn read_chain_facts(data: &Path, nodes: &BTreeMap<String, NodeReport>) -> anyhow::Result<ChainFactsByDir> {
-    Ok(chain_facts(data, &Survey::read(data)?, nodes))
+    let data = Dir::open(data).with_context(|| format!("cannot read {}", data.display()))?;
+    chain_facts(&data, &Survey::read(&data)?, nodes)
 }
 
 /// The same as [`read_chain_facts`], for data that was surveyed already.
-pub(crate) fn chain_facts(root: &Path, survey: &Survey, nodes: &BTreeMap<String, NodeReport>) -> ChainFactsByDir {
-    let (certificate, versions) = (read_certificate(root).ok(), read_database_versions(root));
+pub(crate) fn chain_facts(
+    root: &Dir,
+    survey: &Survey,
+    nodes: &BTreeMap<String, NodeReport>,
+) -> anyhow::Result<ChainFactsByDir> {
+    let (certificate, versions) = (read_certificate_in(root).ok(), versions_in(root)?);
     let chains = survey.chains.iter().filter_map(|chain| {
         let database = *chain.databases.first()?;
         let path = chain.path.display().to_string();
@@ -69,7 +76,7 @@ pub(crate) fn chain_facts(root: &Path, survey: &Survey, nodes: &BTreeMap<String,
         };
         Some((path, facts))
     });
-    chains.collect()
+    Ok(chains.collect())
 }
 
 /// Where a collator keeps the parachain and the relay chain by default.

@@ -1,21 +1,21 @@
-//! Journal of a restore, in the data directory: for the restore that resumes it, and for the agent, which starts no node
-//! while the data is being swapped.
+//! Journal of a restore, in the restore's own directory: for the restore that resumes it, and for the agent, which starts no
+//! node while the data is being swapped.
 
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use agent_files::{Dir, printable};
+use anyhow::ensure;
 use serde::{Deserialize, Serialize};
 
-use crate::files;
-use crate::layout::RESTORE_DIR;
-use crate::lock::lock_data_dir;
+use crate::layout::{DATABASE_DIRS, is_allowed};
+use crate::lock::is_data_dir_locked;
+use crate::restore_dir::RestoreDir;
 
-const FILE: &str = "journal.json";
+pub(crate) const FILE: &str = "journal.json";
 const SCHEMA: u32 = 1;
 /// The largest journal that is read, bytes.
-const MAX_SIZE: u64 = 1 << 20;
+pub(crate) const MAX_SIZE: u64 = 1 << 20;
 
 /// Progress of a restore as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,84 +81,62 @@ impl Journal {
         }
     }
 
-    /// Reads the journal of a data directory; `None` when no restore is under way.
-    pub(crate) fn read(data: &Path) -> anyhow::Result<Option<Self>> {
-        let (side, path) = (data.join(RESTORE_DIR), path(data));
-        // The owner of the data could redirect root by a link.
-        if let Ok(about) = fs::symlink_metadata(&side)
-            && !about.is_dir()
-        {
-            bail!("{}: is no directory; remove it", side.display());
-        }
-        let about = match fs::symlink_metadata(&path) {
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                return Ok(None);
-            }
-            about => about.with_context(|| format!("cannot read {}", path.display()))?,
-        };
-        let old = previous_dir(data);
-        let unreadable = || {
-            format!(
-                "{}: is no journal of a restore; without {} the data is as it was, so remove {}, else move what is in the \
-                 first back to its place before",
-                path.display(),
-                old.display(),
-                side.display()
-            )
-        };
-        if !about.is_file() || about.len() > MAX_SIZE {
-            bail!(unreadable());
-        }
-        let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let journal: Self = serde_json::from_slice(&text).with_context(unreadable)?;
-        if journal.schema != SCHEMA {
-            bail!(
-                "{}: was written by another version of the agent; use that one",
-                path.display()
+    /// Fails for another version's journal, and for one that names a place that no restore swaps.
+    pub(crate) fn ensure_valid(&self) -> anyhow::Result<()> {
+        ensure!(
+            self.schema == SCHEMA,
+            "was written by another version of the agent; use that one"
+        );
+        for SwapUnit { place, .. } in &self.units {
+            let plain = place.components().all(|part| matches!(part, Component::Normal(_)));
+            let database = place
+                .file_name()
+                .is_some_and(|name| DATABASE_DIRS.iter().any(|dir| name == *dir));
+            ensure!(
+                plain && database && is_allowed(place, true),
+                "names {}, which no restore exchanges; the journal was not written by this agent: remove its directory, and \
+                 look at what is in it before",
+                printable(&place.display().to_string())
             );
         }
-        Ok(Some(journal))
-    }
-
-    pub(crate) fn write(&self, data: &Path) -> anyhow::Result<()> {
-        let (path, text) = (path(data), serde_json::to_vec(self)?);
-        files::replace_file(&path, &text).with_context(|| format!("cannot write {}", path.display()))
+        Ok(())
     }
 }
 
-pub(crate) fn unpacked_dir(data: &Path) -> PathBuf {
-    data.join(RESTORE_DIR).join("tree")
-}
-
-/// Directory of the data that was swapped out.
-pub(crate) fn previous_dir(data: &Path) -> PathBuf {
-    data.join(RESTORE_DIR).join("old")
-}
-
-fn path(data: &Path) -> PathBuf {
-    data.join(RESTORE_DIR).join(FILE)
+/// Reads the journal of a data directory; `None` when no restore is under way.
+pub(crate) fn read_journal(data: &Dir) -> anyhow::Result<Option<Journal>> {
+    RestoreDir::find(data)?.map_or(Ok(None), |restore| restore.journal())
 }
 
 /// Whether a restore is swapping the data, or was interrupted while it did, so that no node may run on it. Blocks on the
 /// disk.
 ///
-/// An unreadable journal counts as swapping; a data directory without permission to read it does not.
+/// A directory of root's whose journal cannot be read counts as swapping. What others put in its place is no journal; and
+/// what may not be read does not count.
 pub fn is_restore_swapping(data: &Path) -> bool {
-    if matches!(fs::symlink_metadata(path(data)), Err(error) if error.kind() == io::ErrorKind::PermissionDenied) {
+    let Ok(data) = Dir::open(data) else {
         return false;
-    }
-    match Journal::read(data) {
+    };
+    let found = RestoreDir::find(&data).and_then(|restore| restore.map_or(Ok(None), |restore| restore.journal()));
+    match found {
         Ok(journal) => journal.is_some_and(|journal| journal.stage == RestoreStage::Swapping),
-        Err(_) => true,
+        Err(error) => RestoreDir::may_be_own(&data) && !is_denied(&error),
     }
 }
 
+fn is_denied(error: &anyhow::Error) -> bool {
+    let denied = |cause: &io::Error| cause.kind() == io::ErrorKind::PermissionDenied;
+    error.chain().filter_map(|cause| cause.downcast_ref()).any(denied)
+}
+
 /// Describes a restore that was interrupted and is not being resumed, with the remedy; `None` also where the journal cannot
-/// be read.
-pub fn describe_interrupted_restore(data: &Path) -> Option<String> {
-    let journal = Journal::read(data).ok()??;
-    drop(lock_data_dir(data).ok()?);
-    let source = &journal.source;
+/// be read. `state_dir` is the agent's.
+pub fn describe_interrupted_restore(data: &Path, state_dir: &Path) -> Option<String> {
+    let journal = read_journal(&Dir::open(data).ok()?).ok()??;
+    if is_data_dir_locked(state_dir) {
+        return None;
+    }
+    let source = printable(&journal.source);
     Some(match journal.stage {
         RestoreStage::Unpacking => format!(
             "a restore of {source} was interrupted; the data is as it was: run it again, or give it up with t0rn-agent \

@@ -71,6 +71,9 @@ pub(crate) fn classify(parts: &[&str], is_dir: bool) -> EntryClass {
     if parts.len() > MAX_DEPTH {
         return EntryClass::Refused("nested too deeply");
     }
+    if parts.iter().any(|part| part.contains(char::is_control)) {
+        return EntryClass::Refused("a name with control characters");
+    }
     match parts {
         [CERTIFICATE_FILE] if !is_dir => return EntryClass::Ignored,
         [PARTIAL_CERTIFICATE_FILE] => return EntryClass::Refused("a certificate that was not finished"),

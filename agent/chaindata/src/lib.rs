@@ -8,12 +8,12 @@
 pub mod certificate;
 pub mod compatibility;
 pub mod database_versions;
-pub mod files;
 pub mod journal;
 pub mod layout;
 pub mod lock;
 pub mod observer;
 pub mod restore;
+mod restore_dir;
 pub mod scrub;
 pub mod snapshot;
 pub mod stop_marker;

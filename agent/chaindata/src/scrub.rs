@@ -1,14 +1,13 @@
 //! Keeps keys out of an image: refuses an operator's keys, removes the node's own.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
+use agent_files::{Dir, printable};
 use anyhow::{Context as _, bail, ensure};
 use tracing::info;
 
-use crate::files;
-use crate::survey::{Survey, XATTRS, survey_data_dir};
+use crate::survey::{Survey, XATTRS};
 
 /// Paths named in one message at most.
 const MAX_NAMED: usize = 10;
@@ -17,10 +16,11 @@ const MAX_NAMED: usize = 10;
 ///
 /// Fails when there are an operator's keys, or entries that no node keeps.
 pub fn ensure_no_keys(data: &Path, resumed: bool) -> anyhow::Result<()> {
-    if matches!(fs::symlink_metadata(data), Err(error) if error.kind() == io::ErrorKind::NotFound) {
-        return Ok(());
-    }
-    let survey = survey_data_dir(data, false).with_context(|| format!("cannot look at {}", data.display()))?;
+    let root = match Dir::open(data) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        root => root.with_context(|| format!("cannot look at {}", data.display()))?,
+    };
+    let survey = Survey::read(&root)?;
     let is_node_key = |path: &Path| path.file_name().is_some_and(|name| name == "secret_ed25519");
     let keys = survey
         .secrets
@@ -39,32 +39,28 @@ pub fn ensure_no_keys(data: &Path, resumed: bool) -> anyhow::Result<()> {
 ///
 /// Fails, before anything is removed, when there are entries that no node keeps; and when something cannot be removed.
 pub fn remove_keys(data: &Path) -> anyhow::Result<()> {
-    let found = survey_data_dir(data, false).with_context(|| format!("cannot look at {}", data.display()))?;
+    let root = Dir::open(data).with_context(|| format!("cannot look at {}", data.display()))?;
+    let found = Survey::read(&root)?;
     ensure_only_chain_data(data, &found)?;
-    let root = data.canonicalize()?;
     for cache in &found.caches {
-        let path = root.join(cache);
-        fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+        let removed = root.remove_file(cache);
+        removed.with_context(|| format!("cannot remove {}", data.join(cache).display()))?;
     }
     for secret in &found.secrets {
-        let path = root.join(&secret.path);
-        // The survey followed no link to it, and nothing has run since.
-        let removed = if fs::symlink_metadata(&path)?.is_dir() {
-            fs::remove_dir_all(&path)
-        } else {
-            fs::remove_file(&path)
-        };
+        let path = data.join(&secret.path);
+        let removed = root.remove_all(&secret.path);
         removed.with_context(|| format!("cannot remove {}", path.display()))?;
         info!(path = %path.display(), keys = secret.holds_keys, "removed what an image must not carry");
-        if let Some(above) = path.parent() {
-            if above.file_name().is_some_and(|name| name == "network") {
-                fs::remove_dir(above).with_context(|| format!("cannot remove {}", above.display()))?;
-            }
-            files::sync_dir(above.parent().unwrap_or(above))?;
+        let mut above = secret.path.parent().unwrap_or(Path::new(""));
+        if above.file_name().is_some_and(|name| name == "network") {
+            let removed = root.remove_dir(above);
+            removed.with_context(|| format!("cannot remove {}", data.join(above).display()))?;
+            above = above.parent().unwrap_or(Path::new(""));
         }
+        root.dir(above)?.sync()?;
     }
     // Before a certificate describes it, everything that the node wrote is on disk.
-    rustix::fs::syncfs(fs::File::open(&root)?).with_context(|| format!("cannot sync {}", root.display()))?;
+    rustix::fs::syncfs(root.handle()).with_context(|| format!("cannot sync {}", data.display()))?;
     Ok(())
 }
 
@@ -98,7 +94,8 @@ fn name_some(paths: &[String]) -> String {
     } else {
         String::new()
     };
-    format!("{}{more}", paths[..paths.len().min(MAX_NAMED)].join(", "))
+    let named = paths[..paths.len().min(MAX_NAMED)].join(", ");
+    format!("{}{more}", printable(&named))
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::files;
+use agent_files::{make_dir, replace_file};
+
 use crate::lock::is_data_dir_locked;
 
 const FILE: &str = "stopped-for-snapshot";
@@ -15,8 +16,8 @@ fn path(state_dir: &Path) -> PathBuf {
 
 /// Sets the marker, before the collator is stopped.
 pub fn set_stop_marker(state_dir: &Path) -> io::Result<()> {
-    files::make_dir(state_dir)?;
-    files::replace_file(&path(state_dir), b"")
+    make_dir(state_dir)?;
+    replace_file(&path(state_dir), b"")
 }
 
 /// Whether the marker is set: by a command that is at work, or by one that was killed.
@@ -25,8 +26,8 @@ pub fn has_stop_marker(state_dir: &Path) -> bool {
 }
 
 /// Whether the collator is stopped for a snapshot or a restore that is at work now. Blocks on the disk.
-pub fn is_stopped_for_snapshot(state_dir: &Path, data: &Path) -> bool {
-    has_stop_marker(state_dir) && is_data_dir_locked(data)
+pub fn is_stopped_for_snapshot(state_dir: &Path) -> bool {
+    has_stop_marker(state_dir) && is_data_dir_locked(state_dir)
 }
 
 /// Removes the marker: the collator was started again, or an operator took over.

@@ -1,13 +1,15 @@
 //! Survey of a data directory: its chains, its keys, entries that may not be there, and a digest of the chain data.
 //!
-//! Nothing here follows a symbolic link or changes anything.
+//! Nothing here follows a symbolic link, opens a pipe or a device, or changes anything.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, Metadata};
+use std::ffi::OsStr;
+use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
+use agent_files::{Dir, Refusal, is_link, is_other_file_system};
 use anyhow::Context as _;
 use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
@@ -60,8 +62,8 @@ pub struct Survey {
 
 impl Survey {
     /// Surveys `root` without its files' content. The error names `root`.
-    pub(crate) fn read(root: &Path) -> anyhow::Result<Self> {
-        survey_data_dir(root, false).with_context(|| format!("cannot read {}", root.display()))
+    pub(crate) fn read(root: &Dir) -> anyhow::Result<Self> {
+        survey(root, false).with_context(|| format!("cannot read {}", root.path().display()))
     }
 
     /// The first entry that belongs to a database by its name, but is refused: without it, the database is incomplete.
@@ -98,22 +100,32 @@ pub struct ChainDir {
 ///
 /// Fails when an entry cannot be read. Blocks on the disk, with `hash` for as long as reading everything takes.
 pub fn survey_data_dir(root: &Path, hash: bool) -> io::Result<Survey> {
-    let root = root.canonicalize()?;
-    let about = fs::symlink_metadata(&root)?;
+    survey(&Dir::open(root)?, hash)
+}
+
+fn survey(root: &Dir, hash: bool) -> io::Result<Survey> {
+    let about = root.metadata()?;
     let mut walk = Walk {
         device: about.dev(),
-        root,
         hash,
         all: Context::new(&SHA256),
         survey: Survey::default(),
     };
-    walk.directory(Path::new(""), &about)?;
+    walk.directory(root, Path::new(""), &about)?;
     walk.survey.tree.sha256 = hex::encode(walk.all.finish());
     Ok(walk.survey)
 }
 
+/// An entry, by the directory that it is in.
+struct Found<'a> {
+    dir: &'a Dir,
+    name: &'a OsStr,
+    /// Relative to the data directory.
+    path: &'a Path,
+    about: &'a Metadata,
+}
+
 struct Walk {
-    root: PathBuf,
     device: u64,
     hash: bool,
     all: Context,
@@ -121,27 +133,26 @@ struct Walk {
 }
 
 impl Walk {
-    fn directory(&mut self, path: &Path, about: &Metadata) -> io::Result<()> {
+    fn directory(&mut self, dir: &Dir, path: &Path, about: &Metadata) -> io::Result<()> {
         let mut part = (Context::new(&SHA256), DirectoryDigest::default());
         self.update_digests(
             &mut part.0,
             &format!("{}\0directory\0{}", path.display(), mode_and_owner(about)),
         );
-        let mut names = Vec::new();
-        let listing = match fs::read_dir(self.root.join(path)) {
-            // A running node removes what it no longer needs.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            listing => listing?,
-        };
-        for entry in listing {
-            names.push(entry?.file_name());
-        }
-        names.sort_unstable();
-        for name in names {
-            let path = path.join(&name);
-            match fs::symlink_metadata(self.root.join(&path)) {
+        for name in dir.names()? {
+            let path = &path.join(&name);
+            let name = name.as_os_str();
+            let found = dir.entry(name).and_then(|about| {
+                let about = &about;
+                self.entry(&Found { dir, name, path, about }, &mut part)
+            });
+            match found {
+                // A running node removes what it no longer needs.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                about => self.entry(&path, &about?, &mut part)?,
+                Err(error) if is_other_file_system(&error) => self.refuse(path, OTHER_FILE_SYSTEM),
+                // It became one since its directory was listed.
+                Err(error) if is_link(&error) => self.refuse(path, SYMLINK),
+                found => found?,
             }
         }
         let (digest, mut part) = part;
@@ -155,83 +166,100 @@ impl Walk {
         Ok(())
     }
 
-    fn entry(&mut self, path: &Path, about: &Metadata, part: &mut (Context, DirectoryDigest)) -> io::Result<()> {
-        let class = self.class(path, about);
-        if matches!(class, EntryClass::Allowed | EntryClass::Ignored) && has_xattrs(&self.root.join(path)) {
-            self.survey.with_xattrs.push(path.to_owned());
-        }
-        match class {
-            EntryClass::Refused(why) => self.survey.refused.push((path.to_owned(), why)),
-            EntryClass::Ignored => {}
+    fn refuse(&mut self, path: &Path, why: &'static str) {
+        self.survey.refused.push((path.to_owned(), why));
+    }
+
+    fn entry(&mut self, found: &Found<'_>, part: &mut (Context, DirectoryDigest)) -> io::Result<()> {
+        let Found { dir, name, path, about } = *found;
+        match self.class(found)? {
+            EntryClass::Refused(why) => self.refuse(path, why),
             EntryClass::Cache => self.survey.caches.push(path.to_owned()),
             EntryClass::Secret => {
-                let holds_keys = !about.is_dir() || fs::read_dir(self.root.join(path))?.next().is_some();
+                let holds_keys = !about.is_dir() || !dir.dir(name)?.names()?.is_empty();
                 let path = path.to_owned();
                 self.survey.secrets.push(Secret { path, holds_keys });
             }
-            EntryClass::Allowed if about.is_dir() => {
-                self.survey.allowed.push(path.to_owned());
-                self.record_chain(path)?;
-                self.directory(path, about)?;
+            class if about.is_dir() => {
+                let inner = dir.dir(name)?;
+                self.record_xattrs(inner.handle(), path);
+                if class == EntryClass::Allowed {
+                    self.survey.allowed.push(path.to_owned());
+                    self.record_chain(&inner, path)?;
+                    self.directory(&inner, path, &inner.metadata()?)?;
+                }
             }
-            EntryClass::Allowed => {
-                let content = if self.hash {
-                    match content_digest(&self.root.join(path)) {
-                        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-                        content => content?,
-                    }
-                } else {
-                    String::new()
-                };
-                let line = format!(
-                    "{}\0file\0{}\0{}\0{content}",
-                    path.display(),
-                    mode_and_owner(about),
-                    about.len()
-                );
-                self.update_digests(&mut part.0, &line);
-                self.survey.allowed.push(path.to_owned());
-                part.1.files += 1;
-                part.1.bytes += about.len();
-                self.survey.tree.files += 1;
-                self.survey.tree.bytes += about.len();
+            class => {
+                let mut file = dir.file(name)?;
+                self.record_xattrs(&file, path);
+                if class == EntryClass::Allowed {
+                    self.file(&mut file, path, part)?;
+                }
             }
         }
         Ok(())
     }
 
-    fn class(&self, path: &Path, about: &Metadata) -> EntryClass {
+    fn file(&mut self, file: &mut File, path: &Path, part: &mut (Context, DirectoryDigest)) -> io::Result<()> {
+        let about = file.metadata()?;
+        let content = if self.hash {
+            content_digest(file)?
+        } else {
+            String::new()
+        };
+        let line = format!(
+            "{}\0file\0{}\0{}\0{content}",
+            path.display(),
+            mode_and_owner(&about),
+            about.len()
+        );
+        self.update_digests(&mut part.0, &line);
+        self.survey.allowed.push(path.to_owned());
+        part.1.files += 1;
+        part.1.bytes += about.len();
+        self.survey.tree.files += 1;
+        self.survey.tree.bytes += about.len();
+        Ok(())
+    }
+
+    fn record_xattrs(&mut self, file: &File, path: &Path) {
+        if has_xattrs(file) {
+            self.survey.with_xattrs.push(path.to_owned());
+        }
+    }
+
+    fn class(&self, found: &Found<'_>) -> io::Result<EntryClass> {
+        let Found { dir, name, path, about } = *found;
         let kind = about.file_type();
         let Some(parts) = path.iter().map(|part| part.to_str()).collect::<Option<Vec<_>>>() else {
-            return EntryClass::Refused("a name that is not UTF-8");
+            return Ok(EntryClass::Refused("a name that is not UTF-8"));
         };
         if kind.is_symlink() {
-            return EntryClass::Refused(SYMLINK);
+            return Ok(EntryClass::Refused(SYMLINK));
         }
         if kind.is_socket() || kind.is_fifo() || kind.is_block_device() || kind.is_char_device() {
-            return EntryClass::Refused("neither a file nor a directory");
+            return Ok(EntryClass::Refused("neither a file nor a directory"));
         }
         if about.dev() != self.device {
-            return EntryClass::Refused(OTHER_FILE_SYSTEM);
+            return Ok(EntryClass::Refused(OTHER_FILE_SYSTEM));
         }
         if about.is_file() && about.nlink() > 1 {
-            return EntryClass::Refused(HARD_LINK);
+            return Ok(EntryClass::Refused(HARD_LINK));
         }
         if about.is_file() && about.mode() & 0o6000 != 0 {
-            return EntryClass::Refused("a file that gives its user's rights away (setuid)");
+            return Ok(EntryClass::Refused("a file that gives its user's rights away (setuid)"));
         }
         if about.is_dir() && parts == ["lost+found"] {
-            let empty = fs::read_dir(self.root.join(path)).is_ok_and(|mut found| found.next().is_none());
-            return if empty {
+            return Ok(if dir.dir(name)?.names()?.is_empty() {
                 EntryClass::Ignored
             } else {
                 EntryClass::Refused("files that the file system's check found")
-            };
+            });
         }
-        classify(&parts, about.is_dir())
+        Ok(classify(&parts, about.is_dir()))
     }
 
-    fn record_chain(&mut self, path: &Path) -> io::Result<()> {
+    fn record_chain(&mut self, dir: &Dir, path: &Path) -> io::Result<()> {
         let parts: Vec<_> = path.iter().filter_map(|part| part.to_str()).collect();
         let [.., above, id] = parts[..] else {
             return Ok(());
@@ -241,10 +269,13 @@ impl Walk {
         }
         let mut databases = Vec::new();
         for &database in Database::VARIANTS {
-            match fs::read_dir(self.root.join(path).join(database.dir())) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
-                listing => databases.extend(listing?.next().map(|_| database)),
+            match dir.dir(database.dir()).and_then(|database| database.names()) {
+                Ok(names) if names.is_empty() => {}
+                Ok(_) => databases.push(database),
+                // A link or a mount there is refused by the walk.
+                Err(error) if Refusal::find(&error).is_some() => {}
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+                Err(error) => return Err(error),
             }
         }
         let (id, path) = (id.to_owned(), path.to_owned());
@@ -261,9 +292,9 @@ impl Walk {
 }
 
 /// Whether a file has extended attributes other than those for access control.
-fn has_xattrs(path: &Path) -> bool {
+fn has_xattrs(file: &File) -> bool {
     let mut names = [0_u8; 4096];
-    match rustix::fs::llistxattr(path, &mut names) {
+    match rustix::fs::flistxattr(file, &mut names) {
         Ok(length) => names[..length]
             .split(|b| *b == 0)
             .any(|name| !name.is_empty() && !name.starts_with(b"system.") && name != b"security.selinux"),
@@ -276,8 +307,7 @@ fn mode_and_owner(about: &Metadata) -> String {
     format!("{:o}\0{}\0{}", about.mode() & 0o7777, about.uid(), about.gid())
 }
 
-fn content_digest(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
+fn content_digest(file: &mut File) -> io::Result<String> {
     let (mut digest, mut chunk) = (Context::new(&SHA256), vec![0; CHUNK]);
     loop {
         match file.read(&mut chunk) {

@@ -59,6 +59,11 @@ pub(super) fn put(root: &Path, place: &str, content: &[u8]) {
     let path = root.join(place);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, content).unwrap();
+    if place.starts_with(".restore/") {
+        // As a restore makes it.
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        fs::set_permissions(root.join(".restore"), private).unwrap();
+    }
 }
 
 /// A collator's data directory: two chains, and what is secret.
@@ -134,7 +139,7 @@ pub(super) fn ready(
 }
 
 pub(super) fn restore_all(root: &Path, source: &dyn SnapshotSource, options: &RestoreOptions) -> anyhow::Result<()> {
-    commit_restore(root, ready(root, source, options)?, || Ok(())).map(drop)
+    commit_restore(ready(root, source, options)?, || Ok(())).map(drop)
 }
 
 #[test]

@@ -85,6 +85,8 @@ pub enum Cause {
     // the agent itself
     StateUnsaved,
     CertificateUnreadable,
+    // what else has the collator's files
+    Shared,
 }
 
 impl From<Conflict> for Cause {

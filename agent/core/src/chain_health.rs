@@ -110,6 +110,9 @@ pub struct ChainTracker {
     #[serde(default)]
     in_sync: InSync,
     was_synced: bool,
+    /// When there were peers last, it was syncing by its own account and knew no target beyond its own height.
+    #[serde(default)]
+    lacks_target: bool,
     /// It was in sync since the process started: near a credible target for [`NEAR_FOR`].
     #[serde(default)]
     synced_in_run: bool,
@@ -198,7 +201,7 @@ impl ChainTracker {
         let Some(sample) = self.sample.as_ref().filter(|_| fresh) else {
             return Verdict::Unknown;
         };
-        if sample.peers == Some(0) && self.peers.ever && self.peers.none_for >= windows.isolated_after {
+        if sample.peers == Some(0) && self.peers.is_isolated_for(windows.isolated_after) {
             return Verdict::Isolated;
         }
         let (window, extension) = self.patience(windows, context.opinion);
@@ -259,9 +262,8 @@ impl ChainTracker {
 
     /// How long a standstill has to last, and how many times that while work shows.
     pub(crate) fn patience(&self, windows: &Windows, opinion: Opinion) -> (Duration, u32) {
-        // Peers that are away for a moment give no target either; a reference that moves on is one.
-        let claims = |s: &Sample| s.major_syncing == Some(true) && s.best.is_some() && s.best == s.target;
-        let no_target = opinion != Opinion::Ahead && self.sample.as_ref().is_some_and(claims);
+        // A reference that moves on is a target.
+        let no_target = self.lacks_target && opinion != Opinion::Ahead;
         let phase = self.sync_progress().map(|progress| progress.phase);
         if self.is_unpersisted() || no_target {
             (
@@ -269,7 +271,10 @@ impl ChainTracker {
                 UNPERSISTED_EXTENSION,
             )
         } else if matches!(phase, Some(SyncPhase::History | SyncPhase::Database)) {
-            (windows.stall_after, windows.activity_extension.saturating_mul(HIDDEN_EXTENSION))
+            (
+                windows.stall_after,
+                windows.activity_extension.saturating_mul(HIDDEN_EXTENSION),
+            )
         } else {
             (windows.stall_after, windows.activity_extension)
         }

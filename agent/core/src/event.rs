@@ -277,6 +277,8 @@ pub enum Event {
     Certificate(Option<Conflict>),
     /// The bake certificate cannot be read: why.
     CertificateUnreadable(String),
+    /// Which other container has the keys or writes to the data, and where; `None` is none.
+    Shared(Option<String>),
     Docker {
         reachable: bool,
     },

@@ -242,6 +242,8 @@ pub struct State {
     lifecycle: Option<LifecycleAnswer>,
     unsaved: Option<String>,
     certificate_error: Option<String>,
+    #[serde(default)]
+    shared: Option<String>,
     /// The log of this run names a peer on another chain.
     #[serde(default)]
     names_other_chain: bool,
@@ -293,6 +295,7 @@ impl Machine {
         state.lifecycle = None;
         state.unsaved = None;
         state.certificate_error = None;
+        state.shared = None;
         state.settle = None;
         state.signalled = None;
         state.now = state.now.max(now);

@@ -11,9 +11,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use agent_chaindata::files::{make_dir, replace_file, sync_dir, write_file};
 use agent_core::event::Time;
 use agent_core::schema::schema_of;
+use agent_files::{make_dir, replace_file, sync_dir, write_file};
 
 /// Schema version of the file. A newer one is not migrated.
 pub const SCHEMA: u32 = 1;

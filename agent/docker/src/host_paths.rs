@@ -1,12 +1,14 @@
 //! The directories on the host that the container is given.
 
-use std::fs::{self, DirBuilder, Permissions};
+use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::{Docker, Error};
 use agent_config::ContainerUser;
+use agent_files::{Dir, Refusal};
 
 /// Mode of a data directory that we make: chain data and network key are nobody else's business.
 const MODE: u32 = 0o750;
@@ -48,11 +50,16 @@ fn prepare(data: &Path, user: Option<ContainerUser>) -> Result<(), Error> {
         path: data.to_owned(),
         reason,
     };
-    match fs::metadata(data) {
-        Ok(found) if found.is_dir() => return Ok(()),
-        Ok(_) => return Err(failed("is not a directory; correct data.path".to_owned())),
+    match Dir::open(data) {
+        Ok(_) => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(failed(format!("{error}; check data.path"))),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            return Err(failed("is not a directory; correct data.path".to_owned()));
+        }
+        Err(error) => match Refusal::find(&error) {
+            Some(refusal) => return Err(failed(refusal.why.to_owned())),
+            None => return Err(failed(format!("{error}; check data.path"))),
+        },
     }
     if fs::symlink_metadata(data).is_ok() {
         return Err(failed(
@@ -62,28 +69,63 @@ fn prepare(data: &Path, user: Option<ContainerUser>) -> Result<(), Error> {
     let (Some(parent), Some(name)) = (data.parent(), data.file_name()) else {
         return Err(failed("cannot be made; correct data.path".to_owned()));
     };
-    let draft = parent.join(format!(".{}.t0rn-agent", name.to_string_lossy()));
-    let make = || -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
-        match DirBuilder::new().mode(0o700).create(&draft) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
-        if let Some(user) = user {
-            chown(&draft, Some(user.uid), Some(user.gid))?;
-        }
-        fs::set_permissions(&draft, Permissions::from_mode(MODE))?;
-        fs::rename(&draft, data)
+    open_or_make(parent)
+        .and_then(|parent| make(&parent, name, user))
+        .map_err(|error| {
+            let owner = user
+                .map(|user| format!(" -o {} -g {}", user.uid, user.gid))
+                .unwrap_or_default();
+            failed(format!(
+                "is missing and cannot be made from here ({error}); as root: `install -d -m 0750{owner} {}`",
+                data.display()
+            ))
+        })
+}
+
+/// Opens a directory, and makes it with its missing parents.
+fn open_or_make(path: &Path) -> io::Result<Dir> {
+    match Dir::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        opened => return opened,
+    }
+    let (Some(above), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::NotFound.into());
     };
-    make().map_err(|error| {
-        let owner = user
-            .map(|user| format!(" -o {} -g {}", user.uid, user.gid))
-            .unwrap_or_default();
-        failed(format!(
-            "is missing and cannot be made from here ({error}); as root: `install -d -m 0750{owner} {}`",
-            data.display()
-        ))
-    })
+    let above = open_or_make(above)?;
+    match above.make_dir(name, 0o755) {
+        // Another process made it in between.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => above.dir(name),
+        made => made,
+    }
+}
+
+/// Makes `name` in `parent`, by way of a draft.
+fn make(parent: &Dir, name: &OsStr, user: Option<ContainerUser>) -> io::Result<()> {
+    let mut draft_name = OsString::from(".");
+    draft_name.push(name);
+    draft_name.push(".t0rn-agent");
+    let draft = match parent.make_dir(&draft_name, 0o700) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => left_draft(parent, &draft_name, user)?,
+        made => made?,
+    };
+    if let Some(user) = user {
+        draft.set_owner(user.uid, user.gid)?;
+    }
+    draft.set_mode(MODE)?;
+    parent.rename(&draft_name, parent, name)?;
+    parent.sync()
+}
+
+/// The draft that a killed agent left. Whoever may write to the parent could have put something else there.
+fn left_draft(parent: &Dir, name: &OsStr, user: Option<ContainerUser>) -> io::Result<Dir> {
+    let draft = parent.dir(name)?;
+    let owner = draft.metadata()?.uid();
+    let own = rustix::process::geteuid().as_raw();
+    if (owner == own || user.is_some_and(|user| user.uid == owner)) && draft.names()?.is_empty() {
+        return Ok(draft);
+    }
+    let text = format!("{}: was not left by this agent; remove it", draft.path().display());
+    Err(io::Error::other(text))
 }
 
 /// A missing source would be made by nobody with the right owner, so it is never made at all.
@@ -97,7 +139,8 @@ fn present(source: &Path) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-    use std::os::unix::fs::MetadataExt;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
 
@@ -152,6 +195,68 @@ mod tests {
         let data = root.path().join("data");
         prepare(&data, Some(me(root.path()))).unwrap();
         assert_eq!(fs::metadata(&data).unwrap().mode() & 0o7777, 0o750);
+    }
+
+    #[test]
+    fn a_planted_draft_is_refused_by_name_and_leads_nowhere() {
+        let root = tempfile::tempdir().unwrap();
+        let victim = root.path().join("victim");
+        fs::create_dir(&victim).unwrap();
+        fs::write(victim.join("file"), "of root").unwrap();
+        let before = (me(&victim), fs::metadata(&victim).unwrap().mode());
+        let (draft, data) = (root.path().join(".data.t0rn-agent"), root.path().join("data"));
+        let refused = || {
+            let user = ContainerUser { uid: 4242, gid: 4242 };
+            let text = prepare(&data, Some(user)).unwrap_err().to_string();
+            assert!(text.contains(".data.t0rn-agent"), "{text}");
+        };
+        std::os::unix::fs::symlink("victim", &draft).unwrap();
+        refused();
+        fs::remove_file(&draft).unwrap();
+        fs::create_dir(&draft).unwrap();
+        fs::write(draft.join("planted"), "").unwrap();
+        refused();
+        assert!(fs::symlink_metadata(&data).is_err());
+        assert_eq!((me(&victim), fs::metadata(&victim).unwrap().mode()), before);
+    }
+
+    #[test]
+    fn an_attacked_parent_directory_leads_nowhere() {
+        use std::os::unix::fs::symlink;
+        use std::sync::atomic::{AtomicBool, Ordering};
+        let root = tempfile::tempdir().unwrap();
+        let (parent, victim) = (root.path().join("parent"), root.path().join("victim"));
+        for dir in [&parent, &victim] {
+            fs::create_dir(dir).unwrap();
+        }
+        let before = (me(&victim), fs::metadata(&victim).unwrap().mode());
+        let user = Some(before.0)
+            .filter(|me| me.uid != 0)
+            .unwrap_or(ContainerUser { uid: 4711, gid: 4711 });
+        let (draft, data, stop) = (
+            parent.join(".data.t0rn-agent"),
+            parent.join("data"),
+            AtomicBool::new(false),
+        );
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let _ = symlink(&victim, &draft);
+                    std::thread::yield_now();
+                    let _ = fs::remove_file(&draft);
+                    let _ = fs::rename(&draft, parent.join("aside"));
+                    let _ = symlink(&victim, &draft);
+                    let _ = fs::remove_file(&draft);
+                    let _ = fs::remove_dir(parent.join("aside"));
+                }
+            });
+            for _ in 0..200 {
+                let _ = prepare(&data, Some(user));
+                let _ = fs::remove_dir(&data).or_else(|_| fs::remove_file(&data));
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        assert_eq!((me(&victim), fs::metadata(&victim).unwrap().mode()), before);
     }
 
     #[test]

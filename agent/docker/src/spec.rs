@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::Error;
 use agent_config::{BindMount, CollatorConfig, Config, Confinement, DataConfig, PublishedPort, WithoutVolume, keyless};
 use agent_core::event::DesiredSpec;
+use agent_core::key_paths::is_key;
 
 pub(super) const MANAGED: &str = "t0rn-agent.managed";
 pub(super) const SPEC: &str = "t0rn-agent.spec";
@@ -222,16 +223,34 @@ impl Spec {
         }
     }
 
-    /// Directories that no second container may write to: the chain data and every keystore.
-    pub(super) fn exclusive(&self) -> impl Iterator<Item = &Path> {
-        let keystores = self.mounts.iter().filter(|mount| mount.is_keystore());
-        std::iter::once(self.data.path.as_path()).chain(keystores.map(|m| m.source.as_path()))
+    /// What no second container may have: the chain data, then each keystore and key.
+    pub(super) fn exclusive(&self) -> impl Iterator<Item = Exclusive<'_>> {
+        let data = Exclusive {
+            path: &self.data.path,
+            is_key: is_key(&self.data.path) || is_key(&self.data.target),
+        };
+        let keys = self
+            .mounts
+            .iter()
+            .filter(|mount| is_key(&mount.source) || is_key(&mount.target));
+        std::iter::once(data).chain(keys.map(|mount| Exclusive {
+            path: &mount.source,
+            is_key: true,
+        }))
     }
 
     /// On the host's network there is nothing to publish, and Docker rejects the attempt.
     fn publishes(&self) -> bool {
         !self.collator.ports.is_empty() && self.collator.network != "host"
     }
+}
+
+/// A path on the host that belongs to this collator alone.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Exclusive<'a> {
+    pub(super) path: &'a Path,
+    /// Whether it holds keys: then no other container may read it either.
+    pub(super) is_key: bool,
 }
 
 /// Neither environment nor arguments: they may carry secrets.

@@ -21,6 +21,8 @@ use crate::fakes::DnsServer;
 use crate::http_client::SimClient;
 use crate::{sim_image, wait};
 
+/// The daemon's systemd unit, for what it sets in the environment.
+const UNIT: &str = include_str!("../../../dist/systemd/t0rn-agent.service");
 /// Flags of a simulated collator that syncs for longer than any test.
 pub const SYNCING: [&str; 6] = [
     "--sim-target",
@@ -116,6 +118,10 @@ impl<'a> Agent<'a> {
             .env_clear()
             .env("PATH", env::var_os("PATH").unwrap_or_default())
             .env("RUST_LOG", env::var_os("RUST_LOG").unwrap_or_else(|| "info".into()))
+            .envs(
+                UNIT.lines()
+                    .filter_map(|line| line.strip_prefix("Environment=")?.split_once('=')),
+            )
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .envs(self.disks.iter().map(|disks| ("DISKS", disks)))
             .stdin(Stdio::null())

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::{Context as _, Result, ensure};
 
 use crate::engine::Engine;
+use crate::ports::Reservation;
 use crate::wait;
 
 /// Node keys of this test alone, and the peer ids that belong to them.
@@ -16,13 +17,19 @@ const COLLATOR_KEY: &str = "0000000000000000000000000000000000000000000000000000
 const GUEST_KEY: &str = "0000000000000000000000000000000000000000000000000000000000000003";
 const PRODUCER_PEER: &str = "12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp";
 const COLLATOR_PEER: &str = "12D3KooWHdiAxVd8uMQR1hGWXccidmfCwLqcMpGwR6QcTP6QRMuD";
+/// A node refuses a request whose `Host` is not its own (403) unless every origin is allowed.
+const RPC: [&str; 5] = ["--rpc-external", "--rpc-methods", "safe", "--rpc-cors", "all"];
 
 /// A network with a node that makes blocks, for a collator that syncs from it. Removed with the value.
+///
+/// Both nodes are on the engine's default network as well, where their JSON-RPC is reached when the link is cut.
 #[derive(Debug)]
 pub struct RealNode<'a> {
     engine: &'a Engine,
     image: String,
     network: String,
+    /// The third byte of the network's addresses.
+    subnet: Reservation,
     producer: String,
     open: Option<String>,
 }
@@ -67,39 +74,37 @@ impl<'a> RealNode<'a> {
             engine,
             image,
             network: unique.clone(),
+            subnet: Reservation::of("real-nodes", 0..256, |_| true)?,
             producer: format!("{unique}-producer"),
             open: None,
         };
-        engine.docker(["network", "create", &node.network])?;
+        let subnet = |rest: &str| format!("10.215.{}.{rest}", node.subnet.number());
+        let (all, rest) = (subnet("0/24"), subnet("128/25"));
+        engine.docker([
+            "network",
+            "create",
+            "--subnet",
+            &all,
+            "--ip-range",
+            &rest,
+            &node.network,
+        ])?;
         let collator = format!("/ip4/127.0.0.1/tcp/1/p2p/{COLLATOR_PEER}");
         engine.docker(
-            [
-                "run",
-                "-d",
-                "--name",
-                &node.producer,
-                "--network",
-                &node.network,
-                "--network-alias",
-                "producer",
-            ]
-            .into_iter()
-            .chain([
-                node.image.as_str(),
-                "--chain",
-                "/node/specs/t0rn.raw.json",
-                "--base-path",
-                "/node/data",
-            ])
-            .chain(["--dev-block-time", &block_time_ms.to_string()])
-            .chain([
-                "--listen-addr",
-                "/ip4/0.0.0.0/tcp/30333",
-                "--no-mdns",
-                "--allow-private-ip",
-            ])
-            .chain(["--node-key", PRODUCER_KEY, "--reserved-nodes", &collator]),
+            ["run", "-d", "--name", &node.producer, &node.image]
+                .into_iter()
+                .chain(["--chain", "/node/specs/t0rn.raw.json", "--base-path", "/node/data"])
+                .chain(["--dev-block-time", &block_time_ms.to_string()])
+                .chain([
+                    "--listen-addr",
+                    "/ip4/0.0.0.0/tcp/30333",
+                    "--no-mdns",
+                    "--allow-private-ip",
+                ])
+                .chain(["--node-key", PRODUCER_KEY, "--reserved-nodes", &collator])
+                .chain(RPC),
         )?;
+        node.set_connected(true)?;
         Ok(node)
     }
 
@@ -109,20 +114,15 @@ impl<'a> RealNode<'a> {
     /// It cannot be started.
     pub fn open(mut self) -> Result<Self> {
         let name = format!("{}-open", self.network);
-        let run = [
-            "run",
-            "-d",
-            "--name",
-            &name,
-            "--network",
-            &self.network,
-            "--network-alias",
-            "open",
-        ];
         let command = Self::collator_command();
         let words = command.iter().map(String::as_str).filter(|word| *word != "--collator");
-        let image = ["--env", "ACCEPT_UNSEALED=1", &self.image];
-        self.engine.docker(run.into_iter().chain(image).chain(words))?;
+        // Those of the parachain stand before those of the relay chain.
+        let words = RPC.into_iter().chain(words);
+        let run = ["create", "--name", &name, "--env", "ACCEPT_UNSEALED=1", &self.image];
+        self.engine.docker(run.into_iter().chain(words))?;
+        let connect = ["network", "connect", "--alias", "open", &self.network, &name];
+        self.engine.docker(connect)?;
+        self.engine.docker(["start", &name])?;
         self.open = Some(name);
         Ok(self)
     }
@@ -169,24 +169,51 @@ impl<'a> RealNode<'a> {
     pub fn producer_best(&self) -> Result<u64> {
         let output = self.engine.try_docker(["logs", "--tail", "50", &self.producer])?;
         let log = String::from_utf8_lossy(&output.stderr).into_owned();
-        let (_, told) = log.rsplit_once("best: #").context("no best block in its log")?;
+        let (_, told) = log.rsplit_once("Imported #").context("no block in its log")?;
         Ok(told.split(' ').next().unwrap_or_default().parse()?)
     }
 
-    /// Takes the producer off the network, or puts it back.
+    /// URL of the producer's JSON-RPC, of use whether or not it is connected to the collator.
+    ///
+    /// # Errors
+    /// It is not on the engine's default network.
+    pub fn producer_rpc(&self) -> Result<String> {
+        self.rpc(&self.producer)
+    }
+
+    /// As [`Self::producer_rpc`], of the open node.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn open_rpc(&self) -> Result<String> {
+        self.rpc(self.open.as_deref().context("no open node")?)
+    }
+
+    fn rpc(&self, name: &str) -> Result<String> {
+        let address = ["inspect", "-f", "{{.NetworkSettings.Networks.bridge.IPAddress}}", name];
+        Ok(format!("http://{}:9944", self.engine.docker(address)?.trim()))
+    }
+
+    /// Takes away the producer's JSON-RPC for good.
+    ///
+    /// # Errors
+    /// Docker refused.
+    pub fn end_producer_rpc(&self) -> Result<()> {
+        self.engine
+            .docker(["network", "disconnect", "bridge", &self.producer])?;
+        Ok(())
+    }
+
+    /// Takes the producer off the network, or puts it back with the address that it had: another one would leave it with
+    /// a connection that ends after a quarter of an hour, and until then it takes no other one from that peer.
     ///
     /// # Errors
     /// Docker refused.
     pub fn set_connected(&self, connected: bool) -> Result<()> {
         if connected {
-            let args = [
-                "network",
-                "connect",
-                "--alias",
-                "producer",
-                &self.network,
-                &self.producer,
-            ];
+            let address = format!("10.215.{}.2", self.subnet.number());
+            let args = ["network", "connect", "--ip", &address, "--alias", "producer"];
+            let args = args.into_iter().chain([self.network.as_str(), &self.producer]);
             self.engine.docker(args).context("failed to connect the producer")?;
         } else {
             self.engine

@@ -56,6 +56,21 @@ fn a_bad_configuration_file_is_refused_with_code_2_and_its_name() -> Result<()> 
 }
 
 #[test]
+fn an_error_is_an_exit_code_where_backtraces_are_asked_for() -> Result<()> {
+    for args in [["replay", "/nowhere"], ["config", "check"]] {
+        let mut command = Command::new(binary()?);
+        command.args(args).arg("/nowhere").env("RUST_BACKTRACE", "full");
+        let output = wait::run(30, &mut command)?;
+        ensure!(
+            matches!(output.status.code(), Some(1 | 2)),
+            "{args:?}: {}",
+            output.status
+        );
+    }
+    Ok(())
+}
+
+#[test]
 fn a_good_configuration_file_is_accepted_also_with_a_bom() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let path = dir.path().join("agent.toml");

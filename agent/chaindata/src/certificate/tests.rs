@@ -1,5 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::fs;
+
 use super::*;
 
 /// Certificate of a parachain alone, on `RocksDB`.

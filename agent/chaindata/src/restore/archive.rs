@@ -7,7 +7,7 @@ use ring::digest;
 
 use super::prepare::Preparation;
 use super::unpack::{UnknownEntryPolicy, UnpackedData, unpack};
-use crate::journal::{Journal, unpacked_dir};
+use crate::journal::Journal;
 use crate::snapshot::is_zstd;
 use agent_core::units::show_mib;
 
@@ -35,7 +35,7 @@ pub(super) fn unpack_archive(
         "nobody knows how much room a plain archive needs; {free} are free, and the present data stays until all is there"
     ));
     let journal = preparation.new_journal(expected.clone())?;
-    let dir = unpacked_dir(preparation.data);
+    let dir = preparation.restore.unpacked()?;
     let target = preparation.target(&dir, UnknownEntryPolicy::Skip, preparation.options.strip)?;
     let mut hashed = HashingReader::new(from);
     preparation.observer.begin("restore", None);

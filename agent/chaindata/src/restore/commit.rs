@@ -1,16 +1,17 @@
 //! The second half of a restore: swaps the data, or gives the restore up.
 
-use std::fs;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use agent_files::{Dir, printable};
 use anyhow::{Context as _, ensure};
 
-use super::disk::{remove_restore_dir, sync_file_system};
+use super::disk::sync_file_system;
 use super::prepare::PreparedRestore;
-use super::swap::{swap, swap_units};
-use crate::files;
-use crate::journal::{Journal, RestoreStage, previous_dir, unpacked_dir};
+use super::swap::{Places, swap, swap_units};
+use crate::journal::RestoreStage;
 use crate::layout::PREVIOUS_DATA_DIR;
+use crate::restore_dir::{PREVIOUS, RestoreDir, UNPACKED};
 use crate::snapshot::remove_leftovers;
 use crate::survey::Survey;
 
@@ -19,51 +20,79 @@ use crate::survey::Survey;
 ///
 /// After an error, or killed, the data is the previous one or between the two: the next restore finishes it.
 pub fn commit_restore(
-    data: &Path,
     prepared: PreparedRestore,
     mut step: impl FnMut() -> anyhow::Result<()>,
 ) -> anyhow::Result<Option<PathBuf>> {
-    let mut journal = prepared.journal;
-    let (unpacked, previous) = (unpacked_dir(data), previous_dir(data));
+    let PreparedRestore {
+        data,
+        restore,
+        mut journal,
+        ..
+    } = prepared;
+    // From now on the journal keeps the agent from starting: under its name, or not at all.
+    restore.ensure_in_place(&data)?;
     if journal.stage == RestoreStage::Unpacking {
-        journal.units = swap_units(data, &unpacked, &Survey::read(&unpacked)?.chains);
+        let unpacked = restore.unpacked()?;
+        journal.units = swap_units(&data, &unpacked, &Survey::read(&unpacked)?.chains)?;
         sync_file_system(&unpacked)?;
         journal.stage = RestoreStage::Swapping;
         step()?;
-        journal.write(data)?;
+        restore.write(&journal)?;
+        data.sync()?;
     }
     if journal.stage == RestoreStage::Swapping {
-        fs::create_dir_all(&previous).with_context(|| format!("cannot make {}", previous.display()))?;
-        swap(data, &unpacked, &previous, &journal.units, &mut step)?;
-        sync_file_system(data)?;
+        let (unpacked, private) = (open_or_make(&restore, UNPACKED)?, restore.dir());
+        let previous = open_or_make(&restore, PREVIOUS)?;
+        let places = Places {
+            data: &data,
+            unpacked: &unpacked,
+            previous: &previous,
+            private,
+        };
+        swap(&places, &journal.units, &mut step)?;
+        sync_file_system(&data)?;
         journal.stage = RestoreStage::Swapped;
         step()?;
-        journal.write(data)?;
+        restore.write(&journal)?;
     }
     step()?;
-    let kept = data.join(PREVIOUS_DATA_DIR);
-    if journal.keep_old && previous.exists() {
-        fs::rename(&previous, &kept).with_context(|| format!("cannot move the old data to {}", kept.display()))?;
-        files::sync_dir(data)?;
+    let kept = data.path().join(PREVIOUS_DATA_DIR);
+    if journal.keep_old && restore.dir().has(PREVIOUS)? {
+        let moved = restore
+            .dir()
+            .rename(OsStr::new(PREVIOUS), &data, OsStr::new(PREVIOUS_DATA_DIR));
+        moved.with_context(|| format!("cannot move the old data to {}", kept.display()))?;
+        data.sync()?;
     }
     step()?;
-    remove_restore_dir(data)?;
+    restore.remove(&data)?;
     Ok(journal.keep_old.then_some(kept))
+}
+
+/// A directory of the restore. One that is missing is empty: nothing is left to be moved from there.
+fn open_or_make(restore: &RestoreDir, name: &str) -> anyhow::Result<Dir> {
+    if restore.dir().has(name)? {
+        restore.inner(name)
+    } else {
+        restore.make_inner(name)
+    }
 }
 
 /// Gives up a restore that has not begun to swap, and removes what a killed snapshot left. Returns whether there was a
 /// restore.
 pub fn abandon_restore(data: &Path) -> anyhow::Result<bool> {
-    remove_leftovers(data)?;
-    match Journal::read(data)? {
-        None => Ok(false),
-        Some(journal) => {
-            ensure!(
-                journal.stage != RestoreStage::Swapping,
-                "the restore of {} is past the point of giving up: run it again, and it finishes",
-                journal.source
-            );
-            remove_restore_dir(data).map(|()| true)
-        }
+    let data = Dir::open(data).with_context(|| format!("cannot open {}", data.display()))?;
+    remove_leftovers(&data)?;
+    let Some(restore) = RestoreDir::find(&data)? else {
+        return Ok(false);
+    };
+    let journal = restore.journal()?;
+    if let Some(journal) = &journal {
+        ensure!(
+            journal.stage != RestoreStage::Swapping,
+            "the restore of {} is past the point of giving up: run it again, and it finishes",
+            printable(&journal.source)
+        );
     }
+    restore.remove(&data).map(|()| journal.is_some())
 }

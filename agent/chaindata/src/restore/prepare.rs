@@ -1,22 +1,22 @@
 //! The first half of a restore: unpacks and verifies beside the present data.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use agent_files::{Dir, printable};
 use anyhow::{Context as _, bail, ensure};
-use rustix::fs::{Gid, Uid};
 
 use super::archive::{MAGIC_LENGTH, unpack_archive};
-use super::disk::{RESERVE, free_space, remove_dir, remove_restore_dir};
+use super::disk::{RESERVE, free_space};
 use super::snapshot::unpack_snapshot;
 use super::unpack::{UnknownEntryPolicy, UnpackTarget, UnpackedData};
 use crate::compatibility::{ChainFactsByDir, chain_facts, incompatibility};
-use crate::journal::{Journal, RestoreStage, unpacked_dir};
-use crate::layout::{PREVIOUS_DATA_DIR, RESTORE_DIR};
+use crate::journal::{Journal, RestoreStage};
+use crate::layout::PREVIOUS_DATA_DIR;
 use crate::observer::Observer;
+use crate::restore_dir::{RestoreDir, UNPACKED};
 use crate::snapshot::{PublicKey, SnapshotSource, is_snapshot, read_up_to};
 use crate::survey::Survey;
 
@@ -34,6 +34,8 @@ pub struct RestoreOptions {
 /// A restore whose data is unpacked and verified beside the present data, which is unchanged.
 #[derive(Debug)]
 pub struct PreparedRestore {
+    pub(super) data: Dir,
+    pub(super) restore: RestoreDir,
     pub(super) journal: Journal,
     /// Entries of a plain archive that were left out; the first hundred.
     pub skipped: Vec<PathBuf>,
@@ -50,21 +52,24 @@ pub fn prepare_restore(
     present: &ChainFactsByDir,
     observer: &mut dyn Observer,
 ) -> anyhow::Result<PreparedRestore> {
-    if let Some(journal) = Journal::read(data)?
+    let data = Dir::open(data).with_context(|| format!("cannot open {}", data.display()))?;
+    // Refused before anything is read for it.
+    if let Some(restore) = RestoreDir::find(&data)?
+        && let Some(journal) = restore.journal()?
         && journal.stage != RestoreStage::Unpacking
     {
-        return resume_swap(journal, source, options, observer);
+        return resume_swap(data, restore, journal, source, options, observer);
     }
-    if let Some((path, why)) = Survey::read(data)?.unswappable_dir() {
+    if let Some((path, why)) = Survey::read(&data)?.unswappable_dir() {
         bail!(
             "{}: {why}, and cannot be exchanged by a rename: put the data itself there",
-            data.join(path).display()
+            printable(&data.path().join(path).display().to_string())
         );
     }
     ensure!(
-        !options.keep_old || !data.join(PREVIOUS_DATA_DIR).exists(),
+        !options.keep_old || !data.has(PREVIOUS_DATA_DIR)?,
         "{} is there already, from an earlier restore: remove it first",
-        data.join(PREVIOUS_DATA_DIR).display()
+        data.path().join(PREVIOUS_DATA_DIR).display()
     );
     let mut from = source
         .open(0)
@@ -73,8 +78,10 @@ pub fn prepare_restore(
     let length = read_up_to(&mut from, &mut magic).with_context(|| format!("cannot read {}", source.name()))?;
     ensure!(length > 0, "{} is empty", source.name());
     let from = Box::new(io::Cursor::new(magic[..length].to_vec()).chain(from));
+    let restore = RestoreDir::make(&data)?;
     let mut preparation = Preparation {
-        data,
+        restore: &restore,
+        data: &data,
         source,
         options,
         present,
@@ -86,16 +93,30 @@ pub fn prepare_restore(
         unpack_archive(&mut preparation, from, magic)
     };
     let prepared = unpacked.and_then(|(journal, unpacked)| preparation.finish(journal, unpacked));
-    let cannot_resume = |journal: Option<Journal>| journal.is_some_and(|journal| journal.point.is_none());
-    if prepared.is_err() && Journal::read(data).is_ok_and(cannot_resume) {
-        // Best effort: the error before it is the one to report.
-        let _ = remove_restore_dir(data);
+    match prepared {
+        Ok((journal, skipped)) => Ok(PreparedRestore {
+            data,
+            restore,
+            journal,
+            skipped,
+        }),
+        Err(error) => {
+            let resumable = restore
+                .journal()
+                .map(|journal| journal.is_some_and(|journal| journal.point.is_some()));
+            if matches!(resumable, Ok(false)) {
+                // Best effort: the error before it is the one to report.
+                let _ = restore.remove(&data);
+            }
+            Err(error)
+        }
     }
-    prepared
 }
 
 /// A restore that was interrupted while it swapped: its data is prepared already.
 fn resume_swap(
+    data: Dir,
+    restore: RestoreDir,
     mut journal: Journal,
     source: &dyn SnapshotSource,
     options: &RestoreOptions,
@@ -104,20 +125,25 @@ fn resume_swap(
     ensure!(
         journal.source == source.name(),
         "a restore of {} was interrupted while it switched: run that one again, and it finishes",
-        journal.source
+        printable(&journal.source)
     );
     journal.keep_old |= options.keep_old;
     observer.note(&format!(
         "going on with the restore of {}, which was interrupted while it switched",
-        journal.source
+        printable(&journal.source)
     ));
-    let skipped = Vec::new();
-    Ok(PreparedRestore { journal, skipped })
+    Ok(PreparedRestore {
+        data,
+        restore,
+        journal,
+        skipped: Vec::new(),
+    })
 }
 
 /// What unpacking a snapshot or an archive works with.
 pub(super) struct Preparation<'a> {
-    pub(super) data: &'a Path,
+    pub(super) data: &'a Dir,
+    pub(super) restore: &'a RestoreDir,
     pub(super) source: &'a dyn SnapshotSource,
     pub(super) options: &'a RestoreOptions,
     present: &'a ChainFactsByDir,
@@ -129,12 +155,12 @@ impl Preparation<'_> {
     ///
     /// Fails when another restore is under way that can be resumed.
     pub(super) fn journal_to_resume(&self, head: &str) -> anyhow::Result<Option<Journal>> {
-        let journal = Journal::read(self.data)?;
+        let journal = self.restore.journal()?;
         if let Some(other) = journal.as_ref().filter(|journal| journal.head != head) {
             ensure!(
                 other.point.is_none(),
                 "a restore of {} is under way here: go on with that one, or give it up: t0rn-agent snapshot abandon",
-                other.source
+                printable(&other.source)
             );
         }
         Ok(journal.filter(|journal| journal.head == head))
@@ -142,17 +168,9 @@ impl Preparation<'_> {
 
     /// Begins a journal, with an empty directory to unpack into.
     pub(super) fn new_journal(&self, head: String) -> anyhow::Result<Journal> {
-        let restore_dir = self.data.join(RESTORE_DIR);
-        let mut private = fs::DirBuilder::new();
-        private.recursive(true).mode(0o700);
-        private
-            .create(&restore_dir)
-            .with_context(|| format!("cannot make {}", restore_dir.display()))?;
-        let unpacked = unpacked_dir(self.data);
-        remove_dir(&unpacked)?;
-        fs::create_dir(&unpacked).with_context(|| format!("cannot make {}", unpacked.display()))?;
+        self.restore.make_inner(UNPACKED)?;
         let journal = Journal::new(&self.source.name(), head, self.options.keep_old);
-        journal.write(self.data)?;
+        self.restore.write(&journal)?;
         Ok(journal)
     }
 
@@ -165,15 +183,16 @@ impl Preparation<'_> {
 
     pub(super) fn target<'t>(
         &self,
-        dir: &'t Path,
+        dir: &'t Dir,
         unknown: UnknownEntryPolicy,
         strip: usize,
     ) -> anyhow::Result<UnpackTarget<'t>> {
-        let about = fs::metadata(self.data).with_context(|| format!("cannot read {}", self.data.display()))?;
+        let about = self.data.metadata();
+        let about = about.with_context(|| format!("cannot read {}", self.data.path().display()))?;
         let root = rustix::process::geteuid().is_root();
         Ok(UnpackTarget {
             dir,
-            owner: root.then(|| (Uid::from_raw(about.uid()), Gid::from_raw(about.gid()))),
+            owner: root.then(|| (about.uid(), about.gid())),
             unknown,
             strip,
             reserve: RESERVE / 2,
@@ -181,19 +200,19 @@ impl Preparation<'_> {
     }
 
     pub(super) fn free_space(&self) -> anyhow::Result<u64> {
-        free_space(self.data).with_context(|| format!("cannot tell the free space of {}", self.data.display()))
+        let free = free_space(self.data);
+        free.with_context(|| format!("cannot tell the free space of {}", self.data.path().display()))
     }
 
     /// Size of what an earlier attempt unpacked, and this one overwrites, bytes.
     pub(super) fn unpacked_bytes(&self) -> anyhow::Result<u64> {
-        Ok(Survey::read(&unpacked_dir(self.data))?.tree.bytes)
+        Ok(Survey::read(&self.restore.unpacked()?)?.tree.bytes)
     }
 
     /// Checks the unpacked data itself, whatever the snapshot says about it.
-    fn finish(&self, journal: Journal, unpacked: UnpackedData) -> anyhow::Result<PreparedRestore> {
-        let dir = unpacked_dir(self.data);
-        self.ensure_compatible(&chain_facts(&dir, &Survey::read(&dir)?, &BTreeMap::new()))?;
-        let skipped = unpacked.skipped;
-        Ok(PreparedRestore { journal, skipped })
+    fn finish(&self, journal: Journal, unpacked: UnpackedData) -> anyhow::Result<(Journal, Vec<PathBuf>)> {
+        let dir = self.restore.unpacked()?;
+        self.ensure_compatible(&chain_facts(&dir, &Survey::read(&dir)?, &BTreeMap::new())?)?;
+        Ok((journal, unpacked.skipped))
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, ensure};
 use super::disk::{RESERVE, sync_file_system};
 use super::prepare::Preparation;
 use super::unpack::{UnknownEntryPolicy, UnpackedData, unpack};
-use crate::journal::{Journal, ResumePoint, unpacked_dir};
+use crate::journal::{Journal, ResumePoint};
 use crate::snapshot::{Checkpoint, Consistency, Header, ReadError, VerifiedReader, parse_sha256, read_header};
 use crate::survey::Survey;
 use agent_core::units::show_mib;
@@ -22,7 +22,7 @@ pub(super) fn unpack_snapshot(
     preparation: &mut Preparation<'_>,
     mut from: Box<dyn Read + Send>,
 ) -> anyhow::Result<(Journal, UnpackedData)> {
-    let (data, source) = (preparation.data, preparation.source);
+    let source = preparation.source;
     ensure!(
         preparation.options.sha256.is_none(),
         "{} is a snapshot, which has digests of its own: leave --sha256 away",
@@ -57,7 +57,8 @@ pub(super) fn unpack_snapshot(
         &mut (&mut reader).take(entry.saturating_sub(checkpoint.raw)),
         &mut io::sink(),
     )?;
-    let (dir, cursor) = (unpacked_dir(data), reader.cursor());
+    let (dir, cursor) = (preparation.restore.unpacked()?, reader.cursor());
+    let restore = preparation.restore;
     let target = preparation.target(&dir, UnknownEntryPolicy::Refuse, 0)?;
     let mut synced = 0;
     let record_point = |at: u64, now: &UnpackedData| {
@@ -76,7 +77,7 @@ pub(super) fn unpack_snapshot(
             files: files + now.files,
             bytes: bytes + now.bytes,
         });
-        journal.write(data)
+        restore.write(&journal)
     };
     let most = info.bytes.saturating_sub(bytes);
     let unpacked = unpack(&mut reader, &target, most, preparation.observer, record_point).map_err(read_error)?;
@@ -96,7 +97,7 @@ pub(super) fn unpack_snapshot(
     ensure!(
         found == files,
         "{} has more than the snapshot: give it up (t0rn-agent snapshot abandon), and restore again",
-        dir.display()
+        dir.path().display()
     );
     Ok((journal, unpacked))
 }
@@ -123,7 +124,7 @@ fn begin(preparation: &Preparation<'_>, header: &Header) -> anyhow::Result<(Jour
 }
 
 fn ensure_room(preparation: &mut Preparation<'_>, needed: u64) -> anyhow::Result<()> {
-    let (free, data) = (preparation.free_space()?, preparation.data.display());
+    let (free, data) = (preparation.free_space()?, preparation.data.path().display());
     ensure!(
         free >= needed,
         "the restore needs {} beside the present data, and {data} has {} free: make room, or grow the volume",

@@ -1,14 +1,13 @@
 //! Unpacks a tar stream into a directory: only what a data directory may hold, and never outside of it.
 
 use std::cell::Cell;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
+use agent_files::{Dir, printable};
 use anyhow::{Context as _, bail, ensure};
-use rustix::fs::{Gid, Uid};
 use tar::{Archive, EntryType};
 
 use super::disk::free_space;
@@ -35,8 +34,9 @@ pub(super) enum UnknownEntryPolicy {
 
 #[derive(Debug)]
 pub(super) struct UnpackTarget<'a> {
-    pub(super) dir: &'a Path,
-    pub(super) owner: Option<(Uid, Gid)>,
+    pub(super) dir: &'a Dir,
+    /// User and group of what is unpacked; `None`: this process's own.
+    pub(super) owner: Option<(u32, u32)>,
     pub(super) unknown: UnknownEntryPolicy,
     /// Leading directories that are stripped.
     pub(super) strip: usize,
@@ -85,7 +85,7 @@ pub(super) fn unpack<R: Read>(
         ensure!(
             done.bytes.saturating_add(entry.size()) <= most,
             "{}: there is more in the snapshot than its head says",
-            path.display()
+            shown(&path)
         );
         let kind = entry.header().entry_type();
         if matches!(kind, EntryType::XGlobalHeader) {
@@ -93,25 +93,25 @@ pub(super) fn unpack<R: Read>(
             continue;
         }
         let place =
-            relative_path(&path, target.strip).with_context(|| format!("{}: leads out of the data", path.display()))?;
+            relative_path(&path, target.strip).with_context(|| format!("{}: leads out of the data", shown(&path)))?;
         let plain = matches!(
             kind,
             EntryType::Regular | EntryType::Continuous | EntryType::Directory | EntryType::GNUSparse
         );
         let is_dir = kind == EntryType::Directory;
         if place.as_os_str().is_empty() {
-            ensure!(is_dir, "{}: a file where the data directory belongs", path.display());
+            ensure!(is_dir, "{}: a file where the data directory belongs", shown(&path));
             continue;
         }
         if !plain {
             bail!(
                 "{}: neither a file nor a directory, which no chain data has",
-                path.display()
+                shown(&path)
             );
         }
         if !is_allowed(&place, is_dir) {
             if target.unknown == UnknownEntryPolicy::Refuse {
-                bail!("{}: nothing that may be in a snapshot", path.display());
+                bail!("{}: nothing that may be in a snapshot", shown(&path));
             }
             if done.skipped.len() < 100 {
                 done.skipped.push(place);
@@ -119,22 +119,17 @@ pub(super) fn unpack<R: Read>(
             io::copy(&mut entry, &mut io::sink())?;
             continue;
         }
-        let to = target.dir.join(&place);
         let mode = entry.header().mode().unwrap_or(0o755) & 0o777;
         if is_dir {
             make_dirs(target, &place)?;
-            fs::set_permissions(&to, fs::Permissions::from_mode(mode | 0o700))?;
+            target.dir.dir(&place)?.set_mode(mode | 0o700)?;
             continue;
         }
         if let Some(parent) = place.parent() {
             make_dirs(target, parent)?;
         }
-        let (file, length) = write_file(&mut entry, &to, mode | 0o600, &mut buffer, target, observer)
-            .with_context(|| format!("cannot unpack {}", path.display()))?;
-        if let Some((uid, gid)) = target.owner {
-            rustix::fs::fchown(&file, Some(uid), Some(gid))
-                .with_context(|| format!("cannot give {} away", to.display()))?;
-        }
+        let length = write_file(&mut entry, &place, mode | 0o600, &mut buffer, target, observer)
+            .with_context(|| format!("cannot unpack {}", shown(&path)))?;
         done.files += 1;
         done.bytes += length;
     }
@@ -156,16 +151,23 @@ impl<R: Read> Read for LimitedReader<R> {
     }
 }
 
+/// Writes a file under a name that nothing else has, and gives it to the owner of the target. Returns its length.
 fn write_file(
     from: &mut dyn Read,
-    to: &Path,
+    place: &Path,
     mode: u32,
     buffer: &mut [u8],
     target: &UnpackTarget<'_>,
     observer: &mut dyn Observer,
-) -> io::Result<(File, u64)> {
-    let mut options = OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(mode).open(to)?;
+) -> io::Result<u64> {
+    let mut file = match target.dir.create(place, mode) {
+        // An earlier attempt left it.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            target.dir.remove_file(place)?;
+            target.dir.create(place, mode)?
+        }
+        file => file?,
+    };
     let mut length = 0_u64;
     loop {
         if length.is_multiple_of(CHECK_SPACE_EVERY) && free_space(target.dir)? < target.reserve {
@@ -175,32 +177,40 @@ fn write_file(
         }
         let read = read_up_to(from, buffer)?;
         if read == 0 {
-            return Ok((file, length));
+            break;
         }
         io::Write::write_all(&mut file, &buffer[..read])?;
         length += read as u64;
         observer.advance(read as u64);
     }
+    give_away(&file, target)?;
+    Ok(length)
+}
+
+fn give_away(file: &File, target: &UnpackTarget<'_>) -> io::Result<()> {
+    target.owner.map_or(Ok(()), |(uid, gid)| {
+        std::os::unix::fs::fchown(file, Some(uid), Some(gid))
+    })
 }
 
 /// Makes the directories down to `place`, each with the owner of the target.
 fn make_dirs(target: &UnpackTarget<'_>, place: &Path) -> anyhow::Result<()> {
-    if target.dir.join(place).is_dir() {
+    if place.as_os_str().is_empty() || target.dir.has(place)? {
         return Ok(());
     }
-    let mut path = target.dir.to_owned();
-    for part in place {
-        path.push(part);
-        match DirBuilder::new().mode(0o755).create(&path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-            made => made.with_context(|| format!("cannot make {}", path.display()))?,
-        }
-        if let Some((uid, gid)) = target.owner {
-            rustix::fs::chown(&path, Some(uid), Some(gid))
-                .with_context(|| format!("cannot give {} away", path.display()))?;
-        }
+    if let Some(above) = place.parent() {
+        make_dirs(target, above)?;
     }
-    Ok(())
+    let made = target
+        .dir
+        .make_dir(place, 0o755)
+        .and_then(|dir| give_away(dir.handle(), target));
+    made.with_context(|| format!("cannot make {}", target.dir.path().join(place).display()))
+}
+
+/// A name of the archive, for messages.
+fn shown(path: &Path) -> String {
+    printable(&path.display().to_string())
 }
 
 /// Path below the data directory; `None` when it leads out of it.

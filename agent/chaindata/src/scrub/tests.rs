@@ -1,6 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::*;
+use crate::survey::survey_data_dir;
 use crate::survey::tests::{data, put};
 
 const NODE_KEYS: [&str; 3] = [

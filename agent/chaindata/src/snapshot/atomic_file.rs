@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use crate::files;
+use agent_files::sync_dir;
 
 /// Written between two syncs, bytes.
 const SYNC_EVERY: u64 = 128 << 20;
@@ -28,7 +28,12 @@ impl AtomicFile {
         let mut partial = path.as_os_str().to_owned();
         partial.push(".part");
         let partial = PathBuf::from(partial);
-        let file = File::create(&partial)?;
+        // Whatever bears the name, it is not what is written to.
+        match fs::remove_file(&partial) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let file = File::create_new(&partial)?;
         let (sync, asked) = sync_channel(1);
         let written = file.try_clone()?;
         let syncs = thread::Builder::new()
@@ -57,8 +62,8 @@ impl AtomicFile {
         self.file.sync_all()?;
         fs::rename(&self.partial, &self.path)?;
         match self.path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => files::sync_dir(parent),
-            _ => files::sync_dir(Path::new(".")),
+            Some(parent) if !parent.as_os_str().is_empty() => sync_dir(parent),
+            _ => sync_dir(Path::new(".")),
         }
     }
 }

@@ -1,19 +1,19 @@
 //! Creates a snapshot of a data directory.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use agent_files::{Dir, printable};
 use anyhow::{Context as _, bail, ensure};
 use jiff::Timestamp;
 
 use super::format::SCHEMA;
-use super::live_copy::{self, PointInTimeCopy};
+use super::live_copy;
 use super::manifest::{Consistency, SnapshotInfo};
 use super::signature::SecretKey;
-use super::writer::{CopyEntry, CreatedSnapshot, write_snapshot};
+use super::writer::{Content, CopyEntry, CreatedSnapshot, write_snapshot};
 use crate::compatibility::{NodeReport, chain_facts};
 use crate::journal::is_restore_swapping;
 use crate::observer::Observer;
@@ -42,33 +42,29 @@ pub fn create_snapshot<W: Write + Send>(
         "{}: a restore was interrupted while it switched; run it again first",
         data.display()
     );
+    let data = &Dir::open(data).with_context(|| format!("cannot open {}", data.display()))?;
     live_copy::remove_leftovers(data)?;
     let survey = Survey::read(data)?;
     if let Some((path, why)) = survey.incomplete_database() {
         bail!(
             "{}: {why}, and a snapshot without it would not be whole: put what it stands for in its place",
-            data.join(path).display()
+            printable(&data.path().join(path).display().to_string())
         );
     }
     for (path, why) in &survey.refused {
-        observer.note(&format!("left out: {}: {why}", path.display()));
+        observer.note(&format!("left out: {}: {why}", printable(&path.display().to_string())));
     }
-    let chains = chain_facts(data, &survey, options.nodes);
+    let chains = chain_facts(data, &survey, options.nodes)?;
     ensure!(
         !chains.is_empty(),
         "{} holds no database of a chain; check data.path",
-        data.display()
+        data.path().display()
     );
-    let live_copy = match options.consistency {
-        Consistency::Clean => None,
-        Consistency::CrashConsistent => Some(PointInTimeCopy::link(data, &survey)?),
-    };
-    let (entries, files, bytes) = match &live_copy {
-        None => (copy_entries(data, &survey), survey.tree.files, survey.tree.bytes),
-        Some(copy) => {
-            let (files, bytes) = copy.size();
-            (copy.entries.clone(), files, bytes)
-        }
+    let live = options.consistency == Consistency::CrashConsistent;
+    let (entries, files, bytes) = if live {
+        live_copy::hold(data, &survey)?
+    } else {
+        (copy_entries(&survey), survey.tree.files, survey.tree.bytes)
     };
     let now = Timestamp::now();
     let info = SnapshotInfo {
@@ -83,45 +79,46 @@ pub fn create_snapshot<W: Write + Send>(
         bytes,
     };
     observer.begin("snapshot", Some(bytes));
-    let before = fingerprints(&entries).with_context(|| format!("cannot read {}", data.display()))?;
+    let before = if live { None } else { Some(fingerprints(data, &survey)?) };
     let verify_unchanged = || {
-        if live_copy.is_some() {
+        let Some(before) = &before else {
             return Ok(());
-        }
-        let now = fingerprints(&copy_entries(data, &Survey::read(data)?));
+        };
         ensure!(
-            now.with_context(|| format!("cannot read {}", data.display()))? == before,
+            fingerprints(data, &Survey::read(data)?)? == *before,
             "{} changed while it was copied: does a node run on it?",
-            data.display()
+            data.path().display()
         );
         Ok(())
     };
-    let created = write_snapshot(&entries, &info, to, options.signer, observer, verify_unchanged)?;
+    let created = write_snapshot(data, &entries, &info, to, options.signer, observer, verify_unchanged)?;
     observer.end();
     Ok(created)
 }
 
 /// Uncompressed size of a snapshot of `data`, bytes. Blocks on the disk.
 pub fn snapshot_size(data: &Path) -> anyhow::Result<u64> {
-    live_copy::remove_leftovers(data)?;
-    Ok(Survey::read(data)?.tree.bytes)
+    let data = Dir::open(data).with_context(|| format!("cannot open {}", data.display()))?;
+    live_copy::remove_leftovers(&data)?;
+    Ok(Survey::read(&data)?.tree.bytes)
 }
 
-/// Everything in `data` that may be in a snapshot.
-pub(crate) fn copy_entries(data: &Path, survey: &Survey) -> Vec<CopyEntry> {
+/// Everything in the data directory that may be in a snapshot.
+pub(crate) fn copy_entries(survey: &Survey) -> Vec<CopyEntry> {
     let entry = |place: &PathBuf| CopyEntry {
         place: place.clone(),
-        from: data.join(place),
+        content: Content::InPlace,
     };
     survey.allowed.iter().map(entry).collect()
 }
 
 /// Path, length and time of change of each entry, to be compared later.
-fn fingerprints(entries: &[CopyEntry]) -> io::Result<Vec<(PathBuf, u64, Option<SystemTime>)>> {
-    let fingerprint = |entry: &CopyEntry| {
-        let about = fs::symlink_metadata(&entry.from)?;
+fn fingerprints(data: &Dir, survey: &Survey) -> anyhow::Result<Vec<(PathBuf, u64, Option<SystemTime>)>> {
+    let fingerprint = |place: &PathBuf| {
+        let about = data.entry(place)?;
         let length = if about.is_file() { about.len() } else { 0 };
-        Ok((entry.place.clone(), length, about.modified().ok()))
+        Ok((place.clone(), length, about.modified().ok()))
     };
-    entries.iter().map(fingerprint).collect()
+    let found: io::Result<_> = survey.allowed.iter().map(fingerprint).collect();
+    found.with_context(|| format!("cannot read {}", data.path().display()))
 }

@@ -1,146 +1,157 @@
 //! Point-in-time copy of databases while a node runs on them.
 //!
-//! `RocksDB` never changes a table file, only adds to its logs, and its manifest names the files that belong together. Links
-//! to the tables and copies of the other files, made while the manifest did not move, are therefore what a power cut at
-//! that moment would have left. Other databases change their files in place, so there is no such moment for them.
+//! `RocksDB` never changes a table file, only adds to its logs, and its manifest names the files that belong together. Open
+//! tables and copies of the other files, taken while the manifest did not move, are therefore what a power cut at that
+//! moment would have left. Other databases change their files in place, so there is no such moment for them.
+//!
+//! Nothing of it has a name: a table that the node removes lives on as long as it is open, and the copies are unnamed files.
+//! Nobody can put something else in their place, and a killed snapshot leaves nothing.
 
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use agent_files::Dir;
 use anyhow::{Context as _, bail};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::writer::CopyEntry;
-use crate::files;
+use super::writer::{Content, CopyEntry};
 use crate::layout::{Database, SNAPSHOT_DIR, is_allowed};
 use crate::survey::{ChainDir, Survey};
 
 /// Attempts at one database whose manifest moves meanwhile.
 const ATTEMPTS: u32 = 50;
+/// The largest file that names a manifest, bytes.
+const MAX_CURRENT: u64 = 4096;
 
-/// Copy of a data directory's databases, each at one moment. Its links are removed when it is dropped.
-#[derive(Debug)]
-pub(super) struct PointInTimeCopy {
-    dir: PathBuf,
-    pub(super) entries: Vec<CopyEntry>,
+/// Removes what a killed snapshot of version 0.1.0 left: links to tables.
+pub(crate) fn remove_leftovers(data: &Dir) -> anyhow::Result<()> {
+    let removed = data.remove_all(SNAPSHOT_DIR);
+    removed.with_context(|| format!("cannot remove {}", data.path().join(SNAPSHOT_DIR).display()))
 }
 
-impl Drop for PointInTimeCopy {
-    fn drop(&mut self) {
-        // The next snapshot removes it first.
-        let _ = files::remove_dir(&self.dir);
+/// The entries of a snapshot, with the databases of `data` each at one moment; the number of regular files, and the bytes
+/// in them.
+///
+/// Fails where one is a `ParityDB`, or does not hold still.
+pub(super) fn hold(data: &Dir, survey: &Survey) -> anyhow::Result<(Vec<CopyEntry>, u64, u64)> {
+    let parity_db = |chain: &&ChainDir| chain.databases.contains(&Database::ParityDb);
+    if let Some(chain) = survey.chains.iter().find(parity_db) {
+        bail!(
+            "{} has a ParityDB, which changes its files in place: no copy of it while the node runs can be trusted; \
+             leave --live away",
+            chain.path.display()
+        );
     }
-}
-
-pub(crate) fn remove_leftovers(data: &Path) -> anyhow::Result<()> {
-    let dir = data.join(SNAPSHOT_DIR);
-    files::remove_dir(&dir).with_context(|| format!("cannot remove {}", dir.display()))
-}
-
-impl PointInTimeCopy {
-    /// Links and copies the databases of `data`.
-    ///
-    /// Fails where one is a `ParityDB`, or does not hold still.
-    pub(super) fn link(data: &Path, survey: &Survey) -> anyhow::Result<Self> {
-        let parity_db = |chain: &&ChainDir| chain.databases.contains(&Database::ParityDb);
-        if let Some(chain) = survey.chains.iter().find(parity_db) {
-            bail!(
-                "{} has a ParityDB, which changes its files in place: no copy of it while the node runs can be trusted; \
-                 leave --live away",
-                chain.path.display()
-            );
+    allow_open_files();
+    let (mut entries, mut files, mut bytes) = (Vec::new(), 0, 0);
+    let mut databases = Vec::new();
+    for place in &survey.allowed {
+        let Ok(about) = data.entry(place) else { continue };
+        let parent = place.parent().unwrap_or(place);
+        if about.is_dir() && data.entry(place.join("CURRENT")).is_ok_and(|about| about.is_file()) {
+            databases.push(place);
         }
-        let mut copy = Self {
-            dir: data.join(SNAPSHOT_DIR),
-            entries: Vec::new(),
-        };
-        fs::create_dir(&copy.dir).with_context(|| format!("cannot make {}", copy.dir.display()))?;
-        let databases: Vec<_> = survey
-            .allowed
-            .iter()
-            .filter(|path| data.join(path).join("CURRENT").is_file())
-            .collect();
-        for place in &survey.allowed {
-            let parent = place.parent().unwrap_or(place);
-            if !databases.iter().any(|database| database.as_path() == parent) || data.join(place).is_dir() {
-                copy.entries.push(CopyEntry {
-                    place: place.clone(),
-                    from: data.join(place),
-                });
+        if about.is_dir() || !databases.iter().any(|database: &&PathBuf| database.as_path() == parent) {
+            (files, bytes) = if about.is_file() {
+                (files + 1, bytes + about.len())
+            } else {
+                (files, bytes)
+            };
+            let (place, content) = (place.clone(), Content::InPlace);
+            entries.push(CopyEntry { place, content });
+        }
+    }
+    for place in databases {
+        for entry in hold_database(data, place)? {
+            if let Content::Held { length, .. } = &entry.content {
+                (files, bytes) = (files + 1, bytes + length);
             }
+            entries.push(entry);
         }
-        for (number, place) in databases.into_iter().enumerate() {
-            copy.link_database(data, place, number)?;
-        }
-        Ok(copy)
     }
-
-    fn link_database(&mut self, data: &Path, place: &Path, number: usize) -> anyhow::Result<()> {
-        let (from, to) = (data.join(place), self.dir.join(number.to_string()));
-        let linked = (0..ATTEMPTS).find_map(|_| try_link(&from, &to).transpose());
-        let linked = linked
-            .with_context(|| format!("{} does not stand still long enough; leave --live away", from.display()))?;
-        let names = linked.with_context(|| format!("cannot hold {}", from.display()))?;
-        let entries = names.into_iter().map(|name| CopyEntry {
-            place: place.join(&name),
-            from: to.join(name),
-        });
-        self.entries
-            .extend(entries.filter(|entry| is_allowed(&entry.place, false)));
-        Ok(())
-    }
-
-    /// Number of regular files, and the bytes in them.
-    pub(super) fn size(&self) -> (u64, u64) {
-        let lengths = self.entries.iter().filter_map(|entry| fs::metadata(&entry.from).ok());
-        let lengths = lengths.filter(fs::Metadata::is_file).map(|about| about.len());
-        lengths.fold((0, 0), |(count, sum), length| (count + 1, sum + length))
-    }
+    Ok((entries, files, bytes))
 }
 
-/// Links and copies one database. `None` when it changed meanwhile.
-fn try_link(from: &Path, to: &Path) -> io::Result<Option<Vec<String>>> {
-    files::remove_dir(to)?;
-    fs::create_dir(to)?;
-    let before = manifest_position(from)?;
-    let mut names = Vec::new();
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let Ok(name) = entry.file_name().into_string() else {
-            continue;
-        };
+fn hold_database(data: &Dir, place: &Path) -> anyhow::Result<Vec<CopyEntry>> {
+    let shown = data.path().join(place);
+    let held = (0..ATTEMPTS).find_map(|_| try_hold(data, place).transpose());
+    let held = held.with_context(|| {
+        format!(
+            "{} does not stand still long enough; leave --live away",
+            shown.display()
+        )
+    })?;
+    held.map_err(
+        |error| match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
+            Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE) => io::Error::other(
+                "more tables than files may be open: raise the limit (ulimit -n), or leave --live away",
+            ),
+            Some(rustix::io::Errno::OPNOTSUPP) => {
+                io::Error::other("its file system has no unnamed files (O_TMPFILE): leave --live away")
+            }
+            _ => error,
+        },
+    )
+    .with_context(|| format!("cannot hold {}", shown.display()))
+}
+
+/// Opens and copies the files of one database. `None` when it changed meanwhile.
+fn try_hold(data: &Dir, place: &Path) -> io::Result<Option<Vec<CopyEntry>>> {
+    let database = data.dir(place)?;
+    let before = manifest_position(&database)?;
+    let mut entries = Vec::new();
+    for name in database.names()? {
+        let place = place.join(&name);
+        let name = name.to_string_lossy();
         // The lock and the log for people belong to the running node.
-        if !entry.file_type()?.is_file() || name == "LOCK" || name.starts_with("LOG") {
+        if name == "LOCK" || name.starts_with("LOG") || !is_allowed(&place, false) {
             continue;
         }
-        let is_table = [".sst", ".blob"].iter().any(|end| name.ends_with(end));
-        if entry.metadata()?.nlink() > 1 {
-            let text = format!("{}: a file with a second name (hard link)", entry.path().display());
-            return Err(io::Error::other(text));
-        }
-        let taken = if is_table {
-            fs::hard_link(entry.path(), to.join(&name))
-        } else {
-            fs::copy(entry.path(), to.join(&name)).map(drop)
-        };
-        match taken {
+        let content = match database.file(&*name).and_then(|file| hold_file(data, &name, file)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            taken => taken?,
-        }
-        names.push(name);
+            content => content?,
+        };
+        entries.push(CopyEntry { place, content });
     }
-    names.sort_unstable();
-    Ok((manifest_position(from)? == before).then_some(names))
+    Ok((manifest_position(&database)? == before).then_some(entries))
+}
+
+/// A table by its open file, everything else as a copy.
+fn hold_file(data: &Dir, name: &str, mut file: File) -> io::Result<Content> {
+    let about = file.metadata()?;
+    let is_table = [".sst", ".blob"].iter().any(|end| name.ends_with(end));
+    let mut length = about.len();
+    if !is_table {
+        let mut copy = data.create_unnamed()?;
+        length = io::copy(&mut (&mut file).take(length), &mut copy)?;
+        copy.rewind()?;
+        file = copy;
+    }
+    let about = Box::new(about);
+    Ok(Content::Held { file, about, length })
 }
 
 /// Name and length of the current manifest.
-fn manifest_position(database: &Path) -> io::Result<(String, u64)> {
-    let current = fs::read_to_string(database.join("CURRENT"))?;
-    let length = fs::metadata(database.join(current.trim())).map(|about| about.len());
-    match length {
+fn manifest_position(database: &Dir) -> io::Result<(Vec<u8>, u64)> {
+    let current = database.read_file("CURRENT", MAX_CURRENT)?;
+    let name = String::from_utf8_lossy(&current);
+    match database.file(name.trim()).and_then(|file| file.metadata()) {
+        Ok(about) => Ok((current, about.size())),
         // It is being replaced, which counts as a change.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((current, u64::MAX)),
-        length => Ok((current, length?)),
+        Err(error) => Err(error),
     }
+}
+
+/// Raises the limit of open files to what this process may have: each table is one.
+fn allow_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    // Where it cannot be raised, too many tables are reported.
+    let _ = setrlimit(Resource::Nofile, raised);
 }

@@ -1,11 +1,13 @@
 //! Writer of a snapshot: a tar stream, cut into chunks that several threads compress.
 
-use std::fs::{self, File};
+use std::fs::{File, Metadata};
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::thread;
 
-use anyhow::{Context as _, bail};
+use agent_files::Dir;
+use anyhow::{Context as _, ensure};
 use tar::{Builder, EntryType, Header};
 
 use super::format::{CHUNK, ChunkHeader, DigestChain, Part, sha256};
@@ -26,18 +28,32 @@ pub struct CreatedSnapshot {
 }
 
 /// A file or directory that is copied.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct CopyEntry {
-    /// Path in the snapshot, relative to the data directory.
+    /// Path in the snapshot and in the data directory.
     pub(super) place: PathBuf,
-    pub(super) from: PathBuf,
+    pub(super) content: Content,
 }
 
-/// Writes `entries` to `to`, and calls `verify` once all of them were read. Blocks for as long as reading, compressing and
+#[derive(Debug)]
+pub(super) enum Content {
+    /// What is in the data directory when its turn comes.
+    InPlace,
+    /// A file that was opened before.
+    Held {
+        file: File,
+        /// Of the file in the data directory.
+        about: Box<Metadata>,
+        length: u64,
+    },
+}
+
+/// Writes `entries` of `data` to `to`, and calls `verify` once all of them were read. Blocks for as long as reading, compressing and
 /// writing takes.
 ///
 /// Fails when an entry cannot be read or `to` cannot be written; for clean data, also when an entry changes meanwhile.
 pub(crate) fn write_snapshot<W: Write + Send>(
+    data: &Dir,
     entries: &[CopyEntry],
     info: &SnapshotInfo,
     to: &mut W,
@@ -57,7 +73,7 @@ pub(crate) fn write_snapshot<W: Write + Send>(
             filling: Vec::with_capacity(CHUNK),
             taken: 0,
         };
-        let tarred = write_tar(entries, info.consistency, &mut chunks, observer).map(|()| chunks.taken);
+        let tarred = write_tar(data, entries, info.consistency, &mut chunks, observer).map(|()| chunks.taken);
         // The writing thread would wait for more.
         drop(chunks);
         let written = written
@@ -163,52 +179,69 @@ impl Write for ChunkWriter {
 }
 
 fn write_tar(
+    data: &Dir,
     entries: &[CopyEntry],
     consistency: Consistency,
     to: &mut ChunkWriter,
     observer: &mut dyn Observer,
 ) -> anyhow::Result<()> {
     let live = consistency == Consistency::CrashConsistent;
+    let owner = data.metadata()?.uid();
     let mut tar = Builder::new(to);
-    for entry in entries {
-        let about = match fs::symlink_metadata(&entry.from) {
-            Err(error) if live && error.kind() == io::ErrorKind::NotFound => continue,
-            about => about.with_context(|| format!("cannot read {}", entry.from.display()))?,
+    for CopyEntry { place, content } in entries {
+        let shown = data.path().join(place);
+        let opened;
+        let (file, about, length) = match content {
+            Content::Held { file, about, length } => (file, &**about, *length),
+            Content::InPlace => {
+                opened = match open(data, place) {
+                    Err(error) if live && error.kind() == io::ErrorKind::NotFound => continue,
+                    opened => opened.with_context(|| format!("cannot read {}", shown.display()))?,
+                };
+                (&opened.0, &opened.1, opened.1.len())
+            }
         };
+        // No collator made it, and what only root may read must not be in a snapshot.
+        ensure!(
+            about.uid() != 0 || owner == 0,
+            "{} belongs to root, and the data does not: chown it, or remove it",
+            shown.display()
+        );
         let mut header = Header::new_gnu();
-        header.set_metadata(&about);
+        header.set_metadata(about);
         if about.is_dir() {
             header.set_entry_type(EntryType::Directory);
             header.set_size(0);
-            tar.append_data(&mut header, &entry.place, io::empty())?;
+            tar.append_data(&mut header, place, io::empty())?;
             continue;
         }
-        if !about.is_file() {
-            bail!("{}: is neither a file nor a directory any more", entry.from.display());
-        }
-        let file = match File::open(&entry.from) {
-            Err(error) if live && error.kind() == io::ErrorKind::NotFound => continue,
-            file => file.with_context(|| format!("cannot read {}", entry.from.display()))?,
-        };
-        let mut content = ExactReader {
-            file: &file,
-            left: about.len(),
-            observer,
-        };
-        tar.append_data(&mut header, &entry.place, &mut content)
-            .with_context(|| format!("cannot copy {}", entry.from.display()))?;
-        if !live && file.metadata().is_ok_and(|now| has_changed(&about, &now)) {
-            bail!(
-                "{} changed while it was copied: does a node run on it?",
-                entry.from.display()
-            );
-        }
+        header.set_size(length);
+        let left = length;
+        let mut content = ExactReader { file, left, observer };
+        tar.append_data(&mut header, place, &mut content)
+            .with_context(|| format!("cannot copy {}", shown.display()))?;
+        ensure!(
+            live || !file.metadata().is_ok_and(|now| has_changed(about, &now)),
+            "{} changed while it was copied: does a node run on it?",
+            shown.display()
+        );
     }
     let to = tar.into_inner()?;
     Ok(to.flush()?)
 }
 
-fn has_changed(then: &fs::Metadata, now: &fs::Metadata) -> bool {
+/// Opens a directory or a file. What is described is what was opened.
+fn open(data: &Dir, place: &Path) -> io::Result<(File, Metadata)> {
+    if data.entry(place)?.is_dir() {
+        let dir = data.dir(place)?;
+        return Ok((dir.handle().try_clone()?, dir.metadata()?));
+    }
+    let file = data.file(place)?;
+    let about = file.metadata()?;
+    Ok((file, about))
+}
+
+fn has_changed(then: &Metadata, now: &Metadata) -> bool {
     then.len() != now.len() || then.modified().ok() != now.modified().ok()
 }
 

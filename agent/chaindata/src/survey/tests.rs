@@ -1,5 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use super::*;

@@ -46,7 +46,7 @@ fn archive_of_each_compression_restored_without_keys() {
         let options = options(&bytes);
         let ready = ready(to.path(), &Bytes(bytes), &options).unwrap();
         assert_eq!(ready.skipped, [Path::new("chains/t0rn/keystore/61757261")]);
-        commit_restore(to.path(), ready, || Ok(())).unwrap();
+        commit_restore(ready, || Ok(())).unwrap();
         let found = content(to.path());
         assert_eq!(found.len(), 1);
         assert_eq!(found[Path::new(GOOD.0)], b"now");

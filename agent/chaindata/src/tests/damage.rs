@@ -74,8 +74,9 @@ fn restore_refuses_more_data_than_info_says() {
         files: 1,
         bytes: 10,
     };
-    let (entries, mut bytes) = (copy_entries(from.path(), &survey), Vec::new());
-    write_snapshot(&entries, &info, &mut bytes, None, &mut Silent, || Ok(())).unwrap();
+    let (entries, mut bytes) = (copy_entries(&survey), Vec::new());
+    let root = agent_files::Dir::open(from.path()).unwrap();
+    write_snapshot(&root, &entries, &info, &mut bytes, None, &mut Silent, || Ok(())).unwrap();
     let to = tempfile::tempdir().unwrap();
     let refused = ready(to.path(), &Bytes(bytes), &RestoreOptions::default()).unwrap_err();
     assert!(refused.to_string().contains("than its head says"), "{refused}");

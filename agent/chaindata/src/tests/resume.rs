@@ -1,5 +1,8 @@
 use super::*;
+use agent_files::Dir;
+
 use crate::journal::{Journal, RestoreStage, ResumePoint};
+use crate::restore_dir::RestoreDir;
 use crate::snapshot::{Checkpoint, VerifiedReader, read_header};
 
 /// Breaks off in the middle of what it is read.
@@ -60,17 +63,19 @@ fn restore_resumed_at_any_entry_gives_same_data() {
         )
         .unwrap_err();
         assert!(format!("{broken:#}").contains("the line broke"), "{broken:#}");
-        let mut journal = Journal::read(to.path()).unwrap().unwrap();
+        let restore = RestoreDir::find(&Dir::open(to.path()).unwrap()).unwrap().unwrap();
+        let mut journal = restore.journal().unwrap().unwrap();
         assert_eq!(journal.stage, RestoreStage::Unpacking);
         journal.point = Some(point.clone());
-        journal.write(to.path()).unwrap();
+        restore.write(&journal).unwrap();
+        drop(restore);
         let source = Later(bytes.clone(), point.offset);
         let ready = if point.index == 0 {
             ready(to.path(), &Bytes(bytes.clone()), &RestoreOptions::default())
         } else {
             ready(to.path(), &source, &RestoreOptions::default())
         };
-        commit_restore(to.path(), ready.unwrap(), || Ok(())).unwrap();
+        commit_restore(ready.unwrap(), || Ok(())).unwrap();
         assert!(content(to.path()) == expected, "{point:?}");
     }
 }
@@ -78,10 +83,11 @@ fn restore_resumed_at_any_entry_gives_same_data() {
 /// As if a restore had been killed after it had noted `point`.
 fn begun(root: &Path, bytes: &[u8], point: ResumePoint) {
     let head = read_header(&mut &bytes[..]).unwrap().sha256;
-    fs::create_dir_all(root.join(".restore/tree")).unwrap();
+    let restore = RestoreDir::make(&Dir::open(root).unwrap()).unwrap();
+    restore.make_inner("tree").unwrap();
     let mut journal = Journal::new("elsewhere", hex::encode(head), false);
     journal.point = Some(point);
-    journal.write(root).unwrap();
+    restore.write(&journal).unwrap();
 }
 
 fn points(bytes: &[u8]) -> Vec<ResumePoint> {
@@ -157,15 +163,11 @@ fn swap_killed_at_any_step_is_finished_by_next_restore() {
         let mut expected = content(from.path());
         expected.insert("chains/t0rn/keystore/61757261aa".into(), b"its own".to_vec());
         let mut step = 0;
-        let killed = commit_restore(
-            to.path(),
-            ready(to.path(), &bytes, &RestoreOptions::default()).unwrap(),
-            || {
-                step += 1;
-                anyhow::ensure!(step <= killed_at, "killed");
-                Ok(())
-            },
-        );
+        let killed = commit_restore(ready(to.path(), &bytes, &RestoreOptions::default()).unwrap(), || {
+            step += 1;
+            anyhow::ensure!(step <= killed_at, "killed");
+            Ok(())
+        });
         if killed.is_ok() {
             break;
         }
@@ -210,7 +212,7 @@ fn interrupted_swap_is_finished_by_same_source_only() {
     let bytes = snapshot(from.path(), None);
     let prepared = ready(to.path(), &Bytes(bytes.clone()), &RestoreOptions::default()).unwrap();
     let mut steps = 0;
-    let killed = commit_restore(to.path(), prepared, || {
+    let killed = commit_restore(prepared, || {
         steps += 1;
         anyhow::ensure!(steps < 3, "killed");
         Ok(())

@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail, ensure};
 use tokio::time::{Instant, sleep};
 
 use agent_chaindata::compatibility::NodeReport;
-use agent_chaindata::lock::lock_data_dir;
+use agent_chaindata::lock::{DataDirLock, forbid_starts, lock_data_dir};
 use agent_chaindata::stop_marker::{clear_stop_marker, has_stop_marker, set_stop_marker};
 use agent_config::{Config, show_duration};
 use agent_core::event::{Command, Container};
@@ -21,6 +21,7 @@ use agent_docker::Docker;
 /// Between two inspections of a collator that stops.
 const POLL: Duration = Duration::from_millis(500);
 const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
+const STARTING: &str = "an agent is starting the collator: try again when it runs, or when it is stopped";
 
 /// What the nodes report about themselves, by chain id; nodes that do not answer are left out.
 pub(crate) async fn query_nodes(config: &Config) -> BTreeMap<String, NodeReport> {
@@ -44,11 +45,21 @@ pub(crate) async fn query_nodes(config: &Config) -> BTreeMap<String, NodeReport>
     nodes
 }
 
-/// Makes sure that no node runs on the data. A running agent stops the collator, and keeps it stopped until [`resume`].
+/// Data at rest, for as long as it is kept: no agent starts a node on it.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct DataAtRest {
+    /// Whether the node ended cleanly, so that its database is complete; `None` when that is unknown.
+    pub(crate) clean: Option<bool>,
+    _starts: DataDirLock,
+}
+
+/// Makes sure that no node runs on the data, and that none is started. A running agent stops the collator, and keeps it
+/// stopped until [`resume`]; one that comes up meanwhile starts nothing.
 ///
-/// Returns whether the node ended cleanly, so that its database is complete; `None` when that is unknown. Fails when the
-/// collator runs without an agent, when another container uses the data, and when the collator does not stop in time.
-pub(crate) async fn quiesce(config: &Config, client: &AgentClient) -> anyhow::Result<Option<bool>> {
+/// Fails when the collator runs without an agent, when another container uses the data, and when the collator does not stop
+/// in time.
+pub(crate) async fn quiesce(config: &Config, client: &AgentClient) -> anyhow::Result<DataAtRest> {
     let docker = Docker::new(config).context("failed to set up the docker client")?;
     let agent = match client.status(STATUS_TIMEOUT).await {
         Ok(status) => Some(status),
@@ -57,7 +68,11 @@ pub(crate) async fn quiesce(config: &Config, client: &AgentClient) -> anyhow::Re
     };
     if agent.is_none() && !config.agent.docker.exists() {
         // No engine, so no container.
-        return Ok(None);
+        let starts = forbid_starts(&config.agent.state_dir)?.context(STARTING)?;
+        return Ok(DataAtRest {
+            clean: None,
+            _starts: starts,
+        });
     }
     let others = docker.others_on_data().await?;
     ensure!(
@@ -78,7 +93,12 @@ pub(crate) async fn quiesce(config: &Config, client: &AgentClient) -> anyhow::Re
     }
     let limit = config.collator.stop_timeout + AGENT_STOP_MARGIN;
     let end = Instant::now() + limit;
-    let container = loop {
+    let mut starts = None;
+    let (container, starts) = loop {
+        // Before the container is inspected: what does not run then is not started any more.
+        if starts.is_none() {
+            starts = forbid_starts(&config.agent.state_dir)?;
+        }
         let container = docker.inspect().await?.container;
         let runs = matches!(
             container,
@@ -88,12 +108,13 @@ pub(crate) async fn quiesce(config: &Config, client: &AgentClient) -> anyhow::Re
             None => true,
             Some(_) => is_stopped(&client.status(STATUS_TIMEOUT).await?),
         };
-        if !runs && settled {
-            break container;
+        if let Some(starts) = starts.take_if(|_| !runs && settled) {
+            break (container, starts);
         }
-        if agent.is_none() {
+        if agent.is_none() && runs {
             bail!("the collator runs and no agent answers: start the agent, or stop the container (docker stop)");
         }
+        ensure!(Instant::now() < end || starts.is_some(), STARTING);
         ensure!(
             Instant::now() < end,
             "the collator still runs after {}: look at its log",
@@ -107,7 +128,7 @@ pub(crate) async fn quiesce(config: &Config, client: &AgentClient) -> anyhow::Re
             .map(|code| code == 0 && exit_diagnosis::damage(&exit.log).is_none()),
         _ => None,
     };
-    Ok(clean)
+    Ok(DataAtRest { clean, _starts: starts })
 }
 
 /// Starts the collator again, if [`quiesce`] stopped it.
@@ -128,8 +149,9 @@ pub(crate) fn operator_took_over(config: &Config) {
 /// Describes a collator that is still stopped for a snapshot or a restore that was killed, with the remedy; `None` when it
 /// is not.
 pub(crate) fn describe_left_stopped(config: &Config, status: &Status) -> Option<String> {
-    let left =
-        is_stopped(status) && has_stop_marker(&config.agent.state_dir) && lock_data_dir(&config.data.path).is_ok();
+    let left = is_stopped(status)
+        && has_stop_marker(&config.agent.state_dir)
+        && lock_data_dir(&config.agent.state_dir, &config.data.path).is_ok();
     left.then(|| {
         "a snapshot or a restore had stopped the collator and did not end well: t0rn-agent start, or run it again"
             .to_owned()

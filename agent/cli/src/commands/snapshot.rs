@@ -126,8 +126,9 @@ pub(crate) async fn execute(
 }
 
 async fn abandon(globals: &GlobalArgs, out: &mut dyn Write) -> anyhow::Result<()> {
-    let data = globals.load_config()?.data.path;
-    let _lock = lock_data_dir(&data)?;
+    let config = globals.load_config()?;
+    let (data, state_dir) = (config.data.path, config.agent.state_dir);
+    let _lock = lock_data_dir(&state_dir, &data)?;
     let found = blocking(move || abandon_restore(&data)).await?;
     print(
         out,

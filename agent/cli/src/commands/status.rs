@@ -61,7 +61,7 @@ pub(crate) async fn execute(args: &StatusArgs, globals: &GlobalArgs, out: &mut d
             status.reasons.insert(0, why);
         }
         if let Ok(config) = globals.load_config() {
-            let interrupted = describe_interrupted_restore(&config.data.path);
+            let interrupted = describe_interrupted_restore(&config.data.path, &config.agent.state_dir);
             let left_stopped = describe_left_stopped(&config, &status);
             status.reasons.splice(0..0, interrupted.into_iter().chain(left_stopped));
         }

@@ -38,7 +38,13 @@ pub(crate) struct Connectivity {
     /// All peers were lost before the eyes of the agent, and nothing explains it.
     #[serde(default)]
     lost: bool,
+    /// It made blocks without a peer since there was last one: whoever else collates this chain, it needs nobody.
+    #[serde(default)]
+    makes_blocks_alone: bool,
 }
+
+/// What was imported when peers were lost may still follow for this long.
+const IMPORTS_FOR: Duration = Duration::from_mins(1);
 
 /// How a sample shows the peers.
 #[derive(Debug, Clone, Copy)]
@@ -71,7 +77,10 @@ impl Connectivity {
                     self.waited_for += passed;
                 }
                 self.steady_for = Duration::ZERO;
-                self.gone_for += passed;
+                // When they left between two samples is not known.
+                if sight.before == Some(0) || self.gone_for > Duration::ZERO {
+                    self.gone_for += passed;
+                }
                 if self.gone_for >= gone_after {
                     self.forget_losses();
                 }
@@ -90,6 +99,17 @@ impl Connectivity {
             }
             None => {}
         }
+    }
+
+    /// Notes whether the sample that was noted last shows a new block.
+    pub(super) fn note_block(&mut self, is_new: bool) {
+        let alone = self.gone_for > Duration::ZERO;
+        self.makes_blocks_alone = alone && (self.makes_blocks_alone || (is_new && self.gone_for > IMPORTS_FOR));
+    }
+
+    /// Whether there has been no peer for `window`, and the node needs one.
+    pub(crate) fn is_isolated_for(&self, window: Duration) -> bool {
+        self.ever && self.none_for >= window && !self.makes_blocks_alone
     }
 
     /// Notes a scrape without an answer, `unanswered` since the last one: of old losses nothing is known any more.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::connectivity::Sight;
 use super::{
-    BLINK, ChainTracker, Context, ExcusableDuration, FALLING_OVER, FALLING_SHARE, InSync, Opinion, RUNAWAY_OVER,
+    BLINK, ChainTracker, Context, ExcusableDuration, FALLING_OVER, FALLING_SHARE, FAR, InSync, Opinion, RUNAWAY_OVER,
     STATE_TRAFFIC, Slope, Windows, distance, has_no_target,
 };
 use crate::event::{Chain, Sample, ScrapeError, Time};
@@ -42,6 +42,7 @@ impl ChainTracker {
                 network_down: context.network_down,
             };
             self.peers.note(sight, passed, windows.isolated_after);
+            self.peers.note_block(progress);
         }
         if progress {
             self.still = Duration::ZERO;
@@ -60,6 +61,9 @@ impl ChainTracker {
         self.sync_rate.note(now, &sample, windows);
         self.target_rate = self.sync_rate.target_rate();
         self.follow_target(passed, &sample, windows);
+        if sample.peers != Some(0) {
+            self.lacks_target = has_no_target(&sample);
+        }
         let moving = self.progressing(windows.stall_after);
         let at_head = self.synced_in_run || sample.major_syncing == Some(false);
         let expected = moving && at_head && !context.relay_syncing;
@@ -219,7 +223,7 @@ impl ChainTracker {
     /// standstill is another condition.
     fn follow_trend(&mut self, now: Time, sample: &Sample, distance: Option<u64>, rose: bool, windows: &Windows) {
         let is_new = rose && self.trend.note(now, sample, FALLING_OVER);
-        let is_new_for_long = self.long_trend.note(now, sample, RUNAWAY_OVER);
+        let is_new_for_long = rose && self.long_trend.note(now, sample, RUNAWAY_OVER);
         let Some(distance) = distance else { return };
         self.was_synced |= self.synced_in_run && self.progressed_at.is_some();
         if self.still >= windows.stall_after || distance <= self.lag(windows) {
@@ -228,10 +232,14 @@ impl ChainTracker {
             return;
         }
         let least = f64::from(u32::try_from(windows.lag_blocks).unwrap_or(u32::MAX));
-        if is_new_for_long && self.was_synced {
+        if distance <= FAR {
+            self.drifts = false;
+        } else if is_new_for_long && self.was_synced {
             let lost = |slope: &Slope| slope.distance.min(slope.distance_lately) * RUNAWAY_OVER.as_secs_f64();
             let slope = self.long_trend.slope(RUNAWAY_OVER);
-            self.drifts = slope.is_some_and(|slope| slope.best > 0.0 && lost(&slope) >= least);
+            let grows = slope.is_some_and(|slope| slope.best > 0.0 && lost(&slope) >= least);
+            let begins = self.long_trend.is_longest() && self.long_trend.is_dense();
+            self.drifts = grows && (self.drifts || begins);
         }
         if is_new_for_long && !self.was_synced {
             let runs_away = |slope: &Slope| slope.best > 0.0 && slope.distance.min(slope.distance_lately) >= 0.0;

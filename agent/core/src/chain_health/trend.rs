@@ -62,6 +62,11 @@ impl Trend {
         self.points.back().map(distance) == longest
     }
 
+    /// Whether there are enough points for the last one to be no more than one of many.
+    pub(super) fn is_dense(&self) -> bool {
+        self.points.len() * 2 >= POINTS as usize
+    }
+
     pub(super) fn forget(&mut self) {
         self.points.clear();
     }

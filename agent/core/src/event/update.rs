@@ -43,5 +43,5 @@ pub struct Images {
 #[error("{0}")]
 pub struct PullError(pub String);
 
-/// Versions of the databases at rest, by the file they were read from. What could not be read is absent.
+/// Versions of the databases at rest, by the file they were read from. All of them, or the event is missing.
 pub type Versions = BTreeMap<String, String>;

@@ -100,6 +100,13 @@ impl Machine {
                 let error = state.certificate_error.as_deref().unwrap_or_default();
                 format!("{}: {error}", sentence(cause))
             }
+            Cause::Shared => {
+                let with = state.shared.as_deref().unwrap_or_default();
+                format!(
+                    "{}: {with}; stop that container, or mount something else there",
+                    sentence(cause)
+                )
+            }
             Cause::NoCollation => {
                 let limit = self.policy.no_collation_after.unwrap_or_default();
                 format!(
@@ -305,7 +312,7 @@ fn sentence(cause: Cause) -> &'static str {
              t0rn-agent start"
         }
         Cause::DatabaseMigrated => {
-            "the update failed and had changed the database already, so the old image cannot read it"
+            "the update failed and had changed the database already, or that is unknown, so the old image may not read it"
         }
         Cause::Update => "the image is updated",
         Cause::UpdateFailed => "an update failed",
@@ -337,6 +344,7 @@ fn sentence(cause: Cause) -> &'static str {
         Cause::MemoryPressure => "everything on this host waits for memory",
         Cause::Paused => "automatic actions are paused",
         Cause::StateUnsaved => "a restart of the agent would forget what it knows",
+        Cause::Shared => "another container has the collator's keys or writes to its data",
         Cause::CertificateUnreadable => "it is not known what data the image came with",
     }
 }

@@ -288,6 +288,9 @@ impl Machine {
         if state.certificate_error.is_some() {
             causes.push(Cause::CertificateUnreadable);
         }
+        if state.shared.is_some() && state.seen.is_up() {
+            causes.push(Cause::Shared);
+        }
         match &state.in_flight {
             // Being cured is not being well.
             Some(Action::Restart { cause, .. }) if Cause::HEALTH.contains(cause) => causes.push(*cause),

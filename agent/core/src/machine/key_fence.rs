@@ -1,8 +1,14 @@
 //! The fence: without the volume that holds the keys, nothing runs that may sign with them.
 
+use std::time::Duration;
+
 use super::policy::WithoutVolume;
 use super::{Action, Cause, ContainerState, Machine};
 use crate::event::{Holding, Identity};
+
+/// How long a collator may take to stop after its keys were lost: the next host starts 30 s after it found the volume, and
+/// this one looks every 2 s.
+const STOP_AFTER_LOSS: Duration = Duration::from_secs(20);
 
 /// A state of before the fence is of a collator with its keys.
 pub(super) fn assumed() -> bool {
@@ -55,7 +61,21 @@ impl Machine {
     pub(super) fn fence_off(&self) -> Option<Action> {
         let cause = self.fence().filter(|_| self.may_run())?;
         let keyed = self.fenced().is_some() || self.state.authority;
-        keyed.then_some(Action::Stop { cause })
+        let within = self.policy.stop_timeout.min(STOP_AFTER_LOSS);
+        keyed.then_some(Action::StopWithin {
+            cause,
+            seconds: within.as_secs().max(1),
+        })
+    }
+
+    /// The stop for which whatever else is under way has to make room: this instance ends, or the keys are lost.
+    pub fn urgent_stop(&self) -> Option<Action> {
+        let seconds = |stop: &Action| match stop {
+            Action::StopWithin { seconds, .. } => *seconds,
+            _ => u64::MAX,
+        };
+        let lost = self.fence_off().filter(|_| self.state.authority);
+        self.leaving().into_iter().chain(lost).min_by_key(seconds)
     }
 
     /// A full node runs, and the keys are here now.

@@ -134,7 +134,10 @@ impl Reference {
 
     /// Notes the height at which the node stands.
     fn compare(&mut self, now: Time, own: u64) {
-        let since = self.above.filter(|(height, _)| *height == own).map_or(now, |(_, since)| since);
+        let since = self
+            .above
+            .filter(|(height, _)| *height == own)
+            .map_or(now, |(_, since)| since);
         self.above = (self.newest > own).then_some((own, since));
     }
 
@@ -142,7 +145,8 @@ impl Reference {
     /// more blocks than a node may lag by.
     fn has_left(&self, now: Time, windows: &Windows) -> bool {
         let window = windows.idle_after.max(windows.stall_after);
-        self.above.is_some_and(|(_, since)| self.best_rose.since(since) >= window)
+        self.above
+            .is_some_and(|(_, since)| self.best_rose.since(since) >= window)
             && now.since(self.best_rose) < window.saturating_mul(2)
     }
 

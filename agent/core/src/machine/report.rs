@@ -11,14 +11,42 @@ use crate::event::Time;
 const OVER_AFTER: Duration = Duration::from_mins(10);
 /// The same for conditions of the host, which swing around their thresholds.
 const HOST_OVER_AFTER: Duration = Duration::from_hours(2);
+/// A condition that begins again so soon after its end flaps: each time it has to stay away [`LONGER`] times as long, up to
+/// [`HOST_OVER_AFTER`].
+const FLAPS_WITHIN: Duration = Duration::from_hours(6);
+const LONGER: u32 = 3;
 
 /// The absences of a reported condition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Absence {
     /// When it went away; `None` while it is back.
     since: Option<Time>,
     /// How often it has come back.
     returns: u32,
+    /// When it was reported to be over.
+    #[serde(default)]
+    over_at: Option<Time>,
+    /// How often it was over, and began again soon.
+    #[serde(default)]
+    flaps: u32,
+}
+
+impl Absence {
+    /// What is known of a condition that begins.
+    fn of_next(before: Option<&Self>, now: Time) -> Self {
+        let flaps = before.filter(|before| before.over_at.is_some_and(|at| now.since(at) < FLAPS_WITHIN));
+        Self {
+            flaps: flaps.map_or(0, |before| before.flaps.saturating_add(1)),
+            ..Self::default()
+        }
+    }
+
+    /// How long the condition has to stay away before it is over.
+    fn over_after(&self, cause: Cause) -> Duration {
+        let first = over_after(cause);
+        let longer = first.saturating_mul(LONGER.saturating_pow(self.flaps.min(8)));
+        longer.min(first.max(HOST_OVER_AFTER))
+    }
 }
 
 impl Machine {
@@ -32,10 +60,7 @@ impl Machine {
         }
         let (absences, budget) = (&mut state.absent_problems, &state.restart_budget);
         state.active_problems.retain(|cause| {
-            let absence = absences.entry(*cause).or_insert(Absence {
-                since: None,
-                returns: 0,
-            });
+            let absence = absences.entry(*cause).or_default();
             if causes.contains(cause) {
                 if absence.since.take().is_some() {
                     absence.returns = absence.returns.saturating_add(1);
@@ -47,9 +72,9 @@ impl Machine {
             }
             let since = *absence.since.get_or_insert(now);
             // A restart that has yet to show whether it helps ends nothing.
-            let is_over = now.since(since) >= over_after(*cause) && !budget.keeps(*cause);
+            let is_over = now.since(since) >= absence.over_after(*cause) && !budget.keeps(*cause);
             if is_over {
-                absence.since = None;
+                (absence.since, absence.over_at) = (None, Some(now));
                 actions.push(Action::Notify {
                     cause: *cause,
                     over: true,
@@ -58,7 +83,8 @@ impl Machine {
             !is_over
         });
         for cause in causes.iter().filter(|cause| !state.active_problems.contains(cause)) {
-            state.absent_problems.remove(cause);
+            let next = Absence::of_next(state.absent_problems.get(cause), now);
+            state.absent_problems.insert(*cause, next);
             actions.push(Action::Notify {
                 cause: *cause,
                 over: false,
@@ -72,7 +98,7 @@ impl Machine {
     pub(super) fn next_report(&self) -> Option<Time> {
         let due = |(cause, absence): (&Cause, &Absence)| {
             let since = absence.since.filter(|_| !self.state.restart_budget.keeps(*cause))?;
-            Some(since + over_after(*cause))
+            Some(since + absence.over_after(*cause))
         };
         self.state.absent_problems.iter().filter_map(due).min()
     }

@@ -37,6 +37,7 @@ impl Machine {
                     self.state.hold = Some(conflict.into());
                 }
             }
+            Event::Shared(with) => self.state.shared = with,
             Event::CertificateUnreadable(error) => self.state.certificate_error = Some(error),
             Event::Docker { reachable: true } => {
                 if self.state.docker_down {

@@ -100,7 +100,7 @@ impl Machine {
     }
 
     /// The stop that this instance's end calls for now; `None` while it does not.
-    pub fn leaving(&self) -> Option<Action> {
+    pub(super) fn leaving(&self) -> Option<Action> {
         let now = self.state.now;
         self.leaves(now).then(|| self.leave(now)).flatten()
     }

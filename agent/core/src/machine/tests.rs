@@ -10,6 +10,7 @@
 
 mod collation;
 mod faults;
+mod field_reports;
 mod harness;
 mod holds;
 mod host_faults;
@@ -26,6 +27,7 @@ mod restart_budget;
 mod resume;
 mod simulation;
 mod termination;
+mod told_once;
 mod update_migrations;
 mod update_refusals;
 mod updates;

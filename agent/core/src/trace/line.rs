@@ -142,6 +142,7 @@ pub(super) enum EventName {
     Reference,
     Certificate,
     CertificateUnreadable,
+    Shared,
     Docker,
     Ec2,
     Identity,

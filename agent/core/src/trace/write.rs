@@ -66,6 +66,10 @@ pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result
             error: Some(error.clone()),
             ..TraceLine::new(time, EventName::CertificateUnreadable)
         },
+        Event::Shared(with) => TraceLine {
+            reason: with.clone(),
+            ..TraceLine::new(time, EventName::Shared)
+        },
         Event::Docker { reachable } => TraceLine {
             state: Some(if *reachable {
                 StateName::Reachable

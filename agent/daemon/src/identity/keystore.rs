@@ -1,13 +1,13 @@
 //! Keystore and node key on the volume. Only their public halves are ever shown.
 
 mod import;
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use agent_files::{Dir, Refusal, is_link, printable, read_file};
 use ring::signature::{Ed25519KeyPair, KeyPair};
-use rustix::fs::OFlags;
 use serde::Serialize;
 
 pub use self::import::{import_keystore, import_node_key, init};
@@ -59,16 +59,16 @@ impl SessionKey {
 
 /// Reads the keys below `mount`.
 pub fn inspect(mount: &Path) -> io::Result<StoredKeys> {
+    let volume = Volume::open(mount)?;
     let (mut session, mut exposed) = (Vec::new(), Vec::new());
-    for path in secrets(mount)? {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        session.extend(SessionKey::parse(&name));
-        if is_exposed(&fs::symlink_metadata(&path)?) {
-            exposed.push(path);
+    for secret in volume.secrets()? {
+        session.extend(SessionKey::parse(&secret.name));
+        if secret.is_exposed()? {
+            exposed.push(secret.path);
         }
     }
     session.sort();
-    let peer_id = match read(&mount.join(NODE_KEY)) {
+    let peer_id = match volume.root.read_file(NODE_KEY, LARGEST) {
         Ok(bytes) => seed(&bytes).and_then(|seed| peer_id(&seed)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
@@ -80,46 +80,94 @@ pub fn inspect(mount: &Path) -> io::Result<StoredKeys> {
     })
 }
 
-/// The paths of the keystore, its files and the node key that are present. Fails on a link, whose target may lie outside
-/// the volume.
-fn secrets(mount: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let keystore = mount.join(KEYSTORE);
-    for path in [&keystore, &mount.join(NODE_KEY)] {
-        match fs::symlink_metadata(path) {
-            Ok(meta) if meta.is_symlink() => {
-                let words = format!("{} is a link: move the keys themselves onto the volume", path.display());
-                return Err(io::Error::other(words));
-            }
-            Ok(_) => found.push(path.clone()),
+/// The volume's directories. The keystore belongs to the collator's user, who may put anything there at any moment.
+struct Volume {
+    root: Dir,
+    keystore: Option<Dir>,
+}
+
+/// The keystore, a file in it, or the node key: what was opened, not what the name stands for later.
+struct Secret {
+    name: String,
+    path: PathBuf,
+    handle: File,
+}
+
+impl Secret {
+    fn is_exposed(&self) -> io::Result<bool> {
+        Ok(self.handle.metadata()?.mode() & 0o077 != 0)
+    }
+}
+
+impl Volume {
+    fn open(mount: &Path) -> io::Result<Self> {
+        let root = Dir::open(mount)?;
+        let keystore = match root.dir(KEYSTORE) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            keystore => Some(keystore.map_err(explain)?),
+        };
+        Ok(Self { root, keystore })
+    }
+
+    /// The keystore, its files and the node key that are present. Fails on anything but a regular file with one name: the
+    /// target of a link may lie outside the volume.
+    fn secrets(&self) -> io::Result<Vec<Secret>> {
+        let mut found = Vec::new();
+        if let Some(keystore) = &self.keystore {
+            found.push(Secret {
+                name: KEYSTORE.to_owned(),
+                path: keystore.path().to_owned(),
+                handle: keystore.handle().try_clone()?,
+            });
+        }
+        match self.root.file(NODE_KEY) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+            handle => found.push(Secret {
+                name: NODE_KEY.to_owned(),
+                path: self.root.path().join(NODE_KEY),
+                handle: handle.map_err(explain)?,
+            }),
         }
-    }
-    if found.contains(&keystore) {
-        for file in fs::read_dir(&keystore)? {
-            found.push(file?.path());
+        let Some(keystore) = &self.keystore else {
+            return Ok(found);
+        };
+        for name in keystore.names()? {
+            match keystore.file(&name) {
+                // Removed since its directory was listed.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                handle => found.push(Secret {
+                    path: keystore.path().join(&name),
+                    name: name.to_string_lossy().into_owned(),
+                    handle: handle.map_err(explain)?,
+                }),
+            }
         }
+        Ok(found)
     }
-    Ok(found)
 }
 
-fn is_exposed(meta: &fs::Metadata) -> bool {
-    !meta.is_symlink() && meta.mode() & 0o077 != 0
+/// A refused link, with the remedy for keys.
+fn explain(error: io::Error) -> io::Error {
+    match Refusal::find(&error) {
+        Some(refusal) if is_link(&error) => {
+            let path = printable(&refusal.path.display().to_string());
+            io::Error::other(format!("{path} is a link: move the keys themselves onto the volume"))
+        }
+        _ => error,
+    }
 }
 
-/// Reads a key file. Fails on anything else: a link, a pipe, or a larger file.
+/// Reads a key file of the operator's. Fails on anything else: a link, a pipe, or a larger file.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
-    let file = File::options().read(true).custom_flags(flags).open(path)?;
-    let meta = file.metadata()?;
-    if !meta.is_file() || meta.len() > LARGEST {
-        return Err(io::Error::other("it is no key file: a regular one of at most 4 KiB"));
+    read_file(path, LARGEST).map_err(no_key_file)
+}
+
+/// What was opened is no file, or a large one; errors of the disk stay as they are.
+fn no_key_file(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::Other => io::Error::other("it is no key file: a regular one of at most 4 KiB"),
+        _ => error,
     }
-    let mut bytes = Vec::new();
-    file.take(LARGEST).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn seed(bytes: &[u8]) -> Option<[u8; 32]> {

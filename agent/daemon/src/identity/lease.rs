@@ -1,17 +1,20 @@
 //! The lease: a file on the volume that names its holder and the time.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::fchown;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use agent_chaindata::files::replace_file;
+use agent_files::{Dir, read_file, replace_file};
 
 /// File name of the lease on the volume.
 const FILE: &str = "lease.json";
+/// Mode of a new lease: it holds no secret.
+const MODE: u32 = 0o644;
 /// Size of the largest lease that is read, bytes.
 const LARGEST: u64 = 4096;
 /// Interval of renewals where only the lease keeps other hosts away.
@@ -75,7 +78,7 @@ impl Lease {
                     io::ErrorKind::PermissionDenied | io::ErrorKind::StorageFull
                 ) =>
             {
-                let mut out = File::options().write(true).open(&file)?;
+                let mut out = Dir::open(mount)?.file_to_write(FILE)?;
                 out.write_all(&text)?;
                 // Truncated last: freed blocks could be taken by another process on a full disk.
                 out.set_len(text.len() as u64)?;
@@ -93,19 +96,22 @@ pub fn path(mount: &Path) -> PathBuf {
 
 /// The lease in `mount`; `None` without a readable one.
 pub fn read(mount: &Path) -> Option<Lease> {
-    let file = path(mount);
-    let small = fs::symlink_metadata(&file)
-        .ok()
-        .filter(|m| m.is_file() && m.len() <= LARGEST);
-    serde_json::from_slice(&fs::read(file).ok().filter(|_| small.is_some())?).ok()
+    serde_json::from_slice(&read_file(&path(mount), LARGEST).ok()?).ok()
 }
 
 /// Removes the lease.
 pub fn remove(mount: &Path) -> io::Result<()> {
-    match fs::remove_file(path(mount)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+    Dir::open(mount)?.remove_file(FILE)
+}
+
+/// Makes an empty lease where there is none, and lets a user write to it.
+pub fn hand_over(mount: &Path, uid: u32, gid: u32) -> io::Result<()> {
+    let dir = Dir::open(mount)?;
+    let file = match dir.file(FILE) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => dir.create(FILE, MODE)?,
+        file => file?,
+    };
+    fchown(file, Some(uid), Some(gid))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -170,9 +170,7 @@ pub async fn help_mount(volume: &str, mount: &Path, requests: &Path) -> Result<(
     }
     let hand_over = || {
         let owner = fs::metadata(requests)?;
-        let file = lease::path(mount);
-        File::options().create(true).truncate(false).append(true).open(&file)?;
-        chown(file, Some(owner.uid()), Some(owner.gid()))
+        lease::hand_over(mount, owner.uid(), owner.gid())
     };
     hand_over().map_err(|error| MountError::Lease(mount.to_owned(), error))
 }

@@ -9,8 +9,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::trace_reader::{NextLine, TraceReader};
-use agent_chaindata::files::sync_dir;
 use agent_core::trace::{Record, parse_line};
+use agent_files::sync_dir;
 
 /// Suffix of an unfinished file.
 const HALF: &str = ".jsonl.gz.tmp";

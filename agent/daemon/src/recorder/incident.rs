@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::redact;
-use agent_chaindata::files::{make_dir, replace_file, sync_dir, write_file};
+use agent_files::{make_dir, replace_file, sync_dir, write_file};
 
 /// Summary of an incident; `incident.json` in its folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

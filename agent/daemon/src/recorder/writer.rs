@@ -10,9 +10,9 @@ use tracing::{info, warn};
 
 use super::files::{self, list, tidy};
 use super::{RecordedLine, RecorderLimits};
-use agent_chaindata::files::make_dir;
 use agent_core::event::{Event, Time};
 use agent_core::trace::{write_clock, write_line};
+use agent_files::make_dir;
 
 /// Interval of wall-clock lines, in agent time.
 const ANCHOR_EVERY: Duration = Duration::from_hours(1);

@@ -73,9 +73,8 @@ impl CertificateState {
     /// operator's command is answered.
     pub(super) async fn check_restore(&mut self) {
         let (data, state_dir) = (self.config.data.path.clone(), self.config.agent.state_dir.clone());
-        let check = tokio::task::spawn_blocking(move || {
-            (is_restore_swapping(&data), is_stopped_for_snapshot(&state_dir, &data))
-        });
+        let check =
+            tokio::task::spawn_blocking(move || (is_restore_swapping(&data), is_stopped_for_snapshot(&state_dir)));
         if let Ok(Ok(found)) = timeout(READ_TIMEOUT, check).await {
             (self.restoring, self.copying) = found;
         } else {

@@ -3,7 +3,9 @@
 //! One action on the container at a time, beside the event loop. Decides nothing: an action is complete in itself.
 
 mod docker_action;
+mod start_permit;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,6 +23,7 @@ use tokio::time::timeout;
 use tracing::warn;
 
 use self::docker_action::{error_chain, execute};
+use self::start_permit::start_permit;
 use super::ec2_task::Ec2Handle;
 use super::identity_task::IdentityHandle;
 use super::image_cleanup::ImageCleanup;
@@ -112,7 +115,7 @@ impl Executor {
             self.docker.clone(),
             self.desired.borrow().clone(),
         );
-        let (keys, data) = (self.keys.clone(), self.config.data.path.clone());
+        let (keys, config) = (self.keys.clone(), Arc::clone(&self.config));
         let doing = action.clone();
         let task = tokio::spawn(async move {
             let Circumstances { evidence, message } = circumstances;
@@ -125,17 +128,28 @@ impl Executor {
                 message.incident.take_if(|_| kept.is_none());
                 sender.send(message);
             }
-            let result = execute(&docker, &doing, &desired, &keys).await;
-            let databases = match &doing {
-                Action::Stop { cause } if cause.is_of_update() && result.is_ok() => {
-                    let reading = tokio::task::spawn_blocking(move || read_database_versions(&data));
-                    timeout(DATABASES_TIMEOUT, reading).await.ok().and_then(Result::ok)
+            let data = config.data.path.clone();
+            let starts = matches!(doing, Action::Start { .. } | Action::Restart { .. });
+            let permit = if starts {
+                start_permit(&config.agent.state_dir, &data).await
+            } else {
+                Ok(None)
+            };
+            let result = match &permit {
+                Ok(_) => {
+                    let result = execute(&docker, &doing, &desired, &keys).await;
+                    result.map_err(|error| (error_chain(&error), error.failure()))
                 }
+                Err(refusal) => Err((refusal.to_string(), ActionFailure::Other)),
+            };
+            drop(permit);
+            let databases = match &doing {
+                Action::Stop { cause } if cause.is_of_update() && result.is_ok() => read_versions(data).await,
                 _ => None,
             };
             CompletedAction {
                 action: doing,
-                result: result.map_err(|error| (error_chain(&error), error.failure())),
+                result,
                 databases,
                 incident: kept,
             }
@@ -193,7 +207,7 @@ impl Executor {
         // It would start with keys that are no longer held.
         let loses_keys = starts && machine.must_give_up();
         let gives_way = machine
-            .leaving()
+            .urgent_stop()
             .is_some_and(|stop| !ends_as_early(action, *began, &stop));
         if loses_keys || gives_way {
             task.abort();
@@ -256,6 +270,20 @@ impl Executor {
             }
         }
     }
+}
+
+/// Versions of the databases at rest; `None` is unknown, which is logged.
+async fn read_versions(data: PathBuf) -> Option<Versions> {
+    let reading = tokio::task::spawn_blocking(move || read_database_versions(&data));
+    match timeout(DATABASES_TIMEOUT, reading).await {
+        Ok(Ok(Ok(versions))) => return Some(versions),
+        Ok(Ok(Err(error))) => warn!("the versions of the databases are unknown: {error:#}"),
+        Ok(Err(error)) => warn!(%error, "the versions of the databases are unknown"),
+        Err(_) => {
+            warn!(limit = ?DATABASES_TIMEOUT, "the versions of the databases are unknown: the disk does not answer");
+        }
+    }
+    None
 }
 
 /// Whether `action`, begun at `began`, stops the collator about as early as `stop` would.

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-use agent_chaindata::files::replace_file;
 use agent_docker::{Docker, PulledImage};
+use agent_files::replace_file;
 
 const FILE: &str = "images.json";
 /// Most images that are tracked; the oldest beyond it stays on the host.

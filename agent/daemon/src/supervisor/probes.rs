@@ -28,6 +28,8 @@ const HOST_INTERVAL: Duration = Duration::from_mins(1);
 const ACTIVITY_INTERVAL: Duration = Duration::from_secs(30);
 /// Interval of reads of the container's log, while the core wants it.
 const LOG_INTERVAL: Duration = Duration::from_secs(30);
+/// Interval of looks at what else has the collator's files.
+const SHARER_INTERVAL: Duration = Duration::from_mins(1);
 /// Log lines read at a time.
 const LOG_LINES: usize = 60;
 /// Most time for one read of the log; less than its interval.
@@ -59,6 +61,8 @@ pub(super) enum Observation {
     },
     /// The container's details; `None` when there is no container.
     Container(Option<Detail>),
+    /// Which other container has the collator's files now, and where; it was another one before.
+    Sharer(Option<String>),
     /// The registry has another image under the running one's name.
     NewerImage {
         image: String,
@@ -114,6 +118,7 @@ impl Probes {
             probes.poll_exporter(*chain, exporter, config.health.scrape_interval, clock);
         }
         probes.poll_host(HostProbe::new(config));
+        probes.poll_sharer();
         if config.update.auto {
             probes.poll_registry(config.update.check_every);
         }
@@ -168,6 +173,28 @@ impl Probes {
                     .is_err()
                 {
                     return;
+                }
+            }
+        });
+    }
+
+    fn poll_sharer(&mut self) {
+        let (docker, observations) = (self.docker.clone(), self.observations.clone());
+        let mut interval = interval(SHARER_INTERVAL);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.tasks.spawn(async move {
+            let mut known = None;
+            loop {
+                interval.tick().await;
+                // An engine that does not answer is no news about its containers.
+                let Ok(sharer) = docker.sharer().await else {
+                    continue;
+                };
+                if sharer != known {
+                    known.clone_from(&sharer);
+                    if observations.send(Observation::Sharer(sharer)).await.is_err() {
+                        return;
+                    }
                 }
             }
         });

@@ -1,4 +1,6 @@
-//! Other containers on the data directory: there must be none when ours is started.
+//! Other containers with the collator's files: there must be none when ours is started, nor while it runs.
+
+mod places;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -7,51 +9,54 @@ use bollard::models::{ContainerSummary, ContainerSummaryStateEnum, MountPoint};
 use bollard::query_parameters::{ListContainersOptions, ListContainersOptionsBuilder};
 use tracing::warn;
 
+use self::places::{Overlap, Places};
 use crate::inspection::is_ours;
+use crate::spec::Exclusive;
 use crate::{Docker, Error};
 
 impl Docker {
-    /// Makes sure that no other container has the data directory: leftovers of ours go, others are reported.
+    /// Makes sure that no other container has the data directory or the keys: leftovers of ours go, others are reported.
     pub(super) async fn evict_others(&self) -> Result<(), Error> {
         let spec = &self.spec;
         let Some(all) = self.possible_conflicts().await? else {
             return Ok(());
         };
-        let real = self.real_paths(&all).await;
-        for other in all {
-            let name = other
-                .names
-                .as_ref()
-                .and_then(|names| names.first())
-                .map_or("", |name| name.trim_start_matches('/'));
-            let mounts = other.mounts.as_deref().unwrap_or_default();
+        let places = self.places(&all).await;
+        for other in &all {
+            let name = name(other);
             if name == spec.name() {
                 continue;
             }
             let ours = other.labels.as_ref().is_some_and(is_ours);
             let id = other.id.as_deref().unwrap_or(name);
-            if ours && shares(mounts, &spec.data.path, &real) {
+            let data = spec.exclusive().next().filter(|data| shares(other, data, &places));
+            if ours && data.is_some() {
                 warn!(container = name, data = %spec.data.path.display(), "leftover on the data directory, removing it");
                 self.halt(id).await?;
                 self.remove(id, false).await?;
                 continue;
             }
-            let idle = matches!(
-                other.state,
-                Some(
-                    ContainerSummaryStateEnum::CREATED
-                        | ContainerSummaryStateEnum::EXITED
-                        | ContainerSummaryStateEnum::DEAD
-                )
-            );
-            if !idle && let Some(path) = spec.exclusive().find(|path| shares(mounts, path, &real)) {
+            if let Some(place) = self.shared_place(other, &places) {
                 return Err(Error::Occupied {
                     name: name.to_owned(),
-                    path: path.display().to_string(),
+                    path: place.path.display().to_string(),
                 });
             }
         }
         Ok(())
+    }
+
+    /// Which running container other than ours has the keys or writes to the data, and where; `None` is none.
+    ///
+    /// Fails when the engine does not answer or cannot describe its containers.
+    pub async fn sharer(&self) -> Result<Option<String>, Error> {
+        let all = self.all_containers().await?;
+        let places = self.places(&all).await;
+        let mut others = all.iter().filter(|other| name(other) != self.spec.name());
+        Ok(others.find_map(|other| {
+            let place = self.shared_place(other, &places)?;
+            Some(format!("{} has {}", name(other), place.path.display()))
+        }))
     }
 
     /// Names of all other containers, running or not, that can write to the data directory.
@@ -59,14 +64,29 @@ impl Docker {
     /// Fails when the engine does not answer.
     pub async fn others_on_data(&self) -> Result<Vec<String>, Error> {
         let all = self.all_containers().await?;
-        let real = self.real_paths(&all).await;
-        let spec = &self.spec;
-        let names = all
-            .iter()
-            .filter(|other| shares(other.mounts.as_deref().unwrap_or_default(), &spec.data.path, &real));
-        let names = names.filter_map(|other| other.names.as_ref()?.first());
-        let names = names.map(|name| name.trim_start_matches('/').to_owned());
-        Ok(names.filter(|name| name != spec.name()).collect())
+        let places = self.places(&all).await;
+        let on_data =
+            |other: &&ContainerSummary| self.spec.exclusive().take(1).any(|data| shares(other, &data, &places));
+        let names = all.iter().filter(on_data).map(name);
+        Ok(names
+            .filter(|name| *name != self.spec.name())
+            .map(str::to_owned)
+            .collect())
+    }
+
+    /// Which of our places a container has that is at work.
+    fn shared_place(&self, other: &ContainerSummary, places: &Places) -> Option<Exclusive<'_>> {
+        let idle = matches!(
+            other.state,
+            Some(
+                ContainerSummaryStateEnum::CREATED
+                    | ContainerSummaryStateEnum::EXITED
+                    | ContainerSummaryStateEnum::DEAD
+            )
+        );
+        self.spec
+            .exclusive()
+            .find(|place| !idle && shares(other, place, places))
     }
 
     async fn all_containers(&self) -> Result<Vec<ContainerSummary>, Error> {
@@ -84,9 +104,12 @@ impl Docker {
             Err(error @ (Error::Api { .. } | Error::Busy { .. })) => error,
             answer => return answer.map(Some),
         };
-        let names = self.real_paths(&[]).await;
-        let paths = self.spec.exclusive().map(Path::to_owned).chain(names.into_values());
-        let paths: BTreeSet<String> = paths.map(|path| path.display().to_string()).collect();
+        let places = self.places(&[]).await;
+        let paths = self.spec.exclusive().map(|place| place.path.to_owned());
+        let paths: BTreeSet<String> = paths
+            .flat_map(|path| [places.real(&path), path])
+            .map(|path| path.display().to_string())
+            .collect();
         warn!(%error, ?paths, "docker cannot list the containers, asking for those on our directories only");
         let filters = HashMap::from([("volume", paths.into_iter().collect::<Vec<_>>())]);
         let options = ListContainersOptionsBuilder::default()
@@ -108,51 +131,72 @@ impl Docker {
         self.within("list the containers", self.limits.call, listed).await
     }
 
-    /// Where the links lead that other containers' directories and ours are named by. What cannot be told
-    /// in time is left out: somebody else's dead network mount must not keep the collator down.
-    async fn real_paths(&self, others: &[ContainerSummary]) -> HashMap<PathBuf, PathBuf> {
+    /// Where other containers' directories and ours lie. What cannot be told in time is compared by its name: somebody
+    /// else's dead network mount must not keep the collator down.
+    async fn places(&self, others: &[ContainerSummary]) -> Places {
         let sources = others.iter().filter_map(|other| other.mounts.as_deref()).flatten();
         let sources = sources.filter_map(|mount| mount.source.as_deref()).map(PathBuf::from);
-        let paths: Vec<PathBuf> = sources.chain(self.spec.exclusive().map(PathBuf::from)).collect();
-        let resolve = move || {
-            paths
-                .into_iter()
-                .filter_map(|path| Some((path.clone(), path.canonicalize().ok()?)))
-                .collect()
-        };
-        let resolved = tokio::time::timeout(self.limits.call, tokio::task::spawn_blocking(resolve)).await;
-        resolved.ok().and_then(Result::ok).unwrap_or_default()
+        let paths: Vec<PathBuf> = sources
+            .chain(self.spec.exclusive().map(|place| place.path.to_owned()))
+            .collect();
+        let located = tokio::task::spawn_blocking(move || Places::locate(paths));
+        let located = tokio::time::timeout(self.limits.call, located).await;
+        located.ok().and_then(Result::ok).unwrap_or_default()
     }
 }
 
-/// Whether one of `mounts` can write to `path`, by any of its names.
-fn shares(mounts: &[MountPoint], path: &Path, real: &HashMap<PathBuf, PathBuf>) -> bool {
-    let real = |path: &Path| real.get(path).cloned().unwrap_or_else(|| PathBuf::from(path));
-    mounts
-        .iter()
-        .filter(|mount| mount.rw != Some(false))
-        .filter_map(|mount| mount.source.as_deref())
-        .any(|source| real(Path::new(source)) == real(path))
+fn name(container: &ContainerSummary) -> &str {
+    let names = container.names.as_ref().and_then(|names| names.first());
+    names.map_or("", |name| name.trim_start_matches('/'))
+}
+
+/// Whether a container has `ours`: keys in any way, since reading them is enough to sign, the data so that it can write.
+/// Tools that watch the host mount all of it; those count where they can write.
+fn shares(other: &ContainerSummary, ours: &Exclusive<'_>, places: &Places) -> bool {
+    let has = |mount: &MountPoint| {
+        let writes = mount.rw != Some(false);
+        let source = mount.source.as_deref().map(Path::new)?;
+        Some(match places.overlap(source, ours.path)? {
+            Overlap::Root => writes,
+            Overlap::Part => writes || ours.is_key,
+        })
+    };
+    let mut mounts = other.mounts.as_deref().unwrap_or_default().iter();
+    mounts.any(|mount| has(mount) == Some(true))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_directory_is_shared_under_any_of_its_names_but_not_read_only() {
-        let real = HashMap::from([(PathBuf::from("/link"), PathBuf::from("/data"))]);
-        let shared = |source: &str, rw| {
-            let mount = MountPoint {
-                source: Some(source.to_owned()),
-                rw: Some(rw),
-                ..MountPoint::default()
-            };
-            shares(&[mount], Path::new("/data"), &real)
+    fn shared(source: &str, rw: bool, is_key: bool) -> bool {
+        let mount = MountPoint {
+            source: Some(source.to_owned()),
+            rw: Some(rw),
+            ..MountPoint::default()
         };
-        assert!(shared("/data", true));
-        assert!(shared("/link", true));
-        assert!(!shared("/data", false));
-        assert!(!shared("/", true));
+        let other = ContainerSummary {
+            mounts: Some(vec![mount]),
+            ..ContainerSummary::default()
+        };
+        let path = Path::new("/srv/t0rn/keystore");
+        shares(&other, &Exclusive { path, is_key }, &Places::default())
+    }
+
+    #[test]
+    fn keys_are_shared_in_any_mode_and_data_only_to_write() {
+        for source in ["/srv/t0rn/keystore", "/srv/t0rn", "/srv/t0rn/keystore/a"] {
+            assert!(shared(source, true, false), "{source}");
+            assert!(!shared(source, false, false), "{source}");
+            assert!(shared(source, false, true), "{source}");
+        }
+        assert!(!shared("/srv/t0rn/keystore2", true, true));
+        assert!(!shared("/srv/other", true, true));
+    }
+
+    #[test]
+    fn a_tool_that_reads_the_whole_host_shares_nothing() {
+        assert!(!shared("/", false, true));
+        assert!(shared("/", true, true));
     }
 }

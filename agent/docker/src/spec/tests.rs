@@ -308,8 +308,9 @@ fn a_stop_timeout_below_a_second_still_asks_before_it_kills() {
 #[test]
 fn the_chain_and_the_keystore_are_for_one_container_only() {
     let spec = Spec::new(&config()).unwrap();
-    let paths: Vec<_> = spec.exclusive().collect();
-    assert_eq!(paths, [Path::new("/var/lib/t0rn-collator"), Path::new("/id/keystore")]);
+    let paths: Vec<_> = spec.exclusive().map(|place| (place.path, place.is_key)).collect();
+    let expected = [("/var/lib/t0rn-collator", false), ("/id/keystore", true)];
+    assert_eq!(paths, expected.map(|(path, is_key)| (Path::new(path), is_key)));
 }
 
 #[test]

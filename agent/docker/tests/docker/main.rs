@@ -12,4 +12,5 @@ mod lifecycle;
 mod registry;
 mod restart;
 mod scripted;
+mod sharing;
 mod stopping;

@@ -1,6 +1,7 @@
 //! Snapshots of a collator that runs in an engine: it is stopped, copied and started, and another goes on from the copy.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
@@ -103,6 +104,7 @@ fn copy_of_stopped_collator_lets_another_resume_at_its_height() -> Result<()> {
         "schema": 1, "stage": "switching", "source": name, "head": "", "point": null, "units": [], "keep_old": false,
     });
     put(to.data(), ".restore/journal.json", journal.to_string().as_bytes())?;
+    fs::set_permissions(to.data().join(".restore"), fs::Permissions::from_mode(0o700))?;
     to.start()?;
     until("it holds", SOON * 2, || {
         let status = to.status()?;

@@ -1,6 +1,7 @@
 //! Snapshots, restores that were interrupted, and an upload that broke off.
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -37,7 +38,12 @@ fn interrupt(host: &Host, stage: &str, source: &Path) -> Result<()> {
     put(
         &host.path("data/.restore/journal.json"),
         journal.replace(was, &now).as_bytes(),
-    )
+    )?;
+    // As 0.1.0 makes it.
+    Ok(fs::set_permissions(
+        host.path("data/.restore"),
+        fs::Permissions::from_mode(0o700),
+    )?)
 }
 
 /// The content of the snapshot of 0.1.0 is in place, and the key is where it was.

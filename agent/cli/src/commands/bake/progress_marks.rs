@@ -10,10 +10,10 @@ use anyhow::{Context as _, bail};
 use futures_util::StreamExt as _;
 
 use super::derive_config::state_dir;
-use agent_chaindata::files;
 use agent_config::Config;
 use agent_core::exit_diagnosis;
 use agent_docker::{self, Docker};
+use agent_files::{Dir, make_dir, replace_file};
 
 /// Mark: a bake began on this data, so that a node key there is the node's own.
 const BEGUN: &str = "begun";
@@ -72,18 +72,23 @@ impl ProgressMarks {
     /// Marks that a bake begins, and removes everything else: the core's state of an earlier bake, such as its stop, does
     /// not apply to this one. The mark is never missing, so that a bake that is killed here is resumed.
     pub(super) fn begin(&self) -> anyhow::Result<()> {
-        files::make_dir(&self.dir)?;
+        make_dir(&self.dir)?;
         self.write(BEGUN, &self.data.display().to_string())?;
         remove_but_begun(&self.dir).with_context(|| format!("cannot empty {}", self.dir.display()))
     }
 
     pub(super) fn remove(&self) -> anyhow::Result<()> {
-        fs::remove_dir_all(&self.dir).with_context(|| format!("cannot remove {}", self.dir.display()))
+        let above = self
+            .dir
+            .parent()
+            .context("the bake's state has no directory around it")?;
+        let removed = Dir::open(above).and_then(|dir| dir.remove_all(self.dir.file_name().unwrap_or_default()));
+        removed.with_context(|| format!("cannot remove {}", self.dir.display()))
     }
 
     fn write(&self, name: &str, text: &str) -> anyhow::Result<()> {
         let file = self.dir.join(name);
-        files::replace_file(&file, text.as_bytes()).with_context(|| format!("cannot write {}", file.display()))
+        replace_file(&file, text.as_bytes()).with_context(|| format!("cannot write {}", file.display()))
     }
 }
 
@@ -92,18 +97,11 @@ fn holds_chains(data: &Path) -> bool {
 }
 
 fn remove_but_begun(dir: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        if entry.file_name() == BEGUN {
-            continue;
-        }
-        if entry.file_type()?.is_dir() {
-            fs::remove_dir_all(entry.path())?;
-        } else {
-            fs::remove_file(entry.path())?;
-        }
+    let dir = Dir::open(dir)?;
+    for name in dir.names()?.iter().filter(|name| *name != BEGUN) {
+        dir.remove_all(name)?;
     }
-    files::sync_dir(dir)
+    dir.sync()
 }
 
 /// The first line of the container's log that reports a damaged database.

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use agent_chaindata::certificate::{Certificate, remove_certificate, remove_partial_certificate};
+use agent_chaindata::lock::lock_data_dir;
 use agent_chaindata::scrub;
 use agent_config::Config;
 use agent_core::event::{Chain, Command, Container, Exit};
@@ -36,7 +37,8 @@ use super::sync::{describe_sync, wait_for_sync};
 pub(super) async fn run_bake(config: &Config, options: BakeOptions) -> anyhow::Result<Certificate> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hangup = signal(SignalKind::hangup())?;
-    let _lock = state::lock(&config.agent.state_dir)?;
+    let _agent = state::lock(&config.agent.state_dir)?;
+    let _data = lock_data_dir(&config.agent.state_dir, &config.data.path)?;
     let derived = derive_config(config, options.within)?;
     let docker = Docker::new(&derived).context("failed to set up the docker client")?;
     let marks = ProgressMarks::new(config);

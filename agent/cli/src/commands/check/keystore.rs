@@ -1,12 +1,13 @@
 //! Check of the keys that a collator signs with: they exist, and others cannot read them.
 
-use std::fs;
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use agent_config::{Config, ContainerUser};
 use agent_core::key_paths::KEYSTORE;
+use agent_files::{Dir, printable};
 
 use super::report::Finding;
 
@@ -58,45 +59,54 @@ enum KeystoreError {
 fn key_stores(config: &Config) -> Vec<PathBuf> {
     let mounts = config.mounts.iter().filter(|mount| mount.is_keystore());
     let mut stores: Vec<PathBuf> = mounts.map(|m| m.source.clone()).collect();
-    for chains in ["chains", "polkadot/chains"] {
-        let Ok(found) = fs::read_dir(config.data.path.join(chains)) else {
-            continue;
-        };
-        let kept = found.flatten().map(|chain| chain.path().join(KEYSTORE));
-        stores.extend(kept.filter(|store| store.is_dir()));
+    let Ok(data) = Dir::open(&config.data.path) else {
+        return stores;
+    };
+    for chains in ["chains", "polkadot/chains"].map(Path::new) {
+        let ids = data.dir(chains).and_then(|dir| dir.names()).unwrap_or_default();
+        let kept = ids.iter().map(|id| chains.join(id).join(KEYSTORE));
+        let kept = kept.filter(|store| data.entry(store).is_ok_and(|about| about.is_dir()));
+        stores.extend(kept.map(|store| config.data.path.join(store)));
     }
     stores
 }
 
 /// Number of keys in a store, all of which have the right owner and mode.
 fn count_keys(store: &Path, user: Option<ContainerUser>) -> Result<usize, KeystoreError> {
+    let shown = printable(&store.display().to_string());
     let cannot = |error: io::Error| {
-        KeystoreError::Unreadable(format!(
-            "{} cannot be looked at ({error}): run this as root",
-            store.display()
-        ))
+        KeystoreError::Unreadable(format!("{shown} cannot be looked at ({error}): run this as root"))
     };
-    ensure_private(store, STORE_MASK, "go-w", user)?;
+    let dir = Dir::open(store).map_err(cannot)?;
+    ensure_private(store, &dir.metadata().map_err(cannot)?, STORE_MASK, "go-w", user)?;
     let mut keys = 0;
-    for entry in fs::read_dir(store).map_err(cannot)? {
-        let entry = entry.map_err(cannot)?;
+    for name in dir.names().map_err(cannot)? {
         // The key type and the public key, hexadecimal.
-        let name = entry.file_name();
         let is_key = name.len() >= 8 && name.to_string_lossy().chars().all(|c| c.is_ascii_hexdigit());
         if is_key {
             keys += 1;
-            ensure_private(&entry.path(), KEY_MASK, "600", user)?;
+            let about = dir.entry(&name).map_err(cannot)?;
+            ensure_private(&store.join(&name), &about, KEY_MASK, "600", user)?;
         }
     }
     Ok(keys)
 }
 
 /// Fails unless the collator's user owns `path`, and others have none of the rights in `mask`.
-fn ensure_private(path: &Path, mask: u32, mode: &str, user: Option<ContainerUser>) -> Result<(), KeystoreError> {
-    let shown = path.display();
-    let meta = fs::metadata(path).map_err(|error| {
-        KeystoreError::Unreadable(format!("{shown} cannot be looked at ({error}): run this as root"))
-    })?;
+fn ensure_private(
+    path: &Path,
+    meta: &Metadata,
+    mask: u32,
+    mode: &str,
+    user: Option<ContainerUser>,
+) -> Result<(), KeystoreError> {
+    let shown = printable(&path.display().to_string());
+    if meta.is_symlink() || (meta.is_file() && meta.nlink() > 1) {
+        // The remedies below would be carried out on what it leads to.
+        return Err(KeystoreError::Wrong(format!(
+            "{shown} is a link: put the key itself in its place, or remove it"
+        )));
+    }
     if meta.mode() & mask != 0 {
         let found = meta.mode() & 0o777;
         return Err(KeystoreError::Wrong(format!(

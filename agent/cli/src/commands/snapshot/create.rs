@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 
 use agent_chaindata::lock::lock_data_dir;
 use agent_chaindata::snapshot::{Consistency, SecretKey};
@@ -24,24 +24,31 @@ pub(super) async fn create(
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let config = globals.load_agent_config()?;
-    let lock = lock_data_dir(&config.data.path)?;
+    let data = &config.data.path;
+    fs::metadata(data).with_context(|| format!("cannot open {}", data.display()))?;
+    let lock = lock_data_dir(&config.agent.state_dir, data)?;
     // Before the collator is stopped for it.
     let destination = Destination::open(to, &config).await?;
     let partial = destination.partial_file();
     let (data, client) = (config.data.path.clone(), globals.client());
     let work = async {
         let nodes = query_nodes(&config).await;
-        let (consistency, clean) = if live {
+        let (consistency, rest) = if live {
             (Consistency::CrashConsistent, None)
         } else {
-            (Consistency::Clean, quiesce(&config, &client).await?)
+            (Consistency::Clean, Some(quiesce(&config, &client).await?))
         };
         ensure!(
-            clean != Some(false),
+            rest.as_ref().is_none_or(|rest| rest.clean != Some(false)),
             "the collator did not end cleanly, so its data may not be whole: look at its log, or raise \
              collator.stop_timeout"
         );
-        blocking(move || destination.write_snapshot(&data, consistency, &nodes, signer.as_ref())).await
+        // The rest ends with the work, also where a signal ends both.
+        blocking(move || {
+            let _rest = rest;
+            destination.write_snapshot(&data, consistency, &nodes, signer.as_ref())
+        })
+        .await
     };
     let created = until_signal(Box::pin(work)).await;
     if let Some(partial) = partial.filter(|_| created.is_err()) {

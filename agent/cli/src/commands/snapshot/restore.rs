@@ -30,7 +30,7 @@ pub(super) async fn restore(
         // A host without any collator yet: made as for a first start.
         Docker::new(&config)?.prepare_paths().await?;
     }
-    let lock = lock_data_dir(&data)?;
+    let lock = lock_data_dir(&config.agent.state_dir, &data)?;
 
     let (nodes, dir) = (query_nodes(&config).await, data.clone());
     let prepare = blocking(move || {
@@ -42,13 +42,12 @@ pub(super) async fn restore(
         print_note(&format!("left out: {}", path.display()));
     }
 
-    quiesce(&config, &client).await?;
-    let dir = data.clone();
-    let committed = blocking(move || commit_restore(&dir, prepared, || Ok(()))).await;
+    let rest = quiesce(&config, &client).await?;
+    let committed = blocking(move || commit_restore(prepared, || Ok(()))).await;
     let resumed = if is_restore_swapping(&data) {
         Ok(())
     } else {
-        drop(lock);
+        drop((lock, rest));
         resume(&config, &client).await
     };
     let previous_data = committed?;

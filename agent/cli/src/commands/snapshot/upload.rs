@@ -11,14 +11,16 @@ use tokio::runtime::Handle;
 
 use super::remote::s3;
 use agent_aws::{S3Bucket, S3Error};
-use agent_chaindata::files;
 use agent_chaindata::snapshot::sha256;
+use agent_files::{make_dir, read_file, replace_file};
 
 /// The smallest part, bytes; S3 takes none below 5 MiB.
 const SMALLEST: u64 = 8 << 20;
 /// Parts that an upload has at most: S3 takes 10,000.
 const MOST: u64 = 9_000;
 const NOTE: &str = "upload.json";
+/// The largest note that is read, bytes: 9,000 parts with a digest and a tag each.
+const NOTE_MAX: u64 = 4 << 20;
 
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Note {
@@ -51,7 +53,7 @@ impl Upload {
         let key = key.to_owned();
         let part = usize::try_from((bytes / MOST).max(SMALLEST))?;
         let file = state_dir.join(NOTE);
-        let known = fs::read(&file)
+        let known = read_file(&file, NOTE_MAX)
             .ok()
             .and_then(|text| serde_json::from_slice::<Note>(&text).ok());
         let note = match known.filter(|note| note.to == to && note.part == part) {
@@ -118,8 +120,8 @@ impl Upload {
     }
 
     fn remember(&self) -> io::Result<()> {
-        files::make_dir(self.file.parent().unwrap_or(&self.file))?;
-        files::replace_file(&self.file, &serde_json::to_vec(&self.note)?)
+        make_dir(self.file.parent().unwrap_or(&self.file))?;
+        replace_file(&self.file, &serde_json::to_vec(&self.note)?)
     }
 }
 

@@ -97,7 +97,11 @@ impl Machine {
                 }
             };
             let silent = tracker.blind_for >= self.policy.frozen_after || tracker.silent.is_some();
-            let text = format!("the exporter of the {} {why} in chains.{}", name(*chain), chain.into_str());
+            let text = format!(
+                "the exporter of the {} {why} in chains.{}",
+                name(*chain),
+                chain.into_str()
+            );
             silent.then_some(text)
         };
         let blind: Vec<String> = self.state.trackers.iter().filter_map(blind).collect();
@@ -189,10 +193,11 @@ impl Machine {
         let used = if used.is_empty() {
             String::new()
         } else {
-            format!(" ({})", used.join(", "))
+            format!(" (now {})", used.join(", "))
         };
         format!(
-            "no exporter has answered since the start, and the node is at work{used}: it is left alone, see t0rn-agent logs"
+            "no exporter has answered since the start; the node has been at work{used}, and is left alone while it works: see \
+             t0rn-agent logs"
         )
     }
 }
@@ -205,7 +210,7 @@ pub(super) fn sentence(cause: Cause) -> &'static str {
         Cause::SyncTooSlow => "the first sync does not come closer to its target",
         Cause::UnsteadyPeers => "all peers leave and come back again and again",
         Cause::NeverConnected => "there has not been a peer yet",
-        Cause::SlowStart => "no exporter has answered since the start, and the node is at work",
+        Cause::SlowStart => "no exporter has answered since the start, and the node has been at work",
         _ => "no new block although the node is at its target with peers",
     }
 }

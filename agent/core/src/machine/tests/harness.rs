@@ -22,6 +22,8 @@ pub(super) struct Harness {
     pub(super) failing: Option<ActionFailure>,
     /// What the databases say at rest.
     pub(super) databases: Versions,
+    /// Whether that can be read.
+    pub(super) databases_unreadable: bool,
     /// Start time of the newest run, Unix ms.
     pub(super) run: i64,
     /// The container runs: exporters can answer.
@@ -84,6 +86,7 @@ impl Harness {
             obeys: true,
             failing: None,
             databases: Versions::new(),
+            databases_unreadable: false,
             run: 0,
             up: false,
             fed: Vec::new(),
@@ -193,7 +196,7 @@ impl Harness {
             }
             Action::Stop { .. } | Action::StopWithin { .. } | Action::Hold { .. } | Action::Backoff { .. } => {
                 self.up = false;
-                if action.cause().is_of_update() {
+                if action.cause().is_of_update() && !self.databases_unreadable {
                     self.event(Event::Databases(self.databases.clone()));
                 }
                 let at = Some(self.wall());

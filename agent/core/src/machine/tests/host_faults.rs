@@ -17,7 +17,7 @@ fn with_the_hosts_network_down_nothing_is_restarted_but_reported() {
     (harness.para.peers, harness.relay.peers) = (Some(0), Some(0));
     harness.run(HOUR);
     assert_eq!(harness.container_actions(), []);
-    assert_eq!(harness.wrong(), [Cause::Isolated, Cause::NetworkDown]);
+    assert_eq!(harness.wrong(), [Cause::NetworkDown]);
     assert_eq!(harness.machine.health(), Health::Degraded);
 
     harness.host = Some(healthy_host());

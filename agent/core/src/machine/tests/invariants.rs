@@ -155,6 +155,7 @@ impl InvariantChecker {
             | Event::Activity(_)
             | Event::Certificate(_)
             | Event::CertificateUnreadable(_)
+            | Event::Shared(_)
             | Event::IdentityReleased
             | Event::StateUnsaved(_)
             | Event::Pulled(_)
@@ -233,7 +234,8 @@ impl InvariantChecker {
 
     /// Whether `deed` is the stop for want of the keys, which outranks what anybody wishes; without them nothing starts.
     fn keeps_keys_safe(&self, deed: &Action, machine: &Machine) -> bool {
-        if matches!(deed, Action::Stop { cause } if [Cause::IdentityMissing, Cause::IdentityLost].contains(cause)) {
+        if matches!(deed, Action::StopWithin { cause, .. } if [Cause::IdentityMissing, Cause::IdentityLost].contains(cause))
+        {
             let gone = [Holding::Missing, Holding::Lost, Holding::ReadOnly];
             assert!(self.holding.is_some_and(|h| gone.contains(&h)), "{deed:?} with keys");
             return true;
@@ -253,7 +255,9 @@ impl InvariantChecker {
     fn judge(&mut self, now: Time, deed: &Action, machine: &Machine) {
         assert_eq!(self.in_flight, None, "two actions at a time: {deed:?}");
         assert!(!self.docker_down, "{deed:?} without Docker");
-        if let Action::StopWithin { cause, seconds } = deed {
+        if let Action::StopWithin { cause, seconds } = deed
+            && !matches!(cause, Cause::IdentityLost | Cause::IdentityMissing)
+        {
             assert_eq!(
                 self.ending.map(NoticeKind::cause),
                 Some(*cause),

@@ -39,6 +39,11 @@ fn keyed(without: WithoutVolume) -> Harness {
     harness
 }
 
+/// Well within the 30 s that the next host waits, with a stop timeout of minutes.
+fn stop_within(cause: Cause) -> Action {
+    Action::StopWithin { cause, seconds: 20 }
+}
+
 fn stop(cause: Cause) -> Action {
     Action::Stop { cause }
 }
@@ -114,7 +119,7 @@ fn a_lost_identity_stops_a_running_collator_and_its_return_starts_it() {
     ] {
         let mut harness = keyed(WithoutVolume::Nothing);
         harness.told_of_keys(holding);
-        assert_eq!(harness.container_actions(), [stop(cause)]);
+        assert_eq!(harness.container_actions(), [stop_within(cause)]);
         harness.expect(Phase::Holding, Health::Critical);
         assert!(harness.machine.explain(cause).contains("elsewhere"));
         harness.run(HOUR);
@@ -133,7 +138,7 @@ fn a_pause_does_not_keep_a_collator_whose_keys_are_lost() {
         reason: String::new(),
     }));
     harness.told_of_keys(Holding::Lost);
-    assert_eq!(harness.container_actions(), [stop(Cause::IdentityLost)]);
+    assert_eq!(harness.container_actions(), [stop_within(Cause::IdentityLost)]);
 }
 
 #[test]
@@ -173,8 +178,9 @@ fn a_full_node_takes_the_place_and_makes_room_for_the_keys() {
         matches!(
             harness.container_actions()[..],
             [
-                Action::Stop {
-                    cause: Cause::IdentityLost
+                Action::StopWithin {
+                    cause: Cause::IdentityLost,
+                    seconds: 20
                 },
                 Action::Start {
                     cause: Cause::IdentityLost,

@@ -294,3 +294,16 @@ fn what_a_person_starts_while_it_is_held_counts_as_cured() {
     );
     harness.expect(Phase::Synced, Health::Ok);
 }
+
+#[test]
+fn another_container_with_the_keys_is_critical_while_it_has_them() {
+    let mut harness = Harness::synced();
+    harness.event(Event::Shared(Some("copy has /id/keystore".to_owned())));
+    harness.run(MINUTE);
+    harness.expect(Phase::Synced, Health::Critical);
+    assert!(harness.machine.explain(Cause::Shared).contains("copy has /id/keystore"));
+    harness.event(Event::Shared(None));
+    harness.run(MINUTE);
+    harness.expect(Phase::Synced, Health::Ok);
+    assert_eq!(harness.container_actions(), []);
+}

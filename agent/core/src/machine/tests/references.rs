@@ -122,3 +122,60 @@ fn finality_that_stands_without_a_reference_is_reported_and_restarted_for_once()
     assert_eq!(harness.container_actions(), [restart(Cause::FinalityStalled)]);
     assert_eq!(harness.told(Cause::FinalityStalled), 1);
 }
+
+/// Behind what its peers announce, and without new blocks.
+fn stuck(harness: &mut Harness, blocks: u64) -> u64 {
+    (harness.para.moves, harness.para.behind) = (false, blocks);
+    harness.para.best
+}
+
+#[test]
+fn a_reference_that_never_moved_suppresses_no_stall_and_compels_none() {
+    let mut harness = Harness::synced();
+    let head = stuck(&mut harness, 500);
+    let since = harness.seconds();
+    harness.run_with(6 * MINUTE, |harness| reports(harness, 0, head));
+    assert_eq!(harness.container_actions(), [restart(Cause::Stalled)]);
+    assert_eq!(harness.times(since), [300]);
+    // At its target there is no evidence of its own, and the two that disagree are none.
+    let (mut harness, head) = at_its_target();
+    let began = harness.seconds();
+    harness.run_with(HOUR, |harness| {
+        reports(harness, 0, head + blocks_since(harness, began));
+        reports(harness, 1, head);
+    });
+    assert_eq!(harness.container_actions(), []);
+}
+
+#[test]
+fn two_references_that_disagree_suppress_no_stall() {
+    let mut harness = Harness::synced();
+    harness.run_with(2 * MINUTE, |harness| {
+        reports(harness, 0, harness.para.best);
+        reports(harness, 1, harness.para.best);
+    });
+    let head = stuck(&mut harness, 500);
+    let began = harness.seconds();
+    harness.run_with(6 * MINUTE, |harness| {
+        reports(harness, 0, head + blocks_since(harness, began));
+        reports(harness, 1, head);
+    });
+    assert_eq!(harness.container_actions(), [restart(Cause::Stalled)]);
+    assert_eq!(harness.times(began), [300]);
+}
+
+#[test]
+fn a_reference_that_fell_proves_no_halt_and_a_short_reorganisation_does() {
+    for (fall, halts) in [(40, false), (3, true)] {
+        let mut harness = Harness::synced();
+        harness.run_with(2 * MINUTE, |harness| reports(harness, 0, harness.para.best));
+        let head = stuck(&mut harness, 500);
+        let began = harness.seconds();
+        harness.run_with(20 * MINUTE, |harness| {
+            // It rises again, and never above where it was before.
+            let back = blocks_since(harness, began) / 8;
+            reports(harness, 0, head - fall + if halts { 0 } else { back.min(fall) });
+        });
+        assert_eq!(harness.container_actions().is_empty(), halts, "{fall}");
+    }
+}

@@ -97,6 +97,22 @@ fn database_counts_as_migrated_only_when_its_version_appears() {
 }
 
 #[test]
+fn unreadable_database_versions_before_or_after_hold_a_rollback() {
+    for (before, after) in [(true, false), (false, true), (true, true)] {
+        let mut harness = Harness::synced();
+        harness.databases = version("4");
+        harness.databases_unreadable = before;
+        harness.asks();
+        harness.pulled();
+        harness.run(5);
+        harness.databases_unreadable = after;
+        harness.exits(1, &[]);
+        assert_eq!(harness.result(), Some(UpdateResult::Held), "{before} {after}");
+        assert_eq!(harness.told(Cause::DatabaseMigrated), 1);
+    }
+}
+
+#[test]
 fn a_migration_is_no_harm_to_an_image_that_works() {
     let mut harness = Harness::on_probation();
     harness.databases = version("5");

@@ -189,6 +189,7 @@ fn an_image_that_cannot_be_started_is_taken_back() {
         harness.done(ended());
         harness.fails(kind);
         harness.obeys = true;
+        harness.event(Event::Databases(version("4")));
         harness.done(ended());
         assert_eq!(
             harness.container_actions().last(),
@@ -223,7 +224,7 @@ fn a_stop_that_fails_gives_the_update_up_and_nothing_is_left_of_it() {
 fn what_would_cost_a_restart_takes_the_image_back_instead() {
     type Fault = fn(&mut Harness);
     let faults: [(Fault, &str); 3] = [
-        (|harness| harness.para.moves = false, "no progress"),
+        (|harness| harness.para.moves = false, "has stood at block"),
         (
             |harness| {
                 (harness.para.error, harness.relay.error) = (Some(ScrapeError::Timeout), Some(ScrapeError::Timeout));
@@ -268,7 +269,7 @@ fn an_image_that_begins_to_stall_before_the_probation_ends_is_not_done() {
         harness.para.moves = harness.machine.image().is_none_or(|image| image.reference != NEW);
     });
     assert_eq!(harness.result(), Some(UpdateResult::RolledBack));
-    assert!(harness.reason().contains("no progress"), "{}", harness.reason());
+    assert!(harness.reason().contains("has stood at block"), "{}", harness.reason());
 }
 
 #[test]

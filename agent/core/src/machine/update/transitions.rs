@@ -207,7 +207,7 @@ impl Machine {
                     cause: Cause::UpdateFailed,
                 },
             ) if down => {
-                if running.has_migrated() {
+                if running.may_have_migrated() {
                     let reason = running.reason.clone();
                     self.state.hold = Some(Cause::DatabaseMigrated);
                     return self.close_update(now, UpdateResult::Held, reason, actions);
@@ -328,12 +328,12 @@ impl ActiveUpdate {
         }
     }
 
-    /// Whether the new image changed the databases' form. What could not be read before and after says nothing, and a
-    /// file that says something now and did not before says yes.
-    fn has_migrated(&self) -> bool {
+    /// Whether the new image changed the databases' form, or may have: versions that could not be read are unknown. A file
+    /// that is there now and was not before counts as a change.
+    fn may_have_migrated(&self) -> bool {
         let changed = |(before, after): (&Versions, &Versions)| {
             after.iter().any(|(file, version)| before.get(file) != Some(version))
         };
-        self.before.as_ref().zip(self.read.as_ref()).is_some_and(changed)
+        self.before.as_ref().zip(self.read.as_ref()).is_none_or(changed)
     }
 }

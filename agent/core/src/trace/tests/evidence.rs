@@ -7,6 +7,7 @@ pub(super) fn evidence() -> impl Strategy<Value = Event> {
         any::<bool>().prop_map(|reachable| Event::Docker { reachable }),
         Just(Event::IdentityReleased),
         any::<String>().prop_map(Event::CertificateUnreadable),
+        any::<Option<String>>().prop_map(Event::Shared),
         any::<Vec<String>>().prop_map(Event::Log),
         (
             prop::sample::select(Chain::VARIANTS.to_vec()),

@@ -1,31 +1,34 @@
 //! Writes keys to the volume: never over another key, readable by their owner only.
 
-use std::fs::{self, DirBuilder, File};
+use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::path::Path;
 
+use agent_files::{Dir, printable};
 use anyhow::{Context as _, bail, ensure};
 use ring::rand::{SecureRandom, SystemRandom};
 
-use super::{NODE_KEY, SessionKey, is_exposed, read, secrets, seed};
+use super::{LARGEST, NODE_KEY, Secret, SessionKey, Volume, no_key_file, read, seed};
 use agent_config::ContainerUser;
 use agent_core::key_paths::KEYSTORE;
 
 /// Makes a missing keystore and a missing node key. Never replaces one; removes the access of others from present ones.
 pub fn init(mount: &Path, owner: Option<ContainerUser>) -> anyhow::Result<()> {
-    for path in secrets(mount)? {
-        restrict(&path, owner).with_context(|| format!("{} cannot be closed to others", path.display()))?;
+    let mut volume = Volume::open(mount)?;
+    for secret in volume.secrets()? {
+        let shown = printable(&secret.path.display().to_string());
+        restrict(&secret, owner).with_context(|| format!("{shown} cannot be closed to others"))?;
     }
-    make_folder(&mount.join(KEYSTORE), owner)?;
-    let file = mount.join(NODE_KEY);
-    if !file.exists() {
+    volume.make_keystore(owner)?;
+    if !volume.root.has(NODE_KEY)? {
         let mut seed = [0; 32];
         SystemRandom::new()
             .fill(&mut seed)
             .ok()
             .context("the kernel gives no random numbers")?;
-        write_key(&file, hex::encode(seed).as_bytes(), owner)?;
+        write_key(&volume.root, NODE_KEY, hex::encode(seed).as_bytes(), owner)?;
     }
     Ok(())
 }
@@ -33,32 +36,38 @@ pub fn init(mount: &Path, owner: Option<ContainerUser>) -> anyhow::Result<()> {
 /// Copies a keystore's keys. Returns how many are new. Fails before anything is written when a name is not a key's, or
 /// another key of that name is present.
 pub fn import_keystore(mount: &Path, from: &Path, owner: Option<ContainerUser>) -> anyhow::Result<usize> {
-    secrets(mount)?;
-    let to = mount.join(KEYSTORE);
+    let mut volume = Volume::open(mount)?;
+    volume.secrets()?;
     let mut keys = Vec::new();
-    for entry in fs::read_dir(from).with_context(|| format!("{} cannot be read", from.display()))? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
+    let source = Dir::open(from).with_context(|| format!("{} cannot be read", from.display()))?;
+    for name in source.names()? {
+        let name = name.to_string_lossy().into_owned();
+        let path = from.join(&name);
+        let shown = printable(&path.display().to_string());
         ensure!(
             SessionKey::parse(&name).is_some(),
-            "{} is no key: a keystore's files are named by key type and public key in hexadecimal; take it out",
-            entry.path().display()
+            "{shown} is no key: a keystore's files are named by key type and public key in hexadecimal; take it out",
         );
-        let bytes = read(&entry.path()).with_context(|| format!("{} cannot be read", entry.path().display()))?;
-        let target = to.join(&name);
-        match read(&target) {
+        let bytes = source
+            .read_file(&name, LARGEST)
+            .map_err(no_key_file)
+            .with_context(|| format!("{shown} cannot be read"))?;
+        match volume.key(&name) {
             Ok(there) => ensure!(
                 there == bytes,
                 "{} is there already and differs: nothing was replaced",
-                target.display()
+                mount.join(KEYSTORE).join(&name).display()
             ),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => keys.push((target, bytes)),
-            Err(error) => return Err(error).with_context(|| format!("{} cannot be read", target.display())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => keys.push((name, bytes)),
+            Err(error) => {
+                let target = mount.join(KEYSTORE).join(&name);
+                return Err(error).with_context(|| format!("{} cannot be read", target.display()));
+            }
         }
     }
-    make_folder(&to, owner)?;
-    for (target, bytes) in &keys {
-        write_key(target, bytes, owner)?;
+    let keystore = volume.make_keystore(owner)?;
+    for (name, bytes) in &keys {
+        write_key(keystore, name, bytes, owner)?;
     }
     Ok(keys.len())
 }
@@ -72,9 +81,10 @@ pub fn import_node_key(mount: &Path, from: &Path, owner: Option<ContainerUser>) 
             from.display()
         );
     };
-    secrets(mount)?;
+    let volume = Volume::open(mount)?;
+    volume.secrets()?;
     let file = mount.join(NODE_KEY);
-    match read(&file) {
+    match volume.root.read_file(NODE_KEY, LARGEST) {
         Ok(there) => {
             ensure!(
                 seed(&there) == Some(new),
@@ -83,55 +93,68 @@ pub fn import_node_key(mount: &Path, from: &Path, owner: Option<ContainerUser>) 
             );
             Ok(())
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => write_key(&file, hex::encode(new).as_bytes(), owner),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            write_key(&volume.root, NODE_KEY, hex::encode(new).as_bytes(), owner)
+        }
         Err(error) => Err(error).with_context(|| format!("{} cannot be read", file.display())),
     }
 }
 
-fn make_folder(path: &Path, owner: Option<ContainerUser>) -> anyhow::Result<()> {
-    let make = || -> io::Result<()> {
-        match DirBuilder::new().mode(0o700).create(path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-            made => made?,
+impl Volume {
+    /// A key in the keystore.
+    fn key(&self, name: &str) -> io::Result<Vec<u8>> {
+        match &self.keystore {
+            Some(keystore) => keystore.read_file(name, LARGEST),
+            None => Err(io::ErrorKind::NotFound.into()),
         }
-        set_owner(path, owner)
-    };
-    make().with_context(|| format!("{} cannot be made", path.display()))
+    }
+
+    fn make_keystore(&mut self, owner: Option<ContainerUser>) -> anyhow::Result<&Dir> {
+        let make = || -> io::Result<Dir> {
+            let made = self.root.make_dir(KEYSTORE, 0o700)?;
+            set_owner(made.handle(), owner)?;
+            Ok(made)
+        };
+        let keystore = match self.keystore.take() {
+            Some(keystore) => keystore,
+            None => make().with_context(|| format!("{} cannot be made", self.root.path().join(KEYSTORE).display()))?,
+        };
+        Ok(self.keystore.insert(keystore))
+    }
 }
 
 /// Writes a key file atomically, mode 0600, and never over another.
-fn write_key(path: &Path, bytes: &[u8], owner: Option<ContainerUser>) -> anyhow::Result<()> {
-    let mut draft = PathBuf::from(path);
-    draft.set_extension("new");
+fn write_key(dir: &Dir, name: &str, bytes: &[u8], owner: Option<ContainerUser>) -> anyhow::Result<()> {
+    let draft = format!("{name}.new");
     let write = || -> io::Result<()> {
-        match fs::remove_file(&draft) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut out = File::options().write(true).create_new(true).mode(0o600).open(&draft)?;
+        dir.remove_file(&draft)?;
+        let mut out = dir.create(&draft, 0o600)?;
         out.write_all(bytes)?;
-        set_owner(&draft, owner)?;
+        set_owner(&out, owner)?;
         out.sync_all()?;
-        let linked = fs::hard_link(&draft, path);
-        fs::remove_file(&draft)?;
-        linked?;
-        File::open(path.parent().unwrap_or(path))?.sync_all()
+        dir.rename(OsStr::new(&draft), dir, OsStr::new(name))?;
+        dir.sync()
     };
     let written = write();
     if written.is_err() {
-        let _ = fs::remove_file(&draft);
+        let _ = dir.remove_file(&draft);
     }
-    written.with_context(|| format!("{} cannot be written", path.display()))
+    written.with_context(|| format!("{} cannot be written", dir.path().join(name).display()))
 }
 
-fn restrict(path: &Path, owner: Option<ContainerUser>) -> io::Result<()> {
-    let meta = fs::symlink_metadata(path)?;
-    if is_exposed(&meta) {
-        fs::set_permissions(path, fs::Permissions::from_mode(meta.mode() & 0o700))?;
+fn restrict(secret: &Secret, owner: Option<ContainerUser>) -> io::Result<()> {
+    let (has, own) = (secret.handle.metadata()?.uid(), rustix::process::geteuid().as_raw());
+    if owner.is_some_and(|user| ![0, own, user.uid].contains(&has)) {
+        let text = format!("it belongs to the user {has}, who is neither root nor the collator's: chown or remove it");
+        return Err(io::Error::other(text));
     }
-    set_owner(path, owner)
+    if secret.is_exposed()? {
+        let mode = secret.handle.metadata()?.mode() & 0o700;
+        secret.handle.set_permissions(PermissionsExt::from_mode(mode))?;
+    }
+    set_owner(&secret.handle, owner)
 }
 
-fn set_owner(path: &Path, owner: Option<ContainerUser>) -> io::Result<()> {
-    owner.map_or(Ok(()), |user| chown(path, Some(user.uid), Some(user.gid)))
+fn set_owner(file: &File, owner: Option<ContainerUser>) -> io::Result<()> {
+    owner.map_or(Ok(()), |user| fchown(file, Some(user.uid), Some(user.gid)))
 }

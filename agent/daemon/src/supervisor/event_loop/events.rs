@@ -193,6 +193,12 @@ impl EventLoop {
                 self.note_disk(&facts);
                 Some(Event::Host(facts))
             }
+            Observation::Sharer(sharer) => {
+                if let Some(sharer) = &sharer {
+                    warn!(sharer, "another container has the collator's files");
+                }
+                Some(Event::Shared(sharer))
+            }
             Observation::Activity(activity) => Some(Event::Activity(activity)),
             // Lines of an earlier run do not describe this one.
             Observation::Log { run, .. } if run != self.machine.run() => None,
