@@ -5,7 +5,8 @@ locals {
     agent = { state_dir = "path", socket = "socket", docker = "socket" }
     collator = {
       container    = "name", pull = "pull", network = "name", user = "user", stop_timeout = "duration", memory = "size", nofile = "number",
-      log_max_size = "size", log_max_files = "number", registry_auth = "path"
+      log_max_size = "size", log_max_files = "number", registry_auth = "path", cosign_key = "path", no_new_privileges = "bool", pids_limit = "number",
+      read_only    = "bool"
     }
     data = { path = "path", target = "path" }
     health = {
@@ -70,6 +71,7 @@ locals {
     "collator.nofile"           = [1024, 1073741816]
     "collator.log_max_size"     = [64 * local.units.KiB, 1024 * local.units.TiB]
     "collator.log_max_files"    = [1, 1000]
+    "collator.pids_limit"       = [0, 4194304]
     "health.scrape_interval"    = [100, local.units.h]
     "health.scrape_timeout"     = [50, local.units.h]
     "health.startup_grace"      = [1000, 7 * local.units.d]
