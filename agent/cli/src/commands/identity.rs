@@ -10,7 +10,8 @@ use serde_json::json;
 use tokio::process::Command;
 
 use agent_config::Config;
-use agent_daemon::identity::{block_device, keystore, lease, mount as mounting};
+use agent_daemon::identity::lease::{self, LeaseFile};
+use agent_daemon::identity::{block_device, keystore, mount as mounting};
 
 use crate::globals::GlobalArgs;
 use crate::output::print;
@@ -153,7 +154,10 @@ fn print_status(config: &Config, json: bool, out: &mut dyn Write) -> anyhow::Res
     } else {
         keystore::StoredKeys::default()
     };
-    let lease = mounted.and_then(|_| lease::read(mount));
+    let (lease, unreadable) = match mounted.and_then(|_| lease::read(mount)) {
+        Some(LeaseFile::Lease(lease)) => (Some(lease), false),
+        found => (None, found.is_some()),
+    };
     if json {
         let text = json!({
             "schema": 1, "required": config.identity.required, "volume": config.identity.volume, "mount": mount,
@@ -170,6 +174,9 @@ fn print_status(config: &Config, json: bool, out: &mut dyn Write) -> anyhow::Res
     };
     if let Some(lease) = lease {
         let _ = writeln!(text, "lease: {} since {}", lease.holder, lease.at);
+    }
+    if unreadable {
+        let _ = writeln!(text, "lease: cannot be read, which counts as held by another host");
     }
     print(out, &(text + &render(&keys)))
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use super::lease::{self, Lease};
+use super::lease::{self, LeaseFile};
 
 /// A block device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub struct MountState {
 pub struct VolumeState {
     pub device: Option<BlockDevice>,
     pub mounted: Option<MountState>,
-    pub lease: Option<Lease>,
+    pub lease: Option<LeaseFile>,
 }
 
 /// Inspects the volume. Fails when `/proc/self/mountinfo` cannot be read.

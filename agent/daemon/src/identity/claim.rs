@@ -1,16 +1,130 @@
 //! Decides whether the lease on the mounted volume makes it this host's, and writes it.
+//!
+//! Clocks of other hosts are never compared: a lease is old when this host has seen it unchanged for [`lease::STALE`]. Whoever
+//! writes one that was not its own looks again after a pause, in which another that did the same finds that it lost.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use tokio::time::timeout;
 use tracing::info;
 
-use super::lease::{self, Claim, Lease};
+use super::lease::{self, Claim, Lease, LeaseFile};
 use super::manager::{HoldStep, VolumeLeaseManager};
 use agent_core::event::Holding;
 
-/// Time for another host to notice that the volume was taken from it by force, and to stop its collator: it checks every
-/// [`super::CHECK_INTERVAL`].
+/// Time for another host to notice that the volume was taken from it, and to stop its collator: it checks every
+/// [`super::CHECK_INTERVAL`], and stops it within 20 s.
 const TAKEOVER_NOTICE: Duration = Duration::from_secs(30);
+/// Time for another host that writes its lease at the same moment: more than one check and one write.
+const SETTLE: Duration = Duration::from_secs(10);
+/// Longest time that a write of the lease may take.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What this host knows of the lease.
+#[derive(Debug, Default)]
+pub(super) struct LeaseWatch {
+    /// When the lease was last written.
+    renewed: Option<Instant>,
+    /// What lies there that is not ours, and since when it has not changed.
+    foreign: Option<(LeaseFile, Instant)>,
+    /// Until when this host waits after it wrote a lease.
+    settles: Option<Instant>,
+    /// The last look found it held.
+    sure: bool,
+}
+
+/// What to do about the lease.
+#[derive(Debug, PartialEq, Eq)]
+enum Decision {
+    Held,
+    Write,
+    /// Wait: why, as a clause.
+    Wait(String),
+}
+
+impl LeaseWatch {
+    /// Nothing that was seen before counts any more.
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Whether the lease was written so lately that a holder can rely on it.
+    fn is_recent(&self, now: Instant) -> bool {
+        self.renewed.is_none_or(|at| now.duration_since(at) < lease::UNSURE)
+    }
+
+    fn decide(&mut self, now: Instant, mine: &Lease, found: Option<&LeaseFile>, claim: Claim) -> Decision {
+        let theirs = match found {
+            Some(LeaseFile::Lease(found)) if found.is_same_holder(mine) => {
+                self.foreign = None;
+                let due = self.renewed.is_none_or(|at| now.duration_since(at) >= lease::RENEW);
+                return if claim == Claim::Shared && due {
+                    Decision::Write
+                } else {
+                    self.settle(now)
+                };
+            }
+            None => return Decision::Write,
+            Some(theirs) => theirs,
+        };
+        (self.sure, self.settles) = (false, None);
+        let (seen, since) = self.foreign.get_or_insert_with(|| (theirs.clone(), now));
+        if seen != theirs && claim == Claim::Shared {
+            (*seen, *since) = (theirs.clone(), now);
+        }
+        let unchanged = now.duration_since(*since);
+        let (holder, restarted) = match theirs {
+            LeaseFile::Lease(lease) => (lease.holder.as_str(), lease.holder == mine.holder),
+            LeaseFile::Unreadable(_) => ("another host, whose lease cannot be read,", false),
+        };
+        let wait = match claim {
+            // This very host before it was booted anew.
+            _ if restarted => Duration::ZERO,
+            Claim::Shared => lease::STALE,
+            Claim::Exclusive => TAKEOVER_NOTICE,
+        };
+        if unchanged >= wait {
+            return Decision::Write;
+        }
+        Decision::Wait(match claim {
+            Claim::Shared => format!(
+                "{holder} holds it: its lease has not changed for {} s, and is old after {} s",
+                unchanged.as_secs(),
+                wait.as_secs()
+            ),
+            Claim::Exclusive => format!(
+                "{holder} did not give it back, and gets {} s to notice that it has it no more",
+                wait.as_secs()
+            ),
+        })
+    }
+
+    /// The lease was written over `found`.
+    fn wrote(&mut self, now: Instant, found: Option<&LeaseFile>, mine: &Lease, claim: Claim) -> Decision {
+        self.renewed = Some(now);
+        self.foreign = None;
+        if claim == Claim::Shared && !self.sure {
+            let ours = matches!(found, Some(LeaseFile::Lease(lease)) if lease.is_same_holder(mine));
+            let wait = if ours || found.is_none() {
+                SETTLE
+            } else {
+                TAKEOVER_NOTICE
+            };
+            self.settles.get_or_insert(now + wait);
+        }
+        self.settle(now)
+    }
+
+    fn settle(&mut self, now: Instant) -> Decision {
+        if let Some(until) = self.settles.filter(|until| now < *until) {
+            let left = until.duration_since(now).as_secs() + 1;
+            return Decision::Wait(format!("its lease is new, and is looked at again in {left} s"));
+        }
+        (self.settles, self.sure) = (None, true);
+        Decision::Held
+    }
+}
 
 impl VolumeLeaseManager {
     pub(super) fn read_only(&self) -> HoldStep {
@@ -20,8 +134,13 @@ impl VolumeLeaseManager {
     }
 
     /// Takes or renews the lease for `holder`, unless another host may still hold it.
-    pub(super) fn claim(&mut self, holder: &str, read_only: bool, found: Option<Lease>, claim: Claim) -> HoldStep {
-        let mount = self.settings.mount.display().to_string();
+    pub(super) async fn claim(
+        &mut self,
+        holder: &str,
+        read_only: bool,
+        found: Option<LeaseFile>,
+        claim: Claim,
+    ) -> HoldStep {
         if read_only {
             return self.read_only();
         }
@@ -29,36 +148,149 @@ impl VolumeLeaseManager {
             Ok(mine) => mine,
             Err(error) => return HoldStep::result(Holding::Unknown, format!("no lease can be written: {error}")),
         };
-        let ours = found.as_ref().is_some_and(|lease| lease.is_same_holder(&mine));
-        let due = claim == Claim::Shared && self.renewed.is_none_or(|at| at.elapsed() >= lease::RENEW);
-        if ours && !due {
-            return HoldStep::result(Holding::Held, "");
+        let found = found.as_ref();
+        let ours = matches!(found, Some(LeaseFile::Lease(lease)) if lease.is_same_holder(&mine));
+        let mount = self.settings.mount.display().to_string();
+        let decision = match self.lease.decide(Instant::now(), &mine, found, claim) {
+            Decision::Write => {
+                if let Some(old) = found.filter(|_| !ours) {
+                    info!(?old, "an old lease is taken over");
+                }
+                match write(mine.clone(), self.settings.mount.clone()).await {
+                    Ok(()) => self.lease.wrote(Instant::now(), found, &mine, claim),
+                    // The volume went away in between, or hangs; another host may take it soon.
+                    Err(error) if ours && self.lease.is_recent(Instant::now()) => {
+                        let why = format!("the lease in {mount} cannot be renewed: {error}");
+                        return HoldStep::result(Holding::Unknown, why);
+                    }
+                    Err(error) => {
+                        self.lease.forget();
+                        return self.absent(format!("no lease can be written to {mount}: {error}"));
+                    }
+                }
+            }
+            decided => decided,
+        };
+        match decision {
+            Decision::Held => HoldStep::result(Holding::Held, ""),
+            Decision::Wait(why) if ours || found.is_none() || self.lease.settles.is_some() => {
+                HoldStep::result(Holding::Unknown, format!("{mount}: {why}"))
+            }
+            Decision::Wait(why) => self.absent(format!("{mount}: {why}")),
+            Decision::Write => HoldStep::Again,
         }
-        if let Some(other) = found.filter(|_| !ours) {
-            if claim == Claim::Shared && other.is_fresh() {
-                return self.absent(format!("{} holds {mount}, its lease is of a moment ago", other.holder));
-            }
-            let taken = *self.taken.get_or_insert_with(Instant::now);
-            if claim == Claim::Exclusive && other.holder != holder && taken.elapsed() < TAKEOVER_NOTICE {
-                return self.absent(format!(
-                    "{} did not give {mount} back, and gets {} s to notice that it has it no more",
-                    other.holder,
-                    TAKEOVER_NOTICE.as_secs()
-                ));
-            }
-            info!(holder = other.holder, at = %other.at, "an old lease is taken over");
+    }
+}
+
+/// Writes a lease on a thread of its own: a disk that hangs must not block the agent.
+async fn write(lease: Lease, mount: PathBuf) -> Result<(), String> {
+    let written = tokio::task::spawn_blocking(move || lease.write(&mount));
+    match timeout(WRITE_TIMEOUT, written).await {
+        Ok(Ok(written)) => written.map_err(|error| error.to_string()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("the disk does not answer".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    fn lease(holder: &str) -> LeaseFile {
+        LeaseFile::Lease(Lease::of(holder).unwrap())
+    }
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn waits(decision: &Decision) -> bool {
+        matches!(decision, Decision::Wait(_))
+    }
+
+    #[test]
+    fn lease_that_changes_is_never_old_whatever_its_clock_says() {
+        let (mut watch, mine, start) = (LeaseWatch::default(), Lease::of("b").unwrap(), Instant::now());
+        for round in 0..100 {
+            let LeaseFile::Lease(mut theirs) = lease("a") else {
+                panic!()
+            };
+            theirs.at = jiff::Timestamp::from_second(1_000 - 20 * round).unwrap();
+            let now = start + seconds(20 * u64::try_from(round).unwrap());
+            let found = LeaseFile::Lease(theirs);
+            assert!(waits(&watch.decide(now, &mine, Some(&found), Claim::Shared)));
         }
-        match mine.write(&self.settings.mount) {
-            Ok(()) => {
-                (self.renewed, self.taken) = (Some(Instant::now()), None);
-                HoldStep::result(Holding::Held, "")
-            }
-            // The volume went away in between, or hangs; another host may take it soon.
-            Err(error) if ours && self.renewed.is_none_or(|at| at.elapsed() < lease::UNSURE) => {
-                let why = format!("the lease in {mount} cannot be renewed: {error}");
-                HoldStep::result(Holding::Unknown, why)
-            }
-            Err(error) => self.absent(format!("no lease can be written to {mount}: {error}")),
+    }
+
+    #[test]
+    fn unchanged_lease_is_old_after_the_watch_and_the_new_one_settles() {
+        for theirs in [lease("a"), LeaseFile::Unreadable("{".to_owned())] {
+            let (mut watch, mine, start) = (LeaseWatch::default(), Lease::of("b").unwrap(), Instant::now());
+            assert!(waits(&watch.decide(start, &mine, Some(&theirs), Claim::Shared)));
+            let later = start + lease::STALE;
+            assert!(waits(&watch.decide(
+                later - seconds(1),
+                &mine,
+                Some(&theirs),
+                Claim::Shared
+            )));
+            assert_eq!(
+                watch.decide(later, &mine, Some(&theirs), Claim::Shared),
+                Decision::Write
+            );
+            assert!(waits(&watch.wrote(later, Some(&theirs), &mine, Claim::Shared)));
+            let ours = LeaseFile::Lease(mine.clone());
+            let settled = later + TAKEOVER_NOTICE;
+            assert!(!matches!(
+                watch.decide(settled - seconds(1), &mine, Some(&ours), Claim::Shared),
+                Decision::Held
+            ));
+            watch.wrote(settled - seconds(1), Some(&ours), &mine, Claim::Shared);
+            assert_eq!(watch.decide(settled, &mine, Some(&ours), Claim::Shared), Decision::Held);
         }
+    }
+
+    #[test]
+    fn holder_that_finds_another_lease_has_lost_and_settles_before_it_holds_again() {
+        let (mut watch, mine, start) = (LeaseWatch::default(), Lease::of("a").unwrap(), Instant::now());
+        let ours = LeaseFile::Lease(mine.clone());
+        watch.wrote(start, None, &mine, Claim::Shared);
+        let now = start + SETTLE;
+        assert_eq!(watch.decide(now, &mine, Some(&ours), Claim::Shared), Decision::Held);
+        assert!(waits(&watch.decide(now, &mine, Some(&lease("b")), Claim::Shared)));
+        // A write of before that got through late.
+        watch.wrote(now, Some(&ours), &mine, Claim::Shared);
+        assert!(waits(&watch.decide(now, &mine, Some(&ours), Claim::Shared)));
+    }
+
+    #[test]
+    fn two_that_write_at_one_moment_never_hold_both() {
+        let (a, b, start) = (Lease::of("a").unwrap(), Lease::of("b").unwrap(), Instant::now());
+        let (mut of_a, mut of_b) = (LeaseWatch::default(), LeaseWatch::default());
+        assert_eq!(of_a.decide(start, &a, None, Claim::Shared), Decision::Write);
+        assert_eq!(of_b.decide(start, &b, None, Claim::Shared), Decision::Write);
+        assert!(waits(&of_a.wrote(start, None, &a, Claim::Shared)));
+        assert!(waits(&of_b.wrote(start, None, &b, Claim::Shared)));
+        let last = LeaseFile::Lease(b.clone());
+        let now = start + SETTLE;
+        assert!(waits(&of_a.decide(now, &a, Some(&last), Claim::Shared)));
+        assert_eq!(of_b.decide(now, &b, Some(&last), Claim::Shared), Decision::Held);
+    }
+
+    #[test]
+    fn single_attachment_takes_a_lease_that_was_not_given_back_after_a_notice() {
+        let (mut watch, mine, start) = (LeaseWatch::default(), Lease::of("b").unwrap(), Instant::now());
+        let theirs = lease("a");
+        assert!(waits(&watch.decide(start, &mine, Some(&theirs), Claim::Exclusive)));
+        let later = start + TAKEOVER_NOTICE;
+        assert_eq!(
+            watch.decide(later, &mine, Some(&theirs), Claim::Exclusive),
+            Decision::Write
+        );
+        assert_eq!(
+            watch.wrote(later, Some(&theirs), &mine, Claim::Exclusive),
+            Decision::Held
+        );
     }
 }

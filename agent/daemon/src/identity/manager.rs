@@ -7,6 +7,7 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::block_device::{self, BlockDevice, VolumeState};
+use super::claim::LeaseWatch;
 use super::lease::{self, Claim};
 use super::mount::{MountError, Mounter};
 use super::{RETRY, VolumeSettings, VolumeUse};
@@ -16,6 +17,8 @@ use agent_net::backoff::pauses;
 
 /// How long the API's answer that the volume is attached here is relied on.
 const ATTACHMENT_VALID: Duration = Duration::from_secs(20);
+/// An answer of the API that contradicts a volume which is mounted here is believed after so long: it may be an old one.
+const ELSEWHERE_AFTER: Duration = Duration::from_secs(10);
 /// A disk that hangs must not block the agent.
 const INSPECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Most steps of one check that each changed something.
@@ -33,10 +36,11 @@ pub(super) struct VolumeLeaseManager {
     /// It was held since the agent started.
     held: bool,
     attempts: usize,
-    /// When the lease was last written.
-    pub(super) renewed: Option<Instant>,
-    /// When the volume was first seen here with the lease of a host that did not give it back.
-    pub(super) taken: Option<Instant>,
+    pub(super) lease: LeaseWatch,
+    /// When mount and lease could last be inspected.
+    inspected_at: Option<Instant>,
+    /// Since when the API has said that the volume is attached elsewhere.
+    elsewhere_since: Option<Instant>,
 }
 
 /// One step towards holding the volume.
@@ -73,8 +77,9 @@ impl VolumeLeaseManager {
             attached_at: None,
             held: false,
             attempts: 0,
-            renewed: None,
-            taken: None,
+            lease: LeaseWatch::default(),
+            inspected_at: None,
+            elsewhere_since: None,
         }
     }
 
@@ -107,17 +112,28 @@ impl VolumeLeaseManager {
     async fn step(&mut self, volume_use: VolumeUse) -> HoldStep {
         let (mount, volume) = (self.settings.mount.clone(), self.settings.volume.clone());
         let inspect = tokio::task::spawn_blocking(move || block_device::inspect(&mount, volume.as_deref()));
-        let mount = self.settings.mount.display();
         let found = match timeout(INSPECT_TIMEOUT, inspect).await {
             Ok(Ok(Ok(found))) => found,
-            Ok(Ok(Err(error))) => return HoldStep::result(Holding::Unknown, format!("{mount}: {error}")),
-            Ok(Err(error)) => return HoldStep::result(Holding::Unknown, error.to_string()),
-            Err(_) => return HoldStep::result(Holding::Unknown, format!("{mount} does not answer")),
+            Ok(Ok(Err(error))) => return self.uninspected(&error.to_string()),
+            Ok(Err(error)) => return self.uninspected(&error.to_string()),
+            Err(_) => return self.uninspected("does not answer"),
         };
+        self.inspected_at = Some(Instant::now());
         match self.settings.volume.clone() {
             Some(volume) => self.step_volume(&volume, found, volume_use).await,
-            None => self.step_mount(found),
+            None => self.step_mount(found).await,
         }
+    }
+
+    /// Mount and lease could not be inspected. Where only the lease keeps others away, one of them may take it meanwhile.
+    fn uninspected(&mut self, why: &str) -> HoldStep {
+        let why = format!("{}: {why}", self.settings.mount.display());
+        let expired = |at: Instant| at.elapsed() >= lease::UNSURE;
+        if self.settings.volume.is_none() && self.inspected_at.is_some_and(expired) {
+            self.lease.forget();
+            return self.absent(why);
+        }
+        HoldStep::result(Holding::Unknown, why)
     }
 
     async fn step_volume(&mut self, volume: &str, found: VolumeState, volume_use: VolumeUse) -> HoldStep {
@@ -134,17 +150,30 @@ impl VolumeLeaseManager {
         }
         if self.attached_at.is_none_or(|at| at.elapsed() >= ATTACHMENT_VALID) {
             match self.volumes.attachment(volume).await {
-                Ok(Attachment::Here) => self.attached_at = Some(Instant::now()),
-                Ok(Attachment::Changing(state)) => return self.absent(format!("{volume} is {state}")),
+                Ok(Attachment::Here) => (self.attached_at, self.elsewhere_since) = (Some(Instant::now()), None),
+                Ok(Attachment::Changing(state)) => {
+                    // A volume stays "busy" for as long as something has it mounted.
+                    if matches!(state.as_str(), "detaching" | "busy") {
+                        self.unmount_leftover(&found, volume_use).await;
+                    }
+                    return self.absent(format!("{volume} is {state}"));
+                }
                 Ok(Attachment::Elsewhere(instance)) => {
-                    (self.attached_at, self.taken) = (None, None);
+                    let since = *self.elsewhere_since.get_or_insert_with(Instant::now);
+                    if self.held && misplaced.is_none() && since.elapsed() < ELSEWHERE_AFTER {
+                        let why = format!("EC2 says that {volume} is attached to {instance}, and it is mounted here");
+                        return HoldStep::result(Holding::Unknown, why);
+                    }
+                    self.attached_at = None;
+                    self.lease.forget();
                     self.unmount_leftover(&found, volume_use).await;
                     return self.absent(format!(
                         "{volume} is attached to {instance}, waiting until that gives it back"
                     ));
                 }
                 Ok(Attachment::Free) => {
-                    (self.attached_at, self.taken) = (None, None);
+                    (self.attached_at, self.elsewhere_since) = (None, None);
+                    self.lease.forget();
                     return self.attach(volume, &found, volume_use).await;
                 }
                 Err(error) => {
@@ -158,7 +187,10 @@ impl VolumeLeaseManager {
             Err(error) => return HoldStep::result(Holding::Unknown, error.to_string()),
         };
         match (&found.device, found.mounted, misplaced) {
-            (_, Some(mounted), None) => self.claim(&instance, mounted.read_only, found.lease, Claim::Exclusive),
+            (_, Some(mounted), None) => {
+                let (read_only, lease) = (mounted.read_only, found.lease);
+                self.claim(&instance, read_only, lease, Claim::Exclusive).await
+            }
             (Some(device), None, _) => self.mount(device).await,
             (Some(_), Some(_), Some(_)) if self.unmount_leftover(&found, volume_use).await => HoldStep::Again,
             (_, _, why) => self.absent(why.unwrap_or_default()),
@@ -176,7 +208,7 @@ impl VolumeLeaseManager {
         }
     }
 
-    fn step_mount(&mut self, found: VolumeState) -> HoldStep {
+    async fn step_mount(&mut self, found: VolumeState) -> HoldStep {
         let Some(mounted) = found.mounted else {
             let mount = self.settings.mount.display();
             return self.absent(format!(
@@ -184,7 +216,7 @@ impl VolumeLeaseManager {
             ));
         };
         let host = self.settings.host.clone();
-        self.claim(&host, mounted.read_only, found.lease, Claim::Shared)
+        self.claim(&host, mounted.read_only, found.lease, Claim::Shared).await
     }
 
     async fn attach(&mut self, volume: &str, found: &VolumeState, volume_use: VolumeUse) -> HoldStep {
