@@ -59,7 +59,9 @@ fn a_stall_is_one_message_when_it_begins_and_one_when_it_is_over() -> Result<()>
         "{begins}"
     );
     ensure!(
-        begins["text"].as_str().is_some_and(|t| t.contains("no progress")),
+        begins["text"]
+            .as_str()
+            .is_some_and(|t| t.contains("has stood at block")),
         "{begins}"
     );
     Ok(())

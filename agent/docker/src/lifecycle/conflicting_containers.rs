@@ -155,7 +155,12 @@ fn name(container: &ContainerSummary) -> &str {
 fn shares(other: &ContainerSummary, ours: &Exclusive<'_>, places: &Places) -> bool {
     let has = |mount: &MountPoint| {
         let writes = mount.rw != Some(false);
-        let source = mount.source.as_deref().map(Path::new)?;
+        // The list names no source of an anonymous volume, which is nobody else's.
+        let source = mount
+            .source
+            .as_deref()
+            .map(Path::new)
+            .filter(|source| source.is_absolute())?;
         Some(match places.overlap(source, ours.path)? {
             Overlap::Root => writes,
             Overlap::Part => writes || ours.is_key,
@@ -192,6 +197,11 @@ mod tests {
         }
         assert!(!shared("/srv/t0rn/keystore2", true, true));
         assert!(!shared("/srv/other", true, true));
+    }
+
+    #[test]
+    fn an_anonymous_volume_is_nothing_of_ours() {
+        assert!(!shared("", true, true));
     }
 
     #[test]

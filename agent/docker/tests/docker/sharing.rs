@@ -82,9 +82,9 @@ async fn whoever_has_the_keys_or_writes_to_the_data_prevents_the_start_and_is_na
     remove(&world, &name).await;
     for (source, read_only) in &shared {
         beside(&world, &name, source, *read_only).await;
-        let sharer = world.docker().sharer().await.unwrap();
+        let found = world.docker().sharer().await.unwrap();
         assert!(
-            sharer.is_some_and(|sharer| sharer.starts_with(&name)),
+            found.is_some_and(|found| found.starts_with(&name)),
             "{}",
             source.display()
         );

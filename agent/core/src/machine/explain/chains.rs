@@ -240,6 +240,8 @@ fn name(chain: Chain) -> &'static str {
     }
 }
 
+/// Without the seconds of what lasts for minutes.
 fn whole_minutes(duration: std::time::Duration) -> std::time::Duration {
-    std::time::Duration::from_mins(duration.as_secs() / 60)
+    let seconds = duration.as_secs();
+    std::time::Duration::from_secs(if seconds < 60 { seconds } else { seconds - seconds % 60 })
 }
