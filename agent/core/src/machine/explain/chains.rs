@@ -105,7 +105,7 @@ impl Machine {
             silent.then_some(text)
         };
         let blind: Vec<String> = self.state.trackers.iter().filter_map(blind).collect();
-        (!blind.is_empty()).then(|| format!("{}; what cannot be seen is not judged", blind.join(", ")))
+        (!blind.is_empty()).then(|| format!("{}; without heights a chain cannot be judged", blind.join(", ")))
     }
 
     fn explain_stalled(&self) -> Option<String> {
