@@ -182,6 +182,9 @@ impl Machine {
 
     /// What the references of `chain` say together. Two that disagree say nothing.
     pub(super) fn opinion(&self, now: Time, chain: Chain) -> Opinion {
+        if !self.has_reference(chain) {
+            return Opinion::Unknown;
+        }
         let (windows, trackers) = (&self.policy.windows_of(chain), &self.state.trackers);
         let Some(own) = trackers.get(&chain).and_then(|tracker| tracker.heights.best) else {
             return Opinion::Unknown;

@@ -54,7 +54,7 @@ impl Machine {
     pub(super) fn report(&mut self, now: Time, actions: &mut Vec<Action>) {
         let causes = self.causes();
         let is_young = self.is_young(now);
-        let lags = self.lags_behind(now);
+        let lags = self.state.active_problems.contains(&Cause::FallingBehind) && self.lags_behind(now);
         let state = &mut self.state;
         if causes == state.active_problems && state.absent_problems.values().all(|absence| absence.since.is_none()) {
             return;

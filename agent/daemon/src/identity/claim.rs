@@ -230,7 +230,7 @@ mod tests {
             assert!(waits(&watch.decide(start, &mine, Some(&theirs), Claim::Shared)));
             let later = start + lease::STALE;
             assert!(waits(&watch.decide(
-                later - seconds(1),
+                start + seconds(89),
                 &mine,
                 Some(&theirs),
                 Claim::Shared
@@ -243,10 +243,10 @@ mod tests {
             let ours = LeaseFile::Lease(mine.clone());
             let settled = later + TAKEOVER_NOTICE;
             assert!(!matches!(
-                watch.decide(settled - seconds(1), &mine, Some(&ours), Claim::Shared),
+                watch.decide(later + seconds(29), &mine, Some(&ours), Claim::Shared),
                 Decision::Held
             ));
-            watch.wrote(settled - seconds(1), Some(&ours), &mine, Claim::Shared);
+            watch.wrote(later + seconds(29), Some(&ours), &mine, Claim::Shared);
             assert_eq!(watch.decide(settled, &mine, Some(&ours), Claim::Shared), Decision::Held);
         }
     }

@@ -251,22 +251,25 @@ impl InvariantChecker {
         false
     }
 
+    /// Whether `deed` is the stop that a notice calls for.
+    fn leaves_in_time(&self, deed: &Action) -> bool {
+        let Action::StopWithin { cause, seconds } = deed else {
+            return false;
+        };
+        assert_eq!(
+            self.ending.map(NoticeKind::cause),
+            Some(*cause),
+            "{deed:?} without a notice"
+        );
+        assert!(*seconds > 0, "docker would kill it at once");
+        true
+    }
+
     /// Whether `deed` may be done now.
     fn judge(&mut self, now: Time, deed: &Action, machine: &Machine) {
         assert_eq!(self.in_flight, None, "two actions at a time: {deed:?}");
         assert!(!self.docker_down, "{deed:?} without Docker");
-        if let Action::StopWithin { cause, seconds } = deed
-            && !matches!(cause, Cause::IdentityLost | Cause::IdentityMissing)
-        {
-            assert_eq!(
-                self.ending.map(NoticeKind::cause),
-                Some(*cause),
-                "{deed:?} without a notice"
-            );
-            assert!(*seconds > 0, "docker would kill it at once");
-            return;
-        }
-        if self.keeps_keys_safe(deed, machine) {
+        if self.keeps_keys_safe(deed, machine) || self.leaves_in_time(deed) {
             return;
         }
         // A scheduled stop may lie far ahead.
