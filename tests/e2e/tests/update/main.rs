@@ -124,7 +124,11 @@ fn an_image_that_crashes_or_stalls_is_taken_back_and_told() -> Result<()> {
             r#"{"do": "crash", "code": 7, "after_seconds": 2}"#,
             "it exited with code 7",
         ),
-        ("stall", r#"{"do": "stall", "after_seconds": 1}"#, "has stood at block"),
+        (
+            "stall",
+            r#"{"do": "stall", "after_seconds": 1}"#,
+            "the parachain has stood at block",
+        ),
     ] {
         let new = variant(&engine, name, &["--sim-fault", fault])?;
         let (code, text) = update(&agent, &new)?;
