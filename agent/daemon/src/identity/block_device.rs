@@ -65,11 +65,22 @@ fn find(mountinfo: &str, path: &Path) -> Option<MountState> {
     mountinfo.lines().filter_map(line).next_back()
 }
 
-/// The device of an EBS volume, by udev's link, or else by its serial number in `/sys/block`.
+/// The serial number that an NVMe device has of itself; EBS's is the volume's id without its dash.
+fn serial_of(device: &Path) -> Option<String> {
+    let block = Path::new("/sys/class/block").join(device.file_name()?);
+    let serial = fs::read_to_string(block.join("device/serial")).ok()?;
+    Some(serial.trim().to_owned())
+}
+
+/// The device of an EBS volume: where udev's link leads, unless the device says that it is another one, or else by its
+/// serial number in `/sys/block`.
 pub fn device(volume: &str) -> Option<BlockDevice> {
     let serial = volume.replace('-', "");
     let link = format!("/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_{serial}");
-    if let Ok(path) = fs::canonicalize(link) {
+    let linked = fs::canonicalize(link).ok();
+    // A link is a name, and may be one of a moment ago.
+    let linked = linked.filter(|path| serial_of(path).is_none_or(|own| own == serial));
+    if let Some(path) = linked {
         let meta = fs::metadata(&path)
             .ok()
             .filter(|meta| meta.file_type().is_block_device());
