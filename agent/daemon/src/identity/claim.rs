@@ -3,6 +3,7 @@
 //! Clocks of other hosts are never compared: a lease is old when this host has seen it unchanged for [`lease::STALE`]. Whoever
 //! writes one that was not its own looks again after a pause, in which another that did the same finds that it lost.
 
+use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,8 @@ pub(super) struct LeaseWatch {
     settles: Option<Instant>,
     /// The last look found it held.
     sure: bool,
+    /// Another host may have taken it since it was last held here: that one has to stop first.
+    lost: bool,
 }
 
 /// What to do about the lease.
@@ -44,9 +47,12 @@ enum Decision {
 }
 
 impl LeaseWatch {
-    /// Nothing that was seen before counts any more.
-    pub(super) fn forget(&mut self) {
-        *self = Self::default();
+    /// The lease is given up: what was seen before counts no more.
+    pub(super) fn give_up(&mut self) {
+        *self = Self {
+            lost: true,
+            ..Self::default()
+        };
     }
 
     /// Whether the lease was written so lately that a holder can rely on it.
@@ -59,7 +65,9 @@ impl LeaseWatch {
             Some(LeaseFile::Lease(found)) if found.is_same_holder(mine) => {
                 self.foreign = None;
                 let due = self.renewed.is_none_or(|at| now.duration_since(at) >= lease::RENEW);
-                return if claim == Claim::Shared && due {
+                // A write of before may have got through late.
+                let unsettled = !self.sure && self.settles.is_none();
+                return if claim == Claim::Shared && (due || unsettled) {
                     Decision::Write
                 } else {
                     self.settle(now)
@@ -68,7 +76,7 @@ impl LeaseWatch {
             None => return Decision::Write,
             Some(theirs) => theirs,
         };
-        (self.sure, self.settles) = (false, None);
+        (self.sure, self.settles, self.lost) = (false, None, true);
         let (seen, since) = self.foreign.get_or_insert_with(|| (theirs.clone(), now));
         if seen != theirs && claim == Claim::Shared {
             (*seen, *since) = (theirs.clone(), now);
@@ -100,17 +108,12 @@ impl LeaseWatch {
         })
     }
 
-    /// The lease was written over `found`.
-    fn wrote(&mut self, now: Instant, found: Option<&LeaseFile>, mine: &Lease, claim: Claim) -> Decision {
+    /// The lease was written.
+    fn wrote(&mut self, now: Instant, claim: Claim) -> Decision {
         self.renewed = Some(now);
         self.foreign = None;
         if claim == Claim::Shared && !self.sure {
-            let ours = matches!(found, Some(LeaseFile::Lease(lease)) if lease.is_same_holder(mine));
-            let wait = if ours || found.is_none() {
-                SETTLE
-            } else {
-                TAKEOVER_NOTICE
-            };
+            let wait = if self.lost { TAKEOVER_NOTICE } else { SETTLE };
             self.settles.get_or_insert(now + wait);
         }
         self.settle(now)
@@ -121,7 +124,7 @@ impl LeaseWatch {
             let left = until.duration_since(now).as_secs() + 1;
             return Decision::Wait(format!("its lease is new, and is looked at again in {left} s"));
         }
-        (self.settles, self.sure) = (None, true);
+        (self.settles, self.sure, self.lost) = (None, true, false);
         Decision::Held
     }
 }
@@ -157,14 +160,14 @@ impl VolumeLeaseManager {
                     info!(?old, "an old lease is taken over");
                 }
                 match write(mine.clone(), self.settings.mount.clone()).await {
-                    Ok(()) => self.lease.wrote(Instant::now(), found, &mine, claim),
+                    Ok(()) => self.lease.wrote(Instant::now(), claim),
                     // The volume went away in between, or hangs; another host may take it soon.
                     Err(error) if ours && self.lease.is_recent(Instant::now()) => {
                         let why = format!("the lease in {mount} cannot be renewed: {error}");
                         return HoldStep::result(Holding::Unknown, why);
                     }
                     Err(error) => {
-                        self.lease.forget();
+                        self.lease.give_up();
                         return self.absent(format!("no lease can be written to {mount}: {error}"));
                     }
                 }
@@ -183,12 +186,11 @@ impl VolumeLeaseManager {
 }
 
 /// Writes a lease on a thread of its own: a disk that hangs must not block the agent.
-async fn write(lease: Lease, mount: PathBuf) -> Result<(), String> {
+async fn write(lease: Lease, mount: PathBuf) -> io::Result<()> {
     let written = tokio::task::spawn_blocking(move || lease.write(&mount));
     match timeout(WRITE_TIMEOUT, written).await {
-        Ok(Ok(written)) => written.map_err(|error| error.to_string()),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("the disk does not answer".to_owned()),
+        Ok(written) => written?,
+        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the disk does not answer")),
     }
 }
 
@@ -239,14 +241,14 @@ mod tests {
                 watch.decide(later, &mine, Some(&theirs), Claim::Shared),
                 Decision::Write
             );
-            assert!(waits(&watch.wrote(later, Some(&theirs), &mine, Claim::Shared)));
+            assert!(waits(&watch.wrote(later, Claim::Shared)));
             let ours = LeaseFile::Lease(mine.clone());
             let settled = later + TAKEOVER_NOTICE;
             assert!(!matches!(
                 watch.decide(later + seconds(29), &mine, Some(&ours), Claim::Shared),
                 Decision::Held
             ));
-            watch.wrote(later + seconds(29), Some(&ours), &mine, Claim::Shared);
+            watch.wrote(later + seconds(29), Claim::Shared);
             assert_eq!(watch.decide(settled, &mine, Some(&ours), Claim::Shared), Decision::Held);
         }
     }
@@ -255,13 +257,38 @@ mod tests {
     fn holder_that_finds_another_lease_has_lost_and_settles_before_it_holds_again() {
         let (mut watch, mine, start) = (LeaseWatch::default(), Lease::of("a").unwrap(), Instant::now());
         let ours = LeaseFile::Lease(mine.clone());
-        watch.wrote(start, None, &mine, Claim::Shared);
+        watch.wrote(start, Claim::Shared);
         let now = start + SETTLE;
         assert_eq!(watch.decide(now, &mine, Some(&ours), Claim::Shared), Decision::Held);
         assert!(waits(&watch.decide(now, &mine, Some(&lease("b")), Claim::Shared)));
         // A write of before that got through late.
-        watch.wrote(now, Some(&ours), &mine, Claim::Shared);
+        watch.wrote(now, Claim::Shared);
         assert!(waits(&watch.decide(now, &mine, Some(&ours), Claim::Shared)));
+    }
+
+    #[test]
+    fn lease_that_comes_back_after_a_loss_is_not_held_before_the_other_host_has_stopped() {
+        for gives_up in [false, true] {
+            let (mut watch, mine, start) = (LeaseWatch::default(), Lease::of("a").unwrap(), Instant::now());
+            let ours = LeaseFile::Lease(mine.clone());
+            watch.wrote(start, Claim::Shared);
+            let now = start + SETTLE;
+            assert_eq!(watch.decide(now, &mine, Some(&ours), Claim::Shared), Decision::Held);
+            if gives_up {
+                watch.give_up();
+            } else {
+                assert!(waits(&watch.decide(now, &mine, Some(&lease("b")), Claim::Shared)));
+            }
+            // A write of before gets through late, over the other host's lease.
+            for second in 1..30 {
+                let now = now + seconds(second);
+                let decision = match watch.decide(now, &mine, Some(&ours), Claim::Shared) {
+                    Decision::Write => watch.wrote(now, Claim::Shared),
+                    decision => decision,
+                };
+                assert!(waits(&decision), "after {second} s");
+            }
+        }
     }
 
     #[test]
@@ -270,8 +297,8 @@ mod tests {
         let (mut of_a, mut of_b) = (LeaseWatch::default(), LeaseWatch::default());
         assert_eq!(of_a.decide(start, &a, None, Claim::Shared), Decision::Write);
         assert_eq!(of_b.decide(start, &b, None, Claim::Shared), Decision::Write);
-        assert!(waits(&of_a.wrote(start, None, &a, Claim::Shared)));
-        assert!(waits(&of_b.wrote(start, None, &b, Claim::Shared)));
+        assert!(waits(&of_a.wrote(start, Claim::Shared)));
+        assert!(waits(&of_b.wrote(start, Claim::Shared)));
         let last = LeaseFile::Lease(b.clone());
         let now = start + SETTLE;
         assert!(waits(&of_a.decide(now, &a, Some(&last), Claim::Shared)));
@@ -288,9 +315,6 @@ mod tests {
             watch.decide(later, &mine, Some(&theirs), Claim::Exclusive),
             Decision::Write
         );
-        assert_eq!(
-            watch.wrote(later, Some(&theirs), &mine, Claim::Exclusive),
-            Decision::Held
-        );
+        assert_eq!(watch.wrote(later, Claim::Exclusive), Decision::Held);
     }
 }

@@ -130,7 +130,7 @@ impl VolumeLeaseManager {
         let why = format!("{}: {why}", self.settings.mount.display());
         let expired = |at: Instant| at.elapsed() >= lease::UNSURE;
         if self.settings.volume.is_none() && self.inspected_at.is_some_and(expired) {
-            self.lease.forget();
+            self.lease.give_up();
             return self.absent(why);
         }
         HoldStep::result(Holding::Unknown, why)
@@ -165,7 +165,7 @@ impl VolumeLeaseManager {
                         return HoldStep::result(Holding::Unknown, why);
                     }
                     self.attached_at = None;
-                    self.lease.forget();
+                    self.lease.give_up();
                     self.unmount_leftover(&found, volume_use).await;
                     return self.absent(format!(
                         "{volume} is attached to {instance}, waiting until that gives it back"
@@ -173,7 +173,7 @@ impl VolumeLeaseManager {
                 }
                 Ok(Attachment::Free) => {
                     (self.attached_at, self.elsewhere_since) = (None, None);
-                    self.lease.forget();
+                    self.lease.give_up();
                     return self.attach(volume, &found, volume_use).await;
                 }
                 Err(error) => {
