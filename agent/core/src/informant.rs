@@ -80,6 +80,11 @@ impl SyncPhase {
         }
     }
 
+    /// Whether this phase works on what is there already, so that no height shows its progress.
+    pub fn moves_no_height(self) -> bool {
+        matches!(self, Self::History | Self::Database)
+    }
+
     /// The phase in words.
     pub fn text(self) -> &'static str {
         match self {

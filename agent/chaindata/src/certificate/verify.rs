@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use agent_files::printable;
 use serde::Serialize;
 
 use super::{Certificate, read_certificate};
@@ -157,11 +158,4 @@ impl VerifyReport {
             _ => self.differences.iter().map(|line| printable(line) + "\n").collect(),
         }
     }
-}
-
-/// Text from the data, without control characters, which a terminal would obey.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
 }

@@ -17,13 +17,15 @@ impl ChainTracker {
     pub(crate) fn patience(&self, windows: &Windows, opinion: Opinion) -> (Duration, u32) {
         // A reference that moves on is a target.
         let no_target = self.lacks_target && opinion != Opinion::Ahead;
-        let phase = self.sync_progress().map(|progress| progress.phase);
         if self.is_unpersisted() || no_target {
             (
                 windows.unpersisted_after.max(windows.stall_after),
                 UNPERSISTED_EXTENSION,
             )
-        } else if matches!(phase, Some(SyncPhase::History | SyncPhase::Database)) {
+        } else if self
+            .sync_progress()
+            .is_some_and(|progress| progress.phase.moves_no_height())
+        {
             (
                 windows.stall_after,
                 windows.activity_extension.saturating_mul(HIDDEN_EXTENSION),
@@ -61,8 +63,7 @@ impl ChainTracker {
 
     /// That phase where no height shows its progress.
     pub fn hidden_progress(&self) -> Option<SyncProgress> {
-        let hidden = |phase| matches!(phase, SyncPhase::History | SyncPhase::Database);
-        self.sync_progress()
-            .filter(|progress| progress.phase.persists_nothing() || hidden(progress.phase))
+        let hidden = |phase: SyncPhase| phase.persists_nothing() || phase.moves_no_height();
+        self.sync_progress().filter(|progress| hidden(progress.phase))
     }
 }

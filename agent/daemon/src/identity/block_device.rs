@@ -65,7 +65,7 @@ fn find(mountinfo: &str, path: &Path) -> Option<MountState> {
     mountinfo.lines().filter_map(line).next_back()
 }
 
-/// The serial number that an NVMe device has of itself; EBS's is the volume's id without its dash.
+/// The serial number that an `NVMe` device has of itself; EBS's is the volume's id without its dash.
 fn serial_of(device: &Path) -> Option<String> {
     let block = Path::new("/sys/class/block").join(device.file_name()?);
     let serial = fs::read_to_string(block.join("device/serial")).ok()?;

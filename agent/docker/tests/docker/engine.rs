@@ -16,10 +16,10 @@ use agent_config::{
 };
 use agent_core::event::{Container, DesiredSpec};
 use agent_docker::{Docker, EngineEvent, Inspection, KeyPermit};
-use bollard::models::ContainerInspectResponse;
+use bollard::models::{ContainerCreateBody, ContainerInspectResponse, HostConfig as ContainerHost, Mount, MountType};
 use bollard::query_parameters::{
-    CreateImageOptionsBuilder, ListContainersOptionsBuilder, ListImagesOptions, RemoveContainerOptionsBuilder,
-    RemoveImageOptionsBuilder,
+    CreateContainerOptionsBuilder, CreateImageOptionsBuilder, ListContainersOptionsBuilder, ListImagesOptions,
+    RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
 };
 use futures_util::{Stream, StreamExt, TryStreamExt};
 
@@ -116,10 +116,39 @@ impl World {
         up
     }
 
+    /// `docker run` of a container that is not ours, with a source that is mounted in it, and whether read-only.
+    pub(crate) async fn run_foreign(&self, name: &str, mount: Option<(&Path, bool)>) {
+        let mounts = mount.map(|(source, read_only)| {
+            vec![Mount {
+                typ: Some(MountType::BIND),
+                source: Some(source.display().to_string()),
+                target: Some("/data".to_owned()),
+                read_only: Some(read_only),
+                ..Mount::default()
+            }]
+        });
+        let body = ContainerCreateBody {
+            image: Some(self.config.collator.image.clone()),
+            host_config: Some(ContainerHost {
+                mounts,
+                network_mode: Some("none".into()),
+                ..ContainerHost::default()
+            }),
+            ..ContainerCreateBody::default()
+        };
+        let options = CreateContainerOptionsBuilder::default().name(name).build();
+        self.hands.create_container(Some(options), body).await.unwrap();
+        self.hands.start_container(name, None).await.unwrap();
+    }
+
     /// `docker rm -f` of our container.
     pub(crate) async fn remove(&self) {
+        self.remove_named(self.name()).await;
+    }
+
+    pub(crate) async fn remove_named(&self, name: &str) {
         let force = RemoveContainerOptionsBuilder::default().force(true).build();
-        self.hands.remove_container(self.name(), Some(force)).await.unwrap();
+        self.hands.remove_container(name, Some(force)).await.unwrap();
     }
 
     /// `docker rmi -f`

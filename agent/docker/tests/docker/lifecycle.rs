@@ -8,8 +8,8 @@ use std::time::Duration;
 use agent_config::{BindMount, ContainerUser, PublishedPort, PullPolicy};
 use agent_core::event::{ActionFailure, Container};
 use agent_docker::{Docker, Error, ImageFault, KeyPermit};
-use bollard::models::{ContainerCreateBody, HostConfig, Mount as EngineMount, MountType, NetworkCreateRequest};
-use bollard::query_parameters::{CreateContainerOptionsBuilder, RenameContainerOptionsBuilder};
+use bollard::models::NetworkCreateRequest;
+use bollard::query_parameters::RenameContainerOptionsBuilder;
 use tokio::sync::watch;
 
 use crate::engine::{Watch, World, permit, skip};
@@ -170,7 +170,7 @@ async fn a_foreign_container_is_refused_and_never_touched() {
     let Some(world) = World::new().await else {
         return;
     };
-    make(&world, world.name(), None).await;
+    world.run_foreign(world.name(), None).await;
     let before = world.seen().await.state;
     let docker = world.docker();
     for attempt in [
@@ -196,7 +196,7 @@ async fn a_foreign_container_that_runs_on_the_data_prevents_the_start() {
     };
     let other = format!("{}-other", world.name());
     fs::create_dir(&world.config.data.path).unwrap();
-    make(&world, &other, Some(&world.config.data.path.display().to_string())).await;
+    world.run_foreign(&other, Some((&world.config.data.path, false))).await;
     let error = world.docker().ensure_running(&permit()).await.unwrap_err();
     assert!(
         matches!(&error, Error::Occupied { name, .. } if *name == other),
@@ -300,7 +300,7 @@ async fn an_image_without_its_program_is_told_from_a_broken_container() {
     };
     let image = world.config.collator.image.clone();
     // The same image, committed with an entrypoint that is not in it.
-    make(&world, world.name(), None).await;
+    world.run_foreign(world.name(), None).await;
     let tag = format!("{}-broken", world.name());
     let options = bollard::query_parameters::CommitContainerOptionsBuilder::default()
         .container(world.name())
@@ -366,28 +366,4 @@ async fn a_container_whose_network_was_removed_is_replaced() {
     docker.stop().await.unwrap();
     world.hands.remove_container(world.name(), None).await.unwrap();
     world.hands.remove_network(&network).await.unwrap();
-}
-
-/// A running container that is not ours.
-async fn make(world: &World, name: &str, data: Option<&str>) {
-    let mounts = data.map(|source| {
-        vec![EngineMount {
-            typ: Some(MountType::BIND),
-            source: Some(source.to_owned()),
-            target: Some("/data".to_owned()),
-            ..EngineMount::default()
-        }]
-    });
-    let body = ContainerCreateBody {
-        image: Some(world.config.collator.image.clone()),
-        host_config: Some(HostConfig {
-            mounts,
-            network_mode: Some("none".into()),
-            ..HostConfig::default()
-        }),
-        ..ContainerCreateBody::default()
-    };
-    let options = CreateContainerOptionsBuilder::default().name(name).build();
-    world.hands.create_container(Some(options), body).await.unwrap();
-    world.hands.start_container(name, None).await.unwrap();
 }
