@@ -114,7 +114,11 @@ fn health_a_fault_and_its_cure_are_seen_by_whoever_scrapes() -> Result<()> {
 #[test]
 fn a_crash_that_docker_mends_is_a_restart_too() -> Result<()> {
     let engine = Engine::shared()?;
-    let agent = Agent::running(&engine, "mended", &[])?;
+    // On a busy machine the simulator may be silent for seconds, and a restart for that would take the crash's place.
+    let mut agent = Agent::new(&engine, "mended", &[])?;
+    agent.set("health.frozen_after", "1m")?;
+    agent.start()?;
+    agent.wait_watched()?;
     let run = agent.run_id()?;
     agent.sim().control(&Command::Crash {
         code: 101,
