@@ -126,8 +126,8 @@ impl Dir {
     /// What a name stands for, without opening it for reading. A link is described itself.
     pub fn entry(&self, place: impl AsRef<Path>) -> io::Result<Metadata> {
         let place = place.as_ref();
-        let opened = self.open_at(place, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
-        opened.map_err(|error| self.explain(place, error, NO_DIR))?.metadata()
+        let found = self.found(place);
+        found.map_err(|error| self.explain(place, error, NO_DIR))?.metadata()
     }
 
     /// Whether there is an entry of this name, of any kind.
@@ -210,6 +210,9 @@ impl Dir {
             .and_then(|(parent, name)| Ok(unlinkat(&parent.handle, name, flags)?));
         match found {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
+                Err(Refusal::of(&self.path.join(place), NO_FILE))
+            }
             removed => removed,
         }
     }
@@ -247,32 +250,50 @@ impl Dir {
         openat2(&self.handle, place, flags, mode, BENEATH).map(File::from)
     }
 
-    /// The kernel's refusal in plain words; other errors as they are.
+    /// The kernel's refusal in plain words, with what is in the way; other errors as they are.
     fn explain(&self, place: &Path, error: Errno, wrong_kind: &'static str) -> io::Error {
-        let why = match error {
-            // NOTDIR is a link as well where a directory was asked for.
-            Errno::LOOP => LINK,
-            Errno::NOTDIR if self.is_link(place) => LINK,
+        let (way, why) = match error {
+            Errno::LOOP => self.obstacle(place).unwrap_or((place, LINK)),
+            // A link as well, where a directory was asked for.
+            Errno::NOTDIR => match self.obstacle(place) {
+                Some(obstacle) => obstacle,
+                None => return error.into(),
+            },
             Errno::XDEV
                 if !place
                     .components()
                     .all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) =>
             {
-                NAME
+                (place, NAME)
             }
-            Errno::XDEV => OTHER_FILE_SYSTEM,
+            Errno::XDEV => (place, OTHER_FILE_SYSTEM),
             // A pipe without a reader, a socket, a directory opened for writing.
-            Errno::NXIO | Errno::ISDIR => wrong_kind,
-            Errno::NOTDIR if wrong_kind == NO_DIR && self.has(place).is_ok_and(|found| found) => NO_DIR,
+            Errno::NXIO | Errno::ISDIR => (place, wrong_kind),
             _ => return error.into(),
         };
-        Refusal::of(&self.path.join(place), why)
+        let path = self.path.join(way);
+        match why {
+            // Nothing can be at `place`.
+            NO_DIR if way != place => io::Error::new(io::ErrorKind::NotADirectory, Refusal { path, why }),
+            _ => Refusal::of(&path, why),
+        }
     }
 
-    fn is_link(&self, place: &Path) -> bool {
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let opened = self.open_at(place, flags, Mode::empty());
-        opened.is_ok_and(|found| found.metadata().is_ok_and(|about| about.is_symlink()))
+    /// The first entry on the way to `place`, or itself, that is no directory.
+    fn obstacle<'p>(&self, place: &'p Path) -> Option<(&'p Path, &'static str)> {
+        let ways: Vec<_> = place.ancestors().filter(|way| !way.as_os_str().is_empty()).collect();
+        for way in ways.into_iter().rev() {
+            let about = self.found(way).ok()?.metadata().ok()?;
+            if !about.is_dir() {
+                return Some((way, if about.is_symlink() { LINK } else { NO_DIR }));
+            }
+        }
+        None
+    }
+
+    /// Handle of an entry of any kind, also of a link, which can only be described.
+    fn found(&self, place: &Path) -> Result<File, Errno> {
+        self.open_at(place, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
     }
 }
 

@@ -63,6 +63,40 @@ fn link_anywhere_on_the_way_is_refused_by_name() {
 }
 
 #[test]
+fn what_is_in_the_way_is_named_and_not_what_lies_behind_it() {
+    let (root, dir) = tree();
+    fs::write(root.path().join("in/a/plain"), "").unwrap();
+    symlink("b", root.path().join("in/a/link")).unwrap();
+    for (way, why) in [("a/plain", "is no directory: remove it"), ("a/link", "a symbolic link")] {
+        let place = Path::new(way).join("c/file");
+        for error in [
+            dir.entry(&place).unwrap_err(),
+            dir.has(&place).unwrap_err(),
+            dir.dir(&place).unwrap_err(),
+            dir.file(&place).unwrap_err(),
+            dir.create(&place, 0o600).unwrap_err(),
+            dir.remove_file(&place).unwrap_err(),
+            dir.remove_all(&place).unwrap_err(),
+        ] {
+            let text = error.to_string();
+            let named = format!("{}: {why}", dir.path().join(way).display());
+            assert!(text.starts_with(&named), "{text}");
+            let nothing_there = error.kind() == std::io::ErrorKind::NotADirectory;
+            assert_eq!(nothing_there, way == "a/plain", "{text}");
+        }
+    }
+}
+
+#[test]
+fn directory_in_the_place_of_a_file_is_not_removed_but_named() {
+    let (_root, dir) = tree();
+    let text = dir.remove_file("a/b").unwrap_err().to_string();
+    assert!(text.ends_with("in/a/b: is no regular file: remove it"), "{text}");
+    assert!(dir.replace_file(OsStr::new("a"), b"").is_err());
+    assert!(dir.has("a/b/file").unwrap());
+}
+
+#[test]
 fn path_that_leads_out_is_refused() {
     let (root, dir) = tree();
     let out = root.path().join("out/file");
