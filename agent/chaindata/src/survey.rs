@@ -15,7 +15,7 @@ use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 use strum::VariantArray as _;
 
-use crate::layout::{Database, EntryClass, classify, is_allowed};
+use crate::layout::{DATABASE_DIRS, Database, EntryClass, classify, is_allowed};
 
 const CHUNK: usize = 64 << 10;
 
@@ -69,7 +69,9 @@ impl Survey {
     /// The first entry that belongs to a database by its name, but is refused: without it, the database is incomplete.
     pub(crate) fn incomplete_database(&self) -> Option<&(PathBuf, &'static str)> {
         self.refused.iter().find(|(path, why)| {
-            [SYMLINK, OTHER_FILE_SYSTEM, HARD_LINK].contains(why) && (is_allowed(path, true) || is_allowed(path, false))
+            let elsewhere = [SYMLINK, OTHER_FILE_SYSTEM, HARD_LINK].contains(why);
+            let in_database = path.iter().any(|part| DATABASE_DIRS.iter().any(|dir| part == *dir));
+            (elsewhere || in_database) && (is_allowed(path, true) || is_allowed(path, false))
         })
     }
 

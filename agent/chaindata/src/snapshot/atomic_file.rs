@@ -1,15 +1,20 @@
 //! A file that appears under its name only when it is complete.
+//!
+//! Its directory is opened once, and may belong to somebody who renames in it meanwhile.
 
-use std::fs::{self, File};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use agent_files::sync_dir;
+use agent_files::Dir;
 
 /// Written between two syncs, bytes.
 const SYNC_EVERY: u64 = 128 << 20;
+/// Mode of a new file, before the umask.
+const MODE: u32 = 0o666;
 
 /// File that is written as `NAME.part`, synced in the background, and renamed when it is complete.
 #[derive(Debug)]
@@ -19,21 +24,22 @@ pub struct AtomicFile {
     /// Requests a sync of what was written.
     sync: SyncSender<()>,
     syncs: JoinHandle<io::Result<()>>,
-    partial: PathBuf,
-    path: PathBuf,
+    dir: Dir,
+    partial: OsString,
+    name: OsString,
 }
 
 impl AtomicFile {
     pub fn create(path: &Path) -> io::Result<Self> {
-        let mut partial = path.as_os_str().to_owned();
-        partial.push(".part");
-        let partial = PathBuf::from(partial);
+        let dir = Dir::open(match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        })?;
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
+        let partial = with_end(&name, ".part");
         // Whatever bears the name, it is not what is written to.
-        match fs::remove_file(&partial) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let file = File::create_new(&partial)?;
+        dir.remove_file(&partial)?;
+        let file = dir.create(&partial, MODE)?;
         let (sync, asked) = sync_channel(1);
         let written = file.try_clone()?;
         let syncs = thread::Builder::new()
@@ -44,28 +50,40 @@ impl AtomicFile {
             unsynced: 0,
             sync,
             syncs,
+            dir,
             partial,
-            path: path.to_owned(),
+            name,
         })
     }
 
-    /// Path until it is complete.
-    pub fn partial(&self) -> &Path {
-        &self.partial
+    /// Its directory, and its name there until it is complete.
+    pub fn partial(&self) -> io::Result<(Dir, OsString)> {
+        Ok((self.dir.try_clone()?, self.partial.clone()))
     }
 
-    /// Gives the file its name, durably.
-    pub fn finish(self) -> io::Result<()> {
+    /// Removes the file beside it whose name ends so; nothing there is fine.
+    pub fn remove_beside(&self, end: &str) -> io::Result<()> {
+        self.dir.remove_file(with_end(&self.name, end))
+    }
+
+    /// Gives the file its name, durably. Then writes those beside it, whose names end so; there must be none.
+    pub fn finish(self, beside: &[(&str, &[u8])]) -> io::Result<()> {
         drop(self.sync);
         let synced = self.syncs.join();
         synced.unwrap_or_else(|_| Err(io::Error::other("what syncs broke down")))?;
         self.file.sync_all()?;
-        fs::rename(&self.partial, &self.path)?;
-        match self.path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => sync_dir(parent),
-            _ => sync_dir(Path::new(".")),
+        self.dir.replace(&self.partial, &self.name)?;
+        for (end, content) in beside {
+            self.dir.create(with_end(&self.name, end), MODE)?.write_all(content)?;
         }
+        self.dir.sync()
     }
+}
+
+fn with_end(name: &OsStr, end: &str) -> OsString {
+    let mut whole = name.to_owned();
+    whole.push(end);
+    whole
 }
 
 impl Write for AtomicFile {

@@ -47,7 +47,7 @@ pub fn create_snapshot<W: Write + Send>(
     let survey = Survey::read(data)?;
     if let Some((path, why)) = survey.incomplete_database() {
         bail!(
-            "{}: {why}, and a snapshot without it would not be whole: put what it stands for in its place",
+            "{}: {why}, and a snapshot without it would not be whole: put the file or directory itself in its place",
             printable(&data.path().join(path).display().to_string())
         );
     }

@@ -77,3 +77,28 @@ fn snapshot_of_database_with_link_fails() {
         assert!(words.contains("000077.log") && words.contains("link"), "{words}");
     }
 }
+
+#[test]
+fn snapshot_of_database_with_pipe_or_directory_for_file_fails() {
+    use std::os::unix::fs::PermissionsExt as _;
+    for consistency in [Consistency::Clean, Consistency::CrashConsistent] {
+        for plant in ["pipe", "directory", "setuid"] {
+            let from = data(1);
+            let place = from.path().join("chains/t0rn/db/full/000077.log");
+            match plant {
+                "pipe" => rustix::fs::mkfifoat(rustix::fs::CWD, &place, rustix::fs::Mode::RWXU).unwrap(),
+                "directory" => fs::create_dir(&place).unwrap(),
+                _ => {
+                    fs::write(&place, "log").unwrap();
+                    fs::set_permissions(&place, fs::Permissions::from_mode(0o4644)).unwrap();
+                }
+            }
+            let refused = create(from.path(), consistency, None, &mut Vec::new());
+            let words = format!("{:#}", refused.unwrap_err());
+            assert!(
+                words.contains("000077.log") && words.contains("in its place"),
+                "{words}"
+            );
+        }
+    }
+}

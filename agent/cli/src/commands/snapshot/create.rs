@@ -29,7 +29,7 @@ pub(super) async fn create(
     let lock = lock_data_dir(&config.agent.state_dir, data)?;
     // Before the collator is stopped for it.
     let destination = Destination::open(to, &config).await?;
-    let partial = destination.partial_file();
+    let partial = destination.partial_file()?;
     let (data, client) = (config.data.path.clone(), globals.client());
     let work = async {
         let nodes = query_nodes(&config).await;
@@ -51,8 +51,8 @@ pub(super) async fn create(
         .await
     };
     let created = until_signal(Box::pin(work)).await;
-    if let Some(partial) = partial.filter(|_| created.is_err()) {
-        let _ = fs::remove_file(partial);
+    if let Some((dir, partial)) = partial.filter(|_| created.is_err()) {
+        let _ = dir.remove_file(partial);
     }
     drop(lock);
     let resumed = if live { Ok(()) } else { resume(&config, &client).await };

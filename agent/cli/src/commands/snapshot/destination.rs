@@ -1,8 +1,10 @@
 //! Destinations of a snapshot: standard output, a file, or S3.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -12,6 +14,7 @@ use agent_chaindata::snapshot::{
     AtomicFile, Consistency, CreateOptions, CreatedSnapshot, SecretKey, create_snapshot, snapshot_size,
 };
 use agent_config::Config;
+use agent_files::Dir;
 
 use super::background::blocking;
 use super::progress::ProgressPrinter;
@@ -47,11 +50,11 @@ impl Destination {
         Ok(Self::File { name, file })
     }
 
-    /// The file that is left when writing fails.
-    pub(super) fn partial_file(&self) -> Option<PathBuf> {
+    /// The file that is left when writing fails: its directory, and its name there.
+    pub(super) fn partial_file(&self) -> io::Result<Option<(Dir, OsString)>> {
         match self {
-            Self::File { file, .. } => Some(file.partial().to_owned()),
-            Self::Stdout(_) | Self::S3(_) => None,
+            Self::File { file, .. } => file.partial().map(Some),
+            Self::Stdout(_) | Self::S3(_) => Ok(None),
         }
     }
 
@@ -85,44 +88,52 @@ impl Destination {
     }
 }
 
-/// The path of the file to write; a link is followed.
+/// The path of the file to write. A link of root's or of this user's is followed, in a directory of theirs.
 ///
-/// Fails for a directory, and for a file in the data directory.
-fn file_path(to: &str, data: &Path) -> Result<PathBuf, UsageError> {
-    let path = fs::canonicalize(to).unwrap_or_else(|_| PathBuf::from(to));
+/// Fails for a directory, for a link that anybody else could change, and for a file in the data directory.
+fn file_path(to: &str, data: &Path) -> anyhow::Result<PathBuf> {
+    let unusable = |text: String| Err(UsageError::Unusable(text).into());
+    let mut path = PathBuf::from(to);
+    let is_link = fs::symlink_metadata(&path).is_ok_and(|about| about.is_symlink());
+    if is_link {
+        let trusted = [0, rustix::process::geteuid().as_raw()];
+        let places = [Some(path.as_path()), path.parent()];
+        let owned = |place: &Path| fs::symlink_metadata(place).is_ok_and(|about| trusted.contains(&about.uid()));
+        if !places
+            .into_iter()
+            .flatten()
+            .filter(|place| *place != Path::new(""))
+            .all(owned)
+        {
+            return unusable(format!(
+                "{to}: a symbolic link that another user can change: name the file itself"
+            ));
+        }
+        path = fs::canonicalize(&path).unwrap_or(path);
+    }
     let is_file = fs::metadata(&path).map_or(!to.ends_with('/'), |about| about.is_file());
     if !is_file {
-        let text = format!("{to}: give the name of a file, or - for standard output");
-        return Err(UsageError::Unusable(text));
+        return unusable(format!("{to}: give the name of a file, or - for standard output"));
     }
     let dir = std::path::absolute(&path).ok();
     let dir = dir.and_then(|path| fs::canonicalize(path.parent()?).ok());
     let data = fs::canonicalize(data).unwrap_or_else(|_| data.to_owned());
     if dir.is_some_and(|dir| dir.starts_with(data)) {
-        let text = format!("{to}: lies in data.path, which is copied; name another place");
-        return Err(UsageError::Unusable(text));
+        return unusable(format!("{to}: lies in data.path, which is copied; name another place"));
     }
     Ok(path)
 }
 
 /// Completes the file, and replaces the manifest and signature beside it: at no moment are those another snapshot's.
 fn finish_file(name: &str, file: AtomicFile, created: &CreatedSnapshot) -> anyhow::Result<()> {
-    let beside = ["manifest.json", "manifest.json.minisig"].map(|end| format!("{name}.{end}"));
-    for old in &beside {
-        match fs::remove_file(old) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("cannot replace {old}"));
-            }
-            _ => {}
-        }
+    const MANIFEST: &str = ".manifest.json";
+    const SIGNATURE: &str = ".manifest.json.minisig";
+    for end in [MANIFEST, SIGNATURE] {
+        let removed = file.remove_beside(end);
+        removed.with_context(|| format!("cannot replace {name}{end}"))?;
     }
-    file.finish().with_context(|| format!("cannot write {name}"))?;
-    let contents = [Some(&created.text[..]), created.signature.as_deref().map(str::as_bytes)];
-    for (name, content) in beside.iter().zip(contents) {
-        if let Some(content) = content {
-            let written = File::create_new(name).and_then(|mut file| file.write_all(content));
-            written.with_context(|| format!("cannot write {name}"))?;
-        }
-    }
-    Ok(())
+    let signature = created.signature.as_deref().map(|text| (SIGNATURE, text.as_bytes()));
+    let beside: Vec<_> = [(MANIFEST, &created.text[..])].into_iter().chain(signature).collect();
+    file.finish(&beside)
+        .with_context(|| format!("cannot write {name}, or what belongs beside it"))
 }
