@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use agent_files::printable;
 use clap::Parser;
 use t0rn_agent::{Cli, exit_code};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -36,7 +37,8 @@ fn main() -> ExitCode {
         let code = exit_code(&error);
         let mut stderr = io::stderr().lock();
         for line in format!("{error:#}").lines().filter(|_| code != 0) {
-            let _ = writeln!(stderr, "error: {line}");
+            // It may quote a file's name, or a line of the node's log.
+            let _ = writeln!(stderr, "error: {}", printable(line));
         }
         code
     });

@@ -1,7 +1,7 @@
 //! `identity`: shows the identity volume and its keys, and puts keys on it.
 
 use std::fmt::Write as _;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
@@ -12,6 +12,7 @@ use tokio::process::Command;
 use agent_config::Config;
 use agent_daemon::identity::lease::{self, LeaseFile};
 use agent_daemon::identity::{block_device, keystore, mount as mounting};
+use agent_files::printable;
 
 use crate::globals::GlobalArgs;
 use crate::output::print;
@@ -150,7 +151,12 @@ fn print_status(config: &Config, json: bool, out: &mut dyn Write) -> anyhow::Res
     let mount = &config.identity.mount;
     let mounted = block_device::mounted(mount)?;
     let keys = if mounted.is_some() {
-        keystore::inspect(mount).with_context(|| format!("{} cannot be read: run this as root", mount.display()))?
+        keystore::inspect(mount).map_err(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                anyhow::Error::new(error).context(format!("{} cannot be read: run this as root", mount.display()))
+            }
+            _ => error.into(),
+        })?
     } else {
         keystore::StoredKeys::default()
     };
@@ -173,7 +179,7 @@ fn print_status(config: &Config, json: bool, out: &mut dyn Write) -> anyhow::Res
         Some(_) => writeln!(text, "{}: mounted", mount.display()),
     };
     if let Some(lease) = lease {
-        let _ = writeln!(text, "lease: {} since {}", lease.holder, lease.at);
+        let _ = writeln!(text, "lease: {} since {}", printable(&lease.holder), lease.at);
     }
     if unreadable {
         let _ = writeln!(text, "lease: cannot be read, which counts as held by another host");
@@ -195,7 +201,7 @@ fn render(keys: &keystore::StoredKeys) -> String {
         None => writeln!(text, "no node key"),
     };
     for path in &keys.exposed {
-        let shown = path.display();
+        let shown = printable(&path.display().to_string());
         let _ = writeln!(text, "{shown}: others may read it; t0rn-agent identity init closes it");
     }
     text

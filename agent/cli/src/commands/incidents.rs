@@ -10,8 +10,9 @@ use clap::{Args, Subcommand};
 use agent_daemon::recorder::incident::{self, Incident, IncidentError};
 use agent_daemon::recorder::incidents_dir;
 
+use crate::escapes::EscapeFilter;
 use crate::globals::GlobalArgs;
-use crate::output::print;
+use crate::output::{print, write};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -44,7 +45,13 @@ pub(crate) fn execute(args: &IncidentsArgs, globals: &GlobalArgs, out: &mut dyn 
     match (&args.command, args.json) {
         (None | Some(IncidentsCommand::List), true) => print_json(&incidents, out),
         (None | Some(IncidentsCommand::List), false) => print(out, &list(&incidents)),
-        (Some(IncidentsCommand::Show { id }), false) => print(out, &incident::show(&dir, id)?),
+        (Some(IncidentsCommand::Show { id }), false) => {
+            // The lines of the container's log are whatever the container writes.
+            write(
+                out,
+                &EscapeFilter::default().strip(incident::show(&dir, id)?.as_bytes()),
+            )
+        }
         (Some(IncidentsCommand::Show { id }), true) => {
             let found = incidents.iter().find(|i| i.id == *id);
             print_json(found.ok_or_else(|| IncidentError::NotFound(id.clone()))?, out)

@@ -66,6 +66,25 @@ fn printed_default_configuration_is_valid() {
 }
 
 #[test]
+fn incident_and_error_cannot_command_the_terminal() {
+    let sandbox = Sandbox::new();
+    let incident = sandbox.dir.path().join("state/incidents/20261129T101743Z-frozen");
+    fs::create_dir_all(&incident).unwrap();
+    let described = serde_json::json!({
+        "id": "20261129T101743Z-frozen", "at": "2026-11-29T10:17:43Z", "cause": "frozen", "action": "restart",
+        "evidence": ["last line: \u{1b}]0;owned\u{7}"], "helped": true, "version": "0.1.0",
+    });
+    fs::write(incident.join("incident.json"), described.to_string()).unwrap();
+    fs::write(incident.join("container.log"), "\u{1b}[2J\u{9b}31mred\rover\n").unwrap();
+    let done = sandbox.run(&["incidents", "show", "20261129T101743Z-frozen"]);
+    assert!(done.code == 0 && done.out.ends_with("redover\n"), "{done:?}");
+    assert!(!done.out.replace('\n', "").contains(char::is_control), "{done:?}");
+    let done = sandbox.run(&["bake", "verify", "/nowhere/\u{1b}[2J"]);
+    assert!(done.err.contains("/nowhere/"), "{done:?}");
+    assert!(!done.err.trim_end().contains(char::is_control), "{done:?}");
+}
+
+#[test]
 fn incidents_are_shown_without_agent() {
     let sandbox = Sandbox::new();
     let done = sandbox.run(&["incidents"]);

@@ -87,6 +87,10 @@ fn count_keys(store: &Path, user: Option<ContainerUser>) -> Result<usize, Keysto
             keys += 1;
             let about = dir.entry(&name).map_err(cannot)?;
             ensure_private(&store.join(&name), &about, KEY_MASK, "600", user)?;
+            if !about.is_file() {
+                let shown = printable(&store.join(&name).display().to_string());
+                return Err(KeystoreError::Wrong(format!("{shown} is no regular file: remove it")));
+            }
         }
     }
     Ok(keys)

@@ -123,6 +123,14 @@ fn readable_keys_fail_and_missing_keys_warn() {
         Grade::Pass,
         "as the node makes it"
     );
+    let pipe = store.join("61757261d5");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
+    let found = keystore::check_keystore(&config);
+    assert!(
+        found.result == Grade::Fail && found.text.contains("61757261d5 is no regular file: remove it"),
+        "{found:?}"
+    );
+    fs::remove_file(&pipe).unwrap();
     mode(&store, 0o777);
     assert_eq!(keystore::check_keystore(&config).result, Grade::Fail);
     config.collator.command.clear();
