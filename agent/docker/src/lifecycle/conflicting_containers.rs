@@ -1,5 +1,6 @@
 //! Other containers with the collator's files: there must be none when ours is started, nor while it runs.
 
+mod mounts;
 mod places;
 
 use std::collections::{BTreeSet, HashMap};

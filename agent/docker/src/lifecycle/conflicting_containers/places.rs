@@ -1,9 +1,12 @@
-//! Where directories lie on the host, by device and inode: a name, a link or a bind mount leads to the same place.
+//! Where directories lie on the host, by device and inode: a name, a link or a bind mount leads to the same place. What
+//! is mounted below them belongs to them, as it does in a container.
 
 use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+
+use super::mounts::Mounts;
 
 /// Device and inode of a file or directory.
 type FileId = (u64, u64);
@@ -19,7 +22,10 @@ pub(super) enum Overlap {
 
 /// The places of paths that were there.
 #[derive(Debug, Default)]
-pub(super) struct Places(HashMap<PathBuf, Place>);
+pub(super) struct Places {
+    found: HashMap<PathBuf, Place>,
+    mounts: Mounts,
+}
 
 #[derive(Debug)]
 struct Place {
@@ -37,33 +43,31 @@ impl Places {
             let ids = real.ancestors().map(id).collect::<Option<Vec<_>>>()?;
             Some(Place { real, ids })
         };
-        Self(
-            paths
-                .into_iter()
-                .filter_map(|path| Some((path.clone(), place(&path)?)))
-                .collect(),
-        )
+        let found = paths.into_iter().filter_map(|path| Some((path.clone(), place(&path)?)));
+        Self {
+            found: found.collect(),
+            mounts: Mounts::read(),
+        }
     }
 
     /// Where a path leads; the path itself where that is unknown.
     pub(super) fn real(&self, path: &Path) -> PathBuf {
-        self.0
+        self.found
             .get(path)
             .map_or_else(|| path.to_owned(), |place| place.real.clone())
     }
 
     /// How `theirs` lies to `ours`; `None` is apart.
     pub(super) fn overlap(&self, theirs: &Path, ours: &Path) -> Option<Overlap> {
-        let by_name = {
-            let (theirs, ours) = (self.real(theirs), self.real(ours));
-            theirs.starts_with(&ours) || ours.starts_with(&theirs)
-        };
-        let by_id = match (self.0.get(theirs), self.0.get(ours)) {
+        let by_id = match (self.found.get(theirs), self.found.get(ours)) {
             (Some(theirs), Some(ours)) => meet(&theirs.ids, &ours.ids),
             _ => false,
         };
-        let is_root = self.real(theirs).parent().is_none();
-        (by_name || by_id).then_some(if is_root { Overlap::Root } else { Overlap::Part })
+        let (theirs, ours) = (self.real(theirs), self.real(ours));
+        let by_name = theirs.starts_with(&ours) || ours.starts_with(&theirs);
+        let by_mount = || self.mounts.show_below(&theirs, &ours) || self.mounts.show_below(&ours, &theirs);
+        let is_root = theirs.parent().is_none();
+        (by_name || by_id || by_mount()).then_some(if is_root { Overlap::Root } else { Overlap::Part })
     }
 }
 

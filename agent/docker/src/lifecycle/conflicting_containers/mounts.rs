@@ -1,0 +1,104 @@
+//! The mount table of the host: a bind mount gives a directory a second name, also below one that a container is given.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
+
+/// Mounts in the order in which they were made.
+#[derive(Debug, Default)]
+pub(super) struct Mounts(Vec<Mount>);
+
+#[derive(Debug)]
+struct Mount {
+    /// Major and minor number of the file system.
+    device: String,
+    /// The directory of the file system that is mounted.
+    root: PathBuf,
+    point: PathBuf,
+}
+
+impl Mounts {
+    /// Reads `/proc/self/mountinfo`; none where it cannot be read.
+    pub(super) fn read() -> Self {
+        Self::parse(&fs::read("/proc/self/mountinfo").unwrap_or_default())
+    }
+
+    fn parse(mountinfo: &[u8]) -> Self {
+        let lines = mountinfo.split(|byte| *byte == b'\n');
+        Self(lines.filter_map(Mount::parse).collect())
+    }
+
+    /// Whether a mount below `dir` shows `place`, or a part of it.
+    pub(super) fn show_below(&self, dir: &Path, place: &Path) -> bool {
+        let Some((device, place)) = self.origin(place) else {
+            return false;
+        };
+        let below = |mount: &&Mount| mount.point != dir && mount.point.starts_with(dir) && mount.device == device;
+        let mut below = self.0.iter().filter(below);
+        below.any(|mount| mount.root.starts_with(&place) || place.starts_with(&mount.root))
+    }
+
+    /// The file system that a path is on, and its path there.
+    fn origin(&self, path: &Path) -> Option<(&str, PathBuf)> {
+        let around = self.0.iter().filter(|mount| path.starts_with(&mount.point));
+        let mount = around.max_by_key(|mount| mount.point.components().count())?;
+        let rest = path.strip_prefix(&mount.point).ok()?;
+        Some((&mount.device, mount.root.join(rest)))
+    }
+}
+
+impl Mount {
+    fn parse(line: &[u8]) -> Option<Self> {
+        let mut fields = line.split(|byte| *byte == b' ').skip(2);
+        let device = String::from_utf8(fields.next()?.to_vec()).ok()?;
+        let root = unescape(fields.next()?);
+        let point = unescape(fields.next()?);
+        Some(Self { device, root, point })
+    }
+}
+
+/// A path as the kernel writes it: `\` and three octal digits for spaces, tabs, newlines and backslashes.
+fn unescape(field: &[u8]) -> PathBuf {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&first, after)) = rest.split_first() {
+        let code = after.get(..3).filter(|_| first == b'\\');
+        let code = code.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
+        bytes.push(code.unwrap_or(first));
+        rest = if code.is_some() { &after[3..] } else { after };
+    }
+    PathBuf::from(OsString::from_vec(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INFO: &[u8] = b"\
+22 1 8:1 / / rw - ext4 /dev/sda1 rw
+23 22 8:1 /srv/keystore /shared/keys rw - ext4 /dev/sda1 rw
+24 22 8:1 /srv /all\\040of/it rw - ext4 /dev/sda1 rw
+25 22 8:1 /srv/keystore/one /part/one rw - ext4 /dev/sda1 rw
+26 22 8:2 / /volume rw - ext4 /dev/sdb rw
+27 22 8:2 / /other/volume rw - ext4 /dev/sdb rw
+28 22 8:3 /srv/keystore /third/keys rw - ext4 /dev/sdc rw
+";
+
+    #[test]
+    fn bind_mounts_below_a_directory_show_what_they_are_made_of() {
+        let mounts = Mounts::parse(INFO);
+        let shows = |dir: &str, place: &str| mounts.show_below(Path::new(dir), Path::new(place));
+        for dir in ["/shared", "/all of", "/part"] {
+            assert!(shows(dir, "/srv/keystore"), "{dir}");
+            assert!(!shows(dir, "/home"), "{dir}");
+        }
+        assert!(shows("/other", "/volume/keystore") && shows("/other", "/volume"));
+        assert!(!shows("/third", "/srv/keystore"), "another file system");
+        assert!(
+            !shows("/shared/keys", "/srv/keystore"),
+            "the mount itself is compared by its inode"
+        );
+        assert!(!shows("/part", "/srv/keystore/two"));
+    }
+}
