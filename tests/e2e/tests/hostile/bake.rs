@@ -92,6 +92,5 @@ fn attack(agent: &Agent, places: &[&'static str]) -> Result<()> {
     let code = ended.with_context(|| said.clone())?.code();
     ensure!(matches!(code, Some(0 | 1)), "{code:?}: {said}");
     ensure!(!said.contains(SECRET), "{said}");
-    eprintln!("{places:?}: {code:?}: {}", said.lines().last().unwrap_or_default());
     Ok(())
 }

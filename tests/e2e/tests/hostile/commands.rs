@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::host::{Host, at, remove};
+use crate::host::{at, plant_interrupted, remove, reset};
 
 /// What was done before a command.
 #[derive(Clone, Copy)]
@@ -15,6 +15,7 @@ pub(crate) enum Before {
 }
 
 /// A command of root's.
+#[derive(Clone, Copy)]
 pub(crate) struct Privileged {
     pub(crate) name: &'static str,
     pub(crate) args: &'static [&'static str],
@@ -31,11 +32,11 @@ pub(crate) struct Privileged {
 
 impl Privileged {
     /// Begins the host anew, as the command expects it.
-    pub(crate) fn prepare(&self, host: &Host) -> Result<()> {
-        host.reset()?;
+    pub(crate) fn prepare(&self) -> Result<()> {
+        reset()?;
         match self.before {
             Before::Nothing => Ok(()),
-            Before::Interrupted(stage) => host.plant_interrupted(stage),
+            Before::Interrupted(stage) => plant_interrupted(stage),
             Before::KeysRemoved => {
                 remove(&at("data/chains/t0rn/keystore"))?;
                 remove(&at("data/chains/t0rn/network"))

@@ -131,128 +131,10 @@ impl Host {
             outside,
             _engine: engine,
         };
-        host.reset()?;
-        host.make_inputs()?;
-        host.reset()?;
+        reset()?;
+        make_inputs()?;
+        reset()?;
         Ok(host)
-    }
-
-    /// Begins data, volume and the attacker's home anew. No attacker may be at work.
-    pub(crate) fn reset(&self) -> Result<()> {
-        for dir in ["data", "home", "parent", "state", "out"] {
-            remove(&at(dir))?;
-        }
-        for entry in fs::read_dir(at("volume"))? {
-            remove(&entry?.path())?;
-        }
-        fs::create_dir(at("out"))?;
-        fs::create_dir(at("home"))?;
-        fs::create_dir(at("parent"))?;
-        for (file, content) in files() {
-            let path = at(file);
-            fs::create_dir_all(path.parent().context("no parent")?)?;
-            fs::write(&path, content)?;
-            if file.starts_with("volume") {
-                fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
-            }
-        }
-        for dir in ["data", "volume", "home", "parent"] {
-            give_away(&at(dir))?;
-        }
-        Ok(())
-    }
-
-    /// What the commands read: a snapshot, an archive, keys, and restores that were interrupted.
-    fn make_inputs(&self) -> Result<()> {
-        self.done(&["snapshot", "create", "--to", "/mnt/in/good.tar.zst"])?;
-        fs::create_dir(at("in/keystore"))?;
-        fs::write(at("in/keystore").join(OTHER_KEY), "\"another key\"")?;
-        fs::write(at("in/node-key"), "11".repeat(32))?;
-        let tar = [
-            "-C",
-            "/mnt/data",
-            "-cf",
-            "/mnt/in/plain.tar",
-            "chains/t0rn/db",
-            "polkadot",
-        ];
-        let made = Command::new("tar").args(tar).status()?;
-        ensure!(made.success(), "tar: {made}");
-        self.interrupt_restore()?;
-        let journal = fs::read_to_string(at("in/unpacking/journal.json"))?;
-        // Of the file, and no longer of the pipe.
-        let journal = journal.replace("standard input", "/mnt/in/good.tar.zst");
-        let units = r#""units":[{"place":"chains/t0rn/db","new":true}]"#;
-        for stage in ["switching", "switched"] {
-            let dir = at("in").join(stage);
-            let (database, old) = (dir.join("tree/chains/t0rn/db/full"), dir.join("old"));
-            fs::create_dir_all(&database)?;
-            fs::create_dir_all(&old)?;
-            fs::write(database.join("CURRENT"), "MANIFEST-000001\n")?;
-            let now = journal.replace(r#""units":[]"#, units).replace("unpacking", stage);
-            ensure!(now.contains(units), "{journal}");
-            fs::write(dir.join("journal.json"), now)?;
-        }
-        Ok(())
-    }
-
-    /// Breaks a restore off in the middle of its snapshot, and keeps what it left.
-    fn interrupt_restore(&self) -> Result<()> {
-        let snapshot = fs::read(at("in/good.tar.zst"))?;
-        let mut command = self.command(&["snapshot", "restore", "-"])?;
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let mut child = command.spawn()?;
-        let mut input = child.stdin.take().context("no input")?;
-        input.write_all(&snapshot[..snapshot.len() - 100])?;
-        let side = at("data/.restore");
-        wait::until("a restore", SOON, || Ok(fs::metadata(side.join("journal.json"))?))?;
-        child.kill()?;
-        child.wait()?;
-        Ok(fs::rename(side, at("in/unpacking"))?)
-    }
-
-    /// Puts a restore of root's into the data that was interrupted at `stage`.
-    pub(crate) fn plant_interrupted(&self, stage: &str) -> Result<()> {
-        let (from, to) = (at("in").join(stage), at("data/.restore"));
-        let copied = Command::new("cp").arg("-a").args([&from, &to]).status()?;
-        ensure!(copied.success(), "cp: {copied}");
-        Ok(fs::set_permissions(to, fs::Permissions::from_mode(0o700))?)
-    }
-
-    fn command(&self, args: &[&str]) -> Result<Command> {
-        let mut command = Command::new(binary()?);
-        command
-            .args(args)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("T0RN_AGENT_CONFIG", at("agent.toml"))
-            .stdin(Stdio::null());
-        Ok(command)
-    }
-
-    /// Runs a command as root. Fails when it hangs or breaks down, and when its output obeys the attacker.
-    pub(crate) fn run(&self, args: &[&str]) -> Result<Finished> {
-        let output = wait::run(COMMAND_SECONDS, &mut self.command(args)?)?;
-        let code = output.status.code().with_context(|| format!("{output:?}"))?;
-        let mut said = String::from_utf8_lossy(&output.stderr).into_owned();
-        ensure!(code < 4, "{args:?} ended with {code}: {said}");
-        if !args.contains(&"-") {
-            said = String::from_utf8_lossy(&output.stdout).into_owned() + &said;
-        }
-        ensure!(!said.contains(SECRET), "{args:?} shows what is outside: {said}");
-        let obeyed = |c: char| c.is_control() && c != '\n';
-        ensure!(!said.contains(obeyed), "{args:?} prints control characters: {said:?}");
-        Ok(Finished { code, said })
-    }
-
-    /// Runs a command that has to succeed.
-    pub(crate) fn done(&self, args: &[&str]) -> Result<String> {
-        let Finished { code, said } = self.run(args)?;
-        ensure!(code == 0, "{args:?} ended with {code}: {said}");
-        Ok(said)
     }
 
     /// Fails unless nothing was done outside.
@@ -272,6 +154,124 @@ pub(crate) fn set_root(root: &Path) -> Result<()> {
         .set(root.to_owned())
         .ok()
         .context("the host has a place already")
+}
+
+/// Begins data, volume and the attacker's home anew. No attacker may be at work.
+pub(crate) fn reset() -> Result<()> {
+    for dir in ["data", "home", "parent", "state", "out"] {
+        remove(&at(dir))?;
+    }
+    for entry in fs::read_dir(at("volume"))? {
+        remove(&entry?.path())?;
+    }
+    fs::create_dir(at("out"))?;
+    fs::create_dir(at("home"))?;
+    fs::create_dir(at("parent"))?;
+    for (file, content) in files() {
+        let path = at(file);
+        fs::create_dir_all(path.parent().context("no parent")?)?;
+        fs::write(&path, content)?;
+        if file.starts_with("volume") {
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+        }
+    }
+    for dir in ["data", "volume", "home", "parent"] {
+        give_away(&at(dir))?;
+    }
+    Ok(())
+}
+
+/// Puts a restore of root's into the data that was interrupted at `stage`.
+pub(crate) fn plant_interrupted(stage: &str) -> Result<()> {
+    let (from, to) = (at("in").join(stage), at("data/.restore"));
+    let copied = Command::new("cp").arg("-a").args([&from, &to]).status()?;
+    ensure!(copied.success(), "cp: {copied}");
+    Ok(fs::set_permissions(to, fs::Permissions::from_mode(0o700))?)
+}
+
+fn command(args: &[&str]) -> Result<Command> {
+    let mut command = Command::new(binary()?);
+    command
+        .args(args)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("T0RN_AGENT_CONFIG", at("agent.toml"))
+        .stdin(Stdio::null());
+    Ok(command)
+}
+
+/// Breaks a restore off in the middle of its snapshot, and keeps what it left.
+fn interrupt_restore() -> Result<()> {
+    let snapshot = fs::read(at("in/good.tar.zst"))?;
+    let mut command = command(&["snapshot", "restore", "-"])?;
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let mut child = command.spawn()?;
+    let mut input = child.stdin.take().context("no input")?;
+    input.write_all(&snapshot[..snapshot.len() - 100])?;
+    let side = at("data/.restore");
+    wait::until("a restore", SOON, || Ok(fs::metadata(side.join("journal.json"))?))?;
+    child.kill()?;
+    child.wait()?;
+    Ok(fs::rename(side, at("in/unpacking"))?)
+}
+
+/// Runs a command as root. Fails when it hangs or breaks down, and when its output obeys the attacker.
+pub(crate) fn run(args: &[&str]) -> Result<Finished> {
+    let output = wait::run(COMMAND_SECONDS, &mut command(args)?)?;
+    let code = output.status.code().with_context(|| format!("{output:?}"))?;
+    let mut said = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(code < 4, "{args:?} ended with {code}: {said}");
+    if !args.contains(&"-") {
+        said = String::from_utf8_lossy(&output.stdout).into_owned() + &said;
+    }
+    ensure!(!said.contains(SECRET), "{args:?} shows what is outside: {said}");
+    let obeyed = |c: char| c.is_control() && c != '\n';
+    ensure!(!said.contains(obeyed), "{args:?} prints control characters: {said:?}");
+    Ok(Finished { code, said })
+}
+
+/// Runs a command that has to succeed.
+pub(crate) fn done(args: &[&str]) -> Result<String> {
+    let Finished { code, said } = run(args)?;
+    ensure!(code == 0, "{args:?} ended with {code}: {said}");
+    Ok(said)
+}
+
+/// What the commands read: a snapshot, an archive, keys, and restores that were interrupted.
+fn make_inputs() -> Result<()> {
+    done(&["snapshot", "create", "--to", "/mnt/in/good.tar.zst"])?;
+    fs::create_dir(at("in/keystore"))?;
+    fs::write(at("in/keystore").join(OTHER_KEY), "\"another key\"")?;
+    fs::write(at("in/node-key"), "11".repeat(32))?;
+    let tar = [
+        "-C",
+        "/mnt/data",
+        "-cf",
+        "/mnt/in/plain.tar",
+        "chains/t0rn/db",
+        "polkadot",
+    ];
+    let made = Command::new("tar").args(tar).status()?;
+    ensure!(made.success(), "tar: {made}");
+    interrupt_restore()?;
+    let journal = fs::read_to_string(at("in/unpacking/journal.json"))?;
+    // Of the file, and no longer of the pipe.
+    let journal = journal.replace("standard input", "/mnt/in/good.tar.zst");
+    let units = r#""units":[{"place":"chains/t0rn/db","new":true}]"#;
+    for stage in ["switching", "switched"] {
+        let dir = at("in").join(stage);
+        let (database, old) = (dir.join("tree/chains/t0rn/db/full"), dir.join("old"));
+        fs::create_dir_all(&database)?;
+        fs::create_dir_all(&old)?;
+        fs::write(database.join("CURRENT"), "MANIFEST-000001\n")?;
+        let now = journal.replace(r#""units":[]"#, units).replace("unpacking", stage);
+        ensure!(now.contains(units), "{journal}");
+        fs::write(dir.join("journal.json"), now)?;
+    }
+    Ok(())
 }
 
 /// A path of the host.

@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, lchown, symlink};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 
 use crate::attacker::{PLANTS, Plant};
 use crate::commands::{COMMANDS, Privileged};
-use crate::host::{Finished, Host, USER, at, outside_at, own, remove};
+use crate::host::{Finished, Host, USER, at, outside_at, own, remove, reset, run};
 use crate::namespace::own_namespaces;
 
 /// One of these stands in every refusal.
@@ -43,15 +44,15 @@ fn plant_each(chosen: impl Fn(&str) -> bool) -> Result<()> {
 
 /// Runs a command that meets a plant.
 fn meet(host: &Host, command: &Privileged, place: &str, plant: Plant) -> Result<()> {
-    command.prepare(host)?;
+    command.prepare()?;
     let path = at(place);
     remove(&path)?;
-    if !path.parent().is_some_and(|parent| parent.is_dir()) {
+    if !path.parent().is_some_and(Path::is_dir) {
         // Within what this command does not have.
         return Ok(());
     }
     plant.make(&path, place)?;
-    let finished = host.run(command.args)?;
+    let finished = run(command.args)?;
     host.assert_untouched().with_context(|| finished.said.clone())?;
     let Finished { code, said } = &finished;
     if finished.is_calm(command) {
@@ -97,9 +98,9 @@ fn planted_entries_of_data_lead_no_restore_outside() -> Result<()> {
 fn snapshot_follows_no_link_that_others_can_change() -> Result<()> {
     own_namespaces!();
     let host = Host::new()?;
-    let create = |to: &str| host.run(&["snapshot", "create", "--to", to]);
+    let create = |to: &str| run(&["snapshot", "create", "--to", to]);
     for (owner, dir) in [(USER, "parent"), (0, "parent"), (USER, "out")] {
-        host.reset()?;
+        reset()?;
         let link = at(dir).join("link");
         symlink(outside_at("etc/passwd"), &link)?;
         lchown(&link, Some(owner), Some(owner))?;
@@ -111,7 +112,7 @@ fn snapshot_follows_no_link_that_others_can_change() -> Result<()> {
         host.assert_untouched()?;
     }
     // An administrator's own.
-    host.reset()?;
+    reset()?;
     fs::write(at("out/there"), "")?;
     symlink("there", at("out/link"))?;
     ensure!(create("/mnt/out/link")?.code == 0);
@@ -135,7 +136,7 @@ fn planted_journal_is_refused_by_name_and_never_printed() -> Result<()> {
             .replace("chains/t0rn/db", place)
             .replace("/mnt/in/good.tar.zst", "\\u001b[2J`rm -rf /`");
         for (mode, is_own) in [(0o755, true), (0o700, true), (0o755, false), (0o700, false)] {
-            host.reset()?;
+            reset()?;
             let side = at("data/.restore");
             for dir in ["tree", "old"] {
                 fs::create_dir_all(side.join(dir))?;
@@ -149,7 +150,7 @@ fn planted_journal_is_refused_by_name_and_never_printed() -> Result<()> {
                 &["snapshot", "restore", "/mnt/in/good.tar.zst"][..],
                 &["snapshot", "abandon"],
             ] {
-                let Finished { code, said } = host.run(args)?;
+                let Finished { code, said } = run(args)?;
                 host.assert_untouched()?;
                 ensure!(
                     code == 1 && said.contains(".restore") && said.contains("remove"),
@@ -157,14 +158,14 @@ fn planted_journal_is_refused_by_name_and_never_printed() -> Result<()> {
                 );
                 ensure!(!said.contains("rm -rf"), "what it says is repeated: {said}");
             }
-            let status = host.run(&["status"])?;
+            let status = run(&["status"])?;
             ensure!(!status.said.contains("rm -rf"), "{}", status.said);
         }
     }
     host.end()
 }
 
-/// Names that a terminal would obey are printed without that; [`Host::run`] fails for any other output.
+/// Names that a terminal would obey are printed without that; [`run`] fails for any other output.
 #[test]
 fn names_with_newlines_and_escapes_are_printed_plain() -> Result<()> {
     own_namespaces!();
@@ -180,7 +181,7 @@ fn names_with_newlines_and_escapes_are_printed_plain() -> Result<()> {
     ];
     for command in COMMANDS.iter().filter(|command| command.name != "prepare") {
         for dir in dirs {
-            command.prepare(&host)?;
+            command.prepare()?;
             if !at(dir).is_dir() {
                 continue;
             }
@@ -189,9 +190,7 @@ fn names_with_newlines_and_escapes_are_printed_plain() -> Result<()> {
                 Plant::Link.make(&path, "etc")?;
                 Plant::File.make(&at(dir).join(format!("61757261{name}")), "etc")?;
             }
-            let finished = host
-                .run(command.args)
-                .with_context(|| format!("{} in {dir}", command.name))?;
+            let finished = run(command.args).with_context(|| format!("{} in {dir}", command.name))?;
             let led = finished.said.lines().any(|line| line.starts_with("error: rm"));
             ensure!(!led, "{}: {}", command.name, finished.said);
             host.assert_untouched()?;

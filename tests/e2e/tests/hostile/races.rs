@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::attacker::Attacker;
 use crate::commands::{COMMANDS, Privileged};
-use crate::host::{ALL_ROUNDS, Host};
+use crate::host::{ALL_ROUNDS, Host, run};
 use crate::namespace::own_namespaces;
 
 const ROUNDS: usize = 200;
@@ -14,9 +14,13 @@ const ROUNDS: usize = 200;
 const FEWEST: usize = 40;
 
 /// Runs a command again and again; it may fail, but has to end, and must touch nothing outside.
+#[expect(
+    clippy::print_stderr,
+    reason = "how often the attack was felt, for the reader of a failure"
+)]
 fn race(host: &Host, command: &Privileged) -> Result<()> {
-    command.prepare(host)?;
-    let calm = host.run(command.args)?;
+    command.prepare()?;
+    let calm = run(command.args)?;
     ensure!(calm.is_calm(command), "{calm:?}");
     // Each place by itself, since most attacks on one are seen before another is opened; then all of them at a time.
     let mut attackers = command
@@ -32,10 +36,10 @@ fn race(host: &Host, command: &Privileged) -> Result<()> {
             break;
         }
         let attacker = &attackers[round % attackers.len()];
-        command.prepare(host)?;
+        command.prepare()?;
         attacker.prepare_home()?;
         attacker.go_on()?;
-        let finished = host.run(command.args);
+        let finished = run(command.args);
         attacker.pause()?;
         let finished = finished.with_context(|| format!("round {round}"))?;
         done += usize::from(finished.is_calm(command));
