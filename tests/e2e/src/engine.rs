@@ -18,6 +18,8 @@ use crate::ports::Reservation;
 use crate::wait;
 
 const START: Duration = Duration::from_mins(1);
+/// File with the process id of containerd, below an engine's directory.
+const CONTAINERD: &str = "exec/containerd/containerd.pid";
 
 /// A running engine.
 #[derive(Debug)]
@@ -204,6 +206,41 @@ impl Engine {
         self.end(Signal::KILL)
     }
 
+    /// The process id of a private engine's daemon.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn pid(&self) -> Result<i32> {
+        let child = self
+            .own
+            .as_ref()
+            .context("the shared engine has no known daemon")?
+            .child();
+        Ok(i32::try_from(child.as_ref().context("dockerd does not run")?.id())?)
+    }
+
+    /// The process id of a private engine's containerd.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn containerd(&self) -> Result<i32> {
+        let own = self.own.as_ref().context("the shared engine has no known containerd")?;
+        let file = own.dir.path().join(CONTAINERD);
+        Ok(fs::read_to_string(file)?.trim().parse()?)
+    }
+
+    /// The interface of a private engine's default network.
+    ///
+    /// # Errors
+    /// The engine is shared.
+    pub fn bridge(&self) -> Result<&str> {
+        let own = self
+            .own
+            .as_ref()
+            .context("the bridge of the shared engine is not ours")?;
+        Ok(&own.bridge)
+    }
+
     fn end(&self, signal: Signal) -> Result<()> {
         let own = self.own.as_ref().context("the shared engine is not ours to stop")?;
         let Some(mut child) = own.child().take() else {
@@ -239,7 +276,7 @@ impl Drop for Engine {
             let _ = child.wait();
         }
         // Without its parent, when that was killed.
-        let containerd = fs::read_to_string(own.dir.path().join("exec/containerd/containerd.pid"));
+        let containerd = fs::read_to_string(own.dir.path().join(CONTAINERD));
         if let Some(pid) = containerd
             .ok()
             .and_then(|t| t.trim().parse().ok())
