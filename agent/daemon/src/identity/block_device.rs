@@ -170,7 +170,11 @@ mod tests {
         let (own, other) = (Some("vol0123456789abcdef0"), Some("vol0fedcba9876543210"));
         let disks = [("nvme1n1", other), ("nvme2n1", own), ("xvdf", None)];
         for link in [None, Some("nvme1n1"), Some("nvme2n1"), Some("xvdf"), Some("gone")] {
-            assert_eq!(found(&host(&disks, link)), Some(("nvme2n1".to_owned(), (259, 1))), "{link:?}");
+            assert_eq!(
+                found(&host(&disks, link)),
+                Some(("nvme2n1".to_owned(), (259, 1))),
+                "{link:?}"
+            );
         }
         let twice = [("nvme1n1", own), ("nvme2n1", own)];
         assert_eq!(found(&host(&twice, Some("nvme1n1"))), None, "neither is believed");
@@ -178,7 +182,11 @@ mod tests {
 
     #[test]
     fn link_to_a_device_that_could_say_who_it_is_is_not_followed() {
-        for (name, serial) in [("nvme1n1", Some("vol0fedcba9876543210")), ("nvme1n1", None), ("vda", Some("x"))] {
+        for (name, serial) in [
+            ("nvme1n1", Some("vol0fedcba9876543210")),
+            ("nvme1n1", None),
+            ("vda", Some("x")),
+        ] {
             assert_eq!(found(&host(&[(name, serial)], Some(name))), None, "{name} {serial:?}");
         }
     }
