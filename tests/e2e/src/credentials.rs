@@ -184,7 +184,8 @@ fn everything(request: &Request) -> Vec<String> {
     // A slash is one of base64's characters, and parts a path.
     let words = ["+/-_", "+-_"].into_iter().flat_map(|marks| {
         let is_base64 = move |c: char| c.is_ascii_alphanumeric() || marks.contains(c);
-        text.split(move |c| !is_base64(c)).filter(|word| word.len() >= ENCODED_MIN)
+        text.split(move |c| !is_base64(c))
+            .filter(|word| word.len() >= ENCODED_MIN)
     });
     let inside: Vec<String> = words.filter_map(decoded).collect();
     iter::once(text.clone()).chain([plain]).chain(inside).collect()

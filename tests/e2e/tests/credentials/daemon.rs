@@ -74,6 +74,8 @@ fn images(engine: &Engine) -> Result<Registry> {
         let image = format!("t0rn-sim-credentials:{tag}");
         sim_image::variant(engine, &image, &["--sim-block-time", "500"])?;
         behind.push(engine, &image, &format!("{REPOSITORY}:{tag}"))?;
+        // So that the engine has to fetch a blob.
+        engine.docker(["rmi", &image])?;
     }
     Ok(behind)
 }

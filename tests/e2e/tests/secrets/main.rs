@@ -1,0 +1,186 @@
+//! Secrets planted wherever a collator and its agent have texts: none is in anything that the agent, its commands or a
+//! bake put out.
+
+mod outputs;
+mod plants;
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use t0rn_agent_tests::agent::{Agent, SYNCING};
+use t0rn_agent_tests::credentials::CredentialRecorder;
+use t0rn_agent_tests::engine::Engine;
+use t0rn_agent_tests::recording::{Reply, start};
+use t0rn_agent_tests::sim::control::Command as SimCommand;
+use t0rn_agent_tests::sim_image;
+use t0rn_agent_tests::wait::{self, LATER, SOON};
+use t0rn_agent_tests::webhook::{Answer, WebhookReceiver};
+
+use self::outputs::Outputs;
+
+/// An agent whose configuration has secrets in every place that has room for one.
+fn planted<'a>(engine: &'a Engine, name: &str, hook: &WebhookReceiver) -> Result<Agent<'a>> {
+    let mut agent = Agent::new(engine, name, &SYNCING)?;
+    agent.set("collator.image", image(engine)?)?;
+    let mut command = vec!["--collator", "--base-path", "/node/data", "--prometheus-external"];
+    command.extend(SYNCING);
+    command.extend(plants::ARGUMENTS.iter().flat_map(|(words, _)| words.split(' ')));
+    agent.set(
+        "collator.command",
+        command.into_iter().map(str::to_owned).collect::<Vec<_>>(),
+    )?;
+    for (name, value) in plants::VARIABLES {
+        agent.set(&format!("collator.env.{name}"), value)?;
+    }
+    let logins = agent.state_dir().with_file_name("registries.json");
+    plants::logins(&logins, "127.0.0.1:1")?;
+    agent.set("collator.registry_auth", logins.display().to_string())?;
+    agent.set("update.repositories", ["127.0.0.1:1/t0rn/sim".to_owned()].to_vec())?;
+    let [path, query] = plants::WEBHOOK;
+    agent.set(
+        "notify.webhook",
+        format!("http://127.0.0.1:{}/services/{path}?key={query}", hook.port()),
+    )?;
+    // The page of an exporter, and a node that refuses and repeats what it was asked.
+    let recorder = CredentialRecorder::default();
+    let page = start(
+        &recorder,
+        "exporter",
+        Ipv4Addr::LOCALHOST,
+        false,
+        Reply::Text(200, plants::page().0),
+    )?;
+    agent.set("chains.relaychain.metrics", format!("http://{page}/metrics"))?;
+    let [word, path] = plants::REFERENCE;
+    let echo = Reply::Text(403, format!("no {path} for {word}"));
+    let node = start(&recorder, "reference", Ipv4Addr::LOCALHOST, false, echo)?;
+    agent.set(
+        "chains.parachain.reference",
+        format!("http://{node}/v3/{path}?apikey={word}"),
+    )?;
+    Ok(agent)
+}
+
+/// The simulated collator with a secret in its image.
+fn image(engine: &Engine) -> Result<String> {
+    let (name, value) = plants::OF_IMAGE;
+    let container = engine.docker(["create", &sim_image::sim(engine)?])?;
+    let (change, tag) = (format!("ENV {name}={value}"), "t0rn-sim-secrets:v1");
+    let committed = engine.docker(["commit", "--change", &change, container.trim(), tag]);
+    engine.docker(["rm", "-v", container.trim()])?;
+    committed?;
+    Ok(tag.to_owned())
+}
+
+/// Lets the node write everything into its log.
+fn tell(agent: &Agent) -> Result<()> {
+    for part in plants::log().0.chunks(40) {
+        agent.sim().control(&SimCommand::Log {
+            lines: part.to_vec(),
+            bytes: 0,
+        })?;
+    }
+    Ok(())
+}
+
+#[test]
+fn secret_of_any_form_is_in_no_output_of_a_running_agent() -> Result<()> {
+    let engine = Engine::shared()?;
+    // It refuses each message, and repeats the path; a second one takes them.
+    let (refusing, hook) = (
+        WebhookReceiver::start(Answer::Refuse(400))?,
+        WebhookReceiver::start(Answer::Take)?,
+    );
+    let mut agent = planted(&engine, "secrets", &refusing)?;
+    agent.set_env("T0RN_AGENT_LOG", "debug");
+    agent.set_env("RUST_LOG", "debug");
+    let mut outputs = Outputs::default();
+    agent.start()?;
+    agent.wait_watched()?;
+    plants::files(agent.data())?;
+    tell(&agent)?;
+    outputs.command("notify test, refused", &agent.cli(["notify", "test"])?);
+    // The relay chain of the planted page stands.
+    agent.wait_for("an incident", LATER, |status| {
+        status["last_incident"]["cause"] == "stalled"
+    })?;
+    agent.kill()?;
+    let [path, query] = plants::WEBHOOK;
+    agent.set(
+        "notify.webhook",
+        format!("http://127.0.0.1:{}/services/{path}?key={query}", hook.port()),
+    )?;
+    agent.start()?;
+    // Each end has other last lines.
+    for part in plants::log().0.chunks(20) {
+        let run = agent.run_id()?;
+        agent.sim().control(&SimCommand::Crash {
+            code: 1,
+            log: part.to_vec(),
+        })?;
+        agent.wait_other_run(&run, LATER)?;
+    }
+    tell(&agent)?;
+    let failed = agent.cli(["update", "--image", "127.0.0.1:1/t0rn/sim:v2", "--wait"])?;
+    ensure!(!failed.status.success(), "{failed:?}");
+    outputs.command("a pull that fails", &failed);
+    wait::until("messages", SOON, || hook.messages().first().cloned().context("none"))?;
+
+    outputs.commands(&agent)?;
+    outputs.servers(&agent)?;
+    outputs.files(&agent.state_dir())?;
+    outputs.add("the agent's log", agent.log());
+    outputs.add("messages", format!("{:?}", hook.messages()));
+    let inspect = agent.inspect()?.context("no container")?;
+    outputs.add("the container's labels", inspect["Config"]["Labels"].to_string());
+    outputs.add(
+        "images, networks and volumes of the agent",
+        engine.docker(["volume", "ls"])?,
+    );
+    ensure!(outputs.len() > 40, "only {} outputs", outputs.len());
+    outputs.judge(&[
+        "stalled",
+        "--node-key",
+        "GITHUB_TOKEN=",
+        "wss://rpc.example/",
+        "substrate_block_height",
+    ])
+}
+
+#[test]
+fn secret_in_the_data_directory_is_in_no_snapshot() -> Result<()> {
+    let engine = Engine::shared()?;
+    let hook = WebhookReceiver::start(Answer::Take)?;
+    let mut agent = planted(&engine, "archive", &hook)?;
+    agent.start()?;
+    agent.wait_watched()?;
+    plants::files(agent.data())?;
+    let mut outputs = Outputs::default();
+    for (name, flags) in [("at rest", &[][..]), ("live", &["--live"][..])] {
+        let file = agent
+            .state_dir()
+            .with_file_name(format!("{}.tar.zst", name.replace(' ', "-")));
+        let place = file.display().to_string();
+        let args = [&["snapshot", "create", "--to", &place][..], flags].concat();
+        let said = agent.cli(args)?;
+        outputs.command(&format!("snapshot create, {name}"), &said);
+        ensure!(said.status.success(), "{said:?}");
+        let unpacked = agent
+            .state_dir()
+            .with_file_name(format!("unpacked-{}", name.replace(' ', "-")));
+        fs::create_dir(&unpacked)?;
+        let mut tar = Command::new("tar");
+        tar.arg("--zstd").arg("-xf").arg(&file).arg("-C").arg(&unpacked);
+        let output = wait::run(60, &mut tar)?;
+        ensure!(output.status.success(), "{output:?}");
+        outputs.files(&unpacked)?;
+        outputs.command(
+            "its names",
+            &wait::run(60, Command::new("tar").arg("--zstd").arg("-tf").arg(&file))?,
+        );
+        agent.wait_watched()?;
+    }
+    outputs.judge(&["db/full/"])
+}
