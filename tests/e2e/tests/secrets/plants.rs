@@ -164,6 +164,7 @@ pub(crate) fn log() -> (Vec<String>, Vec<String>) {
         log.push(format!("GET https://h.example/login?next={}", percent(secret)));
         log.push(format!("{{\"password\":{escaped}}}"));
         log.push(format!("config {escaped} was read"));
+        log.push(format!("body {} of {}", STANDARD.encode(secret), percent(secret)));
     }
     let lines = lines();
     log.extend(lines.iter().map(|(line, _)| line.clone()));
