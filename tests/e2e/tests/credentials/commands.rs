@@ -65,8 +65,6 @@ impl Host {
             .arg("--config")
             .arg(self.dir.path().join("agent.toml"))
             .args(args)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("SSL_CERT_FILE", certificate())
             .envs(env.iter().copied());
         run(60, &mut command)
