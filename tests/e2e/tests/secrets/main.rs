@@ -184,3 +184,80 @@ fn secret_in_the_data_directory_is_in_no_snapshot() -> Result<()> {
     }
     outputs.judge(&["db/full/"])
 }
+
+#[test]
+fn secret_in_an_address_that_a_command_is_given_is_not_repeated() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let config = dir.path().join("agent.toml");
+    let place = dir.path().display();
+    let text = format!(
+        "[agent]\nstate_dir = \"{place}/state\"\nsocket = \"{place}/a.sock\"\n[collator]\nimage = \"a:1\"\n[data]\npath = \"{place}/data\"\n"
+    );
+    fs::write(&config, text)?;
+    fs::create_dir(dir.path().join("data"))?;
+    let [word, query] = [plants::LOGIN.1, plants::WEBHOOK[1]];
+    let recorder = CredentialRecorder::default();
+    let none = start(
+        &recorder,
+        "server",
+        Ipv4Addr::LOCALHOST,
+        false,
+        Reply::Text(404, "no".to_owned()),
+    )?;
+    let mut outputs = Outputs::default();
+    for at in [
+        none.to_string(),
+        "127.0.0.1:1".to_owned(),
+        "nowhere.invalid:port".to_owned(),
+    ] {
+        for scheme in ["http", "https", "ftp"] {
+            let url = format!("{scheme}://{word}:{word}@{at}/chain.tar.zst?signature={query}");
+            for args in [
+                &["snapshot", "verify", &url][..],
+                &["snapshot", "verify", "--json", &url],
+                &["snapshot", "restore", &url],
+                &["replay", "--from-prometheus", &url],
+            ] {
+                let mut command = Command::new(t0rn_agent_tests::agent::binary()?);
+                let output = wait::run(60, command.arg("--config").arg(&config).args(args))?;
+                ensure!(
+                    !output.status.success() && !output.stderr.is_empty(),
+                    "{args:?}: {output:?}"
+                );
+                outputs.command(&args.join(" "), &output);
+            }
+        }
+    }
+    outputs.judge(&[&none.to_string(), "404"])
+}
+
+#[test]
+fn secret_in_a_configuration_with_mistakes_is_not_quoted() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let config = dir.path().join("agent.toml");
+    let secret = plants::LOGIN.1;
+    let mut outputs = Outputs::default();
+    for text in [
+        format!("[notify]\nwebhook = \"ftp://h.example/{secret}\"\n"),
+        format!("[notify]\nwebhook = \"https://h.example/{secret}\n"),
+        format!("[notify]\nwebhok = \"https://h.example/{secret}\"\n"),
+        format!("[chains.parachain]\nreference = [\"https://u:{secret}@h.example/\"]\n"),
+        format!("[collator]\nimage = \"a:1\"\nenv = {{ TOKEN = [\"{secret}\"] }}\n"),
+        format!("[collator]\nimage = \"a:1\"\nenv = {{ TOKEN = \"{secret}\", TOKEN = \"{secret}\" }}\n"),
+        format!("[collator]\nimage = \"a:1\"\ncommand = [\"--password\", \"{secret}\", 1]\n"),
+        format!("[collator]\nimage = \"a:1\"\ncommand = \"--password {secret}\"\n"),
+        format!("[collator]\nimage = \"a:1\"\npassword = \"{secret}\"\n"),
+        format!("[collator]\nregistry_auth = \"me:{secret}\"\n"),
+        format!("[metrics]\nlisten = \"https://u:{secret}@h.example/\"\n"),
+        format!("[ec2]\nimds = \"http://u:{secret}@169.254.169.254\"\n"),
+    ] {
+        fs::write(&config, &text)?;
+        for args in [&["config", "check"][..], &["check"], &["status"], &["run"], &["bake"]] {
+            let mut command = Command::new(t0rn_agent_tests::agent::binary()?);
+            let output = wait::run(60, command.arg("--config").arg(&config).args(args))?;
+            ensure!(!output.status.success(), "{args:?} of {text}: {output:?}");
+            outputs.command(&format!("{args:?} of {text}"), &output);
+        }
+    }
+    outputs.judge(&["notify.webhook"])
+}
