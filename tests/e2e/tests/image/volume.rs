@@ -225,7 +225,7 @@ fn a_volume_is_what_its_serial_says_and_formatted_by_no_link() -> Result<()> {
         refused "$one is blank, and a link alone says that it is $id; make the file system by hand"
         # From here on they say themselves who they are.
         mount -t tmpfs tmpfs sys/class/block
-        says() { mkdir -p "sys/class/block/${1##*/}/device"; echo "$2   " >"sys/class/block/${1##*/}/device/serial"; }
+        says() { mkdir -p "sys/class/block/${1##*/}"/{device,holders}; echo "$2   " >"sys/class/block/${1##*/}/device/serial"; }
         says "$one" vol0a
         refused "$one is vol0a and not $id, whatever its link says"
         conf "$one"; refused "$one is blank, and its name is of this boot alone; write volume=vol-0a into"

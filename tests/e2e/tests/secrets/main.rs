@@ -21,11 +21,11 @@ use t0rn_agent_tests::webhook::{Answer, WebhookReceiver};
 use self::outputs::Outputs;
 
 /// An agent whose configuration has secrets in every place that has room for one.
-fn planted<'a>(engine: &'a Engine, name: &str, hook: &WebhookReceiver) -> Result<Agent<'a>> {
-    let mut agent = Agent::new(engine, name, &SYNCING)?;
+fn planted<'a>(engine: &'a Engine, name: &str, sim: &[&str], hook: &WebhookReceiver) -> Result<Agent<'a>> {
+    let mut agent = Agent::new(engine, name, sim)?;
     agent.set("collator.image", image(engine)?)?;
     let mut command = vec!["--collator", "--base-path", "/node/data", "--prometheus-external"];
-    command.extend(SYNCING);
+    command.extend_from_slice(sim);
     command.extend(plants::ARGUMENTS.iter().flat_map(|(words, _)| words.split(' ')));
     agent.set(
         "collator.command",
@@ -43,7 +43,11 @@ fn planted<'a>(engine: &'a Engine, name: &str, hook: &WebhookReceiver) -> Result
         "notify.webhook",
         format!("http://127.0.0.1:{}/services/{path}?key={query}", hook.port()),
     )?;
-    // The page of an exporter, and a node that refuses and repeats what it was asked.
+    Ok(agent)
+}
+
+/// Further secrets: on the page of an exporter, and in the address of a node that refuses and repeats what it was asked.
+fn plant_servers(agent: &mut Agent) -> Result<()> {
     let recorder = CredentialRecorder::default();
     let page = start(
         &recorder,
@@ -60,7 +64,7 @@ fn planted<'a>(engine: &'a Engine, name: &str, hook: &WebhookReceiver) -> Result
         "chains.parachain.reference",
         format!("http://{node}/v3/{path}?apikey={word}"),
     )?;
-    Ok(agent)
+    Ok(())
 }
 
 /// The simulated collator with a secret in its image.
@@ -93,7 +97,8 @@ fn secret_of_any_form_is_in_no_output_of_a_running_agent() -> Result<()> {
         WebhookReceiver::start(Answer::Refuse(400))?,
         WebhookReceiver::start(Answer::Take)?,
     );
-    let mut agent = planted(&engine, "secrets", &refusing)?;
+    let mut agent = planted(&engine, "secrets", &SYNCING, &refusing)?;
+    plant_servers(&mut agent)?;
     agent.set_env("T0RN_AGENT_LOG", "debug");
     agent.set_env("RUST_LOG", "debug");
     let mut outputs = Outputs::default();
@@ -153,7 +158,7 @@ fn secret_of_any_form_is_in_no_output_of_a_running_agent() -> Result<()> {
 fn secret_in_the_data_directory_is_in_no_snapshot() -> Result<()> {
     let engine = Engine::shared()?;
     let hook = WebhookReceiver::start(Answer::Take)?;
-    let mut agent = planted(&engine, "archive", &hook)?;
+    let mut agent = planted(&engine, "archive", &SYNCING, &hook)?;
     agent.start()?;
     agent.wait_watched()?;
     plants::files(agent.data())?;
@@ -183,6 +188,60 @@ fn secret_in_the_data_directory_is_in_no_snapshot() -> Result<()> {
         agent.wait_watched()?;
     }
     outputs.judge(&["db/full/"])
+}
+
+#[test]
+fn secret_of_configuration_or_data_is_in_no_bake() -> Result<()> {
+    let engine = Engine::shared()?;
+    let hook = WebhookReceiver::start(Answer::Take)?;
+    let quick = [
+        "--sim-target",
+        "3000",
+        "--sim-speed",
+        "1000",
+        "--sim-relay-target",
+        "3000",
+        "--sim-relay-speed",
+        "1000",
+    ];
+    let quick = [
+        &quick[..],
+        &["--sim-block-time", "500", "--sim-relay-block-time", "500"],
+    ]
+    .concat();
+    let agent = planted(&engine, "baked", &quick, &hook)?;
+    let data = agent.data().to_owned();
+    let (log, _) = plants::log();
+    let mut command = Command::new(t0rn_agent_tests::agent::binary()?);
+    let said = agent.state_dir().with_file_name("bake.log");
+    let file = fs::File::create(&said)?;
+    command
+        .args(["bake", "--credible", "6s", "--config"])
+        .arg(agent.config_file());
+    command
+        .env("T0RN_AGENT_LOG", "debug")
+        .stdout(file.try_clone()?)
+        .stderr(file);
+    let mut child = command.spawn()?;
+    wait::until("the node's files", SOON, || {
+        ensure!(data.join("chains/t0rn_testnet/keystore").is_dir() && data.join("polkadot/chains").is_dir());
+        Ok(())
+    })?;
+    plants::files(&data)?;
+    agent.sim().control(&SimCommand::Log { lines: log, bytes: 0 })?;
+    let status = wait::exit(&mut child, LATER)?;
+    let mut outputs = Outputs::default();
+    outputs.files(&data)?;
+    outputs.add("what the bake says", fs::read_to_string(&said)?);
+    ensure!(status.success(), "{}", fs::read_to_string(&said)?);
+    let verify = agent.cli(["bake", "verify", &data.display().to_string()])?;
+    ensure!(verify.status.success(), "{verify:?}");
+    outputs.command("bake verify", &verify);
+    // The image that goes on the AMI beside the data is the collator's own; the agent's state goes with the bake.
+    if agent.state_dir().exists() {
+        outputs.files(&agent.state_dir())?;
+    }
+    outputs.judge(&["t0rn_testnet", "sha256"])
 }
 
 #[test]
