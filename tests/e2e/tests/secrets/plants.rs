@@ -57,7 +57,7 @@ const FILES: [(&str, &str); 4] = [
         "\"file bottom drive obey 21\"",
     ),
     (
-        "chains/t0rn_testnet/network/secret_of_another",
+        "chains/t0rn_testnet/network/secret_ed25519",
         "secret-of-the-network-22",
     ),
     ("polkadot/chains/rococo_v2_2/keystore/6772616eaa", "relay-keystore-23"),
