@@ -114,7 +114,7 @@ fn presented(request: &Request) -> Vec<String> {
     let pairs = form_urlencoded::parse(query.as_bytes());
     let telling = pairs.filter(|(name, value)| is_telling(&name.to_ascii_lowercase()) && !value.is_empty());
     found.extend(telling.map(|(_, value)| value.into_owned()));
-    let authority = request.uri.authority().map(|authority| authority.as_str());
+    let authority = request.uri.authority().map(axum::http::uri::Authority::as_str);
     found.extend(authority.and_then(|text| Some(text.rsplit_once('@')?.0.to_owned())));
     found
 }

@@ -19,7 +19,7 @@ use crate::registry::{PASSWORD, Registry, USER};
 use crate::webhook;
 
 /// One call of the registry behind a front.
-const BEHIND: Duration = Duration::from_secs(60);
+const BEHIND: Duration = Duration::from_mins(1);
 /// Largest blob, bytes.
 const BLOB: u64 = 256 << 20;
 /// Headers of a registry that clients need.
