@@ -56,10 +56,7 @@ const FILES: [(&str, &str); 4] = [
         "chains/t0rn_testnet/keystore/61757261aa",
         "\"file bottom drive obey 21\"",
     ),
-    (
-        "chains/t0rn_testnet/network/secret_ed25519",
-        "secret-of-the-network-22",
-    ),
+    ("chains/t0rn_testnet/network/secret_ed25519", "secret-of-the-network-22"),
     ("polkadot/chains/rococo_v2_2/keystore/6772616eaa", "relay-keystore-23"),
     ("chains/t0rn_testnet/keystore/.env", "SEED=dot-env-24"),
 ];
