@@ -5,7 +5,7 @@
 # DEB           the agent's package
 # DOWNLOADS     a directory with files that need not be fetched, by the names that ami/versions gives them (NAME.deb). One
 #               whose checksum is not that of ami/versions is a stand-in: the directory's own SHA256SUMS must vouch for it, and
-#               this script says that it was used.
+#               this script says that it was used. With a cosign.deb in it, cosign is installed too: collator.cosign_key needs it.
 # CHAIN_VOLUME  what /etc/t0rn-agent/chain-volume.conf of the image says: none (the chain is on the root volume), a LABEL=…, a
 #               vol-… or a device
 set -euo pipefail
@@ -30,6 +30,8 @@ main() {
     debian
     vendor amazon-ssm-agent
     vendor amazon-cloudwatch-agent
+    # Only for who has images signed (collator.cosign_key), and so puts it there.
+    [ ! -e "${DOWNLOADS:-}/cosign.deb" ] || vendor cosign
     package "$DEB"
     record t0rn-agent "$(dpkg-query -Wf '${Version}' t0rn-agent)" "$(checksum "$DEB")" given
     [ -z "${CHAIN_VOLUME:-}" ] || chain_volume "$CHAIN_VOLUME"

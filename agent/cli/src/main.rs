@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use agent_daemon::recorder::redacted;
 use agent_files::printable;
 use clap::Parser;
 use t0rn_agent::{Cli, exit_code};
@@ -16,8 +17,7 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // A closed output is no reason for another error.
-            let _ = error.print();
+            print_usage(&error);
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
@@ -43,6 +43,18 @@ fn main() -> ExitCode {
         code
     });
     ExitCode::from(code)
+}
+
+/// Prints clap's message: what it repeats of the command line without the secrets that URLs may hold.
+fn print_usage(error: &clap::Error) {
+    let text = error.render().to_string();
+    let clean = redacted(&text, &[]);
+    // A closed output is no reason for another error.
+    let _ = if error.use_stderr() && clean != text {
+        io::stderr().write_all(clean.as_bytes())
+    } else {
+        error.print()
+    };
 }
 
 /// Logs to standard error at the level of `T0RN_AGENT_LOG`, else `RUST_LOG`, else `default`; in the journal without

@@ -15,9 +15,15 @@ pub(crate) fn show(value: &DeValue) -> String {
     }
 }
 
-/// An excerpt of `text` in quotes.
+/// An excerpt of `text` in quotes, without the user and the password of a URL.
 pub(crate) fn quoted(text: &str) -> String {
-    format!("\"{}\"", excerpt(text))
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return format!("\"{}\"", excerpt(text));
+    };
+    let host = rest.find('/').unwrap_or(rest.len());
+    let host = rest[..host].rfind('@').map_or(rest, |at| &rest[at + 1..]);
+    let user = if host.len() < rest.len() { "…@" } else { "" };
+    format!("\"{}\"", excerpt(&format!("{scheme}://{user}{host}")))
 }
 
 /// The first 80 characters of `text`.

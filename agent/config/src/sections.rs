@@ -20,7 +20,9 @@ use crate::types::{
     UpdateConfig,
 };
 use crate::validate::validate;
-use crate::values::{argument, bind, boolean, choice, duration, integer, optional, path, size, socket, string};
+use crate::values::{
+    argument, bind, boolean, choice, duration, integer, login_file, optional, path, size, socket, string,
+};
 
 /// Default of `agent.state_dir`.
 pub const DEFAULT_STATE_DIR: &str = "/var/lib/t0rn-agent";
@@ -127,7 +129,7 @@ fn collator(mut section: SectionReader) -> CollatorConfig {
         nofile: section.read_or("nofile", 65536, integer(1024, 1_073_741_816)),
         log_max_size: section.read_or("log_max_size", 50 * MIB, size(64 << 10, PIB)),
         log_max_files: section.read_or("log_max_files", 3, integer(1, 1000)),
-        registry_auth: section.read_or("registry_auth", None, optional(string(path))),
+        registry_auth: section.read_or("registry_auth", None, optional(string(login_file))),
         cosign_key: section.read_or("cosign_key", None, optional(string(path))),
         confinement: confinement(&mut section),
     }

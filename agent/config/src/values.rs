@@ -106,6 +106,14 @@ pub(crate) fn argument(text: &str) -> Result<String, ValueError> {
     Ok(text.to_owned())
 }
 
+/// As [`path`], for a file with logins; not quoted, since a login may stand there in its place.
+pub(crate) fn login_file(text: &str) -> Result<PathBuf, ValueError> {
+    path(text).map_err(|_| {
+        let remedy = "write the path of the file with the logins, from the root, and not a login";
+        ValueError::new("a text that is no absolute path", remedy)
+    })
+}
+
 /// An absolute path, without `..`, cleaned of doubled and trailing slashes.
 pub(crate) fn path(text: &str) -> Result<PathBuf, ValueError> {
     let invalid = |what: &str, remedy: &str| Err(ValueError::text(text, what, remedy));

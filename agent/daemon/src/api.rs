@@ -31,6 +31,7 @@ pub use self::client::{AgentClient, ClientError};
 pub use self::socket::{BindError, bind};
 use crate::recorder::LineRedactor;
 use crate::server::{self, LongLivedPermit, ServerLimits};
+use crate::supervisor::KnownSecrets;
 use agent_config::parse_image;
 use agent_core::event::{Command, Container};
 use agent_core::machine::CommandError;
@@ -54,7 +55,7 @@ pub struct Handle {
     pub commands: mpsc::Sender<CommandRequest>,
     pub docker: Docker,
     /// Texts that the log is printed without.
-    pub secrets: Arc<Vec<String>>,
+    pub secrets: KnownSecrets,
 }
 
 /// What is done about a command, as text for the operator.
@@ -239,7 +240,7 @@ async fn logs(
     }
     let end = (!follow).then(|| Instant::now() + state.limits.request);
     let log = Box::pin(state.handle.docker.logs(tail.min(TAIL_MAX), follow));
-    let (secrets, mut redactor) = (Arc::clone(&state.handle.secrets), LineRedactor::default());
+    let (secrets, mut redactor) = (state.handle.secrets.texts(), LineRedactor::default());
     // Docker sends a line at a time, and one of more than 16 KiB in several parts.
     let log = log.map_ok(move |line| redacted(line, &mut redactor, &secrets));
     let chunks = stream::unfold(Some((log, place)), move |state| async move {

@@ -20,7 +20,7 @@ pub use files::files_since;
 pub use redact::lines as redact_lines;
 pub use redact::named as secrets;
 pub use redact::text as redacted;
-pub use redact::{LineRedactor, url_secrets};
+pub use redact::{LineRedactor, image_secrets, url_secrets, with_forms};
 pub use tail::tail;
 use tracing::warn;
 use writer::TraceWriter;

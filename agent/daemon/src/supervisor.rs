@@ -20,6 +20,7 @@ mod identity_task;
 mod image_cleanup;
 mod incidents;
 mod inputs;
+mod known_secrets;
 mod log_excerpt;
 mod notifications;
 mod permits;
@@ -54,6 +55,7 @@ use self::executor::Executor;
 use self::identity_task::IdentityHandle;
 use self::incidents::Incidents;
 use self::inputs::Inputs;
+pub use self::known_secrets::KnownSecrets;
 use self::notifications::Notifications;
 use self::permits::Permits;
 use self::probes::Probes;
@@ -102,8 +104,7 @@ pub async fn supervise(
     let docker = Docker::new(&config).context("failed to set up the docker client")?;
     let (commands, requests) = mpsc::channel(16);
     let (secrets, readable) = (Arc::clone(&config), docker.clone());
-    let secrets = tokio::task::spawn_blocking(move || incidents::secrets(&secrets, &readable)).await?;
-    let secrets = Arc::new(secrets);
+    let secrets = tokio::task::spawn_blocking(move || KnownSecrets::read(&secrets, &readable)).await?;
     let (mut event_loop, inputs) = assemble(&config, &docker, &secrets, requests)?;
 
     let stop = CancellationToken::new();
@@ -145,7 +146,7 @@ pub async fn supervise(
 fn assemble(
     config: &Arc<Config>,
     docker: &Docker,
-    secrets: &Arc<Vec<String>>,
+    secrets: &KnownSecrets,
     requests: mpsc::Receiver<api::CommandRequest>,
 ) -> anyhow::Result<(EventLoop, Inputs)> {
     let dir = &config.agent.state_dir;
@@ -175,7 +176,7 @@ fn assemble(
     };
     let event_loop = EventLoop {
         config: Arc::clone(config),
-        secrets: Arc::clone(secrets),
+        secrets: secrets.clone(),
         clock,
         executor: Executor::new(docker.clone(), config, &permits, incidents, identity, ec2),
         notifications: Notifications::start(config, docker),

@@ -19,7 +19,7 @@ mod pull_error;
 mod signature;
 
 pub(crate) use pull_error::network_remedy;
-pub(crate) use signature::installed as cosign;
+pub use signature::{PLACES as COSIGN_PLACES, installed as cosign};
 
 /// How often a pull says how far it is.
 const PROGRESS: Duration = Duration::from_secs(5);

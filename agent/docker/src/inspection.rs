@@ -1,6 +1,7 @@
 //! What the engine says about the container, in the vocabulary of the core.
 
 use std::collections::HashMap;
+use std::sync::PoisonError;
 
 use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum as Status, EndpointSettings};
 use jiff::Timestamp;
@@ -104,10 +105,29 @@ impl Docker {
         match self.within("inspect the container", self.limits.call, answer).await {
             // Docker also takes a name for the beginning of an id.
             Ok(answer) if answer.name.as_deref().map(|found| found.trim_start_matches('/')) != Some(name) => Ok(None),
-            Ok(answer) => Ok(Some(InspectedContainer::new(answer, spec))),
+            Ok(answer) => {
+                self.note_variables(&answer);
+                Ok(Some(InspectedContainer::new(answer, spec)))
+            }
             Err(error) if error.status() == Some(404) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    fn note_variables(&self, answer: &ContainerInspectResponse) {
+        let variables = answer.config.as_ref().and_then(|config| config.env.as_ref());
+        let pairs = variables.into_iter().flatten().filter_map(|pair| pair.split_once('='));
+        let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        *self.shared.variables.lock().unwrap_or_else(PoisonError::into_inner) = pairs;
+    }
+
+    /// Variables of the container as it was last inspected, those of its image included; they may be secrets.
+    pub fn variables(&self) -> Vec<(String, String)> {
+        self.shared
+            .variables
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub(super) async fn inspection(&self, found: InspectedContainer) -> Result<Inspection, Error> {

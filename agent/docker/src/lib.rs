@@ -34,6 +34,7 @@ mod update;
 pub use self::error::{Error, ImageFault};
 pub use self::events::EngineEvent;
 pub use self::image::ImageSource;
+pub use self::image::{COSIGN_PLACES, cosign};
 pub use self::inspection::{Detail, Inspection};
 pub use self::key_permit::KeyPermit;
 pub use self::update::PulledImage;
@@ -95,6 +96,8 @@ struct Shared {
     cosign: Option<PathBuf>,
     cosign_dir: PathBuf,
     verified: Mutex<Vec<String>>,
+    /// Variables of the container that was inspected last, those of its image included.
+    variables: Mutex<Vec<(String, String)>>,
 }
 
 impl Docker {
@@ -120,6 +123,7 @@ impl Docker {
                 cosign: config.collator.cosign_key.as_ref().and_then(|_| image::cosign()),
                 cosign_dir: config.agent.state_dir.join("cosign"),
                 verified: Mutex::default(),
+                variables: Mutex::default(),
             }),
             spec: Arc::new(specs.configured()),
             specs: Arc::new(specs),

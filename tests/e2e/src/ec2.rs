@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::future::ready;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -12,19 +13,25 @@ use axum::http::HeaderValue;
 use jiff::Timestamp;
 use ring::{digest, hmac};
 
-use crate::http_server::{self, Request, answer};
+use crate::credentials::CredentialRecorder;
+use crate::http_server::{self, Request, answer, redirect};
 
 pub const INSTANCE: &str = "i-0123456789abcdef0";
 pub const GROUP: &str = "collators";
+/// The Auto Scaling API, beside the documents.
+pub const API: &str = "the API";
 const REGION: &str = "eu-central-1";
-const ACCESS_KEY: &str = "ASIAEXAMPLE";
-const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
-const TOKEN: &str = "a-token";
+/// Credentials of the instance's role.
+pub const ACCESS_KEY: &str = "ASIAEXAMPLE";
+pub const SESSION: &str = "session-of-the-role";
+pub const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+/// What the metadata service lets in.
+pub const TOKEN: &str = "token-of-the-metadata-service";
 
 /// A running pair of services; ends with the process.
 #[derive(Debug, Clone)]
 pub struct Ec2Emulator {
-    port: u16,
+    address: SocketAddr,
     state: Arc<Mutex<State>>,
 }
 
@@ -35,6 +42,8 @@ struct State {
     /// When each was first served.
     served: BTreeMap<String, SystemTime>,
     calls: Vec<Call>,
+    /// Documents, and the API as [`API`], that are elsewhere.
+    moved: BTreeMap<String, String>,
 }
 
 /// A call of the Auto Scaling API.
@@ -54,8 +63,16 @@ impl Ec2Emulator {
     /// # Errors
     /// No port is free.
     pub fn start() -> Result<Self> {
+        Self::recorded(Ipv4Addr::LOCALHOST, &CredentialRecorder::default())
+    }
+
+    /// As [`Self::start`], on that address; what they are sent as credentials is recorded for the services `metadata` and `api`.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn recorded(address: Ipv4Addr, recorder: &CredentialRecorder) -> Result<Self> {
         let credentials = format!(
-            r#"{{"Code":"Success","AccessKeyId":"{ACCESS_KEY}","SecretAccessKey":"{SECRET_KEY}","Token":"session",
+            r#"{{"Code":"Success","AccessKeyId":"{ACCESS_KEY}","SecretAccessKey":"{SECRET_KEY}","Token":"{SESSION}",
             "Expiration":"2999-01-01T00:00:00Z"}}"#
         );
         let documents = [
@@ -73,20 +90,19 @@ impl Ec2Emulator {
             ..State::default()
         };
         let state = Arc::new(Mutex::new(state));
-        let shared = Arc::clone(&state);
-        let address = http_server::start(None, move |request| {
+        let (shared, recorder) = (Arc::clone(&state), recorder.clone());
+        let address = http_server::start_at(address, None, move |request| {
+            let service = if request.method == "POST" { "api" } else { "metadata" };
+            recorder.record(service, &request);
             let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
             ready(state.answer(&request))
         })?;
-        Ok(Self {
-            port: address.port(),
-            state,
-        })
+        Ok(Self { address, state })
     }
 
     /// The base of both services.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://{}", self.address)
     }
 
     /// Lets there be a document.
@@ -108,6 +124,11 @@ impl Ec2Emulator {
         let document = format!(r#"{{"action": "terminate", "time": "{time:.0}"}}"#);
         self.set("spot/instance-action", &document);
         Ok(())
+    }
+
+    /// Sends every later request for a document, or for [`API`], elsewhere.
+    pub fn redirect(&self, what: &str, to: &str) {
+        self.state().moved.insert(what.to_owned(), to.to_owned());
     }
 
     /// When a document was first served.
@@ -134,6 +155,9 @@ impl State {
         match request.method.as_str() {
             "PUT" => reply(200, TOKEN),
             "POST" => {
+                if let Some(elsewhere) = self.moved.get(API) {
+                    return redirect(307, elsewhere);
+                }
                 let form = request.text();
                 self.calls.push(Call {
                     at: SystemTime::now(),
@@ -146,6 +170,9 @@ impl State {
             _ if request.header("x-aws-ec2-metadata-token") != Some(TOKEN) => reply(401, ""),
             _ => {
                 let path = request.uri.path().trim_start_matches("/latest/meta-data/").to_owned();
+                if let Some(elsewhere) = self.moved.get(&path) {
+                    return redirect(302, elsewhere);
+                }
                 let Some(document) = self.documents.get(&path).cloned() else {
                     return reply(404, "");
                 };
@@ -193,7 +220,7 @@ fn is_signed(request: &Request) -> Result<()> {
         part("Credential=")? == format!("{ACCESS_KEY}/{scope}"),
         "{authorization}"
     );
-    ensure!(header("x-amz-security-token")? == "session", "another session");
+    ensure!(header("x-amz-security-token")? == SESSION, "another session");
     let names = part("SignedHeaders=")?;
     ensure!(names.split(';').any(|name| name == "host"), "the host is not signed");
     let mut canonical = format!("POST\n{}\n\n", request.uri);

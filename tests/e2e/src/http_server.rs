@@ -1,13 +1,14 @@
 //! HTTP servers that stand in for the agent's counterparts: exporters, webhooks, AWS.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
 use axum::body::{Body, Bytes, to_bytes};
+use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, Method, Response, StatusCode, Uri};
 use futures_util::{StreamExt as _, stream};
 use hyper::server::conn::http1;
@@ -27,7 +28,7 @@ const LONGEST: usize = 64 << 20;
 pub(crate) struct Request {
     pub(crate) method: Method,
     pub(crate) uri: Uri,
-    headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
 
@@ -55,6 +56,17 @@ pub(crate) fn answer(status: u16, body: impl Into<Body>) -> Answer {
     Ok(response)
 }
 
+/// A redirect with this status.
+///
+/// # Errors
+/// There is no such status, or the place cannot stand in a header.
+pub(crate) fn redirect(status: u16, to: &str) -> Answer {
+    let mut response = answer(status, "")?;
+    let to = to.try_into().map_err(io::Error::other)?;
+    response.headers_mut().insert(LOCATION, to);
+    Ok(response)
+}
+
 /// A body that breaks off after `part`, with the connection.
 pub(crate) fn broken(part: impl Into<Bytes>) -> Body {
     let end = stream::once(async {
@@ -76,7 +88,22 @@ pub(crate) fn start<F>(
 where
     F: Future<Output = Answer> + Send + 'static,
 {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
+    start_at(Ipv4Addr::LOCALHOST, tls, handle)
+}
+
+/// As [`start`], on a free port of another address of this host.
+///
+/// # Errors
+/// As [`start`], or the address is not this host's.
+pub(crate) fn start_at<F>(
+    address: Ipv4Addr,
+    tls: Option<Arc<ServerConfig>>,
+    handle: impl Fn(Request) -> F + Clone + Send + Sync + 'static,
+) -> Result<SocketAddr>
+where
+    F: Future<Output = Answer> + Send + 'static,
+{
+    let listener = TcpListener::bind((address, 0))?;
     listener.set_nonblocking(true)?;
     let (address, runtime) = (listener.local_addr()?, runtime()?);
     thread::spawn(move || {

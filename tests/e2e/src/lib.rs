@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod browser;
+pub mod credentials;
 pub mod ebs;
 pub mod ec2;
 pub mod engine;
@@ -19,6 +20,7 @@ pub mod operator_docs;
 pub mod ports;
 pub mod prometheus;
 pub mod real_node;
+pub mod recording;
 pub mod registry;
 pub mod repository;
 pub mod s3;

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::future::ready;
 use std::io;
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
@@ -12,7 +13,8 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG};
 use axum::http::{HeaderValue, Response};
 use futures_util::{StreamExt as _, stream};
 
-use crate::http_server::{self, Request, answer, broken};
+use crate::credentials::CredentialRecorder;
+use crate::http_server::{self, Request, answer, broken, redirect};
 
 /// What is stored, and what goes wrong.
 #[derive(Debug, Default)]
@@ -31,6 +33,8 @@ pub struct Store {
     pub hang_after: Option<usize>,
     /// First bytes of the reads that were asked for.
     pub reads: Vec<usize>,
+    /// Where everybody is sent instead.
+    pub moved_to: Option<String>,
 }
 
 /// Serves a [`Store`] until the process ends.
@@ -44,9 +48,18 @@ impl S3Server {
     /// # Errors
     /// No free port.
     pub fn start() -> Result<Self> {
+        Self::recorded("store", Ipv4Addr::LOCALHOST, &CredentialRecorder::default())
+    }
+
+    /// As [`Self::start`], on that address; what it is sent as credentials is recorded for `service`.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn recorded(service: &'static str, address: Ipv4Addr, recorder: &CredentialRecorder) -> Result<Self> {
         let store = Arc::new(Mutex::new(Store::default()));
-        let shared = Arc::clone(&store);
-        let address = http_server::start(None, move |request| {
+        let (shared, recorder) = (Arc::clone(&store), recorder.clone());
+        let address = http_server::start_at(address, None, move |request| {
+            recorder.record(service, &request);
             let mut store = shared.lock().unwrap_or_else(PoisonError::into_inner);
             ready(store.answer(&request))
         })?;
@@ -68,6 +81,9 @@ impl Store {
         let signed = request
             .header("authorization")
             .is_some_and(|value| value.starts_with("AWS4-HMAC-SHA256 Credential="));
+        if let Some(elsewhere) = &self.moved_to {
+            return redirect(307, &format!("{elsewhere}{path}"));
+        }
         let refused = |code: &str| answer(403, format!("<Error><Code>{code}</Code></Error>"));
         match request.method.as_str() {
             "GET" => self.read(request, path),

@@ -91,5 +91,8 @@ pub fn run(seconds: u32, command: &mut Command) -> Result<Output> {
             None => limited.env_remove(key),
         };
     }
+    if let Some(dir) = command.get_current_dir() {
+        limited.current_dir(dir);
+    }
     limited.output().with_context(|| format!("failed to run {limited:?}"))
 }

@@ -1,18 +1,16 @@
 //! The other end of the agent's webhook: keeps what it is sent, and answers as told.
 
 use std::future::pending;
-use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use axum::http::header::LOCATION;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::Value;
 
-use crate::http_server::{self, Request, answer};
+use crate::http_server::{self, Request, answer, redirect};
 use crate::wait;
 
 /// A certificate for [`NAME`] and its key.
@@ -56,14 +54,7 @@ impl WebhookReceiver {
     /// # Errors
     /// No port is free.
     pub fn start_tls(answer: Answer) -> Result<Self> {
-        let certificate = CertificateDer::from_pem_slice(IDENTITY)?;
-        let key = PrivateKeyDer::from_pem_slice(IDENTITY)?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate], key)?;
-        Self::serve(answer, Some(Arc::new(config)))
+        Self::serve(answer, Some(tls()?))
     }
 
     fn serve(behaviour: Answer, tls: Option<Arc<ServerConfig>>) -> Result<Self> {
@@ -127,16 +118,26 @@ impl WebhookReceiver {
     }
 }
 
+/// TLS as [`NAME`].
+///
+/// # Errors
+/// The certificate cannot be read.
+pub(crate) fn tls() -> Result<Arc<ServerConfig>> {
+    let certificate = CertificateDer::from_pem_slice(IDENTITY)?;
+    let key = PrivateKeyDer::from_pem_slice(IDENTITY)?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)?;
+    Ok(Arc::new(config))
+}
+
 async fn respond(behaviour: Answer, request: Request) -> http_server::Answer {
     match behaviour {
         Answer::Take => answer(204, ""),
         Answer::Hang => pending().await,
-        Answer::Redirect => {
-            let mut response = answer(307, "")?;
-            let here = request.uri.to_string().try_into().map_err(io::Error::other)?;
-            response.headers_mut().insert(LOCATION, here);
-            Ok(response)
-        }
+        Answer::Redirect => redirect(307, &request.uri.to_string()),
         Answer::Refuse(status) => answer(status, format!("cannot {} {}", request.method, request.uri)),
     }
 }

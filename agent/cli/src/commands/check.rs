@@ -10,6 +10,7 @@ mod identity;
 mod keystore;
 mod ports;
 mod report;
+mod signature;
 #[cfg(test)]
 mod tests;
 
@@ -69,7 +70,9 @@ async fn run_checks(config: &Config) -> CheckReport {
         within(end, "host", host::check_host(config)),
         within(end, "data", data::check_data(config)),
     );
-    CheckReport::new([agent, docker, data, identity::check_identity(config), host].concat())
+    let identity = identity::check_identity(config);
+    let signature = signature::check_signature(config, agent_docker::cosign().as_deref());
+    CheckReport::new([agent, docker, signature, data, identity, host].concat())
 }
 
 async fn check_agent(config: &Config) -> Vec<Finding> {

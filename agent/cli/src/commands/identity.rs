@@ -132,6 +132,11 @@ async fn format_volume(config: &Config) -> anyhow::Result<()> {
         block_device::device(volume).with_context(|| format!("{volume} has no device here: is it attached?"))?;
     let shown = device.path.display();
     ensure!(
+        device.by_serial,
+        "{shown} has no serial number of its own, and a link alone says that it is {volume}: nothing is formatted; make a file \
+         system on it by hand (mkfs.ext4 -L t0rn-identity {shown})"
+    );
+    ensure!(
         block_device::mounted(&config.identity.mount)?.is_none(),
         "{} is mounted: nothing is formatted",
         config.identity.mount.display()

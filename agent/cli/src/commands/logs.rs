@@ -65,6 +65,7 @@ mod tests {
     use agent_core::status::Status;
     use agent_daemon::api::{self, Handle};
     use agent_daemon::engine_stub::{Engine, Log};
+    use agent_daemon::supervisor::KnownSecrets;
 
     #[derive(Parser)]
     struct Words {
@@ -88,7 +89,7 @@ mod tests {
             snapshot,
             commands: mpsc::channel(1).0,
             docker: engine.docker.clone(),
-            secrets: Arc::default(),
+            secrets: KnownSecrets::none(&engine.docker),
         };
         tokio::spawn(api::serve(listener, handle, std::future::pending()));
         for words in [&[][..], &["-f", "-n", "3"]] {

@@ -118,7 +118,7 @@ pub(crate) async fn execute(
         }
         SnapshotCommand::Verify { from, public_key, json } => {
             let key = public_key.as_deref().map(read_public_key).transpose()?;
-            return verify::verify(from, open_source(from, globals, true)?, key, *json, out).await;
+            return verify::verify(open_source(from, globals, true)?, key, *json, out).await;
         }
         SnapshotCommand::Abandon => abandon(globals, out).await?,
     }

@@ -12,6 +12,7 @@ use agent_core::machine::CommandError;
 use agent_core::published::AgentSnapshot;
 use agent_core::status::{Health, Status};
 use agent_daemon::api::{self, Handle};
+use agent_daemon::supervisor::KnownSecrets;
 use agent_docker::Docker;
 use tokio::sync::{mpsc, watch};
 
@@ -99,8 +100,8 @@ impl Sandbox {
                 let handle = Handle {
                     snapshot: seen,
                     commands: send,
+                    secrets: KnownSecrets::none(&docker),
                     docker,
-                    secrets: Arc::default(),
                 };
                 api::serve(listener, handle, std::future::pending()).await;
             });

@@ -132,7 +132,12 @@ impl<'a> SectionReader<'_, 'a> {
         let full = self.full(key);
         let value = self.value(key)?;
         let DeValue::Array(items) = value else {
-            self.document.problem(&full, ValueError::value(value, what, remedy));
+            let error = match value {
+                // Arguments in one text may hold a password.
+                DeValue::String(_) => ValueError::new(format!("a text {what}"), remedy),
+                other => ValueError::value(other, what, remedy),
+            };
+            self.document.problem(&full, error);
             return None;
         };
         let mut all = Vec::with_capacity(items.len());

@@ -50,7 +50,7 @@ fn agent(log: Log, limits: ServerLimits) -> Agent {
         snapshot: seen,
         commands: send.clone(),
         docker: engine.docker.clone(),
-        secrets: Arc::default(),
+        secrets: KnownSecrets::none(&engine.docker),
     };
     let (stop, stopped) = oneshot::channel();
     let listener = bind(&socket, "root").unwrap();

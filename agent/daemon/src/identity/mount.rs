@@ -21,6 +21,8 @@ use super::lease;
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Mount options: the volume holds only keys, so no programs and no devices.
 const OPTIONS: &str = "nosuid,nodev,noexec,noatime";
+/// File systems that are mounted. The kernel's drivers for others never read a device of the identity's.
+const TYPES: [&str; 2] = ["ext4", "xfs"];
 /// File with the helper's last error; only root writes there.
 pub const REFUSED: &str = "/run/t0rn-identity/refused";
 /// A device whose first so many bytes are zero is blank.
@@ -38,6 +40,12 @@ pub enum MountError {
         .0.display()
     )]
     Blank(PathBuf),
+    #[error(
+        "{} holds {found}, and only {} are mounted: attach the right volume",
+        .device.display(),
+        TYPES.join(" and ")
+    )]
+    FileSystem { device: PathBuf, found: String },
     #[error("{0} has no device here: is it attached?")]
     NoDevice(String),
     #[error("the mounts cannot be read: {0}")]
@@ -113,7 +121,12 @@ pub async fn mount(device: &BlockDevice, mount: &Path) -> Result<(), MountError>
     if blank {
         return Err(MountError::Blank(device.path.clone()));
     }
-    run(Command::new("mount").args(["-o", OPTIONS]).arg(&device.path).arg(mount)).await?;
+    let kind = file_system(&device.path).await?;
+    run(Command::new("mount")
+        .args(["-t", kind, "-o", OPTIONS])
+        .arg(&device.path)
+        .arg(mount))
+    .await?;
     info!(device = %device.path.display(), mount = %mount.display(), "the identity is mounted");
     Ok(())
 }
@@ -146,12 +159,40 @@ pub fn is_blank(device: &Path) -> io::Result<bool> {
     Ok(bytes.iter().all(|byte| *byte == 0))
 }
 
+/// The type of the device's file system, one of [`TYPES`]. Unnamed, mount would let every driver of the kernel try.
+async fn file_system(device: &Path) -> Result<&'static str, MountError> {
+    let mut probe = Command::new("blkid");
+    let probe = probe.args(["--probe", "--match-tag", "TYPE", "--output", "value"]);
+    let found = match output(probe.arg(device)).await {
+        Ok(found) => found.trim().to_owned(),
+        // What blkid does not recognise or finds ambivalent is said by its exit code alone.
+        Err(MountError::CommandFailed(..)) => String::new(),
+        Err(error) => return Err(error),
+    };
+    TYPES
+        .into_iter()
+        .find(|kind| *kind == found)
+        .ok_or_else(|| MountError::FileSystem {
+            device: device.to_owned(),
+            found: if found.is_empty() {
+                "no file system that blkid knows".to_owned()
+            } else {
+                found
+            },
+        })
+}
+
 /// Runs a command to its end. Fails with its standard error.
 pub async fn run(command: &mut Command) -> Result<(), MountError> {
+    output(command).await.map(|_| ())
+}
+
+/// As [`run`], with its standard output.
+async fn output(command: &mut Command) -> Result<String, MountError> {
     let name = command.as_std().get_program().to_string_lossy().into_owned();
     command.stdin(Stdio::null()).kill_on_drop(true).env("LC_ALL", "C");
     match timeout(TIMEOUT, command.output()).await {
-        Ok(Ok(output)) if output.status.success() => Ok(()),
+        Ok(Ok(output)) if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
         Ok(Ok(output)) => {
             let stderr = String::from_utf8_lossy(&output.stderr);
             let line = stderr.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -173,4 +214,35 @@ pub async fn help_mount(volume: &str, mount: &Path, requests: &Path) -> Result<(
         lease::hand_over(mount, owner.uid(), owner.gid())
     };
     hand_over().map_err(|error| MountError::Lease(mount.to_owned(), error))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn file_system_of_another_type_is_named_and_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let image = dir.path().join("image");
+        let made = |program: &str, image: &Path| {
+            File::create(image).unwrap().set_len(16 << 20).unwrap();
+            let mut make = std::process::Command::new(program);
+            make.arg("-q").arg(image).stderr(Stdio::null()).stdout(Stdio::null());
+            make.status().unwrap().success()
+        };
+        assert!(made("mkfs.ext4", &image));
+        assert_eq!(file_system(&image).await.unwrap(), "ext4");
+        let another = dir.path().join("another");
+        assert!(made("mkfs.ext2", &another));
+        let refused = file_system(&another).await.unwrap_err().to_string();
+        assert!(
+            refused.ends_with("another holds ext2, and only ext4 and xfs are mounted: attach the right volume"),
+            "{refused}"
+        );
+        fs::write(&another, "neither").unwrap();
+        let refused = file_system(&another).await.unwrap_err().to_string();
+        assert!(refused.contains("holds no file system that blkid knows"), "{refused}");
+    }
 }

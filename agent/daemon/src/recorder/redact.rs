@@ -4,6 +4,7 @@
 //! side of redacting too much: a seed looks like a block hash.
 
 mod arguments;
+mod forms;
 mod names;
 mod shapes;
 
@@ -12,7 +13,8 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use self::arguments::Argument;
-pub use self::arguments::{secrets as named, url_secrets};
+pub use self::arguments::{image_secrets, secrets as named, url_secrets};
+pub use self::forms::with_forms;
 use self::names::{SPACED, is_safe_label, is_safe_variable, is_secret, mentions_secret};
 
 const GONE: &str = "[redacted]";

@@ -20,6 +20,7 @@ use super::certificate::CertificateState;
 use super::clock::AgentClock;
 use super::executor::Executor;
 use super::inputs::{Input, Inputs};
+use super::known_secrets::KnownSecrets;
 use super::notifications::Notifications;
 use super::permits::Permits;
 use super::probes::Probes;
@@ -33,7 +34,7 @@ use crate::systemd::ServiceManager;
 pub(super) struct EventLoop {
     pub(super) config: Arc<Config>,
     /// What no text of the container may bring into events, and so into traces, the state and the status.
-    pub(super) secrets: Arc<Vec<String>>,
+    pub(super) secrets: KnownSecrets,
     pub(super) clock: AgentClock,
     pub(super) machine: Machine,
     pub(super) permits: Permits,

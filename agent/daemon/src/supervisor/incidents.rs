@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
+use super::known_secrets::secrets;
 use super::status::chain_evidence;
 use crate::exporter::ExporterClient;
 use crate::recorder::incident::{self, IncidentBundle, IncidentIds};
@@ -197,18 +198,4 @@ impl IncidentWriter {
         });
         Ok(written.await??)
     }
-}
-
-/// Texts that no output may contain.
-pub(super) fn secrets(config: &Config, docker: &Docker) -> Vec<String> {
-    let mut secrets = recorder::secrets(&config.collator.command, &config.collator.env);
-    let references = config.chains.values().flat_map(|chain| &chain.references);
-    let urls = config.notify.webhook.iter().cloned();
-    for url in urls.chain(references.map(ToString::to_string)) {
-        secrets.extend(recorder::url_secrets(&url));
-    }
-    secrets.extend(docker.registry_secrets());
-    // One may be part of another.
-    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-    secrets
 }

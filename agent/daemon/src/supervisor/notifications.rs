@@ -10,7 +10,7 @@ use agent_core::notification::{NotificationKind, NotificationMessage};
 use agent_docker::Docker;
 use jiff::Timestamp;
 
-use super::incidents::secrets;
+use super::known_secrets::secrets;
 use crate::host::HostProbe;
 use crate::notify::{DeliveryTask, NotificationSender};
 use crate::recorder;

@@ -19,7 +19,7 @@ use serde_json::json;
 
 use super::clock::AgentClock;
 use super::event_loop::redact;
-use super::incidents::secrets;
+use super::known_secrets::secrets;
 use super::publisher::Publisher;
 use crate::recorder::incident::{self, IncidentBundle};
 use crate::recorder::{self, Recorder, RecorderLimits};

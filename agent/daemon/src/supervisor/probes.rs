@@ -15,7 +15,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::warn;
 
 use super::clock::AgentClock;
-use super::incidents::secrets;
+use super::known_secrets::secrets;
 use super::log_excerpt::excerpt;
 use crate::exporter::{self, ExporterClient, ExporterPage};
 use crate::host::HostProbe;

@@ -21,7 +21,7 @@ const LIMIT: Duration = Duration::from_mins(1);
 /// Bytes of cosign's last words that are shown.
 const WORDS: usize = 300;
 /// Where the program is searched, as it is for root.
-const PLACES: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
+pub const PLACES: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
 /// Verified images that are remembered; there are few names.
 const VERIFIED_MAX: usize = 64;
 
@@ -60,7 +60,7 @@ impl Docker {
 }
 
 /// The program, where it is installed.
-pub(crate) fn installed() -> Option<PathBuf> {
+pub fn installed() -> Option<PathBuf> {
     let candidates = PLACES.iter().map(|place| Path::new(place).join("cosign"));
     candidates.into_iter().find(|path| path.is_file())
 }

@@ -21,6 +21,7 @@ module "user_data" {
   ports   = var.collator_ports
   mounts  = var.collator_mounts
   chains  = var.chains
+  lists   = var.agent_lists
 
   settings = merge(
     var.agent_settings,

@@ -455,3 +455,10 @@ variable "agent_settings" {
     error_message = "agent_settings must not have ec2.lifecycle_hook: the right name is put there."
   }
 }
+
+variable "agent_lists" {
+  description = "Settings of the agent that are lists: collator.cap_add, metrics.hosts and update.repositories, such as { update = { repositories = [\"registry.example.com/t0rn/collator\"] } }."
+  type        = map(map(list(string)))
+  default     = {}
+  nullable    = false
+}

@@ -215,6 +215,28 @@ fn a_volume_is_found_by_label_and_by_id_and_never_guessed() -> Result<()> {
 }
 
 #[test]
+fn a_volume_is_what_its_serial_says_and_formatted_by_no_link() -> Result<()> {
+    devices_or_skip!();
+    ok(r#"
+        device one; one=$disk; device two; two=$disk; disk=$one; file=$dir/disks/one
+        id=vol-0$(date +%s%N); link=dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_${id/-/}
+        trap 'rm -f "$link"; ends' EXIT
+        mkdir -p dev/disk/by-id; ln -s "$one" "$link"; conf "$id"
+        refused "$one is blank, and a link alone says that it is $id; make the file system by hand"
+        # From here on they say themselves who they are.
+        mount -t tmpfs tmpfs sys/class/block
+        says() { mkdir -p "sys/class/block/${1##*/}"/{device,holders}; echo "$2   " >"sys/class/block/${1##*/}/device/serial"; }
+        says "$one" vol0a
+        refused "$one is vol0a and not $id, whatever its link says"
+        conf "$one"; refused "$one is blank, and its name is of this boot alone; write volume=vol-0a into"
+        says "$two" "${id/-/}"; conf "$id"
+        helper prepare; [ "$(readlink run/t0rn-chain/device)" = "$two" ]
+        says "$one" "${id/-/}"
+        refused "several volumes are $id""#)?;
+    Ok(())
+}
+
+#[test]
 fn a_volume_is_not_mounted_over_data_nor_in_the_place_of_another() -> Result<()> {
     devices_or_skip!();
     ok(r#"

@@ -46,9 +46,13 @@ impl Remote {
             let (bucket, key, imds) = (bucket.to_owned(), key.to_owned(), imds.to_owned());
             Location::S3 { bucket, key, imds }
         } else {
-            let url = Url::parse(url).with_context(|| format!("{url} is no URL"))?;
+            // Not repeated: it may hold a password.
+            let url = Url::parse(url).context("what is given with :// is no URL")?;
             if !["http", "https"].contains(&url.scheme()) || url.host_str().is_none() {
-                bail!("{url}: give an address that begins with https://, http:// or s3://");
+                bail!(
+                    "{}: give an address that begins with https://, http:// or s3://",
+                    shown(&url)
+                );
             }
             Location::Web(url)
         };
@@ -78,13 +82,7 @@ impl SnapshotSource for Remote {
     fn name(&self) -> String {
         match &self.from {
             Location::S3 { bucket, key, .. } => format!("s3://{bucket}/{key}"),
-            Location::Web(url) => {
-                let mut url = url.clone();
-                // It may be a secret.
-                let _ = url.set_password(None);
-                url.set_query(None);
-                url.to_string()
-            }
+            Location::Web(url) => shown(url),
         }
     }
 
@@ -113,6 +111,16 @@ impl SnapshotSource for Remote {
 enum Location {
     Web(Url),
     S3 { bucket: String, key: String, imds: String },
+}
+
+/// An address without what may be a secret: user, password, query.
+fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    // Refused only where there can be none.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_query(None);
+    url.to_string()
 }
 
 /// Bucket and key of `s3://BUCKET/KEY`, as they are: a key may have spaces and percent signs. `None` for other places.

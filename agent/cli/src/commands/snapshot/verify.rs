@@ -15,17 +15,17 @@ use crate::output::print;
 ///
 /// Fails when it cannot be read.
 pub(super) async fn verify(
-    name: &str,
     source: Box<dyn SnapshotSource + Send>,
     key: Option<PublicKey>,
     json: bool,
     out: &mut dyn Write,
 ) -> anyhow::Result<u8> {
+    let name = source.name();
     let verified = blocking(move || Ok(verify_snapshot(&*source, key.as_ref(), &mut ProgressPrinter::default())));
     let (text, code) = match verified.await? {
         Ok(manifest) if json => (json!({"ok": true, "snapshot": manifest.info}).to_string(), 0),
         Ok(manifest) => (format!("{name}: ok: {}", describe(&manifest)), 0),
-        Err(ReadError::Io(error)) => return Err(unreadable(name, &error).into()),
+        Err(ReadError::Io(error)) => return Err(unreadable(&name, &error).into()),
         Err(error) if json => (json!({"ok": false, "problem": error.to_string()}).to_string(), 1),
         Err(error) => (format!("{name}: {error}"), 1),
     };

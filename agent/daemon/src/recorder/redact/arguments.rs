@@ -106,6 +106,13 @@ pub fn secrets<'a>(command: &[String], variables: impl IntoIterator<Item = (&'a 
     secrets
 }
 
+/// As [`secrets`], of variables that an image brings: only those that are secret by their name, since the others are
+/// versions and paths that logs are read for.
+pub fn image_secrets(variables: &[(String, String)]) -> Vec<String> {
+    let telling = variables.iter().filter(|(name, _)| is_secret(name));
+    secrets(&[], telling.map(|(name, value)| (name, value)))
+}
+
 /// What of a URL is secret when it stands alone: user and password, path and query, and parts of them that look like
 /// keys.
 pub fn url_secrets(text: &str) -> Vec<String> {

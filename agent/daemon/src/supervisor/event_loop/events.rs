@@ -23,7 +23,8 @@ impl EventLoop {
             Input::Engine(event) => Some(self.on_engine(event)),
             Input::Completion(Completion::Action(completed)) => Some(self.on_completed(*completed)),
             Input::Completion(Completion::Pulled { image, result }) => {
-                let result = result.map_err(|PullError(error)| PullError(recorder::redacted(&error, &self.secrets)));
+                let result =
+                    result.map_err(|PullError(error)| PullError(recorder::redacted(&error, &self.secrets.texts())));
                 match &result {
                     Ok(images) => info!(image, pin = images.to.pin, "the image is pulled"),
                     Err(error) => warn!(image, %error, "the image cannot be pulled"),
@@ -59,7 +60,7 @@ impl EventLoop {
                 Event::Docker { reachable: false }
             }
             EngineEvent::Container(mut container) => {
-                redact(&mut container, &self.secrets);
+                redact(&mut container, &self.secrets.texts());
                 match &container {
                     Container::Exited { exit, .. } => {
                         // It may have filled the disk.
@@ -88,7 +89,7 @@ impl EventLoop {
         let (action, cause) = (action.kind(), action.cause().into_str());
         let finished = Event::Finished(match result {
             Ok(Inspection { mut container, detail }) => {
-                redact(&mut container, &self.secrets);
+                redact(&mut container, &self.secrets.texts());
                 info!(action, cause, "done");
                 self.publisher.facts.detail = detail;
                 Outcome::Done {
@@ -97,7 +98,7 @@ impl EventLoop {
                 }
             }
             Err((error, kind)) => {
-                let error = recorder::redacted(&error, &self.secrets);
+                let error = recorder::redacted(&error, &self.secrets.texts());
                 warn!(action, cause, error, "failed");
                 Outcome::Failed { error, kind }
             }

@@ -2,9 +2,10 @@
 # TOML's as well.
 locals {
   given = {
-    for section in local.order : section => [
-      for key, value in lookup(var.settings, section, {}) : "${key} = ${contains(local.bare, try(local.settings[section][key], "")) ? value : jsonencode(value)}"
-    ]
+    for section in local.order : section => concat(
+      [for key, value in lookup(var.settings, section, {}) : "${key} = ${contains(local.bare, try(local.settings[section][key], "")) ? value : jsonencode(value)}"],
+      [for key, values in lookup(var.lists, section, {}) : "${key} = ${jsonencode(values)}"],
+    )
   }
 
   collator = concat(

@@ -11,7 +11,7 @@ locals {
     data = { path = "path", target = "path" }
     health = {
       scrape_interval = "duration", scrape_timeout = "duration", startup_grace = "duration", lag_blocks = "number", stall_after = "duration",
-      isolated_after  = "duration", frozen_after = "duration", activity_extension = "number", activity_bytes = "size"
+      isolated_after  = "duration", frozen_after = "duration", finality_after = "duration", activity_extension = "number", activity_bytes = "size"
     }
     restart = {
       backoff_initial = "duration", backoff_max = "duration", backoff_reset = "duration", start_timeout = "duration", budget = "number",
@@ -21,11 +21,19 @@ locals {
     metrics  = { listen = "address" }
     notify   = { format = "format", no_collation_after = "duration" }
     ec2      = { enabled = "switch", imds = "url", lifecycle_hook = "hook" }
+    update   = { probation = "duration", auto = "bool", check_every = "duration", keep_images = "number" }
     identity = { required = "bool", volume = "volume", mount = "path", without_volume = "fallback" }
   }
 
+  # What may be set as a list: section, key, and what each of its values looks like.
+  lists = {
+    collator = { cap_add = "capability" }
+    metrics  = { hosts = "domain" }
+    update   = { repositories = "repository" }
+  }
+
   # The sections in the order of the agent's own default configuration.
-  order = ["agent", "collator", "data", "health", "restart", "host", "metrics", "notify", "ec2", "identity"]
+  order = ["agent", "collator", "data", "health", "restart", "host", "metrics", "notify", "ec2", "update", "identity"]
 
   octet = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
   ipv4  = "${local.octet}(\\.${local.octet}){3}"
@@ -36,26 +44,29 @@ locals {
   host = "(${local.ipv4}|\\[::1\\]|([A-Za-z0-9-]+\\.)*[A-Za-z][A-Za-z0-9-]*)"
 
   patterns = {
-    address  = "^(|(\\[::1?\\]|${local.ipv4}):${local.port})$"
-    bool     = "^(true|false)$"
-    duration = "^([0-9]{1,9}(ms|s|m|h|d))+$"
-    fallback = "^(nothing|full_node)$"
-    format   = "^(json|slack|discord|telegram)$"
-    hook     = "^[A-Za-z0-9_/-]{0,255}$"
-    image    = "^(${local.label}(\\.${local.label})*(:${local.port})?/)?${local.part}(/${local.part})*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?@sha256:[0-9a-f]{64})$"
-    name     = "^[A-Za-z0-9][A-Za-z0-9_.-]{1,127}$"
-    number   = "^(0|[1-9][0-9]{0,9})$"
-    path     = "^(/\\.?[A-Za-z0-9_-][A-Za-z0-9_.-]*)+/?$"
-    port     = "^(${local.ipv4}:)?${local.port}:${local.port}(/(tcp|udp))?$"
-    prefix   = "^[A-Za-z]([A-Za-z0-9_]{0,62}[A-Za-z0-9])?$"
-    pull     = "^(always|missing|never)$"
-    size     = "^[0-9]{1,16}((Ki|Mi|Gi|Ti)B)?$"
-    socket   = "^(/\\.?[A-Za-z0-9_-][A-Za-z0-9_.-]*)+/?$"
-    switch   = "^(auto|true|false)$"
-    text     = "^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$"
-    url      = "^http://${local.host}(:${local.port})?(/[A-Za-z0-9._/-]*)?$"
-    user     = "^(|[0-9]{1,9}:[0-9]{1,9})$"
-    volume   = "^vol-[0-9a-f]{8,17}$"
+    address    = "^(|(\\[::1?\\]|${local.ipv4}):${local.port})$"
+    bool       = "^(true|false)$"
+    capability = "^(CAP_)?[A-Z_]+$"
+    domain     = "^[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)*$"
+    duration   = "^([0-9]{1,9}(ms|s|m|h|d))+$"
+    fallback   = "^(nothing|full_node)$"
+    format     = "^(json|slack|discord|telegram)$"
+    hook       = "^[A-Za-z0-9_/-]{0,255}$"
+    image      = "^(${local.label}(\\.${local.label})*(:${local.port})?/)?${local.part}(/${local.part})*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?@sha256:[0-9a-f]{64})$"
+    name       = "^[A-Za-z0-9][A-Za-z0-9_.-]{1,127}$"
+    number     = "^(0|[1-9][0-9]{0,9})$"
+    path       = "^(/\\.?[A-Za-z0-9_-][A-Za-z0-9_.-]*)+/?$"
+    port       = "^(${local.ipv4}:)?${local.port}:${local.port}(/(tcp|udp))?$"
+    prefix     = "^[A-Za-z]([A-Za-z0-9_]{0,62}[A-Za-z0-9])?$"
+    pull       = "^(always|missing|never)$"
+    repository = "^(${local.label}(\\.${local.label})*(:${local.port})?/)?${local.part}(/${local.part})*$"
+    size       = "^[0-9]{1,16}((Ki|Mi|Gi|Ti)B)?$"
+    socket     = "^(/\\.?[A-Za-z0-9_-][A-Za-z0-9_.-]*)+/?$"
+    switch     = "^(auto|true|false)$"
+    text       = "^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$"
+    url        = "^http://${local.host}(:${local.port})?(/[A-Za-z0-9._/-]*)?$"
+    user       = "^(|[0-9]{1,9}:[0-9]{1,9})$"
+    volume     = "^vol-[0-9a-f]{8,17}$"
   }
 
   units = {
@@ -79,6 +90,7 @@ locals {
     "health.stall_after"        = [1000, 7 * local.units.d]
     "health.isolated_after"     = [1000, 7 * local.units.d]
     "health.frozen_after"       = [1000, 7 * local.units.d]
+    "health.finality_after"     = [1000, 7 * local.units.d]
     "health.activity_extension" = [1, 100]
     "health.activity_bytes"     = [1, local.units.TiB]
     "restart.backoff_initial"   = [100, local.units.d]
@@ -92,6 +104,9 @@ locals {
     "host.clock_warn"           = [1, local.units.h]
     "host.memory_warn_percent"  = [0, 100]
     "notify.no_collation_after" = [0, 7 * local.units.d]
+    "update.probation"          = [1000, 7 * local.units.d]
+    "update.check_every"        = [1000, 30 * local.units.d]
+    "update.keep_images"        = [2, 1000]
   }
   bounds = merge(flatten([for section, keys in local.settings : [for key, kind in keys : {
     "${section}.${key}" = lookup(local.of_key, "${section}.${key}", lookup(local.of_kind, kind, null))

@@ -136,3 +136,27 @@ variable "settings" {
     error_message = "settings has paths that are too long: 107 characters for a socket, 4095 for the others."
   }
 }
+
+variable "lists" {
+  description = "Settings of the agent that are lists, as in its configuration: section, key and values, such as { update = { repositories = [\"registry.example.com/t0rn/collator\"] } }."
+  type        = map(map(list(string)))
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = try(alltrue(flatten([for keys in values(var.lists) : [for texts in values(keys) : [for text in texts : text != null]]])), false)
+    error_message = "lists must have keys with lists of texts in each section, and no null: leave out what has none."
+  }
+
+  validation {
+    condition     = alltrue(flatten([for section, values in var.lists : [for key, _ in values : can(local.lists[section][key])] if values != null]))
+    error_message = "lists has keys that are no lists of the agent's: ${join(", ", flatten([for section, values in var.lists : [for key, _ in values : "${section}.${key}" if !can(local.lists[section][key])] if values != null]))}. There are ${join(", ", flatten([for section, keys in local.lists : [for key, _ in keys : "${section}.${key}"]]))}; command, ports and mounts are variables of their own."
+  }
+
+  validation {
+    condition = alltrue(flatten([for section, values in var.lists : [for key, texts in values : [
+      for text in texts == null ? [] : texts : !can(local.lists[section][key]) || (can(regex(local.patterns[local.lists[section][key]], text)) && try(length(text) <= 255, true))
+    ]] if values != null]))
+    error_message = "lists has values that do not fit: ${join(", ", flatten([for section, values in var.lists : [for key, texts in values : [for text in texts == null ? [] : texts : "${section}.${key} (a ${local.lists[section][key]})" if can(local.lists[section][key]) && !can(regex(local.patterns[local.lists[section][key]], text))]] if values != null]))}. A capability is such as NET_BIND_SERVICE, a domain such as collator-1.example.com, a repository such as registry.example.com/t0rn/collator, without a tag."
+  }
+}

@@ -22,6 +22,12 @@ run "the_instance_gets_what_the_module_renders" {
   variables {
     collator_command = ["--collator"]
     agent_settings   = { health = { stall_after = "10m" } }
+    agent_lists      = { update = { repositories = ["registry.example.com/t0rn/collator"] } }
+  }
+
+  assert {
+    condition     = strcontains(output.agent_toml, "[update]\nrepositories = [\"registry.example.com/t0rn/collator\"]\n")
+    error_message = "got ${output.agent_toml}"
   }
 
   assert {

@@ -450,3 +450,83 @@ run "refuses_suri_alice" {
 
   expect_failures = [var.command]
 }
+
+run "refuses_a_list_that_is_none" {
+  command = plan
+
+  variables {
+    lists = { collator = { image = ["a:1"] } }
+  }
+
+  expect_failures = [var.lists]
+}
+
+run "refuses_a_list_in_a_section_that_has_none" {
+  command = plan
+
+  variables {
+    lists = { health = { cap_add = ["CHOWN"] } }
+  }
+
+  expect_failures = [var.lists]
+}
+
+run "refuses_a_capability_in_small_letters" {
+  command = plan
+
+  variables {
+    lists = { collator = { cap_add = ["chown"] } }
+  }
+
+  expect_failures = [var.lists]
+}
+
+run "refuses_a_repository_with_a_tag" {
+  command = plan
+
+  variables {
+    lists = { update = { repositories = ["org/node:v1"] } }
+  }
+
+  expect_failures = [var.lists]
+}
+
+run "refuses_a_domain_with_a_port" {
+  command = plan
+
+  variables {
+    lists = { metrics = { hosts = ["collator.example.com:9733"] } }
+  }
+
+  expect_failures = [var.lists]
+}
+
+run "refuses_a_list_that_is_null" {
+  command = plan
+
+  variables {
+    lists = { metrics = { hosts = null } }
+  }
+
+  expect_failures = [var.lists]
+}
+
+run "refuses_a_null_in_a_list" {
+  command = plan
+
+  variables {
+    lists = { metrics = { hosts = [null] } }
+  }
+
+  expect_failures = [var.lists]
+}
+
+run "refuses_lists_of_a_section_that_are_null" {
+  command = plan
+
+  variables {
+    lists = { metrics = null }
+  }
+
+  expect_failures = [var.lists]
+}

@@ -29,6 +29,25 @@ run "numbers_and_truths_stand_without_quotes" {
   }
 }
 
+run "lists_stand_in_their_section_with_and_without_other_settings" {
+  command = plan
+
+  variables {
+    settings = { collator = { nofile = "65536" } }
+    lists    = { collator = { cap_add = ["CHOWN", "SETUID"] }, metrics = { hosts = ["collator-1.example.com"] }, update = { repositories = ["registry.example.com:5000/t0rn/collator", "org/node"] } }
+  }
+
+  assert {
+    condition     = strcontains(output.agent_toml, "nofile = 65536\ncap_add = [\"CHOWN\",\"SETUID\"]\n")
+    error_message = "got ${output.agent_toml}"
+  }
+
+  assert {
+    condition     = strcontains(output.agent_toml, "[metrics]\nhosts = [\"collator-1.example.com\"]\n\n[update]\nrepositories = [\"registry.example.com:5000/t0rn/collator\",\"org/node\"]\n")
+    error_message = "got ${output.agent_toml}"
+  }
+}
+
 run "the_same_variables_are_the_same_user_data" {
   command = plan
 
