@@ -38,13 +38,14 @@ use agent_config::Config;
 use agent_core::event::Time;
 use agent_core::machine::{Machine, Policy};
 use agent_docker::Docker;
+use agent_runtime::disk::{self, Disk};
+use agent_runtime::wall;
 use anyhow::Context as _;
-use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 use self::certificate::CertificateState;
 use self::clock::AgentClock;
@@ -68,6 +69,8 @@ use crate::{api, state, web};
 const SOCKET_GROUP: &str = "t0rn-agent";
 /// How long the agent's stop waits for hanging clients.
 const SERVERS_GRACE: Duration = Duration::from_secs(2);
+/// How long reading the history back may take.
+const HISTORY_LIMIT: Duration = Duration::from_mins(1);
 
 /// Runs the agent until SIGTERM or SIGINT; the collator goes on running.
 ///
@@ -96,15 +99,16 @@ pub async fn supervise(
 ) -> anyhow::Result<()> {
     let config = Arc::new(config);
     // Held until the agent ends.
-    let _lock = state::lock(&config.agent.state_dir)?;
+    let dir = config.agent.state_dir.clone();
+    let _lock = disk::run(Disk::State, move || state::lock(&dir)).await??;
     let listener = api::bind(&config.agent.socket, SOCKET_GROUP)
+        .await
         .with_context(|| format!("failed to listen on {}", config.agent.socket.display()))?;
     let docker = Docker::new(&config).context("failed to set up the docker client")?;
     let (commands, requests) = mpsc::channel(16);
-    let (secrets, readable) = (Arc::clone(&config), docker.clone());
-    let secrets = tokio::task::spawn_blocking(move || incidents::secrets(&secrets, &readable)).await?;
-    let secrets = Arc::new(secrets);
-    let (mut event_loop, inputs) = assemble(&config, &docker, &secrets, requests)?;
+    docker.read_registry_secrets().await;
+    let secrets = Arc::new(incidents::secrets(&config, &docker));
+    let (mut event_loop, inputs) = assemble(&config, &docker, &secrets, requests).await?;
 
     let stop = CancellationToken::new();
     let handle = api::Handle {
@@ -134,6 +138,7 @@ pub async fn supervise(
     manager.stopping().await;
     event_loop.save().await;
     event_loop.notifications.finish().await;
+    event_loop.recorder.flush(disk::LIMIT).await;
     stop.cancel();
     drop(event_loop);
     // The socket is removed; a hanging client must not delay the end.
@@ -142,20 +147,20 @@ pub async fn supervise(
 }
 
 /// Assembles the parts, with the core's saved state.
-fn assemble(
+async fn assemble(
     config: &Arc<Config>,
     docker: &Docker,
     secrets: &Arc<Vec<String>>,
     requests: mpsc::Receiver<api::CommandRequest>,
 ) -> anyhow::Result<(EventLoop, Inputs)> {
     let dir = &config.agent.state_dir;
-    let (clock, machine) = resume(config)?;
+    let (clock, machine) = resume(config).await?;
     let permits = Permits::new(&machine);
     let recorder = Arc::new(Recorder::open(
         &recorder::flight_dir(dir),
         recorder::RecorderLimits::default(),
-    )?);
-    let incidents = Incidents::open(config, docker, &recorder);
+    ));
+    let incidents = Incidents::open(config, docker, &recorder).await;
     let (identity, identity_events) = IdentityHandle::start(config);
     let (ec2, metadata) = Ec2Handle::start(config);
     let mut publisher = Publisher::new(config, clock);
@@ -177,7 +182,7 @@ fn assemble(
         config: Arc::clone(config),
         secrets: Arc::clone(secrets),
         clock,
-        executor: Executor::new(docker.clone(), config, &permits, incidents, identity, ec2),
+        executor: Executor::new(docker.clone(), config, &permits, incidents, identity, ec2).await,
         notifications: Notifications::start(config, docker),
         certificate: CertificateState::new(config),
         store: StateStore::new(dir.clone()),
@@ -195,13 +200,15 @@ fn assemble(
 }
 
 /// Clock and core, resumed from the saved state.
-fn resume(config: &Config) -> anyhow::Result<(AgentClock, Machine)> {
+async fn resume(config: &Config) -> anyhow::Result<(AgentClock, Machine)> {
     let policy = Policy::from(config);
-    let Some(loaded) = state::load::<agent_core::machine::State>(&config.agent.state_dir)? else {
+    let dir = config.agent.state_dir.clone();
+    let loaded = disk::run(Disk::State, move || state::load::<agent_core::machine::State>(&dir)).await??;
+    let Some(loaded) = loaded else {
         let clock = AgentClock::starting_at(Time(0));
         return Ok((clock, Machine::new(policy, clock.now())));
     };
-    let away = Timestamp::now().as_millisecond().saturating_sub(loaded.saved_unix_ms);
+    let away = wall::unix_ms().saturating_sub(loaded.saved_unix_ms);
     let away = Duration::from_millis(u64::try_from(away).unwrap_or_default());
     let clock = AgentClock::starting_at(loaded.clock + away);
     Ok((clock, Machine::resume(policy, loaded.value, clock.now())))
@@ -226,6 +233,11 @@ fn log_image(config: &Config, machine: &Machine) {
 /// Fills the history from the flight recorder, in the background.
 fn read_history_back(config: &Config, history: &SharedHistory) {
     let (dir, history) = (recorder::flight_dir(&config.agent.state_dir), history.clone());
-    let until = Timestamp::now().as_millisecond();
-    tokio::task::spawn_blocking(move || history.read_back(&dir, until));
+    let until = wall::unix_ms();
+    tokio::spawn(async move {
+        let read = disk::run_long(Disk::State, HISTORY_LIMIT, move || history.read_back(&dir, until)).await;
+        if let Err(error) = read {
+            warn!(%error, "the page's history begins now");
+        }
+    });
 }

@@ -13,9 +13,7 @@ use bollard::errors::Error as EngineError;
 use bollard::models::EventMessage;
 use bollard::query_parameters::EventsOptionsBuilder;
 use futures_util::{Stream, StreamExt, stream};
-use jiff::Timestamp;
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use self::container_event::{Change, ContainerEvent, Death, translate};
 use self::run::Run;
@@ -23,6 +21,7 @@ use super::inspection::{EXIT_LINES, InspectedContainer};
 use super::{Docker, Error};
 use agent_core::event::{Container, DesiredSpec, Exit};
 use agent_net::backoff::jitter;
+use agent_runtime::{Instant, wall};
 
 mod container_event;
 mod run;
@@ -132,7 +131,7 @@ impl Watch {
             if let Err(error) = self.advance().await {
                 self.events = None;
                 if matches!(error, Error::Unreachable { hangs: false, .. }) {
-                    self.gone.get_or_insert_with(|| Timestamp::now().as_millisecond());
+                    self.gone.get_or_insert_with(wall::unix_ms);
                 }
                 if !self.outage {
                     self.outage = true;
@@ -174,10 +173,10 @@ impl Watch {
         self.wait = (self.wait * 2).clamp(BACKOFF_FIRST, BACKOFF_CAP);
         let api = self.docker.version().await?;
         if let Some(gone) = self.gone.take() {
-            self.away = Some(gone..=Timestamp::now().as_millisecond());
+            self.away = Some(gone..=wall::unix_ms());
         }
         // The clock may have stepped back; events from the future would never come.
-        let now = i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
+        let now = i64::try_from(wall::now().as_nanosecond()).unwrap_or(i64::MAX);
         let from = self.from.map_or(now, |from| from.min(now));
         self.from = Some(from);
         let filters = [

@@ -2,8 +2,8 @@
 //!
 //! A disk may stop to answer for ever, and a system call on it with that; nothing can end the thread that made the call.
 //! So each disk has two lanes, for short and for long jobs, with at most one job each. A caller waits for its turn and for
-//! its job, both within its bound; while a job has exceeded its own bound, others on that lane fail at once. A stalled disk
-//! costs at most two threads, however much is asked of it.
+//! its job, both within its bound; while a job has exceeded its own bound, others on that lane fail at once, and the other
+//! lane is tried for a second. A stalled disk costs at most two threads, however much is asked of it.
 //!
 //! A job whose caller stopped waiting goes on, and is done when the disk answers again.
 
@@ -16,8 +16,10 @@ use tokio::time::{Instant, timeout_at};
 
 /// How long a short job may take.
 pub const LIMIT: Duration = Duration::from_secs(5);
+/// How long a job may take while another job has shown that its disk is stalled.
+const LIMIT_STALLED: Duration = Duration::from_secs(1);
 /// Number of disks.
-const DISKS: usize = 5;
+const DISKS: usize = 6;
 
 /// A disk by its use. Several may be one device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,12 +32,21 @@ pub enum Disk {
     Identity,
     /// Of the operating system: configuration, authorities, runtime directory, and what the kernel shows as files.
     System,
-    /// Of other directories that containers mount.
+    /// Of the sources of `[[mounts]]`.
     Mounts,
+    /// Of the directories of other containers.
+    Foreign,
 }
 
 impl Disk {
-    pub const ALL: [Self; DISKS] = [Self::State, Self::Data, Self::Identity, Self::System, Self::Mounts];
+    pub const ALL: [Self; DISKS] = [
+        Self::State,
+        Self::Data,
+        Self::Identity,
+        Self::System,
+        Self::Mounts,
+        Self::Foreign,
+    ];
 
     /// The name in messages.
     pub const fn name(self) -> &'static str {
@@ -44,7 +55,8 @@ impl Disk {
             Self::Data => "data disk",
             Self::Identity => "identity disk",
             Self::System => "system disk",
-            Self::Mounts => "disk of a mount",
+            Self::Mounts => "disk of a mount source",
+            Self::Foreign => "disk of another container",
         }
     }
 }
@@ -146,7 +158,8 @@ async fn run_on<T: Send + 'static>(
         return crate::simulation::carry_out(disk, limit, fate, job).await;
     }
     let lane = &lanes[disk as usize];
-    let end = Instant::now() + limit;
+    let is_known = board().borrow().contains(disk);
+    let end = Instant::now() + if is_known { limit.min(LIMIT_STALLED) } else { limit };
     let stalled = || {
         mark(disk, true);
         DiskError::Stalled(disk)
@@ -154,7 +167,15 @@ async fn run_on<T: Send + 'static>(
     if lane.is_stalled() {
         return Err(stalled());
     }
-    let turn = timeout_at(end, lane.turn.acquire()).await.map_err(|_| stalled())?;
+    let turn = timeout_at(end, lane.turn.acquire()).await;
+    // A lane that is merely busy says nothing about its disk.
+    let turn = turn.map_err(|_| {
+        if lane.is_stalled() {
+            stalled()
+        } else {
+            DiskError::Stalled(disk)
+        }
+    })?;
     let turn = Turn {
         lane,
         disk,
@@ -172,7 +193,6 @@ async fn run_on<T: Send + 'static>(
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place that starts threads for disks")]
 fn spawn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> tokio::task::JoinHandle<T> {
     tokio::task::spawn_blocking(work)
 }

@@ -6,6 +6,7 @@
 
 pub mod boottime;
 pub mod disk;
+pub mod program;
 #[cfg(feature = "simulation")]
 pub mod simulation;
 pub mod wall;

@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 
 /// The wall clock's time.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads it")]
 pub fn now() -> Timestamp {
     #[cfg(feature = "simulation")]
     if let Some(simulated) = crate::simulation::wall() {

@@ -1,10 +1,11 @@
 //! The inputs of the event loop.
 
 use std::pin::Pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use agent_aws::MetadataEvent;
 use agent_docker::EngineEvent;
+use agent_runtime::Instant;
 use futures_util::future::OptionFuture;
 use futures_util::{Stream, StreamExt as _};
 use tokio::sync::mpsc;
@@ -69,7 +70,7 @@ impl Inputs {
         deadline: Option<Instant>,
         ended: &mut (impl Future<Output = ()> + Unpin),
     ) -> Input {
-        let deadline = OptionFuture::from(deadline.map(|at| sleep_until(at.into())));
+        let deadline = OptionFuture::from(deadline.map(|at| sleep_until(at)));
         tokio::select! {
             biased;
             () = ended => Input::End,

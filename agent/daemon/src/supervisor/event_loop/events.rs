@@ -5,7 +5,7 @@ use agent_core::event::{Command, Container, Event, HostFacts, Outcome, PullError
 use agent_core::machine::CommandError;
 use agent_core::status::ScrapeStatus;
 use agent_docker::{EngineEvent, Inspection};
-use jiff::Timestamp;
+use agent_runtime::wall;
 use tracing::{info, warn};
 
 use super::EventLoop;
@@ -93,7 +93,7 @@ impl EventLoop {
                 self.publisher.facts.detail = detail;
                 Outcome::Done {
                     container,
-                    at: Some(Timestamp::now().as_millisecond()),
+                    at: Some(wall::unix_ms()),
                 }
             }
             Err((error, kind)) => {
