@@ -95,6 +95,8 @@ struct RecordedLine {
     text: Vec<u8>,
     /// Whether the line itself marks a gap.
     gap: bool,
+    /// Whether the wall clock is written before it.
+    anchor: bool,
 }
 
 impl Recorder {
@@ -118,6 +120,7 @@ impl Recorder {
                 time,
                 text,
                 gap: matches!(event, Event::Gap),
+                anchor: matches!(event, Event::Gap | Event::ClockStepped { .. }),
             });
         }
     }
@@ -127,7 +130,12 @@ impl Recorder {
         let mut text = Vec::new();
         let (kind, cause) = (action.kind(), action.cause().into_str());
         if trace::write_action(&mut text, time, kind, cause, action.helped()).is_ok() {
-            self.send(RecordedLine { time, text, gap: false });
+            self.send(RecordedLine {
+                time,
+                text,
+                gap: false,
+                anchor: false,
+            });
         }
     }
 

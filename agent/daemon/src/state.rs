@@ -16,7 +16,7 @@ use tracing::warn;
 use agent_core::event::Time;
 use agent_core::schema::schema_of;
 use agent_files::{make_dir, replace_file, sync_dir, write_file};
-use agent_runtime::wall;
+use agent_runtime::{boottime, wall};
 
 pub(crate) use self::lock::is_over;
 pub use self::lock::{LockError, StateLock, lock};
@@ -44,6 +44,26 @@ pub struct LoadedState<T> {
     pub saved_unix_ms: i64,
     /// The agent's own clock at the save, which continues from here.
     pub clock: Time,
+    /// The boot of the save, and the time since then; `None` by an earlier version.
+    pub boot: Option<BootTime>,
+}
+
+/// A moment in the life of a booted host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BootTime {
+    pub id: String,
+    pub since_ms: u64,
+}
+
+impl BootTime {
+    /// Now; `None` where the kernel does not name its boot.
+    pub fn now() -> Option<Self> {
+        let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        Some(Self {
+            id: id.trim().to_owned(),
+            since_ms: u64::try_from(boottime::now().as_millis()).ok()?,
+        })
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +79,8 @@ struct StateDocument<T> {
     schema: u32,
     saved_unix_ms: i64,
     clock: Time,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    boot: Option<BootTime>,
     state: T,
 }
 
@@ -104,6 +126,7 @@ pub fn save<T: Serialize>(dir: &Path, clock: Time, value: &T) -> Result<(), Stat
         schema: SCHEMA,
         saved_unix_ms,
         clock,
+        boot: BootTime::now(),
         state: value,
     })
     .map_err(io::Error::from)
@@ -164,6 +187,7 @@ fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<LoadedState<T>, String> {
         value: document.state,
         saved_unix_ms: document.saved_unix_ms,
         clock: document.clock,
+        boot: document.boot,
     })
 }
 

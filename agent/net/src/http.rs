@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use agent_runtime::disk::{self, Disk};
 use agent_runtime::wall;
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{DATE, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Response};
 use rustls::client::Resumption;
@@ -141,14 +141,20 @@ pub async fn text(response: Response, cap: usize) -> Result<String, BodyError> {
     String::from_utf8(bytes(response, cap).await?).map_err(|_| BodyError::NoText)
 }
 
-/// `Retry-After`: seconds, or a date.
+/// `Retry-After`: seconds, or a date, which is compared with the server's own.
 pub fn retry_after(response: &Response) -> Option<Duration> {
     let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Duration::try_from_secs_f64(seconds).ok();
     }
-    let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    Some(Duration::try_from(date.duration_since(wall::now())).unwrap_or_default())
+    let date = |text: &str| Some(jiff::fmt::rfc2822::parse(text).ok()?.timestamp());
+    let then = date(text)?;
+    let now = response
+        .headers()
+        .get(DATE)
+        .and_then(|now| date(now.to_str().ok()?.trim()));
+    let wait = then.duration_since(now.unwrap_or_else(wall::now));
+    Some(Duration::try_from(wait).unwrap_or_default())
 }
 
 /// An error and its causes, outermost first. Descends into what an [`io::Error`] wraps, which its `source` leaves out.

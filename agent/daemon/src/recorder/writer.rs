@@ -105,7 +105,7 @@ impl TraceWriter {
             return Ok(());
         };
         let mut text = Vec::with_capacity(line.text.len() + 128);
-        if line.gap
+        if line.anchor
             || self
                 .anchored
                 .is_none_or(|at| line.time.since(at) >= ANCHOR_EVERY || line.time < at)

@@ -44,6 +44,7 @@ fn state_written_over_the_reserve_is_loaded() {
             schema: SCHEMA,
             saved_unix_ms: 1,
             clock: Time(2),
+            boot: None,
             state: text,
         };
         exchange(&reserve, &path, &serde_json::to_vec(&document).unwrap()).unwrap();

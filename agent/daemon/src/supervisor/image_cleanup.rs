@@ -34,6 +34,7 @@ struct PulledImageRecord {
 /// The images that this agent pulled, and the running one.
 #[derive(Debug, Clone, Default)]
 struct PulledImages {
+    /// The one used last comes last.
     known: Vec<PulledImageRecord>,
     /// Id of the image that runs or ran last.
     running: Option<String>,
@@ -61,17 +62,18 @@ impl PulledImages {
             return false;
         }
         self.running = Some(id.to_owned());
-        self.known
-            .iter_mut()
-            .filter(|known| known.id == id)
-            .for_each(|known| known.used_unix_ms = now);
+        if let Some(place) = self.known.iter().position(|known| known.id == id) {
+            let mut known = self.known.remove(place);
+            known.used_unix_ms = now;
+            self.known.push(known);
+        }
         true
     }
 
     /// Ids that may be removed when the newest `keep` and all of `needed` stay.
     fn superfluous(&self, keep: usize, needed: &[String]) -> Vec<String> {
-        let mut newest: Vec<&PulledImageRecord> = self.known.iter().collect();
-        newest.sort_by_key(|known| std::cmp::Reverse(known.used_unix_ms));
+        // In the order of the list: the wall clock may have been set.
+        let newest: Vec<&PulledImageRecord> = self.known.iter().rev().collect();
         // The running image counts, also one that the agent did not pull.
         let foreign = self
             .running

@@ -6,9 +6,10 @@ use std::time::Duration;
 use agent_aws::MetadataEvent;
 use agent_docker::EngineEvent;
 use agent_runtime::Instant;
+use agent_runtime::disk::StalledDisks;
 use futures_util::future::OptionFuture;
 use futures_util::{Stream, StreamExt as _};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until};
 
 use super::executor::{Completion, Executor};
@@ -37,6 +38,8 @@ pub(super) enum Input {
     Deadline,
     SaveDue,
     PublishDue,
+    /// Another disk does not answer, or one answers again.
+    DisksChanged(StalledDisks),
 }
 
 type EngineEvents = Pin<Box<dyn Stream<Item = EngineEvent> + Send>>;
@@ -49,6 +52,7 @@ pub(super) struct Inputs {
     pub(super) observations: mpsc::Receiver<Observation>,
     pub(super) save: Interval,
     pub(super) publish: Interval,
+    pub(super) disks: watch::Receiver<StalledDisks>,
 }
 
 /// The two intervals of the loop: saving and publishing.
@@ -81,6 +85,7 @@ impl Inputs {
             Some(event) = self.metadata.recv() => Input::Metadata(event),
             Some(event) = self.identity.recv() => Input::Identity(event),
             Some(observation) = self.observations.recv() => Input::Observation(observation),
+            Ok(()) = self.disks.changed() => Input::DisksChanged(*self.disks.borrow_and_update()),
             Some(()) = deadline => Input::Deadline,
             _ = self.save.tick() => Input::SaveDue,
             _ = self.publish.tick() => Input::PublishDue,

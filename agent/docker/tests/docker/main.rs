@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests work on files of their own")]
 
 mod calls;
+mod clock;
 mod engine;
 mod events;
 mod fake;

@@ -135,3 +135,25 @@ async fn simulated_clocks_go_on_with_virtual_time_and_step() {
     drop(world);
     assert!(wall::unix_ms() > 1_000_000_000_000);
 }
+
+#[tokio::test(start_paused = true)]
+async fn step_of_the_wall_clock_is_noticed_once_and_a_suspension_is_none() {
+    let world = World::begin(Timestamp::UNIX_EPOCH);
+    let mut steps = wall::StepDetector::begin();
+    tokio::time::sleep(Duration::from_hours(1)).await;
+    world.suspend(Duration::from_hours(1));
+    assert_eq!(steps.step(), None);
+    world.step_wall(SignedDuration::from_hours(-2));
+    assert_eq!((steps.step(), steps.step()), (Some(-7_200_000), None));
+    for _ in 0..2 {
+        world.step_wall(SignedDuration::from_millis(150));
+    }
+    assert_eq!(steps.step(), Some(300), "small ones add up");
+}
+
+#[test]
+fn clock_since_boot_goes_on_and_the_real_distance_holds() {
+    let (before, distance) = (boottime::now(), wall::distance_ms());
+    assert!(boottime::now() >= before);
+    assert_eq!(wall::step_between(distance, wall::distance_ms()), None);
+}

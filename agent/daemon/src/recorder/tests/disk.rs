@@ -65,6 +65,7 @@ fn no_write_is_tried_before_the_retry_interval() {
             time: Time(n),
             text,
             gap: false,
+            anchor: false,
         }
     };
     let now = Instant::now();
@@ -90,6 +91,7 @@ fn no_line_waits_for_the_disk_longer_than_a_minute() {
         time: Time(1),
         text: b"{\"t\":0.001,\"event\":\"gap\"}\n".to_vec(),
         gap: false,
+        anchor: false,
     };
     let now = Instant::now();
     assert_eq!(writer.sync_in(now), None, "nothing to sync");
@@ -132,7 +134,15 @@ fn week_of_two_chains_at_5_s_fits_many_times() {
         for event in all {
             let mut text = Vec::new();
             trace::write_line(&mut text, time, &event).unwrap();
-            writer.write(Instant::now(), &RecordedLine { time, text, gap: false });
+            writer.write(
+                Instant::now(),
+                &RecordedLine {
+                    time,
+                    text,
+                    gap: false,
+                    anchor: false,
+                },
+            );
             written += 1;
         }
     }
