@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use agent_runtime::wall;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use object_store::CredentialProvider;
@@ -41,7 +42,7 @@ impl Role {
 
     /// The role's credentials, fetched again when the cached ones expire soon. Fails when the instance has no role.
     pub(super) async fn credentials(&mut self) -> Result<Arc<AwsCredential>, ImdsError> {
-        let soon = Timestamp::now() + RENEW_BEFORE;
+        let soon = wall::now() + RENEW_BEFORE;
         if let Some((cached, _)) = self.cached.as_ref().filter(|(_, end)| *end > soon) {
             return Ok(Arc::clone(cached));
         }

@@ -1,4 +1,5 @@
 //! What the hardware says of itself: whether this machine is Amazon's. The metadata address is anybody's elsewhere.
+#![expect(clippy::disallowed_methods, reason = "files of the kernel, which no disk holds")]
 
 use std::fs;
 use std::path::PathBuf;

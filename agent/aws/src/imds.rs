@@ -1,11 +1,12 @@
 //! The instance metadata service, version 2: a token first, then one path at a time.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reqwest::header::HeaderValue;
 use reqwest::{Client, RequestBuilder, StatusCode};
 
 use agent_net::http::{self, RequestError};
+use agent_runtime::Instant;
 
 /// Limit of one request with its token: without an answer in this time there is no such service.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(900);

@@ -1,6 +1,6 @@
 //! Answers the auto scaling group's lifecycle hook: heartbeats while the collator stops, then its completion.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::watch::Receiver;
 use tracing::{info, warn};
@@ -9,6 +9,7 @@ use super::api::{AUTO_SCALING, ApiError};
 use super::client::{AwsClient, CallError};
 use super::transport::element;
 use agent_net::backoff::pauses;
+use agent_runtime::Instant;
 
 /// Interval of heartbeats; the shortest timeout of a hook is 30 s.
 const HEARTBEAT: Duration = Duration::from_secs(20);

@@ -101,10 +101,11 @@ impl PendingNotices {
 
 /// The core's notice for an announcement, at `now`.
 pub(super) fn notice((kind, at): (NoticeKind, Option<Timestamp>), now: Timestamp) -> Notice {
-    let left = |at: Timestamp| u64::try_from(at.duration_since(now).as_secs()).unwrap_or_default();
+    // A time that has passed, while this host lives, is none: this host's clock may be off.
+    let left = |at: Timestamp| u64::try_from(at.duration_since(now).as_secs()).ok();
     Notice {
         kind,
-        seconds: at.map(left),
+        seconds: at.and_then(left),
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use std::{env, fmt};
 
 use agent_net::{backoff, http};
+use agent_runtime::disk::{self, Disk};
 use backon::Retryable as _;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -112,7 +113,7 @@ impl S3Bucket {
         let builder = builder.with_bucket_name(name).with_region(region).with_retry(retry);
         let builder = builder.with_http_connector(Connector(address(&base)?));
         // Reads the certificate authorities from disk.
-        let store = tokio::task::spawn_blocking(move || builder.build()).await;
+        let store = disk::run(Disk::System, move || builder.build()).await;
         let store = store.map_err(|error| S3Error::Invalid(error.to_string()))?;
         Ok(Self {
             store: store.map_err(|error| S3Error::Invalid(http::innermost(&error)))?,

@@ -12,6 +12,7 @@ use super::notices::{NoticeSource, PendingNotices, notice};
 use agent_config::{DEFAULT_IMDS, Ec2Config};
 use agent_core::event::Notice;
 use agent_net::backoff::pauses;
+use agent_runtime::wall;
 
 /// Poll interval of urgent documents. Without jitter: the service is this instance's own.
 const URGENT: Duration = Duration::from_millis(1700);
@@ -229,7 +230,7 @@ impl NoticePoller {
     /// Sends the most severe notice when it changed, or only when it is `more_severe`. Sends that there is none once every
     /// document was read, or the notice sent last is gone.
     async fn send_notice(&mut self, more_severe: bool) {
-        let now = Timestamp::now();
+        let now = wall::now();
         let current = self.pending.most_severe(now);
         let kind = |sent: Sent| sent.map(|(kind, _)| kind);
         let is_new = match self.sent {

@@ -5,6 +5,7 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use agent_files::{Dir, make_dir};
 use anyhow::{Context as _, bail};
@@ -42,10 +43,38 @@ pub fn forbid_starts(state_dir: &Path) -> anyhow::Result<Option<DataDirLock>> {
     take(state_dir, STARTS, File::try_lock)
 }
 
-/// Whether containers may be started: the lock to hold while one is. `None` while a snapshot, a restore or a bake needs the
-/// data at rest.
-pub fn permit_start(state_dir: &Path) -> anyhow::Result<Option<DataDirLock>> {
-    take(state_dir, STARTS, File::try_lock_shared)
+/// The lock on starts, opened. It can be taken without another touch of its disk, which may be stalled.
+#[derive(Debug, Clone)]
+pub struct StartLock(Arc<File>);
+
+impl StartLock {
+    /// Opens the lock. Blocks on the disk.
+    pub fn open(state_dir: &Path) -> anyhow::Result<Self> {
+        let file = open(state_dir, STARTS).with_context(|| cannot_lock(state_dir, STARTS))?;
+        Ok(Self(Arc::new(file)))
+    }
+
+    /// Whether containers may be started: what to hold while one is. `None` while a snapshot, a restore or a bake needs the
+    /// data at rest. One at a time.
+    pub fn permit(&self) -> io::Result<Option<StartPermit>> {
+        match self.0.try_lock_shared() {
+            Ok(()) => Ok(Some(StartPermit(Arc::clone(&self.0)))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+/// The right to start a container; given back when dropped.
+#[derive(Debug)]
+#[must_use]
+pub struct StartPermit(Arc<File>);
+
+impl Drop for StartPermit {
+    fn drop(&mut self) {
+        // Fails for no file that was locked.
+        let _ = self.0.unlock();
+    }
 }
 
 pub(crate) fn is_data_dir_locked(state_dir: &Path) -> bool {
@@ -58,7 +87,7 @@ fn take(
     name: &str,
     lock: impl FnOnce(&File) -> Result<(), TryLockError>,
 ) -> anyhow::Result<Option<DataDirLock>> {
-    let failed = || format!("cannot lock {}", state_dir.join(name).display());
+    let failed = || cannot_lock(state_dir, name);
     let file = open(state_dir, name).with_context(failed)?;
     match lock(&file) {
         Ok(()) => Ok(Some(DataDirLock { _file: file })),
@@ -67,9 +96,19 @@ fn take(
     }
 }
 
+fn cannot_lock(state_dir: &Path, name: &str) -> String {
+    format!("cannot lock {}", state_dir.join(name).display())
+}
+
+/// Opens a lock file, and makes it when absent. One that is there is opened without a write to its disk.
 fn open(state_dir: &Path, name: &str) -> io::Result<File> {
-    make_dir(state_dir)?;
-    let dir = Dir::open(state_dir)?;
+    let dir = match Dir::open(state_dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            make_dir(state_dir)?;
+            Dir::open(state_dir)?
+        }
+        opened => opened?,
+    };
     let made = match dir.file(name) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => dir.create(name, MODE),
         opened => return opened,
@@ -94,6 +133,7 @@ mod tests {
     #[test]
     fn start_waits_for_work_at_rest_and_work_for_a_start() {
         let state = tempfile::tempdir().unwrap();
+        let permit_start = |dir: &Path| StartLock::open(dir).unwrap().permit();
         let (one, other) = (permit_start(state.path()).unwrap(), permit_start(state.path()).unwrap());
         assert!(one.is_some() && other.is_some(), "starts do not exclude each other");
         assert!(forbid_starts(state.path()).unwrap().is_none());

@@ -82,6 +82,10 @@ pub enum Cause {
     Operator,
     StoppedByPerson,
     Paused,
+    // disks
+    StateDiskStalled,
+    DataDiskStalled,
+    IdentityDiskStalled,
     // the agent itself
     StateUnsaved,
     CertificateUnreadable,

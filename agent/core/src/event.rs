@@ -3,6 +3,7 @@
 //! Nothing here does I/O. The same values are written to traces (see [`crate::trace`]) and read back by
 //! `replay`, so an event carries only what the core may decide on.
 
+mod disk;
 mod identity;
 mod notice;
 mod reference;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
+pub use disk::Disk;
 pub use identity::{Holding, Identity};
 pub use notice::{LifecycleAnswer, Notice, NoticeKind};
 pub use reference::{Reading, ReferenceError};
@@ -300,4 +302,11 @@ pub enum Event {
     Finished(Outcome),
     /// The agent's state cannot be saved: why; `None` is that it can again.
     StateUnsaved(Option<String>),
+    /// Which disks do not answer now.
+    DisksStalled(Vec<Disk>),
+    /// The wall clock was set, forward by so many milliseconds or back: Docker's times from before and those from now on
+    /// cannot be compared.
+    ClockStepped {
+        by_ms: i64,
+    },
 }

@@ -53,7 +53,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::cause::Cause;
 use crate::chain_health::ChainTracker;
-use crate::event::{ActionFailure, Activity, Chain, Conflict, HostFacts, Identity, LifecycleAnswer, Time};
+use crate::event::{ActionFailure, Activity, Chain, Conflict, Disk, HostFacts, Identity, LifecycleAnswer, Time};
 use crate::exit_diagnosis::Diagnosis;
 pub use action::Action;
 use collation::Collation;
@@ -228,6 +228,10 @@ pub struct State {
     restart_owed: bool,
     /// Docker's wall clock of the newest event heard, Unix milliseconds.
     heard_at: Option<i64>,
+    /// The wall clock was set during this run, or while nobody watched: its start identifies it, and is neither before nor
+    /// after another time of Docker's.
+    #[serde(default)]
+    clock_stepped: bool,
     notice: Option<termination::ActiveNotice>,
     #[serde(default)]
     update: update::UpdateState,
@@ -242,6 +246,9 @@ pub struct State {
     /// Latest answer to the auto scaling group in this life of the agent.
     lifecycle: Option<LifecycleAnswer>,
     unsaved: Option<String>,
+    /// Disks that do not answer.
+    #[serde(default)]
+    stalled: Vec<Disk>,
     certificate_error: Option<String>,
     #[serde(default)]
     shared: Option<String>,
@@ -295,6 +302,7 @@ impl Machine {
         state.release = handover::Release::default();
         state.lifecycle = None;
         state.unsaved = None;
+        state.stalled.clear();
         state.certificate_error = None;
         state.shared = None;
         state.settle = None;
@@ -302,6 +310,9 @@ impl Machine {
         state.now = state.now.max(now);
         if stopping {
             state.ignore_own_events_until = Some(state.now + policy.stop_timeout + STOP_MARGIN);
+        }
+        if let Some(notice) = &mut state.notice {
+            notice.doubt();
         }
         let mut machine = Self { policy, state };
         machine.resume_update();
@@ -312,7 +323,8 @@ impl Machine {
     /// From when on Docker's events are to be read, Unix milliseconds: `None` is from now.
     pub fn watch_from(&self) -> Option<i64> {
         // Reports about earlier runs do not concern this one: a `docker restart` reports that it stopped.
-        let known = self.state.heard_at.max(self.state.started_at);
+        let started_at = self.state.started_at.filter(|_| !self.state.clock_stepped);
+        let known = self.state.heard_at.max(started_at);
         known.filter(|_| !self.state.echoes(self.state.now))
     }
 }
@@ -322,6 +334,14 @@ impl State {
     /// person's `docker stop` would be lost by.
     fn is_author_clear(&self) -> bool {
         self.settle.is_none_or(|s| s.mendable)
+    }
+
+    /// The wall clock was set: bounds move along, and what identifies a run or an end is compared for equality only.
+    fn on_clock_step(&mut self, by_ms: i64) {
+        for bound in [&mut self.own_events_until, &mut self.heard_at] {
+            *bound = bound.map(|at| at.saturating_add(by_ms));
+        }
+        self.clock_stepped = self.started_at.is_some() || self.exited_at.is_some();
     }
 
     /// Whether a report may still be about an action of an earlier agent process.

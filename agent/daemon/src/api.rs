@@ -8,6 +8,7 @@ mod socket;
 #[cfg(test)]
 mod tests;
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
 use tokio::sync::mpsc::error::TrySendError;
@@ -37,6 +37,8 @@ use agent_core::event::{Command, Container};
 use agent_core::machine::CommandError;
 use agent_core::published::AgentSnapshot;
 use agent_docker::Docker;
+use agent_runtime::disk::{self, Disk};
+use agent_runtime::wall;
 
 /// Longest reason given with a command, characters.
 pub const REASON_MAX: usize = 300;
@@ -110,12 +112,17 @@ async fn serve_within(
     let shutdown = async {
         shutdown.await;
         if let Some(path) = path
-            && let Err(error) = std::fs::remove_file(&path)
+            && let Err(error) = disk::run_io(Disk::System, move || remove(&path)).await
         {
-            debug!(%error, socket = %path.display(), "cannot remove the socket");
+            debug!(%error, "cannot remove the socket");
         }
     };
     server::serve(limits, listener, router, shutdown).await;
+}
+
+#[expect(clippy::disallowed_methods, reason = "a job for the disk of the runtime directory")]
+fn remove(socket: &Path) -> io::Result<()> {
+    std::fs::remove_file(socket)
 }
 
 #[derive(Debug, Clone)]
@@ -135,7 +142,7 @@ async fn command(
     body: Bytes,
 ) -> Result<Response, (StatusCode, String)> {
     let until = headers.get(GIVES_UP).and_then(|at| at.to_str().ok()?.parse().ok());
-    if until.is_some_and(|until: i64| Timestamp::now().as_millisecond() > until) {
+    if until.is_some_and(|until: i64| wall::unix_ms() > until) {
         // The client has reported a failure already.
         let words = "the command came too late: its client no longer waits".to_owned();
         return Err((StatusCode::REQUEST_TIMEOUT, words));

@@ -13,13 +13,14 @@ mod tests;
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io::ErrorKind;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hyper::{StatusCode, header};
 use url::Url;
 
 use agent_core::event::{Chain, Sample, ScrapeError};
 use agent_net::http;
+use agent_runtime::Instant;
 
 use self::connection::Answer;
 use self::page::PageReader;

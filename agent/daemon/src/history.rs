@@ -6,14 +6,13 @@ mod tests;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jiff::Timestamp;
-
 use crate::recorder;
 use crate::trace_reader::{NextLine, TraceReader};
 use agent_core::event::{Event, Time};
 use agent_core::history::{History, HistoryView, SLOT_MS, SLOTS};
 use agent_core::machine::Action;
 use agent_core::trace::{Record, parse_line};
+use agent_runtime::wall;
 
 /// One history, shared by its writers and readers.
 #[derive(Debug, Clone, Default)]
@@ -52,7 +51,7 @@ impl SharedHistory {
 }
 
 fn now() -> i64 {
-    Timestamp::now().as_millisecond()
+    wall::unix_ms()
 }
 
 /// The recorded day before `until`.

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sysinfo::{MemoryRefreshKind, System};
-use tokio::task::JoinHandle;
 
 use agent_config::Config;
 use agent_core::event::HostFacts;
+use agent_runtime::disk::{self, Disk};
 use clock::ChronyClock;
 use network::NetworkProbe;
 
@@ -28,9 +28,6 @@ pub struct HostProbe {
     clock: ChronyClock,
     /// Directory of the kernel's pressure stall information.
     pressure: PathBuf,
-    disk_timeout: Duration,
-    /// A probe of the disk that has not returned.
-    disk: Option<JoinHandle<Option<(u64, u64)>>>,
 }
 
 impl HostProbe {
@@ -44,8 +41,6 @@ impl HostProbe {
             network,
             clock: ChronyClock::default(),
             pressure: PathBuf::from("/proc/pressure"),
-            disk_timeout: DISK_TIMEOUT,
-            disk: None,
         }
     }
 
@@ -68,14 +63,9 @@ impl HostProbe {
             .filter(|load| load.is_finite());
         let disk = async {
             let data = &self.data;
-            // One at a time: each that hangs blocks a thread.
-            let probe = self.disk.get_or_insert_with(|| {
-                let data = data.clone();
-                tokio::task::spawn_blocking(move || disk(&data))
-            });
-            let done = tokio::time::timeout(self.disk_timeout, probe).await.ok()?;
-            self.disk = None;
-            done.ok().flatten()
+            let data = data.clone();
+            let probed = disk::run(Disk::Data, move || space(&data));
+            tokio::time::timeout(DISK_TIMEOUT, probed).await.ok()?.ok().flatten()
         };
         let (disk, network_ok, clock_offset_ms) = tokio::join!(disk, self.network.works(), self.clock.offset_ms());
         HostFacts {
@@ -101,6 +91,7 @@ fn memory() -> Option<(u64, u64)> {
 
 /// Share of the last minute in which all tasks waited for a resource, percent, from the kernel's pressure stall information;
 /// `None` without it.
+#[expect(clippy::disallowed_methods, reason = "a file of the kernel, which no disk holds")]
 fn pressure(file: &Path) -> Option<f64> {
     let text = fs::read_to_string(file).ok()?;
     let full = text.lines().find_map(|line| line.strip_prefix("full "))?;
@@ -110,7 +101,7 @@ fn pressure(file: &Path) -> Option<f64> {
 
 /// Free and total bytes of the file system that holds `path`, or will: that of its nearest ancestor which
 /// exists. Free is what an unprivileged user may fill.
-pub fn disk(path: &Path) -> Option<(u64, u64)> {
+pub fn space(path: &Path) -> Option<(u64, u64)> {
     for path in path.ancestors() {
         match rustix::fs::statvfs(path) {
             Ok(fs) => {
@@ -130,6 +121,10 @@ pub fn disk(path: &Path) -> Option<(u64, u64)> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed test should panic")]
 
+    use agent_runtime::Instant;
+    use agent_runtime::simulation::{Fate, World};
+    use jiff::Timestamp;
+
     use super::*;
 
     #[tokio::test]
@@ -147,7 +142,7 @@ mod tests {
     #[test]
     fn missing_directory_has_the_disk_of_its_parent() {
         let dir = tempfile::tempdir().unwrap();
-        let total = |path: &Path| disk(path).map(|(_, total)| total);
+        let total = |path: &Path| space(path).map(|(_, total)| total);
         assert_eq!(total(&dir.path().join("a/b/c")), total(dir.path()));
         assert!(total(dir.path()).is_some());
     }
@@ -174,19 +169,18 @@ mod tests {
 
     #[test]
     fn file_system_without_blocks_is_unknown() {
-        assert_eq!(disk(Path::new("/proc/self")), None);
+        assert_eq!(space(Path::new("/proc/self")), None);
     }
 
-    #[tokio::test]
-    async fn hanging_disk_is_unknown_and_probed_once() {
+    #[tokio::test(start_paused = true)]
+    async fn stalled_disk_is_unknown() {
+        let world = World::begin(Timestamp::UNIX_EPOCH);
+        world.set_disks(|disk, _| if disk == Disk::Data { Fate::Stall } else { Fate::Run });
         let dir = tempfile::tempdir().unwrap();
         let mut host = HostProbe::with(dir.path().to_owned(), NetworkProbe::unknown(dir.path()));
-        host.disk_timeout = Duration::from_millis(10);
-        host.disk = Some(tokio::spawn(std::future::pending()));
-        let hanging = host.disk.as_ref().unwrap().id();
-        for _ in 0..2 {
-            assert_eq!(host.observe().await.disk_free_bytes, None);
-            assert_eq!(host.disk.as_ref().unwrap().id(), hanging);
-        }
+        host.clock = ChronyClock::with_program(dir.path().join("none"));
+        let began = Instant::now();
+        assert_eq!(host.observe().await.disk_free_bytes, None);
+        assert_eq!(began.elapsed(), DISK_TIMEOUT);
     }
 }

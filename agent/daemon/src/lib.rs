@@ -5,6 +5,11 @@
 //! client, or write a secret to a log, an incident or a notification.
 //! Begin with [`supervisor`], which assembles the parts, and its `event_loop`.
 
+#![cfg_attr(
+    test,
+    expect(clippy::disallowed_methods, reason = "tests work on files of their own")
+)]
+
 pub mod api;
 #[cfg(any(test, feature = "testing"))]
 #[path = "tests/engine_stub.rs"]

@@ -1,7 +1,7 @@
 //! The flight recorder: all events and actions of the core as a trace on disk, bounded in bytes.
 //!
-//! The loop queues lines for one thread that owns the files; it never waits for the disk. The newest file is plain,
-//! older ones are gzipped, the oldest are removed at the bound. `replay` reads all of them.
+//! The loop queues lines for one task, which has them written off the thread; it never waits for the disk. The newest file
+//! is plain, older ones are gzipped, the oldest are removed at the bound. `replay` reads all of them.
 
 mod files;
 pub mod incident;
@@ -10,11 +10,9 @@ mod tail;
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
-use std::time::{Duration, Instant};
-use std::{io, thread};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 pub use files::files_since;
 pub use redact::lines as redact_lines;
@@ -22,12 +20,16 @@ pub use redact::named as secrets;
 pub use redact::text as redacted;
 pub use redact::{LineRedactor, image_secrets, url_secrets, with_forms};
 pub use tail::tail;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{timeout, timeout_at};
 use tracing::warn;
 use writer::TraceWriter;
 
 use agent_core::event::{Container, Event, Outcome, Time};
 use agent_core::machine::Action;
 use agent_core::trace;
+use agent_runtime::Instant;
+use agent_runtime::disk::{self, Disk};
 
 /// Directory of the recording within `agent.state_dir`.
 pub fn flight_dir(state_dir: &Path) -> PathBuf {
@@ -65,16 +67,18 @@ impl Default for RecorderLimits {
 
 /// Most lines that wait for the disk: minutes of two chains at 5 s.
 const QUEUE: usize = 256;
+/// Most lines that are written by one job on the disk.
+const BATCH: usize = 64;
 /// Longest line written, bytes; only a container's last log lines come near.
 const LINE_MAX: usize = 128 * 1024;
 /// Bound of a container's last log lines or an error's text within one line, bytes before escaping, which takes up to
 /// six for one.
 const LOG_MAX: usize = 16 * 1024;
 
-/// The handle of the thread that appends to the files in one folder.
+/// The handle of the task that appends to the files in one folder.
 #[derive(Debug)]
 pub struct Recorder {
-    queue: SyncSender<WriterCommand>,
+    queue: mpsc::Sender<WriterCommand>,
     /// Lines dropped at a full queue, not yet reported to the writer.
     overrun: Arc<AtomicU64>,
 }
@@ -82,7 +86,7 @@ pub struct Recorder {
 #[derive(Debug)]
 enum WriterCommand {
     Append(RecordedLine),
-    Flush(SyncSender<()>),
+    Flush(oneshot::Sender<()>),
 }
 
 #[derive(Debug)]
@@ -91,25 +95,19 @@ struct RecordedLine {
     text: Vec<u8>,
     /// Whether the line itself marks a gap.
     gap: bool,
+    /// Whether the wall clock is written before it.
+    anchor: bool,
 }
 
 impl Recorder {
     /// Records into `dir` (made when absent) from now on. A disk error is logged, and writing tried again every
-    /// [`RecorderLimits::retry`].
-    ///
-    /// Fails when no thread can be started.
-    pub fn open(dir: &Path, limits: RecorderLimits) -> io::Result<Self> {
-        let (queue, messages) = mpsc::sync_channel(QUEUE);
+    /// [`RecorderLimits::retry`]. Called within a runtime.
+    pub fn open(dir: &Path, limits: RecorderLimits) -> Self {
+        let (queue, messages) = mpsc::channel(QUEUE);
         let overrun = Arc::<AtomicU64>::default();
         let writer = TraceWriter::new(dir.to_owned(), limits);
-        thread::Builder::new()
-            .name("flight-recorder".to_owned())
-            .stack_size(512 * 1024)
-            .spawn({
-                let overrun = Arc::clone(&overrun);
-                move || write(writer, &messages, &overrun)
-            })?;
-        Ok(Self { queue, overrun })
+        tokio::spawn(write(writer, messages, Arc::clone(&overrun)));
+        Self { queue, overrun }
     }
 
     /// Records one event; a tick leaves no line.
@@ -122,6 +120,7 @@ impl Recorder {
                 time,
                 text,
                 gap: matches!(event, Event::Gap),
+                anchor: matches!(event, Event::Gap | Event::ClockStepped { .. }),
             });
         }
     }
@@ -131,14 +130,23 @@ impl Recorder {
         let mut text = Vec::new();
         let (kind, cause) = (action.kind(), action.cause().into_str());
         if trace::write_action(&mut text, time, kind, cause, action.helped()).is_ok() {
-            self.send(RecordedLine { time, text, gap: false });
+            self.send(RecordedLine {
+                time,
+                text,
+                gap: false,
+                anchor: false,
+            });
         }
     }
 
-    /// Waits until everything recorded so far is on disk; false when it took longer. This blocks.
-    pub fn flush(&self, timeout: Duration) -> bool {
-        let (done, wait) = mpsc::sync_channel(1);
-        self.queue.try_send(WriterCommand::Flush(done)).is_ok() && wait.recv_timeout(timeout).is_ok()
+    /// Waits until everything recorded so far is on disk; false when it took longer.
+    pub async fn flush(&self, limit: Duration) -> bool {
+        let (done, wait) = oneshot::channel();
+        let flushed = async {
+            let asked = self.queue.send(WriterCommand::Flush(done)).await;
+            asked.is_ok() && wait.await.is_ok()
+        };
+        timeout(limit, flushed).await.unwrap_or(false)
     }
 
     fn send(&self, line: RecordedLine) {
@@ -148,37 +156,89 @@ impl Recorder {
     }
 }
 
-impl Drop for Recorder {
-    fn drop(&mut self) {
-        self.flush(Duration::from_secs(5));
+/// What waits for the disk: lines, and how many were lost after them.
+#[derive(Debug, Default)]
+struct PendingLines {
+    lines: Vec<RecordedLine>,
+    lost: u64,
+}
+
+impl PendingLines {
+    fn push(&mut self, line: RecordedLine) {
+        if self.lost == 0 && self.lines.len() < QUEUE {
+            self.lines.push(line);
+        } else {
+            self.lost += 1;
+        }
     }
 }
 
-fn write(mut writer: TraceWriter, messages: &Receiver<WriterCommand>, overrun: &AtomicU64) {
+/// Writes until the handle is dropped. A disk that does not answer is tried again with the next lines.
+async fn write(writer: TraceWriter, mut messages: mpsc::Receiver<WriterCommand>, overrun: Arc<AtomicU64>) {
+    let writer = Arc::new(Mutex::new(writer));
+    let pending = Arc::new(Mutex::new(PendingLines::default()));
+    let (mut flushed, mut sync_at) = (Vec::new(), None::<Instant>);
+    let mut is_stalled = false;
     loop {
-        let message = match writer.sync_in(Instant::now()) {
-            Some(wait) => messages.recv_timeout(wait),
-            None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        let mut batch = Vec::new();
+        let received = messages.recv_many(&mut batch, BATCH);
+        let is_over = match sync_at {
+            Some(at) => timeout_at(at, received).await == Ok(0),
+            None => received.await == 0,
         };
-        let skipped = overrun.swap(0, Ordering::Relaxed);
-        if skipped > 0 {
-            warn!(
-                lines = skipped,
-                "flight recorder could not keep up; the disk of agent.state_dir is slow"
-            );
-            writer.missed(skipped);
-        }
-        match message {
-            Ok(WriterCommand::Append(line)) => writer.write(Instant::now(), &line),
-            Ok(WriterCommand::Flush(done)) => {
-                writer.sync(Instant::now());
-                // The caller may have stopped waiting.
-                let _ = done.try_send(());
+        {
+            let mut pending = lock(&pending);
+            for command in batch {
+                match command {
+                    WriterCommand::Append(line) => pending.push(line),
+                    WriterCommand::Flush(done) => flushed.push(done),
+                }
             }
-            Err(RecvTimeoutError::Timeout) => writer.sync(Instant::now()),
-            Err(RecvTimeoutError::Disconnected) => return writer.sync(Instant::now()),
+            let skipped = overrun.swap(0, Ordering::Relaxed);
+            if skipped > 0 {
+                warn!(
+                    lines = skipped,
+                    "flight recorder could not keep up; the disk of agent.state_dir is slow"
+                );
+            }
+            pending.lost += skipped;
+        }
+        let sync = is_over || !flushed.is_empty() || sync_at.is_some_and(|at| at <= Instant::now());
+        let (writer, pending) = (Arc::clone(&writer), Arc::clone(&pending));
+        let job = move || {
+            let PendingLines { lines, lost } = std::mem::take(&mut *lock(&pending));
+            let mut writer = lock(&writer);
+            for line in &lines {
+                writer.write(Instant::now(), line);
+            }
+            writer.missed(lost);
+            if sync {
+                writer.sync(Instant::now());
+            }
+            writer.sync_in(Instant::now())
+        };
+        sync_at = match disk::run_long(Disk::State, disk::LIMIT, job).await {
+            Ok(wait) => {
+                is_stalled = false;
+                // The caller may have stopped waiting.
+                flushed.drain(..).for_each(|done| _ = done.send(()));
+                wait.map(|wait| Instant::now() + wait)
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut is_stalled, true) {
+                    warn!(%error, "flight recorder stopped; it goes on when the disk takes more");
+                }
+                Some(Instant::now() + disk::LIMIT)
+            }
+        };
+        if is_over {
+            return;
         }
     }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The event with shortened texts, where it may exceed a line.

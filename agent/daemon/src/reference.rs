@@ -111,8 +111,7 @@ impl ReferenceClient {
             };
             Ok::<_, RequestError>(builder.pool_idle_timeout(KEEP_ALIVE).build()?)
         };
-        let built = tokio::task::spawn_blocking(connector).await;
-        let built = built.unwrap_or_else(|e| Err(RequestError::Lost(e.to_string())));
+        let built = http::built(connector).await;
         let client = built.map_err(|e| failed(ReferenceError::Unreachable, e.to_string()))?;
         Ok(self.client.insert(client).clone())
     }

@@ -1,11 +1,13 @@
-//! The persistent state: `state.json`, replaced atomically, and the lock against a second agent.
+//! The persistent state: `state.json`, replaced atomically, and the lock against a second agent. Everything here blocks on
+//! the disk.
+#![expect(clippy::disallowed_methods, reason = "jobs for the state disk")]
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+mod lock;
+
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
 use rustix::fs::{CWD, RenameFlags};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -14,12 +16,15 @@ use tracing::warn;
 use agent_core::event::Time;
 use agent_core::schema::schema_of;
 use agent_files::{make_dir, replace_file, sync_dir, write_file};
+use agent_runtime::{boottime, wall};
+
+pub(crate) use self::lock::is_over;
+pub use self::lock::{LockError, StateLock, lock};
 
 /// Schema version of the file. A newer one is not migrated.
 pub const SCHEMA: u32 = 1;
 
 const FILE: &str = "state.json";
-const LOCK: &str = "agent.lock";
 /// File that reserves space for a save on a full disk.
 const RESERVE: &str = "state.reserve";
 /// Size of the reserve, bytes: several times that of a state.
@@ -39,6 +44,26 @@ pub struct LoadedState<T> {
     pub saved_unix_ms: i64,
     /// The agent's own clock at the save, which continues from here.
     pub clock: Time,
+    /// The boot of the save, and the time since then; `None` by an earlier version.
+    pub boot: Option<BootTime>,
+}
+
+/// A moment in the life of a booted host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BootTime {
+    pub id: String,
+    pub since_ms: u64,
+}
+
+impl BootTime {
+    /// Now; `None` where the kernel does not name its boot.
+    pub fn now() -> Option<Self> {
+        let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        Some(Self {
+            id: id.trim().to_owned(),
+            since_ms: u64::try_from(boottime::now().as_millis()).ok()?,
+        })
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +79,8 @@ struct StateDocument<T> {
     schema: u32,
     saved_unix_ms: i64,
     clock: Time,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    boot: Option<BootTime>,
     state: T,
 }
 
@@ -93,12 +120,13 @@ pub fn load<T: DeserializeOwned>(dir: &Path) -> Result<Option<LoadedState<T>>, S
 
 /// Saves `value` and the agent's clock in `dir` (made when absent), atomically even in a power cut. Blocks on the disk.
 pub fn save<T: Serialize>(dir: &Path, clock: Time, value: &T) -> Result<(), StateError> {
-    let saved_unix_ms = Timestamp::now().as_millisecond();
+    let saved_unix_ms = wall::unix_ms();
     let path = dir.join(FILE);
     serde_json::to_vec(&StateDocument {
         schema: SCHEMA,
         saved_unix_ms,
         clock,
+        boot: BootTime::now(),
         state: value,
     })
     .map_err(io::Error::from)
@@ -106,7 +134,12 @@ pub fn save<T: Serialize>(dir: &Path, clock: Time, value: &T) -> Result<(), Stat
         text.resize((text.len() + PADDED / 4).next_multiple_of(PADDED), b' ');
         text
     })
-    .and_then(|text| make_dir(dir).and_then(|()| replace_with_reserve(dir, &path, &text)))
+    .and_then(|text| {
+        if !dir.is_dir() {
+            make_dir(dir)?;
+        }
+        replace_with_reserve(dir, &path, &text)
+    })
     .map_err(|source| StateError {
         action: "write",
         path,
@@ -144,61 +177,6 @@ fn exchange(reserve: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
     sync_dir(path.parent().unwrap_or(path))
 }
 
-/// Lock of the state folder, released when dropped or when the process ends.
-#[derive(Debug)]
-pub struct StateLock {
-    _file: File,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum LockError {
-    /// Another agent holds the folder.
-    #[error("another t0rn-agent{} uses {}; stop it first, or give this one its own agent.state_dir",
-        pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default(), dir.display())]
-    Held { dir: PathBuf, pid: Option<u32> },
-    #[error(transparent)]
-    State(#[from] StateError),
-}
-
-/// Locks the state folder (made when absent) for this process.
-pub fn lock(dir: &Path) -> Result<StateLock, LockError> {
-    let path = dir.join(LOCK);
-    let failed = |source| StateError {
-        action: "lock",
-        path: path.clone(),
-        source,
-    };
-    make_dir(dir).map_err(failed)?;
-    // The file stays after unlocking: removing it would let two agents lock two files of one name.
-    let mut options = OpenOptions::new();
-    let mut file = options
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o640)
-        .open(&path)
-        .map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut text = String::new();
-            // The pid is for the message only.
-            let read = file.take(32).read_to_string(&mut text);
-            let pid = read.ok().and_then(|_| text.trim().parse().ok());
-            return Err(LockError::Held {
-                dir: dir.to_owned(),
-                pid,
-            });
-        }
-        Err(TryLockError::Error(e)) => return Err(failed(e).into()),
-    }
-    file.set_len(0)
-        .and_then(|()| writeln!(file, "{}", std::process::id()))
-        .map_err(failed)?;
-    Ok(StateLock { _file: file })
-}
-
 fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<LoadedState<T>, String> {
     let schema = schema_of(text).map_err(|e| e.to_string())?;
     if schema != SCHEMA {
@@ -209,6 +187,7 @@ fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<LoadedState<T>, String> {
         value: document.state,
         saved_unix_ms: document.saved_unix_ms,
         clock: document.clock,
+        boot: document.boot,
     })
 }
 

@@ -31,21 +31,21 @@ mod publisher;
 mod state_store;
 mod status;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use agent_config::Config;
-use agent_core::event::Time;
+use agent_core::event::{Event, Time};
 use agent_core::machine::{Machine, Policy};
 use agent_docker::Docker;
+use agent_runtime::disk::{self, Disk};
+use agent_runtime::wall::{self, StepDetector};
 use anyhow::Context as _;
-use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 use self::certificate::CertificateState;
 use self::clock::AgentClock;
@@ -63,6 +63,7 @@ use self::publisher::Publisher;
 use self::state_store::StateStore;
 use crate::history::SharedHistory;
 use crate::recorder::{self, Recorder};
+use crate::state::{BootTime, LoadedState};
 use crate::systemd::ServiceManager;
 use crate::{api, state, web};
 
@@ -70,6 +71,8 @@ use crate::{api, state, web};
 const SOCKET_GROUP: &str = "t0rn-agent";
 /// How long the agent's stop waits for hanging clients.
 const SERVERS_GRACE: Duration = Duration::from_secs(2);
+/// How long reading the history back may take.
+const HISTORY_LIMIT: Duration = Duration::from_mins(1);
 
 /// Runs the agent until SIGTERM or SIGINT; the collator goes on running.
 ///
@@ -98,14 +101,16 @@ pub async fn supervise(
 ) -> anyhow::Result<()> {
     let config = Arc::new(config);
     // Held until the agent ends.
-    let _lock = state::lock(&config.agent.state_dir)?;
+    let dir = config.agent.state_dir.clone();
+    let _lock = disk::run(Disk::State, move || state::lock(&dir)).await??;
     let listener = api::bind(&config.agent.socket, SOCKET_GROUP)
+        .await
         .with_context(|| format!("failed to listen on {}", config.agent.socket.display()))?;
     let docker = Docker::new(&config).context("failed to set up the docker client")?;
     let (commands, requests) = mpsc::channel(16);
-    let (secrets, readable) = (Arc::clone(&config), docker.clone());
-    let secrets = tokio::task::spawn_blocking(move || KnownSecrets::read(&secrets, &readable)).await?;
-    let (mut event_loop, inputs) = assemble(&config, &docker, &secrets, requests)?;
+    docker.read_registry_secrets().await;
+    let secrets = KnownSecrets::of(&config, &docker);
+    let (mut event_loop, inputs) = assemble(&config, &docker, &secrets, requests).await?;
 
     let stop = CancellationToken::new();
     let handle = api::Handle {
@@ -135,6 +140,7 @@ pub async fn supervise(
     manager.stopping().await;
     event_loop.save().await;
     event_loop.notifications.finish().await;
+    event_loop.recorder.flush(disk::LIMIT).await;
     stop.cancel();
     drop(event_loop);
     // The socket is removed; a hanging client must not delay the end.
@@ -143,20 +149,20 @@ pub async fn supervise(
 }
 
 /// Assembles the parts, with the core's saved state.
-fn assemble(
+async fn assemble(
     config: &Arc<Config>,
     docker: &Docker,
     secrets: &KnownSecrets,
     requests: mpsc::Receiver<api::CommandRequest>,
 ) -> anyhow::Result<(EventLoop, Inputs)> {
     let dir = &config.agent.state_dir;
-    let (clock, machine) = resume(config)?;
+    let (clock, machine, step) = resume(config).await?;
     let permits = Permits::new(&machine);
     let recorder = Arc::new(Recorder::open(
         &recorder::flight_dir(dir),
         recorder::RecorderLimits::default(),
-    )?);
-    let incidents = Incidents::open(config, docker, &recorder);
+    ));
+    let incidents = Incidents::open(config, docker, &recorder).await;
     let (identity, identity_events) = IdentityHandle::start(config);
     let (ec2, metadata) = Ec2Handle::start(config);
     let mut publisher = Publisher::new(config, clock);
@@ -165,25 +171,30 @@ fn assemble(
     log_image(config, &machine);
     let (probes, observations) = Probes::start(config, clock, docker)?;
     let (save, publish) = inputs::intervals();
+    let watch_from = machine
+        .watch_from()
+        .map(|at| at.saturating_add(step.unwrap_or_default()));
     let inputs = Inputs {
-        engine: Box::pin(docker.watch(machine.watch_from(), permits.desired())),
+        engine: Box::pin(docker.watch(watch_from, permits.desired())),
         requests,
         metadata,
         identity: identity_events,
         observations,
         save,
         publish,
+        disks: disk::stalled(),
     };
     let event_loop = EventLoop {
         config: Arc::clone(config),
         secrets: secrets.clone(),
         clock,
-        executor: Executor::new(docker.clone(), config, &permits, incidents, identity, ec2),
+        executor: Executor::new(docker.clone(), config, &permits, incidents, identity, ec2).await,
         notifications: Notifications::start(config, docker),
         certificate: CertificateState::new(config),
         store: StateStore::new(dir.clone()),
         history: SharedHistory::default(),
-        pending: VecDeque::new(),
+        pending: step.map(|by_ms| Event::ClockStepped { by_ms }).into_iter().collect(),
+        steps: StepDetector::begin(),
         reply: None,
         phase: machine.phase(),
         permits,
@@ -195,17 +206,33 @@ fn assemble(
     Ok((event_loop, inputs))
 }
 
-/// Clock and core, resumed from the saved state.
-fn resume(config: &Config) -> anyhow::Result<(AgentClock, Machine)> {
+/// Clock and core, resumed from the saved state; and how far the wall clock was set since.
+async fn resume(config: &Config) -> anyhow::Result<(AgentClock, Machine, Option<i64>)> {
     let policy = Policy::from(config);
-    let Some(loaded) = state::load::<agent_core::machine::State>(&config.agent.state_dir)? else {
+    let dir = config.agent.state_dir.clone();
+    let loaded = disk::run(Disk::State, move || state::load::<agent_core::machine::State>(&dir)).await??;
+    let Some(loaded) = loaded else {
         let clock = AgentClock::starting_at(Time(0));
-        return Ok((clock, Machine::new(policy, clock.now())));
+        return Ok((clock, Machine::new(policy, clock.now()), None));
     };
-    let away = Timestamp::now().as_millisecond().saturating_sub(loaded.saved_unix_ms);
-    let away = Duration::from_millis(u64::try_from(away).unwrap_or_default());
+    let (away, step) = absence(&loaded, BootTime::now().as_ref(), wall::unix_ms());
     let clock = AgentClock::starting_at(loaded.clock + away);
-    Ok((clock, Machine::resume(policy, loaded.value, clock.now())))
+    let machine = Machine::resume(policy, loaded.value, clock.now());
+    Ok((clock, machine, step))
+}
+
+/// How long nobody watched, and how far the wall clock was set meanwhile, in milliseconds. Within one boot, the clock since
+/// then is believed, which cannot be set.
+fn absence<T>(loaded: &LoadedState<T>, now: Option<&BootTime>, unix_ms: i64) -> (Duration, Option<i64>) {
+    let by_wall = unix_ms.saturating_sub(loaded.saved_unix_ms);
+    match loaded.boot.as_ref().zip(now) {
+        Some((then, now)) if then.id == now.id => {
+            let away = now.since_ms.saturating_sub(then.since_ms);
+            let step = wall::step_between(i64::try_from(away).unwrap_or(i64::MAX), by_wall);
+            (Duration::from_millis(away), step)
+        }
+        _ => (Duration::from_millis(u64::try_from(by_wall).unwrap_or_default()), None),
+    }
 }
 
 /// Logs which image is in force: the operator's last decision.
@@ -227,6 +254,46 @@ fn log_image(config: &Config, machine: &Machine) {
 /// Fills the history from the flight recorder, in the background.
 fn read_history_back(config: &Config, history: &SharedHistory) {
     let (dir, history) = (recorder::flight_dir(&config.agent.state_dir), history.clone());
-    let until = Timestamp::now().as_millisecond();
-    tokio::task::spawn_blocking(move || history.read_back(&dir, until));
+    let until = wall::unix_ms();
+    tokio::spawn(async move {
+        let read = disk::run_long(Disk::State, HISTORY_LIMIT, move || history.read_back(&dir, until)).await;
+        if let Err(error) = read {
+            warn!(%error, "the page's history begins now");
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absence_is_measured_by_a_clock_that_nobody_can_set() {
+        let boot = |id: &str, since_ms| BootTime {
+            id: id.to_owned(),
+            since_ms,
+        };
+        let loaded = |boot| LoadedState {
+            value: (),
+            saved_unix_ms: 10_000_000,
+            clock: Time(0),
+            boot,
+        };
+        let minute = Duration::from_mins(1);
+        for (now, step) in [
+            (10_060_000, None),
+            (2_860_000, Some(-7_200_000)),
+            (17_260_000, Some(7_200_000)),
+        ] {
+            let here = boot("a", 160_000);
+            let found = absence(&loaded(Some(boot("a", 100_000))), Some(&here), now);
+            assert_eq!(found, (minute, step), "{now}");
+        }
+        // Of another boot, or by an earlier version: the wall clock is all there is.
+        for then in [None, Some(boot("b", 100_000))] {
+            let here = boot("a", 160_000);
+            assert_eq!(absence(&loaded(then.clone()), Some(&here), 10_060_000), (minute, None));
+            assert_eq!(absence(&loaded(then), Some(&here), 5_000_000), (Duration::ZERO, None));
+        }
+    }
 }

@@ -82,10 +82,12 @@ impl ServiceManager {
         if self.beat.is_none() || self.sending.as_ref().is_some_and(|sending| !sending.is_finished()) {
             return;
         }
-        self.sending = Some(tokio::task::spawn_blocking(move || {
+        #[expect(clippy::disallowed_methods, reason = "it blocks on a socket, and one at a time")]
+        let sending = tokio::task::spawn_blocking(move || {
             if let Err(error) = send() {
                 debug!(%error, "the message to the service manager failed");
             }
-        }));
+        });
+        self.sending = Some(sending);
     }
 }

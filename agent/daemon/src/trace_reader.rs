@@ -1,4 +1,8 @@
 //! Reader of the lines of a trace, plain or gzipped, with at most one line in memory.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "jobs for the state disk, and commands without a loop"
+)]
 
 use std::collections::VecDeque;
 use std::fs::{self, File};

@@ -8,7 +8,7 @@ mod page;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -28,6 +28,7 @@ use agent_core::metrics;
 use agent_core::published::AgentSnapshot;
 use agent_core::status::{Health, clean};
 use agent_net::backoff::pauses;
+use agent_runtime::Instant;
 
 /// Pauses between attempts to listen: doubled from the first to the cap.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
@@ -141,7 +142,7 @@ async fn exposition(State(state): State<WebState>) -> Response {
     let snapshot = Arc::clone(&state.snapshot.borrow());
     (
         [(header::CONTENT_TYPE, metrics::CONTENT_TYPE)],
-        metrics::render(&snapshot, Instant::now()),
+        metrics::render(&snapshot, Instant::now().into_std()),
     )
         .into_response()
 }
@@ -166,7 +167,8 @@ fn answer(verdict: Result<String, String>) -> Response {
 impl WebState {
     /// Whether the supervision loop is alive.
     fn alive(&self) -> Result<String, String> {
-        let age = self.snapshot.borrow().at.elapsed();
+        let at = self.snapshot.borrow().at;
+        let age = Instant::now().into_std().saturating_duration_since(at);
         if age <= self.late_after {
             Ok(format!(
                 "alive: the supervision loop came round {} s ago",

@@ -13,9 +13,7 @@ use bollard::errors::Error as EngineError;
 use bollard::models::EventMessage;
 use bollard::query_parameters::EventsOptionsBuilder;
 use futures_util::{Stream, StreamExt, stream};
-use jiff::Timestamp;
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use self::container_event::{Change, ContainerEvent, Death, translate};
 use self::run::Run;
@@ -23,6 +21,8 @@ use super::inspection::{EXIT_LINES, InspectedContainer};
 use super::{Docker, Error};
 use agent_core::event::{Container, DesiredSpec, Exit};
 use agent_net::backoff::jitter;
+use agent_runtime::Instant;
+use agent_runtime::wall::{self, StepDetector};
 
 mod container_event;
 mod run;
@@ -46,6 +46,10 @@ const LOOKS: u32 = 6;
 /// Waits between connections, doubling. A connection that held this long was a good one.
 const BACKOFF_FIRST: Duration = Duration::from_millis(250);
 const BACKOFF_CAP: Duration = Duration::from_secs(5);
+/// A new connection sends within this time what happened before it.
+const REPLAY: Duration = Duration::from_secs(5);
+/// An event later than now by so many milliseconds has the time of another clock.
+const SKEW: i64 = 1_000;
 #[derive(Debug, Clone, PartialEq)]
 pub enum EngineEvent {
     /// The engine answers (again). What the container is like follows.
@@ -86,6 +90,8 @@ impl Docker {
             ping: Instant::now(),
             connected: None,
             run: Run::default(),
+            steps: StepDetector::begin(),
+            replay_ends: None,
         };
         stream::unfold(watch, |mut watch| async move { Some((watch.next().await, watch)) })
     }
@@ -113,6 +119,9 @@ struct Watch {
     /// Since when this connection, or the one before it, has held.
     connected: Option<Instant>,
     run: Run,
+    steps: StepDetector,
+    /// Until when events may come again that are of the clock before it was set back.
+    replay_ends: Option<Instant>,
 }
 
 impl Watch {
@@ -132,7 +141,7 @@ impl Watch {
             if let Err(error) = self.advance().await {
                 self.events = None;
                 if matches!(error, Error::Unreachable { hangs: false, .. }) {
-                    self.gone.get_or_insert_with(|| Timestamp::now().as_millisecond());
+                    self.gone.get_or_insert_with(wall::unix_ms);
                 }
                 if !self.outage {
                     self.outage = true;
@@ -173,11 +182,19 @@ impl Watch {
         }
         self.wait = (self.wait * 2).clamp(BACKOFF_FIRST, BACKOFF_CAP);
         let api = self.docker.version().await?;
+        self.replay_ends = None;
+        if let Some(by_ms) = self.steps.step() {
+            // What happened meanwhile has times of both clocks.
+            let before = self.from;
+            self.on_clock_step(by_ms);
+            self.from = self.from.min(before);
+            self.replay_ends = (by_ms < 0).then(|| Instant::now() + REPLAY);
+        }
         if let Some(gone) = self.gone.take() {
-            self.away = Some(gone..=Timestamp::now().as_millisecond());
+            self.away = Some(gone..=wall::unix_ms());
         }
         // The clock may have stepped back; events from the future would never come.
-        let now = i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
+        let now = i64::try_from(wall::now().as_nanosecond()).unwrap_or(i64::MAX);
         let from = self.from.map_or(now, |from| from.min(now));
         self.from = Some(from);
         let filters = [
@@ -206,6 +223,22 @@ impl Watch {
         Ok(())
     }
 
+    /// The wall clock was set: bounds move along, and nothing else is compared across it.
+    fn on_clock_step(&mut self, by_ms: i64) {
+        self.from = self
+            .from
+            .map(|from| from.saturating_add(by_ms.saturating_mul(1_000_000)));
+        self.gone = self.gone.map(|gone| gone.min(gone.saturating_add(by_ms)));
+        self.away = None;
+        self.run = Run::default();
+    }
+
+    /// Whether an event is of the time before the clock was set back, and known: its time is yet to come.
+    fn is_of_before(&self, nanos: Option<i64>) -> bool {
+        let may_be = self.replay_ends.is_some_and(|end| Instant::now() < end);
+        may_be && nanos.is_some_and(|nanos| nanos / 1_000_000 > wall::unix_ms() + SKEW)
+    }
+
     async fn look(&mut self) -> Result<EngineEvent, Error> {
         let mut busy = 0;
         let found = loop {
@@ -224,6 +257,12 @@ impl Watch {
 
     async fn take(&mut self, event: EventMessage) -> Result<(), Error> {
         let nanos = event.time_nano;
+        if let Some(by_ms) = self.steps.step() {
+            self.on_clock_step(by_ms);
+        }
+        if self.is_of_before(nanos) {
+            return Ok(());
+        }
         let docker = self.docker();
         match translate(&docker.spec, event) {
             None => {}

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use super::{Docker, Error};
 use agent_config::ContainerUser;
 use agent_files::{Dir, Refusal};
+use agent_runtime::disk::{self, Disk, DiskError};
+use tracing::warn;
 
 /// Mode of a data directory that we make: chain data and network key are nobody else's business.
 const MODE: u32 = 0o750;
@@ -17,27 +19,40 @@ impl Docker {
     /// Makes the data directory, owned by the collator's user, if it is missing, and checks that every other
     /// mount source is there.
     ///
-    /// Fails when this process may not, a source is missing, or the file system does not answer within 10 s.
+    /// Fails when this process may not, a source is missing, or a file system does not answer within 5 s.
     pub async fn prepare_paths(&self) -> Result<(), Error> {
+        match self.try_prepare_paths().await {
+            Ok(prepared) => prepared,
+            Err(error) => Err(Error::Path {
+                path: self.spec.data.path.clone(),
+                reason: error.to_string(),
+            }),
+        }
+    }
+
+    /// As [`Self::prepare_paths`], for a container that has been given these paths already: where a disk does not answer, it
+    /// is started all the same, since a stalled disk is no reason to keep it down.
+    pub(crate) async fn prepare_paths_again(&self) -> Result<(), Error> {
+        self.try_prepare_paths().await.unwrap_or_else(|error| {
+            warn!(%error, "the container's directories were not looked at before its start");
+            Ok(())
+        })
+    }
+
+    async fn try_prepare_paths(&self) -> Result<Result<(), Error>, DiskError> {
         let spec = &self.spec;
         let (data, user) = (spec.data.path.clone(), spec.collator.user);
-        let sources: Vec<PathBuf> = spec.mounts.iter().map(|mount| mount.source.clone()).collect();
-        // A path on a device that hangs must hang a thread of its own, not the agent.
-        let work = tokio::task::spawn_blocking(move || {
-            prepare(&data, user)?;
-            sources.iter().try_for_each(|source| present(source))
-        });
-        let stuck = |reason: String| Error::Path {
-            path: self.spec.data.path.clone(),
-            reason,
-        };
-        match tokio::time::timeout(self.limits.call, work).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(error)) => Err(stuck(format!("could not be prepared: {error}"))),
-            Err(_) => Err(stuck(
-                "the file system does not answer; check its device and mount".to_owned(),
-            )),
+        if let Err(error) = disk::run(Disk::Data, move || prepare(&data, user)).await? {
+            return Ok(Err(error));
         }
+        let sources: Vec<PathBuf> = spec.mounts.iter().map(|mount| mount.source.clone()).collect();
+        if sources.is_empty() {
+            return Ok(Ok(()));
+        }
+        disk::run(Disk::Mounts, move || {
+            sources.iter().try_for_each(|source| present(source))
+        })
+        .await
     }
 }
 
@@ -45,6 +60,7 @@ impl Docker {
 ///
 /// The directory appears under its name only when it is complete, so that being killed half way cannot
 /// leave one that the collator cannot write to and that we would never touch again.
+#[expect(clippy::disallowed_methods, reason = "a job for the data disk")]
 fn prepare(data: &Path, user: Option<ContainerUser>) -> Result<(), Error> {
     let failed = |reason: String| Error::Path {
         path: data.to_owned(),
@@ -83,6 +99,7 @@ fn prepare(data: &Path, user: Option<ContainerUser>) -> Result<(), Error> {
 }
 
 /// Opens a directory, and makes it with its missing parents.
+#[expect(clippy::disallowed_methods, reason = "a job for the data disk")]
 fn open_or_make(path: &Path) -> io::Result<Dir> {
     match Dir::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -129,6 +146,7 @@ fn left_draft(parent: &Dir, name: &OsStr, user: Option<ContainerUser>) -> io::Re
 }
 
 /// A missing source would be made by nobody with the right owner, so it is never made at all.
+#[expect(clippy::disallowed_methods, reason = "a job for the disks of mount sources")]
 fn present(source: &Path) -> Result<(), Error> {
     fs::metadata(source).map(drop).map_err(|error| Error::Path {
         path: source.to_owned(),

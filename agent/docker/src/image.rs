@@ -1,6 +1,7 @@
 //! The image: found on this host or pulled, and pinned to what was found.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use bollard::auth::DockerCredentials;
@@ -8,11 +9,12 @@ use bollard::errors::Error as EngineError;
 use bollard::models::{CreateImageInfo, DistributionInspect, ImageInspect};
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::StreamExt;
-use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{Docker, Error, ImageFault, PulledImage};
 use agent_config::{ImageReference, PullPolicy};
+use agent_runtime::Instant;
+use agent_runtime::disk::{self, Disk};
 
 mod auth;
 mod pull_error;
@@ -61,7 +63,7 @@ impl Docker {
     ///
     /// Fails when it does not answer in time.
     pub(super) async fn registry_image(&self, reference: &ImageReference) -> Result<DistributionInspect, Error> {
-        let credentials = self.credentials(reference)?;
+        let credentials = self.credentials(reference).await?;
         let (engine, name) = (self.engine().await?, reference.name());
         let asked = engine.inspect_registry_image(&name, credentials);
         match tokio::time::timeout(self.limits.call, asked).await {
@@ -164,25 +166,55 @@ impl Docker {
         Ok(image)
     }
 
-    /// Every password and token of `collator.registry_auth`, to keep them out of all output.
+    /// Every password and token of `collator.registry_auth`, to keep them out of all output: as they were when the file
+    /// was read last, which every use of a login does.
     pub fn registry_secrets(&self) -> Vec<String> {
-        let path = self.spec.collator.registry_auth.as_deref();
-        path.map(auth::secrets).unwrap_or_default()
+        self.shared
+            .secrets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Reads [`Self::registry_secrets`] anew; those of a file that cannot be read stay.
+    pub async fn read_registry_secrets(&self) {
+        if let Some(path) = self.spec.collator.registry_auth.clone()
+            && let Ok(secrets) = disk::run(Disk::System, move || auth::secrets(&path)).await
+        {
+            self.note_secrets(secrets);
+        }
+    }
+
+    fn note_secrets(&self, secrets: Vec<String>) {
+        if !secrets.is_empty() {
+            *self.shared.secrets.lock().unwrap_or_else(PoisonError::into_inner) = secrets;
+        }
     }
 
     /// The login for the registry of `reference`; `None` when there is none for it.
-    pub(super) fn credentials(&self, reference: &ImageReference) -> Result<Option<DockerCredentials>, Error> {
-        let Some(path) = self.spec.collator.registry_auth.as_deref() else {
+    pub(super) async fn credentials(&self, reference: &ImageReference) -> Result<Option<DockerCredentials>, Error> {
+        let Some(path) = self.spec.collator.registry_auth.clone() else {
             return Ok(None);
         };
-        let configured = ImageReference::parse(self.specs.configured_image());
-        auth::read(path, configured.registry(), reference.registry()).map_err(|fault| self.image_error(fault))
+        let own = ImageReference::parse(self.specs.configured_image())
+            .registry()
+            .to_owned();
+        let (file, registry) = (path.clone(), reference.registry().to_owned());
+        let read = disk::run(Disk::System, move || {
+            (auth::read(&file, &own, &registry), auth::secrets(&file))
+        });
+        let (login, secrets) = read.await.map_err(|error| {
+            let reason = error.to_string();
+            self.image_error(ImageFault::Credentials { path, reason })
+        })?;
+        self.note_secrets(secrets);
+        login.map_err(|fault| self.image_error(fault))
     }
 
     async fn pull_once(&self, reference: &ImageReference) -> Result<(), Error> {
         let spec = &self.spec;
         let collator = &spec.collator;
-        let credentials = self.credentials(reference)?;
+        let credentials = self.credentials(reference).await?;
         let options = CreateImageOptionsBuilder::default()
             .from_image(&reference.repository)
             .tag(reference.version())

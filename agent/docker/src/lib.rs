@@ -5,6 +5,11 @@
 //! engine has a time limit, every answer that could be large has a size limit.
 //! Begin with [`Docker::ensure_running`] in `lifecycle`, and [`Docker::watch`] in `events`.
 
+#![cfg_attr(
+    test,
+    expect(clippy::disallowed_methods, reason = "tests work on files of their own")
+)]
+
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -92,8 +97,9 @@ struct Shared {
     usage: Mutex<Option<Usage>>,
     /// Images that were not here before a pull.
     fetched: Mutex<Vec<PulledImage>>,
-    /// The program that checks signatures, its private directory, and the images that it accepted.
-    cosign: Option<PathBuf>,
+    /// Every password and token of the registries, as last read.
+    secrets: Mutex<Vec<String>>,
+    /// The private directory of the program that checks signatures, and the images that it accepted.
     cosign_dir: PathBuf,
     verified: Mutex<Vec<String>>,
     /// Variables of the container that was inspected last, those of its image included.
@@ -120,7 +126,7 @@ impl Docker {
                 nofile_refused: AtomicBool::new(false),
                 usage: Mutex::new(None),
                 fetched: Mutex::default(),
-                cosign: config.collator.cosign_key.as_ref().and_then(|_| image::cosign()),
+                secrets: Mutex::default(),
                 cosign_dir: config.agent.state_dir.join("cosign"),
                 verified: Mutex::default(),
                 variables: Mutex::default(),

@@ -99,7 +99,7 @@ impl Docker {
                 // Docker waits up to a minute before its next attempt; stopping ends the wait.
                 Status::RESTARTING => self.halt(&found.id).await?,
                 Status::CREATED | Status::EXITED | Status::EMPTY => {
-                    self.prepare_paths().await?;
+                    self.prepare_paths_again().await?;
                     self.evict_others().await?;
                     match self.start(&found.id, permit).await {
                         Ok(()) => return self.inspect().await,

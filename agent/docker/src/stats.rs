@@ -1,7 +1,6 @@
 //! What the container uses: weak evidence that it is at work.
 
 use std::pin::pin;
-use std::time::Instant;
 
 use bollard::models::{ContainerBlkioStatEntry, ContainerStatsResponse};
 use bollard::query_parameters::StatsOptionsBuilder;
@@ -9,6 +8,7 @@ use futures_util::StreamExt;
 
 use super::{Docker, Error};
 use agent_core::event::Activity;
+use agent_runtime::Instant;
 
 /// CPU time of one container at one moment.
 #[derive(Debug, Clone)]

@@ -3,6 +3,7 @@
 mod download;
 #[cfg(any(test, feature = "testing"))]
 #[expect(clippy::unwrap_used, reason = "a failed test should panic")]
+#[expect(clippy::disallowed_methods, reason = "a server of a test has a thread of its own")]
 #[expect(clippy::missing_panics_doc, reason = "a failed test should panic")]
 #[path = "http/tests/fake.rs"]
 pub mod fake;
@@ -15,8 +16,9 @@ use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use reqwest::header::RETRY_AFTER;
+use agent_runtime::disk::{self, Disk};
+use agent_runtime::wall;
+use reqwest::header::{DATE, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Response};
 use rustls::client::Resumption;
@@ -26,6 +28,8 @@ use url::Url;
 
 pub use self::download::download;
 
+/// How long reading the authorities may take: about a hundred files.
+const AUTHORITIES_LIMIT: Duration = Duration::from_secs(15);
 /// How the agent names itself in requests.
 pub const AGENT: &str = concat!("t0rn-agent/", env!("CARGO_PKG_VERSION"));
 
@@ -88,8 +92,18 @@ pub async fn once(
 ) -> Result<Client, RequestError> {
     let url = url.clone();
     let build = move || Ok(internet(&url, trusts)?.redirect(redirect).build()?);
-    let client = tokio::task::spawn_blocking(build).await;
-    client.unwrap_or_else(|e| Err(RequestError::Lost(e.to_string())))
+    built(build).await
+}
+
+/// A client whose making may read the authorities from the host's disk.
+///
+/// # Errors
+/// The disk does not answer, or `build` failed.
+pub async fn built(
+    build: impl FnOnce() -> Result<Client, RequestError> + Send + 'static,
+) -> Result<Client, RequestError> {
+    let client = disk::run_long(Disk::System, AUTHORITIES_LIMIT, build).await;
+    client.unwrap_or_else(|error| Err(RequestError::Lost(error.to_string())))
 }
 
 fn builder(tls: ClientConfig) -> ClientBuilder {
@@ -127,14 +141,20 @@ pub async fn text(response: Response, cap: usize) -> Result<String, BodyError> {
     String::from_utf8(bytes(response, cap).await?).map_err(|_| BodyError::NoText)
 }
 
-/// `Retry-After`: seconds, or a date.
+/// `Retry-After`: seconds, or a date, which is compared with the server's own.
 pub fn retry_after(response: &Response) -> Option<Duration> {
     let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Duration::try_from_secs_f64(seconds).ok();
     }
-    let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    Some(Duration::try_from(date.duration_since(Timestamp::now())).unwrap_or_default())
+    let date = |text: &str| Some(jiff::fmt::rfc2822::parse(text).ok()?.timestamp());
+    let then = date(text)?;
+    let now = response
+        .headers()
+        .get(DATE)
+        .and_then(|now| date(now.to_str().ok()?.trim()));
+    let wait = then.duration_since(now.unwrap_or_else(wall::now));
+    Some(Duration::try_from(wait).unwrap_or_default())
 }
 
 /// An error and its causes, outermost first. Descends into what an [`io::Error`] wraps, which its `source` leaves out.

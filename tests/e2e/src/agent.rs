@@ -142,6 +142,16 @@ impl<'a> Agent<'a> {
         Ok(())
     }
 
+    /// Kills the daemon, which may hang in the kernel, and does not wait for its end. The caller does, before it is dropped.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn abandon(&mut self) -> Result<Child> {
+        let mut child = self.child.take().context("the agent does not run")?;
+        child.kill()?;
+        Ok(child)
+    }
+
     /// Sends the daemon a signal and waits until it ends. Returns its exit code.
     ///
     /// # Errors

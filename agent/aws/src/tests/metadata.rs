@@ -1,7 +1,8 @@
 //! Tokens and responses of the metadata service.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use agent_runtime::Instant;
 use tokio::net::TcpListener;
 
 use super::fake::{Answer, Fake};

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::fake::{Answer, Fake};
@@ -12,9 +11,10 @@ use crate::notices::NoticeSource;
 use crate::watch::{MetadataEvent, NoticePoller, watch, watch_on};
 use agent_config::Ec2Config;
 use agent_core::event::NoticeKind;
+use agent_runtime::wall;
 
 fn spot(action: &str) -> String {
-    let time = Timestamp::now().checked_add(Duration::from_mins(2)).unwrap();
+    let time = wall::now().checked_add(Duration::from_mins(2)).unwrap();
     format!(r#"{{"action": "{action}", "time": "{time:.0}"}}"#)
 }
 

@@ -148,7 +148,8 @@ async fn format_volume(config: &Config) -> anyhow::Result<()> {
         "{shown} is not blank: nothing is formatted; attach the right volume"
     );
     let mut mkfs = Command::new("mkfs.ext4");
-    mounting::run(mkfs.args(["-q", "-L", "t0rn-identity"]).arg(&device.path)).await?;
+    mkfs.args(["-q", "-L", "t0rn-identity"]).arg(&device.path);
+    mounting::run(mkfs).await?;
     Ok(mounting::mount(&device, &config.identity.mount).await?)
 }
 

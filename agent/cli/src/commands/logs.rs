@@ -79,7 +79,7 @@ mod tests {
     async fn log_is_printed_unchanged() {
         let (engine, dir) = (Engine::start(Log::Short), tempfile::tempdir().unwrap());
         let path = dir.path().join("agent.sock");
-        let listener = api::bind(&path, "no-such-group").unwrap();
+        let listener = api::bind(&path, "no-such-group").await.unwrap();
         let (_status, snapshot) = watch::channel(Arc::new(AgentSnapshot::of(
             Status::default(),
             jiff::Timestamp::now(),

@@ -20,7 +20,7 @@ Example:
   t0rn-agent prepare";
 
 pub(crate) async fn run_agent(globals: &GlobalArgs) -> anyhow::Result<()> {
-    supervisor::run(globals.load_agent_config()?).await?;
+    Box::pin(supervisor::run(globals.load_agent_config()?)).await?;
     Ok(())
 }
 

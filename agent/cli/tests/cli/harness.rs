@@ -83,7 +83,7 @@ impl Sandbox {
                 .build()
                 .unwrap();
             runtime.block_on(async move {
-                let listener = api::bind(&config.agent.socket, "no-such-group").unwrap();
+                let listener = api::bind(&config.agent.socket, "no-such-group").await.unwrap();
                 ready.send(()).unwrap();
                 tokio::spawn(async move {
                     while let Some(request) = commands.recv().await {

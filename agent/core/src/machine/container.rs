@@ -36,24 +36,26 @@ impl Machine {
                 started_at,
                 spec_matches,
             } => {
-                self.on_up(now, ContainerState::Running, started_at, spec_matches, by_hand);
+                self.on_up(now, ContainerState::Running, started_at, spec_matches, first, by_hand);
             }
             Container::Paused {
                 started_at,
                 spec_matches,
             } => {
-                self.on_up(now, ContainerState::Paused, started_at, spec_matches, by_hand);
+                self.on_up(now, ContainerState::Paused, started_at, spec_matches, first, by_hand);
             }
             Container::Foreign => self.set_down(ContainerState::Foreign),
             Container::Missing => self.on_missing(now),
-            Container::Removed { at } if self.is_news(at) => self.on_missing(now),
+            Container::Removed { at } if first || self.is_news(at) => self.on_missing(now),
             Container::Created { spec_matches } => {
                 self.set_down(ContainerState::Created);
                 self.state.spec_matches = spec_matches;
             }
             Container::Restarting => self.on_restarting(now),
-            Container::Exited { at, exit, spec_matches } if self.is_news(at) => {
-                if at.is_some_and(|at| self.state.started_at.is_some_and(|started| at >= started)) {
+            Container::Exited { at, exit, spec_matches } if first || self.is_news(at) => {
+                if self.state.clock_stepped
+                    || at.is_some_and(|at| self.state.started_at.is_some_and(|started| at >= started))
+                {
                     self.state.ended = self.state.started_at;
                 }
                 self.state.spec_matches = spec_matches;
@@ -77,7 +79,16 @@ impl Machine {
         }
     }
 
-    fn on_up(&mut self, now: Time, seen: ContainerState, started_at: Option<i64>, spec_matches: bool, by_hand: bool) {
+    /// `first` says that it is the first look of this life: what was known before does not speak against it.
+    fn on_up(
+        &mut self,
+        now: Time,
+        seen: ContainerState,
+        started_at: Option<i64>,
+        spec_matches: bool,
+        first: bool,
+        by_hand: bool,
+    ) {
         let state = &mut self.state;
         // A late report about a run that is already over: the agent stopped it, or its end is known.
         let before_our_stop = state.stopped_by_agent
@@ -85,14 +96,14 @@ impl Machine {
                 .zip(state.own_events_until)
                 .is_some_and(|(run, stop)| run <= stop);
         let over = started_at.is_some() && started_at == state.ended;
-        if over
-            || before_our_stop
-            || matches!((state.started_at, started_at), (Some(known), Some(told)) if told < known)
-        {
+        let before_known =
+            !state.clock_stepped && matches!((state.started_at, started_at), (Some(known), Some(told)) if told < known);
+        if over || (!first && (before_our_stop || before_known)) {
             return;
         }
         let same_run = match (state.started_at, started_at) {
-            (Some(known), Some(told)) => known == told,
+            // One that ended in an earlier life and is there again has its evidence to give anew.
+            (Some(known), Some(told)) => known == told && (!first || state.seen.is_up()),
             _ => state.seen.is_up(),
         };
         if same_run && state.seen.is_up() {
@@ -107,6 +118,9 @@ impl Machine {
             // A run that was up until now has had an end that was not seen, and that is the newest.
             state.out_of_memory &= !state.seen.is_up();
             state.up_since = Some(now);
+            if std::mem::take(&mut state.clock_stepped) {
+                state.exited_at = None;
+            }
             state.ignore_own_events_until = None;
             state.restart_owed = false;
             state.signalled = None;
@@ -175,7 +189,13 @@ impl Machine {
         let before = self.state.seen;
         let signalled = self.state.signalled.take();
         // Between two ends there may have been a run too short to be seen.
-        let later = at.zip(self.state.exited_at).is_some_and(|(at, known)| at > known);
+        let later = at.zip(self.state.exited_at).is_some_and(|(at, known)| {
+            if self.state.clock_stepped {
+                at != known
+            } else {
+                at > known
+            }
+        });
         let known = before == ContainerState::Exited && !first && !later;
         if before.is_up() || before == ContainerState::Restarting || first || later {
             self.note_exit(now, at, exit);
@@ -270,7 +290,8 @@ impl Machine {
     /// Whether a report of Docker's time `at` is about this run and not about a finished action of the agent.
     fn is_news(&self, at: Option<i64>) -> bool {
         let Some(at) = at else { return true };
-        let before_this_run = self.state.seen.is_up() && self.state.started_at.is_some_and(|s| at < s);
+        let started_at = self.state.started_at.filter(|_| !self.state.clock_stepped);
+        let before_this_run = self.state.seen.is_up() && started_at.is_some_and(|s| at < s);
         !before_this_run && self.state.own_events_until.is_none_or(|until| at > until)
     }
 

@@ -47,6 +47,10 @@ impl Machine {
             Desired::StoppedByPerson => return None,
             Desired::Running => {}
         }
+        if self.is_leave_due(now) {
+            // EC2 has not confirmed it in this life of the agent, and does so in a moment or calls it off.
+            return None;
+        }
         let of_update = self.decide_update();
         if of_update.is_some() {
             return of_update;

@@ -343,6 +343,14 @@ fn sentence(cause: Cause) -> &'static str {
         Cause::ClockOff => "the host's clock is off",
         Cause::MemoryPressure => "everything on this host waits for memory",
         Cause::Paused => "automatic actions are paused",
+        Cause::StateDiskStalled => {
+            "the disk of agent.state_dir does not answer: look at dmesg; the collator is looked after, and a restart of \
+             the agent would forget the newest"
+        }
+        Cause::DataDiskStalled => "the disk of data.path does not answer: look at dmesg, and at its device and mount",
+        Cause::IdentityDiskStalled => {
+            "the disk of identity.mount does not answer: look at dmesg, and at its device and mount"
+        }
         Cause::StateUnsaved => "a restart of the agent would forget what it knows",
         Cause::Shared => "another container has the collator's keys or writes to its data",
         Cause::CertificateUnreadable => "it is not known what data the image came with",

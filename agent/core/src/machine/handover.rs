@@ -49,7 +49,7 @@ impl Machine {
 
     /// The answer for the Auto Scaling group; `None` while it does not terminate the instance.
     fn lifecycle_answer(&self) -> Option<LifecycleAnswer> {
-        let (kind, _) = self.notice()?;
+        let kind = self.state.notice.filter(|notice| notice.is_confirmed())?.kind();
         let given_back = self.policy.identity.is_none() || self.state.release == Release::Done;
         (kind == NoticeKind::Termination).then_some(if self.is_down() && given_back {
             LifecycleAnswer::Complete

@@ -8,7 +8,7 @@ use strum::{IntoStaticStr, VariantArray};
 use super::fault::Fault;
 use super::{Action, Cause, ContainerState, Desired, Machine};
 use crate::chain_health::Verdict;
-use crate::event::{Chain, ScrapeError, Time};
+use crate::event::{Chain, Disk, ScrapeError, Time};
 
 /// What the collator is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -282,7 +282,9 @@ impl Machine {
                 .hold
                 .filter(|cause| !(state.disk_stop && *cause == Cause::DiskFull)),
         );
-        if state.unsaved.is_some() {
+        causes.extend(state.stalled.iter().map(|disk| disk.stalled()));
+        // A stalled disk is why.
+        if state.unsaved.is_some() && !state.stalled.contains(&Disk::State) {
             causes.push(Cause::StateUnsaved);
         }
         if state.certificate_error.is_some() {
@@ -379,6 +381,8 @@ impl Machine {
             | Cause::UpdateFailed
             | Cause::NoExporter
             | Cause::StateUnsaved
+            | Cause::StateDiskStalled
+            | Cause::IdentityDiskStalled
             | Cause::CertificateUnreadable => Health::Degraded,
             _ => Health::Critical,
         }

@@ -148,6 +148,9 @@ fn over_after(cause: Cause) -> Duration {
         | Cause::SlowStart
         | Cause::Blind
         | Cause::BudgetSpent
+        | Cause::StateDiskStalled
+        | Cause::DataDiskStalled
+        | Cause::IdentityDiskStalled
         | Cause::StateUnsaved => OVER_AFTER,
         _ => Duration::ZERO,
     }

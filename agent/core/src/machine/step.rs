@@ -50,6 +50,8 @@ impl Machine {
             Event::Identity(identity) => self.on_identity(identity),
             Event::IdentityReleased => self.on_identity_released(),
             Event::StateUnsaved(error) => self.state.unsaved = error,
+            Event::DisksStalled(disks) => self.state.stalled = disks,
+            Event::ClockStepped { by_ms } => self.state.on_clock_step(by_ms),
             Event::Gap => self.forget_windows(),
             Event::Log(lines) => self.on_log(now, &lines),
             Event::Tick => {}

@@ -19,11 +19,27 @@ pub(super) struct ActiveNotice {
     kind: NoticeKind,
     /// When it takes effect; `None` when EC2 gives no time.
     deadline: Option<Time>,
+    /// EC2 has made it in this life of the agent.
+    #[serde(default)]
+    confirmed: bool,
 }
 
 impl ActiveNotice {
     pub(super) fn cause(self) -> Cause {
         self.kind.cause()
+    }
+
+    pub(super) fn kind(self) -> NoticeKind {
+        self.kind
+    }
+
+    pub(super) fn is_confirmed(self) -> bool {
+        self.confirmed
+    }
+
+    /// It is what an earlier life of the agent knew.
+    pub(super) fn doubt(&mut self) {
+        self.confirmed = false;
     }
 }
 
@@ -59,8 +75,9 @@ impl State {
 impl Machine {
     /// EC2 announces something, something else, or nothing any more.
     pub(super) fn on_notice(&mut self, now: Time, notice: Option<Notice>) {
-        let left = self.leaves(now);
+        let left = self.is_leave_due(now);
         self.state.notice = notice.map(|notice| ActiveNotice {
+            confirmed: true,
             kind: notice.kind,
             deadline: notice.seconds.map(|seconds| now + Duration::from_secs(seconds)),
         });
@@ -74,8 +91,15 @@ impl Machine {
         }
     }
 
-    /// Whether the collator must not run because this instance is about to end.
+    /// Whether the collator must not run because this instance is about to end. What an earlier life of the agent knew is
+    /// enough to keep it down, and not to stop it.
     pub(super) fn leaves(&self, now: Time) -> bool {
+        let confirmed = self.state.notice.is_some_and(|notice| notice.confirmed);
+        self.is_leave_due(now) && (confirmed || !self.state.seen.is_up())
+    }
+
+    /// Whether an announcement says so, confirmed or not.
+    pub(super) fn is_leave_due(&self, now: Time) -> bool {
         self.leave_at().is_some_and(|at| at <= now)
     }
 
@@ -88,10 +112,14 @@ impl Machine {
     pub(super) fn leave(&self, now: Time) -> Option<Action> {
         let standing = self.state.notice?;
         let usual = self.policy.stop_timeout;
-        let within = standing.deadline.map_or(usual, |deadline| {
-            let left = deadline.since(now);
-            usual.min(left.saturating_sub(RESERVE.min(left / 2)))
-        });
+        // A deadline that passed while this host lived on was none.
+        let within = standing
+            .deadline
+            .filter(|deadline| *deadline >= now)
+            .map_or(usual, |deadline| {
+                let left = deadline.since(now);
+                usual.min(left.saturating_sub(RESERVE.min(left / 2)))
+            });
         Some(Action::StopWithin {
             cause: standing.cause(),
             // Docker takes whole seconds, and kills at once when it is given none.
@@ -130,7 +158,7 @@ impl Machine {
     /// Whether whatever this host holds may be given to another: it ends, and the collator is down.
     pub(super) fn is_vacated(&self) -> bool {
         let ends = |notice: ActiveNotice| matches!(notice.kind, NoticeKind::SpotInterruption | NoticeKind::Termination);
-        self.state.notice.is_some_and(ends) && self.is_down()
+        self.state.notice.is_some_and(|notice| notice.confirmed && ends(notice)) && self.is_down()
     }
 
     /// The stop that an announcement will bring.

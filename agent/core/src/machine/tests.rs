@@ -8,6 +8,7 @@
     reason = "scenarios read best with their facts as plain arguments"
 )]
 
+mod clock_steps;
 mod collation;
 mod faults;
 mod field_reports;

@@ -8,7 +8,7 @@ use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
-use crate::event::{ActionFailure, Chain, Images, NoticeKind, Time, Versions};
+use crate::event::{ActionFailure, Chain, Disk, Images, NoticeKind, Time, Versions};
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct TraceLine {
@@ -36,6 +36,13 @@ pub(super) struct TraceLine {
     pub(super) bytes_in: Option<u64>,
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) process_start: Option<u64>,
+
+    /// Those that do not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) disks: Option<Vec<Disk>>,
+    /// How far the wall clock was set.
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
+    pub(super) by_ms: Option<i64>,
 
     /// Why a scrape failed, or the error of a failed action.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -154,6 +161,8 @@ pub(super) enum EventName {
     Databases,
     Finished,
     StateUnsaved,
+    DisksStalled,
+    ClockStepped,
     Clock,
     Action,
 }

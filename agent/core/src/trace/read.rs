@@ -97,6 +97,10 @@ fn record(line: TraceLine) -> Result<Record, TraceError> {
         EventName::Shared => Event::Shared(line.reason),
         EventName::IdentityReleased => Event::IdentityReleased,
         EventName::StateUnsaved => Event::StateUnsaved(line.error),
+        EventName::DisksStalled => Event::DisksStalled(line.disks.unwrap_or_default()),
+        EventName::ClockStepped => Event::ClockStepped {
+            by_ms: line.by_ms.unwrap_or_default(),
+        },
         EventName::Docker => match line.state {
             Some(StateName::Reachable | StateName::Running) => Event::Docker { reachable: true },
             Some(StateName::Unreachable) => Event::Docker { reachable: false },

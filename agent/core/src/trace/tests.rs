@@ -353,6 +353,8 @@ fn event() -> impl Strategy<Value = Event> {
             .prop_map(|(holding, why)| { Event::Identity(crate::event::Identity { holding, why }) }),
         Just(Event::Ec2(None)),
         prop::option::of(any::<String>()).prop_map(Event::StateUnsaved),
+        prop::sample::subsequence(crate::event::Disk::VARIANTS, 0..=3).prop_map(Event::DisksStalled),
+        any::<i64>().prop_map(|by_ms| Event::ClockStepped { by_ms }),
         (
             prop::sample::select(NoticeKind::VARIANTS.to_vec()),
             any::<Option<u64>>()

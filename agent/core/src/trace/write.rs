@@ -93,6 +93,14 @@ pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result
             error: error.clone(),
             ..TraceLine::new(time, EventName::StateUnsaved)
         },
+        Event::DisksStalled(disks) => TraceLine {
+            disks: Some(disks.clone()),
+            ..TraceLine::new(time, EventName::DisksStalled)
+        },
+        Event::ClockStepped { by_ms } => TraceLine {
+            by_ms: Some(*by_ms),
+            ..TraceLine::new(time, EventName::ClockStepped)
+        },
         Event::Operator(command) => operator_line(time, command),
         Event::Pulled(result) => TraceLine {
             images: result.as_ref().ok().cloned(),

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::{Stream, TryStreamExt};
-use jiff::Timestamp;
 use reqwest::header::ACCEPT;
 use reqwest::{Method, Response};
 use tokio::time::{sleep, timeout};
@@ -14,6 +13,7 @@ use super::{AGENT, GIVES_UP, Reply};
 use agent_core::event::Command;
 use agent_core::status::{SCHEMA, Status};
 use agent_net::http;
+use agent_runtime::wall;
 
 /// Largest answer that is read at once, bytes.
 const ANSWER_MAX: usize = 64 * 1024;
@@ -137,7 +137,7 @@ impl AgentClient {
     /// A successful response's head, or the agent's message as the error.
     async fn send(&self, method: Method, path: &str, body: String) -> Result<Response, ClientError> {
         let timeout_ms = i64::try_from(TIMEOUT.as_millis()).unwrap_or(i64::MAX);
-        let gives_up = Timestamp::now().as_millisecond().saturating_add(timeout_ms);
+        let gives_up = wall::unix_ms().saturating_add(timeout_ms);
         let client = http::local().and_then(|client| Ok(client.unix_socket(&*self.socket).build()?));
         let client = client.map_err(|error| self.broken(error.to_string()))?;
         let answer = loop {

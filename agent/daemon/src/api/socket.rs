@@ -3,12 +3,17 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt, chown};
+use std::os::unix::net;
 use std::path::{Path, PathBuf};
 
+use agent_runtime::disk::{self, Disk};
 use rustix::io::Errno;
+use rustix::net::sockopt::socket_peercred;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use tokio::net::UnixListener;
 use tracing::{debug, warn};
+
+use crate::state::is_over;
 
 /// Why the agent cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -27,8 +32,19 @@ pub enum BindError {
 /// Listens on `path`, mode 0660, owned by `group` when this host has that group.
 ///
 /// Makes a missing directory and removes a socket without a listener.
-/// Must be called within a tokio runtime.
-pub fn bind(path: &Path, group: &str) -> Result<UnixListener, BindError> {
+pub async fn bind(path: &Path, group: &'static str) -> Result<UnixListener, BindError> {
+    let io = |error| BindError::Io {
+        path: path.to_owned(),
+        error,
+    };
+    let place = path.to_owned();
+    let listening = disk::run(Disk::System, move || listen(&place, group)).await;
+    let listener = listening.map_err(|error| io(error.into())).flatten()?;
+    UnixListener::from_std(listener).map_err(io)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a job for the disk of the runtime directory")]
+fn listen(path: &Path, group: &str) -> Result<net::UnixListener, BindError> {
     let io = |error| BindError::Io {
         path: path.to_owned(),
         error,
@@ -52,7 +68,8 @@ pub fn bind(path: &Path, group: &str) -> Result<UnixListener, BindError> {
             fs::remove_file(path).map_err(io)?;
         }
     }
-    let listener = UnixListener::bind(path).map_err(io)?;
+    let listener = net::UnixListener::bind(path).map_err(io)?;
+    listener.set_nonblocking(true).map_err(io)?;
     match group_id(group) {
         None => debug!(group, "no such group: the socket is for its owner's group"),
         Some(gid) => {
@@ -70,13 +87,16 @@ fn is_live(path: &Path) -> io::Result<bool> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     match connect(&socket, &SocketAddrUnix::new(path)?) {
-        Ok(()) | Err(Errno::AGAIN) => Ok(true),
+        // One that was killed and hangs on a disk listens for ever, and accepts nothing.
+        Ok(()) => Ok(!socket_peercred(&socket).is_ok_and(|peer| is_over(peer.pid.as_raw_pid().cast_unsigned()))),
+        Err(Errno::AGAIN) => Ok(true),
         Err(Errno::CONNREFUSED | Errno::NOENT) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }
 
 /// The id of a group of this host's own list.
+#[expect(clippy::disallowed_methods, reason = "part of a job for the system disk")]
 fn group_id(name: &str) -> Option<u32> {
     let groups = fs::read_to_string("/etc/group").ok()?;
     groups.lines().find_map(|line| {
@@ -97,7 +117,7 @@ mod tests {
     async fn socket_and_directory_are_made_for_owner_and_group_only() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("run/agent.sock");
-        let _listener = bind(&path, "no-such-group").unwrap();
+        let _listener = bind(&path, "no-such-group").await.unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
     }
 
@@ -105,9 +125,9 @@ mod tests {
     async fn leftover_is_replaced_and_live_socket_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("agent.sock");
-        drop(bind(&path, "root").unwrap());
-        let _live = bind(&path, "root").unwrap();
-        assert!(matches!(bind(&path, "root"), Err(BindError::Live(_))));
+        drop(bind(&path, "root").await.unwrap());
+        let _live = bind(&path, "root").await.unwrap();
+        assert!(matches!(bind(&path, "root").await, Err(BindError::Live(_))));
     }
 
     #[tokio::test]
@@ -128,14 +148,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("agent.sock");
         fs::write(&path, "precious").unwrap();
-        assert!(matches!(bind(&path, "root"), Err(BindError::NotASocket(_))));
+        assert!(matches!(bind(&path, "root").await, Err(BindError::NotASocket(_))));
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
     }
 
     #[tokio::test]
     async fn too_long_path_names_the_setting() {
         let dir = tempfile::tempdir().unwrap();
-        let error = bind(&dir.path().join("x".repeat(120)), "root").unwrap_err();
+        let error = bind(&dir.path().join("x".repeat(120)), "root").await.unwrap_err();
         assert!(error.to_string().contains("check agent.socket"), "{error}");
     }
 

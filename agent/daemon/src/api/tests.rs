@@ -15,6 +15,7 @@ use super::*;
 use crate::engine_stub::{Engine, Log};
 use crate::server::REQUEST_MAX;
 use agent_core::status::{Phase, Status};
+use agent_runtime::wall;
 
 /// Far beyond what any of this takes; who waits that long hangs.
 const LONG: Duration = Duration::from_mins(1);
@@ -31,7 +32,7 @@ struct Agent {
     _dir: tempfile::TempDir,
 }
 
-fn agent(log: Log, limits: ServerLimits) -> Agent {
+async fn agent(log: Log, limits: ServerLimits) -> Agent {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("agent.sock");
     let engine = Engine::start(log);
@@ -42,7 +43,7 @@ fn agent(log: Log, limits: ServerLimits) -> Agent {
     };
     let (status, seen) = watch::channel(Arc::new(AgentSnapshot::of(
         status,
-        Timestamp::now(),
+        wall::now(),
         std::time::Instant::now(),
     )));
     let (send, commands) = mpsc::channel(1);
@@ -53,7 +54,7 @@ fn agent(log: Log, limits: ServerLimits) -> Agent {
         secrets: KnownSecrets::none(&engine.docker),
     };
     let (stop, stopped) = oneshot::channel();
-    let listener = bind(&socket, "root").unwrap();
+    let listener = bind(&socket, "root").await.unwrap();
     let served = tokio::spawn(serve_within(limits, listener, handle, async {
         let _ = stopped.await;
     }));
@@ -100,7 +101,7 @@ impl Agent {
 
 #[tokio::test]
 async fn two_hundred_concurrent_clients_are_served() {
-    let agent = agent(Log::Short, limits());
+    let agent = agent(Log::Short, limits()).await;
     let mut clients = JoinSet::new();
     for _ in 0..200 {
         let client = agent.client.clone();
@@ -111,7 +112,7 @@ async fn two_hundred_concurrent_clients_are_served() {
 
 #[tokio::test]
 async fn too_large_request_is_rejected_and_the_next_is_served() {
-    let agent = agent(Log::Short, limits());
+    let agent = agent(Log::Short, limits()).await;
     let body = "x".repeat(REQUEST_MAX + 1);
     let head = format!(
         "POST /v1/command HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n",
@@ -139,7 +140,8 @@ async fn half_open_connections_do_not_lock_others_out() {
             request: short,
             ..limits()
         },
-    );
+    )
+    .await;
     let mut open = Vec::new();
     for request in [
         "",
@@ -160,7 +162,7 @@ async fn connections_beyond_the_limit_wait() {
         head: LONG,
         ..limits()
     };
-    let agent = agent(Log::Short, limits);
+    let agent = agent(Log::Short, limits).await;
     let (one, _two) = (agent.raw("").await, agent.raw("").await);
     let error = agent.client.status(Duration::from_millis(50)).await;
     assert!(matches!(error, Err(ClientError::Hangs { .. })));

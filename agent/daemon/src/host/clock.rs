@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::process::Stdio;
 use std::time::Duration;
 
+use agent_runtime::program;
 use tokio::process::Command;
 
 /// Limit of one query of chrony.
@@ -35,12 +36,14 @@ impl ChronyClock {
 
     /// Milliseconds between the system clock and true time; `None` without chrony, or while it is not synchronized.
     pub(super) async fn offset_ms(&self) -> Option<f64> {
-        let asked = Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        command
             .args(["-n", "-c", "tracking"])
             .stdin(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .output();
+            .kill_on_drop(true);
+        let asked = async { program::start(command).await?.wait_with_output().await };
         let answer = tokio::time::timeout(TIMEOUT, asked).await.ok()?.ok()?;
         parse(std::str::from_utf8(&answer.stdout).ok()?)
     }

@@ -11,6 +11,8 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::net::UdpSocket;
 
+use agent_runtime::disk::{self, Disk};
+
 /// Limit of a resolver's answer; the query is repeated after half of it.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -49,10 +51,12 @@ impl NetworkProbe {
     /// `Some(false)` without a default route, or when no resolver answers within two seconds; `None` when unknown: the
     /// kernel shows no routes or no resolver is configured.
     pub(super) async fn works(&self) -> Option<bool> {
-        if !self.has_default_route()? {
+        let probe = self.clone();
+        let read = disk::run(Disk::System, move || (probe.has_default_route(), probe.resolvers()));
+        let (has_default_route, servers) = read.await.ok()?;
+        if !has_default_route? {
             return Some(false);
         }
-        let servers = self.resolvers();
         if servers.is_empty() {
             return None;
         }
@@ -136,6 +140,7 @@ impl NetworkProbe {
 }
 
 /// The file's text, up to [`LARGEST`]; `None` when it cannot be read.
+#[expect(clippy::disallowed_methods, reason = "part of a job for the system disk")]
 fn read(path: &Path) -> Option<String> {
     let mut bytes = Vec::new();
     File::open(path).ok()?.take(LARGEST).read_to_end(&mut bytes).ok()?;

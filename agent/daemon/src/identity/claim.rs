@@ -3,24 +3,21 @@
 //! Clocks of other hosts are never compared: a lease is old when this host has seen it unchanged for [`lease::STALE`]. Whoever
 //! writes one that was not its own looks again after a pause, in which another that did the same finds that it lost.
 
-use std::io;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::time::timeout;
 use tracing::info;
 
 use super::lease::{self, Claim, Lease, LeaseFile};
 use super::manager::{HoldStep, VolumeLeaseManager};
 use agent_core::event::Holding;
+use agent_runtime::Instant;
+use agent_runtime::disk::{self, Disk};
 
 /// Time for another host to notice that the volume was taken from it, and to stop its collator: it checks every
 /// [`super::CHECK_INTERVAL`], and stops it within 20 s.
 const TAKEOVER_NOTICE: Duration = Duration::from_secs(30);
 /// Time for another host that writes its lease at the same moment: more than one check and one write.
 const SETTLE: Duration = Duration::from_secs(10);
-/// Longest time that a write of the lease may take.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What this host knows of the lease.
 #[derive(Debug, Default)]
@@ -159,7 +156,8 @@ impl VolumeLeaseManager {
                 if let Some(old) = found.filter(|_| !ours) {
                     info!(?old, "an old lease is taken over");
                 }
-                match write(mine.clone(), self.settings.mount.clone()).await {
+                let (lease, place) = (mine.clone(), self.settings.mount.clone());
+                match disk::run_io(Disk::Identity, move || lease.write(&place)).await {
                     Ok(()) => self.lease.wrote(Instant::now(), claim),
                     // The volume went away in between, or hangs; another host may take it soon.
                     Err(error) if ours && self.lease.is_recent(Instant::now()) => {
@@ -182,15 +180,6 @@ impl VolumeLeaseManager {
             Decision::Wait(why) => self.absent(format!("{mount}: {why}")),
             Decision::Write => HoldStep::Again,
         }
-    }
-}
-
-/// Writes a lease on a thread of its own: a disk that hangs must not block the agent.
-async fn write(lease: Lease, mount: PathBuf) -> io::Result<()> {
-    let written = tokio::task::spawn_blocking(move || lease.write(&mount));
-    match timeout(WRITE_TIMEOUT, written).await {
-        Ok(written) => written?,
-        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the disk does not answer")),
     }
 }
 

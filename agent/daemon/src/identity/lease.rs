@@ -1,4 +1,5 @@
 //! The lease: a file on the volume that names its holder and the time.
+#![expect(clippy::disallowed_methods, reason = "jobs for the identity disk")]
 
 use std::fs;
 use std::io::{self, Write};
@@ -10,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use agent_files::{Dir, read_file, replace_file};
+use agent_runtime::wall;
 
 /// File name of the lease on the volume.
 const FILE: &str = "lease.json";
@@ -52,7 +54,7 @@ impl Lease {
             boot_id: boot_id.trim().to_owned(),
             holder: holder.to_owned(),
             pid: std::process::id(),
-            at: Timestamp::now(),
+            at: wall::now(),
         })
     }
 

@@ -1,26 +1,25 @@
 //! Attaching, mounting, checking and releasing the volume, one step at a time.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::block_device::{self, BlockDevice, VolumeState};
 use super::claim::LeaseWatch;
 use super::lease::{self, Claim};
-use super::mount::{MountError, Mounter};
+use super::mount::{self, MountError, Mounter};
 use super::{RETRY, VolumeSettings, VolumeUse};
 use agent_aws::{Attachment, VolumeError, Volumes};
 use agent_core::event::{Holding, Identity};
 use agent_net::backoff::pauses;
+use agent_runtime::Instant;
+use agent_runtime::disk::{self, Disk};
 
 /// How long the API's answer that the volume is attached here is relied on.
 const ATTACHMENT_VALID: Duration = Duration::from_secs(20);
 /// An answer of the API that contradicts a volume which is mounted here is believed after so long: it may be an old one.
 const ELSEWHERE_AFTER: Duration = Duration::from_secs(10);
-/// A disk that hangs must not block the agent.
-const INSPECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Most steps of one check that each changed something.
 const STEPS_MAX: usize = 8;
 /// Device names to attach under; newer instances name the device by themselves.
@@ -111,12 +110,10 @@ impl VolumeLeaseManager {
 
     async fn step(&mut self, volume_use: VolumeUse) -> HoldStep {
         let (mount, volume) = (self.settings.mount.clone(), self.settings.volume.clone());
-        let inspect = tokio::task::spawn_blocking(move || block_device::inspect(&mount, volume.as_deref()));
-        let found = match timeout(INSPECT_TIMEOUT, inspect).await {
-            Ok(Ok(Ok(found))) => found,
-            Ok(Ok(Err(error))) => return self.uninspected(&error.to_string()),
-            Ok(Err(error)) => return self.uninspected(&error.to_string()),
-            Err(_) => return self.uninspected("does not answer"),
+        let inspect = disk::run_io(Disk::Identity, move || block_device::inspect(&mount, volume.as_deref()));
+        let found = match inspect.await {
+            Ok(found) => found,
+            Err(error) => return self.uninspected(&error.to_string()),
         };
         self.inspected_at = Some(Instant::now());
         match self.settings.volume.clone() {
@@ -258,7 +255,7 @@ impl VolumeLeaseManager {
     /// Unmounts and detaches, with retries until it succeeds.
     pub(super) async fn release(&mut self) -> Result<(), ReleaseError> {
         let Some(volume) = self.settings.volume.clone() else {
-            return Ok(lease::remove(&self.settings.mount)?);
+            return Ok(self.remove_lease().await?);
         };
         (self.held, self.attached_at) = (false, None);
         let mut retry = pauses(RETRY.0, RETRY.1);
@@ -272,9 +269,14 @@ impl VolumeLeaseManager {
         }
     }
 
+    async fn remove_lease(&self) -> io::Result<()> {
+        let mount = self.settings.mount.clone();
+        disk::run_io(Disk::Identity, move || lease::remove(&mount)).await
+    }
+
     async fn give_back(&mut self, volume: &str) -> Result<bool, ReleaseError> {
-        if block_device::mounted(&self.settings.mount)?.is_some() {
-            if let Err(error) = lease::remove(&self.settings.mount) {
+        if mount::is_mounted(&self.settings.mount).await? {
+            if let Err(error) = self.remove_lease().await {
                 warn!(%error, "the lease stays on the volume, and the next host waits for this one");
             }
             self.mounter.unmount(&self.settings.mount).await?;

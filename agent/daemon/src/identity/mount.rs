@@ -14,6 +14,9 @@ use tokio::process::Command;
 use tokio::time::timeout;
 use tracing::info;
 
+use agent_runtime::disk::{self, Disk};
+use agent_runtime::program;
+
 use super::block_device::{self, BlockDevice};
 use super::lease;
 
@@ -86,7 +89,7 @@ impl Mounter {
     pub async fn mount(&self, device: &BlockDevice, mount: &Path) -> Result<bool, MountError> {
         match self {
             Self::Direct => self::mount(device, mount).await.map(|()| true),
-            Self::Helper(dir) => request(dir, "mount").map(|()| false),
+            Self::Helper(dir) => ask(dir, "mount").await.map(|()| false),
         }
     }
 
@@ -94,12 +97,20 @@ impl Mounter {
     pub async fn unmount(&self, mount: &Path) -> Result<bool, MountError> {
         match self {
             Self::Direct => self::unmount(mount).await.map(|()| true),
-            Self::Helper(dir) => request(dir, "unmount").map(|()| false),
+            Self::Helper(dir) => ask(dir, "unmount").await.map(|()| false),
         }
     }
 }
 
+/// Writes a request within the bound of a disk.
+async fn ask(dir: &Path, action: &'static str) -> Result<(), MountError> {
+    let place = dir.to_owned();
+    let asked = disk::run(Disk::System, move || request(&place, action)).await;
+    asked.unwrap_or_else(|error| Err(MountError::Request(dir.to_owned(), error.into())))
+}
+
 /// Writes a request. Fails with the helper's error about the one before.
+#[expect(clippy::disallowed_methods, reason = "a job for the disk of the runtime directory")]
 fn request(dir: &Path, action: &str) -> Result<(), MountError> {
     let file = dir.join(format!("identity-{action}"));
     fs::write(&file, "").map_err(|error| MountError::Request(file, error))?;
@@ -112,37 +123,43 @@ fn request(dir: &Path, action: &str) -> Result<(), MountError> {
 /// Mounts `device` at `mount`. Never formats.
 pub async fn mount(device: &BlockDevice, mount: &Path) -> Result<(), MountError> {
     let (path, point) = (device.path.clone(), mount.to_owned());
-    let prepared = tokio::task::spawn_blocking(move || prepare(&path, &point));
-    let blank = match timeout(TIMEOUT, prepared).await {
-        Ok(Ok(Ok(blank))) => blank,
-        Ok(Ok(Err(error))) => return Err(MountError::Prepare(device.path.clone(), error)),
-        Ok(Err(_)) | Err(_) => return Err(MountError::Hangs(device.path.clone())),
+    let blank = match disk::run_long(Disk::Identity, TIMEOUT, move || prepare(&path, &point)).await {
+        Ok(Ok(blank)) => blank,
+        Ok(Err(error)) => return Err(MountError::Prepare(device.path.clone(), error)),
+        Err(_) => return Err(MountError::Hangs(device.path.clone())),
     };
     if blank {
         return Err(MountError::Blank(device.path.clone()));
     }
     let kind = file_system(&device.path).await?;
-    run(Command::new("mount")
-        .args(["-t", kind, "-o", OPTIONS])
-        .arg(&device.path)
-        .arg(mount))
-    .await?;
+    let mut command = Command::new("mount");
+    command.args(["-t", kind, "-o", OPTIONS]).arg(&device.path).arg(mount);
+    run(command).await?;
     info!(device = %device.path.display(), mount = %mount.display(), "the identity is mounted");
     Ok(())
 }
 
 /// Unmounts; nothing mounted is fine.
 pub async fn unmount(mount: &Path) -> Result<(), MountError> {
-    if block_device::mounted(mount).map_err(MountError::MountTable)?.is_none() {
+    if !is_mounted(mount).await.map_err(MountError::MountTable)? {
         return Ok(());
     }
     // umount writes everything back to the volume before it returns.
-    run(Command::new("umount").arg(mount)).await?;
+    let mut command = Command::new("umount");
+    command.arg(mount);
+    run(command).await?;
     info!(mount = %mount.display(), "the identity is unmounted");
     Ok(())
 }
 
+/// Whether anything is mounted there.
+pub(super) async fn is_mounted(mount: &Path) -> io::Result<bool> {
+    let mount = mount.to_owned();
+    disk::run_io(Disk::Identity, move || Ok(block_device::mounted(&mount)?.is_some())).await
+}
+
 /// Makes the mount point. Returns whether the device is blank.
+#[expect(clippy::disallowed_methods, reason = "a job for the identity disk")]
 fn prepare(device: &Path, mount: &Path) -> io::Result<bool> {
     fs::create_dir_all(mount)?;
     if fs::read_dir(mount)?.next().is_some() {
@@ -153,6 +170,7 @@ fn prepare(device: &Path, mount: &Path) -> io::Result<bool> {
 }
 
 /// Whether the beginning of the device is all zero, as on every new volume.
+#[expect(clippy::disallowed_methods, reason = "a job for the identity disk")]
 pub fn is_blank(device: &Path) -> io::Result<bool> {
     let mut bytes = Vec::new();
     File::open(device)?.take(BLANK).read_to_end(&mut bytes)?;
@@ -162,8 +180,10 @@ pub fn is_blank(device: &Path) -> io::Result<bool> {
 /// The type of the device's file system, one of [`TYPES`]. Unnamed, mount would let every driver of the kernel try.
 async fn file_system(device: &Path) -> Result<&'static str, MountError> {
     let mut probe = Command::new("blkid");
-    let probe = probe.args(["--probe", "--match-tag", "TYPE", "--output", "value"]);
-    let found = match output(probe.arg(device)).await {
+    probe
+        .args(["--probe", "--match-tag", "TYPE", "--output", "value"])
+        .arg(device);
+    let found = match output(probe).await {
         Ok(found) => found.trim().to_owned(),
         // What blkid does not recognise or finds ambivalent is said by its exit code alone.
         Err(MountError::CommandFailed(..)) => String::new(),
@@ -183,15 +203,21 @@ async fn file_system(device: &Path) -> Result<&'static str, MountError> {
 }
 
 /// Runs a command to its end. Fails with its standard error.
-pub async fn run(command: &mut Command) -> Result<(), MountError> {
+pub async fn run(command: Command) -> Result<(), MountError> {
     output(command).await.map(|_| ())
 }
 
 /// As [`run`], with its standard output.
-async fn output(command: &mut Command) -> Result<String, MountError> {
+async fn output(mut command: Command) -> Result<String, MountError> {
     let name = command.as_std().get_program().to_string_lossy().into_owned();
-    command.stdin(Stdio::null()).kill_on_drop(true).env("LC_ALL", "C");
-    match timeout(TIMEOUT, command.output()).await {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .env("LC_ALL", "C");
+    let ended = async { program::start(command).await?.wait_with_output().await };
+    match timeout(TIMEOUT, ended).await {
         Ok(Ok(output)) if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
         Ok(Ok(output)) => {
             let stderr = String::from_utf8_lossy(&output.stderr);
@@ -205,15 +231,23 @@ async fn output(command: &mut Command) -> Result<String, MountError> {
 
 /// Mounts as root on a request, and leaves a lease that the agent's user may write.
 pub async fn help_mount(volume: &str, mount: &Path, requests: &Path) -> Result<(), MountError> {
-    let device = block_device::device(volume).ok_or_else(|| MountError::NoDevice(volume.to_owned()))?;
-    if block_device::mounted(mount).map_err(MountError::MountTable)?.is_none() {
+    let named = volume.to_owned();
+    let device = disk::run(Disk::Identity, move || block_device::device(&named)).await;
+    let device = device.ok().flatten();
+    let device = device.ok_or_else(|| MountError::NoDevice(volume.to_owned()))?;
+    if !is_mounted(mount).await.map_err(MountError::MountTable)? {
         self::mount(&device, mount).await?;
     }
-    let hand_over = || {
-        let owner = fs::metadata(requests)?;
-        lease::hand_over(mount, owner.uid(), owner.gid())
-    };
-    hand_over().map_err(|error| MountError::Lease(mount.to_owned(), error))
+    let (place, requests) = (mount.to_owned(), requests.to_owned());
+    let handed = disk::run_io(Disk::Identity, move || hand_over(&place, &requests)).await;
+    handed.map_err(|error| MountError::Lease(mount.to_owned(), error))
+}
+
+/// Leaves a lease for the owner of the directory with the requests.
+#[expect(clippy::disallowed_methods, reason = "a job for the identity disk")]
+fn hand_over(mount: &Path, requests: &Path) -> io::Result<()> {
+    let owner = fs::metadata(requests)?;
+    lease::hand_over(mount, owner.uid(), owner.gid())
 }
 
 #[cfg(test)]

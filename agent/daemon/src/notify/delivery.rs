@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::OptionFuture;
 use tokio::sync::{mpsc, watch};
@@ -14,6 +14,7 @@ use agent_config::NotifyConfig;
 use agent_core::notification::message::NotificationMessage;
 use agent_core::notification::queue::{QueuedMessage, RateLimitedQueue};
 use agent_net::backoff::pauses;
+use agent_runtime::Instant;
 
 /// Most messages that wait for the task.
 const QUEUE: usize = 64;
@@ -110,10 +111,10 @@ struct Delivery {
 
 impl Delivery {
     async fn run(self, mut messages: mpsc::Receiver<NotificationMessage>) {
-        let mut queue = RateLimitedQueue::new(Instant::now());
+        let mut queue = RateLimitedQueue::new(Instant::now().into_std());
         let mut stopped = self.stopped.clone();
         while !*stopped.borrow() {
-            if let Some(queued) = queue.next(Instant::now()) {
+            if let Some(queued) = queue.next(Instant::now().into_std()) {
                 let mut delivery = Box::pin(self.deliver(queued));
                 // New messages are accepted meanwhile.
                 loop {

@@ -1,4 +1,5 @@
 //! The recorder's files: names, opening, packing, removal.
+#![expect(clippy::disallowed_methods, reason = "jobs for the state disk")]
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};

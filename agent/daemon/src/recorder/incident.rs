@@ -1,4 +1,5 @@
 //! Incidents: the evidence before an action, one folder each, redacted for sharing.
+#![expect(clippy::disallowed_methods, reason = "jobs for the state disk")]
 
 mod report;
 #[cfg(test)]

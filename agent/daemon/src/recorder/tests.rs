@@ -28,7 +28,7 @@ fn limits(total: u64, file: u64) -> RecorderLimits {
 }
 
 fn open(dir: &TempDir, limits: RecorderLimits) -> Recorder {
-    Recorder::open(dir.path(), limits).unwrap()
+    Recorder::open(dir.path(), limits)
 }
 
 fn sample(chain: Chain, n: u64) -> Event {
@@ -82,8 +82,8 @@ fn size(dir: &Path) -> u64 {
         .sum()
 }
 
-#[test]
-fn every_event_and_action_is_kept_in_order_with_the_wall_clock() {
+#[tokio::test]
+async fn every_event_and_action_is_kept_in_order_with_the_wall_clock() {
     let dir = tempdir().unwrap();
     let recorder = open(&dir, RecorderLimits::default());
     for n in 0..100 {
@@ -98,7 +98,7 @@ fn every_event_and_action_is_kept_in_order_with_the_wall_clock() {
             spec: DesiredSpec::default(),
         },
     );
-    assert!(recorder.flush(WAIT));
+    assert!(recorder.flush(WAIT).await);
     let text = recorded(dir.path());
     let expected: Vec<_> = (0..100)
         .map(|n| (Time(n * 5000), sample(Chain::Parachain, n)))
@@ -113,12 +113,13 @@ fn every_event_and_action_is_kept_in_order_with_the_wall_clock() {
     assert!(text.ends_with("{\"t\":500.0,\"event\":\"action\",\"action\":\"restart\",\"cause\":\"stalled\"}\n"));
 }
 
-#[test]
-fn new_agent_appends_to_the_last_file() {
+#[tokio::test]
+async fn new_agent_appends_to_the_last_file() {
     let dir = tempdir().unwrap();
     for n in 0..3 {
         let recorder = open(&dir, RecorderLimits::default());
         recorder.event(Time(n), &Event::Gap);
+        assert!(recorder.flush(WAIT).await);
     }
     let text = recorded(dir.path());
     assert_eq!(
@@ -129,15 +130,15 @@ fn new_agent_appends_to_the_last_file() {
     assert_eq!(files::list(dir.path()).unwrap().len(), 1);
 }
 
-#[test]
-fn torn_last_line_is_removed_and_recording_continues() {
+#[tokio::test]
+async fn torn_last_line_is_removed_and_recording_continues() {
     let dir = tempdir().unwrap();
     for torn in ["{\"t\":1.0,\"ev", "\0\0\0\0\0\0\0\0", &"x".repeat(10_000)] {
         let file = files::path(dir.path(), 1);
         fs::write(&file, format!("{{\"t\":0.5,\"event\":\"gap\"}}\n{torn}")).unwrap();
         let recorder = open(&dir, RecorderLimits::default());
         recorder.event(Time(2000), &Event::Gap);
-        assert!(recorder.flush(WAIT));
+        assert!(recorder.flush(WAIT).await);
         assert_eq!(
             events(&recorded(dir.path())),
             [(Time(500), Event::Gap), (Time(2000), Event::Gap)]
@@ -145,8 +146,8 @@ fn torn_last_line_is_removed_and_recording_continues() {
     }
 }
 
-#[test]
-fn half_packed_files_of_an_earlier_run_are_repaired() {
+#[tokio::test]
+async fn half_packed_files_of_an_earlier_run_are_repaired() {
     let dir = tempdir().unwrap();
     let line = "{\"t\":1.0,\"event\":\"gap\"}\n";
     for number in 1..=3 {
@@ -158,7 +159,7 @@ fn half_packed_files_of_an_earlier_run_are_repaired() {
     fs::write(files::path(dir.path(), 2), line).unwrap();
     let recorder = open(&dir, RecorderLimits::default());
     recorder.event(Time(2000), &Event::Gap);
-    assert!(recorder.flush(WAIT));
+    assert!(recorder.flush(WAIT).await);
     let names: Vec<(u64, bool)> = files::list(dir.path())
         .unwrap()
         .iter()
@@ -169,8 +170,8 @@ fn half_packed_files_of_an_earlier_run_are_repaired() {
     assert!(!dir.path().join("flight-00000009.jsonl.gz.tmp").exists());
 }
 
-#[test]
-fn last_log_lines_of_a_container_fit_into_one_line() {
+#[tokio::test]
+async fn last_log_lines_of_a_container_fit_into_one_line() {
     let dir = tempdir().unwrap();
     let recorder = open(&dir, RecorderLimits::default());
     let exited = |log: Vec<String>| {
@@ -191,7 +192,7 @@ fn last_log_lines_of_a_container_fit_into_one_line() {
         }),
     );
     recorder.event(Time(3), &exited(vec!["short".into()]));
-    assert!(recorder.flush(WAIT));
+    assert!(recorder.flush(WAIT).await);
     let text = recorded(dir.path());
     assert!(text.lines().all(|line| line.len() <= LINE_MAX));
     let events = &events(&text)[1..];

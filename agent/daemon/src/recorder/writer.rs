@@ -1,11 +1,11 @@
 //! The recorder's thread: append, sync, rotate, and retry after disk errors.
+#![expect(clippy::disallowed_methods, reason = "jobs for the state disk")]
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use jiff::Timestamp;
 use tracing::{info, warn};
 
 use super::files::{self, list, tidy};
@@ -13,6 +13,7 @@ use super::{RecordedLine, RecorderLimits};
 use agent_core::event::{Event, Time};
 use agent_core::trace::{write_clock, write_line};
 use agent_files::make_dir;
+use agent_runtime::{Instant, wall};
 
 /// Interval of wall-clock lines, in agent time.
 const ANCHOR_EVERY: Duration = Duration::from_hours(1);
@@ -104,12 +105,12 @@ impl TraceWriter {
             return Ok(());
         };
         let mut text = Vec::with_capacity(line.text.len() + 128);
-        if line.gap
+        if line.anchor
             || self
                 .anchored
                 .is_none_or(|at| line.time.since(at) >= ANCHOR_EVERY || line.time < at)
         {
-            write_clock(&mut text, line.time, Timestamp::now().as_millisecond())?;
+            write_clock(&mut text, line.time, wall::unix_ms())?;
             self.anchored = Some(line.time);
         }
         // A replay must not take unrecorded time for silence.

@@ -44,6 +44,7 @@ fn state_written_over_the_reserve_is_loaded() {
             schema: SCHEMA,
             saved_unix_ms: 1,
             clock: Time(2),
+            boot: None,
             state: text,
         };
         exchange(&reserve, &path, &serde_json::to_vec(&document).unwrap()).unwrap();
@@ -132,17 +133,6 @@ fn second_agent_is_rejected_with_the_pid_of_the_first() {
     assert!(message.contains(&format!("(pid {})", std::process::id())), "{message}");
     drop(held);
     lock(dir.path()).unwrap();
-}
-
-#[test]
-fn pid_left_by_a_dead_agent_does_not_lock() {
-    let dir = tempdir().unwrap();
-    fs::write(dir.path().join(LOCK), "4194304000\n").unwrap();
-    let _held = lock(dir.path()).unwrap();
-    assert_eq!(
-        fs::read_to_string(dir.path().join(LOCK)).unwrap(),
-        format!("{}\n", std::process::id())
-    );
 }
 
 proptest! {

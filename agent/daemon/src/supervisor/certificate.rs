@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use agent_chaindata::certificate::{self, Certificate, CertificateError};
 use agent_chaindata::journal::is_restore_swapping;
@@ -11,12 +10,8 @@ use agent_config::Config;
 use agent_core::event::{Chain, Conflict};
 use agent_core::published::NodeInfo;
 use agent_core::status;
-use anyhow::bail;
-use tokio::time::timeout;
+use agent_runtime::disk::{self, Disk};
 use tracing::{info, warn};
-
-/// A disk that hangs must not block the agent's start.
-const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Knowledge of the chain data from its disk.
 pub(super) struct CertificateState {
@@ -47,17 +42,15 @@ impl CertificateState {
     /// A certificate is present and cannot be read.
     pub(super) async fn read(&mut self) -> anyhow::Result<Option<status::BakeStatus>> {
         let (data, command) = (self.config.data.path.clone(), self.config.collator.command.clone());
-        let read = tokio::task::spawn_blocking(move || {
+        let read = disk::run(Disk::Data, move || {
             let certificate = certificate::read_certificate(&data)?;
             let database = certificate::database_conflict(&certificate, &data, &command);
             Ok::<_, CertificateError>((certificate, database))
         });
-        let (certificate, database) = match timeout(READ_TIMEOUT, read).await {
-            Ok(Ok(Ok(read))) => read,
-            Ok(Ok(Err(CertificateError::Missing(_)))) => return Ok(None),
-            Ok(Ok(Err(error))) => return Err(error.into()),
-            Ok(Err(error)) => return Err(error.into()),
-            Err(_) => bail!("the bake certificate could not be read in time"),
+        let (certificate, database) = match read.await? {
+            Ok(read) => read,
+            Err(CertificateError::Missing(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
         };
         let (chain, block) = shown(&certificate).unzip();
         info!(chain, block, at = %certificate.at, "the data was baked");
@@ -73,12 +66,17 @@ impl CertificateState {
     /// operator's command is answered.
     pub(super) async fn check_restore(&mut self) {
         let (data, state_dir) = (self.config.data.path.clone(), self.config.agent.state_dir.clone());
-        let check =
-            tokio::task::spawn_blocking(move || (is_restore_swapping(&data), is_stopped_for_snapshot(&state_dir)));
-        if let Ok(Ok(found)) = timeout(READ_TIMEOUT, check).await {
-            (self.restoring, self.copying) = found;
-        } else {
-            warn!(limit = ?READ_TIMEOUT, "unknown whether a restore is under way: the disk does not answer");
+        let (swapping, stopped) = tokio::join!(
+            disk::run(Disk::Data, move || is_restore_swapping(&data)),
+            disk::run(Disk::State, move || is_stopped_for_snapshot(&state_dir))
+        );
+        match swapping {
+            Ok(swapping) => self.restoring = swapping,
+            Err(error) => warn!(%error, "unknown whether a restore is under way"),
+        }
+        match stopped {
+            Ok(stopped) => self.copying = stopped,
+            Err(error) => warn!(%error, "unknown whether a snapshot is under way"),
         }
     }
 

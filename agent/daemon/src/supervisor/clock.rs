@@ -1,10 +1,11 @@
 //! The agent's own clock: monotonic, and continued over a restart of the agent.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use agent_core::event::Time;
+use agent_runtime::{Instant, wall};
 
 /// Maps between the agent's [`Time`], the machine's monotonic clock and the wall clock.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +34,7 @@ impl AgentClock {
 
     /// The wall clock at a past or future time; for display only.
     pub(super) fn wall(&self, time: Time) -> Timestamp {
-        let (now, wall) = (self.now(), Timestamp::now());
+        let (now, wall) = (self.now(), wall::now());
         let shifted = if time > now {
             wall.checked_add(time.since(now))
         } else {

@@ -13,6 +13,7 @@ use agent_config::Config;
 use agent_core::event::Event;
 use agent_core::machine::{Machine, Phase};
 use agent_docker::EngineEvent;
+use agent_runtime::wall::StepDetector;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
@@ -46,6 +47,7 @@ pub(super) struct EventLoop {
     pub(super) store: StateStore,
     pub(super) recorder: Arc<Recorder>,
     pub(super) history: SharedHistory,
+    pub(super) steps: StepDetector,
     /// Events that follow from another one, in order.
     pub(super) pending: VecDeque<Event>,
     /// The reply to an operator, sent once the command is saved and its effect published.
@@ -72,6 +74,12 @@ impl EventLoop {
         loop {
             let deadline = self.machine.next_deadline().map(|t| self.clock.instant(t));
             let input = inputs.next(&mut self.executor, manager, deadline, &mut ended).await;
+            // Before anything that bears a time of the new clock.
+            if let Some(by_ms) = self.steps.step() {
+                warn!(by_ms, "the wall clock was set");
+                self.pending.push_back(Event::ClockStepped { by_ms });
+                self.settle().await;
+            }
             match input {
                 Input::End => break,
                 Input::WatchdogDue => manager.alive(self.publisher.answer()),

@@ -7,7 +7,7 @@ mod start_permit;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use agent_chaindata::database_versions::read_database_versions;
 use agent_config::Config;
@@ -16,14 +16,15 @@ use agent_core::machine::{Action, Machine};
 use agent_core::notification::NotificationMessage;
 use agent_core::status::LastIncident;
 use agent_docker::{Docker, Inspection, KeyPermit};
+use agent_runtime::Instant;
+use agent_runtime::disk::{self, Disk};
 use futures_util::future::OptionFuture;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::timeout;
 use tracing::warn;
 
 use self::docker_action::{error_chain, execute};
-use self::start_permit::start_permit;
+use self::start_permit::StartGate;
 use super::ec2_task::Ec2Handle;
 use super::identity_task::IdentityHandle;
 use super::image_cleanup::ImageCleanup;
@@ -79,6 +80,7 @@ pub(super) struct Executor {
     keys: KeyPermit,
     pub(super) incidents: Incidents,
     images: ImageCleanup,
+    gate: Arc<StartGate>,
     identity: IdentityHandle,
     ec2: Ec2Handle,
     running: Option<RunningAction>,
@@ -86,7 +88,7 @@ pub(super) struct Executor {
 }
 
 impl Executor {
-    pub(super) fn new(
+    pub(super) async fn new(
         docker: Docker,
         config: &Arc<Config>,
         permits: &Permits,
@@ -100,7 +102,8 @@ impl Executor {
             desired: permits.desired(),
             keys: permits.keys(),
             incidents,
-            images: ImageCleanup::open(&config.agent.state_dir),
+            images: ImageCleanup::open(&config.agent.state_dir).await,
+            gate: Arc::new(StartGate::new(&config.agent.state_dir, &config.data.path)),
             identity,
             ec2,
             running: None,
@@ -115,7 +118,8 @@ impl Executor {
             self.docker.clone(),
             self.desired.borrow().clone(),
         );
-        let (keys, config) = (self.keys.clone(), Arc::clone(&self.config));
+        let (keys, gate) = (self.keys.clone(), Arc::clone(&self.gate));
+        let data = self.config.data.path.clone();
         let doing = action.clone();
         let task = tokio::spawn(async move {
             let Circumstances { evidence, message } = circumstances;
@@ -128,12 +132,10 @@ impl Executor {
                 message.incident.take_if(|_| kept.is_none());
                 sender.send(message);
             }
-            let data = config.data.path.clone();
-            let starts = matches!(doing, Action::Start { .. } | Action::Restart { .. });
-            let permit = if starts {
-                start_permit(&config.agent.state_dir, &data).await
-            } else {
-                Ok(None)
+            let permit = match doing {
+                Action::Start { .. } => gate.permit(false).await,
+                Action::Restart { .. } => gate.permit(true).await,
+                _ => Ok(None),
             };
             let result = match &permit {
                 Ok(_) => {
@@ -274,16 +276,10 @@ impl Executor {
 
 /// Versions of the databases at rest; `None` is unknown, which is logged.
 async fn read_versions(data: PathBuf) -> Option<Versions> {
-    let reading = tokio::task::spawn_blocking(move || read_database_versions(&data));
-    match timeout(DATABASES_TIMEOUT, reading).await {
-        Ok(Ok(Ok(versions))) => return Some(versions),
-        Ok(Ok(Err(error))) => warn!("the versions of the databases are unknown: {error:#}"),
-        Ok(Err(error)) => warn!(%error, "the versions of the databases are unknown"),
-        Err(_) => {
-            warn!(limit = ?DATABASES_TIMEOUT, "the versions of the databases are unknown: the disk does not answer");
-        }
-    }
-    None
+    let read = disk::run_long(Disk::Data, DATABASES_TIMEOUT, move || read_database_versions(&data)).await;
+    let read = read.map_err(anyhow::Error::from).flatten();
+    read.inspect_err(|error| warn!("the versions of the databases are unknown: {error:#}"))
+        .ok()
 }
 
 /// Whether `action`, begun at `began`, stops the collator about as early as `stop` would.

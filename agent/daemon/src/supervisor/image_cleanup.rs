@@ -4,16 +4,18 @@
 //! Docker refuses while a container uses it, or while it has a name in another repository.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use agent_docker::{Docker, PulledImage};
 use agent_files::replace_file;
+use agent_runtime::disk::{self, Disk};
+use agent_runtime::{Instant, wall};
 
 const FILE: &str = "images.json";
 /// Most images that are tracked; the oldest beyond it stays on the host.
@@ -32,6 +34,7 @@ struct PulledImageRecord {
 /// The images that this agent pulled, and the running one.
 #[derive(Debug, Clone, Default)]
 struct PulledImages {
+    /// The one used last comes last.
     known: Vec<PulledImageRecord>,
     /// Id of the image that runs or ran last.
     running: Option<String>,
@@ -59,17 +62,18 @@ impl PulledImages {
             return false;
         }
         self.running = Some(id.to_owned());
-        self.known
-            .iter_mut()
-            .filter(|known| known.id == id)
-            .for_each(|known| known.used_unix_ms = now);
+        if let Some(place) = self.known.iter().position(|known| known.id == id) {
+            let mut known = self.known.remove(place);
+            known.used_unix_ms = now;
+            self.known.push(known);
+        }
         true
     }
 
     /// Ids that may be removed when the newest `keep` and all of `needed` stay.
     fn superfluous(&self, keep: usize, needed: &[String]) -> Vec<String> {
-        let mut newest: Vec<&PulledImageRecord> = self.known.iter().collect();
-        newest.sort_by_key(|known| std::cmp::Reverse(known.used_unix_ms));
+        // In the order of the list: the wall clock may have been set.
+        let newest: Vec<&PulledImageRecord> = self.known.iter().rev().collect();
         // The running image counts, also one that the agent did not pull.
         let foreign = self
             .running
@@ -94,16 +98,15 @@ pub(super) struct ImageCleanup {
 
 impl ImageCleanup {
     /// Loads the list of the last run of the agent. With an unreadable list, nothing is removed.
-    pub(super) fn open(state_dir: &Path) -> Self {
+    pub(super) async fn open(state_dir: &Path) -> Self {
         let file = state_dir.join(FILE);
-        let known = match fs::read(&file).map(|text| serde_json::from_slice(&text)) {
-            Ok(Ok(known)) => known,
-            Ok(Err(error)) => {
-                warn!(%error, file = %file.display(), "the list of old images is damaged: they stay");
+        let read = file.clone();
+        let known = disk::run(Disk::State, move || load(&read))
+            .await
+            .unwrap_or_else(|error| {
+                warn!(%error, "the list of old images is unknown: they stay");
                 Vec::new()
-            }
-            Err(_) => Vec::new(),
-        };
+            });
         Self {
             file,
             images: PulledImages { known, running: None },
@@ -112,17 +115,22 @@ impl ImageCleanup {
         }
     }
 
+    /// Saves the list in the background, after the one before.
     fn save(&self) {
         let text = serde_json::to_vec(&self.images.known).unwrap_or_default();
-        if let Err(error) = replace_file(&self.file, &text) {
-            // An image that is not on the list stays on the host.
-            warn!(%error, file = %self.file.display(), "failed to save the list of images");
-        }
+        let file = self.file.clone();
+        tokio::spawn(async move {
+            let saved = disk::run_io(Disk::State, move || store(&file, &text)).await;
+            if let Err(error) = saved {
+                // An image that is not on the list stays on the host.
+                warn!(%error, file = FILE, "failed to save the list of images");
+            }
+        });
     }
 
     /// Records pulled images and the running one.
     pub(super) fn note(&mut self, pulled: Vec<PulledImage>, running: Option<&str>) {
-        let now = Timestamp::now().as_millisecond();
+        let now = wall::unix_ms();
         let new = !pulled.is_empty();
         self.images.add(pulled, now);
         let changed = running.is_some_and(|id| self.images.set_running(id, now));
@@ -176,6 +184,24 @@ impl ImageCleanup {
             self.save();
         }
     }
+}
+
+/// The list on disk.
+#[expect(clippy::disallowed_methods, reason = "a job for the state disk")]
+fn load(file: &Path) -> Vec<PulledImageRecord> {
+    match fs::read(file).map(|text| serde_json::from_slice(&text)) {
+        Ok(Ok(known)) => known,
+        Ok(Err(error)) => {
+            warn!(%error, file = %file.display(), "the list of old images is damaged: they stay");
+            Vec::new()
+        }
+        Err(_) => Vec::new(),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a job for the state disk")]
+fn store(file: &Path, text: &[u8]) -> io::Result<()> {
+    replace_file(file, text)
 }
 
 /// Removes images by id. Returns those that are gone.
@@ -250,10 +276,10 @@ mod tests {
         assert_eq!(images.superfluous(2, &[]), ["a"]);
     }
 
-    #[test]
-    fn list_survives_a_restart_and_a_damaged_one_is_empty() {
+    #[tokio::test]
+    async fn list_survives_a_restart_and_a_damaged_one_is_empty() {
         let dir = tempfile::tempdir().unwrap();
-        let mut cleanup = ImageCleanup::open(dir.path());
+        let mut cleanup = ImageCleanup::open(dir.path()).await;
         cleanup.images.add(
             vec![PulledImage {
                 id: "a".to_owned(),
@@ -261,9 +287,11 @@ mod tests {
             }],
             1,
         );
+        // Jobs on one disk are done in their order.
         cleanup.save();
-        assert_eq!(ImageCleanup::open(dir.path()).images.known, cleanup.images.known);
+        tokio::task::yield_now().await;
+        assert_eq!(ImageCleanup::open(dir.path()).await.images.known, cleanup.images.known);
         fs::write(dir.path().join(FILE), "{").unwrap();
-        assert_eq!(ImageCleanup::open(dir.path()).images.known, []);
+        assert_eq!(ImageCleanup::open(dir.path()).await.images.known, []);
     }
 }

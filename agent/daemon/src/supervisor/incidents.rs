@@ -10,6 +10,8 @@ use agent_core::event::{Chain, HostFacts, Time};
 use agent_core::machine::{Action, Cause, Machine};
 use agent_core::status::LastIncident;
 use agent_docker::Docker;
+use agent_runtime::disk::{self, Disk};
+use agent_runtime::wall;
 use jiff::Timestamp;
 use tokio::time::timeout;
 use tracing::{info, warn};
@@ -58,9 +60,15 @@ pub(super) struct IncidentWriter {
 }
 
 impl Incidents {
-    pub(super) fn open(config: &Arc<Config>, docker: &Docker, recorder: &Arc<Recorder>) -> Self {
+    /// Those that are on disk; none of them where that does not answer.
+    pub(super) async fn open(config: &Arc<Config>, docker: &Docker, recorder: &Arc<Recorder>) -> Self {
         let dir = recorder::incidents_dir(&config.agent.state_dir);
-        let kept = incident::list(&dir);
+        let listed = dir.clone();
+        let kept = disk::run_long(Disk::State, TIMEOUT, move || incident::list(&listed)).await;
+        let kept = kept.unwrap_or_else(|error| {
+            warn!(%error, "the incidents are unknown");
+            Vec::new()
+        });
         let mut open = BTreeMap::new();
         for incident in kept.iter().filter(|incident| incident.helped.is_none()) {
             // Listed newest first.
@@ -97,7 +105,7 @@ impl Incidents {
 
     /// The evidence for `action` now, under the id of a new incident.
     pub(super) fn begin(&mut self, now: Time, action: &Action, machine: &Machine) -> Evidence {
-        let (at, cause) = (Timestamp::now(), action.cause());
+        let (at, cause) = (wall::now(), action.cause());
         let id = self.ids.next(at.as_millisecond(), cause.into_str());
         let mut facts = vec![machine.explain(cause)];
         facts.extend(
@@ -129,8 +137,9 @@ impl Incidents {
             last.helped = Some(helped);
         }
         let (dir, noted) = (self.writer.dir.clone(), id.clone());
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = incident::set_helped(&dir, &noted, helped) {
+        tokio::spawn(async move {
+            let set = disk::run_long(Disk::State, TIMEOUT, move || incident::set_helped(&dir, &noted, helped)).await;
+            if let Err(error) = set.map_err(anyhow::Error::from).and_then(|set| Ok(set?)) {
                 warn!(%error, "failed to record whether it helped");
             }
         });
@@ -171,6 +180,7 @@ impl IncidentWriter {
             page(Chain::Parachain),
             page(Chain::Relaychain)
         );
+        self.docker.read_registry_secrets().await;
         let mut bundle = IncidentBundle {
             id: evidence.id,
             unix_ms: evidence.at.as_millisecond(),
@@ -185,14 +195,10 @@ impl IncidentWriter {
             host: serde_json::to_value(&evidence.host).ok(),
             secrets: secrets(&self.config, &self.docker),
         };
-        let (dir, flight, recorder) = (
-            self.dir.clone(),
-            recorder::flight_dir(&self.config.agent.state_dir),
-            Arc::clone(&self.recorder),
-        );
+        let (dir, flight) = (self.dir.clone(), recorder::flight_dir(&self.config.agent.state_dir));
         let since = evidence.now - FLIGHT;
-        let written = tokio::task::spawn_blocking(move || {
-            recorder.flush(Duration::from_secs(1));
+        self.recorder.flush(Duration::from_secs(1)).await;
+        let written = disk::run_long(Disk::State, TIMEOUT, move || {
             bundle.flight = recorder::tail(&flight, since).unwrap_or_default();
             incident::write(&dir, &bundle)
         });

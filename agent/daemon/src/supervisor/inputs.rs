@@ -1,13 +1,15 @@
 //! The inputs of the event loop.
 
 use std::pin::Pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use agent_aws::MetadataEvent;
 use agent_docker::EngineEvent;
+use agent_runtime::Instant;
+use agent_runtime::disk::StalledDisks;
 use futures_util::future::OptionFuture;
 use futures_util::{Stream, StreamExt as _};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until};
 
 use super::executor::{Completion, Executor};
@@ -36,6 +38,8 @@ pub(super) enum Input {
     Deadline,
     SaveDue,
     PublishDue,
+    /// Another disk does not answer, or one answers again.
+    DisksChanged(StalledDisks),
 }
 
 type EngineEvents = Pin<Box<dyn Stream<Item = EngineEvent> + Send>>;
@@ -48,6 +52,7 @@ pub(super) struct Inputs {
     pub(super) observations: mpsc::Receiver<Observation>,
     pub(super) save: Interval,
     pub(super) publish: Interval,
+    pub(super) disks: watch::Receiver<StalledDisks>,
 }
 
 /// The two intervals of the loop: saving and publishing.
@@ -69,7 +74,7 @@ impl Inputs {
         deadline: Option<Instant>,
         ended: &mut (impl Future<Output = ()> + Unpin),
     ) -> Input {
-        let deadline = OptionFuture::from(deadline.map(|at| sleep_until(at.into())));
+        let deadline = OptionFuture::from(deadline.map(|at| sleep_until(at)));
         tokio::select! {
             biased;
             () = ended => Input::End,
@@ -80,6 +85,7 @@ impl Inputs {
             Some(event) = self.metadata.recv() => Input::Metadata(event),
             Some(event) = self.identity.recv() => Input::Identity(event),
             Some(observation) = self.observations.recv() => Input::Observation(observation),
+            Ok(()) = self.disks.changed() => Input::DisksChanged(*self.disks.borrow_and_update()),
             Some(()) = deadline => Input::Deadline,
             _ = self.save.tick() => Input::SaveDue,
             _ = self.publish.tick() => Input::PublishDue,

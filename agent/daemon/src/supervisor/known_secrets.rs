@@ -15,8 +15,8 @@ pub struct KnownSecrets {
 }
 
 impl KnownSecrets {
-    /// Reads the file with the registries' logins: not for async threads.
-    pub(super) fn read(config: &Config, docker: &Docker) -> Self {
+    /// Those of the registries' logins as their file was read last.
+    pub(super) fn of(config: &Config, docker: &Docker) -> Self {
         Self {
             configured: Arc::new(secrets(config, docker)),
             docker: docker.clone(),

@@ -8,7 +8,7 @@ use agent_core::machine::{Action, Machine};
 use agent_core::notification::filter::{Notification, NotificationFilter};
 use agent_core::notification::{NotificationKind, NotificationMessage};
 use agent_docker::Docker;
-use jiff::Timestamp;
+use agent_runtime::wall;
 
 use super::known_secrets::secrets;
 use crate::host::HostProbe;
@@ -90,7 +90,7 @@ impl WebhookNotifier {
             _ => String::new(),
         };
         NotificationMessage {
-            at: Timestamp::now(),
+            at: wall::now(),
             kind,
             host: self.host.clone(),
             container: self.config.collator.container.clone(),

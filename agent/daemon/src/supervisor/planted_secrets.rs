@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use agent_config::Config;
 use agent_core::event::{Container, Event, Exit, Time};
@@ -15,6 +15,7 @@ use agent_core::exit_diagnosis::Signatures;
 use agent_core::machine::{Machine, Policy};
 use agent_core::metrics;
 use agent_docker::Docker;
+use agent_runtime::Instant;
 use serde_json::json;
 
 use super::clock::AgentClock;
@@ -141,11 +142,12 @@ fn read(dir: &Path, into: &mut String) {
     }
 }
 
-#[test]
-fn planted_secret_of_any_form_is_in_no_output() {
+#[tokio::test]
+async fn planted_secret_of_any_form_is_in_no_output() {
     let (dir, kept) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (config, mut planted) = config(dir.path());
     let (config, docker) = (Arc::new(config.clone()), Docker::new(&config).unwrap());
+    docker.read_registry_secrets().await;
     let known = secrets(&config, &docker);
     planted.extend(VARIABLES.iter().chain(&ARGUMENTS).map(|(_, secret)| *secret));
     let lines = lines();
@@ -166,10 +168,10 @@ fn planted_secret_of_any_form_is_in_no_output() {
         spec_matches: true,
     };
     redact(&mut container, &known);
-    let recorder = Recorder::open(kept.path(), RecorderLimits::default()).unwrap();
+    let recorder = Recorder::open(kept.path(), RecorderLimits::default());
     let event = Event::Container(container);
     recorder.event(Time(1), &event);
-    assert!(recorder.flush(Duration::from_secs(20)));
+    assert!(recorder.flush(Duration::from_secs(20)).await);
     let mut machine = Machine::new(Policy::from(&*config), Time(0));
     let actions = machine.step(Time(2), event);
     let publisher = Publisher::new(&config, AgentClock::starting_at(Time(3)));
@@ -208,7 +210,7 @@ fn planted_secret_of_any_form_is_in_no_output() {
     writeln!(output, "{actions:?}").unwrap();
     output.push_str(&snapshot.status.to_json());
     output.push_str(&snapshot.status.render(false));
-    output.push_str(&metrics::render(&snapshot, Instant::now()));
+    output.push_str(&metrics::render(&snapshot, Instant::now().into_std()));
     for problem in machine.problems() {
         output.push_str(&recorder::redacted(&machine.explain(problem.cause), &known));
     }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use agent_config::Config;
 use agent_core::event::{Activity, Chain, HostFacts, Reading, ReferenceError, Time};
 use agent_core::informant::{self, Informant};
 use agent_docker::{Detail, Docker};
 use agent_net::backoff::jitter;
+use agent_runtime::Instant;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};

@@ -1,12 +1,12 @@
 //! Publishes status and metrics. Has no other effect.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use agent_config::Config;
 use agent_core::machine::Machine;
 use agent_core::published::AgentSnapshot;
 use agent_core::status::Status;
+use agent_runtime::{Instant, wall};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
@@ -26,14 +26,14 @@ pub(super) struct Publisher {
 
 impl Publisher {
     pub(super) fn new(config: &Arc<Config>, clock: AgentClock) -> Self {
-        let (started, at) = (Timestamp::now(), Instant::now());
+        let (started, at) = (wall::now(), Instant::now());
         Self {
             config: Arc::clone(config),
             clock,
             started: (at, started),
             facts: AdapterFacts::default(),
             counters: Counters::new(config.chains.keys().copied()),
-            published: watch::Sender::new(Arc::new(AgentSnapshot::of(Status::default(), started, at))),
+            published: watch::Sender::new(Arc::new(AgentSnapshot::of(Status::default(), started, at.into_std()))),
         }
     }
 
@@ -56,7 +56,7 @@ impl Publisher {
             sync: machine.sync_evidence(),
             counters: self.counters.totals().clone(),
             started,
-            at: Instant::now(),
+            at: Instant::now().into_std(),
         }));
     }
 }

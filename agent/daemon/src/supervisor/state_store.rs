@@ -7,6 +7,7 @@ use agent_core::machine::State;
 use tracing::warn;
 
 use crate::state;
+use agent_runtime::disk::{self, Disk};
 
 pub(super) struct StateStore {
     dir: PathBuf,
@@ -24,13 +25,16 @@ impl StateStore {
         self.unsaved.as_deref()
     }
 
-    /// Saves the state. Returns an event for the core when the result differs from the last one.
+    /// Saves the state, within 5 s. Returns an event for the core when the result differs from the last one.
+    ///
+    /// Where that fails, what was to be saved is in force all the same, in memory: a restart that is due is no less due
+    /// because its budget is not on disk. An agent that is killed then forgets it, and no more.
     pub(super) async fn save(&mut self, now: Time, state: &State) -> Option<Event> {
         let (dir, state) = (self.dir.clone(), state.clone());
-        let saved = tokio::task::spawn_blocking(move || state::save(&dir, now, &state)).await;
-        let unsaved = match saved {
+        let unsaved = match disk::run(Disk::State, move || state::save(&dir, now, &state)).await {
+            Ok(Ok(())) => None,
             Ok(Err(error)) => Some(error.to_string()),
-            _ => None,
+            Err(error) => Some(error.to_string()),
         };
         if let Some(error) = unsaved.as_ref().filter(|_| self.unsaved.is_none()) {
             warn!(error, "failed to save the state");

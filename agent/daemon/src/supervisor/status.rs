@@ -1,8 +1,6 @@
 //! The status document, from the core's state and the adapters' facts.
 
-use std::time::{Duration, Instant};
-
-use jiff::Timestamp;
+use std::time::Duration;
 
 use super::adapter_facts::AdapterFacts;
 use super::clock::AgentClock;
@@ -13,6 +11,7 @@ use agent_core::event::{Chain, Time};
 use agent_core::machine::{Machine, Phase};
 use agent_core::status::{self, Status};
 use agent_core::units::{rounded_duration, show_duration};
+use agent_runtime::{Instant, wall};
 
 /// Builds the document; unknown fields stay absent.
 pub(super) fn status(
@@ -28,7 +27,7 @@ pub(super) fn status(
     let host = machine.host();
     let exit = machine.last_exit();
     Status {
-        time: Timestamp::now(),
+        time: wall::now(),
         health: machine.health(),
         phase: Some(phase),
         summary: summary(machine, phase, now),
@@ -191,6 +190,7 @@ fn syncing(chain: Chain, tracker: &ChainTracker) -> Option<String> {
 }
 
 /// Resident memory of this process, bytes.
+#[expect(clippy::disallowed_methods, reason = "a file of the kernel, which no disk holds")]
 fn resident() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;

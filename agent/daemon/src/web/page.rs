@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use agent_runtime::wall;
 use axum::extract::{Extension, Request, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -20,7 +21,6 @@ use axum::{Json, Router};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use futures_util::stream;
-use jiff::Timestamp;
 use ring::digest::{SHA256, digest};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Interval, interval_at};
@@ -157,7 +157,5 @@ impl PageConnection {
 
 /// A heartbeat with the agent's wall clock, Unix milliseconds, by which the page computes ages.
 fn heartbeat() -> Event {
-    Event::default()
-        .event("beat")
-        .data(Timestamp::now().as_millisecond().to_string())
+    Event::default().event("beat").data(wall::unix_ms().to_string())
 }

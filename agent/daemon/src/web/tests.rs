@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::*;
 use agent_core::status::Status;
+use agent_runtime::wall;
 
 /// Far beyond what any of this takes; who waits that long hangs.
 const LONG: Duration = Duration::from_mins(1);
@@ -75,7 +76,7 @@ fn snapshot(health: Health, running: Option<bool>) -> AgentSnapshot {
     };
     AgentSnapshot {
         running,
-        ..AgentSnapshot::of(status, jiff::Timestamp::now(), Instant::now())
+        ..AgentSnapshot::of(status, wall::now(), Instant::now().into_std())
     }
 }
 
@@ -83,7 +84,7 @@ fn snapshot(health: Health, running: Option<bool>) -> AgentSnapshot {
 async fn healthz_is_ok_while_the_loop_publishes_and_fails_when_it_hangs() {
     let fresh = snapshot(Health::Critical, None);
     let hangs = AgentSnapshot {
-        at: Instant::now().checked_sub(2 * LONG).unwrap(),
+        at: Instant::now().into_std().checked_sub(2 * LONG).unwrap(),
         ..fresh.clone()
     };
     let (code, words) = Web::with(limits(), fresh).await.get("/healthz").await;

@@ -1,4 +1,5 @@
 //! Logins of registries, from a file that only its owner can read. Each is sent to its own registry only.
+#![expect(clippy::disallowed_methods, reason = "jobs for the system disk")]
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

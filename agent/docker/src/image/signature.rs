@@ -15,6 +15,8 @@ use tracing::info;
 
 use super::{Docker, Error, ImageFault};
 use agent_config::ImageReference;
+use agent_runtime::disk::{self, Disk};
+use agent_runtime::program;
 
 /// Time for the registry and the arithmetic.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -44,9 +46,10 @@ impl Docker {
             let reason = "it came from no registry, where its signature would be".to_owned();
             return Err(self.image_error(ImageFault::Unsigned(reason)));
         }
-        let login = self.credentials(&reference)?;
-        let verified = match &self.shared.cosign {
-            Some(program) => verify(program, key, pin, login, &self.shared.cosign_dir).await,
+        let login = self.credentials(&reference).await?;
+        let program = disk::run(Disk::System, installed).await;
+        let verified = match program.map_err(|error| self.image_error(ImageFault::Unsigned(error.to_string())))? {
+            Some(program) => verify(&program, key, pin, login, &self.shared.cosign_dir).await,
             None => Err(format!("no program cosign in {}", PLACES.join(", "))),
         };
         verified.map_err(|reason| self.image_error(ImageFault::Unsigned(reason)))?;
@@ -60,6 +63,7 @@ impl Docker {
 }
 
 /// The program, where it is installed.
+#[expect(clippy::disallowed_methods, reason = "a job for the system disk")]
 pub fn installed() -> Option<PathBuf> {
     let candidates = PLACES.iter().map(|place| Path::new(place).join("cosign"));
     candidates.into_iter().find(|path| path.is_file())
@@ -74,7 +78,9 @@ async fn verify(
     dir: &Path,
 ) -> Result<(), String> {
     let told = |error: std::io::Error| format!("{}: {error}", dir.display());
-    write_login(dir, login).map_err(told)?;
+    let private = dir.to_owned();
+    let written = disk::run_io(Disk::State, move || write_login(&private, login));
+    written.await.map_err(told)?;
     let mut command = Command::new(program);
     command
         .args(["verify", "--output", "text", "--insecure-ignore-tlog=true", "--key"])
@@ -88,8 +94,10 @@ async fn verify(
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    let ended = tokio::time::timeout(LIMIT, command.output()).await;
-    let removed = fs::remove_file(dir.join(LOGIN));
+    let run = async { program::start(command).await?.wait_with_output().await };
+    let ended = tokio::time::timeout(LIMIT, run).await;
+    let file = dir.join(LOGIN);
+    let removed = disk::run_io(Disk::State, move || remove(&file)).await;
     let output = match ended {
         Ok(output) => output.map_err(|error| format!("{}: {error}", program.display()))?,
         Err(_) => return Err(format!("cosign did not end within {} s", LIMIT.as_secs())),
@@ -112,6 +120,7 @@ async fn verify(
 /// The file that holds the login, as cosign expects it.
 const LOGIN: &str = "config.json";
 
+#[expect(clippy::disallowed_methods, reason = "a job for the state disk")]
 fn write_login(dir: &Path, login: Option<DockerCredentials>) -> std::io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     let path = dir.join(LOGIN);
@@ -131,6 +140,11 @@ fn write_login(dir: &Path, login: Option<DockerCredentials>) -> std::io::Result<
         .mode(0o600)
         .open(path)?;
     file.write_all(json!({ "auths": auths }).to_string().as_bytes())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a job for the state disk")]
+fn remove(login: &Path) -> std::io::Result<()> {
+    fs::remove_file(login)
 }
 
 /// Variables of the agent that cosign gets: how the network is reached, nothing else.

@@ -6,6 +6,7 @@ mod places;
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
+use agent_runtime::disk::{self, Disk};
 use bollard::models::{ContainerSummary, ContainerSummaryStateEnum, MountPoint};
 use bollard::query_parameters::{ListContainersOptions, ListContainersOptionsBuilder};
 use tracing::warn;
@@ -140,9 +141,9 @@ impl Docker {
         let paths: Vec<PathBuf> = sources
             .chain(self.spec.exclusive().map(|place| place.path.to_owned()))
             .collect();
-        let located = tokio::task::spawn_blocking(move || Places::locate(paths));
-        let located = tokio::time::timeout(self.limits.call, located).await;
-        located.ok().and_then(Result::ok).unwrap_or_default()
+        disk::run(Disk::Foreign, move || Places::locate(paths))
+            .await
+            .unwrap_or_default()
     }
 }
 

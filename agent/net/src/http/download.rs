@@ -11,7 +11,7 @@ use reqwest::redirect::{Attempt, Policy};
 use rustls::pki_types::CertificateDer;
 use url::{Host, Url};
 
-use super::{RequestError, internet};
+use super::{RequestError, built, internet};
 
 const REDIRECTS: usize = 5;
 /// EC2's metadata service by IPv6: a unique local address.
@@ -38,8 +38,7 @@ pub async fn download(url: &Url, trusts: Option<Vec<CertificateDer<'static>>>) -
             .dns_resolver(Arc::new(Resolver(targets)));
         Ok(client.build()?)
     };
-    let client = tokio::task::spawn_blocking(build).await;
-    client.unwrap_or_else(|e| Err(RequestError::Lost(e.to_string())))
+    built(build).await
 }
 
 /// Whom redirects of one client may lead to.

@@ -81,7 +81,7 @@ fn check_file_system(path: &Path) -> Finding {
 }
 
 fn check_free_space(config: &Config) -> Finding {
-    let Some((free, total)) = agent_daemon::host::disk(&config.data.path) else {
+    let Some((free, total)) = agent_daemon::host::space(&config.data.path) else {
         return Finding::skip("disk", "cannot be told");
     };
     let mib = |bytes: u64| bytes >> 20;

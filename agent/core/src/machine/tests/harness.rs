@@ -26,6 +26,8 @@ pub(super) struct Harness {
     pub(super) databases_unreadable: bool,
     /// Start time of the newest run, Unix ms.
     pub(super) run: i64,
+    /// How far the wall clock was set, ms.
+    pub(super) wall_offset: i64,
     /// The container runs: exporters can answer.
     pub(super) up: bool,
     /// Everything that the core was fed, for feeding it again.
@@ -88,6 +90,7 @@ impl Harness {
             databases: Versions::new(),
             databases_unreadable: false,
             run: 0,
+            wall_offset: 0,
             up: false,
             fed: Vec::new(),
             depth: 0,
@@ -101,7 +104,7 @@ impl Harness {
 
     /// Docker's clock.
     pub(super) fn wall(&self) -> i64 {
-        WALL + i64::try_from(self.now.0).unwrap()
+        WALL + i64::try_from(self.now.0).unwrap() + self.wall_offset
     }
 
     pub(super) fn event(&mut self, event: Event) {

@@ -1,7 +1,7 @@
 //! Faults that end a run: what is held, what waits for room, what is started again.
 
 use super::harness::*;
-use crate::event::{Command, Event, Exit, HostFacts};
+use crate::event::{Command, Disk, Event, Exit, HostFacts, ScrapeError};
 use crate::machine::{Action, Cause, Health, Phase, Policy};
 
 #[test]
@@ -248,4 +248,31 @@ fn certificate_that_cannot_be_read_is_a_problem_and_holds_nothing() {
         (vec![], vec![Cause::CertificateUnreadable])
     );
     harness.expect(Phase::Synced, Health::Degraded);
+}
+
+#[test]
+fn stalled_disk_is_a_problem_of_its_own_and_stops_no_supervision() {
+    for (disk, cause, health) in [
+        (Disk::State, Cause::StateDiskStalled, Health::Degraded),
+        (Disk::Data, Cause::DataDiskStalled, Health::Critical),
+        (Disk::Identity, Cause::IdentityDiskStalled, Health::Degraded),
+    ] {
+        let mut harness = Harness::synced();
+        harness.event(Event::DisksStalled(vec![disk]));
+        // It says no more than the stall.
+        harness.event(Event::StateUnsaved(
+            (disk == Disk::State).then(|| "it does not answer".to_owned()),
+        ));
+        harness.expect(Phase::Synced, health);
+        assert_eq!((harness.wrong(), harness.told(cause)), (vec![cause], 1));
+        (harness.para.error, harness.relay.error) = (Some(ScrapeError::Timeout), Some(ScrapeError::Timeout));
+        harness.run(5 * MINUTE);
+        assert_eq!(harness.container_actions(), [restart(Cause::Frozen)], "{disk:?}");
+        assert_eq!(harness.told(cause), 1, "once");
+        (harness.para.error, harness.relay.error) = (None, None);
+        harness.event(Event::StateUnsaved(None));
+        harness.event(Event::DisksStalled(vec![]));
+        harness.run(HOUR);
+        assert!(!harness.wrong().contains(&cause));
+    }
 }

@@ -255,3 +255,57 @@ fn the_group_gets_the_instance_only_once_the_collator_is_known_to_be_down() {
     harness.told_by_ec2(NoticeKind::SpotInterruption, 10);
     assert_eq!(harness.answered(), None);
 }
+
+#[test]
+fn notice_of_a_former_life_stops_nothing_before_it_is_confirmed() {
+    for confirmed in [false, true] {
+        let mut harness = Harness::synced();
+        harness.told_by_ec2(NoticeKind::SpotInterruption, 118);
+        harness.agent_dies(10);
+        harness.log.clear();
+        // Somebody called it off, and Docker's policy or a person started the collator again.
+        harness.runs_anew();
+        harness.run(MINUTE);
+        assert_eq!(harness.container_actions(), []);
+        if confirmed {
+            harness.told_by_ec2(NoticeKind::SpotInterruption, 48);
+            assert_eq!(harness.container_actions(), [stop_within(Cause::SpotInterruption, 33)]);
+        } else {
+            harness.called_off();
+            harness.run(HOUR);
+            assert_eq!(harness.container_actions(), []);
+            harness.expect(Phase::Synced, Health::Ok);
+        }
+    }
+}
+
+#[test]
+fn notice_of_a_former_life_starts_nothing_before_it_is_called_off() {
+    let mut harness = Harness::synced();
+    harness.told_by_ec2(NoticeKind::Termination, None);
+    harness.agent_dies(10);
+    harness.log.clear();
+    let at = Some(harness.wall());
+    harness.container(Container::Exited {
+        at,
+        exit: Exit::default(),
+        spec_matches: true,
+    });
+    harness.run(HOUR);
+    assert_eq!((harness.container_actions(), harness.answered()), (vec![], None));
+    harness.called_off();
+    harness.run(10);
+    assert_eq!(harness.container_actions(), [start(Cause::NoticeOver)]);
+}
+
+#[test]
+fn deadline_that_passed_while_the_host_lived_kills_nothing() {
+    let mut harness = Harness::synced();
+    harness.obeys = false;
+    harness.told_by_ec2(NoticeKind::SpotInterruption, 10);
+    harness.run(20);
+    harness.fails(ActionFailure::Other);
+    harness.run(5);
+    let last = harness.container_actions().pop().unwrap();
+    assert_eq!(last, stop_within(Cause::SpotInterruption, 300));
+}

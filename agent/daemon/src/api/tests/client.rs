@@ -12,7 +12,7 @@ use agent_core::event::Command;
 async fn socket_without_listener_differs_from_a_missing_one() {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("agent.sock");
-    drop(bind(&socket, "root").unwrap());
+    drop(bind(&socket, "root").await.unwrap());
     let error = AgentClient::new(&socket).status(LONG).await.unwrap_err();
     assert!(matches!(error, ClientError::Dead(_)));
     assert!(error.to_string().contains("systemctl status t0rn-agent"), "{error}");
@@ -22,7 +22,7 @@ async fn socket_without_listener_differs_from_a_missing_one() {
 async fn hanging_agent_is_an_error_within_the_limit() {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("agent.sock");
-    let _deaf = bind(&socket, "root").unwrap();
+    let _deaf = bind(&socket, "root").await.unwrap();
     let error = AgentClient::new(&socket)
         .status(Duration::from_millis(50))
         .await
@@ -35,7 +35,7 @@ async fn hanging_agent_is_an_error_within_the_limit() {
 async fn invalid_status_response_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("agent.sock");
-    let listener = bind(&socket, "root").unwrap();
+    let listener = bind(&socket, "root").await.unwrap();
     let garbage = format!(
         "HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n{}",
         "x".repeat(100_000)
@@ -65,7 +65,7 @@ async fn invalid_status_response_is_an_error() {
 async fn command_believes_no_other_server_on_the_socket() {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("agent.sock");
-    let listener = bind(&socket, "root").unwrap();
+    let listener = bind(&socket, "root").await.unwrap();
     for body in [
         "OK",
         "",

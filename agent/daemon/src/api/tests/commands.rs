@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use super::agent;
@@ -11,10 +10,11 @@ use crate::engine_stub::Log;
 use crate::server::ServerLimits;
 use agent_core::event::Command;
 use agent_core::machine::CommandError;
+use agent_runtime::wall;
 
 #[tokio::test]
 async fn command_reaches_the_loop_and_its_reply_the_client() {
-    let mut agent = agent(Log::Short, limits());
+    let mut agent = agent(Log::Short, limits()).await;
     let given = Command::Pause {
         seconds: 60,
         reason: "a \"test\"".into(),
@@ -39,7 +39,7 @@ async fn command_reaches_the_loop_and_its_reply_the_client() {
 
 #[tokio::test]
 async fn command_after_the_clients_timeout_is_not_carried_out() {
-    let mut agent = agent(Log::Short, limits());
+    let mut agent = agent(Log::Short, limits()).await;
     let body = serde_json::to_string(&Command::Stop).unwrap();
     let post = |gives_up: i64| {
         format!(
@@ -48,7 +48,7 @@ async fn command_after_the_clients_timeout_is_not_carried_out() {
             body.len()
         )
     };
-    let answer = agent.raw_answer(&post(Timestamp::now().as_millisecond() - 1)).await;
+    let answer = agent.raw_answer(&post(wall::unix_ms() - 1)).await;
     assert!(answer.contains("too late"), "{answer}");
     assert!(agent.commands.try_recv().is_err());
 }
@@ -59,7 +59,7 @@ async fn unanswered_command_is_an_error_within_the_limit() {
         request: Duration::from_millis(50),
         ..limits()
     };
-    let mut agent = agent(Log::Short, limits);
+    let mut agent = agent(Log::Short, limits).await;
     let error = agent.client.command(&Command::Stop).await.unwrap_err();
     assert!(error.to_string().starts_with("not done within 0.05 s"), "{error}");
     let request = agent.commands.recv().await.unwrap();
@@ -70,7 +70,7 @@ async fn unanswered_command_is_an_error_within_the_limit() {
 
 #[tokio::test]
 async fn commands_beyond_the_queue_are_rejected() {
-    let agent = agent(Log::Short, limits());
+    let agent = agent(Log::Short, limits()).await;
     let (reply, _waiting) = oneshot::channel();
     agent
         .queue
@@ -85,7 +85,7 @@ async fn commands_beyond_the_queue_are_rejected() {
 
 #[tokio::test]
 async fn command_during_shutdown_is_rejected() {
-    let mut agent = agent(Log::Short, limits());
+    let mut agent = agent(Log::Short, limits()).await;
     agent.commands.close();
     let error = agent.client.command(&Command::Stop).await.unwrap_err();
     assert_eq!(error.to_string(), "the agent is shutting down");
@@ -93,7 +93,7 @@ async fn command_during_shutdown_is_rejected() {
 
 #[tokio::test]
 async fn invalid_command_is_rejected_with_the_reason() {
-    let agent = agent(Log::Short, limits());
+    let agent = agent(Log::Short, limits()).await;
     let post = |body: &str| {
         format!(
             "POST /v1/command HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n{body}",

@@ -13,7 +13,7 @@ use crate::server::ServerLimits;
 
 #[tokio::test]
 async fn log_arrives_whole() {
-    let agent = agent(Log::Short, limits());
+    let agent = agent(Log::Short, limits()).await;
     let whole = "line 0\nline 1\nline 2\n";
     assert_eq!(agent.client.log(10).await.unwrap(), whole.as_bytes());
     let followed: Vec<_> = agent.client.follow_log(10).await.unwrap().try_collect().await.unwrap();
@@ -22,7 +22,7 @@ async fn log_arrives_whole() {
 
 #[tokio::test]
 async fn partial_log_is_an_error() {
-    let agent = agent(Log::Broken, limits());
+    let agent = agent(Log::Broken, limits()).await;
     let error = agent.client.log(10).await.unwrap_err();
     assert!(matches!(error, ClientError::Broken { .. }));
 }
@@ -33,14 +33,14 @@ async fn log_that_does_not_end_in_time_is_an_error_unless_followed() {
         request: Duration::from_millis(300),
         ..limits()
     };
-    let agent = agent(Log::Silent, limits);
+    let agent = agent(Log::Silent, limits).await;
     let error = agent.client.log(10).await.unwrap_err();
     assert!(matches!(error, ClientError::Broken { .. }));
 }
 
 #[tokio::test]
 async fn log_without_container_is_an_error() {
-    let agent = agent(Log::Missing, limits());
+    let agent = agent(Log::Missing, limits()).await;
     let error = agent.client.follow_log(10).await.err().unwrap();
     assert!(!error.is_unreachable());
     assert!(error.to_string().starts_with("there is no container yet"), "{error}");
@@ -54,7 +54,8 @@ async fn follower_that_disconnects_frees_its_permit_and_dockers_log() {
             long_lived: 1,
             ..limits()
         },
-    );
+    )
+    .await;
     let mut log = Box::pin(agent.client.follow_log(10).await.unwrap());
     assert_eq!(log.try_next().await.unwrap().unwrap(), b"line 0\n");
     let error = agent.client.follow_log(10).await.err().unwrap();
@@ -77,7 +78,8 @@ async fn follower_outlasts_the_limit_of_other_connections() {
             connections: 2,
             ..limits()
         },
-    );
+    )
+    .await;
     let mut log = Box::pin(agent.client.follow_log(10).await.unwrap());
     // This one is over when the limit has passed, and was opened after the follower.
     let mut idle = agent.raw("").await;
@@ -93,7 +95,7 @@ async fn follower_that_reads_nothing_is_dropped_and_others_are_served() {
         stall: Duration::from_millis(50),
         ..limits()
     };
-    let mut agent = agent(Log::Endless, limits);
+    let mut agent = agent(Log::Endless, limits).await;
     let follow = "GET /v1/logs?tail=1&follow=true HTTP/1.1\r\nhost: a\r\n\r\n";
     let _stuck = agent.raw(follow).await;
     agent.is_fine().await;
@@ -107,7 +109,7 @@ async fn slow_reader_of_a_plain_log_is_dropped() {
         connection: Duration::from_millis(100),
         ..limits()
     };
-    let mut agent = agent(Log::Endless, limits);
+    let mut agent = agent(Log::Endless, limits).await;
     let _stuck = agent.raw("GET /v1/logs?tail=1 HTTP/1.1\r\nhost: a\r\n\r\n").await;
     agent.log_has_ended().await;
     agent.is_fine().await;
@@ -121,7 +123,8 @@ async fn shutting_down_ends_open_logs_and_removes_the_socket() {
             drain: Duration::from_millis(10),
             ..limits()
         },
-    );
+    )
+    .await;
     let log = agent.client.follow_log(10).await.unwrap();
     agent.stop.send(()).unwrap();
     agent.served.await.unwrap();

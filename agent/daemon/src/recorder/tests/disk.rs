@@ -2,28 +2,28 @@
 
 use super::*;
 
-#[test]
-fn removed_folder_is_made_again() {
+#[tokio::test]
+async fn removed_folder_is_made_again() {
     let dir = tempdir().unwrap();
     let flight = dir.path().join("flight");
     let limits = RecorderLimits {
         sync: Duration::ZERO,
         ..limits(1 << 20, 1 << 16)
     };
-    let recorder = Recorder::open(&flight, limits).unwrap();
+    let recorder = Recorder::open(&flight, limits);
     recorder.event(Time(0), &sample(Chain::Parachain, 0));
-    assert!(recorder.flush(WAIT));
+    assert!(recorder.flush(WAIT).await);
     fs::remove_dir_all(&flight).unwrap();
     // It is noticed at a sync; what was written into nowhere until then is lost.
     for n in 1..=3 {
         recorder.event(Time(n), &sample(Chain::Parachain, 2 * n));
-        assert!(recorder.flush(WAIT));
+        assert!(recorder.flush(WAIT).await);
     }
     assert!(recorded(&flight).contains("1000003"));
 }
 
-#[test]
-fn full_disk_stops_recording_which_resumes_with_a_gap() {
+#[tokio::test]
+async fn full_disk_stops_recording_which_resumes_with_a_gap() {
     let dir = tempdir().unwrap();
     let first = files::path(dir.path(), 1);
     symlink("/dev/full", &first).unwrap();
@@ -31,12 +31,12 @@ fn full_disk_stops_recording_which_resumes_with_a_gap() {
     for n in 0..10 {
         recorder.event(Time(n), &sample(Chain::Parachain, n));
     }
-    assert!(recorder.flush(WAIT));
+    assert!(recorder.flush(WAIT).await);
     assert_eq!(files::list(dir.path()).unwrap().len(), 1, "no other file is begun");
     fs::remove_file(&first).unwrap();
     recorder.event(Time(10), &sample(Chain::Parachain, 10));
     recorder.event(Time(11), &sample(Chain::Parachain, 11));
-    assert!(recorder.flush(WAIT));
+    assert!(recorder.flush(WAIT).await);
     let events = events(&recorded(dir.path()));
     assert_eq!(
         events[0],
@@ -65,6 +65,7 @@ fn no_write_is_tried_before_the_retry_interval() {
             time: Time(n),
             text,
             gap: false,
+            anchor: false,
         }
     };
     let now = Instant::now();
@@ -90,6 +91,7 @@ fn no_line_waits_for_the_disk_longer_than_a_minute() {
         time: Time(1),
         text: b"{\"t\":0.001,\"event\":\"gap\"}\n".to_vec(),
         gap: false,
+        anchor: false,
     };
     let now = Instant::now();
     assert_eq!(writer.sync_in(now), None, "nothing to sync");
@@ -132,7 +134,15 @@ fn week_of_two_chains_at_5_s_fits_many_times() {
         for event in all {
             let mut text = Vec::new();
             trace::write_line(&mut text, time, &event).unwrap();
-            writer.write(Instant::now(), &RecordedLine { time, text, gap: false });
+            writer.write(
+                Instant::now(),
+                &RecordedLine {
+                    time,
+                    text,
+                    gap: false,
+                    anchor: false,
+                },
+            );
             written += 1;
         }
     }
@@ -145,8 +155,8 @@ fn week_of_two_chains_at_5_s_fits_many_times() {
     assert_eq!(events(&recorded(dir.path())).len(), written, "no line is lost");
 }
 
-#[test]
-fn recording_keeps_the_newest_within_its_bound() {
+#[tokio::test]
+async fn recording_keeps_the_newest_within_its_bound() {
     let dir = tempdir().unwrap();
     fs::write(dir.path().join("notes.txt"), "not ours").unwrap();
     let recorder = open(&dir, limits(40_000, 4_000));
@@ -154,11 +164,11 @@ fn recording_keeps_the_newest_within_its_bound() {
     for n in 0..4000 {
         recorder.event(Time(n * 5000), &sample(Chain::Parachain, n * 7919));
         if n % 50 == 0 {
-            assert!(recorder.flush(WAIT));
+            assert!(recorder.flush(WAIT).await);
             most = most.max(size(dir.path()));
         }
     }
-    assert!(recorder.flush(WAIT));
+    assert!(recorder.flush(WAIT).await);
     assert!((20_000..=40_000).contains(&most), "{most}");
     let times: Vec<Time> = events(&recorded(dir.path())).iter().map(|(time, _)| *time).collect();
     assert!(times.len() > 200, "{}", times.len());

@@ -2,15 +2,15 @@
 
 use super::*;
 
-#[test]
-fn tail_spans_files_and_stops_at_its_time() {
+#[tokio::test]
+async fn tail_spans_files_and_stops_at_its_time() {
     let dir = tempdir().unwrap();
     let recorder = open(&dir, limits(1 << 20, 4000));
     for n in 0..200 {
         recorder.event(Time(n * 1000), &sample(Chain::Relaychain, n));
-        assert!(n % 50 != 0 || recorder.flush(WAIT));
+        assert!(n % 50 != 0 || recorder.flush(WAIT).await);
     }
-    assert!(recorder.flush(WAIT));
+    assert!(recorder.flush(WAIT).await);
     assert!(files::list(dir.path()).unwrap().len() > 5);
     let text = String::from_utf8(tail(dir.path(), Time(120_000)).unwrap()).unwrap();
     let expected: Vec<_> = (120..200)

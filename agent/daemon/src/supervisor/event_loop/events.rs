@@ -1,11 +1,12 @@
 //! Inputs to events of the core.
 
 use agent_aws::MetadataEvent;
-use agent_core::event::{Command, Container, Event, HostFacts, Outcome, PullError};
+use agent_core::event::{Command, Container, Disk, Event, HostFacts, Outcome, PullError};
 use agent_core::machine::CommandError;
 use agent_core::status::ScrapeStatus;
 use agent_docker::{EngineEvent, Inspection};
-use jiff::Timestamp;
+use agent_runtime::disk::{self, StalledDisks};
+use agent_runtime::wall;
 use tracing::{info, warn};
 
 use super::EventLoop;
@@ -44,6 +45,7 @@ impl EventLoop {
             Input::Identity(IdentityEvent::Holding(identity)) => Some(Event::Identity(identity)),
             Input::Identity(IdentityEvent::Released) => Some(Event::IdentityReleased),
             Input::Observation(observation) => self.on_observation(observation),
+            Input::DisksChanged(stalled) => Some(disks_event(stalled)),
             Input::Deadline => Some(Event::Tick),
             Input::End | Input::WatchdogDue | Input::SaveDue | Input::PublishDue => None,
         }
@@ -94,7 +96,7 @@ impl EventLoop {
                 self.publisher.facts.detail = detail;
                 Outcome::Done {
                     container,
-                    at: Some(Timestamp::now().as_millisecond()),
+                    at: Some(wall::unix_ms()),
                 }
             }
             Err((error, kind)) => {
@@ -231,6 +233,17 @@ impl EventLoop {
             info!(before, now, "the file system of data.path has grown, bytes");
         }
     }
+}
+
+/// The disks that the core knows.
+fn disks_event(stalled: StalledDisks) -> Event {
+    let disks = [
+        (disk::Disk::State, Disk::State),
+        (disk::Disk::Data, Disk::Data),
+        (disk::Disk::Identity, Disk::Identity),
+    ];
+    let stalled = disks.into_iter().filter(|(used, _)| stalled.contains(*used));
+    Event::DisksStalled(stalled.map(|(_, known)| known).collect())
 }
 
 /// Redacts the last lines of a container that ended.

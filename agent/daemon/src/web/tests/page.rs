@@ -6,6 +6,7 @@ use ring::digest::{SHA256, digest};
 use super::*;
 use agent_core::event::{Chain, DesiredSpec, Event, Sample};
 use agent_core::machine::{Action, Cause};
+use agent_runtime::wall;
 
 const PATHS: [&str; 3] = ["/", "/history", "/events"];
 
@@ -73,7 +74,7 @@ fn with_summary(summary: &str) -> Arc<AgentSnapshot> {
         summary: summary.to_owned(),
         ..Status::default()
     };
-    Arc::new(AgentSnapshot::of(status, jiff::Timestamp::now(), Instant::now()))
+    Arc::new(AgentSnapshot::of(status, wall::now(), Instant::now().into_std()))
 }
 
 #[tokio::test]

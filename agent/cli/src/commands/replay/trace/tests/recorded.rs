@@ -106,8 +106,8 @@ impl Live {
     }
 }
 
-#[test]
-fn recording_replays_to_the_same_decisions() {
+#[tokio::test]
+async fn recording_replays_to_the_same_decisions() {
     let dir = tempdir().unwrap();
     let limits = RecorderLimits {
         total: 64 << 20,
@@ -115,7 +115,7 @@ fn recording_replays_to_the_same_decisions() {
         retry: Duration::ZERO,
         ..RecorderLimits::default()
     };
-    let recorder = Recorder::open(dir.path(), limits).unwrap();
+    let recorder = Recorder::open(dir.path(), limits);
     let machine = Machine::new(Policy::default(), Time(0));
     let mut live = Live {
         machine,
@@ -142,9 +142,9 @@ fn recording_replays_to_the_same_decisions() {
             };
             live.event(at, &if n % 300 < 200 { sample(chain, n * 40) } else { silence });
         }
-        assert!(n % 50 != 0 || live.recorder.flush(WAIT));
+        assert!(n % 50 != 0 || live.recorder.flush(WAIT).await);
     }
-    assert!(live.recorder.flush(WAIT));
+    assert!(live.recorder.flush(WAIT).await);
     assert!(live.acted.len() >= 3, "{:?}", live.acted);
 
     let mut out = Vec::new();

@@ -1,0 +1,146 @@
+//! The wall clock is set, forward or back, and what Docker reports afterwards is judged rightly.
+
+use super::harness::*;
+use crate::event::{Command, Container, Event, ScrapeError};
+use crate::machine::{Cause, Health, Machine, Phase};
+
+impl Harness {
+    /// Somebody sets the host's clock.
+    fn step_clock(&mut self, seconds: i64) {
+        self.shift_wall(seconds);
+        let by_ms = seconds * 1000;
+        self.event(Event::ClockStepped { by_ms });
+    }
+
+    /// As [`Self::step_clock`], and nobody notices.
+    fn shift_wall(&mut self, seconds: i64) {
+        self.wall_offset += seconds * 1000;
+    }
+}
+
+const STEPS: [i64; 2] = [-7200, 7200];
+
+/// A collator whose run began with an action of the agent, and a clock that was set since.
+fn stepped(seconds: i64) -> Harness {
+    let mut harness = Harness::synced();
+    let reason = String::new();
+    harness.command(Command::Restart { reason });
+    harness.run(5 * MINUTE);
+    harness.log.clear();
+    harness.step_clock(seconds);
+    harness.run(MINUTE);
+    harness
+}
+
+#[test]
+fn docker_stop_after_a_step_of_the_clock_is_a_persons_wish() {
+    for step in STEPS {
+        let mut harness = stepped(step);
+        harness.signalled(15);
+        harness.exits(0, &[]);
+        harness.stopped();
+        harness.run(HOUR);
+        assert_eq!(harness.container_actions(), [], "{step}");
+        harness.expect(Phase::Stopped, Health::Critical);
+    }
+}
+
+#[test]
+fn exit_after_a_step_of_the_clock_is_one_and_is_mended() {
+    for step in STEPS {
+        let mut harness = stepped(step);
+        harness.exits(1, &["panicked"]);
+        harness.run(10 * MINUTE);
+        assert_eq!(harness.container_actions(), [start(Cause::Exited)], "{step}");
+        assert_eq!(harness.machine.crash_restarts(), 1, "{step}");
+    }
+}
+
+#[test]
+fn run_that_a_person_starts_after_a_step_is_the_new_one() {
+    for step in STEPS {
+        let mut harness = stepped(step);
+        harness.signalled(15);
+        harness.exits(0, &[]);
+        harness.stopped();
+        harness.run(MINUTE);
+        harness.runs_anew();
+        harness.run(HOUR);
+        assert_eq!(harness.container_actions(), [], "{step}");
+        harness.expect(Phase::Synced, Health::Ok);
+        assert_eq!(harness.machine.run(), Some(harness.run), "{step}");
+    }
+}
+
+#[test]
+fn freeze_after_a_step_of_the_clock_is_restarted_in_its_window() {
+    for step in STEPS {
+        let mut harness = stepped(step);
+        let since = harness.seconds();
+        (harness.para.error, harness.relay.error) = (Some(ScrapeError::Timeout), Some(ScrapeError::Timeout));
+        harness.run(5 * MINUTE);
+        assert_eq!(harness.container_actions(), [restart(Cause::Frozen)], "{step}");
+        let window = harness.machine.policy.frozen_after.as_secs();
+        assert!(
+            harness.times(since)[0] <= window + 5,
+            "{step}: {:?}",
+            harness.times(since)
+        );
+    }
+}
+
+#[test]
+fn crashes_in_both_directions_of_a_step_make_a_loop() {
+    let mut harness = stepped(-7200);
+    for _ in 0..5 {
+        harness.exits(101, &[]);
+        harness.run(5);
+        harness.runs_anew();
+        harness.run(10);
+    }
+    assert!(harness.wrong().contains(&Cause::CrashLoop), "{:?}", harness.wrong());
+}
+
+#[test]
+fn reports_of_own_actions_from_before_a_step_stay_own() {
+    let mut harness = Harness::synced();
+    let reason = String::new();
+    harness.command(Command::Restart { reason });
+    let before = harness.wall();
+    harness.log.clear();
+    harness.step_clock(7200);
+    harness.container(Container::Stopped { at: Some(before) });
+    harness.run(HOUR);
+    assert_eq!(harness.container_actions(), []);
+    harness.expect(Phase::Synced, Health::Ok);
+}
+
+#[test]
+fn first_look_of_a_new_life_counts_whatever_its_time() {
+    for step in STEPS {
+        let mut harness = Harness::synced();
+        // Nobody watches while the clock is set and the host is booted.
+        harness.agent_dies(10);
+        harness.shift_wall(step);
+        harness.event(Event::Docker { reachable: true });
+        harness.runs_anew();
+        harness.run(HOUR);
+        assert_eq!(harness.machine.run(), Some(harness.run), "{step}");
+        assert_eq!(harness.container_actions(), [], "{step}");
+        harness.expect(Phase::Synced, Health::Ok);
+    }
+}
+
+#[test]
+fn step_moves_what_docker_is_asked_from() {
+    let mut harness = Harness::synced();
+    harness.exits(1, &[]);
+    let heard = harness.wall();
+    assert_eq!(harness.machine.watch_from(), Some(heard));
+    harness.step_clock(-7200);
+    assert_eq!(harness.machine.watch_from(), Some(heard - 7_200_000));
+    let state = serde_json::to_string(harness.machine.state()).unwrap();
+    let policy = harness.machine.policy.clone();
+    let resumed = Machine::resume(policy, serde_json::from_str(&state).unwrap(), harness.now);
+    assert_eq!(resumed.watch_from(), Some(heard - 7_200_000));
+}

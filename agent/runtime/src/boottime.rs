@@ -1,0 +1,16 @@
+//! Time since the host was booted, suspended time included: a clock that cannot be set.
+
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// Time since the host was booted (`CLOCK_BOOTTIME`).
+pub fn now() -> Duration {
+    #[cfg(feature = "simulation")]
+    if let Some(simulated) = crate::simulation::boottime() {
+        return simulated;
+    }
+    let time = clock_gettime(ClockId::Boottime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
+}
