@@ -51,6 +51,12 @@ pub enum Error {
     Network { name: String },
     #[error("a published port is taken: {reason}; find its owner with `ss -lntup`, or change collator.ports")]
     PortTaken { reason: String },
+    /// Docker lost a process of the container, which may be a collator that goes on.
+    #[error(
+        "process {process} of this container goes on although docker lost it, and another collator beside it does harm; \
+         as root: `kill {process}`"
+    )]
+    LostTask { process: u32 },
     /// The identity was lost between the decision and the call.
     #[error("the identity is not held any more, so nothing is started with its keys")]
     KeysNotPermitted,
@@ -153,6 +159,7 @@ impl Error {
             | Self::Busy { .. }
             | Self::Network { .. }
             | Self::PortTaken { .. }
+            | Self::LostTask { .. }
             | Self::FullNode { .. }
             | Self::Path { .. }
             | Self::Api { .. } => ActionFailure::Other,

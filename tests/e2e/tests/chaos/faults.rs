@@ -176,7 +176,13 @@ impl Fault {
             Self::FrozenDisk => site.disk.freeze()?,
             // After a kill it takes a moment until dockerd has started the next one.
             Self::KillContainerd => until("containerd", SOON, || signal(site.engine.containerd()?, Signal::KILL))?,
-            Self::KillEngine => site.engine.kill()?,
+            Self::KillEngine => {
+                // Killed within a start, it forgets the container's process and its address on the bridge for good.
+                if !site.observer.wants_down() {
+                    until("no start under way", SOON, || site.agent.run_id())?;
+                }
+                site.engine.kill()?;
+            }
             Self::PauseEngine => signal(site.engine.pid()?, Signal::STOP)?,
             Self::KillAgent => site.agent.kill()?,
             Self::PauseAgent => signal(i32::try_from(site.agent.pid()?)?, Signal::STOP)?,

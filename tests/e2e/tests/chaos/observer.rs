@@ -56,6 +56,10 @@ impl Observer {
         self.shared.stays_down.store(stays_down, Ordering::Relaxed);
     }
 
+    pub(crate) fn wants_down(&self) -> bool {
+        self.shared.stays_down.load(Ordering::Relaxed)
+    }
+
     /// Host pids of the collator's processes.
     pub(crate) fn processes(&self) -> Vec<i32> {
         self.shared.processes()
