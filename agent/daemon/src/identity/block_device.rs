@@ -45,6 +45,10 @@ pub fn inspect(mount: &Path, volume: Option<&str>) -> io::Result<VolumeState> {
 
 /// The topmost mount at `path`.
 pub fn mounted(path: &Path) -> io::Result<Option<MountState>> {
+    #[cfg(feature = "simulation")]
+    if let Some(machine) = crate::simulation::machine() {
+        return machine.mounted(path);
+    }
     Ok(find(&fs::read_to_string("/proc/self/mountinfo")?, path))
 }
 
@@ -76,6 +80,10 @@ fn serial_of(device: &Path) -> Option<String> {
 /// The device of an EBS volume: where udev's link leads, unless the device says that it is another one, or else by its
 /// serial number in `/sys/block`.
 pub fn device(volume: &str) -> Option<BlockDevice> {
+    #[cfg(feature = "simulation")]
+    if let Some(machine) = crate::simulation::machine() {
+        return machine.device(volume);
+    }
     let serial = volume.replace('-', "");
     let link = format!("/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_{serial}");
     let linked = fs::canonicalize(link).ok();
