@@ -302,7 +302,12 @@ mod tests {
         let theirs = lease("a");
         assert!(waits(&watch.decide(start, &mine, Some(&theirs), Claim::Exclusive)));
         let later = start + TAKEOVER_NOTICE_HUNG;
-        assert!(waits(&watch.decide(later - seconds(1), &mine, Some(&theirs), Claim::Exclusive)));
+        assert!(waits(&watch.decide(
+            later - seconds(1),
+            &mine,
+            Some(&theirs),
+            Claim::Exclusive
+        )));
         assert_eq!(
             watch.decide(later, &mine, Some(&theirs), Claim::Exclusive),
             Decision::Write

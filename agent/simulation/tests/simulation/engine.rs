@@ -96,7 +96,10 @@ impl Engine {
 
     /// Events from `index` on, and those since `since` (nanoseconds) at the beginning.
     pub(crate) fn events(&self, index: u64, since: i64) -> (Vec<Value>, u64) {
-        let found = self.events.iter().filter(|(at, nanos, _)| *at >= index && *nanos >= since);
+        let found = self
+            .events
+            .iter()
+            .filter(|(at, nanos, _)| *at >= index && *nanos >= since);
         (found.map(|(_, _, event)| event.clone()).collect(), self.next_event)
     }
 
@@ -138,7 +141,10 @@ impl State {
         let wall = self.wall(host);
         let engine = &mut self.machines[host].engine;
         if engine.find(name).is_some() {
-            return Err((409, format!("Conflict. The container name \"/{name}\" is already in use")));
+            return Err((
+                409,
+                format!("Conflict. The container name \"/{name}\" is already in use"),
+            ));
         }
         let image = body["Image"].as_str().unwrap().to_owned();
         engine.made += 1;
@@ -150,7 +156,9 @@ impl State {
             id: id.clone(),
             name: name.to_owned(),
             image,
-            labels: labels.map(|(k, v)| (k.clone(), v.as_str().unwrap().to_owned())).collect(),
+            labels: labels
+                .map(|(k, v)| (k.clone(), v.as_str().unwrap().to_owned()))
+                .collect(),
             mounts: mounts.map(|m| (path(m, "Source"), path(m, "Target"))).collect(),
             restarts: body["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped",
             run: Run::Created,
@@ -213,12 +221,18 @@ impl State {
         container.run = Run::Running;
         let kill = now + seconds * SECOND;
         let ends = now + container.node.shutdown;
-        let ending = if ends <= kill { (ends, 0, true) } else { (kill, 137, true) };
+        let ending = if ends <= kill {
+            (ends, 0, true)
+        } else {
+            (kill, 137, true)
+        };
         if container.ending.is_none_or(|(at, ..)| at > ending.0) {
             container.ending = Some(ending);
         }
         let text = format!("{} gets SIGTERM, and SIGKILL after {seconds} s", container.name);
-        self.machines[host].engine.tell(wall, "kill", index, &[("signal", "15".to_owned())]);
+        self.machines[host]
+            .engine
+            .tell(wall, "kill", index, &[("signal", "15".to_owned())]);
         self.note_of(host, text);
         Ok(())
     }
@@ -244,7 +258,10 @@ impl State {
     pub(crate) fn remove(&mut self, host: usize, name: &str, force: bool) -> Result<(), (u16, String)> {
         let index = self.index(host, name)?;
         let wall = self.wall(host);
-        if matches!(self.machines[host].engine.containers[index].run, Run::Running | Run::Paused) {
+        if matches!(
+            self.machines[host].engine.containers[index].run,
+            Run::Running | Run::Paused
+        ) {
             if !force {
                 return Err((409, "cannot remove a running container".to_owned()));
             }

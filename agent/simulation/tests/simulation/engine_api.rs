@@ -36,7 +36,11 @@ pub(crate) async fn serve(world: World, host: usize, request: Request<Incoming>)
         sleep(LOOK).await;
     }
     let (parts, body) = request.into_parts();
-    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let body = body
+        .collect()
+        .await
+        .map(http_body_util::Collected::to_bytes)
+        .unwrap_or_default();
     let path = parts.uri.path();
     // Without the version.
     let path = match path.strip_prefix("/v1.") {
@@ -114,7 +118,9 @@ fn image_id(name: &str) -> String {
     if name.starts_with("sha256:") {
         return name.to_owned();
     }
-    let sum = name.bytes().fold(0u64, |sum, byte| sum.wrapping_mul(31) + u64::from(byte));
+    let sum = name
+        .bytes()
+        .fold(0u64, |sum, byte| sum.wrapping_mul(31) + u64::from(byte));
     format!("sha256:{sum:0>64x}")
 }
 
@@ -201,9 +207,10 @@ fn inspection(container: &Container) -> Value {
 }
 
 fn summary(container: &Container) -> Value {
-    let mounts = container.mounts.iter().map(|(source, target)| {
-        json!({"Type": "bind", "Source": source, "Destination": target, "RW": true})
-    });
+    let mounts = container
+        .mounts
+        .iter()
+        .map(|(source, target)| json!({"Type": "bind", "Source": source, "Destination": target, "RW": true}));
     json!({
         "Id": container.id, "Names": [format!("/{}", container.name)], "Image": container.image,
         "State": container.run.name(), "Labels": container.labels, "Mounts": mounts.collect::<Vec<_>>(),

@@ -106,7 +106,9 @@ impl Host {
             process.lag += quantum;
             process.silent += quantum;
             if process.silent >= WATCHDOG {
-                self.world.lock().note_of(self.index, "the watchdog ends the agent".to_owned());
+                self.world
+                    .lock()
+                    .note_of(self.index, "the watchdog ends the agent".to_owned());
                 self.kill(now);
             }
             return;
@@ -234,7 +236,7 @@ fn config(world: &World, index: usize) -> Config {
          [collator]\nimage = \"{IMAGE}\"\nuser = \"\"\nstop_timeout = \"1m\"\n\
          [data]\npath = \"{dir}/data\"\n\
          [[mounts]]\nsource = \"{mount}/keystore\"\ntarget = \"/identity/keystore\"\n\
-         [health]\nscrape_interval = \"15s\"\n[metrics]\nlisten = \"\"\n[ec2]\nenabled = {ec2}\n\
+         [health]\nscrape_interval = \"30s\"\n[metrics]\nlisten = \"\"\n[ec2]\nenabled = {ec2}\n\
          [identity]\nrequired = {required}\nvolume = \"{volume}\"\nmount = \"{mount}\"\n"
     );
     Config::parse(&text, "agent.toml").unwrap()

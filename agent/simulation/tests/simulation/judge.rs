@@ -42,7 +42,10 @@ impl State {
         let started = &containers[index];
         self.judge.starts += u64::from(started.node.key.is_some());
         let second = containers.iter().enumerate().any(|(other, container)| {
-            let shares = container.mounts.iter().any(|(source, _)| started.mounts.iter().any(|(own, _)| own == source));
+            let shares = container
+                .mounts
+                .iter()
+                .any(|(source, _)| started.mounts.iter().any(|(own, _)| own == source));
             other != index && matches!(container.run, Run::Running | Run::Paused) && shares
         });
         if second {
@@ -56,16 +59,24 @@ impl State {
         let signers: Vec<(usize, String)> = (0..self.machines.len())
             .filter_map(|host| Some((host, self.signer(host)?.to_owned())))
             .collect();
-        let is_double = signers.iter().enumerate().any(|(at, (_, key))| signers[..at].iter().any(|(_, k)| k == key));
+        let is_double = signers
+            .iter()
+            .enumerate()
+            .any(|(at, (_, key))| signers[..at].iter().any(|(_, k)| k == key));
         if !is_double {
             self.judge.double_since = None;
             self.judge.signed += if signers.is_empty() { 0 } else { quantum };
             return;
         }
-        let excused = signers.iter().any(|(host, _)| self.machines[*host].woke.is_some_and(|woke| now - woke <= AFTER_WAKE));
+        let excused = signers
+            .iter()
+            .any(|(host, _)| self.machines[*host].woke.is_some_and(|woke| now - woke <= AFTER_WAKE));
         if !excused && self.judge.double_since.is_none() {
             self.judge.double_since = Some(now);
-            let names: Vec<_> = signers.iter().map(|(host, _)| self.machines[*host].name.clone()).collect();
+            let names: Vec<_> = signers
+                .iter()
+                .map(|(host, _)| self.machines[*host].name.clone())
+                .collect();
             self.blame(&format!("{} sign with one key", names.join(" and ")));
         }
     }

@@ -51,6 +51,9 @@ fn judged(seed: u64, storage: Storage) -> Option<String> {
         outcome.starts,
         outcome.signed / 1000
     );
+    if std::env::var("SIMULATION_STORY").is_ok() {
+        println!("{}", outcome.story);
+    }
     let first = outcome.violations.first()?;
     Some(format!("seed {seed}, {storage:?}: {first}"))
 }
@@ -62,7 +65,12 @@ fn check_hosts(storage: Storage) {
         return;
     }
     let stories = stories(1..1 + count(100), |seed| judged(seed, storage));
-    assert!(stories.is_empty(), "{} went wrong\n{}", stories.len(), stories.join("\n\n"));
+    assert!(
+        stories.is_empty(),
+        "{} went wrong\n{}",
+        stories.len(),
+        stories.join("\n\n")
+    );
 }
 
 #[test]

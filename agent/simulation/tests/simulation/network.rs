@@ -137,8 +137,16 @@ async fn ec2(world: &World, host: usize, request: &Request<Bytes>) -> io::Result
         let mut state = world.lock();
         let now = state.now();
         let machine = state.machine(host);
-        let (slow, failing, is_silent) = (machine.slow_api > now, machine.failing_api > now, machine.partitioned > now);
-        let wait = if slow { state.dice.between(2000, 15_000) } else { state.dice.between(20, 300) };
+        let (slow, failing, is_silent) = (
+            machine.slow_api > now,
+            machine.failing_api > now,
+            machine.partitioned > now,
+        );
+        let wait = if slow {
+            state.dice.between(2000, 15_000)
+        } else {
+            state.dice.between(20, 300)
+        };
         (is_silent, wait, failing && state.dice.percent(70))
     };
     if is_silent {
@@ -162,7 +170,11 @@ fn carry_out(world: &World, host: usize, form: &HashMap<String, String>) -> Resp
     let instance = form.get("InstanceId").cloned().unwrap_or_default();
     let done = match form.get("Action").map(String::as_str) {
         Some("DescribeVolumes") => {
-            let stale = if state.dice.percent(10) { state.dice.between(0, 5 * SECOND) } else { 0 };
+            let stale = if state.dice.percent(10) {
+                state.dice.between(0, 5 * SECOND)
+            } else {
+                0
+            };
             return response(200, describe(state.cloud.as_of(now, stale)));
         }
         Some("AttachVolume") => {

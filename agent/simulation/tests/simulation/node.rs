@@ -50,7 +50,11 @@ impl Node {
             key,
             started: now,
             ready: now + dice.between(2, 20) * SECOND,
-            shutdown: if stubborn { 1000 * SECOND } else { dice.between(200, 6000) },
+            shutdown: if stubborn {
+                1000 * SECOND
+            } else {
+                dice.between(200, 6000)
+            },
             ailment: None,
         }
     }
@@ -62,7 +66,11 @@ impl Node {
         }
         let since = self.ailment.map_or(now, |(_, since)| since.max(self.ready));
         let ailment = self.ailment.map(|(ailment, _)| ailment);
-        let (base, time) = if is_relay { (RELAYCHAIN, RELAY_TIME) } else { (PARACHAIN, PARA_TIME) };
+        let (base, time) = if is_relay {
+            (RELAYCHAIN, RELAY_TIME)
+        } else {
+            (PARACHAIN, PARA_TIME)
+        };
         let at = |time_of: u64| base + time_of / time;
         let target = at(now);
         let best = match ailment {
@@ -77,16 +85,28 @@ impl Node {
         let began = (wall - i64::try_from(now - self.started).unwrap()) / 1000;
         let mut page = String::new();
         for (status, height) in [("best", best), ("finalized", best - 3), ("sync_target", target)] {
-            writeln!(page, "substrate_block_height{{status=\"{status}\",chain=\"sim\"}} {height}").unwrap();
+            writeln!(
+                page,
+                "substrate_block_height{{status=\"{status}\",chain=\"sim\"}} {height}"
+            )
+            .unwrap();
         }
         let imported = best - at(self.started);
         writeln!(page, "substrate_sub_libp2p_is_major_syncing 0").unwrap();
-        writeln!(page, "substrate_import_queue_processed_total{{result=\"success\"}} {imported}").unwrap();
+        writeln!(
+            page,
+            "substrate_import_queue_processed_total{{result=\"success\"}} {imported}"
+        )
+        .unwrap();
         writeln!(page, "substrate_sub_libp2p_peers_count {peers}").unwrap();
         writeln!(page, "substrate_process_start_time_seconds {began}").unwrap();
         writeln!(page, "substrate_node_roles 4").unwrap();
         let bytes = if isolated { 0 } else { (now - self.started) * 20 };
-        writeln!(page, "substrate_sub_libp2p_network_bytes_total{{direction=\"in\"}} {bytes}").unwrap();
+        writeln!(
+            page,
+            "substrate_sub_libp2p_network_bytes_total{{direction=\"in\"}} {bytes}"
+        )
+        .unwrap();
         if !is_relay {
             writeln!(page, "substrate_proposer_block_constructed_count {}", imported / 4).unwrap();
         }

@@ -8,12 +8,12 @@ use super::machine::VOLUME;
 use super::world::{MINUTE, SECOND, Storage, World};
 
 /// The hosts take turns for this long, ms.
-const QUANTUM: u64 = 250;
+const QUANTUM: u64 = 500;
 /// Things befall the hosts from here on, and until then.
 const FROM: u64 = 90 * SECOND;
-const UNTIL: u64 = 10 * MINUTE;
+const UNTIL: u64 = 7 * MINUTE;
 /// After the last of them, one host collates again within this time.
-const SETTLED: u64 = 8 * MINUTE;
+const SETTLED: u64 = 6 * MINUTE;
 /// Name of the session key's file: `aura`, and a public key.
 const KEY: &str = "61757261d43593c715fdd31c61141abd04a99fd6822c8558854ccde39a5684e7a56da27d";
 
@@ -37,8 +37,6 @@ enum Blow {
     PowerCut(u64),
     /// The engine is replaced under its containers.
     EngineRestart(u64),
-    /// The engine answers nothing.
-    EngineHangs(u64),
     /// The node ends by itself.
     NodeEnds,
 }
@@ -61,9 +59,8 @@ fn blow(dice: &mut Dice, storage: Storage) -> Blow {
         9 => Blow::FailingApi(long(dice)),
         10 => Blow::NoMetadata(long(dice)),
         11 => Blow::PowerCut(dice.between(20, 200) * SECOND),
-        12 => Blow::EngineRestart(dice.between(1, 20) * SECOND),
-        13 => Blow::EngineHangs(long(dice)),
-        14 => Blow::NodeEnds,
+        12 => Blow::EngineRestart(dice.between(1, 5) * SECOND),
+        13 | 14 => Blow::NodeEnds,
         _ => Blow::Crash,
     }
 }
@@ -80,7 +77,9 @@ pub(crate) struct Outcome {
 
 pub(crate) fn play(seed: u64, storage: Storage) -> Outcome {
     fastrand::seed(seed);
-    let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let dir = tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .unwrap();
     let root = dir.path().canonicalize().unwrap();
     let keys = root.join(if storage == Storage::Volume { "volume" } else { "shared" });
     fs::create_dir_all(keys.join("keystore")).unwrap();
@@ -92,8 +91,12 @@ pub(crate) fn play(seed: u64, storage: Storage) -> Outcome {
     let mut wakes: Vec<(u64, usize, Wake)> = Vec::new();
     let mut now = 0;
     while now < UNTIL + SETTLED {
-        while schedule.last().is_some_and(|(at, ..)| *at <= now) {
-            let (_, host, blow) = schedule.pop().unwrap();
+        while schedule.last().is_some_and(|planned| planned.at <= now) {
+            let Planned {
+                on_signer, host, blow, ..
+            } = schedule.pop().unwrap();
+            let signer = (0..2).find(|host| on_signer && world.lock().signer(*host).is_some());
+            let host = signer.unwrap_or(host);
             strike(&world, &mut hosts, host, blow, now, &mut wakes);
         }
         for (_, host, wake) in wakes.extract_if(.., |(at, ..)| *at <= now) {
@@ -129,25 +132,47 @@ pub(crate) fn play(seed: u64, storage: Storage) -> Outcome {
     }
 }
 
+/// A blow, when it falls, and on whom: the host that signs then, or else this one.
+struct Planned {
+    at: u64,
+    on_signer: bool,
+    host: usize,
+    blow: Blow,
+}
+
 /// The blows of one schedule, the first one last.
-fn schedule(world: &World) -> Vec<(u64, usize, Blow)> {
+fn schedule(world: &World) -> Vec<Planned> {
     let mut state = world.lock();
     let storage = state.storage;
-    let count = state.dice.between(1, 7);
-    let mut all: Vec<_> = (0..count)
-        .map(|_| {
-            let at = state.dice.between(FROM, UNTIL);
-            let host = usize::try_from(state.dice.between(0, 1)).unwrap();
-            (at, host, blow(&mut state.dice, storage))
-        })
-        .collect();
-    // Some come close together.
-    for later in 1..all.len() {
-        if state.dice.percent(30) {
-            all[later].0 = (all[later - 1].0 + state.dice.between(0, 40) * SECOND).min(UNTIL);
+    let dice = &mut state.dice;
+    let mut all: Vec<Planned> = Vec::new();
+    for _ in 0..dice.between(1, 6) {
+        let at = match all.last() {
+            // Some come close together.
+            Some(last) if dice.percent(40) => (last.at + dice.between(0, 40) * SECOND).min(UNTIL),
+            _ => dice.between(FROM, UNTIL),
+        };
+        let on_signer = dice.percent(70);
+        let host = usize::from(dice.percent(50));
+        let blow = blow(dice, storage);
+        all.push(Planned {
+            at,
+            on_signer,
+            host,
+            blow,
+        });
+        if storage == Storage::Volume && dice.percent(25) {
+            let at = (at + dice.between(0, 20) * SECOND).saturating_sub(5 * SECOND);
+            let blow = Blow::ForcedDetach;
+            all.push(Planned {
+                at,
+                on_signer,
+                host,
+                blow,
+            });
         }
     }
-    all.sort_by_key(|(at, ..)| std::cmp::Reverse(*at));
+    all.sort_by_key(|planned| std::cmp::Reverse(planned.at));
     all
 }
 
@@ -175,7 +200,14 @@ impl super::world::State {
     }
 }
 
-fn strike(world: &World, hosts: &mut [Host; 2], host: usize, blow: Blow, now: u64, wakes: &mut Vec<(u64, usize, Wake)>) {
+fn strike(
+    world: &World,
+    hosts: &mut [Host; 2],
+    host: usize,
+    blow: Blow,
+    now: u64,
+    wakes: &mut Vec<(u64, usize, Wake)>,
+) {
     let mut state = world.lock();
     state.note_of(host, format!("{blow:?}"));
     let storage = state.storage;
@@ -224,7 +256,6 @@ fn strike(world: &World, hosts: &mut [Host; 2], host: usize, blow: Blow, now: u6
             state.engine_restarts(host);
             wakes.push((now + time, host, Wake::Engine));
         }
-        Blow::EngineHangs(time) => machine.engine.hangs = now + time,
         Blow::NodeEnds => {
             if let Some(container) = machine.engine.containers.first_mut() {
                 container.ending.get_or_insert((now, 1, false));

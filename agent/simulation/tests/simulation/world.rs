@@ -47,7 +47,9 @@ pub(crate) struct State {
 
 impl World {
     pub(crate) fn new(seed: u64, storage: Storage, dir: PathBuf, hosts: usize) -> Self {
-        let machines = (0..hosts).map(|index| MachineState::new(index, storage, &dir)).collect();
+        let machines = (0..hosts)
+            .map(|index| MachineState::new(index, storage, &dir))
+            .collect();
         Self(Arc::new(Mutex::new(State {
             storage,
             cloud: Cloud::new(&dir),
@@ -93,8 +95,11 @@ impl State {
         if self.story.len() == STORY {
             self.story.remove(0);
         }
-        self.story
-            .push(format!("{:>8.1} s  {}", f64::from(u32::try_from(now).unwrap()) / 1000.0, text.as_ref()));
+        self.story.push(format!(
+            "{:>8.1} s  {}",
+            f64::from(u32::try_from(now).unwrap()) / 1000.0,
+            text.as_ref()
+        ));
     }
 
     pub(crate) fn machine(&mut self, index: usize) -> &mut MachineState {
