@@ -45,6 +45,8 @@ pub(crate) struct Container {
     pub(crate) mounts: Vec<(PathBuf, PathBuf)>,
     /// `unless-stopped`; else `no`.
     pub(crate) restarts: bool,
+    /// Stopped through the API: its policy leaves it alone.
+    pub(crate) by_hand: bool,
     pub(crate) run: Run,
     /// The host's wall clock, Unix milliseconds.
     pub(crate) started: Option<i64>,
@@ -94,13 +96,14 @@ impl Engine {
         self.containers.iter_mut().find(|c| c.name == name || c.id == name)
     }
 
-    /// Events from `index` on, and those since `since` (nanoseconds) at the beginning.
+    /// Events from `index` on; at first those since `since` (nanoseconds), as Docker finds them: back from the newest one to
+    /// the first that is older.
     pub(crate) fn events(&self, index: u64, since: i64) -> (Vec<Value>, u64) {
-        let found = self
-            .events
-            .iter()
-            .filter(|(at, nanos, _)| *at >= index && *nanos >= since);
-        (found.map(|(_, _, event)| event.clone()).collect(), self.next_event)
+        let newest = self.events.iter().rev();
+        let found = newest.take_while(|(at, nanos, _)| *at >= index && *nanos >= since);
+        let mut found: Vec<_> = found.map(|(_, _, event)| event.clone()).collect();
+        found.reverse();
+        (found, self.next_event)
     }
 
     fn tell(&mut self, wall: i64, action: &str, container: usize, more: &[(&str, String)]) {
@@ -161,6 +164,7 @@ impl State {
                 .collect(),
             mounts: mounts.map(|m| (path(m, "Source"), path(m, "Target"))).collect(),
             restarts: body["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped",
+            by_hand: false,
             run: Run::Created,
             started: None,
             finished: None,
@@ -194,16 +198,17 @@ impl State {
             return Err((400, format!("{text}: {}", source.display())));
         }
         let (now, wall) = (self.now(), self.wall(host));
-        let node = Node::start(&container.mounts, now, &mut self.dice);
+        let node = Node::start(&container.mounts, now, wall, &mut self.dice);
         let engine = &mut self.machines[host].engine;
         let container = &mut engine.containers[index];
         container.run = Run::Running;
         container.started = Some(wall);
-        (container.ending, container.policy_start) = (None, None);
+        (container.ending, container.policy_start, container.by_hand) = (None, None, false);
         let text = format!("{} starts with key {:?}", container.name, node.key);
         container.node = node;
         engine.tell(wall, "start", index, &[]);
         self.note_of(host, text);
+        self.begin_run(host, index);
         self.judge_start(host, index);
         Ok(())
     }
@@ -211,10 +216,10 @@ impl State {
     /// SIGTERM, and SIGKILL after `seconds`. Through the API it is the agent, or a person.
     pub(crate) fn stop(&mut self, host: usize, name: &str, seconds: u64) -> Result<(), (u16, String)> {
         let index = self.index(host, name)?;
-        let (now, wall) = (self.now(), self.wall(host));
+        let now = self.now();
         let container = &mut self.machines[host].engine.containers[index];
         container.policy_start = None;
-        container.restarts = false;
+        container.by_hand = true;
         if !matches!(container.run, Run::Running | Run::Paused) {
             return Ok(());
         }
@@ -230,9 +235,7 @@ impl State {
             container.ending = Some(ending);
         }
         let text = format!("{} gets SIGTERM, and SIGKILL after {seconds} s", container.name);
-        self.machines[host]
-            .engine
-            .tell(wall, "kill", index, &[("signal", "15".to_owned())]);
+        self.signal(host, index, 15);
         self.note_of(host, text);
         Ok(())
     }
@@ -265,7 +268,9 @@ impl State {
             if !force {
                 return Err((409, "cannot remove a running container".to_owned()));
             }
-            self.end(host, index, 137, true);
+            self.machines[host].engine.containers[index].by_hand = true;
+            self.signal(host, index, 9);
+            self.end(host, index, 137, false);
         }
         self.machines[host].engine.tell(wall, "destroy", index, &[]);
         self.machines[host].engine.containers.remove(index);
@@ -273,7 +278,14 @@ impl State {
         Ok(())
     }
 
-    /// The main process of a container ends.
+    /// The event about a signal that somebody sends by the API.
+    pub(crate) fn signal(&mut self, host: usize, index: usize, signal: u8) {
+        let wall = self.wall(host);
+        let signal = [("signal", signal.to_string())];
+        self.machines[host].engine.tell(wall, "kill", index, &signal);
+    }
+
+    /// The main process of a container ends; `by_api` after a stop.
     pub(crate) fn end(&mut self, host: usize, index: usize, code: i64, by_api: bool) {
         let (now, wall) = (self.now(), self.wall(host));
         let engine = &mut self.machines[host].engine;
@@ -286,7 +298,7 @@ impl State {
             container.log.pop_front();
         }
         container.log.push_back((wall, format!("the node ends with {code}")));
-        if !by_api && container.restarts {
+        if !by_api && container.restarts && !container.by_hand {
             container.policy_start = Some(now + SECOND);
         }
         let text = format!("{} ends with {code}", container.name);
@@ -327,7 +339,7 @@ impl State {
         for index in 0..self.machines[host].engine.containers.len() {
             let container = &mut self.machines[host].engine.containers[index];
             if matches!(container.run, Run::Running | Run::Paused) {
-                let restarts = container.restarts;
+                let restarts = container.restarts && !container.by_hand;
                 self.end(host, index, 137, true);
                 let container = &mut self.machines[host].engine.containers[index];
                 container.policy_start = restarts.then_some(0);

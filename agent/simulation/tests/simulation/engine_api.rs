@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::engine::{Container, Run};
-use super::world::World;
+use super::world::{Storage, World};
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
 type Reply = Result<Value, (u16, String)>;
@@ -97,7 +97,12 @@ fn answer(
             let id = state.create(host, query("name"), &body)?;
             Ok(json!({ "Id": id, "Warnings": [] }))
         }
-        ("POST", ["containers", name, "start"]) => state.start(host, name).map(|()| Value::Null),
+        ("POST", ["containers", name, "start"]) => {
+            if state.storage == Storage::Own {
+                state.agent_starts();
+            }
+            state.start(host, name).map(|()| Value::Null)
+        }
         ("POST", ["containers", name, "unpause"]) => state.set_paused(host, name, false).map(|()| Value::Null),
         ("DELETE", ["containers", name]) => state.remove(host, name, query("force") == "true").map(|()| Value::Null),
         ("GET", ["images", "json"]) => Ok(json!([])),
@@ -126,7 +131,13 @@ fn image_id(name: &str) -> String {
 
 async fn stop(world: &World, host: usize, name: &str, query: &HashMap<String, String>) -> Reply {
     let seconds = query.get("t").map_or(10, |t| t.parse().unwrap());
-    world.lock().stop(host, name, seconds)?;
+    {
+        let mut state = world.lock();
+        if state.storage == Storage::Own {
+            state.agent_stops();
+        }
+        state.stop(host, name, seconds)?;
+    }
     loop {
         {
             let mut state = world.lock();

@@ -35,6 +35,8 @@ struct Process {
     lag: u64,
     /// For how long it has not run, ms.
     silent: u64,
+    /// Time that only the clocks for it have seen, ms: the machine was suspended.
+    suspended: u64,
 }
 
 pub(crate) struct Host {
@@ -82,6 +84,11 @@ impl Host {
         self.starts = Some(now + RESTART);
     }
 
+    /// Whether the agent is there and takes its turns.
+    pub(crate) fn is_running(&self, now: u64) -> bool {
+        self.process.is_some() && self.stopped_until <= now
+    }
+
     /// The power is gone; the agent is started `after` ms from now.
     pub(crate) fn power_off(&mut self, now: u64, after: u64) {
         self.kill(now);
@@ -93,7 +100,13 @@ impl Host {
         {
             let mut state = self.world.lock();
             let machine = state.machine(self.index);
-            if !machine.powered || machine.suspended {
+            if !machine.powered {
+                return;
+            }
+            if machine.suspended {
+                if let Some(process) = &mut self.process {
+                    process.suspended += quantum;
+                }
                 return;
             }
         }
@@ -122,11 +135,16 @@ impl Host {
         let Some(mut process) = self.process.take() else { return };
         let skew = self.world.lock().machine(self.index).skew;
         let lag = Duration::from_millis(std::mem::take(&mut process.lag));
+        let suspended = Duration::from_millis(std::mem::take(&mut process.suspended));
         let parked = process.clocks.take();
         let (agent, runtime) = (&mut process.agent, &process.runtime);
         let ended = runtime.block_on(async {
             let clocks = match parked {
-                Some(parked) => parked.resume(),
+                Some(parked) => {
+                    let clocks = parked.resume();
+                    clocks.suspend(suspended);
+                    clocks
+                }
                 None => self.begin_clocks(),
             };
             clocks.step_wall(SignedDuration::from_millis(skew - process.skew));
@@ -172,6 +190,7 @@ impl Host {
             skew: self.world.lock().machine(self.index).skew,
             lag: 0,
             silent: 0,
+            suspended: 0,
         });
     }
 
@@ -184,15 +203,21 @@ impl Host {
             let mut state = world.lock();
             let now = state.now();
             let machine = state.machine(host);
+            let (stalled, failing, error) = match disk {
+                Disk::Identity => (machine.stalled_identity, machine.failing_identity, 5),
+                Disk::State => (machine.stalled_state, machine.failing_state, machine.state_error),
+                Disk::Data => (machine.stalled_data, 0, 0),
+                _ => (0, 0, 0),
+            };
+            if stalled > now {
+                // It is done when the disk answers again.
+                return Fate::Delay(Duration::from_millis(stalled - now));
+            }
+            if failing > now {
+                return Fate::Fail(std::io::Error::from_raw_os_error(error));
+            }
             if disk != Disk::Identity {
                 return Fate::Run;
-            }
-            if machine.stalled_identity > now {
-                // It is done when the disk answers again.
-                return Fate::Delay(Duration::from_millis(machine.stalled_identity - now));
-            }
-            if machine.failing_identity > now {
-                return Fate::Fail(std::io::Error::from_raw_os_error(5));
             }
             match state.dice.between(0, 99) {
                 0..20 => Fate::Delay(Duration::from_millis(state.dice.between(1, 400))),
@@ -230,13 +255,14 @@ fn config(world: &World, index: usize) -> Config {
     let (dir, mount) = (machine.dir.display(), machine.mount_point(storage));
     let mount = mount.display();
     let volume = if storage == Storage::Volume { VOLUME } else { "" };
+    let scrape = if storage == Storage::Own { "15s" } else { "30s" };
     let (required, ec2) = (storage != Storage::Own, storage != Storage::Lease);
     let text = format!(
         "[agent]\nstate_dir = \"{dir}/state\"\nsocket = \"{dir}/agent.sock\"\ndocker = \"{dir}/docker.sock\"\n\
          [collator]\nimage = \"{IMAGE}\"\nuser = \"\"\nstop_timeout = \"1m\"\n\
          [data]\npath = \"{dir}/data\"\n\
          [[mounts]]\nsource = \"{mount}/keystore\"\ntarget = \"/identity/keystore\"\n\
-         [health]\nscrape_interval = \"30s\"\n[metrics]\nlisten = \"\"\n[ec2]\nenabled = {ec2}\n\
+         [health]\nscrape_interval = \"{scrape}\"\n[metrics]\nlisten = \"\"\n[ec2]\nenabled = {ec2}\n\
          [identity]\nrequired = {required}\nvolume = \"{volume}\"\nmount = \"{mount}\"\n"
     );
     Config::parse(&text, "agent.toml").unwrap()

@@ -1,6 +1,8 @@
 //! The judge: watches the outside only, and holds it against what README and docs promise.
 
 use super::engine::Run;
+use super::node::Ailment;
+use super::watch::Watch;
 use super::world::{SECOND, State};
 
 /// docs/identity.md: what no lease can prevent is a host that signs after it was suspended, until its agent has looked
@@ -17,6 +19,14 @@ pub(crate) struct Judge {
     pub(crate) starts: u64,
     /// Since when two hosts sign.
     double_since: Option<u64>,
+    /// What one life is held against.
+    pub(crate) watch: Watch,
+    /// What is wrong with the node, and whether a restart cures it.
+    pub(crate) ailment: Option<(Ailment, bool)>,
+    /// Since when EC2 says that it ends the instance, and at which wall-clock time.
+    pub(crate) notice: Option<(u64, i64)>,
+    /// When the last fault or notice ended.
+    pub(crate) calm: u64,
 }
 
 impl State {

@@ -41,6 +41,11 @@ pub(crate) struct MachineState {
     /// Until when the disk of the identity stalls, and fails.
     pub(crate) stalled_identity: u64,
     pub(crate) failing_identity: u64,
+    /// The same of the state's disk, with the error's number, and of the data's.
+    pub(crate) stalled_state: u64,
+    pub(crate) failing_state: u64,
+    pub(crate) state_error: i32,
+    pub(crate) stalled_data: u64,
 }
 
 impl MachineState {
@@ -68,6 +73,10 @@ impl MachineState {
             no_metadata: 0,
             stalled_identity: 0,
             failing_identity: 0,
+            stalled_state: 0,
+            failing_state: 0,
+            state_error: 0,
+            stalled_data: 0,
         }
     }
 

@@ -8,10 +8,12 @@ mod engine;
 mod engine_api;
 mod host;
 mod judge;
+mod life;
 mod machine;
 mod network;
 mod node;
 mod two_hosts;
+mod watch;
 mod world;
 
 use std::iter;
@@ -19,7 +21,7 @@ use std::num::NonZero;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use two_hosts::play;
+use two_hosts::{Outcome, play};
 use world::Storage;
 
 /// A number of seeds from the environment.
@@ -42,35 +44,54 @@ fn stories(seeds: std::ops::Range<u64>, judged: impl Fn(u64) -> Option<String> +
     })
 }
 
+/// What went wrong first; the rest is printed.
 #[expect(clippy::print_stdout, reason = "a seed is worth nothing unless it is told")]
-fn judged(seed: u64, storage: Storage) -> Option<String> {
-    let outcome = play(seed, storage);
+fn report(seed: u64, what: &str, outcome: Outcome) -> Option<String> {
+    let Outcome {
+        blows, starts, signed, ..
+    } = outcome;
     println!(
-        "seed {seed}, {storage:?}: {} blows, {} starts, signed for {} s",
-        outcome.blows,
-        outcome.starts,
-        outcome.signed / 1000
+        "seed {seed}, {what}: {blows} blows, {starts} starts, signed for {} s",
+        signed / 1000
     );
     if std::env::var("SIMULATION_STORY").is_ok() {
         println!("{}", outcome.story);
     }
-    let first = outcome.violations.first()?;
-    Some(format!("seed {seed}, {storage:?}: {first}"))
+    let first = outcome.violations.into_iter().next()?;
+    Some(format!("seed {seed}, {what}: {first}"))
 }
 
-fn check_hosts(storage: Storage) {
-    if let Ok(seed) = std::env::var("SIMULATION_SEED") {
-        let story = judged(seed.parse().unwrap(), storage);
-        assert!(story.is_none(), "{}", story.unwrap_or_default());
-        return;
-    }
-    let stories = stories(1..1 + count(100), |seed| judged(seed, storage));
+/// As many seeds, or the one that `SIMULATION_SEED` says.
+fn check(seeds: u64, judged: impl Fn(u64) -> Option<String> + Sync) {
+    log();
+    let seeds = match std::env::var("SIMULATION_SEED") {
+        Ok(seed) => {
+            let seed = seed.parse().unwrap();
+            seed..seed + 1
+        }
+        Err(_) => 1..1 + seeds,
+    };
+    let stories = stories(seeds, judged);
     assert!(
         stories.is_empty(),
         "{} went wrong\n{}",
         stories.len(),
         stories.join("\n\n")
     );
+}
+
+/// With `SIMULATION_LOG`, what the agents log stands beside the story, as it happens.
+fn log() {
+    if std::env::var("SIMULATION_LOG").is_ok() {
+        // Set by an earlier test.
+        let _ = tracing_subscriber::fmt().without_time().with_ansi(false).try_init();
+    }
+}
+
+fn check_hosts(storage: Storage) {
+    check(count(100), |seed| {
+        report(seed, &format!("{storage:?}"), play(seed, storage))
+    });
 }
 
 #[test]
@@ -81,6 +102,16 @@ fn two_hosts_with_a_lease_never_sign_with_one_key() {
 #[test]
 fn two_hosts_with_a_volume_never_sign_with_one_key() {
     check_hosts(Storage::Volume);
+}
+
+#[test]
+fn lives_with_every_trouble_keep_every_promise() {
+    check(count(20), |seed| report(seed, "life", life::live(seed)));
+}
+
+#[test]
+fn life_is_the_same_when_it_is_led_again() {
+    assert_eq!(life::live(7).story, life::live(7).story);
 }
 
 #[test]

@@ -51,12 +51,12 @@ impl Network for HostNetwork {
             let is_relay = address.ends_with(":9616");
             let page = {
                 let mut state = world.lock();
-                let (now, wall) = (state.now(), state.wall(host));
+                let now = state.now();
                 let containers = state.machine(host).engine.containers.iter();
                 let mut running = containers.filter(|c| matches!(c.run, Run::Running | Run::Paused));
                 match running.next() {
                     Some(found) if found.run == Run::Paused => Ok(None),
-                    Some(found) => found.node.page(now, wall, is_relay),
+                    Some(found) => found.node.page(now, is_relay),
                     None => Err(()),
                 }
             };
@@ -118,7 +118,7 @@ async fn metadata(world: &World, host: usize, request: &Request<Bytes>) -> io::R
         "meta-data/instance-id" => response(200, machine.instance.clone()),
         "meta-data/placement/region" => response(200, "eu-1"),
         "meta-data/services/domain" => response(200, "sim.internal"),
-        "meta-data/instance-life-cycle" => response(200, "on-demand"),
+        "meta-data/instance-life-cycle" => response(200, "spot"),
         "meta-data/iam/security-credentials/" => response(200, "role"),
         "meta-data/iam/security-credentials/role" => {
             let ends = Timestamp::from_millisecond(wall).unwrap() + SignedDuration::from_hours(6);
@@ -127,6 +127,16 @@ async fn metadata(world: &World, host: usize, request: &Request<Bytes>) -> io::R
             });
             response(200, keys.to_string())
         }
+        "meta-data/spot/instance-action" => match state.judge.notice {
+            Some((_, at)) => {
+                let time = Timestamp::from_millisecond(at / 1000 * 1000).unwrap();
+                response(
+                    200,
+                    json!({ "action": "terminate", "time": time.to_string() }).to_string(),
+                )
+            }
+            None => response(404, ""),
+        },
         _ => response(404, ""),
     })
 }

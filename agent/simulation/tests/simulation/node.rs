@@ -30,6 +30,8 @@ pub(crate) struct Node {
     /// The session key that it found when it started, by its file's name.
     pub(crate) key: Option<String>,
     pub(crate) started: u64,
+    /// The same by the host's wall clock then, Unix milliseconds.
+    pub(crate) began: i64,
     /// When its exporters answer.
     pub(crate) ready: u64,
     /// From SIGTERM to its end, ms.
@@ -39,7 +41,7 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    pub(crate) fn start(mounts: &[(PathBuf, PathBuf)], now: u64, dice: &mut Dice) -> Self {
+    pub(crate) fn start(mounts: &[(PathBuf, PathBuf)], now: u64, wall: i64, dice: &mut Dice) -> Self {
         let keystore = mounts.iter().find(|(_, target)| target.ends_with("keystore"));
         let key = keystore.and_then(|(source, _)| {
             let name = fs::read_dir(source).ok()?.next()?.ok()?.file_name();
@@ -49,6 +51,7 @@ impl Node {
         Self {
             key,
             started: now,
+            began: wall,
             ready: now + dice.between(2, 20) * SECOND,
             shutdown: if stubborn {
                 1000 * SECOND
@@ -60,7 +63,7 @@ impl Node {
     }
 
     /// The exporter's page; `None` is no answer at all, `Err` nobody listening.
-    pub(crate) fn page(&self, now: u64, wall: i64, is_relay: bool) -> Result<Option<String>, ()> {
+    pub(crate) fn page(&self, now: u64, is_relay: bool) -> Result<Option<String>, ()> {
         if now < self.ready {
             return Err(());
         }
@@ -82,7 +85,7 @@ impl Node {
         let isolated = ailment == Some(Ailment::Isolated);
         let target = if isolated { best } else { target };
         let peers = if isolated { 0 } else { 25 };
-        let began = (wall - i64::try_from(now - self.started).unwrap()) / 1000;
+        let began = self.began / 1000;
         let mut page = String::new();
         for (status, height) in [("best", best), ("finalized", best - 3), ("sync_target", target)] {
             writeln!(

@@ -15,7 +15,7 @@ const UNTIL: u64 = 7 * MINUTE;
 /// After the last of them, one host collates again within this time.
 const SETTLED: u64 = 6 * MINUTE;
 /// Name of the session key's file: `aura`, and a public key.
-const KEY: &str = "61757261d43593c715fdd31c61141abd04a99fd6822c8558854ccde39a5684e7a56da27d";
+pub(crate) const KEY: &str = "61757261d43593c715fdd31c61141abd04a99fd6822c8558854ccde39a5684e7a56da27d";
 
 #[derive(Debug, Clone, Copy)]
 enum Blow {

@@ -34,7 +34,6 @@ pub(crate) struct World(Arc<Mutex<State>>);
 
 pub(crate) struct State {
     pub(crate) storage: Storage,
-    pub(crate) dir: PathBuf,
     pub(crate) dice: Dice,
     pub(crate) machines: Vec<MachineState>,
     pub(crate) cloud: Cloud,
@@ -53,7 +52,6 @@ impl World {
         Self(Arc::new(Mutex::new(State {
             storage,
             cloud: Cloud::new(&dir),
-            dir,
             dice: Dice(seed),
             machines,
             judge: Judge::default(),
@@ -91,15 +89,13 @@ impl State {
     }
 
     pub(crate) fn note(&mut self, text: impl AsRef<str>) {
-        let now = self.now();
+        let seconds = f64::from(u32::try_from(self.now()).unwrap()) / 1000.0;
         if self.story.len() == STORY {
             self.story.remove(0);
         }
-        self.story.push(format!(
-            "{:>8.1} s  {}",
-            f64::from(u32::try_from(now).unwrap()) / 1000.0,
-            text.as_ref()
-        ));
+        let line = format!("{seconds:>8.1} s  {}", text.as_ref());
+        tracing::info!("{line}");
+        self.story.push(line);
     }
 
     pub(crate) fn machine(&mut self, index: usize) -> &mut MachineState {
