@@ -328,7 +328,7 @@ impl State {
                 container.restart_count += 1;
                 let id = container.id.clone();
                 if self.start(host, &id).is_err() {
-                    self.note_of(host, "Docker's policy could not start it".to_owned());
+                    self.note_of(host, "Docker's policy could not start it");
                 }
             }
         }
@@ -353,8 +353,8 @@ impl State {
         self.machines[host].engine.forget();
     }
 
-    pub(crate) fn note_of(&mut self, host: usize, text: String) {
+    pub(crate) fn note_of(&mut self, host: usize, text: impl AsRef<str>) {
         let name = self.machines[host].name.clone();
-        self.note(format!("{name}: {text}"));
+        self.note(format!("{name}: {}", text.as_ref()));
     }
 }

@@ -168,7 +168,8 @@ fn events(world: World, host: usize, life: u64, query: &HashMap<String, String>)
                 }
                 let (found, next) = engine.events(index, since);
                 if !found.is_empty() {
-                    let text: String = found.iter().map(|event| format!("{event}\n")).collect();
+                    let lines: Vec<_> = found.iter().map(Value::to_string).collect();
+                    let text = lines.join("\n") + "\n";
                     let frame = Ok::<_, io::Error>(Frame::data(Bytes::from(text)));
                     drop(state);
                     // Later ones are sent whatever the clock says.

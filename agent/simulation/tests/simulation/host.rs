@@ -119,9 +119,7 @@ impl Host {
             process.lag += quantum;
             process.silent += quantum;
             if process.silent >= WATCHDOG {
-                self.world
-                    .lock()
-                    .note_of(self.index, "the watchdog ends the agent".to_owned());
+                self.world.lock().note_of(self.index, "the watchdog ends the agent");
                 self.kill(now);
             }
             return;
@@ -175,7 +173,7 @@ impl Host {
     }
 
     fn start(&mut self) {
-        self.world.lock().note_of(self.index, "the agent starts".to_owned());
+        self.world.lock().note_of(self.index, "the agent starts");
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .start_paused(true)

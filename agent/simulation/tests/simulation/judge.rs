@@ -42,8 +42,8 @@ impl State {
         if !machine.powered || machine.suspended {
             return None;
         }
-        let running = machine.engine.containers.iter().filter(|c| c.run == Run::Running);
-        running.filter_map(|c| c.node.key.as_deref()).next()
+        let mut running = machine.engine.containers.iter().filter(|c| c.run == Run::Running);
+        running.find_map(|c| c.node.key.as_deref())
     }
 
     /// A container was started.

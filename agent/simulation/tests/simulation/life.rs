@@ -6,126 +6,14 @@ use agent_core::event::Command;
 use agent_daemon::api::{CommandReply, CommandRequest};
 use tokio::sync::oneshot;
 
-use super::dice::Dice;
 use super::engine::Run;
 use super::host::Host;
-use super::node::Ailment;
+use super::trouble::{LIFE, Trouble, course};
 use super::two_hosts::{KEY, Outcome};
-use super::world::{MINUTE, SECOND, State, Storage, World};
+use super::world::{SECOND, State, Storage, World};
 
 /// The host is led for this long at a time, ms.
 const QUANTUM: u64 = 500;
-/// How long a life is. Nothing befalls it in its last part.
-const LIFE: u64 = 120 * MINUTE;
-const QUIET: u64 = 20 * MINUTE;
-
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Trouble {
-    /// Until a restart, when that cures it, or for so long.
-    Ails(Ailment, u64, bool),
-    NodeEnds,
-    /// The engine is replaced; containers live on.
-    EngineRestart(u64),
-    /// The engine dies with its containers.
-    EngineDies(u64),
-    EngineHangs(u64),
-    AgentKilled,
-    /// SIGSTOP.
-    AgentPaused(u64),
-    Suspended(u64),
-    PowerCut(u64),
-    ClockSet(i64),
-    StateStalls(u64),
-    StateFull(u64),
-    StateFails(u64),
-    DataStalls(u64),
-    NoMetadata(u64),
-    /// A spot notice; taken back before its time, or the power goes then.
-    Notice {
-        called_off: bool,
-    },
-    Types(Command),
-    /// `docker stop`, `start`, `pause`, `kill`, `rm -f`.
-    HandStop,
-    HandStart,
-    HandPause(u64),
-    HandKill,
-    HandRemove,
-}
-
-fn trouble(dice: &mut Dice) -> Trouble {
-    let while_ = |dice: &mut Dice, low: u64, high: u64| dice.between(low, high) * SECOND;
-    match dice.between(0, 27) {
-        0..=5 => {
-            let ailment = dice.pick(&[Ailment::Frozen, Ailment::Stalled, Ailment::Isolated]);
-            Trouble::Ails(ailment, while_(dice, 30, 1200), dice.percent(80))
-        }
-        6 | 7 => Trouble::NodeEnds,
-        8 => Trouble::EngineRestart(while_(dice, 1, 30)),
-        9 => Trouble::EngineDies(while_(dice, 1, 60)),
-        10 => Trouble::EngineHangs(while_(dice, 5, 120)),
-        11 | 12 => Trouble::AgentKilled,
-        13 => Trouble::AgentPaused(while_(dice, 1, 100)),
-        14 => Trouble::Suspended(while_(dice, 10, 1200)),
-        15 => Trouble::PowerCut(while_(dice, 20, 120)),
-        16 => Trouble::ClockSet(i64::try_from(dice.between(0, 14_400)).unwrap() * 1000 - 7_200_000),
-        17 => Trouble::StateStalls(while_(dice, 10, 300)),
-        18 => dice.pick(&[Trouble::StateFull, Trouble::StateFails])(while_(dice, 10, 300)),
-        19 => Trouble::DataStalls(while_(dice, 10, 200)),
-        20 => Trouble::NoMetadata(while_(dice, 10, 300)),
-        21 => Trouble::Notice {
-            called_off: dice.percent(50),
-        },
-        22 | 23 => Trouble::Types(match dice.between(0, 3) {
-            0 => Command::Stop,
-            1 => Command::Restart {
-                reason: "a person".to_owned(),
-            },
-            2 => Command::Pause {
-                seconds: dice.between(30, 900),
-                reason: "a person".to_owned(),
-            },
-            _ => Command::Resume,
-        }),
-        24 => Trouble::HandStop,
-        25 => Trouble::HandPause(while_(dice, 5, 100)),
-        26 => Trouble::HandKill,
-        _ => Trouble::HandRemove,
-    }
-}
-
-/// Troubles with their times, the last first. What a person stops is started again later.
-fn course(dice: &mut Dice) -> Vec<(u64, Trouble)> {
-    let mut all = Vec::new();
-    let mut at = dice.between(60, 600) * SECOND;
-    while at < LIFE - QUIET {
-        let next = trouble(dice);
-        let end = (at + dice.between(30, 900) * SECOND).min(LIFE - QUIET);
-        match &next {
-            Trouble::Types(Command::Stop) => all.push((end, Trouble::Types(Command::Start))),
-            Trouble::HandStop => {
-                let back = if dice.percent(50) {
-                    Trouble::HandStart
-                } else {
-                    Trouble::Types(Command::Start)
-                };
-                all.push((end, back));
-            }
-            _ => {}
-        }
-        all.push((at, next));
-        let soon = dice.percent(25);
-        at += if soon {
-            dice.between(1, 60)
-        } else {
-            dice.between(120, 1200)
-        } * SECOND;
-    }
-    all.push((LIFE - QUIET, Trouble::Types(Command::Start)));
-    all.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
-    all
-}
-
 /// What ends a trouble.
 #[derive(Debug, Clone, PartialEq)]
 enum Relief {
@@ -154,7 +42,7 @@ pub(crate) fn live(seed: u64) -> Outcome {
     let keystore = root.join("alpha/identity/keystore");
     fs::create_dir_all(&keystore).unwrap();
     fs::write(keystore.join(KEY), "\"phrase\"").unwrap();
-    let world = World::new(seed, Storage::Own, root, 1);
+    let world = World::new(seed, Storage::Own, &root, 1);
     let mut course = course(&mut world.lock().dice);
     let blows = course.len();
     let mut life = Life {
@@ -208,27 +96,18 @@ impl Life {
             return;
         }
         let mut later = |after: u64, relief: Relief| self.reliefs.push((now + after, relief));
-        let container = state
-            .machine(0)
-            .engine
-            .containers
-            .first()
-            .map(|c| (c.id.clone(), c.run, c.ending.is_some()));
-        let running = container
-            .clone()
-            .filter(|(_, run, ending)| *run == Run::Running && !ending)
-            .map(|(id, ..)| id);
+        let runs = state.collator().is_some_and(|(_, runs)| runs);
         let machine = state.machine(0);
         match trouble {
             Trouble::Ails(ailment, time, cured) => {
                 let is_well = state.judge.ailment.is_none();
-                if is_well && running.is_some() {
+                if is_well && runs {
                     state.ail(ailment, cured);
                     later(time, Relief::Cured);
                 }
             }
             Trouble::NodeEnds => {
-                if running.is_some() {
+                if runs {
                     machine.engine.containers[0].ending = Some((now, 1, false));
                 }
             }
@@ -278,37 +157,35 @@ impl Life {
                 drop(state);
                 self.ask(command);
             }
-            Trouble::HandStop => {
-                if let Some(id) = running {
-                    state.wish_stopped();
-                    state.stop(0, &id, 10).unwrap();
-                }
+            by_hand => {
+                drop(state);
+                self.by_hand(&by_hand);
             }
-            Trouble::HandStart => {
-                if let Some((id, ..)) = container
-                    && machine.engine.up
-                {
-                    state.wish_runs();
-                    // Without its mounts it cannot.
-                    let _ = state.start(0, &id);
-                }
+        }
+    }
+
+    /// What a person does with Docker itself.
+    fn by_hand(&mut self, trouble: &Trouble) {
+        let world = self.world.clone();
+        let mut state = world.lock();
+        let Some((id, runs)) = state.collator() else { return };
+        match trouble {
+            Trouble::HandStop if runs => {
+                state.wish_stopped();
+                state.stop(0, &id, 10).unwrap();
             }
-            Trouble::HandPause(time) => {
-                if let Some(id) = running {
-                    state.set_paused(0, &id, true).unwrap();
-                    later(time, Relief::Unpause);
-                }
+            Trouble::HandStart if state.machine(0).engine.up => {
+                state.wish_runs();
+                // Without its mounts it cannot.
+                let _ = state.start(0, &id);
             }
-            Trouble::HandKill => {
-                if let Some(id) = running {
-                    state.kill(0, &id);
-                }
+            Trouble::HandPause(time) if runs => {
+                state.set_paused(0, &id, true).unwrap();
+                self.reliefs.push((self.now + time, Relief::Unpause));
             }
-            Trouble::HandRemove => {
-                if let Some(id) = running {
-                    state.remove(0, &id, true).unwrap();
-                }
-            }
+            Trouble::HandKill if runs => state.kill(0, &id),
+            Trouble::HandRemove if runs => state.remove(0, &id, true).unwrap(),
+            _ => {}
         }
     }
 
@@ -393,6 +270,13 @@ impl Life {
 }
 
 impl State {
+    /// The container, and whether it runs and does not stop.
+    fn collator(&mut self) -> Option<(String, bool)> {
+        let container = self.machine(0).engine.containers.first()?;
+        let runs = container.run == Run::Running && container.ending.is_none();
+        Some((container.id.clone(), runs))
+    }
+
     fn kill(&mut self, host: usize, id: &str) {
         let index = self.machines[host]
             .engine

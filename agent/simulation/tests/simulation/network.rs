@@ -93,7 +93,7 @@ fn response(status: u16, text: impl Into<Bytes>) -> Response<Bytes> {
 
 /// No answer, for longer than anybody waits.
 async fn silence() -> io::Result<Response<Bytes>> {
-    sleep(Duration::from_secs(3600)).await;
+    sleep(Duration::from_hours(1)).await;
     Err(io::ErrorKind::TimedOut.into())
 }
 
@@ -180,12 +180,12 @@ fn carry_out(world: &World, host: usize, form: &HashMap<String, String>) -> Resp
     let instance = form.get("InstanceId").cloned().unwrap_or_default();
     let done = match form.get("Action").map(String::as_str) {
         Some("DescribeVolumes") => {
-            let stale = if state.dice.percent(10) {
+            let age = if state.dice.percent(10) {
                 state.dice.between(0, 5 * SECOND)
             } else {
                 0
             };
-            return response(200, describe(state.cloud.as_of(now, stale)));
+            return response(200, describe(state.cloud.as_of(now, age)));
         }
         Some("AttachVolume") => {
             let takes = state.dice.between(1, 8) * SECOND;

@@ -54,9 +54,8 @@ fn blow(dice: &mut Dice, storage: Storage) -> Blow {
         3 => Blow::Skew(i64::try_from(dice.between(0, 7200)).unwrap() * 1000 - 3_600_000),
         4 | 5 => Blow::Partition(long(dice)),
         6 | 7 if storage == Storage::Volume => Blow::ForcedDetach,
-        6 => Blow::FailingApi(long(dice)),
+        6 | 9 => Blow::FailingApi(long(dice)),
         7 | 8 => Blow::SlowApi(long(dice)),
-        9 => Blow::FailingApi(long(dice)),
         10 => Blow::NoMetadata(long(dice)),
         11 => Blow::PowerCut(dice.between(20, 200) * SECOND),
         12 => Blow::EngineRestart(dice.between(1, 5) * SECOND),
@@ -84,7 +83,7 @@ pub(crate) fn play(seed: u64, storage: Storage) -> Outcome {
     let keys = root.join(if storage == Storage::Volume { "volume" } else { "shared" });
     fs::create_dir_all(keys.join("keystore")).unwrap();
     fs::write(keys.join("keystore").join(KEY), "\"phrase\"").unwrap();
-    let world = World::new(seed, storage, root, 2);
+    let world = World::new(seed, storage, &root, 2);
     let mut hosts = [Host::new(&world, 0), Host::new(&world, 1)];
     let mut schedule = schedule(&world);
     let blows = schedule.len();

@@ -1,6 +1,6 @@
 //! What the hosts of a simulation share: time, the cloud, the judge. Plain data behind one lock.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::time::Instant;
@@ -45,13 +45,11 @@ pub(crate) struct State {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, storage: Storage, dir: PathBuf, hosts: usize) -> Self {
-        let machines = (0..hosts)
-            .map(|index| MachineState::new(index, storage, &dir))
-            .collect();
+    pub(crate) fn new(seed: u64, storage: Storage, dir: &Path, hosts: usize) -> Self {
+        let machines = (0..hosts).map(|index| MachineState::new(index, storage, dir)).collect();
         Self(Arc::new(Mutex::new(State {
             storage,
-            cloud: Cloud::new(&dir),
+            cloud: Cloud::new(dir),
             dice: Dice(seed),
             machines,
             judge: Judge::default(),
