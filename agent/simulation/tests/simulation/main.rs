@@ -129,3 +129,27 @@ fn schedule_is_the_same_when_it_is_played_again() {
         assert_eq!(play(7, storage).story, play(7, storage).story);
     }
 }
+
+/// The worlds in place of sockets, disks and kernel are a feature that only this crate's tests ask for.
+#[test]
+fn feature_of_the_simulation_is_not_in_the_release_binary() {
+    let mut cargo = std::process::Command::new(env!("CARGO"));
+    let tree = cargo.args([
+        "tree",
+        "--locked",
+        "--offline",
+        "--workspace",
+        "--edges",
+        "features,no-dev",
+        "--prefix",
+        "none",
+    ]);
+    let tree = tree.output().unwrap();
+    let text = String::from_utf8(tree.stdout).unwrap();
+    assert!(
+        text.contains("agent-net feature"),
+        "{}",
+        String::from_utf8_lossy(&tree.stderr)
+    );
+    assert!(!text.contains("feature \"simulation\""), "{text}");
+}
