@@ -43,7 +43,9 @@ test: ## everything: format, lints, unit tests, a real engine, a booted machine,
 	 $(MAKE) --no-print-directory --keep-going --jobs --output-sync=target $(SIDE_BY_SIDE) || status=$$?; \
 	 echo; sort -u $(T0RN_SKIP_FILE); exit $$status
 
-nightly: ## a thousand simulated lives of a collator (SIMULATION_SEEDS=1000)
+nightly: ## a thousand simulated lives of a collator, and of the whole program (SIMULATION_SEEDS=1000), 500 schedules of two hosts
+	SIMULATION_SEEDS=$(or $(SIMULATION_SEEDS),500) cargo test --locked --package agent-simulation -- two_hosts --nocapture
+	SIMULATION_SEEDS=$(or $(SIMULATION_SEEDS),1000) cargo test --locked --package agent-simulation -- lives_with --nocapture
 	SIMULATION_SEEDS=$(or $(SIMULATION_SEEDS),1000) cargo test --locked --package agent-core --lib -- simulation::lives_with --nocapture
 
 check: fmt clippy unused unit ## the quick loop: format, lints, unused dependencies, unit tests

@@ -93,7 +93,7 @@ impl Api {
             .map_err(|error| refused(&error))?;
         let request = Request::try_from(request.map(Body::wrap)).map_err(|error| lost(error.into()))?;
         let client = http::once(&self.endpoint, None, Policy::none()).await.map_err(lost)?;
-        let answer = client.execute(request).await.map_err(|error| lost(error.into()))?;
+        let answer = http::execute(&client, request).await.map_err(lost)?;
         let status = answer.status();
         let text = http::text(answer, LARGEST).await;
         match text {

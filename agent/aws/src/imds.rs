@@ -140,8 +140,8 @@ impl Imds {
 
 /// Status, the token's time to live if given, and the body of a successful response.
 async fn send(request: RequestBuilder) -> Result<(StatusCode, Option<u64>, String), ImdsError> {
-    let answer = request.send().await;
-    let answer = answer.map_err(|error| ImdsError::Absent(RequestError::from(error).to_string()))?;
+    let answer = http::send(request).await;
+    let answer = answer.map_err(|error| ImdsError::Absent(error.to_string()))?;
     let status = answer.status();
     let ttl = answer.headers().get(TTL_HEADER);
     let ttl = ttl.and_then(|ttl| ttl.to_str().ok()?.trim().parse().ok());

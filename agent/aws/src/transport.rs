@@ -101,9 +101,9 @@ impl HttpService for Transport {
         let broken = |error| HttpError::new(HttpErrorKind::Interrupted, error);
         let is_post = request.method() == Method::POST;
         let request = Request::try_from(request.map(reqwest::Body::wrap)).map_err(|error| lost(error.into()))?;
-        let answer = tokio::time::timeout(TIMEOUT, self.0.execute(request)).await;
+        let answer = tokio::time::timeout(TIMEOUT, http::execute(&self.0, request)).await;
         let answer = answer.map_err(|_| lost(RequestError::Lost("no answer".to_owned())))?;
-        let answer = answer.map_err(|error| lost(error.into()))?;
+        let answer = answer.map_err(lost)?;
         let status = answer.status();
         if status.is_success() && !is_post {
             let answer = ::http::Response::<reqwest::Body>::from(answer);

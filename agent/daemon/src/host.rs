@@ -46,6 +46,10 @@ impl HostProbe {
 
     /// This host's name.
     pub fn name() -> String {
+        #[cfg(feature = "simulation")]
+        if let Some(machine) = crate::simulation::machine() {
+            return machine.name();
+        }
         rustix::system::uname().nodename().to_string_lossy().into_owned()
     }
 
@@ -56,6 +60,10 @@ impl HostProbe {
 
     /// Probes everything once, within two seconds.
     pub async fn observe(&mut self) -> HostFacts {
+        #[cfg(feature = "simulation")]
+        if let Some(machine) = crate::simulation::machine() {
+            return machine.facts();
+        }
         let memory_available_bytes = memory().map(|(available, _)| available);
         let load1 = System::load_average()
             .ok()

@@ -22,6 +22,8 @@ pub mod notify;
 pub mod recorder;
 mod reference;
 mod server;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 pub mod state;
 pub mod supervisor;
 mod systemd;

@@ -123,7 +123,7 @@ impl ReferenceClient {
         body: impl AsyncFnOnce(Response) -> Result<T, ReadingError>,
     ) -> Result<T, ReadingError> {
         let exchange = async {
-            let response = request.send().await.map_err(unanswered)?;
+            let response = http::send(request).await.map_err(unanswered)?;
             body(accepted(response)?).await
         };
         let done = tokio::time::timeout(self.timeout, exchange).await;
@@ -177,11 +177,11 @@ fn accepted(response: Response) -> Result<Response, ReadingError> {
 }
 
 /// The error for a request without a response, or with one that is not HTTP.
-fn unanswered(error: reqwest::Error) -> ReadingError {
-    if http::is_garbage(&error) {
-        return failed(ReferenceError::Unparsable, "the answer is no HTTP");
+fn unanswered(error: RequestError) -> ReadingError {
+    match error {
+        RequestError::Garbage(_) => failed(ReferenceError::Unparsable, "the answer is no HTTP"),
+        error => failed(ReferenceError::Unreachable, error.to_string()),
     }
-    failed(ReferenceError::Unreachable, RequestError::from(error).to_string())
 }
 
 fn unread(error: &BodyError) -> ReadingError {

@@ -195,7 +195,7 @@ impl Docker {
     }
 
     fn client(&self) -> Result<bollard::Docker, Error> {
-        let client = bollard::Docker::connect_with_unix(&self.shared.socket, NO_LIMIT.as_secs(), API_DEFAULT_VERSION);
+        let client = connect(&self.shared.socket);
         let client = client.map_err(|error| self.error("connect", error))?;
         let shared = Arc::clone(&self.shared);
         Ok(client.with_request_modifier(move |request| mended(request, shared.api.load(Ordering::Relaxed))))
@@ -261,6 +261,28 @@ impl Docker {
         let mut last = self.shared.usage.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *last, usage)
     }
+}
+
+fn connect(socket: &str) -> Result<bollard::Docker, EngineError> {
+    #[cfg(feature = "simulation")]
+    if let Some(network) = agent_net::simulation::network() {
+        let socket = socket.to_owned();
+        let transport = move |request: BollardRequest| {
+            let (network, socket) = (Arc::clone(&network), socket.clone());
+            async move {
+                let response = agent_net::simulation::exchange(&*network, &socket, request).await;
+                response.map_err(EngineError::from)
+            }
+        };
+        let address = Some("http://engine");
+        return bollard::Docker::connect_with_custom_transport(
+            transport,
+            address,
+            NO_LIMIT.as_secs(),
+            API_DEFAULT_VERSION,
+        );
+    }
+    bollard::Docker::connect_with_unix(socket, NO_LIMIT.as_secs(), API_DEFAULT_VERSION)
 }
 
 /// Mends two things the client gets wrong: it sends no API version, so that each engine answers in its

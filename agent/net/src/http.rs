@@ -20,7 +20,7 @@ use agent_runtime::disk::{self, Disk};
 use agent_runtime::wall;
 use reqwest::header::{DATE, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder, Response};
+use reqwest::{Client, ClientBuilder, Request, RequestBuilder, Response};
 use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
@@ -47,6 +47,9 @@ pub enum RequestError {
     Redirect(String),
     #[error("no connection: {0}")]
     Lost(String),
+    /// The response is not HTTP.
+    #[error("no connection: {0}")]
+    Garbage(String),
 }
 
 /// Why a body cannot be read.
@@ -84,12 +87,32 @@ pub fn authorities() -> Vec<CertificateDer<'static>> {
     rustls_native_certs::load_native_certs().certs
 }
 
+/// Sends a request. Every request of the daemon by this kind of client goes through here.
+pub async fn execute(client: &Client, request: Request) -> Result<Response, RequestError> {
+    #[cfg(feature = "simulation")]
+    if let Some(network) = crate::simulation::network() {
+        return crate::simulation::execute(&*network, request).await;
+    }
+    Ok(client.execute(request).await?)
+}
+
+/// As [`execute`], for a request that its client began.
+pub async fn send(request: RequestBuilder) -> Result<Response, RequestError> {
+    let (client, request) = request.build_split();
+    execute(&client, request?).await
+}
+
 /// Client for one or two requests to `url`, built off the async threads. Not kept: the authorities take 100 kB.
 pub async fn once(
     url: &Url,
     trusts: Option<Vec<CertificateDer<'static>>>,
     redirect: Policy,
 ) -> Result<Client, RequestError> {
+    #[cfg(feature = "simulation")]
+    if crate::simulation::network().is_some() {
+        // It only carries the request to the simulated network.
+        return Ok(local()?.build()?);
+    }
     let url = url.clone();
     let build = move || Ok(internet(&url, trusts)?.redirect(redirect).build()?);
     built(build).await
@@ -195,6 +218,7 @@ impl From<reqwest::Error> for RequestError {
             Some(why) => Self::Untrusted(why),
             None if io_kind(&error) == Some(io::ErrorKind::ConnectionRefused) => Self::Refused,
             None if error.is_redirect() => Self::Redirect(innermost(&error)),
+            None if is_garbage(&error) => Self::Garbage(innermost(&error)),
             None => Self::Lost(innermost(&error)),
         }
     }

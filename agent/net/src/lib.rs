@@ -6,3 +6,5 @@
 
 pub mod backoff;
 pub mod http;
+#[cfg(feature = "simulation")]
+pub mod simulation;

@@ -83,6 +83,30 @@ impl World {
     }
 }
 
+/// A world beside the thread, while another one is the thread's: one for each host of a simulation.
+pub struct ParkedWorld(Simulated);
+
+impl std::fmt::Debug for ParkedWorld {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ParkedWorld").finish_non_exhaustive()
+    }
+}
+
+impl World {
+    /// Takes it from the thread; `None` where there is none.
+    pub fn park(self) -> Option<ParkedWorld> {
+        SIMULATED.take().map(ParkedWorld)
+    }
+}
+
+impl ParkedWorld {
+    /// Gives it back to the thread.
+    pub fn resume(self) -> World {
+        SIMULATED.set(Some(self.0));
+        World(std::marker::PhantomData)
+    }
+}
+
 impl Drop for World {
     fn drop(&mut self) {
         SIMULATED.set(None);

@@ -15,6 +15,9 @@ use t0rn_agent_tests::sim::control::Command;
 use t0rn_agent_tests::skip;
 use t0rn_agent_tests::wait::{self, LATER, SOON};
 
+/// What a host gets to stop whose lease was not given back.
+const NOTICE: Duration = Duration::from_mins(2);
+
 /// An agent on an instance of its own. Nothing runs yet.
 fn agent<'a>(engine: &'a Engine, instance: &Instance, without: &str) -> Result<Agent<'a>> {
     let mut agent = Agent::new(engine, &instance.id, &SYNCING)?;
@@ -144,7 +147,8 @@ fn host_that_lost_the_volume_has_time_to_stop_before_another_starts() -> Result<
     second.wait_for("the other's name", SOON, |s| says(s, &one.id))?;
     volume.take_away();
     second.wait_for("the other's time", SOON, |s| says(s, "did not give"))?;
-    wait_runs(&second)?;
+    // Two minutes for the other, and what a start takes.
+    wait::until("a collator", LATER + NOTICE, || second.run_id().map(drop))?;
     never_two(&engine, &[&first, &second])
 }
 

@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::{Request, Response, header};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_util::task::AbortOnDropHandle;
 use url::{Host, Position, Url};
@@ -38,12 +39,24 @@ impl Answer {
 
 /// Requests an `http://` URL. Tries all addresses of its host, never a proxy, and follows no redirect.
 pub(super) async fn get(url: &Url) -> Result<Answer, Box<dyn Error + Send + Sync>> {
+    #[cfg(feature = "simulation")]
+    if let Some(network) = agent_net::simulation::network() {
+        let stream = network.connect(&url[Position::BeforeHost..Position::AfterPort]).await?;
+        return request(url, stream).await;
+    }
     let port = url.port_or_known_default().unwrap_or(80);
     let stream = match url.host().ok_or("a URL without a host")? {
         Host::Domain(name) => TcpStream::connect((name, port)).await?,
         Host::Ipv4(address) => TcpStream::connect((address, port)).await?,
         Host::Ipv6(address) => TcpStream::connect((address, port)).await?,
     };
+    request(url, stream).await
+}
+
+async fn request(
+    url: &Url,
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+) -> Result<Answer, Box<dyn Error + Send + Sync>> {
     let mut builder = Builder::new();
     builder.read_buf_exact_size(Some(READ_BUFFER));
     let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await?;

@@ -47,6 +47,10 @@ pub fn inspect(mount: &Path, volume: Option<&str>) -> io::Result<VolumeState> {
 
 /// The topmost mount at `path`.
 pub fn mounted(path: &Path) -> io::Result<Option<MountState>> {
+    #[cfg(feature = "simulation")]
+    if let Some(machine) = crate::simulation::machine() {
+        return machine.mounted(path);
+    }
     Ok(find(&fs::read_to_string("/proc/self/mountinfo")?, path))
 }
 
@@ -75,6 +79,10 @@ fn find(mountinfo: &str, path: &Path) -> Option<MountState> {
 /// nothing else, and what is found so is never formatted. That EC2 has the volume attached here, the file system and the
 /// lease on it are checked for both.
 pub fn device(volume: &str) -> Option<BlockDevice> {
+    #[cfg(feature = "simulation")]
+    if let Some(machine) = crate::simulation::machine() {
+        return machine.device(volume);
+    }
     find_device(volume, Path::new("/sys/block"), Path::new("/dev"))
 }
 

@@ -16,6 +16,8 @@ use agent_runtime::disk::{self, Disk};
 /// Time for another host to notice that the volume was taken from it, and to stop its collator: it checks every
 /// [`super::CHECK_INTERVAL`], and stops it within 20 s.
 const TAKEOVER_NOTICE: Duration = Duration::from_secs(30);
+/// The same where that host's agent may hang: its watchdog ends it after a minute, the next one starts 5 s later.
+const TAKEOVER_NOTICE_HUNG: Duration = Duration::from_mins(2);
 /// Time for another host that writes its lease at the same moment: more than one check and one write.
 const SETTLE: Duration = Duration::from_secs(10);
 
@@ -87,7 +89,7 @@ impl LeaseWatch {
             // This very host before it was booted anew.
             _ if restarted => Duration::ZERO,
             Claim::Shared => lease::STALE,
-            Claim::Exclusive => TAKEOVER_NOTICE,
+            Claim::Exclusive => TAKEOVER_NOTICE_HUNG,
         };
         if unchanged >= wait {
             return Decision::Write;
@@ -299,7 +301,13 @@ mod tests {
         let (mut watch, mine, start) = (LeaseWatch::default(), Lease::of("b").unwrap(), Instant::now());
         let theirs = lease("a");
         assert!(waits(&watch.decide(start, &mine, Some(&theirs), Claim::Exclusive)));
-        let later = start + TAKEOVER_NOTICE;
+        let later = start + TAKEOVER_NOTICE_HUNG;
+        assert!(waits(&watch.decide(
+            later - seconds(1),
+            &mine,
+            Some(&theirs),
+            Claim::Exclusive
+        )));
         assert_eq!(
             watch.decide(later, &mine, Some(&theirs), Claim::Exclusive),
             Decision::Write

@@ -49,7 +49,7 @@ pub struct Lease {
 impl Lease {
     /// A lease of this boot, this process and now.
     pub fn of(holder: &str) -> io::Result<Self> {
-        let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+        let boot_id = boot_id()?;
         Ok(Self {
             boot_id: boot_id.trim().to_owned(),
             holder: holder.to_owned(),
@@ -82,6 +82,14 @@ impl Lease {
             done => done,
         }
     }
+}
+
+fn boot_id() -> io::Result<String> {
+    #[cfg(feature = "simulation")]
+    if let Some(machine) = crate::simulation::machine() {
+        return Ok(machine.boot_id());
+    }
+    fs::read_to_string("/proc/sys/kernel/random/boot_id")
 }
 
 /// Path of the lease.

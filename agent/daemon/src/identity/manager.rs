@@ -20,6 +20,8 @@ use agent_runtime::disk::{self, Disk};
 const ATTACHMENT_VALID: Duration = Duration::from_secs(20);
 /// An answer of the API that contradicts a volume which is mounted here is believed after so long: it may be an old one.
 const ELSEWHERE_AFTER: Duration = Duration::from_secs(10);
+/// The same as [`lease::UNSURE`] for an agent that was just started, which does not know how old the lease is.
+const UNSURE_AT_START: Duration = Duration::from_secs(10);
 /// Most steps of one check that each changed something.
 const STEPS_MAX: usize = 8;
 /// Device names to attach under; newer instances name the device by themselves.
@@ -36,6 +38,7 @@ pub(super) struct VolumeLeaseManager {
     held: bool,
     attempts: usize,
     pub(super) lease: LeaseWatch,
+    began: Instant,
     /// When mount and lease could last be inspected.
     inspected_at: Option<Instant>,
     /// Since when the API has said that the volume is attached elsewhere.
@@ -77,6 +80,7 @@ impl VolumeLeaseManager {
             held: false,
             attempts: 0,
             lease: LeaseWatch::default(),
+            began: Instant::now(),
             inspected_at: None,
             elsewhere_since: None,
         }
@@ -125,8 +129,11 @@ impl VolumeLeaseManager {
     /// Mount and lease could not be inspected. Where only the lease keeps others away, one of them may take it meanwhile.
     fn uninspected(&mut self, why: &str) -> HoldStep {
         let why = format!("{}: {why}", self.settings.mount.display());
-        let expired = |at: Instant| at.elapsed() >= lease::UNSURE;
-        if self.settings.volume.is_none() && self.inspected_at.is_some_and(expired) {
+        let expired = match self.inspected_at {
+            Some(at) => at.elapsed() >= lease::UNSURE,
+            None => self.began.elapsed() >= UNSURE_AT_START,
+        };
+        if self.settings.volume.is_none() && expired {
             self.lease.give_up();
             return self.absent(why);
         }

@@ -78,6 +78,10 @@ pub enum Mounter {
 
 impl Mounter {
     pub fn new(requests: &Path) -> Self {
+        #[cfg(feature = "simulation")]
+        if crate::simulation::machine().is_some() {
+            return Self::Direct;
+        }
         if rustix::process::geteuid().is_root() {
             Self::Direct
         } else {
@@ -122,6 +126,11 @@ fn request(dir: &Path, action: &str) -> Result<(), MountError> {
 
 /// Mounts `device` at `mount`. Never formats.
 pub async fn mount(device: &BlockDevice, mount: &Path) -> Result<(), MountError> {
+    #[cfg(feature = "simulation")]
+    if let Some(machine) = crate::simulation::machine() {
+        let mounted = machine.mount(device, mount).await;
+        return mounted.map_err(|error| MountError::Prepare(device.path.clone(), error));
+    }
     let (path, point) = (device.path.clone(), mount.to_owned());
     let blank = match disk::run_long(Disk::Identity, TIMEOUT, move || prepare(&path, &point)).await {
         Ok(Ok(blank)) => blank,
@@ -141,6 +150,10 @@ pub async fn mount(device: &BlockDevice, mount: &Path) -> Result<(), MountError>
 
 /// Unmounts; nothing mounted is fine.
 pub async fn unmount(mount: &Path) -> Result<(), MountError> {
+    #[cfg(feature = "simulation")]
+    if let Some(machine) = crate::simulation::machine() {
+        return machine.unmount(mount).await.map_err(MountError::MountTable);
+    }
     if !is_mounted(mount).await.map_err(MountError::MountTable)? {
         return Ok(());
     }

@@ -101,7 +101,7 @@ impl Webhook {
             .await
             .map_err(lost)?;
         let request = client.post(self.url.clone()).header(CONTENT_TYPE, "application/json");
-        let answer = request.body(body).send().await.map_err(|error| lost(error.into()))?;
+        let answer = http::send(request.body(body)).await.map_err(lost)?;
         self.interpret(answer).await
     }
 
