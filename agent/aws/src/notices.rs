@@ -101,11 +101,12 @@ impl PendingNotices {
 
 /// The core's notice for an announcement, at `now`.
 pub(super) fn notice((kind, at): (NoticeKind, Option<Timestamp>), now: Timestamp) -> Notice {
-    // A time that has passed, while this host lives, is none: this host's clock may be off.
-    let left = |at: Timestamp| u64::try_from(at.duration_since(now).as_secs()).ok();
+    // A time that has passed, while this host lives, is none: this host's clock may be off. A scheduled stop is due then.
+    let counts = |at: &Timestamp| *at >= now || kind == NoticeKind::ScheduledStop;
+    let left = |at: Timestamp| u64::try_from(at.duration_since(now).as_secs()).unwrap_or_default();
     Notice {
         kind,
-        seconds: at.and_then(left),
+        seconds: at.filter(counts).map(left),
     }
 }
 

@@ -139,7 +139,7 @@ fn announcement_is_dropped_only_after_two_polls_without_it() {
 }
 
 #[test]
-fn past_time_leaves_zero_seconds_and_event_ends_with_its_window() {
+fn past_time_is_due_or_none_and_event_ends_with_its_window() {
     let mut pending = PendingNotices::default();
     let announcement = Announcement {
         kind: NoticeKind::ScheduledStop,
@@ -148,6 +148,10 @@ fn past_time_leaves_zero_seconds_and_event_ends_with_its_window() {
     };
     pending.record(NoticeSource::Scheduled, vec![announcement]);
     let late = at("2026-01-21T09:10:00Z");
-    assert_eq!(notice(pending.most_severe(late).unwrap(), late).seconds, Some(0));
+    let (kind, time) = pending.most_severe(late).unwrap();
+    assert_eq!(notice((kind, time), late).seconds, Some(0));
+    let spot = NoticeKind::SpotInterruption;
+    assert_eq!(notice((spot, time), late).seconds, None, "it would be killed at once");
+    assert_eq!(notice((spot, time), time.unwrap()).seconds, Some(0));
     assert_eq!(pending.most_severe(at("2026-01-21T09:18:00Z")), None);
 }

@@ -197,7 +197,9 @@ impl IncidentWriter {
         };
         let (dir, flight) = (self.dir.clone(), recorder::flight_dir(&self.config.agent.state_dir));
         let since = evidence.now - FLIGHT;
-        self.recorder.flush(Duration::from_secs(1)).await;
+        if !disk::stalled().borrow().contains(Disk::State) {
+            self.recorder.flush(Duration::from_secs(1)).await;
+        }
         let written = disk::run_long(Disk::State, TIMEOUT, move || {
             bundle.flight = recorder::tail(&flight, since).unwrap_or_default();
             incident::write(&dir, &bundle)

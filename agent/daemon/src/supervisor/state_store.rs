@@ -1,13 +1,19 @@
 //! The core's state on disk, and whether the last save succeeded.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use agent_core::event::{Event, Time};
 use agent_core::machine::State;
+use tokio::time::timeout;
 use tracing::warn;
 
 use crate::state;
-use agent_runtime::disk::{self, Disk};
+use agent_runtime::disk::{self, Disk, DiskError};
+
+/// How long an action waits for the state to be saved: a fault is answered within its window and 5 s. A save that takes longer
+/// is done all the same.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) struct StateStore {
     dir: PathBuf,
@@ -25,13 +31,15 @@ impl StateStore {
         self.unsaved.as_deref()
     }
 
-    /// Saves the state, within 5 s. Returns an event for the core when the result differs from the last one.
+    /// Saves the state, within [`PATIENCE`]. Returns an event for the core when the result differs from the last one.
     ///
     /// Where that fails, what was to be saved is in force all the same, in memory: a restart that is due is no less due
     /// because its budget is not on disk. An agent that is killed then forgets it, and no more.
     pub(super) async fn save(&mut self, now: Time, state: &State) -> Option<Event> {
         let (dir, state) = (self.dir.clone(), state.clone());
-        let unsaved = match disk::run(Disk::State, move || state::save(&dir, now, &state)).await {
+        let saved = disk::run(Disk::State, move || state::save(&dir, now, &state));
+        let saved = timeout(PATIENCE, saved).await;
+        let unsaved = match saved.unwrap_or(Err(DiskError::Stalled(Disk::State))) {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(error.to_string()),
             Err(error) => Some(error.to_string()),
