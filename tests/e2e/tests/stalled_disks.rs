@@ -152,6 +152,8 @@ fn goes_on_while_stalled(agent: &mut Agent, disk: &LoopDisk, problem: Option<&st
         ensure!(status["phase"] == "syncing", "{status}");
         Ok(())
     })?;
+    // What an earlier life left is not yet what this one watches.
+    agent.wait_watched()?;
     let run = agent.run_id()?;
     agent.sim().control(&control::Command::Freeze {
         mode: control::Silence::Hang,

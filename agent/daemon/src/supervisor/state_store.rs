@@ -19,11 +19,17 @@ pub(super) struct StateStore {
     dir: PathBuf,
     /// Why the state could not be saved the last time.
     unsaved: Option<String>,
+    /// What the core knows of that.
+    problem: Option<String>,
 }
 
 impl StateStore {
     pub(super) fn new(dir: PathBuf) -> Self {
-        Self { dir, unsaved: None }
+        Self {
+            dir,
+            unsaved: None,
+            problem: None,
+        }
     }
 
     /// Why the state could not be saved the last time.
@@ -39,16 +45,45 @@ impl StateStore {
         let (dir, state) = (self.dir.clone(), state.clone());
         let saved = disk::run(Disk::State, move || state::save(&dir, now, &state));
         let saved = timeout(PATIENCE, saved).await;
-        let unsaved = match saved.unwrap_or(Err(DiskError::Stalled(Disk::State))) {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(error) => Some(error.to_string()),
+        // A disk that does not answer is a problem of its own.
+        let (unsaved, problem) = match saved.unwrap_or(Err(DiskError::Stalled(Disk::State))) {
+            Ok(Ok(())) => (None, None),
+            Ok(Err(error)) => (Some(error.to_string()), Some(error.to_string())),
+            Err(error) => (Some(error.to_string()), None),
         };
         if let Some(error) = unsaved.as_ref().filter(|_| self.unsaved.is_none()) {
             warn!(error, "failed to save the state");
         }
-        let changed = self.unsaved != unsaved;
-        self.unsaved.clone_from(&unsaved);
-        changed.then_some(Event::StateUnsaved(unsaved))
+        self.unsaved = unsaved;
+        (self.problem != problem).then(|| {
+            self.problem.clone_from(&problem);
+            Event::StateUnsaved(problem)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use agent_core::machine::{Machine, Policy};
+    use agent_runtime::Instant;
+    use agent_runtime::simulation::{Fate, World};
+    use jiff::Timestamp;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn stalled_disk_holds_an_action_up_for_two_seconds() {
+        let world = World::begin(Timestamp::UNIX_EPOCH);
+        world.set_disks(|_, _| Fate::Stall);
+        let machine = Machine::new(Policy::default(), Time(0));
+        let mut store = StateStore::new(PathBuf::from("/nowhere"));
+        let began = Instant::now();
+        assert_eq!(
+            store.save(Time(0), machine.state()).await,
+            None,
+            "the stall is an event itself"
+        );
+        assert_eq!(began.elapsed(), PATIENCE);
+        assert!(store.unsaved().is_some_and(|why| why.contains("does not answer")));
     }
 }

@@ -99,6 +99,8 @@ impl StartGate {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use agent_chaindata::lock::forbid_starts;
+    use agent_runtime::simulation::{Fate, World};
+    use jiff::Timestamp;
 
     use super::*;
 
@@ -132,5 +134,28 @@ mod tests {
             .await
             .unwrap_err();
         assert!(refused.to_string().contains("run it again"), "{refused}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stalled_data_disk_stops_starts_and_no_restart() {
+        let (state, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let world = World::begin(Timestamp::UNIX_EPOCH);
+        world.set_disks(|disk, _| if disk == Disk::Data { Fate::Stall } else { Fate::Run });
+        let gate = StartGate::new(state.path(), data.path());
+        assert!(matches!(gate.permit(false).await, Err(StartRefusal::Unknown(_))));
+        assert!(gate.permit(true).await.unwrap().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn data_at_rest_stays_so_while_the_state_disk_stalls() {
+        let (state, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let world = World::begin(Timestamp::UNIX_EPOCH);
+        let gate = StartGate::new(state.path(), data.path());
+        drop(gate.permit(true).await.unwrap());
+        world.set_disks(|disk, _| if disk == Disk::State { Fate::Stall } else { Fate::Run });
+        let rest = forbid_starts(state.path()).unwrap();
+        assert!(matches!(gate.permit(true).await, Err(StartRefusal::AtRest)));
+        drop(rest);
+        assert!(gate.permit(true).await.unwrap().is_some());
     }
 }
