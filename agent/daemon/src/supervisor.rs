@@ -87,7 +87,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         }
         info!("agent stops; the collator goes on running");
     };
-    supervise(config, ended, drop).await
+    Box::pin(supervise(config, ended, drop)).await
 }
 
 /// As [`run`], until `ended`. `serving` receives the API's handle as soon as the socket exists.

@@ -98,9 +98,7 @@ fn record(line: TraceLine) -> Result<Record, TraceError> {
         EventName::IdentityReleased => Event::IdentityReleased,
         EventName::StateUnsaved => Event::StateUnsaved(line.error),
         EventName::DisksStalled => Event::DisksStalled(line.disks.unwrap_or_default()),
-        EventName::ClockStepped => Event::ClockStepped {
-            by_ms: line.by_ms.unwrap_or_default(),
-        },
+        EventName::ClockStepped => clock_step(&line),
         EventName::Docker => match line.state {
             Some(StateName::Reachable | StateName::Running) => Event::Docker { reachable: true },
             Some(StateName::Unreachable) => Event::Docker { reachable: false },
@@ -138,6 +136,11 @@ fn record(line: TraceLine) -> Result<Record, TraceError> {
             });
         }
     }))
+}
+
+fn clock_step(line: &TraceLine) -> Event {
+    let by_ms = line.by_ms.unwrap_or_default();
+    Event::ClockStepped { by_ms }
 }
 
 fn command(line: TraceLine) -> Result<Command, TraceError> {

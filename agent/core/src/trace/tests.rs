@@ -248,6 +248,14 @@ fn number() -> impl Strategy<Value = Option<f64>> {
     of((-80_000..80_000_i32).prop_map(|n| f64::from(n) / 8.0))
 }
 
+fn own_host() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        prop::option::of(any::<String>()).prop_map(Event::StateUnsaved),
+        prop::sample::subsequence(crate::event::Disk::VARIANTS, 0..=3).prop_map(Event::DisksStalled),
+        any::<i64>().prop_map(|by_ms| Event::ClockStepped { by_ms }),
+    ]
+}
+
 fn container_event() -> impl Strategy<Value = Container> {
     let exit = (any::<Option<i64>>(), any::<bool>(), vec(any::<String>(), 0..3)).prop_map(|(code, oom, log)| Exit {
         code,
@@ -352,9 +360,7 @@ fn event() -> impl Strategy<Value = Event> {
         (prop::sample::select(crate::event::Holding::VARIANTS), "[a-z ]{0,20}")
             .prop_map(|(holding, why)| { Event::Identity(crate::event::Identity { holding, why }) }),
         Just(Event::Ec2(None)),
-        prop::option::of(any::<String>()).prop_map(Event::StateUnsaved),
-        prop::sample::subsequence(crate::event::Disk::VARIANTS, 0..=3).prop_map(Event::DisksStalled),
-        any::<i64>().prop_map(|by_ms| Event::ClockStepped { by_ms }),
+        own_host(),
         (
             prop::sample::select(NoticeKind::VARIANTS.to_vec()),
             any::<Option<u64>>()

@@ -89,18 +89,7 @@ pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result
             ..TraceLine::new(time, EventName::Identity)
         },
         Event::IdentityReleased => TraceLine::new(time, EventName::IdentityReleased),
-        Event::StateUnsaved(error) => TraceLine {
-            error: error.clone(),
-            ..TraceLine::new(time, EventName::StateUnsaved)
-        },
-        Event::DisksStalled(disks) => TraceLine {
-            disks: Some(disks.clone()),
-            ..TraceLine::new(time, EventName::DisksStalled)
-        },
-        Event::ClockStepped { by_ms } => TraceLine {
-            by_ms: Some(*by_ms),
-            ..TraceLine::new(time, EventName::ClockStepped)
-        },
+        Event::StateUnsaved(_) | Event::DisksStalled(_) | Event::ClockStepped { .. } => host_line(time, event),
         Event::Operator(command) => operator_line(time, command),
         Event::Pulled(result) => TraceLine {
             images: result.as_ref().ok().cloned(),
@@ -114,6 +103,25 @@ pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result
         Event::Finished(outcome) => outcome_line(time, outcome),
     };
     line.write(out)
+}
+
+/// What the agent finds of its own disks and clock.
+fn host_line(time: Time, event: &Event) -> TraceLine {
+    match event {
+        Event::DisksStalled(disks) => TraceLine {
+            disks: Some(disks.clone()),
+            ..TraceLine::new(time, EventName::DisksStalled)
+        },
+        Event::ClockStepped { by_ms } => TraceLine {
+            by_ms: Some(*by_ms),
+            ..TraceLine::new(time, EventName::ClockStepped)
+        },
+        Event::StateUnsaved(error) => TraceLine {
+            error: error.clone(),
+            ..TraceLine::new(time, EventName::StateUnsaved)
+        },
+        _ => TraceLine::new(time, EventName::Gap),
+    }
 }
 
 /// Writes the wall clock of that moment, so that times can be shown; the core never sees it.
