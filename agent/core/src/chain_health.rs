@@ -199,8 +199,8 @@ impl ChainTracker {
         if sample.peers == Some(0) && self.peers.is_isolated_for(windows.isolated_after) {
             return Verdict::Isolated;
         }
-        let (window, extension) = self.patience(windows, context.opinion);
-        if self.stuck.fills(window, extension) {
+        let (stands_for, window) = self.standstill(windows, context.opinion);
+        if stands_for >= window {
             return Verdict::Stalled;
         }
         if sample.best.is_none() {
@@ -263,11 +263,6 @@ impl ChainTracker {
     /// Whether blocks arrived within the last `window` of observed time.
     pub fn progressing(&self, window: Duration) -> bool {
         self.moved && self.still < window
-    }
-
-    /// Observed time without progress although there should be some.
-    pub fn stuck(&self) -> ExcusableDuration {
-        self.stuck
     }
 
     /// Observed time without a single peer.

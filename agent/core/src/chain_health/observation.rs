@@ -75,7 +75,8 @@ impl ChainTracker {
             let traffic = self.sync_rate.traffic(self.progressed_at).filter(|_| downloads);
             self.downloaded_state |= sample.best == Some(0) && traffic >= Some(STATE_TRAFFIC);
             // Imported forks, known blocks and finality are no progress of best: weak evidence.
-            let works = context.busy || rise.imported || rise.finalized;
+            let works =
+                context.busy || rise.imported || rise.finalized || (context.moves_disk && self.is_unpersisted());
             let excused = works || traffic.is_some_and(|rate| rate >= windows.activity_bytes);
             let passed = if context.network_down {
                 passed

@@ -241,8 +241,7 @@ impl Machine {
         // The relay chain first: while it stands still, the parachain's own standstill proves less.
         let (chain, _) = verdicts.iter().rfind(|(_, verdict)| *verdict == Verdict::Stalled)?;
         let tracker = self.state.trackers.get(&chain)?;
-        let (window, extension) = tracker.patience(windows, self.opinion(self.state.now, chain));
-        let (lasted, window) = tracker.stuck().effective(window, extension);
+        let (lasted, window) = tracker.standstill(windows, self.opinion(self.state.now, chain));
         Some(Fault {
             cause: Cause::Stalled,
             chain: Some(chain),
