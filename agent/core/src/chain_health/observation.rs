@@ -66,7 +66,9 @@ impl ChainTracker {
         }
         let moving = self.progressing(windows.stall_after);
         let at_head = self.synced_in_run || sample.major_syncing == Some(false);
-        let expected = moving && at_head && !context.relay_syncing;
+        // A first sync finalizes nothing before it is at the head, and some chains never do.
+        let may_finalize = sample.finalized > Some(0) || (self.synced_in_run && context.finalizes);
+        let expected = moving && at_head && may_finalize && !context.relay_syncing;
         self.finality.note(passed, sample.finalized, rise.finalized, expected);
         self.in_sync.observe(passed, &sample, windows.lag_blocks);
         if !progress {

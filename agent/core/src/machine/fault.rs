@@ -322,6 +322,7 @@ impl Machine {
             uses_cpu: self.work().uses_cpu(opens),
             moves_disk: self.moves_disk(opens),
             others_silent: self.state.trackers.len() > 1 && others.all(|(_, tracker)| tracker.silent.is_some()),
+            finalizes: self.opinion_of_finality(now, chain) == Opinion::Ahead,
             opinion: self.opinion(now, chain),
             ..Context::default()
         };
@@ -335,6 +336,7 @@ impl Machine {
                 Context {
                     relay_syncing: verdict == Verdict::Syncing && relay.is_far_behind(windows, of_relay),
                     relay_still: verdict != Verdict::Unknown && !relay.progressing(windows.stall_after / 2),
+                    finalizes: alone.finalizes || relay.heights.finalized > Some(0),
                     ..alone
                 }
             }
