@@ -74,6 +74,9 @@ pub struct ChainTracker {
     /// The exporter answered since the container started.
     pub(crate) answered: bool,
     last_error: Option<ScrapeError>,
+    /// Its page was read in this run, and never had a height: a relay chain by RPC.
+    #[serde(default)]
+    pub(crate) without_heights: bool,
     /// Uninterrupted scrapes without any answer.
     pub(crate) silent: Option<ExcusableDuration>,
     /// The newest value of each: a page may lack one at times.

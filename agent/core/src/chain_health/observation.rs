@@ -90,6 +90,7 @@ impl ChainTracker {
         self.follow_trend(now, &sample, distance, progress, windows);
         (self.unanswered, self.unanswered_offline, self.blind_for) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
         self.answered = true;
+        self.without_heights = false;
         self.silent = None;
         self.last_error = None;
         self.process_start = sample.process_start.or(self.process_start);
@@ -107,6 +108,9 @@ impl ChainTracker {
         }
         if !error.is_silence() || !context.others_silent {
             self.blind_for += looked;
+        }
+        if !error.is_silence() {
+            self.without_heights = error == ScrapeError::MetricMissing && self.sample.is_none();
         }
         self.peers.miss(self.unanswered);
         self.in_sync = InSync::default();
