@@ -114,6 +114,9 @@ pub struct ChainTracker {
     /// It was in sync since the process started: near a credible target for [`NEAR_FOR`].
     #[serde(default)]
     synced_in_run: bool,
+    /// Its best when it was last in sync and moved, in this run or an earlier one.
+    #[serde(default)]
+    synced_best: Option<u64>,
     /// The target rose while best was zero: this may be a full sync.
     #[serde(default)]
     target_rose_at_zero: bool,
@@ -154,6 +157,7 @@ impl ChainTracker {
     pub fn renewed(&self) -> Self {
         Self {
             was_synced: self.was_synced,
+            synced_best: self.synced_best,
             peers: self.peers.renewed(),
             finality: self.finality.renewed(),
             ..Self::new(self.chain)
@@ -212,6 +216,9 @@ impl ChainTracker {
         let moving = self.progressing(windows.stall_after);
         let behind = self.is_behind(windows, context);
         let quiet_for = |window| self.still >= window && self.peers.is_steady_for(window);
+        // A node that was started into a halt was not seen in sync, unless it stood there before, or a reference vouches for it.
+        let seen_in_sync = self.synced_best.is_some_and(|best| self.heights.best == Some(best));
+        let was_in_sync = self.synced_in_run && (seen_in_sync || context.opinion == Opinion::Level);
         match (behind, sample.peers) {
             (_, Some(0)) if moving => Verdict::Syncing,
             (_, Some(0)) => Verdict::Unknown,
@@ -219,7 +226,7 @@ impl ChainTracker {
             (Some(true), _) => Verdict::Syncing,
             (Some(false), Some(_)) if moving && self.synced_in_run => Verdict::Synced,
             (Some(false), Some(_)) if moving => Verdict::Syncing,
-            (Some(false), Some(_)) if self.synced_in_run && !context.relay_still && quiet_for(windows.idle_after) => {
+            (Some(false), Some(_)) if was_in_sync && !context.relay_still && quiet_for(windows.idle_after) => {
                 Verdict::Quiet
             }
             // An idle chain is as it was for the time that it may be idle.

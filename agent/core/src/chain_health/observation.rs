@@ -232,7 +232,9 @@ impl ChainTracker {
         let is_new = rose && self.trend.note(now, sample, FALLING_OVER);
         let is_new_for_long = rose && self.long_trend.note(now, sample, RUNAWAY_OVER);
         let Some(distance) = distance else { return };
-        self.was_synced |= self.synced_in_run && self.progressed_at.is_some();
+        if self.synced_in_run && self.progressed_at.is_some() {
+            (self.was_synced, self.synced_best) = (true, self.heights.best);
+        }
         if self.still >= windows.stall_after || distance <= self.lag(windows) {
             // It stands still, or it has caught up.
             (self.falling_behind, self.drifts, self.runaway) = (false, false, None);

@@ -176,6 +176,12 @@ fn another_process_starts_every_window_anew() {
 #[test]
 fn the_distance_must_be_exceeded_first() {
     let mut look = Look::at(Chain::Parachain);
+    look.see_for(3600, &at(999, 1009, 3));
+    assert_eq!(
+        look.verdict(),
+        Verdict::Unknown,
+        "started into a halt, it was not seen in sync"
+    );
     look.see_for(3600, &at(1000, 1010, 3));
     assert_eq!(look.verdict(), Verdict::Quiet);
     look.see(at(1000, 1200, 3));
