@@ -3,6 +3,7 @@
 //! Pure: no clock, no I/O. Time is *observed* time: it passes only between two scrapes of the exporter that
 //! lie close enough together, so a suspended host or a stopped agent is never taken for a stall.
 
+mod absences;
 mod connectivity;
 mod excusable;
 mod finality;
@@ -203,7 +204,8 @@ impl ChainTracker {
         let Some(sample) = self.sample.as_ref().filter(|_| fresh) else {
             return Verdict::Unknown;
         };
-        if sample.peers == Some(0) && self.peers.is_isolated_for(windows.isolated_after) {
+        let isolation = self.peers.isolation_window(windows.isolated_after);
+        if sample.peers == Some(0) && self.peers.is_isolated_for(isolation) {
             return Verdict::Isolated;
         }
         let (stands_for, window) = self.standstill(windows, context.opinion);

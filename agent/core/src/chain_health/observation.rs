@@ -39,9 +39,13 @@ impl ChainTracker {
                     .filter(|_| in_a_row)
                     .and_then(|before| before.peers),
                 now: sample.peers,
+                at_target: distance.is_none_or(|distance| distance <= windows.lag_blocks)
+                    && sample.major_syncing != Some(true)
+                    && sample.best > Some(0),
                 network_down: context.network_down,
             };
-            self.peers.note(sight, passed, windows.isolated_after);
+            let gone_after = self.peers.isolation_window(windows.isolated_after);
+            self.peers.note(sight, passed, gone_after);
             self.peers.note_block(progress);
         }
         if progress {

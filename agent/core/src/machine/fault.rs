@@ -217,7 +217,10 @@ impl Machine {
         } else {
             1
         };
-        let window = windows.isolated_after.saturating_mul(doubt);
+        let window = tracker
+            .peers
+            .isolation_window(windows.isolated_after)
+            .saturating_mul(doubt);
         Some(Fault {
             cause: Cause::Isolated,
             chain: Some(chain),
