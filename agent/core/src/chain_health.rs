@@ -3,6 +3,7 @@
 //! Pure: no clock, no I/O. Time is *observed* time: it passes only between two scrapes of the exporter that
 //! lie close enough together, so a suspended host or a stopped agent is never taken for a stall.
 
+mod absences;
 mod connectivity;
 mod excusable;
 mod finality;
@@ -74,6 +75,9 @@ pub struct ChainTracker {
     /// The exporter answered since the container started.
     pub(crate) answered: bool,
     last_error: Option<ScrapeError>,
+    /// Its page was read in this run, and never had a height: a relay chain by RPC.
+    #[serde(default)]
+    pub(crate) without_heights: bool,
     /// Uninterrupted scrapes without any answer.
     pub(crate) silent: Option<ExcusableDuration>,
     /// The newest value of each: a page may lack one at times.
@@ -111,6 +115,9 @@ pub struct ChainTracker {
     /// It was in sync since the process started: near a credible target for [`NEAR_FOR`].
     #[serde(default)]
     synced_in_run: bool,
+    /// Its best when it was last in sync and moved, in this run or an earlier one.
+    #[serde(default)]
+    synced_best: Option<u64>,
     /// The target rose while best was zero: this may be a full sync.
     #[serde(default)]
     target_rose_at_zero: bool,
@@ -151,6 +158,7 @@ impl ChainTracker {
     pub fn renewed(&self) -> Self {
         Self {
             was_synced: self.was_synced,
+            synced_best: self.synced_best,
             peers: self.peers.renewed(),
             finality: self.finality.renewed(),
             ..Self::new(self.chain)
@@ -196,11 +204,12 @@ impl ChainTracker {
         let Some(sample) = self.sample.as_ref().filter(|_| fresh) else {
             return Verdict::Unknown;
         };
-        if sample.peers == Some(0) && self.peers.is_isolated_for(windows.isolated_after) {
+        let isolation = self.peers.isolation_window(windows.isolated_after);
+        if sample.peers == Some(0) && self.peers.is_isolated_for(isolation) {
             return Verdict::Isolated;
         }
-        let (window, extension) = self.patience(windows, context.opinion);
-        if self.stuck.fills(window, extension) {
+        let (stands_for, window) = self.standstill(windows, context.opinion);
+        if stands_for >= window {
             return Verdict::Stalled;
         }
         if sample.best.is_none() {
@@ -209,6 +218,9 @@ impl ChainTracker {
         let moving = self.progressing(windows.stall_after);
         let behind = self.is_behind(windows, context);
         let quiet_for = |window| self.still >= window && self.peers.is_steady_for(window);
+        // A node that was started into a halt was not seen in sync, unless it stood there before, or a reference vouches for it.
+        let seen_in_sync = self.synced_best.is_some_and(|best| self.heights.best == Some(best));
+        let was_in_sync = self.synced_in_run && (seen_in_sync || context.opinion == Opinion::Level);
         match (behind, sample.peers) {
             (_, Some(0)) if moving => Verdict::Syncing,
             (_, Some(0)) => Verdict::Unknown,
@@ -216,7 +228,7 @@ impl ChainTracker {
             (Some(true), _) => Verdict::Syncing,
             (Some(false), Some(_)) if moving && self.synced_in_run => Verdict::Synced,
             (Some(false), Some(_)) if moving => Verdict::Syncing,
-            (Some(false), Some(_)) if self.synced_in_run && !context.relay_still && quiet_for(windows.idle_after) => {
+            (Some(false), Some(_)) if was_in_sync && !context.relay_still && quiet_for(windows.idle_after) => {
                 Verdict::Quiet
             }
             // An idle chain is as it was for the time that it may be idle.
@@ -263,11 +275,6 @@ impl ChainTracker {
     /// Whether blocks arrived within the last `window` of observed time.
     pub fn progressing(&self, window: Duration) -> bool {
         self.moved && self.still < window
-    }
-
-    /// Observed time without progress although there should be some.
-    pub fn stuck(&self) -> ExcusableDuration {
-        self.stuck
     }
 
     /// Observed time without a single peer.

@@ -3,6 +3,7 @@
 //! The table is the data file `exit_diagnosis/signatures.toml`; the configuration adds rows of the same form, which come
 //! first.
 
+mod prefix;
 mod signature;
 mod signatures;
 #[cfg(test)]

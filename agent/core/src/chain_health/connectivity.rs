@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::absences::Absences;
 use super::{BLINK, Windows};
 
 /// So many losses of all peers, each within [`UNSTEADY_FOR`] of the one before, are peers that come and go.
 const UNSTEADY_AFTER: u32 = 3;
+/// How many windows of isolation a node is left alone that missed nothing when its peers were away before.
+const MOST_BORNE: u32 = 6;
 /// Observed time with peers after which they are steady again.
 const UNSTEADY_FOR: Duration = Duration::from_mins(10);
 
@@ -41,6 +44,9 @@ pub(crate) struct Connectivity {
     /// It made blocks without a peer since there was last one: whoever else collates this chain, it needs nobody.
     #[serde(default)]
     makes_blocks_alone: bool,
+    /// Absences of all peers that cost the node no block.
+    #[serde(default)]
+    absences: Absences,
 }
 
 /// What was imported when peers were lost may still follow for this long.
@@ -52,6 +58,8 @@ pub(super) struct Sight {
     /// How many the scrape before showed; `None` when it was not answered, was of another process, or is too long ago.
     pub(super) before: Option<u64>,
     pub(super) now: Option<u64>,
+    /// The peers have nothing that this node lacks.
+    pub(super) at_target: bool,
     /// The host's own network is known to be down.
     pub(super) network_down: bool,
 }
@@ -61,8 +69,15 @@ impl Connectivity {
     pub(super) fn renewed(&self) -> Self {
         Self {
             ever: self.ever,
+            absences: self.absences,
             ..Self::default()
         }
+    }
+
+    /// How long the node has to be without peers to be isolated: longer than it was without missing anything.
+    pub(crate) fn isolation_window(&self, isolated_after: Duration) -> Duration {
+        let borne = self.absences.harmless.saturating_mul(2);
+        isolated_after.max(borne.min(isolated_after.saturating_mul(MOST_BORNE)))
     }
 
     /// Notes the peers of a sample, `passed` after the one before. A loss counts only where two answers in a row show
@@ -80,6 +95,9 @@ impl Connectivity {
                 // When they left between two samples is not known.
                 if sight.before == Some(0) || self.gone_for > Duration::ZERO {
                     self.gone_for += passed;
+                    if !sight.network_down {
+                        self.absences.lasts(passed);
+                    }
                 }
                 if self.gone_for >= gone_after {
                     self.forget_losses();
@@ -93,6 +111,7 @@ impl Connectivity {
                     self.losses = self.losses.saturating_add(1);
                 }
                 self.steady_for += passed;
+                self.absences.end(self.steady_for, sight.at_target);
                 if self.steady_for >= UNSTEADY_FOR {
                     self.losses = 0;
                 }
@@ -105,6 +124,9 @@ impl Connectivity {
     pub(super) fn note_block(&mut self, is_new: bool) {
         let alone = self.gone_for > Duration::ZERO;
         self.makes_blocks_alone = alone && (self.makes_blocks_alone || (is_new && self.gone_for > IMPORTS_FOR));
+        if is_new {
+            self.absences.cost_blocks();
+        }
     }
 
     /// Whether there has been no peer for `window`, and the node needs one.

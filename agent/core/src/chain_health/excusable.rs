@@ -10,13 +10,28 @@ pub struct ExcusableDuration {
     total: Duration,
     #[serde(rename = "plain")]
     unexcused: Duration,
+    /// The newest part of that, since something last excused it.
+    #[serde(default)]
+    unbroken: Duration,
 }
 
 impl ExcusableDuration {
     pub(super) fn count(&mut self, passed: Duration, excused: bool) {
         self.total += passed;
-        if !excused {
+        if excused {
+            self.unbroken = Duration::ZERO;
+        } else {
             self.unexcused += passed;
+            self.unbroken += passed;
+        }
+    }
+
+    /// The same where any excuse makes what was not excused before it count no more.
+    #[must_use]
+    pub(super) fn since_excused(self) -> Self {
+        Self {
+            unexcused: self.unbroken,
+            ..self
         }
     }
 
@@ -29,11 +44,6 @@ impl ExcusableDuration {
         } else {
             (self.total, window.saturating_mul(extension))
         }
-    }
-
-    pub fn fills(self, window: Duration, extension: u32) -> bool {
-        let (lasted, window) = self.effective(window, extension);
-        lasted >= window
     }
 
     /// All of it, excused or not.

@@ -41,7 +41,7 @@ impl Finality {
         self.stall.take_if(ended);
         if rose {
             self.still = Duration::ZERO;
-        } else if expected && finalized > Some(0) {
+        } else if expected && finalized.is_some() {
             self.still += passed;
             if let Some(stall) = &mut self.stall {
                 stall.lasted += passed;

@@ -39,9 +39,13 @@ impl ChainTracker {
                     .filter(|_| in_a_row)
                     .and_then(|before| before.peers),
                 now: sample.peers,
+                at_target: distance.is_none_or(|distance| distance <= windows.lag_blocks)
+                    && sample.major_syncing != Some(true)
+                    && sample.best > Some(0),
                 network_down: context.network_down,
             };
-            self.peers.note(sight, passed, windows.isolated_after);
+            let gone_after = self.peers.isolation_window(windows.isolated_after);
+            self.peers.note(sight, passed, gone_after);
             self.peers.note_block(progress);
         }
         if progress {
@@ -66,7 +70,9 @@ impl ChainTracker {
         }
         let moving = self.progressing(windows.stall_after);
         let at_head = self.synced_in_run || sample.major_syncing == Some(false);
-        let expected = moving && at_head && !context.relay_syncing;
+        // A first sync finalizes nothing before it is at the head, and some chains never do.
+        let may_finalize = sample.finalized > Some(0) || (self.synced_in_run && context.finalizes);
+        let expected = moving && at_head && may_finalize && !context.relay_syncing;
         self.finality.note(passed, sample.finalized, rise.finalized, expected);
         self.in_sync.observe(passed, &sample, windows.lag_blocks);
         if !progress {
@@ -75,7 +81,8 @@ impl ChainTracker {
             let traffic = self.sync_rate.traffic(self.progressed_at).filter(|_| downloads);
             self.downloaded_state |= sample.best == Some(0) && traffic >= Some(STATE_TRAFFIC);
             // Imported forks, known blocks and finality are no progress of best: weak evidence.
-            let works = context.busy || rise.imported || rise.finalized;
+            let works =
+                context.busy || rise.imported || rise.finalized || (context.moves_disk && self.is_unpersisted());
             let excused = works || traffic.is_some_and(|rate| rate >= windows.activity_bytes);
             let passed = if context.network_down {
                 passed
@@ -87,6 +94,7 @@ impl ChainTracker {
         self.follow_trend(now, &sample, distance, progress, windows);
         (self.unanswered, self.unanswered_offline, self.blind_for) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
         self.answered = true;
+        self.without_heights = false;
         self.silent = None;
         self.last_error = None;
         self.process_start = sample.process_start.or(self.process_start);
@@ -104,6 +112,9 @@ impl ChainTracker {
         }
         if !error.is_silence() || !context.others_silent {
             self.blind_for += looked;
+        }
+        if !error.is_silence() {
+            self.without_heights = error == ScrapeError::MetricMissing && self.sample.is_none();
         }
         self.peers.miss(self.unanswered);
         self.in_sync = InSync::default();
@@ -225,7 +236,9 @@ impl ChainTracker {
         let is_new = rose && self.trend.note(now, sample, FALLING_OVER);
         let is_new_for_long = rose && self.long_trend.note(now, sample, RUNAWAY_OVER);
         let Some(distance) = distance else { return };
-        self.was_synced |= self.synced_in_run && self.progressed_at.is_some();
+        if self.synced_in_run && self.progressed_at.is_some() {
+            (self.was_synced, self.synced_best) = (true, self.heights.best);
+        }
         if self.still >= windows.stall_after || distance <= self.lag(windows) {
             // It stands still, or it has caught up.
             (self.falling_behind, self.drifts, self.runaway) = (false, false, None);

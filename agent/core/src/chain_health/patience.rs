@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ChainTracker, Opinion, Windows, distance};
+use super::{ChainTracker, ExcusableDuration, Opinion, Windows, distance};
 use crate::informant::{SyncPhase, SyncProgress};
 
 /// How many times longer work counts while the log names a phase that shows no block.
@@ -13,26 +13,25 @@ const UNPERSISTED_EXTENSION: u32 = 6;
 const REPORT_HOLDS: Duration = Duration::from_mins(3);
 
 impl ChainTracker {
-    /// How long a standstill has to last, and how many times that while work shows.
-    pub(crate) fn patience(&self, windows: &Windows, opinion: Opinion) -> (Duration, u32) {
+    /// How long the standstill has lasted, and the window that it has to fill.
+    pub(crate) fn standstill(&self, windows: &Windows, opinion: Opinion) -> (Duration, Duration) {
         // A reference that moves on is a target.
         let no_target = self.lacks_target && opinion != Opinion::Ahead;
-        if self.is_unpersisted() || no_target {
-            (
-                windows.unpersisted_after.max(windows.stall_after),
-                UNPERSISTED_EXTENSION,
-            )
-        } else if self
-            .sync_progress()
-            .is_some_and(|progress| progress.phase.moves_no_height())
-        {
-            (
-                windows.stall_after,
-                windows.activity_extension.saturating_mul(HIDDEN_EXTENSION),
-            )
+        let moves_no_height = || {
+            let progress = self.sync_progress();
+            progress.is_some_and(|progress| progress.phase.moves_no_height())
+        };
+        let (stuck, window, extension): (ExcusableDuration, _, _) = if self.is_unpersisted() || no_target {
+            // Peers that serve a state pause for minutes, again and again: only a pause of a whole window counts.
+            let window = windows.unpersisted_after.max(windows.stall_after);
+            (self.stuck.since_excused(), window, UNPERSISTED_EXTENSION)
+        } else if moves_no_height() {
+            let extension = windows.activity_extension.saturating_mul(HIDDEN_EXTENSION);
+            (self.stuck, windows.stall_after, extension)
         } else {
-            (windows.stall_after, windows.activity_extension)
-        }
+            (self.stuck, windows.stall_after, windows.activity_extension)
+        };
+        stuck.effective(window, extension)
     }
 
     /// Whether a restart throws away everything synced so far: a warp or state sync keeps nothing until its end.

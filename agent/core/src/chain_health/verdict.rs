@@ -73,6 +73,8 @@ pub struct Context {
     pub moves_disk: bool,
     /// Every other chain has an exporter, and none of them answers.
     pub others_silent: bool,
+    /// The chain is known to finalize blocks, whatever this node does: its relay chain, or a reference, does.
+    pub finalizes: bool,
     /// What the references of this chain say.
     pub opinion: Opinion,
 }

@@ -2,6 +2,7 @@
 
 use toml::de::{DeTable, DeValue};
 
+use super::prefix::without_prefix;
 use crate::cause::Cause;
 
 /// Exit codes of a process that ended by an error of its own: an error that it returned, a Rust panic, an abort.
@@ -62,11 +63,23 @@ impl Signature {
         Some(row)
     }
 
+    /// Whether the line has all parts. An error that the program returned is a line of its own: one that a running node logs
+    /// has the same words behind its date.
     pub fn matches(&self, line: &str) -> bool {
-        !self.pattern.is_empty()
-            && (self.pattern.iter())
-                .try_fold(line, |rest, part| rest.find(part).map(|at| &rest[at + part.len()..]))
-                .is_some()
+        let line = match self.pattern.first() {
+            None => return false,
+            Some(first) if is_returned_error(first) => {
+                let line = without_prefix(line);
+                if !line.starts_with(first) {
+                    return false;
+                }
+                line
+            }
+            Some(_) => line,
+        };
+        let mut parts = self.pattern.iter();
+        let rest = parts.try_fold(line, |rest, part| rest.find(part).map(|at| &rest[at + part.len()..]));
+        rest.is_some()
     }
 
     /// What a process died of that wrote this line; `None` for a survivable line.
@@ -78,4 +91,9 @@ impl Signature {
     pub(super) fn counts_with(&self, code: Option<i64>) -> bool {
         code.is_none_or(|code| self.exit_codes.contains(&code))
     }
+}
+
+/// Whether a part is the heading of an error with which a program or its command line ends.
+pub(super) fn is_returned_error(part: &str) -> bool {
+    part.starts_with("Error:") || part.starts_with("error:")
 }

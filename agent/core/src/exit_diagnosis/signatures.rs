@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use toml::de::DeTable;
 
+use super::prefix::without_prefix;
 use super::{Diagnosis, Signature};
 use crate::cause::Cause;
 use crate::event::Exit;
@@ -137,8 +138,9 @@ fn is_below_error(line: &str) -> bool {
 
 /// The line with `Error:` before it where it stands on the line above, as color-eyre writes it (polkadot#2410).
 fn with_prefix(line: &str) -> Cow<'_, str> {
-    if line.trim_start().starts_with("0: ") {
-        Cow::Owned(format!("Error: {line}"))
+    let text = without_prefix(line);
+    if text.starts_with("0: ") {
+        Cow::Owned(format!("Error: {text}"))
     } else {
         Cow::Borrowed(line)
     }

@@ -217,7 +217,10 @@ impl Machine {
         } else {
             1
         };
-        let window = windows.isolated_after.saturating_mul(doubt);
+        let window = tracker
+            .peers
+            .isolation_window(windows.isolated_after)
+            .saturating_mul(doubt);
         Some(Fault {
             cause: Cause::Isolated,
             chain: Some(chain),
@@ -241,8 +244,7 @@ impl Machine {
         // The relay chain first: while it stands still, the parachain's own standstill proves less.
         let (chain, _) = verdicts.iter().rfind(|(_, verdict)| *verdict == Verdict::Stalled)?;
         let tracker = self.state.trackers.get(&chain)?;
-        let (window, extension) = tracker.patience(windows, self.opinion(self.state.now, chain));
-        let (lasted, window) = tracker.stuck().effective(window, extension);
+        let (lasted, window) = tracker.standstill(windows, self.opinion(self.state.now, chain));
         Some(Fault {
             cause: Cause::Stalled,
             chain: Some(chain),
@@ -323,6 +325,7 @@ impl Machine {
             uses_cpu: self.work().uses_cpu(opens),
             moves_disk: self.moves_disk(opens),
             others_silent: self.state.trackers.len() > 1 && others.all(|(_, tracker)| tracker.silent.is_some()),
+            finalizes: self.opinion_of_finality(now, chain) == Opinion::Ahead,
             opinion: self.opinion(now, chain),
             ..Context::default()
         };
@@ -336,6 +339,7 @@ impl Machine {
                 Context {
                     relay_syncing: verdict == Verdict::Syncing && relay.is_far_behind(windows, of_relay),
                     relay_still: verdict != Verdict::Unknown && !relay.progressing(windows.stall_after / 2),
+                    finalizes: alone.finalizes || relay.heights.finalized > Some(0),
                     ..alone
                 }
             }

@@ -8,7 +8,7 @@ use strum::{IntoStaticStr, VariantArray};
 use super::fault::Fault;
 use super::{Action, Cause, ContainerState, Desired, Machine};
 use crate::chain_health::Verdict;
-use crate::event::{Chain, Disk, ScrapeError, Time};
+use crate::event::{Chain, Disk, Time};
 
 /// What the collator is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -332,9 +332,9 @@ impl Machine {
                 !tracker.answered && (self.is_young(now) || verdicts.of(Chain::Relaychain) == Verdict::Syncing);
             let silent = tracker.blind_for >= policy.frozen_after;
             // A relay chain by RPC has an exporter without heights beside one that has some; a node of its own has had some.
-            let without_heights = tracker.last_error() == Some(ScrapeError::MetricMissing)
-                && tracker.sample().is_none()
-                && state.trackers.values().any(|other| other.sample().is_some());
+            // Where no height is expected, none is missed while that page does not answer.
+            let without_heights =
+                tracker.without_heights && state.trackers.values().any(|other| other.sample().is_some());
             causes.extend(self.conditions(*chain, tracker, verdict));
             if silent && !may_be_late && !all_silent && !without_heights {
                 causes.push(Cause::Blind);

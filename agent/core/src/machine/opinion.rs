@@ -8,8 +8,10 @@ use super::Machine;
 use crate::chain_health::{Opinion, Windows};
 use crate::event::{Chain, Reading, ReferenceError, Time};
 
-/// A reading older than this says nothing any more.
+/// A reading older than this says nothing any more, unless the reference is read as rarely as that.
 const FRESH: Duration = Duration::from_mins(2);
+/// The longest time between two readings that belong together: longer than any `Retry-After` that is heeded.
+const RAREST: Duration = Duration::from_mins(12);
 /// A reference is another chain, or lies, when its best falls by more than this.
 const REORGANISATION: u64 = 64;
 /// No chain makes more blocks in a second.
@@ -22,6 +24,9 @@ const FOLLOWS_AFTER: u32 = 2;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Reference {
     at: Time,
+    /// Between the newest reading and the one before it.
+    #[serde(default)]
+    spacing: Duration,
     /// The highest best so far, and the newest.
     best: u64,
     #[serde(default)]
@@ -64,6 +69,7 @@ impl Reference {
     fn first(now: Time, best: u64, reading: Reading) -> Self {
         Self {
             at: now,
+            spacing: Duration::ZERO,
             best,
             newest: best,
             finalized: reading.finalized,
@@ -79,17 +85,26 @@ impl Reference {
     }
 
     fn note(&mut self, now: Time, best: u64, reading: Reading) {
-        let most = now.since(self.at).as_secs().saturating_add(1).saturating_mul(FASTEST);
+        let spacing = now.since(self.at);
+        let most = spacing.as_secs().saturating_add(1).saturating_mul(FASTEST);
         let plausible = best.saturating_add(REORGANISATION) >= self.best && best <= self.best.saturating_add(most);
-        if !plausible || now.since(self.at) > FRESH {
-            // That it is a node which follows a chain was seen, and does not become untrue while nobody asks.
-            let rises = if plausible && best >= self.best { self.rises } else { 0 };
+        if !plausible {
+            *self = Self::first(now, best, reading);
+            return;
+        }
+        if spacing > self.holds_for() {
+            // That it is of the same chain and follows it was seen, and does not become untrue while it is away. What it does
+            // now has to be seen anew.
             *self = Self {
-                rises,
+                spacing,
+                rises: if best >= self.best { self.rises } else { 0 },
+                agreed: self.agreed,
+                forked: reading.forked.unwrap_or(self.forked),
                 ..Self::first(now, best, reading)
             };
             return;
         }
+        self.spacing = spacing;
         if best > self.newest {
             self.moved = now;
         }
@@ -114,7 +129,8 @@ impl Reference {
             // It fell by more than a few blocks, and has not come back: it shows nothing of the chain's end.
             Stand::Unknown
         } else if self.best > own.saturating_add(lag) {
-            if now.since(self.best_rose) < windows.stall_after {
+            // One that comes back ahead has yet to move.
+            if self.best_rose > self.since && now.since(self.best_rose) < windows.stall_after.max(self.holds_for()) {
                 Stand::Ahead
             } else {
                 Stand::Alive
@@ -123,6 +139,8 @@ impl Reference {
             Stand::Unknown
         } else if self.has_left(now, windows) {
             Stand::Ahead
+        } else if now.since(self.at) > FRESH {
+            Stand::Unknown
         } else if now.since(self.moved) < windows.stall_after / 3 {
             Stand::Alive
         } else if self.rises >= FOLLOWS_AFTER {
@@ -150,8 +168,13 @@ impl Reference {
             && now.since(self.best_rose) < window.saturating_mul(2)
     }
 
+    /// How long its newest reading counts. A server that limits requests is read as rarely as it asks for.
+    fn holds_for(&self) -> Duration {
+        FRESH.max((self.spacing + self.spacing / 4).min(RAREST))
+    }
+
     fn is_usable(&self, now: Time) -> bool {
-        self.agreed && !self.forked && now.since(self.at) <= FRESH
+        self.agreed && !self.forked && now.since(self.at) <= self.holds_for()
     }
 }
 

@@ -28,6 +28,8 @@ pub(super) struct ReplaySummary {
     pub(super) skipped: u64,
     /// Place and reason of the first few of them.
     pub(super) problems: Vec<String>,
+    /// What limits the judgement of this trace.
+    pub(super) notes: Vec<String>,
     pub(super) span: Option<(Time, Time)>,
     pub(super) actions: BTreeMap<&'static str, u64>,
 }

@@ -1,14 +1,17 @@
 //! Replays a recorded trace.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 
 use agent_config::Config;
+use agent_core::event::{Chain, Event, Time};
 use agent_core::machine::{Machine, Policy};
 use agent_core::status::clean;
-use agent_core::trace::parse_line;
+use agent_core::trace::{Record, parse_line};
 use agent_daemon::trace_reader::{NextLine, TraceReader};
 
 use super::player::{Player, ReplaySummary};
@@ -16,6 +19,9 @@ use super::timeline::Timeline;
 
 /// Problems that are printed; the others are counted.
 const MAX_PROBLEMS: usize = 5;
+/// Lines that are read before the first one is played, at most, and spacings of looks that are compared.
+const READ_AHEAD: usize = 2000;
+const SPACINGS: usize = 15;
 
 /// Replays a trace: a file (plain or gzip), a directory of the flight recorder, or `-` for standard input. Without a
 /// configuration the defaults apply. Unusable lines are skipped; the first few are reported on standard error with place
@@ -40,6 +46,9 @@ pub(super) fn replay_trace(
         // A closed standard error is no reason to end.
         let _ = writeln!(stderr, "{}", clean(problem));
     }
+    for text in &summary.notes {
+        let _ = writeln!(stderr, "{text}");
+    }
     if summary.skipped > 0 {
         let _ = writeln!(stderr, "{} of {} lines skipped", summary.skipped, summary.lines);
     }
@@ -53,42 +62,152 @@ pub(super) fn replay_trace(
 }
 
 fn play(mut lines: TraceReader, config: Option<&Config>, json: bool, out: &mut dyn Write) -> io::Result<ReplaySummary> {
-    let mut summary = ReplaySummary::default();
-    let mut timeline = Some(Timeline::new(out, json));
-    let mut player: Option<Player> = None;
-    loop {
-        let problem = match lines.next_line() {
-            NextLine::End => break,
-            NextLine::Line([]) => continue,
-            NextLine::Unreadable(reason) => Some(reason),
-            NextLine::Line(text) => match parse_line(text) {
-                Err(e) => Some(e.to_string()),
-                Ok((time, record)) => {
-                    if player.is_none()
-                        && let Some(timeline) = timeline.take()
-                    {
-                        let policy = config.map_or_else(Policy::default, Policy::from);
-                        player = Some(Player::new(Machine::new(policy, time), time, timeline));
-                    }
-                    match &mut player {
-                        Some(player) => player.record(time, record)?,
-                        None => None,
-                    }
-                }
-            },
-        };
-        summary.lines += 1;
-        if let Some(reason) = problem {
-            summary.skipped += 1;
-            if summary.problems.len() < MAX_PROBLEMS {
-                summary.problems.push(format!("{}: {reason}", lines.position()));
-            }
+    let mut spacing = Spacing::default();
+    let mut ahead = Vec::new();
+    while ahead.len() < READ_AHEAD && !spacing.is_known() {
+        let Some(line) = next_line(&mut lines) else { break };
+        if let Ok(line) = &line {
+            spacing.note(line);
         }
+        ahead.push((lines.position(), line));
     }
-    if let Some(player) = player {
-        player.close(&mut summary)?;
+    let mut policy = config.map_or_else(Policy::default, Policy::from);
+    let adapted = spacing.median().filter(|apart| *apart > policy.windows.gap_after);
+    if let Some(apart) = adapted {
+        policy.windows.gap_after = apart * 3;
+        policy.windows.stale_after = policy.windows.stale_after.max(apart * 3);
+    }
+    let mut replay = TraceReplay {
+        gap_after: policy.windows.gap_after,
+        policy,
+        timeline: Some(Timeline::new(out, json)),
+        player: None,
+        spacing: Spacing::default(),
+        unwatched: Duration::ZERO,
+        summary: ReplaySummary::default(),
+    };
+    for (position, line) in ahead {
+        replay.take(line, || position)?;
+    }
+    while let Some(line) = next_line(&mut lines) {
+        replay.take(line, || lines.position())?;
+    }
+    let mut summary = replay.close()?;
+    if let Some(apart) = adapted {
+        let apart = agent_config::show_duration(Duration::from_secs(apart.as_secs()));
+        let text = format!("samples are {apart} apart: judged by that spacing, and what lasts for less is not seen");
+        summary.notes.push(text);
     }
     Ok(summary)
+}
+
+/// A line of a trace, or why it cannot be used.
+type Line = Result<(Time, Record), String>;
+
+/// The next line that is not blank.
+fn next_line(lines: &mut TraceReader) -> Option<Line> {
+    loop {
+        return match lines.next_line() {
+            NextLine::End => None,
+            NextLine::Line([]) => continue,
+            NextLine::Unreadable(reason) => Some(Err(reason)),
+            NextLine::Line(text) => Some(parse_line(text).map_err(|e| e.to_string())),
+        };
+    }
+}
+
+/// The core at work on the lines of a trace.
+struct TraceReplay<'a> {
+    policy: Policy,
+    /// A longer time between two looks at an exporter was not observed.
+    gap_after: Duration,
+    /// Taken by the player, which begins with the first usable line.
+    timeline: Option<Timeline<'a>>,
+    player: Option<Player<'a>>,
+    spacing: Spacing,
+    /// Time between looks that are further apart than that.
+    unwatched: Duration,
+    summary: ReplaySummary,
+}
+
+impl TraceReplay<'_> {
+    fn take(&mut self, line: Line, position: impl FnOnce() -> String) -> io::Result<()> {
+        let problem = match line {
+            Err(reason) => Some(reason),
+            Ok(line) => {
+                if let Some(passed) = self.spacing.note(&line).filter(|passed| *passed > self.gap_after) {
+                    self.unwatched += passed;
+                }
+                let (time, record) = line;
+                if let Some(timeline) = self.timeline.take() {
+                    let machine = Machine::new(self.policy.clone(), time);
+                    self.player = Some(Player::new(machine, time, timeline));
+                }
+                match &mut self.player {
+                    Some(player) => player.record(time, record)?,
+                    None => None,
+                }
+            }
+        };
+        self.summary.lines += 1;
+        if let Some(reason) = problem {
+            self.summary.skipped += 1;
+            if self.summary.problems.len() < MAX_PROBLEMS {
+                self.summary.problems.push(format!("{}: {reason}", position()));
+            }
+        }
+        Ok(())
+    }
+
+    fn close(self) -> io::Result<ReplaySummary> {
+        let mut summary = self.summary;
+        if let Some(player) = self.player {
+            player.close(&mut summary)?;
+        }
+        let span = summary
+            .span
+            .map(|(began, ended)| ended.since(began))
+            .unwrap_or_default();
+        if self.unwatched * 2 > span {
+            let gap_after = agent_config::show_duration(self.gap_after);
+            let text = format!(
+                "too thin to judge: most of the trace lies between samples more than {gap_after} apart, where every window \
+                 begins anew"
+            );
+            summary.notes.push(text);
+        }
+        Ok(summary)
+    }
+}
+
+/// How far apart the looks at one exporter are.
+#[derive(Debug, Default)]
+struct Spacing {
+    looks: BTreeMap<Chain, Time>,
+    apart: Vec<Duration>,
+}
+
+impl Spacing {
+    /// Notes a line; returns the time since the look before it, if it is another one.
+    fn note(&mut self, (time, record): &(Time, Record)) -> Option<Duration> {
+        let Record::Event(Event::Sample { chain, .. } | Event::ScrapeFailed { chain, .. }) = record else {
+            return None;
+        };
+        let apart = time.since(self.looks.insert(*chain, *time)?);
+        if !self.is_known() {
+            self.apart.push(apart);
+        }
+        Some(apart)
+    }
+
+    fn is_known(&self) -> bool {
+        self.apart.len() >= SPACINGS
+    }
+
+    fn median(mut self) -> Option<Duration> {
+        self.apart.sort_unstable();
+        self.apart.get(self.apart.len() / 2).copied()
+    }
 }
 
 #[cfg(test)]

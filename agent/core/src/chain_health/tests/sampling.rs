@@ -24,7 +24,7 @@ fn looks_too_far_apart_are_no_watch() {
     look.spacing = 76;
     look.see_for(76 * 1000, &at(10, 100, 3));
     look.see_for(76 * 1000, &at(10, 10, 0));
-    assert_eq!(look.tracker.stuck(), ExcusableDuration::default());
+    assert_eq!(look.tracker.stuck, ExcusableDuration::default());
     assert_eq!(look.tracker.no_peers_for(), Duration::ZERO);
 }
 
@@ -52,7 +52,7 @@ fn one_answer_after_a_long_silence_proves_little() {
         look.miss(ScrapeError::Refused);
     }
     look.see(at(10, 100, 3));
-    assert_eq!(look.tracker.stuck().total(), Duration::from_secs(150));
+    assert_eq!(look.tracker.stuck.total(), Duration::from_secs(150));
 }
 
 #[test]

@@ -147,6 +147,40 @@ fn error_below_its_heading_is_read_as_one_line() {
 }
 
 #[test]
+fn error_that_a_running_node_logs_is_none_that_it_returned() {
+    let ending = "Error: Service(Other(\"Essential task failed.\"))";
+    for line in [
+        "2026-11-22 10:00:03 ERROR offchain-worker: request to https://api.example.com failed: Error: HTTP 403 Permission denied",
+        "2026-11-22 10:00:03 ❌ Error while dialing /dns/telemetry/tcp/443: Error: Custom { kind: Other, error: Permission denied }",
+        "2026-11-22 10:00:03 ERROR sync: [Relaychain] 💔 Error importing block 0xab: Error: State already discarded for 0xab",
+        "2026-11-22T10:00:03.123456789Z 2026-11-22 10:00:03 rpc: Error: Address already in use",
+        "2026-11-22 10:00:03 wasm: error: invalid value 7",
+    ] {
+        for code in [1, 2] {
+            assert_eq!(diagnose(&exit(code, &[line, IDLE, ending])), None, "{line}");
+        }
+    }
+    for prefix in [
+        "2026-11-22T10:00:03.123456789Z ",
+        "Nov 22 10:00:03 host docker[812]: ",
+        "\u{1b}[31m",
+    ] {
+        let returned = format!("{prefix}Error: Permission denied (os error 13)");
+        assert_eq!(
+            diagnose(&exit(1, &[&returned])),
+            Some(Cause::DataUnwritable),
+            "{prefix:?}"
+        );
+        let below = format!("{prefix}   0: \u{1b}[91mPermission denied (os error 13)\u{1b}[0m");
+        assert_eq!(
+            diagnose(&exit(1, &["Error: ", &below])),
+            Some(Cause::DataUnwritable),
+            "{prefix:?}"
+        );
+    }
+}
+
+#[test]
 fn words_of_damage_in_other_places_hold_nothing() {
     let lines = [
         "Thread 'x' panicked at 'Critical database eror: IO error: /data/db/007060.sst: Too many open files'",

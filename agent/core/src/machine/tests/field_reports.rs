@@ -238,3 +238,83 @@ fn a_collator_that_makes_blocks_alone_is_not_isolated() {
         harness.container_actions()
     );
 }
+
+#[test]
+fn an_idle_chain_whose_peers_stay_away_is_restarted_for_no_more_than_once() {
+    for away in [5 * MINUTE + 20, 8 * MINUTE] {
+        let mut harness = Harness::synced();
+        (harness.para.moves, harness.para.network_moves) = (false, false);
+        let began = harness.seconds();
+        harness.run_with(2 * DAY, |harness| {
+            let alone = (harness.seconds() - began) % (away + 50) >= 50;
+            harness.para.peers = Some(if alone { 0 } else { 6 });
+        });
+        assert!(
+            harness.container_actions().len() <= 1,
+            "{away}: {:?}",
+            harness.container_actions()
+        );
+        // One that does not end is another one.
+        harness.para.peers = Some(0);
+        harness.log.clear();
+        harness.run(40 * MINUTE);
+        assert_eq!(
+            harness.container_actions().first(),
+            Some(&restart(Cause::Isolated)),
+            "{away}"
+        );
+    }
+}
+
+#[test]
+fn a_chain_that_went_on_without_the_node_was_not_borne_without_peers() {
+    let mut harness = Harness::synced();
+    for _ in 0..3 {
+        harness.para.peers = Some(0);
+        harness.para.moves = false;
+        harness.run(4 * MINUTE);
+        (harness.para.peers, harness.para.moves) = (Some(6), true);
+        harness.run(5 * MINUTE);
+    }
+    (harness.para.peers, harness.para.moves) = (Some(0), false);
+    harness.run(6 * MINUTE);
+    assert_eq!(harness.container_actions(), [restart(Cause::Isolated)]);
+}
+
+#[test]
+fn a_head_of_which_nothing_is_final_is_reported_where_the_relay_chain_finalizes() {
+    for (relay_is_final, reports) in [(true, 1), (false, 0)] {
+        let mut harness = Harness::fresh();
+        (harness.para.finality_moves, harness.para.finalized) = (false, 0);
+        if !relay_is_final {
+            (harness.relay.finality_moves, harness.relay.finalized) = (false, 0);
+        }
+        harness.runs_anew();
+        harness.run(25 * MINUTE);
+        assert_eq!(harness.told(Cause::FinalityStalled), 0);
+        harness.run(3 * HOUR);
+        assert_eq!(harness.told(Cause::FinalityStalled), reports);
+        assert_eq!(harness.container_actions(), []);
+    }
+}
+
+#[test]
+fn a_relay_chain_by_rpc_whose_page_does_not_answer_is_nothing_to_report() {
+    let mut harness = Harness::synced();
+    harness.relay.error = Some(ScrapeError::MetricMissing);
+    harness.runs_anew();
+    harness.run(HOUR);
+    harness.run_with(DAY, |harness| {
+        let away = match harness.seconds() % (2 * HOUR) {
+            ..5 => Some(ScrapeError::Timeout),
+            2000..2300 => Some(ScrapeError::Refused),
+            _ => Some(ScrapeError::MetricMissing),
+        };
+        harness.relay.error = away;
+    });
+    assert_eq!(messages(&harness, Cause::Blind), 0);
+    // A page of something else has no such excuse.
+    harness.relay.error = Some(ScrapeError::HttpStatus);
+    harness.run(5 * MINUTE);
+    assert_eq!(messages(&harness, Cause::Blind), 1);
+}

@@ -18,7 +18,7 @@ pub(super) struct Node {
     pub(super) traffic: u64,
     /// Finality follows best.
     pub(super) finality_moves: bool,
-    finalized: u64,
+    pub(super) finalized: u64,
     /// The exporter says that it is syncing, whatever the heights.
     pub(super) always_syncing: bool,
     /// Blocks built here since the process started.

@@ -179,3 +179,56 @@ fn a_reference_that_fell_proves_no_halt_and_a_short_reorganisation_does() {
         assert_eq!(harness.container_actions().is_empty(), halts, "{fall}");
     }
 }
+
+#[test]
+fn a_reference_that_was_away_and_moves_on_shows_that_only_this_node_stands() {
+    // It answers for so many seconds of so many.
+    for (answers, of) in [(30, 10 * MINUTE), (5 * MINUTE, 7 * MINUTE)] {
+        let (mut harness, head) = at_its_target();
+        let began = harness.seconds();
+        harness.run_with(HOUR, |harness| {
+            let passed = harness.seconds() - began;
+            // Away at first: what cut the node off cut this off as well.
+            if passed > 15 * MINUTE && passed % of < answers {
+                reports(harness, 0, head + blocks_since(harness, began));
+            }
+        });
+        assert_eq!(
+            harness.container_actions().first(),
+            Some(&restart(Cause::Stalled)),
+            "{answers} of {of}"
+        );
+        assert!(
+            harness.times(began)[0] > 15 * MINUTE + 300,
+            "{:?}",
+            harness.times(began)
+        );
+    }
+}
+
+#[test]
+fn a_reference_that_comes_back_and_stands_still_is_no_reason_to_act() {
+    // Somewhat further, very much further, and where it was.
+    for further in [100, 3_000_000, 0] {
+        let (mut harness, head) = at_its_target();
+        let began = harness.seconds();
+        harness.run_with(3 * HOUR, |harness| {
+            if harness.seconds() - began > 15 * MINUTE {
+                reports(harness, 0, head + further);
+            }
+        });
+        assert_eq!(harness.container_actions(), [], "{further}");
+    }
+}
+
+#[test]
+fn two_references_that_are_away_in_turns_show_together_that_only_this_node_stands() {
+    let (mut harness, head) = at_its_target();
+    harness.run_with(2 * MINUTE, |harness| reports(harness, 1, head));
+    let began = harness.seconds();
+    harness.run_with(HOUR, |harness| {
+        let source = usize::from((harness.seconds() - began) % (6 * MINUTE) < 3 * MINUTE);
+        reports(harness, source, head + blocks_since(harness, began));
+    });
+    assert_eq!(harness.container_actions().first(), Some(&restart(Cause::Stalled)));
+}

@@ -41,6 +41,38 @@ fn a_state_sync_without_any_work_is_restarted_after_hours() {
 }
 
 #[test]
+fn a_state_sync_whose_peers_pause_again_and_again_is_left_alone() {
+    // Seconds with and without traffic.
+    for (on, off) in [
+        (30 * MINUTE, 30 * MINUTE),
+        (48 * MINUTE, 12 * MINUTE),
+        (2 * MINUTE, 3 * HOUR),
+    ] {
+        let mut harness = state_sync(0);
+        harness.run_with(23 * HOUR, |harness| {
+            let pauses = harness.seconds() % (on + off) >= on;
+            harness.para.traffic = if pauses { 0 } else { 100 << 10 };
+        });
+        assert_eq!(harness.container_actions(), [], "{on} {off}");
+        harness.run_with(4 * HOUR, |harness| harness.para.traffic = 0);
+        assert_eq!(harness.container_actions(), [restart(Cause::Stalled)], "{on} {off}");
+    }
+}
+
+#[test]
+fn a_state_that_is_written_slowly_is_work_and_a_wait_for_peers_is_none() {
+    for (bytes_per_second, restarts) in [(300 << 10, 0), (100 << 10, 1)] {
+        let mut harness = state_sync(1 << 10);
+        harness.run_with(5 * HOUR, |harness| works(harness, 30.0, bytes_per_second));
+        assert_eq!(
+            harness.container_actions().len(),
+            restarts,
+            "{bytes_per_second} bytes a second"
+        );
+    }
+}
+
+#[test]
 fn a_full_sync_that_stands_at_block_zero_is_restarted_after_its_window() {
     let mut harness = state_sync(9 << 10);
     (harness.para.network_moves, harness.para.peers) = (true, Some(1));

@@ -2,12 +2,10 @@
 
 mod recorded;
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{BufReader, Cursor};
 
 use super::*;
-use agent_core::event::Time;
 
 /// What the replay prints as JSON, and what it says about the lines.
 fn replay(trace: impl Into<Vec<u8>>) -> (String, ReplaySummary) {
@@ -44,6 +42,32 @@ fn unusable_lines_are_skipped_with_place_and_reason() {
         "{:?}",
         summary.problems
     );
+}
+
+#[test]
+fn trace_with_rare_samples_is_judged_by_their_spacing() {
+    let stands = |spacing: u64| -> (String, ReplaySummary) {
+        let rising = (0..8).map(|n| sample(n * spacing, n));
+        let standing = (8..40).map(|n| sample(n * spacing, 7));
+        replay(rising.chain(standing).collect::<String>())
+    };
+    for (spacing, notes) in [(30, 0), (120, 1), (300, 1)] {
+        let (out, summary) = stands(spacing);
+        assert!(
+            out.contains(r#""action":"restart","cause":"stalled""#),
+            "{spacing}: {out}"
+        );
+        assert_eq!(summary.notes.len(), notes, "{spacing}: {:?}", summary.notes);
+    }
+}
+
+#[test]
+fn trace_that_becomes_too_thin_is_reported() {
+    let dense: String = (0..40).map(|n| sample(n * 5, n)).collect();
+    let thin: String = (1..20).map(|n| sample(200 + n * 300, 40)).collect();
+    let (_, summary) = replay(dense.clone() + &thin);
+    assert!(summary.notes[0].starts_with("too thin to judge"), "{:?}", summary.notes);
+    assert_eq!(replay(dense).1.notes, [""; 0]);
 }
 
 #[test]
