@@ -18,9 +18,9 @@ pub fn make_dir(dir: &Path) -> io::Result<()> {
         Some(above) if !above.as_os_str().is_empty() => above,
         _ => Path::new("."),
     };
-    let make = || DirBuilder::new().mode(0o750).create(dir);
-    let made = make().or_else(|error| match error.kind() {
-        io::ErrorKind::NotFound if above != dir => make_dir(above).and_then(|()| make()),
+    let attempt = || DirBuilder::new().mode(0o750).create(dir);
+    let made = attempt().or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound if above != dir => make_dir(above).and_then(|()| attempt()),
         _ => Err(error),
     });
     match made {
