@@ -93,6 +93,7 @@ unused:
 
 unit:
 	@tests/tools/setup nextest
+	@tests/tools/setup strace || true # without it, the tests of crash states are reported as skipped
 	$(NEXTEST) -E 'not (package(t0rn-agent-tests) or binary(docker)) or binary(field)'
 
 # Where a tool cannot be installed, the tests that need it are reported as skipped.

@@ -13,7 +13,7 @@ use crate::lock::is_data_dir_locked;
 use crate::restore_dir::RestoreDir;
 
 pub(crate) const FILE: &str = "journal.json";
-const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 1;
 /// The largest journal that is read, bytes.
 pub(crate) const MAX_SIZE: u64 = 1 << 20;
 
@@ -81,12 +81,8 @@ impl Journal {
         }
     }
 
-    /// Fails for another version's journal, and for one that names a place that no restore swaps.
+    /// Fails for a journal that names a place that no restore swaps.
     pub(crate) fn ensure_valid(&self) -> anyhow::Result<()> {
-        ensure!(
-            self.schema == SCHEMA,
-            "was written by another version of the agent; use that one"
-        );
         for SwapUnit { place, .. } in &self.units {
             let plain = place.components().all(|part| matches!(part, Component::Normal(_)));
             let database = place

@@ -8,10 +8,11 @@
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 
+use agent_core::schema::schema_of;
 use agent_files::Dir;
 use anyhow::{Context as _, bail, ensure};
 
-use crate::journal::{FILE, Journal, MAX_SIZE};
+use crate::journal::{FILE, Journal, MAX_SIZE, SCHEMA};
 use crate::layout::RESTORE_DIR;
 
 /// The restored data.
@@ -68,10 +69,13 @@ impl RestoreDir {
         dir.with_context(|| format!("cannot open {}", self.dir.path().join(name).display()))
     }
 
-    /// Makes a directory in it, empty.
+    /// Makes a directory in it, empty. It is durable before anything is moved into it.
     pub(crate) fn make_inner(&self, name: &str) -> anyhow::Result<Dir> {
         self.remove_inner(name)?;
-        let dir = self.dir.make_dir(name, 0o755);
+        let dir = self
+            .dir
+            .make_dir(name, 0o755)
+            .and_then(|dir| self.dir.sync().map(|()| dir));
         dir.with_context(|| format!("cannot make {}", self.dir.path().join(name).display()))
     }
 
@@ -87,6 +91,13 @@ impl RestoreDir {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             text => text.with_context(|| self.describe_unreadable())?,
         };
+        // Of another version's, nothing else may be understood.
+        let schema = schema_of(&text).with_context(|| self.describe_unreadable())?;
+        ensure!(
+            schema == SCHEMA,
+            "{}: its schema is {schema}, this agent knows {SCHEMA}; use the version that began the restore",
+            path.display()
+        );
         let journal: Journal = serde_json::from_slice(&text).with_context(|| self.describe_unreadable())?;
         journal.ensure_valid().with_context(|| path.display().to_string())?;
         Ok(Some(journal))
@@ -121,6 +132,8 @@ impl RestoreDir {
                 self.dir.remove_all(&name)?;
             }
         }
+        // Without a journal, what is left would be taken for nothing.
+        self.dir.sync()?;
         self.dir.remove_file(FILE)?;
         self.dir.sync()?;
         let removed = data.remove_dir(RESTORE_DIR);

@@ -1,10 +1,9 @@
 //! Marker in the state directory: the collator is stopped for a snapshot or a restore, and is to be started afterwards.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use agent_files::{make_dir, replace_file};
+use agent_files::{make_dir, remove_file, replace_file};
 
 use crate::lock::is_data_dir_locked;
 
@@ -30,8 +29,9 @@ pub fn is_stopped_for_snapshot(state_dir: &Path) -> bool {
     has_stop_marker(state_dir) && is_data_dir_locked(state_dir)
 }
 
-/// Removes the marker: the collator was started again, or an operator took over.
+/// Removes the marker durably: the collator was started again, or an operator took over, whose stop a later snapshot has to
+/// respect.
 pub fn clear_stop_marker(state_dir: &Path) {
-    // A leftover makes a status say too much, and nothing else.
-    let _ = fs::remove_file(path(state_dir));
+    // A leftover is removed by the next command.
+    let _ = remove_file(&path(state_dir));
 }

@@ -180,7 +180,9 @@ fn exchange(reserve: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
 fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<LoadedState<T>, String> {
     let schema = schema_of(text).map_err(|e| e.to_string())?;
     if schema != SCHEMA {
-        return Err(format!("its schema is {schema}, this agent knows {SCHEMA}"));
+        return Err(format!(
+            "its schema is {schema}, this agent knows {SCHEMA}: the version that wrote it reads it when it is renamed back"
+        ));
     }
     let document: StateDocument<T> = serde_json::from_slice(text).map_err(|e| e.to_string())?;
     Ok(LoadedState {

@@ -4,7 +4,7 @@
     reason = "jobs for the state disk, and commands without a loop"
 )]
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -69,6 +69,9 @@ impl TraceReader {
             "{name} holds no trace: expected files named *.jsonl or *.jsonl.gz"
         );
         files.sort();
+        // One that was being packed when the power was cut is there twice, and whole in both forms.
+        let packed: HashSet<_> = files.iter().map(|path| path.with_extension("")).collect();
+        files.retain(|path| !packed.contains(path));
         Ok(Self::of(files))
     }
 

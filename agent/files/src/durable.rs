@@ -12,9 +12,22 @@ use crate::refusal::{NAME, Refusal};
 /// Mode of the files that are written here.
 const MODE: u32 = 0o640;
 
-/// Makes a directory and its parents, not readable for others.
+/// Makes a directory and its missing parents durably, not readable for others.
 pub fn make_dir(dir: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o750).create(dir)
+    let above = match dir.parent() {
+        Some(above) if !above.as_os_str().is_empty() => above,
+        _ => Path::new("."),
+    };
+    let attempt = || DirBuilder::new().mode(0o750).create(dir);
+    let made = attempt().or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound if above != dir => make_dir(above).and_then(|()| attempt()),
+        _ => Err(error),
+    });
+    match made {
+        Ok(()) => sync_dir(above),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
+        failed => failed,
+    }
 }
 
 pub fn sync_dir(dir: &Path) -> io::Result<()> {
@@ -37,6 +50,13 @@ pub fn write_file(path: &Path, text: &[u8]) -> io::Result<()> {
     file.set_len(0)?;
     file.write_all(text)?;
     file.sync_all()
+}
+
+/// Removes a file durably; nothing there is fine.
+pub fn remove_file(path: &Path) -> io::Result<()> {
+    let (dir, name) = parent(path)?;
+    dir.remove_file(name)?;
+    dir.sync()
 }
 
 /// Reads a file of at most `limit` bytes. Fails for anything but a regular file, and for a larger one.

@@ -16,7 +16,7 @@ mod resolve;
 mod tests;
 
 pub use self::dir::{Dir, is_link, is_other_file_system};
-pub use self::durable::{make_dir, read_file, replace_file, sync_dir, write_file};
+pub use self::durable::{make_dir, read_file, remove_file, replace_file, sync_dir, write_file};
 pub use self::refusal::{Refusal, printable};
 
 /// The effective user of this process.

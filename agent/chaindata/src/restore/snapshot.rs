@@ -28,7 +28,7 @@ pub(super) fn unpack_snapshot(
         "{} is a snapshot, which has digests of its own: leave --sha256 away",
         source.name()
     );
-    let header = read_header(&mut from)?;
+    let header = read_header(&mut from).with_context(|| source.name())?;
     let info = header.info.clone();
     preparation.ensure_compatible(&info.chains)?;
     let (mut journal, resumed) = begin(preparation, &header)?;

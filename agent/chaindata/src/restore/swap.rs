@@ -111,6 +111,8 @@ fn make_dir_like(places: &Places<'_>, like: &Dir, to: &Dir, place: &Path) -> io:
     let made = places.private.make_dir(MADE, 0o700)?;
     made.set_owner(about.uid(), about.gid())?;
     made.set_mode(about.mode() & 0o777)?;
+    // Once it has its place, it is taken as it is.
+    made.sync()?;
     let (parent, name) = to.parent(place)?;
     places.private.rename(OsStr::new(MADE), &parent, name)?;
     parent.sync()

@@ -21,6 +21,8 @@ use agent_docker::Docker;
 /// Between two inspections of a collator that stops.
 const POLL: Duration = Duration::from_millis(500);
 const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an agent that has answered may be gone: one that is upgraded meanwhile resumes what it was told.
+const MAX_GONE: Duration = Duration::from_mins(1);
 const STARTING: &str = "an agent is starting the collator: try again when it runs, or when it is stopped";
 
 /// What the nodes report about themselves, by chain id; nodes that do not answer are left out.
@@ -89,11 +91,11 @@ pub(crate) async fn quiesce(config: &Config, client: &AgentClient) -> anyhow::Re
         set_stop_marker(&config.agent.state_dir)?;
     }
     if agent.is_some() {
-        client.command(&Command::Stop).await?;
+        send(client, &Command::Stop).await?;
     }
     let limit = config.collator.stop_timeout + AGENT_STOP_MARGIN;
     let end = Instant::now() + limit;
-    let mut starts = None;
+    let (mut starts, mut answered) = (None, Instant::now());
     let (container, starts) = loop {
         // Before the container is inspected: what does not run then is not started any more.
         if starts.is_none() {
@@ -106,7 +108,13 @@ pub(crate) async fn quiesce(config: &Config, client: &AgentClient) -> anyhow::Re
         );
         let settled = match &agent {
             None => true,
-            Some(_) => is_stopped(&client.status(STATUS_TIMEOUT).await?),
+            Some(_) => match client.status(STATUS_TIMEOUT).await {
+                Err(error) if is_gone(&error) && answered.elapsed() < MAX_GONE => false,
+                status => {
+                    answered = Instant::now();
+                    is_stopped(&status?)
+                }
+            },
         };
         if let Some(starts) = starts.take_if(|_| !runs && settled) {
             break (container, starts);
@@ -134,11 +142,28 @@ pub(crate) async fn quiesce(config: &Config, client: &AgentClient) -> anyhow::Re
 /// Starts the collator again, if [`quiesce`] stopped it.
 pub(crate) async fn resume(config: &Config, client: &AgentClient) -> anyhow::Result<()> {
     if has_stop_marker(&config.agent.state_dir) {
-        let started = client.command(&Command::Start).await;
+        let started = send(client, &Command::Start).await;
         started.context("the collator was not started again: t0rn-agent start")?;
         clear_stop_marker(&config.agent.state_dir);
     }
     Ok(())
+}
+
+/// Sends a command that may be repeated, to an agent that is perhaps being upgraded.
+async fn send(client: &AgentClient, command: &Command) -> Result<(), ClientError> {
+    let end = Instant::now() + MAX_GONE;
+    loop {
+        match client.command(command).await {
+            Err(error) if is_gone(&error) && Instant::now() < end => sleep(POLL).await,
+            sent => return sent.map(drop),
+        }
+    }
+}
+
+/// Whether no agent answers, and another one may soon.
+fn is_gone(error: &ClientError) -> bool {
+    use ClientError::{Broken, Dead, Missing};
+    matches!(error, Missing(_) | Dead(_) | Broken { .. })
 }
 
 /// Forgets that the collator was stopped for a snapshot or a restore: an operator stopped or started it since.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use agent_files::{Dir, read_file, replace_file};
+use agent_files::{Dir, read_file, remove_file, replace_file};
 use agent_runtime::wall;
 
 /// File name of the lease on the volume.
@@ -19,6 +19,8 @@ const FILE: &str = "lease.json";
 const MODE: u32 = 0o644;
 /// Size of the largest lease that is read, bytes.
 const LARGEST: u64 = 4096;
+/// Size of a lease that is written, bytes: one sector, which a write in place changes as a whole.
+const WRITTEN: usize = 512;
 /// Interval of renewals where only the lease keeps other hosts away.
 pub const RENEW: Duration = Duration::from_secs(20);
 /// Age at which the holder no longer relies on a lease that it could not renew, where only the lease keeps others away.
@@ -65,7 +67,8 @@ impl Lease {
 
     /// Writes it atomically where there is room and permission, or else over the present file.
     pub fn write(&self, mount: &Path) -> io::Result<()> {
-        let (text, file) = (serde_json::to_vec(self)?, path(mount));
+        let (mut text, file) = (serde_json::to_vec(self)?, path(mount));
+        text.resize(text.len().max(WRITTEN), b' ');
         match replace_file(&file, &text) {
             Err(error)
                 if matches!(
@@ -118,9 +121,9 @@ pub fn read(mount: &Path) -> Option<LeaseFile> {
     Some(lease.unwrap_or_else(|_| LeaseFile::Unreadable(String::from_utf8_lossy(&text).into_owned())))
 }
 
-/// Removes the lease.
+/// Removes the lease durably: one that came back would keep other hosts waiting.
 pub fn remove(mount: &Path) -> io::Result<()> {
-    Dir::open(mount)?.remove_file(FILE)
+    remove_file(&path(mount))
 }
 
 /// Makes an empty lease where there is none, and lets a user write to it.

@@ -58,7 +58,10 @@ pub(super) fn list(dir: &Path) -> io::Result<Vec<FlightFile>> {
 /// One without a wall clock is included. Empty when the folder cannot be listed.
 pub fn files_since(dir: &Path, since: i64) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for file in list(dir).unwrap_or_default().into_iter().rev() {
+    let mut files = list(dir).unwrap_or_default();
+    // One that was being packed when the power was cut is there twice, and whole in both forms.
+    files.dedup_by_key(|file| file.number);
+    for file in files.into_iter().rev() {
         let began = match TraceReader::of([file.path.clone()]).next_line() {
             NextLine::Line(line) => match parse_line(line) {
                 Ok((_, Record::Clock { unix_ms })) => Some(unix_ms),

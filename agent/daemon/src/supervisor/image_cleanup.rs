@@ -294,4 +294,38 @@ mod tests {
         fs::write(dir.path().join(FILE), "{").unwrap();
         assert_eq!(ImageCleanup::open(dir.path()).await.images.known, []);
     }
+
+    #[test]
+    fn list_after_power_cut_is_old_or_new() {
+        let numbered = |number: usize| {
+            let image = |index| PulledImage {
+                id: format!("sha256:{index}"),
+                reference: format!("org/node:v{number}"),
+            };
+            (0..20 * number).map(image).collect::<Vec<_>>()
+        };
+        let run = |root: &Path, steps: &agent_crash_states::Steps| {
+            for number in 1..=3 {
+                let mut cleanup = ImageCleanup::open(root);
+                cleanup.images.known.clear();
+                steps.step(|| cleanup.note(numbered(number), None));
+            }
+            Ok(())
+        };
+        let operation = agent_crash_states::operation!(list_after_power_cut_is_old_or_new);
+        let checked = operation.check(
+            |_| Ok(()),
+            run,
+            |root, progress| {
+                let found = ImageCleanup::open(root).images.known;
+                let references = found.iter().map(|known| known.reference.as_str());
+                let is = |number: usize| {
+                    found.len() == 20 * number && references.clone().all(|name| name == format!("org/node:v{number}"))
+                };
+                anyhow::ensure!((progress.acknowledged..=progress.begun).any(is), "{found:?}");
+                Ok(())
+            },
+        );
+        checked.unwrap();
+    }
 }

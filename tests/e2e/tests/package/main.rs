@@ -4,3 +4,4 @@ mod host;
 mod life;
 mod quality;
 mod removal;
+mod upgrades;

@@ -24,6 +24,18 @@ fn plant(host: &Host) -> Result<()> {
     put(&data.join("chains/t0rn/keystore/61757261"), b"SECRET")
 }
 
+/// So many bytes that do not compress, the same each time.
+pub(crate) fn noise(length: usize) -> Vec<u8> {
+    let mut noise = 0x9e37_79b9_7f4a_7c15_u64;
+    let words = std::iter::repeat_with(|| {
+        noise ^= noise << 13;
+        noise ^= noise >> 7;
+        noise ^= noise << 17;
+        noise.to_le_bytes()
+    });
+    words.take(length.div_ceil(8)).flatten().take(length).collect()
+}
+
 fn put(path: &Path, content: &[u8]) -> Result<()> {
     fs::create_dir_all(path.parent().context("no parent")?)?;
     Ok(fs::write(path, content)?)
@@ -193,15 +205,7 @@ fn upload_that_broke_off_in_0_1_0_sends_what_is_missing_under_its_id() -> Result
     let objects = S3Server::start()?;
     let host = Host::new()?;
     put(&host.path("data").join(DATABASE).join("CURRENT"), b"MANIFEST-1\n")?;
-    let mut noise = 0x9e37_79b9_7f4a_7c15_u64;
-    let words = std::iter::repeat_with(|| {
-        noise ^= noise << 13;
-        noise ^= noise >> 7;
-        noise ^= noise << 17;
-        noise.to_le_bytes()
-    });
-    let content: Vec<u8> = words.take(20 << 17).flatten().collect();
-    put(&host.path("data").join(DATABASE).join("000001.sst"), &content)?;
+    put(&host.path("data").join(DATABASE).join("000001.sst"), &noise(20 << 20))?;
     let upload = || -> Result<()> {
         let mut command = Command::new(binary()?);
         command.arg("--config").arg(host.path("agent.toml"));

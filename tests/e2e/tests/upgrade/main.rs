@@ -5,6 +5,8 @@
 
 mod bake;
 mod chaindata;
+mod downgrade;
+mod golden;
 mod records;
 mod saved;
 mod state;

@@ -1,6 +1,5 @@
 //! A snapshot into S3, in parts. What was sent is noted, so that the next attempt sends what is missing or has changed.
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -12,7 +11,7 @@ use tokio::runtime::Handle;
 use super::remote::s3;
 use agent_aws::{S3Bucket, S3Error};
 use agent_chaindata::snapshot::sha256;
-use agent_files::{make_dir, read_file, replace_file};
+use agent_files::{make_dir, read_file, remove_file, replace_file};
 
 /// The smallest part, bytes; S3 takes none below 5 MiB.
 const SMALLEST: u64 = 8 << 20;
@@ -29,6 +28,19 @@ struct Note {
     part: usize,
     /// Digest and entity tag of each part that was sent.
     sent: Vec<(String, String)>,
+}
+
+impl Note {
+    /// The note of an upload that was interrupted.
+    fn read(file: &Path) -> Option<Self> {
+        let text = read_file(file, NOTE_MAX).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+
+    fn write(&self, file: &Path) -> io::Result<()> {
+        make_dir(file.parent().unwrap_or(file))?;
+        replace_file(file, &serde_json::to_vec(self)?)
+    }
 }
 
 /// An object that is there when it is whole.
@@ -53,10 +65,7 @@ impl Upload {
         let key = key.to_owned();
         let part = usize::try_from((bytes / MOST).max(SMALLEST))?;
         let file = state_dir.join(NOTE);
-        let known = read_file(&file, NOTE_MAX)
-            .ok()
-            .and_then(|text| serde_json::from_slice::<Note>(&text).ok());
-        let note = match known.filter(|note| note.to == to && note.part == part) {
+        let note = match Note::read(&file).filter(|note| note.to == to && note.part == part) {
             Some(note) => note,
             None => Note {
                 to: to.to_owned(),
@@ -85,7 +94,7 @@ impl Upload {
             .runtime
             .block_on(self.bucket.complete_upload(&self.key, &self.note.id, &self.tags));
         self.settle(ended)?;
-        fs::remove_file(&self.file)
+        remove_file(&self.file)
     }
 
     fn send(&mut self) -> io::Result<()> {
@@ -114,14 +123,13 @@ impl Upload {
     /// An upload that is over cannot be gone on with.
     fn settle<T>(&self, result: Result<T, S3Error>) -> io::Result<T> {
         if result.as_ref().is_err_and(S3Error::is_no_upload) {
-            let _ = fs::remove_file(&self.file);
+            let _ = remove_file(&self.file);
         }
         result.map_err(|error| io::Error::other(format!("{}: {error}", self.note.to)))
     }
 
     fn remember(&self) -> io::Result<()> {
-        make_dir(self.file.parent().unwrap_or(&self.file))?;
-        replace_file(&self.file, &serde_json::to_vec(&self.note)?)
+        self.note.write(&self.file)
     }
 }
 
@@ -144,6 +152,36 @@ impl Write for Upload {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use agent_crash_states::{Steps, operation};
+
+    #[test]
+    fn note_after_power_cut_is_old_or_new_and_stays_removed() -> anyhow::Result<()> {
+        let numbered = |number: usize| Note {
+            to: "s3://bucket/chain.tar.zst".to_owned(),
+            id: "an id".to_owned(),
+            part: 8 << 20,
+            sent: vec![("00ff".repeat(16), "\"tag\"".to_owned()); 20 * number],
+        };
+        let run = |root: &Path, steps: &Steps| {
+            let file = root.join("state").join(NOTE);
+            steps.step(|| numbered(1).write(&file))?;
+            steps.step(|| numbered(2).write(&file))?;
+            Ok(steps.step(|| remove_file(&file))?)
+        };
+        let operation = operation!(note_after_power_cut_is_old_or_new_and_stays_removed);
+        operation.check(
+            |_| Ok(()),
+            run,
+            |root, progress| {
+                let file = root.join("state").join(NOTE);
+                let found = Note::read(&file);
+                anyhow::ensure!(found.is_some() || !file.exists(), "it cannot be read");
+                let is = |number: usize| found == (1..=2).contains(&number).then(|| numbered(number));
+                anyhow::ensure!((progress.acknowledged..=progress.begun).any(is), "{found:?}");
+                Ok(())
+            },
+        )
+    }
 
     #[test]
     fn a_note_of_version_0_1_0_is_read_and_written_alike() {

@@ -113,6 +113,8 @@ impl Volume {
         let make = || -> io::Result<Dir> {
             let made = self.root.make_dir(KEYSTORE, 0o700)?;
             set_owner(made.handle(), owner)?;
+            made.sync()?;
+            self.root.sync()?;
             Ok(made)
         };
         let keystore = match self.keystore.take() {
