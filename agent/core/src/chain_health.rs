@@ -277,6 +277,11 @@ impl ChainTracker {
         self.moved && self.still < window
     }
 
+    /// Observed time without progress although there should be some.
+    pub fn stuck(&self) -> ExcusableDuration {
+        self.stuck
+    }
+
     /// Observed time without a single peer.
     pub fn no_peers_for(&self) -> Duration {
         self.peers.none_for

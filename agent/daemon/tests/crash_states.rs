@@ -1,4 +1,5 @@
 //! What a power cut may leave of the daemon's files is the old or the new, as its own readers see it.
+#![expect(clippy::disallowed_methods, reason = "a test may wait for a disk")]
 
 use std::fs;
 use std::io::Write as _;

@@ -288,7 +288,7 @@ fn snapshot_after_power_cut_is_old_or_new() {
         text(number)
             .chunks(2500)
             .try_for_each(|part| io::Write::write_all(&mut file, part))?;
-        file.finish()
+        file.finish(&[])
     };
     let run = |root: &Path, steps: &Steps| (1..=2).try_for_each(|number| Ok(steps.step(|| write(root, number))?));
     let checked = operation!(snapshot_after_power_cut_is_old_or_new).check(

@@ -306,9 +306,10 @@ mod tests {
         };
         let run = |root: &Path, steps: &agent_crash_states::Steps| {
             for number in 1..=3 {
-                let mut cleanup = ImageCleanup::open(root);
-                cleanup.images.known.clear();
-                steps.step(|| cleanup.note(numbered(number), None));
+                let mut images = PulledImages::default();
+                images.add(numbered(number), 0);
+                let text = serde_json::to_vec(&images.known)?;
+                steps.step(|| store(&root.join(FILE), &text))?;
             }
             Ok(())
         };
@@ -317,7 +318,7 @@ mod tests {
             |_| Ok(()),
             run,
             |root, progress| {
-                let found = ImageCleanup::open(root).images.known;
+                let found = load(&root.join(FILE));
                 let references = found.iter().map(|known| known.reference.as_str());
                 let is = |number: usize| {
                     found.len() == 20 * number && references.clone().all(|name| name == format!("org/node:v{number}"))

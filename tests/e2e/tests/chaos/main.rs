@@ -99,9 +99,9 @@ fn random_faults_restart_what_they_end_and_nothing_else() -> Result<()> {
         observer.result()?;
     }
     ensure!(episodes > 0, "no time for a single fault");
-    let seen = observer.end()?;
-    println!("{episodes} episodes, {} starts, {seen} looks", counts.starts);
-    ensure!(seen > 0, "the observer saw nothing");
+    let looks = observer.end()?;
+    println!("{episodes} episodes, {} starts, {looks} looks", counts.starts);
+    ensure!(looks > 0, "the observer saw nothing");
     Ok(())
 }
 
