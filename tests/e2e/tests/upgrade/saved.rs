@@ -122,6 +122,8 @@ fn compare(old: &Value, new: &Value) -> Result<()> {
                     }
                 }
             }
+            // Whether this life has confirmed it is new.
+            "notice" if old.is_object() => ["kind", "deadline"].into_iter().try_for_each(same)?,
             "collation" => ["collates", "built", "lacking"].into_iter().try_for_each(same)?,
             "update" => {
                 ["pinned", "past"].into_iter().try_for_each(same)?;
