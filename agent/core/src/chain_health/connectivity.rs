@@ -69,7 +69,7 @@ impl Connectivity {
     pub(super) fn renewed(&self) -> Self {
         Self {
             ever: self.ever,
-            absences: self.absences,
+            absences: self.absences.renewed(),
             ..Self::default()
         }
     }
@@ -85,9 +85,15 @@ impl Connectivity {
     /// away for `gone_after` do not come and go.
     pub(super) fn note(&mut self, sight: Sight, passed: Duration, gone_after: Duration) {
         self.lost &= sight.before.is_some() && !sight.network_down;
+        if sight.before.is_none() || sight.network_down {
+            self.absences.forget();
+        }
         match sight.now {
             Some(0) => {
-                self.lost |= sight.before > Some(0) && !sight.network_down;
+                if sight.before > Some(0) && !sight.network_down {
+                    self.lost = true;
+                    self.absences.begin();
+                }
                 if !self.ever {
                     self.waited_for += passed;
                 }
@@ -95,9 +101,7 @@ impl Connectivity {
                 // When they left between two samples is not known.
                 if sight.before == Some(0) || self.gone_for > Duration::ZERO {
                     self.gone_for += passed;
-                    if !sight.network_down {
-                        self.absences.lasts(passed);
-                    }
+                    self.absences.lasts(passed);
                 }
                 if self.gone_for >= gone_after {
                     self.forget_losses();
@@ -125,7 +129,7 @@ impl Connectivity {
         let alone = self.gone_for > Duration::ZERO;
         self.makes_blocks_alone = alone && (self.makes_blocks_alone || (is_new && self.gone_for > IMPORTS_FOR));
         if is_new {
-            self.absences.cost_blocks();
+            self.absences.forget();
         }
     }
 

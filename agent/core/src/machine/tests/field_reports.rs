@@ -248,6 +248,9 @@ fn an_idle_chain_whose_peers_stay_away_is_restarted_for_no_more_than_once() {
         harness.run_with(2 * DAY, |harness| {
             let alone = (harness.seconds() - began) % (away + 50) >= 50;
             harness.para.peers = Some(if alone { 0 } else { 6 });
+            if harness.seconds().is_multiple_of(2 * HOUR) {
+                harness.para.best += 1;
+            }
         });
         assert!(
             harness.container_actions().len() <= 1,
