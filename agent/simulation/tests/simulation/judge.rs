@@ -3,11 +3,14 @@
 use super::engine::Run;
 use super::node::Ailment;
 use super::watch::Watch;
-use super::world::{SECOND, State};
+use super::world::{MINUTE, SECOND, State};
 
 /// docs/identity.md: what no lease can prevent is a host that signs after it was suspended, until its agent has looked
 /// (every 2 s) and its collator has stopped (within 20 s).
 const AFTER_WAKE: u64 = 25 * SECOND;
+
+/// What befell a host this long ago may still cost it the key.
+const STRUCK: u64 = 10 * MINUTE;
 
 #[derive(Default)]
 pub(crate) struct Judge {
@@ -19,6 +22,8 @@ pub(crate) struct Judge {
     pub(crate) starts: u64,
     /// Since when two hosts sign.
     double_since: Option<u64>,
+    /// Who signed last.
+    holder: Option<usize>,
     /// What one life is held against.
     pub(crate) watch: Watch,
     /// What is wrong with the node, and whether a restart cures it.
@@ -63,6 +68,16 @@ impl State {
         }
     }
 
+    /// The key stays where it is while its holder is well.
+    fn judge_holder(&mut self, host: usize) {
+        let now = self.now();
+        let before = self.judge.holder.replace(host).filter(|before| *before != host);
+        let was_struck = |before: usize| self.machines[before].struck.is_some_and(|at| now - at <= STRUCK);
+        if before.is_some_and(|before| !was_struck(before)) {
+            self.blame("the key has another host although nothing befell its holder");
+        }
+    }
+
     /// Called after every step of all hosts.
     pub(crate) fn judge_signatures(&mut self, quantum: u64) {
         let now = self.now();
@@ -75,7 +90,10 @@ impl State {
             .any(|(at, (_, key))| signers[..at].iter().any(|(_, k)| k == key));
         if !is_double {
             self.judge.double_since = None;
-            self.judge.signed += if signers.is_empty() { 0 } else { quantum };
+            if let [(host, _)] = signers[..] {
+                self.judge.signed += quantum;
+                self.judge_holder(host);
+            }
             return;
         }
         let excused = signers

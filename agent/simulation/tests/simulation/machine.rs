@@ -29,6 +29,8 @@ pub(crate) struct MachineState {
     pub(crate) suspended: bool,
     /// When it last woke up.
     pub(crate) woke: Option<u64>,
+    /// When something last befell it that may cost it the key. A clock that is set may not.
+    pub(crate) struck: Option<u64>,
     /// The volume is mounted, whether or not its device is still there.
     pub(crate) mounted: bool,
     pub(crate) disk_free: u64,
@@ -64,6 +66,7 @@ impl MachineState {
             powered: true,
             suspended: false,
             woke: None,
+            struck: None,
             mounted: storage == Storage::Lease,
             disk_free: 100 << 30,
             engine: Engine::default(),

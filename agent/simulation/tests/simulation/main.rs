@@ -25,6 +25,14 @@ use std::thread;
 use two_hosts::{Outcome, play};
 use world::Storage;
 
+/// Schedules that once went wrong, and what they found.
+const FIXTURES: [(u64, Storage); 2] = [
+    // The agent hangs, and the mount hangs when the next one starts: the lease was unknown for ever, and two signed.
+    (15, Storage::Lease),
+    // The holder's agent hangs when the volume is torn off: the next host waited for half a minute only.
+    (34, Storage::Volume),
+];
+
 /// A number of seeds from the environment.
 fn count(default: u64) -> u64 {
     std::env::var("SIMULATION_SEEDS").map_or(default, |seeds| seeds.parse().unwrap())
@@ -111,6 +119,13 @@ fn two_hosts_with_a_lease_never_sign_with_one_key() {
 #[test]
 fn two_hosts_with_a_volume_never_sign_with_one_key() {
     check_hosts(Storage::Volume);
+}
+
+#[test]
+fn schedules_that_once_went_wrong_go_well() {
+    for (seed, storage) in FIXTURES {
+        assert_eq!(report(seed, &format!("{storage:?}"), play(seed, storage)), None);
+    }
 }
 
 #[test]

@@ -209,6 +209,13 @@ fn strike(
 ) {
     let mut state = world.lock();
     state.note_of(host, format!("{blow:?}"));
+    for struck in 0..2 {
+        // What befalls the volume befalls both.
+        let is_meant = struck == host || matches!(blow, Blow::ForcedDetach);
+        if is_meant && !matches!(blow, Blow::Skew(_)) {
+            state.machine(struck).struck = Some(now);
+        }
+    }
     let storage = state.storage;
     if !state.machine(host).powered || state.machine(host).suspended {
         return;
