@@ -190,7 +190,11 @@ impl ImageCleanup {
 #[expect(clippy::disallowed_methods, reason = "a job for the state disk")]
 fn load(file: &Path) -> Vec<PulledImageRecord> {
     match fs::read(file).map(|text| serde_json::from_slice(&text)) {
-        Ok(Ok(known)) => known,
+        Ok(Ok(mut known)) => {
+            // Version 0.1.0 kept no order.
+            known.sort_by_key(|known: &PulledImageRecord| known.used_unix_ms);
+            known
+        }
         Ok(Err(error)) => {
             warn!(%error, file = %file.display(), "the list of old images is damaged: they stay");
             Vec::new()
