@@ -100,7 +100,9 @@ impl Life {
         let machine = state.machine(0);
         match trouble {
             Trouble::Ails(ailment, time, cured) => {
-                let is_well = state.judge.ailment.is_none();
+                // The agent has to have seen it well: before its first answer a node has `startup_grace`.
+                let ready = machine.engine.containers.first().map_or(u64::MAX, |c| c.node.ready);
+                let is_well = state.judge.ailment.is_none() && now > ready.saturating_add(60 * SECOND);
                 if is_well && runs {
                     state.ail(ailment, cured);
                     later(time, Relief::Cured);

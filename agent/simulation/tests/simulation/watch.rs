@@ -92,6 +92,8 @@ impl State {
         match self.judge.ailment {
             Some((_, true)) => self.cure(),
             Some((ailment, false)) => {
+                // Nobody has seen this run well.
+                self.judge.watch.acted = true;
                 self.machines[host].engine.containers[index].node.ailment = Some((ailment, now));
             }
             None => {}
