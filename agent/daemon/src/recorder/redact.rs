@@ -105,7 +105,7 @@ pub fn lines(lines: &mut [String], known: &[String]) {
 }
 
 /// Redacts lines of JSON; each stays JSON, and unchanged without secrets.
-pub(super) fn json_lines(lines: &str, known: &[String]) -> String {
+pub(crate) fn json_lines(lines: &str, known: &[String]) -> String {
     let mut out = String::with_capacity(lines.len());
     for line in lines.split_inclusive('\n') {
         match serde_json::from_str::<Value>(line) {
@@ -203,47 +203,71 @@ fn command(items: &mut [Value], known: &[String]) {
     }
 }
 
+fn in_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == '-'
+}
+
+fn is_quote(c: char) -> bool {
+    c == '"' || c == '\'' || c == '\\'
+}
+
 /// `name=value`, `name: value`, `"name": "value"`, `--name value`, for names that are secret.
 fn assignments(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     let mut rest = line;
-    let in_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     while let Some(start) = rest.find(in_name) {
         let length = rest[start..].find(|c| !in_name(c)).unwrap_or(rest.len() - start);
         let (before, after) = rest.split_at(start + length);
-        let name = &before[start..];
+        let mut name = &before[start..];
         out.push_str(before);
         rest = after;
-        if !is_secret(name) {
-            continue;
+        while is_secret(name)
+            && let Some((lead, length)) = value_after(name, rest)
+        {
+            let (secret, behind) = rest[lead..].split_at(length);
+            out.push_str(&rest[..lead]);
+            out.push_str(if secret.is_empty() { "" } else { GONE });
+            // The value may be the name of another: `key: token: …`, `auth: --node-key …`.
+            let bare = secret.trim_end_matches(|c| is_quote(c) || c == ':' || c == '=');
+            name = &bare[bare.trim_end_matches(in_name).len()..];
+            rest = if is_secret(name) {
+                &rest[lead + bare.len()..]
+            } else {
+                behind
+            };
         }
-        let is_quote = |c: char| c == '"' || c == '\'' || c == '\\';
-        let separator = after.trim_start_matches(is_quote).trim_start_matches([' ', '\t']);
-        let value = match separator.chars().next() {
-            Some('=' | ':') => separator[1..].trim_start_matches([' ', '\t']),
-            // In a list of arguments the value is the next item.
-            Some(',') if name.starts_with("--") => separator[1..].trim_start_matches([' ', '\t']),
-            // A name in quotes before a bare word is prose: a complaint about the flag.
-            Some(first) if after.starts_with(is_quote) && !is_quote(first) => continue,
-            Some(_) if name.starts_with("--") && separator.len() < after.len() => separator,
-            _ => continue,
-        };
-        let unquoted = value.trim_start_matches(is_quote);
-        let quoted = unquoted.len() < value.len();
-        let spaced = quoted || SPACED.iter().any(|word| name.to_ascii_lowercase().contains(word));
-        let end = if unquoted.starts_with(GONE) {
-            Some(GONE.len())
-        } else {
-            let ends = |c: char| c.is_whitespace() || ",;&)}]".contains(c);
-            unquoted.find(|c: char| is_quote(c) || c == '\n' || (!spaced && ends(c)))
-        };
-        let (secret, behind) = unquoted.split_at(end.unwrap_or(unquoted.len()));
-        out.push_str(&after[..after.len() - unquoted.len()]);
-        out.push_str(if secret.is_empty() { "" } else { GONE });
-        rest = behind;
     }
     out.push_str(rest);
     out
+}
+
+/// Whether a word names the secret behind it, so that it has to stay until that is redacted.
+fn names_value(word: &str, after: &str) -> bool {
+    is_secret(word) && value_after(word, after).is_some()
+}
+
+/// Where the value of a name begins in the text behind it, and how long it is; `None` where none follows.
+fn value_after(name: &str, after: &str) -> Option<(usize, usize)> {
+    let separator = after.trim_start_matches(is_quote).trim_start_matches([' ', '\t']);
+    let value = match separator.chars().next() {
+        Some('=' | ':') => separator[1..].trim_start_matches([' ', '\t']),
+        // In a list of arguments the value is the next item.
+        Some(',') if name.starts_with("--") => separator[1..].trim_start_matches([' ', '\t']),
+        // A name in quotes before a bare word is prose: a complaint about the flag.
+        Some(first) if after.starts_with(is_quote) && !is_quote(first) => return None,
+        Some(_) if name.starts_with("--") && separator.len() < after.len() => separator,
+        _ => return None,
+    };
+    let unquoted = value.trim_start_matches(is_quote);
+    let quoted = unquoted.len() < value.len();
+    let spaced = quoted || SPACED.iter().any(|word| name.to_ascii_lowercase().contains(word));
+    let end = if unquoted.starts_with(GONE) {
+        Some(GONE.len())
+    } else {
+        let ends = |c: char| c.is_whitespace() || ",;&)}]".contains(c);
+        unquoted.find(|c: char| is_quote(c) || c == '\n' || (!spaced && ends(c)))
+    };
+    Some((after.len() - unquoted.len(), end.unwrap_or(unquoted.len())))
 }
 
 #[cfg(test)]

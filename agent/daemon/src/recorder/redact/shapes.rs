@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::GONE;
+use super::{GONE, names_value};
 
 /// Schemes of URLs whose path is no secret.
 const OPEN_SCHEMES: [&str; 3] = ["file", "s3", "unix"];
@@ -58,8 +58,8 @@ fn urls(line: &str) -> String {
     while let Some(at) = rest.find("://") {
         let (before, url) = rest.split_at(at + 3);
         out.push_str(before);
-        let scheme_from = before[..at].rfind(|c: char| !c.is_ascii_alphanumeric() && !"+.-".contains(c));
-        let scheme = &before[scheme_from.map_or(0, |from| from + 1).min(at)..at];
+        let in_scheme = |c: char| c.is_ascii_alphanumeric() || "+.-".contains(c);
+        let scheme = &before[before[..at].trim_end_matches(in_scheme).len()..at];
         let end = url.find(|c: char| c.is_whitespace() || "\"'<>`\\".contains(c));
         let (url, after) = url.split_at(end.unwrap_or(url.len()));
         rest = after;
@@ -122,6 +122,7 @@ fn mnemonics(line: &str) -> String {
         let mut words = 1;
         while let Some((next, next_end)) = next_word(line, end)
             && is_gap(&line[end..next])
+            && !names_value(&line[next..next_end], &line[next_end..])
         {
             (end, words) = (next_end, words + 1);
         }
@@ -167,7 +168,7 @@ fn tokens(line: &str) -> String {
         let is_token = TOKENS
             .iter()
             .any(|(prefix, length)| word.starts_with(prefix) && word.len() >= *length);
-        let is_credential = announced && before == " " && word.len() >= 8;
+        let is_credential = announced && before == " " && word.len() >= 8 && !names_value(word, after);
         out.push_str(if is_token || is_credential { GONE } else { word });
         announced = SCHEMES.iter().any(|scheme| scheme.eq_ignore_ascii_case(word));
         rest = after;
@@ -203,6 +204,7 @@ mod tests {
                 "s3://backups/chain.tar.zst file:///etc/x",
             ),
             ("POSTGRES://u:p@db/x", "POSTGRES://[redacted]@db/[redacted]"),
+            ("“https://h/x” …s3://b/c é://d", "“https://h/[redacted] …s3://b/c é://d"),
         ] {
             assert_eq!(redact(from), to);
         }
