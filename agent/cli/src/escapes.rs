@@ -61,10 +61,12 @@ impl EscapeFilter {
                 0x9b => Within::Sequence,
                 0x90 | 0x98 | 0x9d..=0x9f => Within::Quoted,
                 0x80..=0x9f => Within::Text,
-                byte => {
-                    out.push(0xc2);
-                    plain(byte, out)
+                0xa0..=0xbf => {
+                    out.extend([0xc2, byte]);
+                    Within::Text
                 }
+                // The byte before it is no text: it would join a later one.
+                byte => plain(byte, out),
             },
         }
     }
@@ -114,6 +116,20 @@ mod tests {
                 "{whole:?}"
             );
             assert_eq!(String::from_utf8_lossy(&whole), to, "{from:?}");
+        }
+    }
+
+    #[test]
+    fn half_a_character_joins_no_later_byte_to_a_control_character() {
+        for bytes in [
+            b"a\xc2\x1b[m\x9b31mb".as_slice(),
+            b"a\xc2\xc2\x85\x85b",
+            b"a\xc2\x01\x9b31mb",
+            b"a\xc2",
+        ] {
+            let shown = strip(&[bytes]);
+            let text = String::from_utf8_lossy(&shown);
+            assert!(text.starts_with('a') && !text.contains(char::is_control), "{shown:?}");
         }
     }
 }
