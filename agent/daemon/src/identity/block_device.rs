@@ -1,8 +1,10 @@
 //! The volume as this host sees it: device, mount and lease.
 #![expect(clippy::disallowed_methods, reason = "jobs for the identity disk")]
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -51,25 +53,44 @@ pub fn mounted(path: &Path) -> io::Result<Option<MountState>> {
     if let Some(machine) = crate::simulation::machine() {
         return machine.mounted(path);
     }
-    Ok(find(&fs::read_to_string("/proc/self/mountinfo")?, path))
+    // Bytes: anybody's mount may have a name that is no text.
+    Ok(find(&fs::read("/proc/self/mountinfo")?, path))
 }
 
-fn find(mountinfo: &str, path: &Path) -> Option<MountState> {
-    let line = |line: &str| {
-        let (of_mount, of_system) = line.split_once(" - ")?;
-        let mut fields = of_mount.split(' ').skip(2);
-        let (major, minor) = fields.next()?.split_once(':')?;
-        let point = fields.nth(1)?.replace("\\040", " ");
-        if Path::new(&point) != path {
+pub(crate) fn find(mountinfo: &[u8], path: &Path) -> Option<MountState> {
+    let line = |line: &[u8]| {
+        let mut fields = line.split(|b| *b == b' ');
+        let number = fields.nth(2)?;
+        let point = unescaped(fields.nth(1)?);
+        if Path::new(OsStr::from_bytes(&point)) != path {
             return None;
         }
-        let options = of_system.split(' ').nth(2)?;
+        let (major, minor) = std::str::from_utf8(number).ok()?.split_once(':')?;
+        let mut of_system = fields.skip_while(|field| *field != b"-");
+        let options = of_system.nth(3)?;
         Some(MountState {
             number: (major.parse().ok()?, minor.parse().ok()?),
-            read_only: options.split(',').any(|option| option == "ro"),
+            read_only: options.split(|b| *b == b',').any(|option| option == b"ro"),
         })
     };
-    mountinfo.lines().filter_map(line).next_back()
+    mountinfo.split(|b| *b == b'\n').filter_map(line).next_back()
+}
+
+/// A name without the kernel's escapes: blanks, newlines and backslashes as three octal digits.
+fn unescaped(name: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(name.len());
+    let mut rest = name;
+    while let [byte, tail @ ..] = rest {
+        let (byte, tail) = match (byte, tail) {
+            (b'\\', [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', tail @ ..]) => {
+                ((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'), tail)
+            }
+            _ => (*byte, tail),
+        };
+        out.push(byte);
+        rest = tail;
+    }
+    out
 }
 
 /// The device of an EBS volume: the one whose own serial number is the volume's id without its dash, as that of every EBS
@@ -133,14 +154,16 @@ mod tests {
 41 1 259:4 / /broken rw,nosuid - ext4 /dev/nvme2n1 ro
 42 1 259:5 / /with\\040space rw - ext4 /dev/nvme3n1 rw
 43 40 259:6 / /id rw - ext4 /dev/nvme4n1 rw
+44 1 259:7 / /with\\011tab\\134040 rw - ext4 /dev/nvme5n1 rw
 ";
 
     #[test]
     fn topmost_mount_and_the_file_systems_own_read_only_flag_count() {
-        let of = |path: &str| find(INFO, Path::new(path)).map(|m| (m.number, m.read_only));
+        let of = |path: &str| find(INFO.as_bytes(), Path::new(path)).map(|m| (m.number, m.read_only));
         assert_eq!(of("/id"), Some(((259, 6), false)));
         assert_eq!(of("/broken"), Some(((259, 4), true)));
         assert_eq!(of("/with space"), Some(((259, 5), false)));
+        assert_eq!(of("/with\ttab\\040"), Some(((259, 7), false)));
         assert_eq!(of("/"), None);
         assert_eq!(of("/i"), None);
     }
