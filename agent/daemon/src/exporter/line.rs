@@ -22,7 +22,7 @@ const STAND_INS: [(char, char); 4] = [
 pub(crate) struct SampleLine {
     /// A colon reads as `_`: only recording rules have one.
     pub(crate) name: String,
-    labels: Labels,
+    pub(crate) labels: Labels,
     pub(crate) value: f64,
 }
 
@@ -51,23 +51,28 @@ impl SampleLine {
 /// The line as the parser reads it correctly, and its number of label values: escapes resolved, stand-ins in label
 /// values, no blanks in or before the braces. `None` when it is malformed in a way that the parser would accept.
 fn guarded(text: &str) -> Option<(String, usize)> {
-    let text = text.trim_start();
+    let text = text.trim_ascii_start();
     let mut line = String::with_capacity(text.len() + 2);
-    let (mut quotes, mut braced) = (0, false);
+    let (mut quotes, mut braced, mut was_blank) = (0, false, false);
     let stand_in = |c| STAND_INS.iter().find(|pair| pair.0 == c).map_or(c, |pair| pair.1);
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
+        let behind_blank = std::mem::replace(&mut was_blank, c.is_ascii_whitespace());
         match c {
             '\\' if quotes % 2 == 1 => match chars.next()? {
                 'n' => line.push('\n'),
                 c => line.push(stand_in(c)),
             },
+            '"' if quotes % 2 == 0 && !(braced && line.ends_with('=')) => return None,
             '"' => {
                 quotes += 1;
                 line.push('"');
             }
             c if quotes % 2 == 1 => line.push(stand_in(c)),
-            ',' | '{' if line.ends_with(['{', ',']) => return None,
+            // Braces stand behind the name, and a label ends with the quote of its value.
+            '{' if !line.trim_end().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') => return None,
+            ',' if !(braced && line.ends_with('"')) => return None,
+            '}' if !(braced && line.ends_with(['"', '{', ','])) => return None,
             '{' => {
                 line.truncate(line.trim_end().len());
                 line.push('{');
@@ -79,12 +84,23 @@ fn guarded(text: &str) -> Option<(String, usize)> {
                 braced = false;
             }
             c if braced && c.is_ascii_whitespace() => {}
+            c if braced && (c.is_ascii_alphanumeric() || c == '_') => {
+                let begins = line.ends_with(['{', ',']);
+                if (begins && c.is_ascii_digit()) || (!begins && behind_blank) {
+                    return None;
+                }
+                line.push(c);
+            }
+            '=' if braced && line.ends_with(['{', ',', '=']) => return None,
+            c if braced && !",=".contains(c) => return None,
             ':' => line.push('_'),
-            c if c.is_ascii() => line.push(c),
+            c if c.is_ascii_graphic() || c.is_ascii_whitespace() => line.push(c),
             _ => return None,
         }
     }
-    let labels_end = line.rfind('}').or_else(|| line.find([' ', '\t']))?;
+    let labels_end = line
+        .rfind('}')
+        .or_else(|| line.find(|c: char| c.is_ascii_whitespace()))?;
     let mut after_value = line[labels_end + 1..].split_ascii_whitespace().skip(1);
     let is_timestamp = after_value.next().is_none_or(|time| time.parse::<i64>().is_ok());
     let is_whole = !braced && is_timestamp && after_value.next().is_none();

@@ -11,10 +11,11 @@ pub(super) struct Reference<'a> {
 impl<'a> Reference<'a> {
     /// The sample that stands there; `None` when none does.
     pub(super) fn parse(text: &'a str) -> Option<Self> {
-        let (name, rest) = word(text.trim_start())?;
-        let (labels, rest) = match rest.trim_start().strip_prefix('{') {
+        let (name, rest) = word(text.trim_ascii_start())?;
+        let (labels, rest) = match rest.trim_ascii_start().strip_prefix('{') {
             Some(inner) => labels(inner)?,
-            None => (Vec::new(), rest),
+            None if rest.starts_with(|c: char| c.is_ascii_whitespace()) => (Vec::new(), rest),
+            None => return None,
         };
         let mut numbers = rest.split_ascii_whitespace();
         let value = numbers.next()?.parse().ok()?;
@@ -36,15 +37,15 @@ fn word(text: &str) -> Option<(&str, &str)> {
 fn labels(mut text: &str) -> Option<(Vec<(&str, String)>, &str)> {
     let mut labels = Vec::new();
     loop {
-        text = text.trim_start();
+        text = text.trim_ascii_start();
         if let Some(rest) = text.strip_prefix('}') {
             return Some((labels, rest));
         }
-        let (name, rest) = word(text)?;
-        let rest = rest.trim_start().strip_prefix('=')?;
-        let (value, rest) = quoted(rest.trim_start().strip_prefix('"')?)?;
+        let (name, rest) = word(text).filter(|(name, _)| !name.contains(':'))?;
+        let rest = rest.trim_ascii_start().strip_prefix('=')?;
+        let (value, rest) = quoted(rest.trim_ascii_start().strip_prefix('"')?)?;
         labels.push((name, value));
-        text = rest.trim_start();
+        text = rest.trim_ascii_start();
         match text.strip_prefix(',') {
             Some(rest) => text = rest,
             None if text.starts_with('}') => {}
