@@ -189,10 +189,10 @@ impl ImageCleanup {
 /// The list on disk.
 #[expect(clippy::disallowed_methods, reason = "a job for the state disk")]
 fn load(file: &Path) -> Vec<PulledImageRecord> {
-    match fs::read(file).map(|text| serde_json::from_slice(&text)) {
+    match fs::read(file).map(|text| serde_json::from_slice::<Vec<PulledImageRecord>>(&text)) {
         Ok(Ok(mut known)) => {
             // Version 0.1.0 kept no order.
-            known.sort_by_key(|known: &PulledImageRecord| known.used_unix_ms);
+            known.sort_by_key(|known| known.used_unix_ms);
             known
         }
         Ok(Err(error)) => {
