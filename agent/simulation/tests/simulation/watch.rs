@@ -120,6 +120,10 @@ impl State {
         let now = self.now();
         let watch = &mut self.judge.watch;
         watch.asked = now;
+        if !matches!(command, Command::Pause { .. }) {
+            // It says that things have changed: every window begins anew.
+            watch.ailing = 0;
+        }
         match command {
             _ if !done => {}
             Command::Stop => watch.wish = Wish::Stopped,
