@@ -158,7 +158,7 @@ fn events(world: World, host: usize, life: u64, query: &HashMap<String, String>)
         Some(seconds.parse::<i64>().ok()? * 1_000_000_000 + nanos.parse::<i64>().ok()?)
     });
     let first = (world, 0, since.unwrap_or(i64::MAX));
-    let lines = stream::unfold(first, move |(world, index, since)| async move {
+    let lines = stream::unfold(first, move |(world, mut index, mut since)| async move {
         loop {
             let changed = {
                 let mut state = world.lock();
@@ -175,6 +175,8 @@ fn events(world: World, host: usize, life: u64, query: &HashMap<String, String>)
                     // Later ones are sent whatever the clock says.
                     return Some((frame, (world, next, i64::MIN)));
                 }
+                // What comes from now on is sent whatever the clock says.
+                (index, since) = (next, i64::MIN);
                 std::sync::Arc::clone(&engine.changed)
             };
             changed.notified().await;
