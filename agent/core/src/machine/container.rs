@@ -53,9 +53,9 @@ impl Machine {
             }
             Container::Restarting => self.on_restarting(now),
             Container::Exited { at, exit, spec_matches } if first || self.is_news(at) => {
-                if self.state.clock_stepped
-                    || at.is_some_and(|at| self.state.started_at.is_some_and(|started| at >= started))
-                {
+                // After a step of the clock, one that seems to lie before the start may be of an earlier run as well: there, a
+                // look that finds the run going on has the last word.
+                if at.is_some_and(|at| self.state.started_at.is_some_and(|started| at >= started)) {
                     self.state.ended = self.state.started_at;
                 }
                 self.state.spec_matches = spec_matches;

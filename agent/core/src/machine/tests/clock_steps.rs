@@ -1,7 +1,7 @@
 //! The wall clock is set, forward or back, and what Docker reports afterwards is judged rightly.
 
 use super::harness::*;
-use crate::event::{Command, Container, Event, ScrapeError};
+use crate::event::{Command, Container, Event, Exit, ScrapeError};
 use crate::machine::{Cause, Health, Machine, Phase};
 
 impl Harness {
@@ -110,6 +110,26 @@ fn reports_of_own_actions_from_before_a_step_stay_own() {
     harness.log.clear();
     harness.step_clock(7200);
     harness.container(Container::Stopped { at: Some(before) });
+    harness.run(HOUR);
+    assert_eq!(harness.container_actions(), []);
+    harness.expect(Phase::Synced, Health::Ok);
+}
+
+#[test]
+fn end_of_an_earlier_run_that_is_repeated_gives_way_to_a_look() {
+    let mut harness = stepped(-7200);
+    let earlier = Some(harness.run - 2000);
+    harness.container(Container::Signalled { at: earlier, signal: 9 });
+    let exit = Exit {
+        code: Some(137),
+        ..Exit::default()
+    };
+    harness.container(Container::Exited {
+        at: earlier,
+        exit,
+        spec_matches: true,
+    });
+    harness.container(running(harness.run));
     harness.run(HOUR);
     assert_eq!(harness.container_actions(), []);
     harness.expect(Phase::Synced, Health::Ok);
