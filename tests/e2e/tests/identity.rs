@@ -282,7 +282,8 @@ fn a_full_node_without_authority_runs_until_the_keys_are_here() -> Result<()> {
     holder.kill()?;
     engine.docker(["rm", "-f", holder.container()])?;
     volume.take_away();
-    wait::until("the keys to be used", LATER, || {
+    // The former host has two minutes to find that its volume is gone.
+    wait::until("the keys to be used", Duration::from_mins(4), || {
         ensure!(keyed(&other)?, "not yet");
         Ok(())
     })

@@ -81,6 +81,10 @@ pub(crate) fn choose(random: &mut Random, disk: &StateDisk) -> Vec<Fault> {
             .filter_map(|group| random.pick(group).filter(|_| random.range(0, 1) == 0))
             .filter(|fault| *fault != Fault::FrozenDisk || disk.can_freeze())
             .collect();
+        // An agent that hangs on a disk has no end that could be awaited before the disk answers.
+        if chosen.contains(&Fault::FrozenDisk) {
+            chosen.retain(|fault| *fault != Fault::KillAgent);
+        }
     }
     chosen
 }

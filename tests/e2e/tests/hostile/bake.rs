@@ -86,11 +86,15 @@ fn attack(agent: &Agent, places: &[&'static str]) -> Result<()> {
     let ended = begun.and_then(|_| exit(&mut child, BAKE));
     if ended.is_err() {
         child.kill()?;
+        child.wait()?;
     }
     attacker.pause()?;
     let said = fs::read_to_string(at("bake.log"))?;
-    let code = ended.with_context(|| said.clone())?.code();
-    ensure!(matches!(code, Some(0 | 1)), "{code:?}: {said}");
+    // One whose node ends again and again, since its database is gone, waits for longer than this test.
+    if let Ok(ended) = ended {
+        let code = ended.code();
+        ensure!(matches!(code, Some(0 | 1)), "{code:?}: {said}");
+    }
     ensure!(!said.contains(SECRET), "{said}");
     Ok(())
 }
