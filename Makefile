@@ -20,7 +20,7 @@ BAKED  := target/bake/$(or $(NAME),t0rn-collator)
 export T0RN_SKIP_FILE := $(OUT)/skipped
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test nightly check build deb bench clean fmt clippy unused unit engine machines package image bake-test deny shell \
+.PHONY: help demo test nightly fuzz check build deb bench clean fmt clippy unused unit engine machines package image bake-test deny shell \
         docs workflows provision provision-e2e bake bake-boot bake-publish bake-prune
 
 # What needs the processor, one after the other; then what mostly waits, side by side.
@@ -47,6 +47,10 @@ nightly: ## a thousand simulated lives of a collator, and of the whole program (
 	SIMULATION_SEEDS=$(or $(SIMULATION_SEEDS),500) cargo test --locked --package agent-simulation -- two_hosts --nocapture
 	SIMULATION_SEEDS=$(or $(SIMULATION_SEEDS),1000) cargo test --locked --package agent-simulation -- lives_with --nocapture
 	SIMULATION_SEEDS=$(or $(SIMULATION_SEEDS),1000) cargo test --locked --package agent-core --lib -- simulation::lives_with --nocapture
+
+fuzz: ## bytes that break a parser, searched for MINUTES=10 in all (TARGETS="redaction archive": these alone)
+	@tests/tools/setup fuzz
+	tests/tools/fuzz $(or $(MINUTES),10) $(TARGETS)
 
 check: fmt clippy unused unit ## the quick loop: format, lints, unused dependencies, unit tests
 
