@@ -52,7 +52,7 @@ pub fn restore_journal(data: &[u8]) {
         Ok(()) => {
             for unit in &journal.units {
                 let plain = unit.place.components().all(|part| matches!(part, Component::Normal(_)));
-                assert!(plain && unit.place.components().count() > 1, "{:?}", unit.place);
+                assert!(plain && unit.place.components().count() > 1, "{}", unit.place.display());
             }
         }
         Err(error) => assert!(!error.to_string().contains(char::is_control), "{error}"),

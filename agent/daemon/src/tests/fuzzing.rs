@@ -7,8 +7,6 @@
 
 #[path = "fuzzing/http.rs"]
 mod http;
-#[path = "../exporter/line/tests/oracle.rs"]
-mod oracle;
 #[path = "fuzzing/redaction.rs"]
 mod redaction;
 
@@ -23,7 +21,7 @@ use agent_core::machine::{Machine, Policy, State};
 
 pub use self::http::{page_request, socket_request, webhook_answer};
 pub use self::redaction::redaction;
-use crate::exporter::line::SampleLine;
+use crate::exporter::line::{SampleLine, oracle};
 use crate::exporter::{ExporterPage, PageReader};
 use crate::host::{chrony_offset, is_default, is_default6, nameservers};
 use crate::identity::block_device;
