@@ -49,6 +49,7 @@ pub fn aws_xml(data: &[u8]) {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test may read its fixtures")]
 #[path = "../../../../fuzz/corpus.rs"]
 mod corpus;
 

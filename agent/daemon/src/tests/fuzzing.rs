@@ -109,10 +109,8 @@ pub fn state_json(data: &[u8]) {
     let text = state::text(loaded.saved_unix_ms, loaded.clock, &loaded.value).unwrap();
     let again = state::parse::<State>(&text).unwrap();
     assert_eq!((again.saved_unix_ms, again.clock), (loaded.saved_unix_ms, loaded.clock));
-    assert_eq!(
-        state::text(again.saved_unix_ms, again.clock, &again.value).unwrap(),
-        text
-    );
+    let json = |state: &State| serde_json::to_string(state).unwrap();
+    assert_eq!(json(&again.value), json(&loaded.value));
     let mut machine = Machine::resume(Policy::default(), loaded.value, loaded.clock);
     let mut step = |time, event| drop(machine.step(time, event));
     step(loaded.clock, Event::Tick);
@@ -183,6 +181,7 @@ pub fn trace_file(data: &[u8]) {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test may read its fixtures")]
 #[path = "../../../../fuzz/corpus.rs"]
 mod corpus;
 

@@ -6,10 +6,10 @@
 )]
 
 use std::sync::LazyLock;
-use std::time::Instant;
 
 use agent_config::{Config, ImageReference};
 use agent_core::event::Container;
+use agent_runtime::Instant;
 use bollard::models::{ContainerInspectResponse, ContainerStatsResponse, CreateImageInfo, EventMessage, ImageInspect};
 
 use crate::error::layers::layers;
@@ -118,6 +118,7 @@ pub fn registry_auth(data: &[u8]) {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test may read its fixtures")]
 #[path = "../../../../fuzz/corpus.rs"]
 mod corpus;
 

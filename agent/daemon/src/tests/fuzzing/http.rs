@@ -23,6 +23,7 @@ use crate::api::{self, CommandRequest, Handle};
 use crate::history::SharedHistory;
 use crate::notify::Webhook;
 use crate::server::{LongLivedPermit, ServerLimits, bounded, connection};
+use crate::supervisor::KnownSecrets;
 use crate::web::{self, WebState};
 
 /// Turns of the runtime in which every answer from memory is given.
@@ -78,11 +79,12 @@ pub fn socket_request(data: &[u8]) {
                 }
             })
         });
+        let docker = Docker::new(&config()).unwrap();
         let handle = Handle {
             snapshot: snapshot(),
             commands,
-            docker: Docker::new(&config()).unwrap(),
-            secrets: Arc::default(),
+            secrets: KnownSecrets::none(&docker),
+            docker,
         };
         bounded(api::limits(), api::router(api::limits(), handle))
     };

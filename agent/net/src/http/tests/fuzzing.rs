@@ -45,6 +45,7 @@ pub fn retry_after(data: &[u8]) {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test may read its fixtures")]
 #[path = "../../../../../fuzz/corpus.rs"]
 mod corpus;
 
