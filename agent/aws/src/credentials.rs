@@ -20,10 +20,10 @@ const RENEW_BEFORE: Duration = Duration::from_mins(4);
 /// Credentials in the metadata service's format.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct SecurityCredentials {
+pub(super) struct SecurityCredentials {
     access_key_id: String,
     secret_access_key: String,
-    token: String,
+    pub(super) token: String,
     expiration: Timestamp,
 }
 

@@ -9,6 +9,9 @@ mod api;
 mod client;
 mod credentials;
 mod dmi;
+#[cfg(any(test, fuzzing))]
+#[path = "tests/fuzzing.rs"]
+pub mod fuzzing;
 mod imds;
 mod lifecycle;
 mod notices;

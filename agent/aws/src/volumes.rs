@@ -98,7 +98,7 @@ struct AttachmentItem {
 }
 
 /// The attachment of `volume`; `None` when the response does not list it.
-fn parse(xml: &str, volume: &str, here: &str) -> Option<Attachment> {
+pub(super) fn parse(xml: &str, volume: &str, here: &str) -> Option<Attachment> {
     let answer: DescribeVolumes = quick_xml::de::from_str(xml).ok()?;
     let found = answer
         .volume_set

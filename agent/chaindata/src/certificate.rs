@@ -102,19 +102,21 @@ pub(crate) fn read_certificate_in(data: &Dir) -> Result<Certificate, Certificate
         reason,
     };
     let text = data.read_file(CERTIFICATE_FILE, MAX_SIZE);
-    let text = text.map_err(|error| unreadable(path.clone(), &error))?;
-    let schema = schema_of(&text).map_err(|error| damaged(error.to_string()))?;
+    parse(&text.map_err(|error| unreadable(path.clone(), &error))?).map_err(damaged)
+}
+
+/// The certificate of a file's text, or what is wrong with it.
+pub(crate) fn parse(text: &[u8]) -> Result<Certificate, String> {
+    let schema = schema_of(text).map_err(|error| error.to_string())?;
     if schema != SCHEMA {
-        return Err(damaged(format!("its schema is {schema}, this agent knows {SCHEMA}")));
+        return Err(format!("its schema is {schema}, this agent knows {SCHEMA}"));
     }
-    let mut whole: Value = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
+    let mut whole: Value = serde_json::from_slice(text).map_err(|error| error.to_string())?;
     let stored = whole.as_object_mut().and_then(|fields| fields.remove(DIGEST_FIELD));
     if stored != Some(digest(&whole).into()) {
-        return Err(damaged(
-            "it is not what was certified: its own sha256 differs".to_owned(),
-        ));
+        return Err("it is not what was certified: its own sha256 differs".to_owned());
     }
-    serde_json::from_value(whole).map_err(|error| damaged(error.to_string()))
+    serde_json::from_value(whole).map_err(|error| error.to_string())
 }
 
 fn unreadable(path: PathBuf, error: &io::Error) -> CertificateError {
@@ -132,11 +134,15 @@ fn digest(certificate: &Value) -> String {
 }
 
 pub fn write_certificate(data: &Path, certificate: &Certificate) -> io::Result<()> {
-    let mut whole = serde_json::to_value(certificate)?;
-    whole[DIGEST_FIELD] = digest(&whole).into();
-    let mut text = serde_json::to_vec_pretty(&whole)?;
+    Dir::open(data)?.replace_file(CERTIFICATE_FILE.as_ref(), &text(serde_json::to_value(certificate)?)?)
+}
+
+/// The text of a certificate, with its digest.
+pub(crate) fn text(mut certificate: Value) -> io::Result<Vec<u8>> {
+    certificate[DIGEST_FIELD] = digest(&certificate).into();
+    let mut text = serde_json::to_vec_pretty(&certificate)?;
     text.push(b'\n');
-    Dir::open(data)?.replace_file(CERTIFICATE_FILE.as_ref(), &text)
+    Ok(text)
 }
 
 /// Removes the partial file of a write that was killed; nothing else of that name.

@@ -8,6 +8,9 @@
 pub mod certificate;
 pub mod compatibility;
 pub mod database_versions;
+#[cfg(any(test, fuzzing))]
+#[path = "tests/fuzzing.rs"]
+pub mod fuzzing;
 pub mod journal;
 pub mod layout;
 pub mod lock;

@@ -11,5 +11,9 @@ mod snapshot;
 mod swap;
 mod unpack;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::archive::{MAGIC_LENGTH, decoder};
 pub use self::commit::{abandon_restore, commit_restore};
 pub use self::prepare::{PreparedRestore, RestoreOptions, prepare_restore};
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::unpack::{UnknownEntryPolicy, UnpackTarget, unpack};

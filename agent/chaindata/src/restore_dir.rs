@@ -98,7 +98,7 @@ impl RestoreDir {
             "{}: its schema is {schema}, this agent knows {SCHEMA}; use the version that began the restore",
             path.display()
         );
-        let journal: Journal = serde_json::from_slice(&text).with_context(|| self.describe_unreadable())?;
+        let journal = Journal::parse(&text).with_context(|| self.describe_unreadable())?;
         journal.ensure_valid().with_context(|| path.display().to_string())?;
         Ok(Some(journal))
     }

@@ -18,6 +18,8 @@ mod writer;
 pub use self::atomic_file::AtomicFile;
 pub use self::create::{CreateOptions, create_snapshot, snapshot_size};
 pub use self::error::ReadError;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::format::PartReader;
 pub(crate) use self::format::{is_snapshot, is_zstd, read_up_to};
 pub use self::format::{parse_sha256, sha256};
 pub(crate) use self::live_copy::remove_leftovers;

@@ -10,6 +10,9 @@ mod commands;
 mod dispatch;
 mod error;
 mod escapes;
+#[cfg(any(test, fuzzing))]
+#[path = "tests/fuzzing.rs"]
+pub mod fuzzing;
 mod globals;
 mod output;
 

@@ -7,6 +7,9 @@
 
 mod error;
 mod excerpt;
+#[cfg(any(test, fuzzing))]
+#[path = "tests/fuzzing.rs"]
+pub mod fuzzing;
 mod image_reference;
 mod keyless;
 mod line_index;

@@ -22,5 +22,8 @@ pub mod status;
 pub mod trace;
 pub mod units;
 
+#[cfg(any(test, fuzzing))]
+#[path = "tests/fuzzing.rs"]
+pub mod fuzzing;
 #[cfg(test)]
 mod tests;

@@ -76,7 +76,7 @@ pub async fn serve(listener: UnixListener, handle: Handle, shutdown: impl Future
     serve_within(limits(), listener, handle, shutdown).await;
 }
 
-fn limits() -> ServerLimits {
+pub(crate) fn limits() -> ServerLimits {
     ServerLimits {
         connections: 64,
         // Clients that follow the log.
@@ -100,15 +100,7 @@ async fn serve_within(
         .local_addr()
         .ok()
         .and_then(|a| a.as_pathname().map(Path::to_owned));
-    let router = Router::new()
-        .route("/v1/status", get(status))
-        .route("/v1/command", post(command))
-        .route("/v1/logs", get(logs))
-        .fallback((
-            StatusCode::NOT_FOUND,
-            "the agent has /v1/status, /v1/command and /v1/logs\n",
-        ))
-        .with_state(ApiState { handle, limits });
+    let router = router(limits, handle);
     let shutdown = async {
         shutdown.await;
         if let Some(path) = path
@@ -123,6 +115,18 @@ async fn serve_within(
 #[expect(clippy::disallowed_methods, reason = "a job for the disk of the runtime directory")]
 fn remove(socket: &Path) -> io::Result<()> {
     std::fs::remove_file(socket)
+}
+
+pub(crate) fn router(limits: ServerLimits, handle: Handle) -> Router {
+    Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/command", post(command))
+        .route("/v1/logs", get(logs))
+        .fallback((
+            StatusCode::NOT_FOUND,
+            "the agent has /v1/status, /v1/command and /v1/logs\n",
+        ))
+        .with_state(ApiState { handle, limits })
 }
 
 #[derive(Debug, Clone)]

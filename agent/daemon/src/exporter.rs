@@ -23,7 +23,7 @@ use agent_net::http;
 use agent_runtime::Instant;
 
 use self::connection::Answer;
-use self::page::PageReader;
+pub(crate) use self::page::PageReader;
 pub use self::page::whole;
 
 /// Most that is read of a page, bytes. A full page of a node has 120 to 270 kB, and some grow to megabytes by label values

@@ -15,7 +15,11 @@ use agent_config::Config;
 use agent_core::event::HostFacts;
 use agent_runtime::disk::{self, Disk};
 use clock::ChronyClock;
+#[cfg(any(test, fuzzing))]
+pub(crate) use clock::parse as chrony_offset;
 use network::NetworkProbe;
+#[cfg(any(test, fuzzing))]
+pub(crate) use network::{is_default, is_default6, nameservers};
 
 /// Limit of one probe of the disk; a volume that was torn off can block the call for ever.
 const DISK_TIMEOUT: Duration = Duration::from_secs(2);

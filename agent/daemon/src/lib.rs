@@ -15,6 +15,9 @@ pub mod api;
 #[path = "tests/engine_stub.rs"]
 pub mod engine_stub;
 pub mod exporter;
+#[cfg(any(test, fuzzing))]
+#[path = "tests/fuzzing.rs"]
+pub mod fuzzing;
 mod history;
 pub mod host;
 pub mod identity;

@@ -13,7 +13,7 @@ pub use delivery::{DeliveryTask, NotificationSender};
 use agent_config::NotifyConfig;
 use agent_core::notification::NotificationMessage;
 use agent_core::notification::queue::QueuedMessage;
-use webhook::Webhook;
+pub(crate) use webhook::Webhook;
 
 /// Why a message was not delivered, with the remedy and without any part of the webhook's URL.
 #[derive(Debug, thiserror::Error)]

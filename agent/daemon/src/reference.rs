@@ -4,8 +4,8 @@
 //! wrong with one is a [`ReferenceError`], which says nothing about the chain. Its URL may hold a provider's key: no log
 //! and no error shows it.
 
-mod metrics;
-mod rpc;
+pub(crate) mod metrics;
+pub(crate) mod rpc;
 #[cfg(test)]
 mod tests;
 
@@ -40,7 +40,7 @@ pub(crate) struct OwnBlock {
 /// Why a reading failed, without any part of the URL.
 #[derive(Debug, thiserror::Error)]
 #[error("{detail}")]
-struct ReadingError {
+pub(crate) struct ReadingError {
     kind: ReferenceError,
     detail: String,
     /// The pause that the server asks for.

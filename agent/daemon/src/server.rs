@@ -54,6 +54,19 @@ pub(crate) struct LongLivedPermit {
 }
 
 impl LongLivedPermit {
+    fn of(places: &Arc<Semaphore>) -> Self {
+        Self {
+            places: Arc::clone(places),
+            granted: Arc::default(),
+        }
+    }
+
+    /// One of a connection that is not counted.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn alone() -> Self {
+        Self::of(&Arc::new(Semaphore::new(1)))
+    }
+
     /// A permit to be held during the response; `None` when all [`ServerLimits::long_lived`] are taken.
     pub(crate) fn claim(&self) -> Option<OwnedSemaphorePermit> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
@@ -69,11 +82,7 @@ pub(crate) async fn serve(
     router: Router,
     shutdown: impl Future<Output = ()>,
 ) {
-    let router = router
-        .layer(middleware::from_fn(move |request, next| {
-            in_time(limits.request, request, next)
-        }))
-        .layer(DefaultBodyLimit::max(REQUEST_MAX));
+    let router = bounded(limits, router);
     let places = Arc::new(Semaphore::new(limits.long_lived));
     let mut open = JoinSet::new();
     let mut shutdown = pin!(shutdown);
@@ -83,8 +92,7 @@ pub(crate) async fn serve(
             Some(_) = open.join_next() => {}
             accepted = listener.accept(), if open.len() < limits.connections => match accepted {
                 Ok((stream, _)) => {
-                    let permit = LongLivedPermit { places: Arc::clone(&places), granted: Arc::default() };
-                    open.spawn(connection(limits, stream, router.clone(), permit));
+                    open.spawn(connection(limits, stream, router.clone(), LongLivedPermit::of(&places)));
                 }
                 Err(error) => {
                     warn!(%error, "cannot accept a client: check the limit on open files");
@@ -97,7 +105,17 @@ pub(crate) async fn serve(
     let _ = timeout(limits.drain, async { while open.join_next().await.is_some() {} }).await;
 }
 
-async fn connection<S>(limits: ServerLimits, stream: S, router: Router, permit: LongLivedPermit)
+/// The router with its bounds of time and size.
+pub(crate) fn bounded(limits: ServerLimits, router: Router) -> Router {
+    router
+        .layer(middleware::from_fn(move |request, next| {
+            in_time(limits.request, request, next)
+        }))
+        .layer(DefaultBodyLimit::max(REQUEST_MAX))
+}
+
+/// Serves one request of one client.
+pub(crate) async fn connection<S>(limits: ServerLimits, stream: S, router: Router, permit: LongLivedPermit)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

@@ -122,29 +122,30 @@ pub fn load<T: DeserializeOwned>(dir: &Path) -> Result<Option<LoadedState<T>>, S
 pub fn save<T: Serialize>(dir: &Path, clock: Time, value: &T) -> Result<(), StateError> {
     let saved_unix_ms = wall::unix_ms();
     let path = dir.join(FILE);
-    serde_json::to_vec(&StateDocument {
+    text(saved_unix_ms, clock, value)
+        .and_then(|text| {
+            if !dir.is_dir() {
+                make_dir(dir)?;
+            }
+            replace_with_reserve(dir, &path, &text)
+        })
+        .map_err(|source| StateError {
+            action: "write",
+            path,
+            source,
+        })
+}
+
+pub(crate) fn text<T: Serialize>(saved_unix_ms: i64, clock: Time, state: &T) -> io::Result<Vec<u8>> {
+    let mut text = serde_json::to_vec(&StateDocument {
         schema: SCHEMA,
         saved_unix_ms,
         clock,
         boot: BootTime::now(),
-        state: value,
-    })
-    .map_err(io::Error::from)
-    .map(|mut text| {
-        text.resize((text.len() + PADDED / 4).next_multiple_of(PADDED), b' ');
-        text
-    })
-    .and_then(|text| {
-        if !dir.is_dir() {
-            make_dir(dir)?;
-        }
-        replace_with_reserve(dir, &path, &text)
-    })
-    .map_err(|source| StateError {
-        action: "write",
-        path,
-        source,
-    })
+        state,
+    })?;
+    text.resize((text.len() + PADDED / 4).next_multiple_of(PADDED), b' ');
+    Ok(text)
 }
 
 /// Replaces the file, on a full disk with the reserved space.
@@ -177,7 +178,7 @@ fn exchange(reserve: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
     sync_dir(path.parent().unwrap_or(path))
 }
 
-fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<LoadedState<T>, String> {
+pub(crate) fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<LoadedState<T>, String> {
     let schema = schema_of(text).map_err(|e| e.to_string())?;
     if schema != SCHEMA {
         return Err(format!(

@@ -53,6 +53,8 @@ use self::ec2_task::Ec2Handle;
 use self::event_loop::EventLoop;
 use self::executor::Executor;
 use self::identity_task::IdentityHandle;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::image_cleanup::PulledImages;
 use self::incidents::Incidents;
 use self::inputs::Inputs;
 pub use self::known_secrets::KnownSecrets;

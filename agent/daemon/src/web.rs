@@ -84,7 +84,7 @@ async fn listen(address: SocketAddr, first: Duration) -> TcpListener {
     }
 }
 
-fn limits() -> ServerLimits {
+pub(crate) fn limits() -> ServerLimits {
     ServerLimits {
         connections: 32,
         long_lived: 8,
@@ -98,13 +98,16 @@ fn limits() -> ServerLimits {
 }
 
 async fn serve(limits: ServerLimits, listener: TcpListener, state: WebState, shutdown: impl Future<Output = ()>) {
-    let router = routes(&state)
+    server::serve(limits, listener, router(state), shutdown).await;
+}
+
+pub(crate) fn router(state: WebState) -> Router {
+    routes(&state)
         .fallback((
             StatusCode::NOT_FOUND,
             "the agent has its page at / here, and /metrics, /healthz and /readyz\n",
         ))
-        .with_state(state);
-    server::serve(limits, listener, router, shutdown).await;
+        .with_state(state)
 }
 
 /// All routes.

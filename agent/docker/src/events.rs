@@ -15,6 +15,8 @@ use bollard::query_parameters::EventsOptionsBuilder;
 use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::watch;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::container_event::translate as translate_event;
 use self::container_event::{Change, ContainerEvent, Death, translate};
 use self::run::Run;
 use super::inspection::{EXIT_LINES, InspectedContainer};

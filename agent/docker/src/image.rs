@@ -16,10 +16,12 @@ use agent_config::{ImageReference, PullPolicy};
 use agent_runtime::Instant;
 use agent_runtime::disk::{self, Disk};
 
-mod auth;
+pub(crate) mod auth;
 mod pull_error;
 mod signature;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use pull_error::classify;
 pub(crate) use pull_error::network_remedy;
 pub use signature::{PLACES as COSIGN_PLACES, installed as cosign};
 
@@ -284,7 +286,7 @@ impl Docker {
 }
 
 /// The name that means this very image for ever. A pinned reference must be among the image's digests.
-fn pin(reference: &ImageReference, image: &ImageInspect) -> Result<String, ImageFault> {
+pub(crate) fn pin(reference: &ImageReference, image: &ImageInspect) -> Result<String, ImageFault> {
     let digests = image.repo_digests.as_deref().unwrap_or_default();
     if let Some(wanted) = &reference.digest {
         let pinned = digests.iter().find(|digest| digest.ends_with(&format!("@{wanted}")));
@@ -304,7 +306,7 @@ fn pin(reference: &ImageReference, image: &ImageInspect) -> Result<String, Image
 
 /// Layers by id: whether each is complete, and its bytes so far and in all.
 #[derive(Default)]
-struct Progress(BTreeMap<String, Layer>);
+pub(crate) struct Progress(BTreeMap<String, Layer>);
 
 #[derive(Default)]
 struct Layer {
@@ -314,7 +316,7 @@ struct Layer {
 }
 
 impl Progress {
-    fn take(&mut self, line: CreateImageInfo) {
+    pub(crate) fn take(&mut self, line: CreateImageInfo) {
         let (Some(id), Some(status)) = (line.id, line.status) else {
             return;
         };
@@ -335,7 +337,7 @@ impl Progress {
     }
 
     /// Layers complete, layers, bytes downloaded, bytes known of.
-    fn totals(&self) -> (usize, usize, i64, i64) {
+    pub(crate) fn totals(&self) -> (usize, usize, i64, i64) {
         let sum = |of: fn(&Layer) -> i64| self.0.values().map(of).fold(0, i64::saturating_add);
         let done = self.0.values().filter(|layer| layer.done).count();
         (done, self.0.len(), sum(|layer| layer.bytes), sum(|layer| layer.total))

@@ -159,7 +159,7 @@ impl Docker {
 }
 
 impl InspectedContainer {
-    fn new(answer: ContainerInspectResponse, spec: &Spec) -> Self {
+    pub(super) fn new(answer: ContainerInspectResponse, spec: &Spec) -> Self {
         let (state, config) = (answer.state.unwrap_or_default(), answer.config.unwrap_or_default());
         let labels = config.labels.unwrap_or_default();
         let status = state.status.unwrap_or(Status::EMPTY);
@@ -216,7 +216,7 @@ impl InspectedContainer {
         matches!(self.status, Status::RUNNING | Status::PAUSED | Status::STOPPING)
     }
 
-    fn container(&self, log: Vec<String>) -> Container {
+    pub(super) fn container(&self, log: Vec<String>) -> Container {
         let spec_matches = self.spec_matches;
         if !self.ours {
             return Container::Foreign;

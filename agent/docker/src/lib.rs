@@ -26,6 +26,9 @@ use agent_core::event::DesiredSpec;
 
 mod error;
 mod events;
+#[cfg(any(test, fuzzing))]
+#[path = "tests/fuzzing.rs"]
+pub mod fuzzing;
 mod host_paths;
 mod image;
 mod inspection;

@@ -10,9 +10,9 @@ use jiff::Timestamp;
 
 use super::{Docker, Error};
 
-const LINE: usize = 4096;
+pub(super) const LINE: usize = 4096;
 /// Most bytes that are kept of one log, whatever number of lines was asked for.
-const TOTAL: usize = 256 * 1024;
+pub(super) const TOTAL: usize = 256 * 1024;
 /// Records that are read at most. Docker stores a long line as records of 16 KiB, so this is also a bound
 /// on what goes over the wire.
 const RECORDS: usize = 12_800;
@@ -126,7 +126,7 @@ struct Read {
 }
 
 /// Splits Docker's timestamp off a record; Unix milliseconds.
-fn stamped(record: &[u8]) -> (Option<i64>, &[u8]) {
+pub(super) fn stamped(record: &[u8]) -> (Option<i64>, &[u8]) {
     let Some(space) = record.iter().take(40).position(|byte| *byte == b' ') else {
         return (None, record);
     };
@@ -141,7 +141,7 @@ fn stamped(record: &[u8]) -> (Option<i64>, &[u8]) {
 }
 
 /// Puts records together to lines and keeps the last of them, never more than the bounds allow.
-struct LogTail {
+pub(super) struct LogTail {
     keep: usize,
     done: VecDeque<String>,
     bytes: usize,
@@ -150,7 +150,7 @@ struct LogTail {
 }
 
 impl LogTail {
-    fn new(keep: usize) -> Self {
+    pub(super) fn new(keep: usize) -> Self {
         Self {
             keep,
             done: VecDeque::new(),
@@ -159,7 +159,7 @@ impl LogTail {
         }
     }
 
-    fn push(&mut self, source: usize, mut text: &[u8]) {
+    pub(super) fn push(&mut self, source: usize, mut text: &[u8]) {
         loop {
             let end = text.iter().position(|byte| *byte == b'\n');
             let piece = text.get(..end.unwrap_or(text.len())).unwrap_or_default();
@@ -197,7 +197,7 @@ impl LogTail {
         }
     }
 
-    fn finish(mut self) -> Vec<String> {
+    pub(super) fn finish(mut self) -> Vec<String> {
         for source in 0..self.open.len() {
             let rest = mem::take(&mut self.open[source]);
             if !rest.is_empty() {

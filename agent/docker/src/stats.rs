@@ -50,7 +50,7 @@ impl Docker {
     }
 }
 
-fn usage(stats: ContainerStatsResponse, at: Instant) -> Option<Usage> {
+pub(super) fn usage(stats: ContainerStatsResponse, at: Instant) -> Option<Usage> {
     let cpu_nanos = stats.cpu_stats?.cpu_usage?.total_usage.filter(|nanos| *nanos > 0)?;
     Some(Usage {
         id: stats.id?,
@@ -61,7 +61,7 @@ fn usage(stats: ContainerStatsResponse, at: Instant) -> Option<Usage> {
 
 /// Percent of one core between two looks at one run of one container; another run counts from zero.
 #[expect(clippy::cast_precision_loss, reason = "a percentage needs no 52 bits")]
-fn cpu_percent(before: Option<&Usage>, now: Option<&Usage>) -> Option<f64> {
+pub(super) fn cpu_percent(before: Option<&Usage>, now: Option<&Usage>) -> Option<f64> {
     let (before, now) = (before?, now?);
     let nanos = now
         .cpu_nanos
@@ -72,7 +72,7 @@ fn cpu_percent(before: Option<&Usage>, now: Option<&Usage>) -> Option<f64> {
 }
 
 /// Bytes of one operation, `read` or `write`, which the cgroup versions spell differently; `None` without block accounting.
-fn block_bytes(stats: &ContainerStatsResponse, operation: &str) -> Option<u64> {
+pub(super) fn block_bytes(stats: &ContainerStatsResponse, operation: &str) -> Option<u64> {
     let entries = stats.blkio_stats.as_ref()?.io_service_bytes_recursive.as_ref()?;
     let is_meant = |entry: &&ContainerBlkioStatEntry| {
         let op = entry.op.as_deref();

@@ -7,6 +7,9 @@ mod download;
 #[expect(clippy::missing_panics_doc, reason = "a failed test should panic")]
 #[path = "http/tests/fake.rs"]
 pub mod fake;
+#[cfg(any(test, fuzzing))]
+#[path = "http/tests/fuzzing.rs"]
+pub mod fuzzing;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +21,7 @@ use std::time::Duration;
 
 use agent_runtime::disk::{self, Disk};
 use agent_runtime::wall;
+use jiff::Timestamp;
 use reqwest::header::{DATE, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Request, RequestBuilder, Response};
@@ -166,18 +170,21 @@ pub async fn text(response: Response, cap: usize) -> Result<String, BodyError> {
 
 /// `Retry-After`: seconds, or a date, which is compared with the server's own.
 pub fn retry_after(response: &Response) -> Option<Duration> {
-    let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
+    let header = |name| response.headers().get(name)?.to_str().ok();
+    let now = header(DATE).and_then(date);
+    pause(header(RETRY_AFTER)?, now.unwrap_or_else(wall::now))
+}
+
+fn pause(text: &str, now: Timestamp) -> Option<Duration> {
+    if let Ok(seconds) = text.trim().parse() {
         return Duration::try_from_secs_f64(seconds).ok();
     }
-    let date = |text: &str| Some(jiff::fmt::rfc2822::parse(text).ok()?.timestamp());
-    let then = date(text)?;
-    let now = response
-        .headers()
-        .get(DATE)
-        .and_then(|now| date(now.to_str().ok()?.trim()));
-    let wait = then.duration_since(now.unwrap_or_else(wall::now));
+    let wait = date(text)?.duration_since(now);
     Some(Duration::try_from(wait).unwrap_or_default())
+}
+
+fn date(text: &str) -> Option<Timestamp> {
+    Some(jiff::fmt::rfc2822::parse(text.trim()).ok()?.timestamp())
 }
 
 /// An error and its causes, outermost first. Descends into what an [`io::Error`] wraps, which its `source` leaves out.

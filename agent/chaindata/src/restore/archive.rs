@@ -12,7 +12,7 @@ use crate::snapshot::is_zstd;
 use agent_core::units::show_mib;
 
 /// Length of the magic number that identifies an archive, bytes.
-pub(super) const MAGIC_LENGTH: usize = 4;
+pub(crate) const MAGIC_LENGTH: usize = 4;
 
 /// Unpacks an archive and verifies its checksum. Returns the journal to commit with.
 pub(super) fn unpack_archive(
@@ -55,7 +55,7 @@ pub(super) fn unpack_archive(
 }
 
 /// Decoder for the compression that the first bytes name.
-fn decoder<'a>(from: &'a mut dyn Read, magic: [u8; MAGIC_LENGTH]) -> anyhow::Result<Box<dyn Read + 'a>> {
+pub(crate) fn decoder<'a>(from: &'a mut dyn Read, magic: [u8; MAGIC_LENGTH]) -> anyhow::Result<Box<dyn Read + 'a>> {
     Ok(match magic {
         [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(from)),
         [0x04, 0x22, 0x4d, 0x18] => Box::new(lz4_flex::frame::FrameDecoder::new(from)),

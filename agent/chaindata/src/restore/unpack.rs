@@ -25,7 +25,7 @@ const MAX_HEADER: u64 = 1 << 20;
 
 /// What to do with an entry that no data directory may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum UnknownEntryPolicy {
+pub(crate) enum UnknownEntryPolicy {
     /// For a snapshot, which has none.
     Refuse,
     /// For an archive from elsewhere, which may have keys.
@@ -33,28 +33,28 @@ pub(super) enum UnknownEntryPolicy {
 }
 
 #[derive(Debug)]
-pub(super) struct UnpackTarget<'a> {
-    pub(super) dir: &'a Dir,
+pub(crate) struct UnpackTarget<'a> {
+    pub(crate) dir: &'a Dir,
     /// User and group of what is unpacked; `None`: this process's own.
-    pub(super) owner: Option<(u32, u32)>,
-    pub(super) unknown: UnknownEntryPolicy,
+    pub(crate) owner: Option<(u32, u32)>,
+    pub(crate) unknown: UnknownEntryPolicy,
     /// Leading directories that are stripped.
-    pub(super) strip: usize,
+    pub(crate) strip: usize,
     /// Left free for what runs on the same disk, bytes.
-    pub(super) reserve: u64,
+    pub(crate) reserve: u64,
 }
 
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct UnpackedData {
-    pub(super) files: u64,
-    pub(super) bytes: u64,
+pub(crate) struct UnpackedData {
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
     /// The first hundred entries that were skipped.
-    pub(super) skipped: Vec<PathBuf>,
+    pub(crate) skipped: Vec<PathBuf>,
 }
 
 /// Unpacks `from`, whose files have at most `most` bytes. `before` is called at each entry from which unpacking could be
 /// resumed, with its offset in the stream and what was unpacked before it.
-pub(super) fn unpack<R: Read>(
+pub(crate) fn unpack<R: Read>(
     from: R,
     target: &UnpackTarget<'_>,
     most: u64,

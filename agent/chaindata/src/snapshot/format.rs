@@ -23,7 +23,7 @@ pub(crate) type Digest = [u8; 32];
 
 /// Description of a frame of data, in a skippable frame before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ChunkHeader {
+pub(crate) struct ChunkHeader {
     pub(super) index: u32,
     /// Bytes of the frame.
     pub(super) length: u32,
@@ -34,7 +34,7 @@ pub(super) struct ChunkHeader {
 
 /// Part of a snapshot, in the order of the stream.
 #[derive(Debug)]
-pub(super) enum Part {
+pub(crate) enum Part {
     Head(Vec<u8>),
     /// Offset of the frame of data, its header, and the frame.
     Chunk(u64, ChunkHeader, Vec<u8>),
@@ -56,7 +56,7 @@ impl Part {
     }
 
     /// Writes the part. Returns its length, bytes.
-    pub(super) fn write(&self, to: &mut dyn Write) -> io::Result<u64> {
+    pub(crate) fn write(&self, to: &mut dyn Write) -> io::Result<u64> {
         let chunk;
         let (payload, frame): (&[u8], &[u8]) = match self {
             Self::Head(bytes) | Self::Manifest(bytes) | Self::Signature(bytes) | Self::End(bytes) => (bytes, &[]),
@@ -106,19 +106,19 @@ impl ChunkHeader {
 
 /// Reads a snapshot part by part, and checks only that the parts are whole.
 #[derive(Debug)]
-pub(super) struct PartReader<R> {
+pub(crate) struct PartReader<R> {
     from: R,
     at: u64,
 }
 
 impl<R: Read> PartReader<R> {
     /// `from` stands at the beginning of a part, `at` bytes from the beginning of the snapshot.
-    pub(super) fn new(from: R, at: u64) -> Self {
+    pub(crate) fn new(from: R, at: u64) -> Self {
         Self { from, at }
     }
 
     /// The next part; `None` at the end. Fails with [`io::ErrorKind::InvalidData`] on anything else.
-    pub(super) fn next(&mut self) -> io::Result<Option<Part>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<Part>> {
         let mut header = [0; 9];
         match read_up_to(&mut self.from, &mut header)? {
             0 => return Ok(None),
@@ -162,7 +162,7 @@ impl<R: Read> PartReader<R> {
     }
 
     /// Offset of the next part in the snapshot, bytes.
-    pub(super) fn at(&self) -> u64 {
+    pub(crate) fn at(&self) -> u64 {
         self.at
     }
 

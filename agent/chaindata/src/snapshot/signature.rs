@@ -57,7 +57,7 @@ impl SecretKey {
     }
 
     /// The text of a signature file for `message`.
-    pub(super) fn sign(&self, message: &[u8], comment: &str) -> String {
+    pub(crate) fn sign(&self, message: &[u8], comment: &str) -> String {
         let signature = self.pair.sign(message);
         let bytes = [ALGORITHM, &self.number, signature.as_ref()].concat();
         let whole = self.pair.sign(&[signature.as_ref(), comment.as_bytes()].concat());
@@ -83,7 +83,7 @@ impl PublicKey {
     }
 
     /// Whether `signature`, the text of a signature file, is this key's over `message`.
-    pub(super) fn verify(&self, message: &[u8], signature: &str) -> Result<(), SignatureError> {
+    pub(crate) fn verify(&self, message: &[u8], signature: &str) -> Result<(), SignatureError> {
         let verified = Signature::decode(signature).and_then(|signature| self.0.verify(message, &signature, true));
         verified.map_err(|error| match error {
             Error::UnexpectedKeyId => SignatureError::OtherKey,

@@ -17,6 +17,10 @@ use std::path::Path;
 use agent_config::Config;
 
 pub(crate) use self::args::ReplayArgs;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::prometheus::scrape_times;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::trace::play;
 use crate::globals::GlobalArgs;
 
 pub(crate) const EXAMPLES: &str = "\

@@ -24,6 +24,8 @@ use agent_config::DEFAULT_IMDS;
 use self::background::blocking;
 use self::remote::Remote;
 use self::stdio::Stdin;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::upload::Note;
 use crate::error::{ArgumentError, UsageError};
 use crate::globals::GlobalArgs;
 use crate::output::print;

@@ -4,6 +4,9 @@
 //! are, loses samples with empty braces or blanks around them, and ignores what follows the timestamp. So each line
 //! passes through [`guarded`] first.
 
+#[cfg(any(test, fuzzing))]
+#[path = "line/tests/oracle.rs"]
+pub(crate) mod oracle;
 #[cfg(test)]
 mod tests;
 

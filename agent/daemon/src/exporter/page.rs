@@ -18,7 +18,7 @@ const MOST: u8 = 16;
 const RELAY_SIDE: &[u8] = b"polkadot_parachain_";
 
 /// Collects what is needed of a page, chunk by chunk.
-pub(super) struct PageReader<'a> {
+pub(crate) struct PageReader<'a> {
     splitter: LineSplitter,
     found: NeededLines<'a>,
     /// Bytes fed so far.
@@ -45,7 +45,7 @@ struct NeededLines<'a> {
 }
 
 impl<'a> PageReader<'a> {
-    pub(super) fn new(chain: Chain, prefix: &'a str) -> Self {
+    pub(crate) fn new(chain: Chain, prefix: &'a str) -> Self {
         let found = NeededLines {
             chain,
             prefix,
@@ -64,13 +64,13 @@ impl<'a> PageReader<'a> {
         }
     }
 
-    pub(super) fn feed(&mut self, chunk: &[u8]) {
+    pub(crate) fn feed(&mut self, chunk: &[u8]) {
         self.bytes += chunk.len();
         self.splitter.feed(chunk, |line| self.found.note(line));
     }
 
     /// The page, or why it is none.
-    pub(super) fn finish(self) -> Result<ExporterPage, ExporterError> {
+    pub(crate) fn finish(self) -> Result<ExporterPage, ExporterError> {
         if !self.splitter.is_whole() {
             // A number cut short is another number.
             return Err(failed(ScrapeError::Unparsable, "the page ends within a line"));
@@ -82,7 +82,7 @@ impl<'a> PageReader<'a> {
     }
 
     /// The page as far as it was read; `None` when its heights are not among that.
-    pub(super) fn finish_early(self) -> Option<ExporterPage> {
+    pub(crate) fn finish_early(self) -> Option<ExporterPage> {
         let page = self.found.heights_ended.then(|| self.found.finish())?.ok()?;
         Some(ExporterPage {
             bytes: self.bytes,

@@ -49,7 +49,7 @@ impl ChronyClock {
     }
 }
 
-fn parse(tracking: &str) -> Option<f64> {
+pub(crate) fn parse(tracking: &str) -> Option<f64> {
     let fields: Vec<&str> = tracking.lines().next()?.split(',').collect();
     if *fields.get(LEAP_STATUS)? == "Not synchronised" {
         return None;

@@ -155,13 +155,13 @@ fn is_usable(flags: &str) -> bool {
 }
 
 /// A line of `/proc/net/route`: interface, destination, gateway, flags, …, the mask in the eighth column.
-fn is_default(line: &str) -> bool {
+pub(crate) fn is_default(line: &str) -> bool {
     let columns: Vec<&str> = line.split_ascii_whitespace().collect();
     matches!(columns[..], [_, "00000000", _, flags, _, _, _, "00000000", ..] if is_usable(flags))
 }
 
 /// A line of `/proc/net/ipv6_route`: destination, its length, …, flags, interface.
-fn is_default6(line: &str) -> bool {
+pub(crate) fn is_default6(line: &str) -> bool {
     let columns: Vec<&str> = line.split_ascii_whitespace().collect();
     match columns[..] {
         [destination, "00", _, _, _, _, _, _, flags, interface] => {
@@ -172,7 +172,7 @@ fn is_default6(line: &str) -> bool {
 }
 
 /// The servers of a resolv.conf that have a plain address.
-fn nameservers(text: &str) -> Vec<IpAddr> {
+pub(crate) fn nameservers(text: &str) -> Vec<IpAddr> {
     let server = |line: &str| {
         line.trim()
             .strip_prefix("nameserver")?

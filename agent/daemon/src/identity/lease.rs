@@ -111,14 +111,17 @@ pub enum LeaseFile {
 /// What lies in the place of the lease in `mount`; `None` is nothing.
 pub fn read(mount: &Path) -> Option<LeaseFile> {
     let text = match read_file(&path(mount), LARGEST) {
-        // As `hand_over` makes it.
-        Ok(text) if text.is_empty() => return None,
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
         Err(error) => return Some(LeaseFile::Unreadable(error.to_string())),
     };
-    let lease = serde_json::from_slice(&text).map(LeaseFile::Lease);
-    Some(lease.unwrap_or_else(|_| LeaseFile::Unreadable(String::from_utf8_lossy(&text).into_owned())))
+    // As `hand_over` makes it.
+    (!text.is_empty()).then(|| parse(&text))
+}
+
+pub(crate) fn parse(text: &[u8]) -> LeaseFile {
+    let lease = serde_json::from_slice(text).map(LeaseFile::Lease);
+    lease.unwrap_or_else(|_| LeaseFile::Unreadable(String::from_utf8_lossy(text).into_owned()))
 }
 
 /// Removes the lease durably: one that came back would keep other hosts waiting.

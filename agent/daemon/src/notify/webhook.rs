@@ -28,7 +28,7 @@ const SECRET_MIN: usize = 4;
 
 /// The webhook. Its `Debug` does not show the URL.
 #[derive(Clone)]
-pub(super) struct Webhook {
+pub(crate) struct Webhook {
     url: Url,
     format: NotifyFormat,
     /// Query parameters that are sent in the body instead of the URL.
@@ -43,14 +43,14 @@ pub(super) struct Webhook {
 /// Why the webhook did not accept a message, with the remedy and without any part of the URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
-pub(super) struct WebhookError {
-    pub(super) reason: String,
-    pub(super) retry: Retry,
+pub(crate) struct WebhookError {
+    pub(crate) reason: String,
+    pub(crate) retry: Retry,
 }
 
 /// Whether the same message may be accepted later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Retry {
+pub(crate) enum Retry {
     Never,
     Soon,
     /// After the pause that the service requested.
@@ -59,7 +59,7 @@ pub(super) enum Retry {
 
 impl Webhook {
     /// The configured webhook; `None` when there is none.
-    pub(super) fn new(config: &NotifyConfig) -> Option<Self> {
+    pub(crate) fn new(config: &NotifyConfig) -> Option<Self> {
         let mut url = Url::parse(config.webhook.as_ref()?).ok()?;
         let secrets = secrets(&url);
         let mut params = Vec::new();
@@ -117,7 +117,7 @@ impl Webhook {
     }
 
     /// The error for a response other than success.
-    fn error_response(&self, status: StatusCode, header: Option<Duration>, answer: &[u8]) -> WebhookError {
+    pub(crate) fn error_response(&self, status: StatusCode, header: Option<Duration>, answer: &[u8]) -> WebhookError {
         let json: Option<Value> = serde_json::from_slice(answer).ok();
         let body = json.as_ref().and_then(|json| {
             let seconds = json.pointer("/parameters/retry_after").or(json.get("retry_after"))?;

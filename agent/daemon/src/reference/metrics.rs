@@ -45,15 +45,15 @@ impl ReferenceClient {
 }
 
 /// Collects the heights of one chain. Of repeated samples the first counts.
-struct Heights {
+pub(crate) struct Heights {
     chain: Chain,
-    reading: Reading,
+    pub(crate) reading: Reading,
     /// Metric and chain of a node's page: another chain on the same page does not count.
     node: Option<(String, Option<String>)>,
 }
 
 impl Heights {
-    fn new(chain: Chain) -> Self {
+    pub(crate) fn new(chain: Chain) -> Self {
         Self {
             chain,
             reading: Reading::default(),
@@ -65,7 +65,7 @@ impl Heights {
         self.reading.best.is_some() && self.reading.finalized.is_some()
     }
 
-    fn note(&mut self, line: &[u8]) {
+    pub(crate) fn note(&mut self, line: &[u8]) {
         let is_height = |name: &[u8]| {
             name.ends_with(NODE_HEIGHT.as_bytes()) || [AGENT_BEST, AGENT_FINALIZED].map(str::as_bytes).contains(&name)
         };

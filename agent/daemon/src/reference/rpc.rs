@@ -33,9 +33,15 @@ struct RpcError {
 
 /// What is needed of a block's header.
 #[derive(Deserialize)]
-struct Header {
+pub(crate) struct Header {
     /// Hexadecimal, with `0x`.
     number: String,
+}
+
+impl Header {
+    pub(crate) fn height(&self) -> Option<u64> {
+        u64::from_str_radix(self.number.strip_prefix("0x")?, 16).ok()
+    }
 }
 
 impl ReferenceClient {
@@ -67,8 +73,7 @@ impl ReferenceClient {
 
     async fn height(&self, client: &Client, params: Value) -> Result<u64, ReadingError> {
         let header: Header = self.call(client, "chain_getHeader", params).await?;
-        let digits = header.number.strip_prefix("0x");
-        let height = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        let height = header.height();
         height.ok_or_else(|| failed(ReferenceError::Unparsable, "chain_getHeader has no number"))
     }
 
@@ -83,18 +88,23 @@ impl ReferenceClient {
         let request = client.post(self.url.clone()).header(CONTENT_TYPE, "application/json");
         let read = async |response: Response| http::bytes(response, LARGEST).await.map_err(|e| unread(&e));
         let bytes = self.exchange(request.body(body.to_string()), read).await?;
-        let unparsable = |_| failed(ReferenceError::Unparsable, format!("no answer to {method}"));
-        let answer: RpcAnswer = serde_json::from_slice(&bytes).map_err(unparsable)?;
-        match answer.error {
-            Some(RpcError { code }) => {
-                let kind = match code {
-                    code if LIMITED.contains(&code) => ReferenceError::RateLimited,
-                    _ => ReferenceError::Refused,
-                };
-                Err(failed(kind, format!("error {code} to {method}")))
-            }
-            None => serde_json::from_value(answer.result).map_err(unparsable),
+        result(&bytes, method)
+    }
+}
+
+/// The result in an answer.
+pub(crate) fn result<T: DeserializeOwned>(bytes: &[u8], method: &'static str) -> Result<T, ReadingError> {
+    let unparsable = |_| failed(ReferenceError::Unparsable, format!("no answer to {method}"));
+    let answer: RpcAnswer = serde_json::from_slice(bytes).map_err(unparsable)?;
+    match answer.error {
+        Some(RpcError { code }) => {
+            let kind = match code {
+                code if LIMITED.contains(&code) => ReferenceError::RateLimited,
+                _ => ReferenceError::Refused,
+            };
+            Err(failed(kind, format!("error {code} to {method}")))
         }
+        None => serde_json::from_value(answer.result).map_err(unparsable),
     }
 }
 
@@ -108,7 +118,7 @@ fn optional<T>(result: Result<T, ReadingError>) -> Result<Option<T>, ReadingErro
 }
 
 /// Whether the hash is another one than `own`, of which head and tail are known; `None` when they cannot be compared.
-fn differs(hash: &str, own: &str) -> Option<bool> {
+pub(crate) fn differs(hash: &str, own: &str) -> Option<bool> {
     let (head, tail) = own.split_once('…')?;
     let comparable = hash.len() == HASH && hash.is_ascii() && head.len() + tail.len() < HASH;
     let same = || hash[..head.len()].eq_ignore_ascii_case(head) && hash[HASH - tail.len()..].eq_ignore_ascii_case(tail);

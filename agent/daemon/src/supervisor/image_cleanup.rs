@@ -24,8 +24,8 @@ const PRUNE_EVERY: Duration = Duration::from_hours(24);
 
 /// An image that this agent pulled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct PulledImageRecord {
-    id: String,
+pub(crate) struct PulledImageRecord {
+    pub(crate) id: String,
     reference: String,
     /// When it was pulled or last began to run, Unix milliseconds.
     used_unix_ms: i64,
@@ -33,14 +33,19 @@ struct PulledImageRecord {
 
 /// The images that this agent pulled, and the running one.
 #[derive(Debug, Clone, Default)]
-struct PulledImages {
+pub(crate) struct PulledImages {
     /// The one used last comes last.
-    known: Vec<PulledImageRecord>,
+    pub(crate) known: Vec<PulledImageRecord>,
     /// Id of the image that runs or ran last.
-    running: Option<String>,
+    pub(crate) running: Option<String>,
 }
 
 impl PulledImages {
+    /// Reads the list of a file.
+    pub(crate) fn parse(text: &[u8]) -> serde_json::Result<Vec<PulledImageRecord>> {
+        serde_json::from_slice(text)
+    }
+
     /// Adds pulled images.
     fn add(&mut self, fetched: Vec<PulledImage>, now: i64) {
         for PulledImage { id, reference } in fetched {
@@ -71,7 +76,7 @@ impl PulledImages {
     }
 
     /// Ids that may be removed when the newest `keep` and all of `needed` stay.
-    fn superfluous(&self, keep: usize, needed: &[String]) -> Vec<String> {
+    pub(crate) fn superfluous(&self, keep: usize, needed: &[String]) -> Vec<String> {
         // In the order of the list: the wall clock may have been set.
         let newest: Vec<&PulledImageRecord> = self.known.iter().rev().collect();
         // The running image counts, also one that the agent did not pull.
@@ -189,7 +194,7 @@ impl ImageCleanup {
 /// The list on disk.
 #[expect(clippy::disallowed_methods, reason = "a job for the state disk")]
 fn load(file: &Path) -> Vec<PulledImageRecord> {
-    match fs::read(file).map(|text| serde_json::from_slice::<Vec<PulledImageRecord>>(&text)) {
+    match fs::read(file).map(|text| PulledImages::parse(&text)) {
         Ok(Ok(mut known)) => {
             // Version 0.1.0 kept no order.
             known.sort_by_key(|known| known.used_unix_ms);

@@ -24,7 +24,7 @@ impl KnownSecrets {
     }
 
     /// For an agent without a configuration.
-    #[cfg(any(test, feature = "testing"))]
+    #[cfg(any(test, fuzzing, feature = "testing"))]
     #[must_use]
     pub fn none(docker: &Docker) -> Self {
         Self {

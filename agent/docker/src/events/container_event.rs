@@ -7,7 +7,7 @@ use crate::spec::Spec;
 use agent_core::event::Container;
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum ContainerEvent {
+pub(crate) enum ContainerEvent {
     /// It says everything.
     Tell(Container),
     /// The memory limit was hit; the death that follows says the rest.
@@ -21,7 +21,7 @@ pub(super) enum ContainerEvent {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Change {
+pub(crate) enum Change {
     Created,
     /// A run began, Unix milliseconds.
     Started {
@@ -31,7 +31,7 @@ pub(super) enum Change {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Death {
+pub(crate) struct Death {
     pub(super) id: String,
     pub(super) at: Option<i64>,
     pub(super) code: Option<i64>,
@@ -41,7 +41,7 @@ pub(super) struct Death {
 /// What `event` means for the container of `spec`; `None` when it is about another container, or about
 /// nothing that matters. Docker repeats a container's labels in its events, so that one that is not ours
 /// is never taken for ours.
-pub(super) fn translate(spec: &Spec, event: EventMessage) -> Option<ContainerEvent> {
+pub(crate) fn translate(spec: &Spec, event: EventMessage) -> Option<ContainerEvent> {
     let actor = event.actor?;
     let attributes = actor.attributes.unwrap_or_default();
     let at = event.time_nano.map(|nanos| nanos.div_euclid(1_000_000));

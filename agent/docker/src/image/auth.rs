@@ -52,7 +52,12 @@ pub(super) fn read(path: &Path, own: &str, registry: &str) -> Result<Option<Dock
         path: path.to_owned(),
         reason,
     };
-    let found = match load(path)? {
+    login(&load(path)?, own, registry).map_err(fault)
+}
+
+/// The login in a file's text for `registry`, or what is wrong with the file.
+pub(crate) fn login(text: &str, own: &str, registry: &str) -> Result<Option<DockerCredentials>, String> {
+    let found = match parse(text)? {
         AuthFile::One { username, password } => {
             (host(own) == host(registry)).then(|| credentials(username, password, String::new()))
         }
@@ -62,7 +67,7 @@ pub(super) fn read(path: &Path, own: &str, registry: &str) -> Result<Option<Dock
                 let helper = "has no login: the agent asks no credential helper";
                 login
                     .decoded()
-                    .ok_or_else(|| fault(format!("auths.{name:?} {helper}; {FORMS}")))
+                    .ok_or_else(|| format!("auths.{name:?} {helper}; {FORMS}"))
             });
             login.transpose()?
         }
@@ -75,7 +80,11 @@ pub(super) fn read(path: &Path, own: &str, registry: &str) -> Result<Option<Dock
 
 /// Every password, token and encoded login of the file; none when it cannot be read.
 pub(super) fn secrets(path: &Path) -> Vec<String> {
-    let mut secrets = match load(path) {
+    load(path).map(|text| secrets_in(&text)).unwrap_or_default()
+}
+
+pub(crate) fn secrets_in(text: &str) -> Vec<String> {
+    let mut secrets = match parse(text) {
         Ok(AuthFile::One { password, .. }) => vec![password],
         Ok(AuthFile::Docker { auths }) => auths.into_values().flat_map(Login::secrets).collect(),
         Err(_) => Vec::new(),
@@ -123,7 +132,7 @@ fn credentials(username: String, password: String, token: String) -> DockerCrede
 }
 
 /// The host, with its port, that a name in `auths` or in a reference stands for.
-fn host(name: &str) -> String {
+pub(crate) fn host(name: &str) -> String {
     let bare = name.split_once("://").map_or(name, |(_, bare)| bare);
     let host = bare.split('/').next().unwrap_or_default().to_ascii_lowercase();
     if HUB.contains(&host.as_str()) {
@@ -133,7 +142,7 @@ fn host(name: &str) -> String {
     }
 }
 
-fn load(path: &Path) -> Result<AuthFile, ImageFault> {
+fn load(path: &Path) -> Result<String, ImageFault> {
     let fault = |reason: String| ImageFault::Credentials {
         path: path.to_owned(),
         reason,
@@ -156,10 +165,14 @@ fn load(path: &Path) -> Result<AuthFile, ImageFault> {
     if text.len() as u64 > SIZE {
         return Err(fault(format!("larger than {SIZE} bytes; that is no credentials file")));
     }
+    Ok(text)
+}
+
+fn parse(text: &str) -> Result<AuthFile, String> {
     // serde_json quotes values of the wrong type in its message, and a value may be the password.
-    serde_json::from_str(&text).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => fault(FORMS.to_owned()),
-        _ => fault(format!("line {}, column {}: {FORMS}", error.line(), error.column())),
+    serde_json::from_str(text).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => FORMS.to_owned(),
+        _ => format!("line {}, column {}: {FORMS}", error.line(), error.column()),
     })
 }
 

@@ -38,7 +38,7 @@ const NO_ROOM: [&str; 2] = ["no space left on device", "disk quota exceeded"];
 const RESETS: [&str; 4] = ["EOF", "unexpected EOF", "connection reset by peer", "broken pipe"];
 
 /// The fault that `reason` stands for; `status` is the HTTP status of Docker's own answer.
-pub(super) fn classify(reason: String, status: Option<u16>) -> ImageFault {
+pub(crate) fn classify(reason: String, status: Option<u16>) -> ImageFault {
     let parts = layers(&reason);
     let refused_commit = begins(&parts, &REFUSED_COMMIT);
     if has(&parts, &NO_ROOM) {

@@ -120,7 +120,7 @@ impl Resolve for Resolver {
 }
 
 /// The address that stands in the URL in place of a name.
-fn literal(url: &Url) -> Option<IpAddr> {
+pub(super) fn literal(url: &Url) -> Option<IpAddr> {
     match url.host()? {
         Host::Ipv4(address) => Some(address.into()),
         Host::Ipv6(address) => Some(address.into()),
@@ -129,7 +129,7 @@ fn literal(url: &Url) -> Option<IpAddr> {
 }
 
 /// Whether an address is this host's or its link's. An unspecified one reaches this host, too.
-fn is_local(address: IpAddr) -> bool {
+pub(super) fn is_local(address: IpAddr) -> bool {
     let of_v4 = |v4: Ipv4Addr| v4.is_loopback() || v4.is_link_local() || v4.is_unspecified();
     match address {
         IpAddr::V4(v4) => of_v4(v4),

@@ -22,10 +22,10 @@ const MAX_STILL: u32 = 16;
 
 /// What a replay read, and what the core did.
 #[derive(Debug, Default)]
-pub(super) struct ReplaySummary {
+pub(crate) struct ReplaySummary {
     /// Lines read, without blank ones.
-    pub(super) lines: u64,
-    pub(super) skipped: u64,
+    pub(crate) lines: u64,
+    pub(crate) skipped: u64,
     /// Place and reason of the first few of them.
     pub(super) problems: Vec<String>,
     /// What limits the judgement of this trace.

@@ -140,6 +140,19 @@ async fn replay(
     playing.close(notes)
 }
 
+/// Times of the scrapes in a server's answer, for tests.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn scrape_times(answer: &[u8]) -> Option<Vec<u64>> {
+    let steps = Steps {
+        from: 1_000_000,
+        count: 16,
+        step: 5_000,
+    };
+    let (exporter, series) = (ExporterSeries::named("substrate"), client::series_in(answer)?);
+    let found = scrapes::scrapes(Chain::Parachain, &exporter, steps, 0, &series, &series);
+    Some(found.into_iter().map(|scrape| scrape.at).collect())
+}
+
 /// The core at work on the scrapes, and the gaps between them.
 struct HistoryReplay<'a> {
     player: Player<'a>,

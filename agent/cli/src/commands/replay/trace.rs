@@ -61,7 +61,12 @@ pub(super) fn replay_trace(
     Ok(())
 }
 
-fn play(mut lines: TraceReader, config: Option<&Config>, json: bool, out: &mut dyn Write) -> io::Result<ReplaySummary> {
+pub(crate) fn play(
+    mut lines: TraceReader,
+    config: Option<&Config>,
+    json: bool,
+    out: &mut dyn Write,
+) -> io::Result<ReplaySummary> {
     let mut spacing = Spacing::default();
     let mut ahead = Vec::new();
     while ahead.len() < READ_AHEAD && !spacing.is_known() {

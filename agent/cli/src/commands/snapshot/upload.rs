@@ -22,7 +22,7 @@ const NOTE: &str = "upload.json";
 const NOTE_MAX: u64 = 4 << 20;
 
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Note {
+pub(crate) struct Note {
     to: String,
     id: String,
     part: usize,
@@ -34,7 +34,12 @@ impl Note {
     /// The note of an upload that was interrupted.
     fn read(file: &Path) -> Option<Self> {
         let text = read_file(file, NOTE_MAX).ok()?;
-        serde_json::from_slice(&text).ok()
+        Self::parse(&text).ok()
+    }
+
+    /// Reads the text of a file.
+    pub(crate) fn parse(text: &[u8]) -> serde_json::Result<Self> {
+        serde_json::from_slice(text)
     }
 
     fn write(&self, file: &Path) -> io::Result<()> {

@@ -1,14 +1,12 @@
 #![expect(clippy::unwrap_used, reason = "a failed test should panic")]
 
-mod oracle;
-
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::io::Read as _;
 
 use proptest::prelude::*;
 
-use self::oracle::Reference;
+use super::oracle::Reference;
 use super::*;
 
 #[test]

@@ -210,6 +210,13 @@ impl PrometheusClient {
     }
 }
 
+/// The series in the body of an answer.
+#[cfg(any(test, fuzzing))]
+pub(super) fn series_in(body: &[u8]) -> Option<Vec<Series>> {
+    let answer: ApiResponse<Matrix> = serde_json::from_slice(body).ok()?;
+    Some(answer.data?.result)
+}
+
 impl QueryError {
     fn may_pass(&self) -> bool {
         matches!(

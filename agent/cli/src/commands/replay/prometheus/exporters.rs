@@ -32,6 +32,19 @@ pub(super) struct ExporterSeries {
 }
 
 impl ExporterSeries {
+    /// One without labels of its own.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn named(prefix: &str) -> Self {
+        Self {
+            prefix: prefix.to_owned(),
+            instance: "collator-1".to_owned(),
+            job: "collators".to_owned(),
+            chain: None,
+            is_relay: false,
+            has_up: true,
+        }
+    }
+
     /// Matchers of the labels that the server adds to all series of this exporter.
     pub(super) fn matchers(&self) -> String {
         format!("job={},instance={}", quoted(&self.job), quoted(&self.instance))

@@ -67,16 +67,30 @@ pub(super) async fn read_scrapes(
         format!("timestamp({prefix}_block_height{{{matchers},status=\"best\"}})")
     };
     let values = format!("{{__name__=~\"up|{prefix}_({METRICS})\",{matchers}}}");
+    let clock = client.range(&clock, steps.from, steps.last(), steps.step).await?;
+    let values = client.range(&values, steps.from, steps.last(), steps.step).await?;
+    Ok(scrapes(chain, exporter, steps, after, &clock, &values))
+}
+
+/// The scrapes in the series of their times and of their values.
+pub(super) fn scrapes(
+    chain: Chain,
+    exporter: &ExporterSeries,
+    steps: Steps,
+    after: u64,
+    clock: &[Series],
+    values: &[Series],
+) -> Vec<Scrape> {
     let count = usize::try_from(steps.count).unwrap_or(usize::MAX);
     let mut rows = vec![Row::default(); count];
-    for series in client.range(&clock, steps.from, steps.last(), steps.step).await? {
-        fill(&mut rows, steps, exporter, &series, |row, v| {
+    for series in clock {
+        fill(&mut rows, steps, exporter, series, |row, v| {
             row.scraped = row.scraped.or(whole(v * 1000.0 + 0.5));
         });
     }
-    for series in client.range(&values, steps.from, steps.last(), steps.step).await? {
-        if let Some(put) = field(&series, prefix) {
-            fill(&mut rows, steps, exporter, &series, put);
+    for series in values {
+        if let Some(put) = field(series, &exporter.prefix) {
+            fill(&mut rows, steps, exporter, series, put);
         }
     }
     let mut newest = after;
@@ -86,7 +100,7 @@ pub(super) async fn read_scrapes(
         let event = row.event(chain);
         Some(Scrape { at, chain, event })
     };
-    Ok(rows.into_iter().filter_map(scrape).collect())
+    rows.into_iter().filter_map(scrape).collect()
 }
 
 fn fill(rows: &mut [Row], steps: Steps, exporter: &ExporterSeries, series: &Series, put: impl Fn(&mut Row, f64)) {

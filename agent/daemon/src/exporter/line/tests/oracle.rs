@@ -2,15 +2,15 @@
 
 /// `name{label="value",…} value [timestamp]`.
 #[derive(Debug)]
-pub(super) struct Reference<'a> {
-    pub(super) name: &'a str,
-    pub(super) labels: Vec<(&'a str, String)>,
-    pub(super) value: f64,
+pub(crate) struct Reference<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) labels: Vec<(&'a str, String)>,
+    pub(crate) value: f64,
 }
 
 impl<'a> Reference<'a> {
     /// The sample that stands there; `None` when none does.
-    pub(super) fn parse(text: &'a str) -> Option<Self> {
+    pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let (name, rest) = word(text.trim_ascii_start())?;
         let (labels, rest) = match rest.trim_ascii_start().strip_prefix('{') {
             Some(inner) => labels(inner)?,

@@ -1,0 +1,3 @@
+#![no_main]
+
+t0rn_agent_fuzz::target!(agent_core::fuzzing::status_json);
