@@ -20,7 +20,7 @@ BAKED  := target/bake/$(or $(NAME),t0rn-collator)
 export T0RN_SKIP_FILE := $(OUT)/skipped
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test nightly chaos fuzz check build deb bench clean fmt clippy unused unit engine machines package image bake-test deny shell \
+.PHONY: help demo test nightly chaos fuzz mutants check build deb bench clean fmt clippy unused unit engine machines package image bake-test deny shell \
         docs workflows provision provision-e2e bake bake-boot bake-publish bake-prune
 
 # What needs the processor, one after the other; then what mostly waits, side by side.
@@ -43,12 +43,13 @@ test: ## everything: format, lints, unit tests, a real engine, a booted machine,
 	 $(MAKE) --no-print-directory --keep-going --jobs --output-sync=target $(SIDE_BY_SIDE) || status=$$?; \
 	 echo; sort -u $(T0RN_SKIP_FILE); exit $$status
 
-nightly: ## what takes hours: simulated lives, schedules of two hosts, chaos, fuzzing (SIMULATION_SEEDS=1000 CHAOS_MINUTES=120 MINUTES=60)
-	SIMULATION_SEEDS=$(or $(SIMULATION_SEEDS),500) cargo test --locked --package agent-simulation -- two_hosts --nocapture
-	SIMULATION_SEEDS=$(or $(SIMULATION_SEEDS),1000) cargo test --locked --package agent-simulation -- lives_with --nocapture
-	SIMULATION_SEEDS=$(or $(SIMULATION_SEEDS),1000) cargo test --locked --package agent-core --lib -- simulation::lives_with --nocapture
+nightly: ## what takes hours: simulated lives, schedules of two hosts, chaos, fuzzing, mutants (SIMULATION_SEEDS=1000 CHAOS_MINUTES=120 MINUTES=60)
+	SIMULATION_SEEDS=$(or $(SIMULATION_SEEDS),500) cargo test --locked --profile nightly --package agent-simulation -- two_hosts --nocapture
+	SIMULATION_SEEDS=$(or $(SIMULATION_SEEDS),1000) cargo test --locked --profile nightly --package agent-simulation -- lives_with --nocapture
+	SIMULATION_SEEDS=$(or $(SIMULATION_SEEDS),1000) cargo test --locked --profile nightly --package agent-core --lib -- simulation::lives_with --nocapture
 	$(MAKE) --no-print-directory chaos CHAOS_MINUTES=$(or $(CHAOS_MINUTES),120)
 	$(MAKE) --no-print-directory fuzz MINUTES=$(or $(MINUTES),60)
+	$(MAKE) --no-print-directory mutants SHARD=$$((10#$$(date +%j) % 28))/28
 
 chaos: build ## random faults of everything around the agent (CHAOS_MINUTES=10, T0RN_TEST_SEED=n repeats one)
 	CHAOS_MINUTES=$(or $(CHAOS_MINUTES),10) tests/tools/with-engine.sh \
@@ -57,6 +58,11 @@ chaos: build ## random faults of everything around the agent (CHAOS_MINUTES=10, 
 fuzz: ## bytes that break a parser, searched for MINUTES=10 in all (TARGETS="redaction archive": these alone)
 	@tests/tools/setup fuzz
 	tests/tools/fuzz $(or $(MINUTES),10) $(TARGETS)
+
+mutants: ## changes of the code that no test notices (SHARD=3/28: a part of them; BASE=main: those of a change)
+	@tests/tools/setup mutants && mkdir -p $(OUT)
+	@$(if $(BASE),git diff --no-ext-diff $(BASE)... >$(OUT)/change.diff)
+	cargo mutants --cargo-arg=--locked --no-times --output $(OUT) $(if $(BASE),--in-diff $(OUT)/change.diff,--shard $(or $(SHARD),0/1))
 
 check: fmt clippy unused unit ## the quick loop: format, lints, unused dependencies, unit tests
 
