@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Action, Cause, Desired, Machine, Pause, State};
+use super::{Action, Cause, Desired, Machine, Pause, STOP_MARGIN, State};
 use crate::chain_health::ChainTracker;
 use crate::event::{Command, Event, Time};
 
@@ -147,6 +147,11 @@ impl Machine {
     fn take_up(&mut self, now: Time) {
         let down = !self.state.seen.is_up() || self.is_stopping();
         let state = &mut self.state;
+        // What Docker tells again of the time before, an agent that has just begun included, is older than this wish.
+        state.own_events_until = state.own_events_until.max(state.heard_at);
+        if down && !state.observed {
+            state.ignore_own_events_until = Some(now + self.policy.stop_timeout + STOP_MARGIN);
+        }
         state.desired = Desired::Running;
         state.start_requested = down;
         state.hold = state.conflict.map(Cause::from);

@@ -1,7 +1,7 @@
 //! The agent can be killed at any instant: what it knew survives, what it did not see proves nothing.
 
 use super::harness::*;
-use crate::event::{Container, Event, Exit};
+use crate::event::{Command, Container, Event, Exit};
 use crate::machine::{Action, Cause, Health, Machine, Phase};
 
 fn exited(at: i64, code: i64) -> Container {
@@ -112,6 +112,28 @@ fn what_a_person_stopped_meanwhile_stays_stopped_after_a_crash_loop_too() {
     harness.run(HOUR);
     assert_eq!(harness.container_actions(), []);
     assert!(harness.wrong().contains(&Cause::StoppedByPerson));
+}
+
+#[test]
+fn start_that_is_asked_for_before_docker_repeats_the_stop_holds() {
+    for seen_whole in [true, false] {
+        let mut harness = Harness::synced();
+        harness.signalled(15);
+        harness.exits(0, &[]);
+        let at = harness.wall();
+        if seen_whole {
+            harness.event(Event::Container(Container::Stopped { at: Some(at) }));
+            harness.run(MINUTE);
+            assert_eq!(harness.wrong(), [Cause::StoppedByPerson]);
+        }
+        harness.agent_dies(3);
+        harness.command(Command::Start);
+        harness.container(exited(at, 0));
+        harness.event(Event::Container(Container::Stopped { at: Some(at) }));
+        harness.run(HOUR);
+        assert_eq!(harness.container_actions(), [start(Cause::Operator)]);
+        harness.expect(Phase::Synced, Health::Ok);
+    }
 }
 
 #[test]
