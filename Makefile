@@ -147,10 +147,11 @@ docs: build
 	tests/tools/docs $(STATIC)/t0rn-agent
 
 provision: build
-	@for tool in provider checkov tflint atmos jq rootfs; do tests/tools/setup $$tool || true; done # without them, what needs them is reported as skipped
+	@for tool in provider checkov tflint atmos jq rootfs aws terraform-docs prometheus; do tests/tools/setup $$tool || true; done # without them, what needs them is reported as skipped
 	nice tests/infrastructure/provision
 	nice tests/infrastructure/stacks
 	tests/infrastructure/ssm-documents
+	nice tests/infrastructure/fleet
 	tests/infrastructure/pins
 
 # Applied, planned again, destroyed with a real terraform-provider-aws (PROVIDER, else the one that is found) and an emulated AWS.
