@@ -152,6 +152,7 @@ provision: build
 	nice tests/infrastructure/stacks
 	tests/infrastructure/ssm-documents
 	nice tests/infrastructure/fleet
+	nice tests/infrastructure/prometheus
 	tests/infrastructure/pins
 
 # Applied, planned again, destroyed with a real terraform-provider-aws (PROVIDER, else the one that is found) and an emulated AWS.
