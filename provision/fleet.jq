@@ -23,7 +23,7 @@ def answer($invocation; $information; $state):
       else
         {answer: "unanswered", note: "Systems Manager: \($invocation.StatusDetails // $invocation.Status)"}
       end
-  elif $information == null then {answer: "unregistered", note: "Systems Manager does not know the instance: its agent, role or way out"}
+  elif $information == null then {answer: "unregistered", note: "not registered at Systems Manager: its SSM agent, its role or its way out"}
   elif $information.PingStatus != "Online" then
     {answer: "offline", note: "\($information.PingStatus), last heard of at \($information.LastPingDateTime | moment)"}
   elif $state == "Failed" then {answer: "unsent", note: "not sent: too many had failed before"}

@@ -5,7 +5,7 @@ usage: ssm.py PORT FILE     FILE: JSON, read at each call
     {"collators": {STACK: {"ping": "Online", "polls": 0, "status": "Success", "code": 0, "output": "…"}}, "default": {…},
      "deny": [ACTION], "deny_regions": [REGION], "throttle": N}
 
-`ping` null is an instance that Systems Manager does not know, `status` null one that was not sent to.
+`ping` null is an instance that is not registered at Systems Manager, `status` null one that was not sent to.
 """
 
 import json
