@@ -21,7 +21,7 @@ export T0RN_SKIP_FILE := $(OUT)/skipped
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test nightly chaos fuzz mutants check build deb bench clean fmt clippy unused unit engine machines package image bake-test deny shell \
-        docs workflows provision provision-e2e bake bake-boot bake-publish bake-prune
+        docs workflows provision provision-e2e terraform-docs bake bake-boot bake-publish bake-prune
 
 # What needs the processor, one after the other; then what mostly waits, side by side.
 CHECKS       := fmt clippy unused deny shell workflows unit docs
@@ -30,7 +30,7 @@ SIDE_BY_SIDE := engine machines provision
 NEXTEST := cargo nextest run --locked --workspace
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: build ## watch a collator being pulled, run, lost and brought back (DEMO_KEEP=1: then stay up)
 	@tests/tools/setup jq
@@ -147,11 +147,17 @@ docs: build
 	tests/tools/docs $(STATIC)/t0rn-agent
 
 provision: build
-	@for tool in provider checkov tflint atmos jq rootfs; do tests/tools/setup $$tool || true; done # without them, what needs them is reported as skipped
+	@for tool in provider checkov tflint atmos jq rootfs aws terraform-docs prometheus; do tests/tools/setup $$tool || true; done # without them, what needs them is reported as skipped
 	nice tests/infrastructure/provision
 	nice tests/infrastructure/stacks
 	tests/infrastructure/ssm-documents
+	nice tests/infrastructure/fleet
+	nice tests/infrastructure/prometheus
 	tests/infrastructure/pins
+
+terraform-docs: ## write the inputs and outputs of each Terraform component into its README.md
+	@tests/tools/setup terraform-docs
+	tests/infrastructure/terraform-docs/directories | xargs -n 1 terraform-docs --config provision/.terraform-docs.yml
 
 # Applied, planned again, destroyed with a real terraform-provider-aws (PROVIDER, else the one that is found) and an emulated AWS.
 provision-e2e:

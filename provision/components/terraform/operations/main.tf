@@ -46,10 +46,13 @@ resource "aws_iam_policy" "operator" {
         Condition = { StringEquals = { "ssm:resourceTag/aws:autoscaling:groupName" = var.autoscaling_group_name } }
       },
       {
-        # IAM knows no resource for these.
-        Sid      = "Results"
-        Effect   = "Allow"
-        Action   = ["autoscaling:DescribeAutoScalingGroups", "ssm:GetCommandInvocation", "ssm:ListCommandInvocations"]
+        # IAM knows no resource for these: an operator also reads and cancels commands of others.
+        Sid    = "Results"
+        Effect = "Allow"
+        Action = [
+          "autoscaling:DescribeAutoScalingGroups", "ssm:CancelCommand", "ssm:DescribeInstanceInformation",
+          "ssm:GetCommandInvocation", "ssm:ListCommandInvocations", "ssm:ListCommands",
+        ]
         Resource = "*"
       },
     ]

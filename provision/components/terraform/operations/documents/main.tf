@@ -7,10 +7,24 @@ locals {
     allowedPattern = "^[A-Za-z0-9][A-Za-z0-9 .,:_/#@()+-]{0,199}$"
   }
 
+  image = {
+    type           = "String"
+    description    = "NAME:TAG or NAME@sha256:…, such as 3h4xx/t0rn-collator:v1.2.0-rc.5"
+    allowedPattern = "^[a-z0-9][A-Za-z0-9._/:-]{0,199}(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}|@sha256:[0-9a-f]{64})$"
+  }
+
+  accept = {
+    type          = "String"
+    description   = "The worst health that ends with exit code 0"
+    default       = "ok"
+    allowedValues = ["ok", "degraded"]
+  }
+
   documents = {
     status = {
       description = "How the collator is; exit code 0 ok, 1 degraded, 2 critical, 3 unknown or agent unreachable"
       parameters = {
+        accept = local.accept
         format = {
           type          = "String"
           description   = "For people or for programs"
@@ -52,13 +66,12 @@ locals {
     }
     update = {
       description = "Run another image, and take it back when it does no good; comes back at once, status tells what becomes of it"
-      parameters = {
-        image = {
-          type           = "String"
-          description    = "NAME:TAG or NAME@sha256:…, such as 3h4xx/t0rn-collator:v1.2.0-rc.5"
-          allowedPattern = "^[a-z0-9][A-Za-z0-9._/:-]{0,199}(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}|@sha256:[0-9a-f]{64})$"
-        }
-      }
+      parameters  = { image = local.image }
+    }
+    update-wait = {
+      description = "The same, and wait for the verdict: exit code 0 when the new image is kept and the collator is well"
+      parameters  = { image = local.image, accept = local.accept }
+      timeout     = 7200
     }
     incidents = {
       description = "What the agent did, why, and whether it helped: all that are kept, or one"
@@ -90,7 +103,7 @@ locals {
         name         = name
         precondition = { StringEquals = ["platformType", "Linux"] }
         inputs = {
-          timeoutSeconds = "120"
+          timeoutSeconds = tostring(try(document.timeout, 120))
           runCommand     = split("\n", "${file("${path.module}/scripts/prelude.sh")}${file("${path.module}/scripts/${name}.sh")}")
         }
       }]

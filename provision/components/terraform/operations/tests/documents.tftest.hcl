@@ -16,7 +16,7 @@ run "each_document_is_named_after_its_stack" {
   command = apply
 
   assert {
-    condition     = output.documents == { for name in ["check", "incidents", "logs", "pause", "restart", "resume", "status", "update"] : name => "t0rn-ec1-dev-${name}" }
+    condition     = output.documents == { for name in ["check", "incidents", "logs", "pause", "restart", "resume", "status", "update", "update-wait"] : name => "t0rn-ec1-dev-${name}" }
     error_message = "documents: ${jsonencode(output.documents)}"
   }
 }
@@ -73,7 +73,7 @@ run "documents_are_commands_of_schema_2_2_with_a_time_limit" {
     condition = alltrue([
       for content in [for text in values(output.contents) : jsondecode(text)] :
       content.schemaVersion == "2.2" && content.mainSteps[0].action == "aws:runShellScript" &&
-      tonumber(content.mainSteps[0].inputs.timeoutSeconds) <= 120 && content.mainSteps[0].inputs.runCommand[0] == "#!/bin/bash"
+      tonumber(content.mainSteps[0].inputs.timeoutSeconds) <= (content.mainSteps[0].name == "update-wait" ? 7200 : 120) && content.mainSteps[0].inputs.runCommand[0] == "#!/bin/bash"
     ])
     error_message = "a document of another shape"
   }
@@ -99,7 +99,7 @@ run "an_operator_may_send_these_documents_to_this_stack_and_nothing_else" {
   }
 
   assert {
-    condition     = toset(flatten([for statement in jsondecode(aws_iam_policy.operator.policy).Statement : statement.Action])) == toset(["autoscaling:DescribeAutoScalingGroups", "ssm:GetCommandInvocation", "ssm:ListCommandInvocations", "ssm:SendCommand"])
+    condition     = toset(flatten([for statement in jsondecode(aws_iam_policy.operator.policy).Statement : statement.Action])) == toset(["autoscaling:DescribeAutoScalingGroups", "ssm:CancelCommand", "ssm:DescribeInstanceInformation", "ssm:GetCommandInvocation", "ssm:ListCommandInvocations", "ssm:ListCommands", "ssm:SendCommand"])
     error_message = "an operator may do more than ask: ${aws_iam_policy.operator.policy}"
   }
 }

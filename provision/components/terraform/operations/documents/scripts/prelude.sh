@@ -7,6 +7,8 @@ export LC_ALL=C.UTF-8
 # What comes back of a command: GetCommandInvocation returns 24,000 characters, list calls 2,500.
 # shellcheck disable=SC2034  # the scripts use them
 readonly output_limit=23900 status_limit=2499
+# For how long a command of the agent is waited for, in seconds.
+patience=60
 
 # given NAME...: an SSM agent that cannot pass parameters as variables would leave them unset.
 given() {
@@ -23,7 +25,7 @@ given() {
 beginning() {
     local limit=$1 output code=0
     shift
-    output=$(timeout 60 "$@" 2>&1 | { head -c 100000; cat >/dev/null; }) || code=$?
+    output=$(timeout "$patience" "$@" 2>&1 | { head -c 100000; cat >/dev/null; }) || code=$?
     printf '%s\n' "${output:0:limit}"
     return $code
 }
@@ -32,9 +34,15 @@ beginning() {
 ending() {
     local limit=$1 output code=0
     shift
-    output=$(timeout 60 "$@" 2>&1 | tail -c 100000) || code=$?
+    output=$(timeout "$patience" "$@" 2>&1 | tail -c 100000) || code=$?
     [ ${#output} -le "$limit" ] || output=${output: -limit}
     printf '%s\n' "$output"
     return $code
+}
+
+# accepted CODE WORST: the exit code of a status, 0 where its health is no worse than WORST.
+accepted() {
+    [ "$1 $2" != "1 degraded" ] || return 0
+    return "$1"
 }
 
