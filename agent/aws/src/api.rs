@@ -9,6 +9,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Body, Request, StatusCode};
 use url::{Url, form_urlencoded};
 
+use super::consistency::ErrorClass;
 use super::transport::{ErrorResponse, LARGEST};
 use agent_net::http::{self, RequestError};
 
@@ -38,24 +39,22 @@ pub(super) struct Api {
     pub(super) endpoint: Url,
     pub(super) region: String,
     pub(super) service: Service,
-    pub(super) instance: String,
 }
 
 /// Why a call was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ApiError {
-    /// The same call may succeed later.
-    #[error("{0}")]
-    Transient(String),
-    /// The credentials were rejected; new ones may be accepted.
-    #[error("the role's credentials are not accepted ({0})")]
-    Credentials(String),
-    /// There is no such lifecycle action, or no longer.
-    #[error("there is no lifecycle action under way ({0})")]
-    NoLifecycleAction(String),
-    /// The request itself was rejected.
-    #[error("{0}")]
-    Refused(String),
+#[error("{text}")]
+pub struct ApiError {
+    /// What it says about the same call a moment later.
+    pub class: ErrorClass,
+    text: String,
+}
+
+impl ApiError {
+    pub(super) fn new(class: ErrorClass, text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { class, text }
+    }
 }
 
 impl Api {
@@ -67,10 +66,8 @@ impl Api {
         params: &[(&str, &str)],
     ) -> Result<String, ApiError> {
         let timed_out = |_| {
-            Err(ApiError::Transient(format!(
-                "{action}: no answer within {} s",
-                TIMEOUT.as_secs()
-            )))
+            let text = format!("{action}: no answer within {} s", TIMEOUT.as_secs());
+            Err(ApiError::new(ErrorClass::Transient, text))
         };
         let done = tokio::time::timeout(TIMEOUT, self.exchange(credentials, action, params)).await;
         done.unwrap_or_else(timed_out)
@@ -82,8 +79,9 @@ impl Api {
         action: &str,
         params: &[(&str, &str)],
     ) -> Result<String, ApiError> {
-        let lost = |error: RequestError| ApiError::Transient(format!("{action}: {error}"));
-        let refused = |error: &dyn std::fmt::Display| ApiError::Refused(format!("{action}: {error}"));
+        let lost = |error: RequestError| ApiError::new(ErrorClass::Transient, format!("{action}: {error}"));
+        let refused =
+            |error: &dyn std::fmt::Display| ApiError::new(ErrorClass::Permanent, format!("{action}: {error}"));
         let body = form(self.service, action, params);
         let request = ::http::Request::post(self.endpoint.as_str()).header(CONTENT_TYPE, FORM);
         let request = request.body(HttpRequestBody::from(body));
@@ -98,7 +96,9 @@ impl Api {
         let text = http::text(answer, LARGEST).await;
         match text {
             Ok(text) if status.is_success() => Ok(text),
-            Err(broken) if status.is_success() => Err(ApiError::Transient(format!("{action}: {broken}"))),
+            Err(broken) if status.is_success() => {
+                Err(ApiError::new(ErrorClass::Transient, format!("{action}: {broken}")))
+            }
             text => Err(api_error(self.service, action, status, &text.unwrap_or_default())),
         }
     }
@@ -111,25 +111,23 @@ fn form(service: Service, action: &str, params: &[(&str, &str)]) -> String {
     form.extend_pairs(params).finish()
 }
 
-/// The error that a response other than success stands for.
+/// The error that a response other than success stands for. A remedy comes first: what AWS says may be long.
 fn api_error(service: Service, action: &str, status: StatusCode, xml: &str) -> ApiError {
     let answer = ErrorResponse::read(status, xml);
-    let text = format!("{action}: {answer}");
-    match answer.code.as_str() {
-        "ExpiredToken" | "ExpiredTokenException" | "InvalidClientTokenId" | "RequestExpired" => {
-            ApiError::Credentials(text)
+    let class = answer.class();
+    let text = match answer.code.as_str() {
+        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => {
+            format!(
+                "allow {}:{action} to the instance's role ({action}: {answer})",
+                service.name
+            )
         }
-        "AccessDenied" | "UnauthorizedOperation" => ApiError::Refused(format!(
-            "{text}; allow {}:{action} to the instance's role",
-            service.name
-        )),
-        // One code for everything that is wrong with a request: the message begins with what.
-        "ValidationError" if answer.message.starts_with("No active Lifecycle Action found") => {
-            ApiError::NoLifecycleAction(text)
+        _ if class == ErrorClass::Credentials => {
+            format!("the role's credentials are not accepted ({action}: {answer})")
         }
-        _ if answer.is_transient() => ApiError::Transient(text),
-        _ => ApiError::Refused(text),
-    }
+        _ => format!("{action}: {answer}"),
+    };
+    ApiError::new(class, text)
 }
 
 #[cfg(test)]
@@ -143,27 +141,27 @@ mod tests {
     }
 
     #[test]
-    fn error_response_is_classified_by_status_and_code() {
-        let call = "CompleteLifecycleAction";
-        let of = |status: u16, code: &str, message: &str| {
-            api_error(
-                AUTO_SCALING,
-                call,
-                StatusCode::from_u16(status).unwrap_or_default(),
-                &error(code, message),
-            )
+    fn refusal_begins_with_its_remedy_and_ends_before_the_encoded_message() {
+        let of = |service, action: &str, status: u16, code: &str, message: &str| {
+            let status = StatusCode::from_u16(status).unwrap_or_default();
+            api_error(service, action, status, &error(code, message))
         };
-        assert!(matches!(of(400, "Throttling", "Rate exceeded"), ApiError::Transient(_)));
-        assert!(matches!(of(503, "", ""), ApiError::Transient(_)));
-        assert!(matches!(of(429, "", ""), ApiError::Transient(_)));
-        assert!(matches!(of(403, "ExpiredToken", ""), ApiError::Credentials(_)));
-        let none = of(
-            400,
-            "ValidationError",
-            "No active Lifecycle Action found with instance ID i-1",
+        let said = "You are not authorized to perform this operation. Encoded authorization failure message: 1tZcK3";
+        let denied = of(EC2, "AttachVolume", 403, "UnauthorizedOperation", said);
+        assert_eq!(denied.class, ErrorClass::Permanent);
+        assert_eq!(
+            denied.to_string(),
+            "allow ec2:AttachVolume to the instance's role (AttachVolume: 403 Forbidden UnauthorizedOperation \
+             You are not authorized to perform this operation.)"
         );
-        assert!(matches!(none, ApiError::NoLifecycleAction(_)));
-        let denied = of(403, "AccessDenied", "not you").to_string();
-        assert!(denied.contains("allow autoscaling:CompleteLifecycleAction"), "{denied}");
+        let denied = of(AUTO_SCALING, "CompleteLifecycleAction", 403, "AccessDenied", "not you").to_string();
+        assert!(
+            denied.starts_with("allow autoscaling:CompleteLifecycleAction"),
+            "{denied}"
+        );
+        let expired = of(EC2, "DescribeVolumes", 403, "ExpiredToken", "");
+        assert_eq!(expired.class, ErrorClass::Credentials);
+        let none = of(EC2, "DescribeVolumes", 400, "InvalidVolume.NotFound", "");
+        assert_eq!(none.class, ErrorClass::Unsettled);
     }
 }

@@ -17,6 +17,9 @@ const PATH: &str = "meta-data/iam/security-credentials/";
 /// New ones are available five minutes before the old ones expire.
 const RENEW_BEFORE: Duration = Duration::from_mins(4);
 
+/// Length of the longest text of a document that is repeated, characters.
+const SAID: usize = 300;
+
 /// Credentials in the metadata service's format.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -25,6 +28,15 @@ pub(super) struct SecurityCredentials {
     secret_access_key: String,
     pub(super) token: String,
     expiration: Timestamp,
+}
+
+/// What a document without credentials says.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Refusal {
+    code: String,
+    #[serde(default)]
+    message: String,
 }
 
 /// The instance's role.
@@ -46,16 +58,15 @@ impl Role {
         if let Some((cached, _)) = self.cached.as_ref().filter(|(_, end)| *end > soon) {
             return Ok(Arc::clone(cached));
         }
-        let none = || {
-            ImdsError::Unavailable(
-                "the instance has no role: give it an instance profile that allows what docs/ec2.md lists".to_owned(),
-            )
-        };
-        let roles = self.imds.get(PATH).await?.ok_or_else(none)?;
+        let roles = self.imds.get_again(PATH).await?.ok_or(ImdsError::NoRole)?;
         let mut roles = roles.lines().map(str::trim);
-        let role = roles.find(|role| !role.is_empty()).ok_or_else(none)?;
-        let found = self.imds.get(&format!("{PATH}{role}")).await?.ok_or_else(none)?;
-        let found = serde_json::from_str::<SecurityCredentials>(&found).ok();
+        let role = roles.find(|role| !role.is_empty()).ok_or(ImdsError::NoRole)?;
+        let document = self.imds.get_again(&format!("{PATH}{role}")).await?;
+        let document = document.ok_or(ImdsError::NoRole)?;
+        if let Some(refusal) = refusal(role, &document) {
+            return Err(refusal);
+        }
+        let found = serde_json::from_str::<SecurityCredentials>(&document).ok();
         let found = found.filter(|found| is_ascii_graphic(&found.access_key_id) && is_ascii_graphic(&found.token));
         // Not repeated: it holds secrets.
         let found = found.ok_or_else(|| ImdsError::Unavailable("the role's credentials cannot be read".to_owned()))?;
@@ -72,6 +83,21 @@ impl Role {
     pub(super) fn invalidate(&mut self) {
         self.cached = None;
     }
+}
+
+/// The error that a role's document reports in place of credentials.
+fn refusal(role: &str, document: &str) -> Option<ImdsError> {
+    let Refusal { code, message } = serde_json::from_str(document).ok()?;
+    let plain = |text: &str| text.chars().filter(|c| !c.is_control()).take(SAID).collect::<String>();
+    let (role, code, message) = (plain(role), plain(&code), plain(&message));
+    let remedy = match code.as_str() {
+        "Success" => return None,
+        "AssumeRoleUnauthorizedAccess" => {
+            format!("let ec2.amazonaws.com assume the role {role} by its trust policy")
+        }
+        _ => format!("check the role {role} and the instance profile that names it"),
+    };
+    Some(ImdsError::RoleRefused { remedy, code, message })
 }
 
 /// [`Role`] as `object_store`'s credential provider.

@@ -5,6 +5,8 @@ use std::time::Duration;
 use reqwest::header::HeaderValue;
 use reqwest::{Client, RequestBuilder, StatusCode};
 
+use super::consistency::ErrorClass;
+use agent_net::backoff::pauses;
 use agent_net::http::{self, RequestError};
 use agent_runtime::Instant;
 
@@ -12,6 +14,9 @@ use agent_runtime::Instant;
 const PROBE_TIMEOUT: Duration = Duration::from_millis(900);
 /// The same for a service that has answered before.
 pub(super) const READY_TIMEOUT: Duration = Duration::from_secs(4);
+/// The first and the longest pause before an error response is asked for again, and how often.
+const AGAIN: (Duration, Duration) = (Duration::from_millis(200), Duration::from_millis(800));
+const TIMES_AGAIN: usize = 3;
 /// Size of the largest answer that is read, bytes. Credentials have one and a half thousand.
 const LARGEST: usize = 16 << 10;
 /// Requested lifetime of a token, seconds: the maximum.
@@ -46,6 +51,27 @@ pub enum ImdsError {
     /// The service is there, but gave no usable answer.
     #[error("the instance metadata service gives no answer: {0}")]
     Unavailable(String),
+    /// There are no credentials, or not yet: a profile that was just attached takes a moment.
+    #[error("the instance has no role: give it an instance profile that allows what docs/ec2.md lists")]
+    NoRole,
+    /// EC2 cannot hand out the role's credentials: remedy, code and message.
+    #[error("{remedy}: the role has no credentials ({code}: {message})")]
+    RoleRefused {
+        remedy: String,
+        code: String,
+        message: String,
+    },
+}
+
+impl ImdsError {
+    /// What it says about the same request a moment later.
+    pub(super) fn class(&self) -> ErrorClass {
+        match self {
+            Self::Absent(_) | Self::Unavailable(_) => ErrorClass::Transient,
+            Self::NoRole => ErrorClass::Unsettled,
+            Self::RoleRefused { .. } => ErrorClass::Permanent,
+        }
+    }
 }
 
 impl Imds {
@@ -71,6 +97,17 @@ impl Imds {
         tokio::time::timeout(limit, self.exchange(path))
             .await
             .unwrap_or_else(timed_out)
+    }
+
+    /// As [`Self::get`], and asks again a few times where the service answers with an error, as it does while it throttles.
+    pub(super) async fn get_again(&mut self, path: &str) -> Result<Option<String>, ImdsError> {
+        let mut left = pauses(AGAIN.0, AGAIN.1).take(TIMES_AGAIN);
+        loop {
+            match (self.get(path).await, left.next()) {
+                (Err(ImdsError::Unavailable(_)), Some(pause)) => tokio::time::sleep(pause).await,
+                (found, _) => return found,
+            }
+        }
     }
 
     async fn exchange(&mut self, path: &str) -> Result<Option<String>, ImdsError> {

@@ -7,6 +7,7 @@
 
 mod api;
 mod client;
+mod consistency;
 mod credentials;
 mod dmi;
 #[cfg(any(test, fuzzing))]
@@ -22,6 +23,7 @@ mod transport;
 mod volumes;
 mod watch;
 
+pub use consistency::{ATTACHING, ATTACHMENT, ErrorClass, Patience, UNKNOWN};
 pub use lifecycle::{LifecycleHook, release};
 pub use s3::{Object, S3Bucket, S3Error};
 pub use volumes::{Attachment, VolumeError, Volumes};

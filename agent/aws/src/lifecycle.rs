@@ -1,4 +1,7 @@
 //! Answers the auto scaling group's lifecycle hook: heartbeats while the collator stops, then its completion.
+//!
+//! No error ends the answering before the hook's own time is over, not even that there is no such action: an action becomes
+//! active in the API after the metadata service announces it.
 
 use std::time::Duration;
 
@@ -7,6 +10,7 @@ use tracing::{info, warn};
 
 use super::api::{AUTO_SCALING, ApiError};
 use super::client::{AwsClient, CallError};
+use super::consistency::{ErrorClass, PAUSE};
 use super::transport::element;
 use agent_net::backoff::pauses;
 use agent_runtime::Instant;
@@ -42,6 +46,8 @@ struct LifecycleAction {
     hook: LifecycleHook,
     client: AwsClient,
     group: Option<Group>,
+    /// The error that was logged last.
+    logged: String,
 }
 
 /// Answers the hook until `released` is closed: whether the instance may be terminated, `None` while no termination is
@@ -55,6 +61,7 @@ pub async fn release(hook: LifecycleHook, mut released: Receiver<Option<bool>>) 
             client: AwsClient::new(AUTO_SCALING, &hook.imds, hook.endpoint.clone()),
             hook: hook.clone(),
             group: None,
+            logged: String::new(),
         };
         if action.answer(&mut released).await.is_none() {
             return;
@@ -70,7 +77,7 @@ impl LifecycleAction {
     /// `None` when the agent stops.
     async fn answer(mut self, released: &mut Receiver<Option<bool>>) -> Option<()> {
         let (began, patience) = (Instant::now(), self.hook.stop_timeout + GIVE_UP_AFTER);
-        let mut retry = pauses(RETRY.0, RETRY.1);
+        let (mut retry, mut again) = (pauses(RETRY.0, RETRY.1), pauses(PAUSE.0, PAUSE.1));
         loop {
             // Cancelled: no answer is expected.
             let Some(free) = *released.borrow_and_update() else {
@@ -85,12 +92,13 @@ impl LifecycleAction {
                     retry = pauses(RETRY.0, RETRY.1);
                     HEARTBEAT
                 }
-                Err(CallError::Api(ApiError::NoLifecycleAction(why))) => {
-                    info!(why, hook = self.hook.name, "no lifecycle action to complete");
-                    return Some(());
+                // The target state is known here before the action is active in the API, which may take a minute.
+                Err(error) if error.class() == ErrorClass::Unsettled => {
+                    self.log_once(&error.to_string());
+                    again.next().unwrap_or(PAUSE.1)
                 }
                 Err(error) => {
-                    warn!(%error, hook = self.hook.name, "the call to the auto scaling group failed");
+                    self.log_once(&error.to_string());
                     retry.next().unwrap_or(RETRY.1)
                 }
             };
@@ -102,6 +110,18 @@ impl LifecycleAction {
                 () = tokio::time::sleep(wait) => {}
                 changed = released.changed() => changed.ok()?,
             }
+        }
+    }
+
+    /// Logs a failed call, and not the same error again.
+    fn log_once(&mut self, error: &str) {
+        if self.logged != error {
+            warn!(
+                error,
+                hook = self.hook.name,
+                "the call to the auto scaling group failed, and is made again"
+            );
+            error.clone_into(&mut self.logged);
         }
     }
 
@@ -131,13 +151,14 @@ impl LifecycleAction {
     async fn find_group(&mut self) -> Result<Group, CallError> {
         let instance = self.client.instance().await?;
         let tag = "meta-data/tags/instance/aws:autoscaling:groupName";
-        let tagged = self.client.role.imds.get(tag).await?;
+        let tagged = self.client.role.imds.get_again(tag).await?;
         let name = if let Some(name) = tagged.filter(|name| !name.is_empty()) {
             name
         } else {
             let params = [("InstanceIds.member.1", instance.as_str())];
             let xml = self.client.call("DescribeAutoScalingInstances", &params).await?;
-            let not_grouped = || ApiError::Refused(format!("{instance} is in no auto scaling group"));
+            let text = || format!("{instance} is in no auto scaling group");
+            let not_grouped = || ApiError::new(ErrorClass::Unsettled, text());
             element(&xml, "AutoScalingGroupName").ok_or_else(not_grouped)?
         };
         Ok(Group { instance, name })

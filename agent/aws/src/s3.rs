@@ -20,6 +20,7 @@ use object_store::{GetOptions, GetRange, ObjectStore as _, PutPayload, RetryConf
 use reqwest::{StatusCode, Url};
 use tokio::sync::Mutex;
 
+use super::consistency::ErrorClass;
 use super::credentials::{Role, RoleCredentials, is_ascii_graphic};
 use super::imds::Imds;
 use super::transport::{Connector, ErrorResponse};
@@ -178,7 +179,7 @@ impl S3Bucket {
     {
         let attempt = || async {
             let done = request().await.map_err(|error| S3Error::of(call, &error));
-            if done.as_ref().is_err_and(|error| error.code() == "ExpiredToken") {
+            if done.as_ref().is_err_and(|error| error.is_of_credentials()) {
                 self.role.0.lock().await.invalidate();
             }
             done
@@ -215,9 +216,13 @@ impl S3Error {
         self.code() == "NoSuchUpload"
     }
 
+    fn is_of_credentials(&self) -> bool {
+        matches!(self, Self::Answered(_, answer) if answer.class() == ErrorClass::Credentials)
+    }
+
     fn is_transient(&self) -> bool {
         match self {
-            Self::Answered(_, answer) => answer.is_transient(),
+            Self::Answered(_, answer) => matches!(answer.class(), ErrorClass::Transient | ErrorClass::Credentials),
             Self::Lost(..) => true,
             Self::Invalid(_) => false,
         }

@@ -9,3 +9,4 @@ mod metadata;
 mod objects;
 mod polling;
 mod signature;
+mod volumes;

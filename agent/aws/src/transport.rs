@@ -12,21 +12,12 @@ use object_store::{ClientConfigKey, ClientOptions};
 use quick_xml::events::Event;
 use reqwest::{Client, Method, Request, StatusCode, Url};
 
+use super::consistency::ErrorClass;
+
 /// Limit of a request up to its response's head.
 const TIMEOUT: Duration = Duration::from_mins(5);
 /// Size of the largest response that is read as text, bytes.
 pub(super) const LARGEST: usize = 64 << 10;
-/// Codes of errors that a retry may overcome, in part with new credentials.
-const TRANSIENT_CODES: [&str; 7] = [
-    "ExpiredToken",
-    "InternalError",
-    "RequestLimitExceeded",
-    "RequestTimeout",
-    "SlowDown",
-    "Throttling",
-    "ThrottlingException",
-];
-
 /// A response other than success.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{}", format!("{status} {code} {message}").trim_end())]
@@ -39,17 +30,22 @@ pub struct ErrorResponse {
 impl ErrorResponse {
     /// Parses a response's body, which may be anything.
     pub(super) fn read(status: StatusCode, xml: &str) -> Self {
+        let message = element(xml, "Message").unwrap_or_default();
+        // What follows is for machines, and a thousand characters long.
+        let message = message
+            .split("Encoded authorization failure message")
+            .next()
+            .unwrap_or_default();
         Self {
             status,
             code: element(xml, "Code").unwrap_or_default(),
-            message: element(xml, "Message").unwrap_or_default(),
+            message: message.trim().to_owned(),
         }
     }
 
-    /// Whether the same request may succeed later.
-    pub(super) fn is_transient(&self) -> bool {
-        let is_busy = self.status.is_server_error() || self.status == StatusCode::TOO_MANY_REQUESTS;
-        is_busy || TRANSIENT_CODES.contains(&self.code.as_str())
+    /// What it says about the same request a moment later.
+    pub(super) fn class(&self) -> ErrorClass {
+        ErrorClass::of(self.status, &self.code, &self.message)
     }
 }
 
@@ -129,25 +125,6 @@ mod tests {
         assert_eq!(element(xml, "Name").as_deref(), Some("one & <two>"));
         for (xml, name) in [(xml, "Other"), ("<Name>cut", "Name"), ("no XML", "Name"), ("", "Name")] {
             assert_eq!(element(xml, name), None, "{xml}");
-        }
-    }
-
-    #[test]
-    fn transient_errors_are_recognized_by_status_and_code() {
-        for (status, code, is_transient) in [
-            (500, "", true),
-            (503, "SlowDown", true),
-            (429, "", true),
-            (400, "RequestTimeout", true),
-            (400, "ExpiredToken", true),
-            (200, "InternalError", true),
-            (403, "AccessDenied", false),
-            (404, "NoSuchUpload", false),
-            (301, "PermanentRedirect", false),
-        ] {
-            let status = StatusCode::from_u16(status).unwrap_or_default();
-            let answer = ErrorResponse::read(status, &format!("<Error><Code>{code}</Code></Error>"));
-            assert_eq!(answer.is_transient(), is_transient, "{answer}");
         }
     }
 }

@@ -1,13 +1,21 @@
 //! One EBS volume: where it is attached, attaching and detaching it.
 
+use std::fmt;
+
 use serde::Deserialize;
 
 use super::api::EC2;
 use super::client::{AwsClient, CallError};
+use super::consistency::{ErrorClass, NOT_FOUND, Patience};
+use super::imds::ImdsError;
 
 /// Client of the EC2 API's volume calls.
 #[derive(Debug)]
-pub struct Volumes(AwsClient);
+pub struct Volumes {
+    client: AwsClient,
+    /// Since when the volume or the role is not found.
+    not_found: Patience,
+}
 
 /// Why a call about a volume failed.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +24,34 @@ pub enum VolumeError {
     Call(#[from] CallError),
     #[error("the answer to DescribeVolumes has no {0}")]
     NotListed(String),
+    /// For longer than a new volume takes to be known.
+    #[error("correct identity.volume: EC2 knows no {volume} in this region and account ({error})")]
+    NoVolume { volume: String, error: String },
+    /// For longer than a new role takes.
+    #[error(transparent)]
+    NoRole(ImdsError),
+}
+
+impl VolumeError {
+    /// What it says about the same call a moment later.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Call(error) => error.class(),
+            Self::NotListed(_) => ErrorClass::Unsettled,
+            Self::NoVolume { .. } | Self::NoRole(_) => ErrorClass::Permanent,
+        }
+    }
+
+    /// That what was configured is not found, after it was asked for again.
+    fn believed(self, volume: &str) -> Self {
+        match self {
+            Self::Call(CallError::Imds(error)) => Self::NoRole(error),
+            error => Self::NoVolume {
+                volume: volume.to_owned(),
+                error: error.to_string(),
+            },
+        }
+    }
 }
 
 /// Where a volume is attached.
@@ -31,20 +67,51 @@ pub enum Attachment {
     Elsewhere(String),
 }
 
+impl fmt::Display for Attachment {
+    /// What comes after "the volume is".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Free => f.write_str("not attached"),
+            Self::Here => f.write_str("attached to this instance"),
+            Self::Changing(state) => f.write_str(state),
+            Self::Elsewhere(instance) => write!(f, "attached to {instance}"),
+        }
+    }
+}
+
 impl Volumes {
     /// `imds` is the base URL of the metadata service, `endpoint` the API's where it is not the region's own.
     pub fn new(imds: &str, endpoint: Option<String>) -> Self {
-        Self(AwsClient::new(EC2, imds, endpoint))
+        Self {
+            client: AwsClient::new(EC2, imds, endpoint),
+            not_found: Patience::new(NOT_FOUND),
+        }
     }
 
     /// This instance's id.
     pub async fn instance(&mut self) -> Result<String, VolumeError> {
-        Ok(self.0.instance().await?)
+        Ok(self.client.instance().await?)
     }
 
-    /// Where the volume is attached.
+    /// Where the volume is attached. That something of what was configured is not found is [`ErrorClass::Unsettled`] at
+    /// first, and [`ErrorClass::Permanent`] after [`NOT_FOUND`].
     pub async fn attachment(&mut self, volume: &str) -> Result<Attachment, VolumeError> {
-        let xml = self.0.call("DescribeVolumes", &[("VolumeId.1", volume)]).await?;
+        let found = self.describe(volume).await;
+        match found {
+            Err(error) if error.class() == ErrorClass::Unsettled => Err(if self.not_found.is_over() {
+                error.believed(volume)
+            } else {
+                error
+            }),
+            found => {
+                self.not_found.reset();
+                found
+            }
+        }
+    }
+
+    async fn describe(&mut self, volume: &str) -> Result<Attachment, VolumeError> {
+        let xml = self.client.call("DescribeVolumes", &[("VolumeId.1", volume)]).await?;
         let instance = self.instance().await?;
         parse(&xml, volume, &instance).ok_or_else(|| VolumeError::NotListed(volume.to_owned()))
     }
@@ -57,7 +124,7 @@ impl Volumes {
             ("InstanceId", instance.as_str()),
             ("Device", device),
         ];
-        self.0.call("AttachVolume", &params).await?;
+        self.client.call("AttachVolume", &params).await?;
         Ok(())
     }
 
@@ -65,7 +132,7 @@ impl Volumes {
     pub async fn detach(&mut self, volume: &str) -> Result<(), VolumeError> {
         let instance = self.instance().await?;
         let params = [("VolumeId", volume), ("InstanceId", instance.as_str())];
-        self.0.call("DetachVolume", &params).await?;
+        self.client.call("DetachVolume", &params).await?;
         Ok(())
     }
 }

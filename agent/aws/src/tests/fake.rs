@@ -1,15 +1,20 @@
 //! A scripted instance metadata service and Auto Scaling API.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use agent_net::simulation;
+use agent_runtime::Instant;
 use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Router, body};
+use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
+use url::form_urlencoded;
 
 /// Scripted response of a path or of the token request.
 #[derive(Debug, Clone)]
@@ -35,9 +40,18 @@ pub(super) struct Script {
     pub(super) asked: Vec<String>,
     /// Forms posted to the API, with their headers.
     pub(super) posted: Vec<(HeaderMap, Bytes)>,
-    /// The next responses of the API: status and XML; then 200.
+    /// When the first was.
+    began: Option<Instant>,
+    /// Of so many requests for documents, all but one are answered with 429.
+    pub(super) throttled: Option<usize>,
+    /// The next responses of the API: status and XML; then what `respond` says, or 200.
     pub(super) api: Vec<(u16, String)>,
+    pub(super) respond: Option<Respond>,
 }
+
+/// A response of the API: status and XML, by the action, the time since the first call and the number of calls before.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Respond(pub(super) fn(&str, Duration, usize) -> (u16, String));
 
 #[derive(Debug, Clone)]
 pub(super) struct Fake {
@@ -59,7 +73,21 @@ impl Fake {
 
     /// A spot instance in a group, without notices.
     pub(super) async fn instance() -> Self {
-        let fake = Self::start().await;
+        Self::start().await.with_instance()
+    }
+
+    /// The same in memory, for a test whose time is paused: a socket cannot be used on virtual time.
+    pub(super) fn in_memory() -> Self {
+        let fake = Self {
+            base: "http://169.254.169.254".to_owned(),
+            script: Arc::default(),
+        };
+        simulation::set(Some(Arc::new(InMemory(fake.clone()))));
+        fake.with_instance()
+    }
+
+    fn with_instance(self) -> Self {
+        let fake = self;
         fake.set("meta-data/instance-id", "i-0123456789abcdef0");
         fake.set("meta-data/placement/region", "eu-central-1");
         fake.set("meta-data/autoscaling/target-lifecycle-state", "InService");
@@ -94,17 +122,39 @@ impl Fake {
     }
 }
 
+struct InMemory(Fake);
+
+impl simulation::Network for InMemory {
+    fn connect(&self, _: &str) -> simulation::Answer<DuplexStream> {
+        Box::pin(async { Err(io::ErrorKind::ConnectionRefused.into()) })
+    }
+
+    fn request(&self, request: http::Request<Bytes>) -> simulation::Answer<http::Response<Bytes>> {
+        let fake = self.0.clone();
+        Box::pin(async move {
+            let response = answer(State(fake), request.map(Into::into)).await;
+            let (parts, body) = response.into_parts();
+            let body = body::to_bytes(body, 1 << 20).await.map_err(io::Error::other)?;
+            Ok(http::Response::from_parts(parts, body))
+        })
+    }
+}
+
 async fn answer(State(fake): State<Fake>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path().trim_start_matches("/latest/").to_owned();
     let body = body::to_bytes(body, 1 << 20).await.unwrap();
     let found = fake.script(|s| {
         if parts.method == Method::POST {
+            let before = s.posted.len();
+            let action = form_urlencoded::parse(&body).find(|(name, _)| name == "Action");
+            let action = action.map(|(_, action)| action.into_owned()).unwrap_or_default();
             s.posted.push((parts.headers.clone(), body));
-            let (status, xml) = if s.api.is_empty() {
-                (200, String::new())
-            } else {
-                s.api.remove(0)
+            let since = s.began.get_or_insert_with(Instant::now).elapsed();
+            let (status, xml) = match s.respond {
+                _ if !s.api.is_empty() => s.api.remove(0),
+                Some(Respond(respond)) => respond(&action, since, before),
+                None => (200, String::new()),
             };
             return Ok((StatusCode::from_u16(status).unwrap(), xml).into_response());
         }
@@ -121,6 +171,9 @@ async fn answer(State(fake): State<Fake>, request: Request) -> Response {
             });
         }
         s.asked.push(path.clone());
+        if s.throttled.is_some_and(|many| !s.asked.len().is_multiple_of(many)) {
+            return Err(Answer::Status(429));
+        }
         let token = parts.headers.get("x-aws-ec2-metadata-token");
         let good = !s.forgets && token.is_some_and(|t| t.as_bytes() == format!("token-{}", s.tokens).as_bytes());
         if !good {

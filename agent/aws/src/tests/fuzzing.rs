@@ -22,8 +22,10 @@ pub fn metadata_document(data: &[u8]) {
         pending.record(source, announced);
         assert_eq!(pending.has_any(source), !is_empty);
         for now in [Timestamp::UNIX_EPOCH, Timestamp::MIN, Timestamp::MAX] {
-            if let Some(found) = pending.most_severe(now) {
-                assert!(found.1.is_some() || notice(found, now).seconds.is_none());
+            for booted in [Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX] {
+                if let Some(found) = pending.most_severe(now, booted) {
+                    assert!(found.1.is_some() || notice(found, now).seconds.is_none());
+                }
             }
         }
     }
@@ -42,7 +44,7 @@ pub fn aws_xml(data: &[u8]) {
     }
     let error = ErrorResponse::read(StatusCode::BAD_REQUEST, xml);
     assert!(error.to_string().starts_with("400"));
-    error.is_transient();
+    error.class();
     if let Some(Attachment::Elsewhere(instance)) = volumes::parse(xml, "vol-1", "i-me") {
         assert_ne!(instance, "i-me");
     }

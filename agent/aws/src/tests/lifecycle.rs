@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use agent_runtime::Instant;
 use axum::body::Bytes;
 use axum::http::HeaderMap;
 use tokio::sync::watch;
 use url::form_urlencoded;
 
-use super::fake::Fake;
+use super::fake::{Fake, Respond};
 use super::signature;
 use crate::lifecycle::{LifecycleHook, release};
 
@@ -118,16 +119,117 @@ async fn failed_call_is_retried_with_new_credentials_when_expired() {
     assert_eq!(asked, 2, "kept over the first failure, asked for after the second");
 }
 
-#[tokio::test]
-async fn unknown_lifecycle_action_is_not_retried() {
-    let fake = Fake::instance().await;
+/// "No active Lifecycle Action found" for the first so many seconds, and every second call throttled.
+fn early(seconds: u64, since: Duration, before: usize) -> (u16, String) {
+    let error = |code: &str, message: &str| {
+        let text = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
+        (400, text)
+    };
+    match before % 2 {
+        1 => error("Throttling", "Rate exceeded"),
+        _ if since < Duration::from_secs(seconds) => error(
+            "ValidationError",
+            "No active Lifecycle Action found with instance ID i-0",
+        ),
+        _ => (200, String::new()),
+    }
+}
+
+/// The actions posted so far.
+fn actions(fake: &Fake) -> Vec<String> {
+    fake.script(|s| s.posted.iter().map(|(_, body)| form(body)["Action"].clone()).collect())
+}
+
+#[tokio::test(start_paused = true)]
+async fn early_completion_is_made_again_until_the_action_is_active() {
+    for (respond, at_least, within) in [
+        (Respond(|_, since, before| early(3, since, before)), 3, 20),
+        (Respond(|_, since, before| early(90, since, before)), 10, 120),
+    ] {
+        let fake = Fake::in_memory();
+        fake.set(GROUP, "collators");
+        fake.script(|s| s.respond = Some(respond));
+        let began = Instant::now();
+        let (released, receiver) = watch::channel(Some(true));
+        let task = tokio::spawn(release(hook(&fake), receiver));
+        tokio::time::sleep(Duration::from_secs(within)).await;
+        let made = actions(&fake);
+        assert!(made.len() >= at_least, "{made:?}");
+        assert!(
+            made.iter().all(|action| action == "CompleteLifecycleAction"),
+            "{made:?}"
+        );
+        // Carried out, it is not made again.
+        tokio::time::sleep(Duration::from_mins(20)).await;
+        assert_eq!(actions(&fake).len(), made.len(), "after {:?}", began.elapsed());
+        drop(released);
+        task.await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn early_heartbeat_ends_neither_heartbeats_nor_the_completion() {
+    let fake = Fake::in_memory();
     fake.set(GROUP, "collators");
-    let none = "<Error><Code>ValidationError</Code><Message>No active Lifecycle Action found</Message></Error>";
-    fake.script(|s| s.api.push((400, none.to_owned())));
+    fake.script(|s| s.respond = Some(Respond(|_, since, before| early(7, since, before))));
+    let (released, receiver) = watch::channel(Some(false));
+    tokio::spawn(release(hook(&fake), receiver));
+    tokio::time::sleep(Duration::from_mins(2)).await;
+    let heartbeats = actions(&fake).len();
+    assert!(heartbeats > 6, "{heartbeats} in two minutes");
+    released.send_replace(Some(true));
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!(actions(&fake).last().unwrap(), "CompleteLifecycleAction");
+}
+
+#[tokio::test(start_paused = true)]
+async fn action_that_never_becomes_active_is_given_up_with_the_hooks_time() {
+    let fake = Fake::in_memory();
+    fake.set(GROUP, "collators");
+    fake.script(|s| s.respond = Some(Respond(|_, since, _| early(u64::MAX, since, 0))));
     let (released, receiver) = watch::channel(Some(true));
     let task = tokio::spawn(release(hook(&fake), receiver));
-    posted(&fake, 0).await;
+    tokio::time::sleep(Duration::from_mins(9)).await;
+    let made = actions(&fake).len();
+    assert!(
+        (108..250).contains(&made),
+        "{made} calls in 9 min: one every few seconds"
+    );
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    let made = actions(&fake).len();
+    tokio::time::sleep(Duration::from_mins(30)).await;
+    assert_eq!(actions(&fake).len(), made, "given up");
     drop(released);
     task.await.unwrap();
-    assert_eq!(fake.script(|s| s.posted.len()), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn group_that_is_not_known_yet_is_looked_up_again() {
+    let fake = Fake::in_memory();
+    fake.script(|s| {
+        s.respond = Some(Respond(|action, _, before| match (action, before) {
+            ("DescribeAutoScalingInstances", 0..3) => (200, "<R><AutoScalingInstances/></R>".to_owned()),
+            ("DescribeAutoScalingInstances", _) => (
+                200,
+                "<R><AutoScalingGroupName>collators</AutoScalingGroupName></R>".to_owned(),
+            ),
+            _ => (200, String::new()),
+        }));
+    });
+    let (_released, receiver) = watch::channel(Some(true));
+    tokio::spawn(release(hook(&fake), receiver));
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    assert_eq!(actions(&fake).last().unwrap(), "CompleteLifecycleAction");
+    assert_eq!(actions(&fake).len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn throttled_metadata_service_delays_the_completion_by_seconds() {
+    let fake = Fake::in_memory();
+    fake.set(GROUP, "collators");
+    fake.script(|s| s.throttled = Some(4));
+    let (_released, receiver) = watch::channel(Some(true));
+    tokio::spawn(release(hook(&fake), receiver));
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    assert_eq!(actions(&fake), ["CompleteLifecycleAction"]);
 }
