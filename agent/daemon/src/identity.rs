@@ -3,6 +3,7 @@
 //! It never formats a volume and never detaches one by force. A failed query is [`Holding::Unknown`]: neither held nor
 //! lost.
 
+mod attachment;
 pub mod block_device;
 mod claim;
 pub mod keystore;

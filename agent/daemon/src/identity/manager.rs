@@ -3,14 +3,15 @@
 use std::io;
 use std::time::Duration;
 
-use tracing::{info, warn};
+use tracing::warn;
 
+use super::attachment::AttachmentWatch;
 use super::block_device::{self, BlockDevice, VolumeState};
 use super::claim::LeaseWatch;
 use super::lease::{self, Claim};
 use super::mount::{self, MountError, Mounter};
 use super::{RETRY, VolumeSettings, VolumeUse};
-use agent_aws::{Attachment, VolumeError, Volumes};
+use agent_aws::{Attachment, Patience, UNKNOWN, VolumeError, Volumes};
 use agent_core::event::{Holding, Identity};
 use agent_net::backoff::pauses;
 use agent_runtime::Instant;
@@ -18,31 +19,26 @@ use agent_runtime::disk::{self, Disk};
 
 /// How long the API's answer that the volume is attached here is relied on.
 const ATTACHMENT_VALID: Duration = Duration::from_secs(20);
-/// An answer of the API that contradicts a volume which is mounted here is believed after so long: it may be an old one.
-const ELSEWHERE_AFTER: Duration = Duration::from_secs(10);
 /// The same as [`lease::UNSURE`] for an agent that was just started, which does not know how old the lease is.
 const UNSURE_AT_START: Duration = Duration::from_secs(10);
 /// Most steps of one check that each changed something.
 const STEPS_MAX: usize = 8;
-/// Device names to attach under; newer instances name the device by themselves.
-const DEVICE_NAMES: [&str; 4] = ["/dev/sdp", "/dev/sdo", "/dev/sdn", "/dev/sdm"];
-
 /// Keeps this host's hold on the volume.
 pub(super) struct VolumeLeaseManager {
     pub(super) settings: VolumeSettings,
-    volumes: Volumes,
+    pub(super) volumes: Volumes,
     mounter: Mounter,
     /// When the API last confirmed that the volume is attached here.
-    attached_at: Option<Instant>,
+    pub(super) attached_at: Option<Instant>,
     /// It was held since the agent started.
-    held: bool,
-    attempts: usize,
+    pub(super) held: bool,
     pub(super) lease: LeaseWatch,
     began: Instant,
     /// When mount and lease could last be inspected.
     inspected_at: Option<Instant>,
-    /// Since when the API has said that the volume is attached elsewhere.
-    elsewhere_since: Option<Instant>,
+    pub(super) attachment: AttachmentWatch,
+    /// Since when it is unknown whether the volume is held, while nothing uses it.
+    unknown: Patience,
 }
 
 /// One step towards holding the volume.
@@ -78,11 +74,11 @@ impl VolumeLeaseManager {
             settings,
             attached_at: None,
             held: false,
-            attempts: 0,
             lease: LeaseWatch::default(),
             began: Instant::now(),
             inspected_at: None,
-            elsewhere_since: None,
+            attachment: AttachmentWatch::new(),
+            unknown: Patience::new(UNKNOWN),
         }
     }
 
@@ -90,6 +86,7 @@ impl VolumeLeaseManager {
     pub(super) async fn check(&mut self, volume_use: VolumeUse) -> Identity {
         for _ in 0..STEPS_MAX {
             if let HoldStep::Result(found) = self.step(volume_use).await {
+                let found = self.settle_unknown(found, volume_use);
                 match found.holding {
                     Holding::Held => self.held = true,
                     // Without a user, the volume is not lost but missing.
@@ -104,6 +101,20 @@ impl VolumeLeaseManager {
             holding: Holding::Missing,
             why,
         }
+    }
+
+    /// What stays unknown while nothing runs is as good as missing: nothing starts either way, and an operator has to know.
+    fn settle_unknown(&mut self, found: Identity, volume_use: VolumeUse) -> Identity {
+        if found.holding != Holding::Unknown || !volume_use.idle {
+            self.unknown.reset();
+            return found;
+        }
+        let holding = if self.unknown.is_over() {
+            Holding::Missing
+        } else {
+            Holding::Unknown
+        };
+        Identity { holding, ..found }
     }
 
     /// The volume is not here: lost if it was held, else missing.
@@ -153,42 +164,14 @@ impl VolumeLeaseManager {
             _ => {}
         }
         if self.attached_at.is_none_or(|at| at.elapsed() >= ATTACHMENT_VALID) {
-            match self.volumes.attachment(volume).await {
-                Ok(Attachment::Here) => (self.attached_at, self.elsewhere_since) = (Some(Instant::now()), None),
-                Ok(Attachment::Changing(state)) => {
-                    // A volume stays "busy" for as long as something has it mounted.
-                    if matches!(state.as_str(), "detaching" | "busy") {
-                        self.unmount_leftover(&found, volume_use).await;
-                    }
-                    return self.absent(format!("{volume} is {state}"));
-                }
-                Ok(Attachment::Elsewhere(instance)) => {
-                    let since = *self.elsewhere_since.get_or_insert_with(Instant::now);
-                    if self.held && misplaced.is_none() && since.elapsed() < ELSEWHERE_AFTER {
-                        let why = format!("EC2 says that {volume} is attached to {instance}, and it is mounted here");
-                        return HoldStep::result(Holding::Unknown, why);
-                    }
-                    self.attached_at = None;
-                    self.lease.give_up();
-                    self.unmount_leftover(&found, volume_use).await;
-                    return self.absent(format!(
-                        "{volume} is attached to {instance}, waiting until that gives it back"
-                    ));
-                }
-                Ok(Attachment::Free) => {
-                    (self.attached_at, self.elsewhere_since) = (None, None);
-                    self.lease.give_up();
-                    return self.attach(volume, &found, volume_use).await;
-                }
-                Err(error) => {
-                    let why = format!("the attachment of {volume} is unknown: {error}");
-                    return HoldStep::result(Holding::Unknown, why);
-                }
+            let attachment = self.volumes.attachment(volume).await;
+            if let Some(step) = self.step_attachment(volume, &found, attachment, volume_use).await {
+                return step;
             }
         }
         let instance = match self.volumes.instance().await {
             Ok(instance) => instance,
-            Err(error) => return HoldStep::result(Holding::Unknown, error.to_string()),
+            Err(error) => return self.step_refused(volume, &error, volume_use),
         };
         match (&found.device, found.mounted, misplaced) {
             (_, Some(mounted), None) => {
@@ -202,7 +185,7 @@ impl VolumeLeaseManager {
     }
 
     /// Why the mount is not the volume's, as this host sees it.
-    fn misplaced(&self, volume: &str, found: &VolumeState) -> Option<String> {
+    pub(super) fn misplaced(&self, volume: &str, found: &VolumeState) -> Option<String> {
         let mount = self.settings.mount.display();
         match (&found.device, found.mounted) {
             (Some(device), Some(mounted)) if mounted.number == device.number => None,
@@ -223,22 +206,6 @@ impl VolumeLeaseManager {
         self.claim(&host, mounted.read_only, found.lease, Claim::Shared).await
     }
 
-    async fn attach(&mut self, volume: &str, found: &VolumeState, volume_use: VolumeUse) -> HoldStep {
-        if !volume_use.idle {
-            return self.absent(format!("{volume} is not attached to this instance"));
-        }
-        self.unmount_leftover(found, volume_use).await;
-        let name = DEVICE_NAMES[self.attempts % DEVICE_NAMES.len()];
-        self.attempts += 1;
-        match self.volumes.attach(volume, name).await {
-            Ok(()) => {
-                info!(volume, "attaching the identity");
-                HoldStep::result(Holding::Missing, format!("{volume} is being attached"))
-            }
-            Err(error) => self.absent(format!("{volume} cannot be attached: {error}")),
-        }
-    }
-
     async fn mount(&mut self, device: &BlockDevice) -> HoldStep {
         match self.mounter.mount(device, &self.settings.mount).await {
             Ok(true) => HoldStep::Again,
@@ -248,7 +215,7 @@ impl VolumeLeaseManager {
     }
 
     /// Unmounts a mount that is not, or no longer, the volume's. Returns whether that is done.
-    async fn unmount_leftover(&mut self, found: &VolumeState, volume_use: VolumeUse) -> bool {
+    pub(super) async fn unmount_leftover(&mut self, found: &VolumeState, volume_use: VolumeUse) -> bool {
         if found.mounted.is_none() || !volume_use.idle {
             return false;
         }
