@@ -24,6 +24,15 @@ pub(super) struct Announcement {
     pub(super) until: Option<Timestamp>,
 }
 
+impl Announcement {
+    /// Whether the host was booted after the time of what stops or reboots it. EC2 keeps announcing that for a while. What
+    /// it only recommends, or does to the host below, is not over with a boot.
+    fn has_happened(&self, booted: Timestamp) -> bool {
+        let ends_the_boot = matches!(self.kind, NoticeKind::ScheduledStop | NoticeKind::SpotInterruption);
+        ends_the_boot && self.at.is_some_and(|at| at < booted)
+    }
+}
+
 /// Current announcements of each document.
 #[derive(Debug, Default)]
 pub(super) struct PendingNotices {
@@ -83,9 +92,10 @@ impl PendingNotices {
         self.sources.iter().all(|state| state.known)
     }
 
-    /// The most severe announcement. An earlier one that also ends the instance sets the time.
-    pub(super) fn most_severe(&self, now: Timestamp) -> Option<(NoticeKind, Option<Timestamp>)> {
-        let in_force = |f: &&Announcement| f.until.is_none_or(|until| until > now);
+    /// The most severe announcement on a host that was booted at `booted`. An earlier one that also ends the instance sets
+    /// the time.
+    pub(super) fn most_severe(&self, now: Timestamp, booted: Timestamp) -> Option<(NoticeKind, Option<Timestamp>)> {
+        let in_force = |f: &&Announcement| f.until.is_none_or(|until| until > now) && !f.has_happened(booted);
         let all = || {
             self.sources
                 .iter()
@@ -165,6 +175,17 @@ fn scheduled(text: &str) -> Option<Vec<Announcement>> {
         state: String,
         not_before: Option<String>,
         not_after: Option<String>,
+        description: Option<String>,
+    }
+    impl Item {
+        fn is_active(&self) -> bool {
+            // EC2 says so here before the state does.
+            let description = self.description.as_deref().unwrap_or_default();
+            let is_over = ["[Completed]", "[Canceled]"]
+                .iter()
+                .any(|word| description.starts_with(word));
+            self.state == "active" && !is_over
+        }
     }
     let date = |text: Option<String>| {
         let text = text.filter(|text| !text.is_empty())?;
@@ -172,7 +193,7 @@ fn scheduled(text: &str) -> Option<Vec<Announcement>> {
         zoned.or_else(|| text.parse().ok())
     };
     let items: Vec<Item> = serde_json::from_str(text).ok()?;
-    let active = items.into_iter().filter(|item| item.state == "active");
+    let active = items.into_iter().filter(Item::is_active);
     let announcements = active.map(|item| Announcement {
         kind: match item.code.as_str() {
             "instance-reboot" | "system-reboot" | "instance-stop" | "instance-retirement" => NoticeKind::ScheduledStop,

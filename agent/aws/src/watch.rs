@@ -12,7 +12,7 @@ use super::notices::{NoticeSource, PendingNotices, notice};
 use agent_config::{DEFAULT_IMDS, Ec2Config};
 use agent_core::event::Notice;
 use agent_net::backoff::pauses;
-use agent_runtime::wall;
+use agent_runtime::{boottime, wall};
 
 /// Poll interval of urgent documents. Without jitter: the service is this instance's own.
 const URGENT: Duration = Duration::from_millis(1700);
@@ -231,7 +231,7 @@ impl NoticePoller {
     /// document was read, or the notice sent last is gone.
     async fn send_notice(&mut self, more_severe: bool) {
         let now = wall::now();
-        let current = self.pending.most_severe(now);
+        let current = self.pending.most_severe(now, now - boottime::now());
         let kind = |sent: Sent| sent.map(|(kind, _)| kind);
         let is_new = match self.sent {
             Some(sent) if more_severe => kind(current) > kind(sent),

@@ -8,6 +8,8 @@ use agent_core::event::NoticeKind;
 const SPOT: &str = r#"{"action": "terminate", "time": "2026-09-18T08:22:00Z"}"#;
 const REBALANCE: &str = r#"{"noticeTime": "2026-09-18T08:00:00Z"}"#;
 
+const BOOTED: Timestamp = Timestamp::UNIX_EPOCH;
+
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
@@ -111,7 +113,7 @@ fn most_severe_notice_wins_in_any_order() {
             let (source, text, ..) = all[index];
             pending.record(source, source.parse(text).unwrap());
             let seen = &order[..=n];
-            let most_severe = notice(pending.most_severe(now).unwrap(), now);
+            let most_severe = notice(pending.most_severe(now, BOOTED).unwrap(), now);
             let expected = all[*seen.iter().max().unwrap()];
             assert_eq!(most_severe.kind, expected.2);
             // The group gives no time: the interruption's applies once it is known.
@@ -130,12 +132,12 @@ fn announcement_is_dropped_only_after_two_polls_without_it() {
     let mut pending = PendingNotices::default();
     pending.record(NoticeSource::Spot, NoticeSource::Spot.parse(SPOT).unwrap());
     pending.record(NoticeSource::Spot, Vec::new());
-    assert!(pending.most_severe(now).is_some());
+    assert!(pending.most_severe(now, BOOTED).is_some());
     pending.record(NoticeSource::Spot, NoticeSource::Spot.parse(SPOT).unwrap());
     pending.record(NoticeSource::Spot, Vec::new());
-    assert!(pending.most_severe(now).is_some(), "not in a row");
+    assert!(pending.most_severe(now, BOOTED).is_some(), "not in a row");
     pending.record(NoticeSource::Spot, Vec::new());
-    assert_eq!(pending.most_severe(now), None);
+    assert_eq!(pending.most_severe(now, BOOTED), None);
 }
 
 #[test]
@@ -148,10 +150,76 @@ fn past_time_is_due_or_none_and_event_ends_with_its_window() {
     };
     pending.record(NoticeSource::Scheduled, vec![announcement]);
     let late = at("2026-01-21T09:10:00Z");
-    let (kind, time) = pending.most_severe(late).unwrap();
+    let (kind, time) = pending.most_severe(late, BOOTED).unwrap();
     assert_eq!(notice((kind, time), late).seconds, Some(0));
     let spot = NoticeKind::SpotInterruption;
     assert_eq!(notice((spot, time), late).seconds, None, "it would be killed at once");
     assert_eq!(notice((spot, time), time.unwrap()).seconds, Some(0));
-    assert_eq!(pending.most_severe(at("2026-01-21T09:18:00Z")), None);
+    assert_eq!(pending.most_severe(at("2026-01-21T09:18:00Z"), BOOTED), None);
+}
+
+#[test]
+fn announcement_of_a_boots_end_is_over_for_the_boot_after_it() {
+    use NoticeKind::{Maintenance, Rebalance, ScheduledStop, SpotInterruption, Termination};
+    let (now, before, after) = (
+        at("2026-01-21T09:10:00Z"),
+        at("2026-01-21T08:00:00Z"),
+        at("2026-01-21T09:01:30Z"),
+    );
+    let spot = r#"{"action": "stop", "time": "2026-01-21T09:00:43Z"}"#;
+    let rebalance = r#"{"noticeTime": "2026-01-21T09:00:43Z"}"#;
+    let event = |code: &str| scheduled(code, "active");
+    for (source, text, kind, is_over) in [
+        (NoticeSource::Scheduled, event("instance-reboot"), ScheduledStop, true),
+        (NoticeSource::Scheduled, event("system-reboot"), ScheduledStop, true),
+        (NoticeSource::Scheduled, event("instance-stop"), ScheduledStop, true),
+        (
+            NoticeSource::Scheduled,
+            event("instance-retirement"),
+            ScheduledStop,
+            true,
+        ),
+        (NoticeSource::Scheduled, event("system-maintenance"), Maintenance, false),
+        (NoticeSource::Spot, spot.to_owned(), SpotInterruption, true),
+        (NoticeSource::Rebalance, rebalance.to_owned(), Rebalance, false),
+        (NoticeSource::Lifecycle, "Terminated".to_owned(), Termination, false),
+    ] {
+        let mut pending = PendingNotices::default();
+        pending.record(source, source.parse(&text).unwrap());
+        let found = |booted| pending.most_severe(now, booted).map(|(kind, _)| kind);
+        assert_eq!(found(before), Some(kind), "{text}");
+        assert_eq!(found(after).is_none(), is_over, "{text}");
+    }
+    // One that is still to come is none of those that have happened.
+    let both = format!(
+        "[{},{}]",
+        inner(&event("system-reboot")),
+        inner(&later(&event("instance-stop")))
+    );
+    let mut pending = PendingNotices::default();
+    pending.record(NoticeSource::Scheduled, NoticeSource::Scheduled.parse(&both).unwrap());
+    let next = Some(at("2026-01-24T09:00:43Z"));
+    assert_eq!(pending.most_severe(now, after), Some((ScheduledStop, next)));
+}
+
+/// The event of a document with one.
+fn inner(document: &str) -> &str {
+    document.trim_start_matches('[').trim_end_matches(']')
+}
+
+/// The same three days later.
+fn later(document: &str) -> String {
+    document.replace("21 Jan", "24 Jan")
+}
+
+#[test]
+fn event_whose_description_says_that_it_is_over_is_none() {
+    for (word, expected) in [
+        ("[Completed] x", vec![]),
+        ("[Canceled] x", vec![]),
+        ("x", vec![NoticeKind::ScheduledStop]),
+    ] {
+        let text = scheduled("system-reboot", "active").replace("\"x\"", &format!("\"{word}\""));
+        assert_eq!(kinds(NoticeSource::Scheduled, &text), Some(expected), "{word}");
+    }
 }

@@ -11,6 +11,7 @@ use crate::notices::NoticeSource;
 use crate::watch::{MetadataEvent, NoticePoller, watch, watch_on};
 use agent_config::Ec2Config;
 use agent_core::event::NoticeKind;
+use agent_runtime::simulation::World;
 use agent_runtime::wall;
 
 fn spot(action: &str) -> String {
@@ -180,6 +181,29 @@ async fn impossible_notices_are_not_polled_every_second() {
         poller.poll().await.unwrap();
         assert_eq!(fake.script(|s| s.asked.len()) - before, expected, "{life}, {grouped}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn reboot_that_took_place_is_over_while_its_event_is_still_active() {
+    // Booted an hour before.
+    let world = World::begin("2026-01-21T10:00:00Z".parse().unwrap());
+    let fake = Fake::in_memory();
+    let event = |time: &str| {
+        format!(
+            r#"[{{"NotBefore": "{time}", "NotAfter": "21 Jan 2026 12:00:00 GMT", "Code": "system-reboot", "State": "active"}}]"#
+        )
+    };
+    for (time, expected) in [
+        ("21 Jan 2026 08:59:00 GMT", None),
+        ("21 Jan 2026 09:01:00 GMT", Some(NoticeKind::ScheduledStop)),
+        ("21 Jan 2026 11:00:00 GMT", Some(NoticeKind::ScheduledStop)),
+    ] {
+        fake.set(NoticeSource::Scheduled.path(), &event(time));
+        let (mut poller, mut events) = poller(&fake);
+        poller.poll().await.unwrap();
+        assert_eq!(received(&mut events), [expected], "{time}");
+    }
+    drop(world);
 }
 
 fn config(base: &str, enabled: Option<bool>) -> Ec2Config {
