@@ -3,6 +3,10 @@
 //! Transient errors are retried here and not by `object_store`, whose attempts all carry the first one's signature and
 //! credentials: here each is signed anew.
 
+mod completion;
+pub(crate) mod endpoint;
+
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{env, fmt};
@@ -14,12 +18,13 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey as Key};
-use object_store::multipart::{MultipartStore as _, PartId};
+use object_store::multipart::MultipartStore as _;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore as _, PutPayload, RetryConfig};
-use reqwest::{StatusCode, Url};
+use reqwest::StatusCode;
 use tokio::sync::Mutex;
 
+use self::endpoint::Settings;
 use super::consistency::ErrorClass;
 use super::credentials::{Role, RoleCredentials, is_ascii_graphic};
 use super::imds::Imds;
@@ -34,6 +39,7 @@ const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 pub struct S3Bucket {
     store: AmazonS3,
     role: Arc<RoleCredentials>,
+    checksum: Option<String>,
     pub(super) pause: Duration,
 }
 
@@ -57,43 +63,24 @@ pub enum S3Error {
 
 impl S3Bucket {
     /// Opens a bucket by its name. Configured by the usual environment variables (`AWS_REGION`, `AWS_ENDPOINT_URL_S3`,
-    /// `AWS_ENDPOINT_URL`, credentials, roles of containers); missing values come from the metadata service at `imds`.
-    pub async fn open(name: &str, imds: &str) -> Result<Self, S3Error> {
-        let set =
+    /// `AWS_ENDPOINT_URL`, credentials, roles of containers, encryption); missing values come from the metadata service at
+    /// `imds`. Without `checksums`, none is sent: for an upload that was begun without.
+    pub async fn open(name: &str, imds: &str, checksums: bool) -> Result<Self, S3Error> {
+        let vars =
             env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        let builder = set
-            .filter(|(name, value)| name.starts_with("AWS_") && !value.is_empty())
-            .filter_map(|(name, value)| Some((name.to_ascii_lowercase().parse().ok()?, value)))
-            .fold(AmazonS3Builder::new(), |builder, (key, value)| {
-                builder.with_config(key, value)
-            });
-        Self::connect(builder, name, imds).await
+        Self::connect(Settings::read(vars, checksums), name, imds).await
     }
 
-    pub(super) async fn connect(mut builder: AmazonS3Builder, name: &str, imds: &str) -> Result<Self, S3Error> {
+    pub(super) async fn connect(mut settings: Settings, name: &str, imds: &str) -> Result<Self, S3Error> {
+        let base = settings.locate(name, imds).await?;
+        let mut builder = settings.builder;
         let set = |builder: &AmazonS3Builder, key| builder.get_config_value(&key);
-        let region = match set(&builder, Key::Region) {
-            Some(region) => region,
-            None => region_of(imds).await?,
-        };
-        let base = match set(&builder, Key::S3Endpoint).or_else(|| set(&builder, Key::Endpoint)) {
-            Some(endpoint) => format!("{}/{name}", endpoint.trim_end_matches('/')),
-            // The wildcard certificate covers no bucket names with dots.
-            None if name.contains('.') => format!("https://s3.{region}.amazonaws.com/{name}"),
-            None => {
-                builder = builder.with_virtual_hosted_style_request(true);
-                format!("https://{name}.s3.{region}.amazonaws.com")
-            }
-        };
-        for (name, value) in [
-            ("AWS_REGION", Some(region.clone())),
-            ("AWS_ACCESS_KEY_ID", set(&builder, Key::AccessKeyId)),
-            ("AWS_SESSION_TOKEN", set(&builder, Key::Token)),
+        for (name, key) in [
+            ("AWS_ACCESS_KEY_ID", Key::AccessKeyId),
+            ("AWS_SESSION_TOKEN", Key::Token),
         ] {
-            if value.is_some_and(|value| !is_ascii_graphic(&value)) {
-                return Err(S3Error::Invalid(format!(
-                    "{name}: it contains blanks or other invalid characters"
-                )));
+            if set(&builder, key).is_some_and(|value| !is_ascii_graphic(&value)) {
+                return Err(blanks(name));
             }
         }
         let role = Arc::new(RoleCredentials(Mutex::new(Role::new(Imds::new(imds)))));
@@ -111,16 +98,23 @@ impl S3Bucket {
             max_retries: 0,
             ..RetryConfig::default()
         };
-        let builder = builder.with_bucket_name(name).with_region(region).with_retry(retry);
-        let builder = builder.with_http_connector(Connector(address(&base)?));
+        let checksum = set(&builder, Key::Checksum);
+        let builder = builder.with_bucket_name(name).with_retry(retry);
+        let builder = builder.with_http_connector(Connector(base));
         // Reads the certificate authorities from disk.
         let store = disk::run(Disk::System, move || builder.build()).await;
         let store = store.map_err(|error| S3Error::Invalid(error.to_string()))?;
         Ok(Self {
             store: store.map_err(|error| S3Error::Invalid(http::innermost(&error)))?,
             role,
+            checksum,
             pause: PAUSE.0,
         })
+    }
+
+    /// The algorithm of the checksums that are sent with the parts of an upload.
+    pub fn checksum(&self) -> Option<&str> {
+        self.checksum.as_deref()
     }
 
     /// The bytes of an object from `at` on; `None` past its end.
@@ -151,25 +145,11 @@ impl S3Bucket {
         self.call("CreateMultipartUpload", begin).await
     }
 
-    /// Uploads the part at `index`, from 0. Returns its entity tag.
+    /// Uploads the part at `index`, from 0. Returns what [`Self::complete_upload`] has to know of it.
     pub async fn upload_part(&self, key: &str, upload: &String, index: usize, part: Bytes) -> Result<String, S3Error> {
         let (path, part) = (path(key)?, PutPayload::from(part));
         let put = || self.store.put_part(&path, upload, index, part.clone());
         Ok(self.call("UploadPart", put).await?.content_id)
-    }
-
-    /// Completes an upload, which makes the object visible. `tags` are the entity tags of its parts.
-    pub async fn complete_upload(&self, key: &str, upload: &String, tags: &[String]) -> Result<(), S3Error> {
-        let path = path(key)?;
-        let parts = || {
-            tags.iter()
-                .map(|tag| PartId {
-                    content_id: tag.clone(),
-                })
-                .collect()
-        };
-        let end = || self.store.complete_multipart(&path, upload, parts());
-        self.call("CompleteMultipartUpload", end).await.map(drop)
     }
 
     /// Retries transient errors.
@@ -179,7 +159,7 @@ impl S3Bucket {
     {
         let attempt = || async {
             let done = request().await.map_err(|error| S3Error::of(call, &error));
-            if done.as_ref().is_err_and(|error| error.is_of_credentials()) {
+            if done.as_ref().is_err_and(S3Error::is_of_credentials) {
                 self.role.0.lock().await.invalidate();
             }
             done
@@ -230,34 +210,22 @@ impl S3Error {
 }
 
 /// The remedy for an error response, if one is known.
-fn remedy(answer: &ErrorResponse) -> &'static str {
-    match answer.code.as_str() {
-        "AccessDenied" => "; allow s3:PutObject and s3:GetObject on it to these credentials",
-        "AuthorizationHeaderMalformed" => "; set AWS_REGION to the bucket's region",
-        "RequestTimeTooSkewed" => "; set this host's clock",
-        _ if answer.status.is_redirection() => "; set AWS_REGION to the bucket's region",
-        _ => "",
+fn remedy(answer: &ErrorResponse) -> Cow<'static, str> {
+    let is_elsewhere = answer.status.is_redirection() || answer.code == "AuthorizationHeaderMalformed";
+    match (answer.code.as_str(), &answer.region) {
+        ("AccessDenied", _) => "; allow s3:PutObject and s3:GetObject on it to these credentials".into(),
+        ("RequestTimeTooSkewed", _) => "; set this host's clock".into(),
+        // HEAD is answered without a code.
+        (code, Some(region)) if is_elsewhere || (code.is_empty() && answer.status == StatusCode::BAD_REQUEST) => {
+            format!("; the bucket is in {region}: set AWS_REGION={region}").into()
+        }
+        _ if is_elsewhere => "; set AWS_REGION to the bucket's region".into(),
+        _ => "".into(),
     }
 }
 
-async fn region_of(imds: &str) -> Result<String, S3Error> {
-    let which = |why: String| S3Error::Invalid(format!("which region? set AWS_REGION{why}"));
-    let region = Imds::new(imds).get("meta-data/placement/region").await;
-    let region = region.map_err(|error| which(format!(" ({error})")))?;
-    region.ok_or_else(|| which(String::new()))
-}
-
-/// The bucket's URL.
-fn address(base: &str) -> Result<Url, S3Error> {
-    let url = Url::parse(base)
-        .ok()
-        .filter(|url| ["http", "https"].contains(&url.scheme()));
-    let url = url.filter(|_| is_ascii_graphic(base) && base.parse::<::http::Uri>().is_ok());
-    url.ok_or_else(|| {
-        S3Error::Invalid(format!(
-            "{base} is no address: check AWS_REGION and AWS_ENDPOINT_URL_S3"
-        ))
-    })
+fn blanks(name: &str) -> S3Error {
+    S3Error::Invalid(format!("{name}: it contains blanks or other invalid characters"))
 }
 
 /// The key, where `object_store` accepts it unchanged.
@@ -273,30 +241,44 @@ mod tests {
 
     #[test]
     fn error_names_call_status_code_and_remedy() {
-        let answered = |status: u16, code: &str| {
+        let answered = |status: u16, code: &str, more: &str| {
             let status = StatusCode::from_u16(status).unwrap_or_default();
-            let xml = format!("<Error><Code>{code}</Code><Message>so &amp; so</Message></Error>");
+            let xml = format!("<Error><Code>{code}</Code><Message>so &amp; so</Message>{more}</Error>");
             S3Error::Answered("UploadPart", ErrorResponse::read(status, &xml)).to_string()
         };
-        let text = answered(403, "AccessDenied");
+        let text = answered(403, "AccessDenied", "");
         let expected = "UploadPart: 403 Forbidden AccessDenied so & so; allow s3:PutObject";
         assert!(text.starts_with(expected), "{text}");
-        let text = answered(301, "PermanentRedirect");
+        let text = answered(301, "PermanentRedirect", "");
         assert!(text.ends_with("; set AWS_REGION to the bucket's region"), "{text}");
+        for (status, code, more) in [
+            (400, "AuthorizationHeaderMalformed", "<Region>eu-west-1</Region>"),
+            (
+                301,
+                "PermanentRedirect",
+                "<Endpoint>b.s3.eu-west-1.amazonaws.com</Endpoint>",
+            ),
+            (
+                301,
+                "PermanentRedirect",
+                "<Endpoint>b.s3-eu-west-1.amazonaws.com</Endpoint>",
+            ),
+            (
+                301,
+                "PermanentRedirect",
+                "<Endpoint>s3.dualstack.eu-west-1.amazonaws.com</Endpoint>",
+            ),
+        ] {
+            let text = answered(status, code, more);
+            assert!(
+                text.ends_with("; the bucket is in eu-west-1: set AWS_REGION=eu-west-1"),
+                "{text}"
+            );
+        }
     }
 
     #[test]
-    fn invalid_address_or_key_is_rejected() {
-        for base in [
-            "nothing",
-            "ftp://host/b",
-            "https://my bucket.s3.x.amazonaws.com",
-            "http://h:99999/b",
-            "http:///b",
-        ] {
-            assert!(address(base).is_err(), "{base}");
-        }
-        assert!(address("http://127.0.0.1:9000/bucket").is_ok());
+    fn invalid_key_is_rejected() {
         for key in ["a//b", "/a", "a/", "../a", "a/./b", "a\nb"] {
             assert!(path(key).is_err(), "{key:?}");
         }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed test should panic")]
 
+mod completions;
 mod documents;
 mod fake;
 mod lifecycle;

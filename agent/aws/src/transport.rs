@@ -25,6 +25,8 @@ pub struct ErrorResponse {
     pub(super) status: StatusCode,
     pub(super) code: String,
     pub(super) message: String,
+    /// The region that S3 names in place of the one that was asked.
+    pub(super) region: Option<String>,
 }
 
 impl ErrorResponse {
@@ -40,6 +42,9 @@ impl ErrorResponse {
             status,
             code: element(xml, "Code").unwrap_or_default(),
             message: message.trim().to_owned(),
+            region: element(xml, "Region")
+                .or_else(|| region_of(&element(xml, "Endpoint")?))
+                .filter(|region| is_region(region)),
         }
     }
 
@@ -47,6 +52,22 @@ impl ErrorResponse {
     pub(super) fn class(&self) -> ErrorClass {
         ErrorClass::of(self.status, &self.code, &self.message)
     }
+}
+
+/// The region in the name of an endpoint of S3: `s3.REGION.`, `s3-REGION.` or `s3.dualstack.REGION.`.
+fn region_of(endpoint: &str) -> Option<String> {
+    let mut labels = endpoint.split('.').skip_while(|label| !label.starts_with("s3"));
+    let first = labels.next()?;
+    let region = match first.strip_prefix("s3-") {
+        Some(region) => region,
+        None => labels.find(|label| *label != "dualstack")?,
+    };
+    Some(region.to_owned())
+}
+
+fn is_region(text: &str) -> bool {
+    let of_region = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    text.contains('-') && text.len() < 40 && text.chars().all(of_region)
 }
 
 /// The text of the first element of that name, at most 1024 characters.
@@ -105,8 +126,11 @@ impl HttpService for Transport {
             let answer = ::http::Response::<reqwest::Body>::from(answer);
             return Ok(answer.map(|body| HttpResponseBody::new(body.map_err(broken))));
         }
+        let named = answer.headers().get("x-amz-bucket-region");
+        let named = named.and_then(|region| Some(region.to_str().ok()?.to_owned()));
         let xml = http::text(answer, LARGEST).await.unwrap_or_default();
-        let answer = ErrorResponse::read(status, &xml);
+        let mut answer = ErrorResponse::read(status, &xml);
+        answer.region = named.filter(|region| is_region(region)).or(answer.region);
         // The completion of an upload may fail after a status of success was sent.
         if status.is_success() && answer.code.is_empty() {
             return Ok(HttpResponse::new(xml.into()));

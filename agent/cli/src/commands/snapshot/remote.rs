@@ -171,7 +171,7 @@ impl Pump {
     async fn ask_once(&self) -> io::Result<Option<Download>> {
         let (url, at) = match &self.from {
             Location::S3 { bucket, key, imds } => {
-                let bucket = S3Bucket::open(bucket, imds).await.map_err(io::Error::other)?;
+                let bucket = S3Bucket::open(bucket, imds, true).await.map_err(io::Error::other)?;
                 let object = bucket.get(key, self.at).await.map_err(io::Error::other)?;
                 return Ok(object.map(|object| Download {
                     tag: object.tag,

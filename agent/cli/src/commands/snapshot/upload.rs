@@ -26,8 +26,11 @@ pub(crate) struct Note {
     to: String,
     id: String,
     part: usize,
-    /// Digest and entity tag of each part that was sent.
+    /// Digest of each part that was sent, and what S3 answered.
     sent: Vec<(String, String)>,
+    /// Algorithm of the checksums that the upload was begun with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checksum: Option<String>,
 }
 
 impl Note {
@@ -59,6 +62,8 @@ pub(crate) struct Upload {
     note: Note,
     file: PathBuf,
     tags: Vec<String>,
+    /// Bytes of the object so far.
+    size: u64,
 }
 
 impl Upload {
@@ -66,17 +71,23 @@ impl Upload {
     /// come; what was sent is noted in `state_dir`.
     pub(crate) async fn open(to: &str, imds: &str, bytes: u64, state_dir: &Path) -> anyhow::Result<Self> {
         let (bucket, key) = s3(to)?.with_context(|| format!("{to}: give s3://BUCKET/KEY"))?;
-        let bucket = S3Bucket::open(bucket, imds).await.with_context(|| to.to_owned())?;
         let key = key.to_owned();
         let part = usize::try_from((bytes / MOST).max(SMALLEST))?;
         let file = state_dir.join(NOTE);
-        let note = match Note::read(&file).filter(|note| note.to == to && note.part == part) {
+        let begun = Note::read(&file).filter(|note| note.to == to && note.part == part);
+        // S3 takes no other checksums for an upload than those it was begun with.
+        let without = |note: &Note| note.checksum.is_none() && !note.sent.is_empty();
+        let bucket = S3Bucket::open(bucket, imds, !begun.as_ref().is_some_and(without)).await;
+        let bucket = bucket.with_context(|| to.to_owned())?;
+        let checksum = bucket.checksum().map(str::to_owned);
+        let note = match begun.filter(|note| note.checksum == checksum) {
             Some(note) => note,
             None => Note {
                 to: to.to_owned(),
                 id: bucket.begin_upload(&key).await.with_context(|| to.to_owned())?,
                 part,
                 sent: Vec::new(),
+                checksum,
             },
         };
         let upload = Self {
@@ -88,6 +99,7 @@ impl Upload {
             note,
             file,
             tags: Vec::new(),
+            size: 0,
         };
         upload.remember().context("cannot note the upload")?;
         Ok(upload)
@@ -95,9 +107,10 @@ impl Upload {
 
     pub(crate) fn finish(mut self) -> io::Result<()> {
         self.send()?;
-        let ended = self
-            .runtime
-            .block_on(self.bucket.complete_upload(&self.key, &self.note.id, &self.tags));
+        let ended = self.runtime.block_on(
+            self.bucket
+                .complete_upload(&self.key, &self.note.id, &self.tags, self.size),
+        );
         self.settle(ended)?;
         remove_file(&self.file)
     }
@@ -145,6 +158,7 @@ impl Write for Upload {
         }
         let length = bytes.len().min(self.part - self.filling.len());
         self.filling.extend_from_slice(&bytes[..length]);
+        self.size += length as u64;
         Ok(length)
     }
 
@@ -166,6 +180,7 @@ mod tests {
             id: "an id".to_owned(),
             part: 8 << 20,
             sent: vec![("00ff".repeat(16), "\"tag\"".to_owned()); 20 * number],
+            checksum: None,
         };
         let run = |root: &Path, steps: &Steps| {
             let file = root.join("state").join(NOTE);
