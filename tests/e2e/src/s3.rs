@@ -21,6 +21,8 @@ use crate::http_server::{self, Request, answer, broken, redirect};
 pub struct Store {
     pub objects: BTreeMap<String, Vec<u8>>,
     parts: BTreeMap<u32, Vec<u8>>,
+    /// The upload is completed.
+    is_over: bool,
     /// Numbers of the parts that arrived, in their order.
     pub sent: Vec<u32>,
     /// Ids of the uploads that they were for.
@@ -33,8 +35,23 @@ pub struct Store {
     pub hang_after: Option<usize>,
     /// First bytes of the reads that were asked for.
     pub reads: Vec<usize>,
+    /// Parts without a checksum are refused, as by a bucket with Object Lock.
+    pub demands_checksums: bool,
+    /// What becomes of the next completions.
+    pub completions: Vec<Completion>,
     /// Where everybody is sent instead.
     pub moved_to: Option<String>,
+}
+
+/// What becomes of a completion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Completion {
+    /// An error after a status of success.
+    Fails,
+    /// It is carried out, and its answer breaks off.
+    Lost,
+    /// It is carried out, and the upload is over.
+    Done,
 }
 
 /// Serves a [`Store`] until the process ends.
@@ -87,9 +104,11 @@ impl Store {
         let refused = |code: &str| answer(403, format!("<Error><Code>{code}</Code></Error>"));
         match request.method.as_str() {
             "GET" => self.read(request, path),
+            "HEAD" => self.head(path),
             _ if !signed => refused("AccessDenied"),
             "POST" if query.starts_with("uploads") => {
                 self.parts.clear();
+                self.is_over = false;
                 answer(200, "<R><UploadId>an upload</UploadId></R>")
             }
             "PUT" => {
@@ -98,19 +117,44 @@ impl Store {
                 if self.refuse_above.is_some_and(|most| number > most) {
                     return refused("AccessDenied");
                 }
+                if self.demands_checksums && request.header("x-amz-checksum-sha256").is_none() {
+                    return answer(400, "<Error><Code>InvalidRequest</Code></Error>");
+                }
                 self.parts.insert(number, request.body.to_vec());
                 self.sent.push(number);
                 let id = query.split('&').find_map(|pair| pair.strip_prefix("uploadId="));
                 self.ids.push(id.unwrap_or_default().to_owned());
                 answer(200, "").map(tagged)
             }
+            "POST" if self.is_over => answer(404, "<Error><Code>NoSuchUpload</Code></Error>"),
             "POST" => {
+                let completion = if self.completions.is_empty() {
+                    Completion::Done
+                } else {
+                    self.completions.remove(0)
+                };
+                if completion == Completion::Fails {
+                    return answer(200, "<Error><Code>InternalError</Code></Error>");
+                }
+                self.is_over = true;
                 let object = self.parts.values().flatten().copied().collect();
                 self.objects.insert(path.to_owned(), object);
+                if completion == Completion::Lost {
+                    return answer(200, broken(b"<R>".to_vec()));
+                }
                 answer(200, "<R><ETag>one</ETag></R>")
             }
             _ => answer(405, ""),
         }
+    }
+
+    fn head(&self, path: &str) -> http_server::Answer {
+        let Some(object) = self.objects.get(path) else {
+            return answer(404, "");
+        };
+        let mut response = answer(200, "")?;
+        response.headers_mut().insert(CONTENT_LENGTH, object.len().into());
+        Ok(tagged(response))
     }
 
     /// An object from where the request's range begins, as far as it is to go.

@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use t0rn_agent_tests::http_client::request;
 use t0rn_agent_tests::moto::Moto;
-use t0rn_agent_tests::s3::S3Server;
+use t0rn_agent_tests::s3::{Completion, S3Server};
 use t0rn_agent_tests::skip;
 use t0rn_agent_tests::wait::{SOON, run, until};
 
@@ -34,6 +34,21 @@ fn interrupted_upload_sends_what_is_missing_and_broken_reads_resume() -> Result<
     ensure!(to.database()? == from.database()?);
     let url = format!("{}/bucket/a%20chain.tar.zst", objects.url);
     ensure!(to.done(&["verify", &url])?.contains("ok"));
+    Ok(())
+}
+
+#[test]
+fn upload_survives_failed_and_lost_completions_of_a_locked_bucket() -> Result<()> {
+    let objects = S3Server::start()?;
+    let (mut from, mut to) = (Host::with_chain(20)?, Host::new()?);
+    from.objects = Some(objects.url.clone());
+    to.objects = Some(objects.url.clone());
+    objects.store().demands_checksums = true;
+    objects.store().completions = vec![Completion::Fails, Completion::Lost];
+    from.done(&["create", "--to", "s3://bucket/chain.tar.zst"])?;
+    ensure!(objects.store().sent == [1, 2], "sent anew: {:?}", objects.store().sent);
+    to.done(&["restore", "s3://bucket/chain.tar.zst"])?;
+    ensure!(to.database()? == from.database()?);
     Ok(())
 }
 
