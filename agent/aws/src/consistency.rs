@@ -16,7 +16,7 @@ pub const ATTACHMENT: Duration = Duration::from_secs(10);
 /// An attachment ends within seconds; one that takes longer needs another device name, or a reboot.
 pub const ATTACHING: Duration = Duration::from_mins(1);
 /// A query of unknown outcome, whatever its errors: nothing starts without its answer.
-pub const UNKNOWN: Duration = Duration::from_secs(45);
+pub const UNKNOWN: Duration = Duration::from_secs(35);
 /// The first and the longest pause before an answer that may be out of date is asked again.
 pub(super) const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 

@@ -42,6 +42,8 @@ struct State {
     /// When each was first served.
     served: BTreeMap<String, SystemTime>,
     calls: Vec<Call>,
+    /// Until when the API knows of no lifecycle action.
+    early_until: Option<SystemTime>,
     /// Documents, and the API as [`API`], that are elsewhere.
     moved: BTreeMap<String, String>,
 }
@@ -115,6 +117,11 @@ impl Ec2Emulator {
         self.state().documents.remove(path);
     }
 
+    /// Lets the API know of no lifecycle action for so long from now on.
+    pub fn set_early(&self, time: Duration) {
+        self.state().early_until = Some(SystemTime::now() + time);
+    }
+
     /// Announces that the spot instance ends in so many seconds.
     ///
     /// # Errors
@@ -165,6 +172,12 @@ impl State {
                     signed: is_signed(request).is_ok(),
                     form,
                 });
+                if self.early_until.is_some_and(|until| SystemTime::now() < until) {
+                    return reply(
+                        400,
+                        "<Error><Code>ValidationError</Code><Message>No active Lifecycle Action found</Message></Error>",
+                    );
+                }
                 reply(200, "")
             }
             _ if request.header("x-aws-ec2-metadata-token") != Some(TOKEN) => reply(401, ""),

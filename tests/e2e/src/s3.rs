@@ -120,6 +120,7 @@ impl Store {
                 if self.demands_checksums && request.header("x-amz-checksum-sha256").is_none() {
                     return answer(400, "<Error><Code>InvalidRequest</Code></Error>");
                 }
+                self.is_over = false;
                 self.parts.insert(number, request.body.to_vec());
                 self.sent.push(number);
                 let id = query.split('&').find_map(|pair| pair.strip_prefix("uploadId="));

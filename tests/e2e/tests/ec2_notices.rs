@@ -1,8 +1,10 @@
 //! What EC2 announces: the collator ends cleanly, stays down until that is called off, and the group is told.
 
+use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
+use jiff::Timestamp;
 use serde_json::Value;
 use t0rn_agent_tests::agent::{Agent, SYNCING};
 use t0rn_agent_tests::ec2::{Ec2Emulator, GROUP, INSTANCE};
@@ -173,5 +175,79 @@ fn a_collator_that_does_not_obey_is_killed_before_the_time_is_over() -> Result<(
     agent.wait_down(SOON)?;
     let killed = signalled(&agent, 9)?;
     ensure!(killed < ends, "killed {:?} too late", killed.duration_since(ends));
+    Ok(())
+}
+
+#[test]
+fn lifecycle_action_that_becomes_active_late_is_completed_all_the_same() -> Result<()> {
+    let engine = Engine::shared()?;
+    let (ec2, hook) = (Ec2Emulator::start()?, WebhookReceiver::start(Answer::Take)?);
+    let agent = running(&engine, "early", &ec2, &hook)?;
+    let early = Duration::from_secs(8);
+    ec2.set_early(early);
+    let began = SystemTime::now();
+    ec2.set("autoscaling/target-lifecycle-state", "Terminated");
+    let done = |call: &t0rn_agent_tests::ec2::Call| {
+        let is_early = call.at.duration_since(began).is_ok_and(|after| after < early);
+        call.action == "CompleteLifecycleAction" && !is_early
+    };
+    wait::until("the lifecycle action to be completed", SOON, || {
+        ensure!(ec2.calls().iter().any(done), "not yet: {:?}", ec2.calls());
+        Ok(())
+    })?;
+    ensure!(agent.wait_down(SOON)? == 0, "it was killed");
+    Ok(())
+}
+
+#[test]
+fn reboot_before_this_boot_stops_nothing_while_it_is_still_announced() -> Result<()> {
+    let engine = Engine::shared()?;
+    let (ec2, hook) = (Ec2Emulator::start()?, WebhookReceiver::start(Answer::Take)?);
+    let now = Timestamp::now();
+    let rfc = |time: Timestamp| time.strftime("%d %b %Y %H:%M:%S GMT").to_string();
+    let uptime = fs::read_to_string("/proc/uptime")?;
+    let uptime: f64 = uptime.split(' ').next().context("no uptime")?.parse()?;
+    let booted = now - Duration::from_secs_f64(uptime);
+    let (before, after) = (
+        rfc(booted - Duration::from_secs(90)),
+        rfc(now + Duration::from_hours(2)),
+    );
+    ec2.set(
+        "events/maintenance/scheduled",
+        &format!(r#"[{{"NotBefore": "{before}", "NotAfter": "{after}", "Code": "system-reboot", "State": "active"}}]"#),
+    );
+    let agent = running(&engine, "rebooted", &ec2, &hook)?;
+    let run = agent.run_id()?;
+    agent.stays(&run, Duration::from_secs(5))?;
+    let status = agent.wait_watched()?;
+    ensure!(status["ec2"]["notice"].is_null(), "{status}");
+    Ok(())
+}
+
+#[test]
+fn role_that_ec2_may_not_assume_is_critical_with_code_and_remedy() -> Result<()> {
+    let engine = Engine::shared()?;
+    let ec2 = Ec2Emulator::start()?;
+    ec2.set(
+        "iam/security-credentials/role",
+        r#"{"Code": "AssumeRoleUnauthorizedAccess", "Message": "EC2 cannot assume the role role."}"#,
+    );
+    let mut agent = Agent::new(&engine, "trust", &SYNCING)?;
+    agent.set("ec2.enabled", "true")?;
+    agent.set("ec2.imds", ec2.url())?;
+    agent.set("identity.required", true)?;
+    agent.set("identity.volume", "vol-0123456789abcdef0")?;
+    agent.set_env("AWS_ENDPOINT_URL_EC2", ec2.url());
+    agent.start()?;
+    let status = agent.wait_phase("holding", SOON)?;
+    ensure!(status["health"] == "critical", "{status}");
+    let text = agent.cli(["status"])?;
+    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let remedy = "the identity is not held: let ec2.amazonaws.com assume the role role by its trust policy";
+    ensure!(
+        text.contains(remedy) && text.contains("AssumeRoleUnauthorizedAccess"),
+        "{text}"
+    );
     Ok(())
 }

@@ -77,9 +77,9 @@ async fn api_that_throttles_for_a_minute_before_a_start_is_told() {
         refused: vec![THROTTLED],
         ..Account::default()
     });
-    host.pass(30).await;
+    host.pass(20).await;
     assert_eq!(host.state(), Holding::Unknown);
-    host.pass(30).await;
+    host.pass(40).await;
     assert_eq!(host.state(), Holding::Missing);
     assert!(host.why().contains("RequestLimitExceeded"), "{}", host.why());
     host.change(|account| account.refused.clear());
