@@ -5,13 +5,15 @@
 
 use std::time::Duration;
 
+use tokio::sync::mpsc::Sender;
 use tokio::sync::watch::Receiver;
 use tracing::{info, warn};
 
 use super::api::{AUTO_SCALING, ApiError};
 use super::client::{AwsClient, CallError};
-use super::consistency::{ErrorClass, PAUSE};
+use super::consistency::{ErrorClass, PAUSE, Patience, UNANSWERED};
 use super::transport::element;
+use super::watch::MetadataEvent;
 use agent_net::backoff::pauses;
 use agent_runtime::Instant;
 
@@ -48,20 +50,28 @@ struct LifecycleAction {
     group: Option<Group>,
     /// The error that was logged last.
     logged: String,
+    /// Since when every call has failed.
+    failing: Patience,
+    /// The error that was sent last.
+    shown: Option<String>,
+    events: Sender<MetadataEvent>,
 }
 
 /// Answers the hook until `released` is closed: whether the instance may be terminated, `None` while no termination is
-/// pending.
-pub async fn release(hook: LifecycleHook, mut released: Receiver<Option<bool>>) {
+/// pending. Sends [`MetadataEvent::HookUnanswered`].
+pub async fn release(hook: LifecycleHook, mut released: Receiver<Option<bool>>, events: Sender<MetadataEvent>) {
     loop {
         if released.wait_for(Option::is_some).await.is_err() {
             return;
         }
-        let action = LifecycleAction {
+        let mut action = LifecycleAction {
             client: AwsClient::new(AUTO_SCALING, &hook.imds, hook.endpoint.clone()),
             hook: hook.clone(),
             group: None,
             logged: String::new(),
+            failing: Patience::new(UNANSWERED),
+            shown: None,
+            events: events.clone(),
         };
         if action.answer(&mut released).await.is_none() {
             return;
@@ -70,12 +80,13 @@ pub async fn release(hook: LifecycleHook, mut released: Receiver<Option<bool>>) 
         if released.wait_for(Option::is_none).await.is_err() {
             return;
         }
+        action.show(None).await;
     }
 }
 
 impl LifecycleAction {
     /// `None` when the agent stops.
-    async fn answer(mut self, released: &mut Receiver<Option<bool>>) -> Option<()> {
+    async fn answer(&mut self, released: &mut Receiver<Option<bool>>) -> Option<()> {
         let (began, patience) = (Instant::now(), self.hook.stop_timeout + GIVE_UP_AFTER);
         let (mut retry, mut again) = (pauses(RETRY.0, RETRY.1), pauses(PAUSE.0, PAUSE.1));
         loop {
@@ -85,21 +96,23 @@ impl LifecycleAction {
             };
             let wait = match self.send(free).await {
                 Ok(()) if free => {
+                    self.show(None).await;
                     info!(hook = self.hook.name, "the auto scaling group may take the instance");
                     return Some(());
                 }
                 Ok(()) => {
+                    self.show(None).await;
+                    self.failing.reset();
                     retry = pauses(RETRY.0, RETRY.1);
                     HEARTBEAT
                 }
-                // The target state is known here before the action is active in the API, which may take a minute.
-                Err(error) if error.class() == ErrorClass::Unsettled => {
-                    self.log_once(&error.to_string());
-                    again.next().unwrap_or(PAUSE.1)
-                }
                 Err(error) => {
-                    self.log_once(&error.to_string());
-                    retry.next().unwrap_or(RETRY.1)
+                    self.report(&error).await;
+                    match error.class() {
+                        // The target state is known here before the action is active in the API.
+                        ErrorClass::Unsettled => again.next().unwrap_or(PAUSE.1),
+                        _ => retry.next().unwrap_or(RETRY.1),
+                    }
                 }
             };
             if began.elapsed() > patience {
@@ -113,15 +126,28 @@ impl LifecycleAction {
         }
     }
 
-    /// Logs a failed call, and not the same error again.
-    fn log_once(&mut self, error: &str) {
-        if self.logged != error {
+    /// Logs a failed call, and not the same error again. A refusal is shown at once, another error after a while.
+    async fn report(&mut self, error: &CallError) {
+        let text = error.to_string();
+        let is_shown = self.failing.is_over() || error.class() == ErrorClass::Permanent;
+        if self.logged != text {
             warn!(
-                error,
+                error = text,
                 hook = self.hook.name,
                 "the call to the auto scaling group failed, and is made again"
             );
-            error.clone_into(&mut self.logged);
+            self.logged.clone_from(&text);
+        }
+        if is_shown {
+            self.show(Some(text)).await;
+        }
+    }
+
+    async fn show(&mut self, error: Option<String>) {
+        if self.shown != error {
+            self.shown.clone_from(&error);
+            // The receiver is closed when the agent stops.
+            drop(self.events.send(MetadataEvent::HookUnanswered(error)).await);
         }
     }
 

@@ -40,6 +40,8 @@ pub enum MetadataEvent {
     Notice(Option<Notice>),
     /// Why notices cannot be read; `None` once they can again.
     Unseen(Option<String>),
+    /// Why the lifecycle hook cannot be answered; `None` once it can, or nothing is to be answered.
+    HookUnanswered(Option<String>),
 }
 
 /// Polls until the receiver is closed.

@@ -231,6 +231,9 @@ pub struct Ec2Status {
     /// Why it is unknown whether there is one; absent while that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unseen: Option<String>,
+    /// Why the lifecycle hook cannot be answered; absent while it can, or nothing is to be answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unanswered: Option<String>,
 }
 
 /// What the image was baked with.

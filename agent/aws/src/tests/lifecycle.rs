@@ -6,12 +6,13 @@ use std::time::Duration;
 use agent_runtime::Instant;
 use axum::body::Bytes;
 use axum::http::HeaderMap;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use url::form_urlencoded;
 
 use super::fake::{Fake, Respond};
 use super::signature;
 use crate::lifecycle::{LifecycleHook, release};
+use crate::watch::MetadataEvent;
 
 const GROUP: &str = "meta-data/tags/instance/aws:autoscaling:groupName";
 
@@ -22,6 +23,11 @@ fn hook(fake: &Fake) -> LifecycleHook {
         endpoint: Some(format!("{}/", fake.base)),
         stop_timeout: Duration::from_secs(1),
     }
+}
+
+/// Events that no test looks at.
+fn unheard() -> mpsc::Sender<MetadataEvent> {
+    mpsc::channel(1).0
 }
 
 /// The form posted after `seen` others, once there is one.
@@ -53,7 +59,7 @@ async fn stopping_collator_sends_heartbeats_and_then_completes() {
     let fake = Fake::instance().await;
     fake.set(GROUP, "collators");
     let (released, receiver) = watch::channel(None);
-    let task = tokio::spawn(release(hook(&fake), receiver));
+    let task = tokio::spawn(release(hook(&fake), receiver, unheard()));
     released.send_replace(Some(false));
     let (headers, body) = posted(&fake, 0).await;
     assert!(is_signed(&headers, &body));
@@ -93,7 +99,7 @@ async fn group_without_tag_is_described_by_the_api() {
         <ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></DescribeAutoScalingInstancesResponse>"#;
     fake.script(|s| s.api.push((200, answer.to_owned())));
     let (_released, receiver) = watch::channel(Some(true));
-    tokio::spawn(release(hook(&fake), receiver));
+    tokio::spawn(release(hook(&fake), receiver, unheard()));
     let (_, body) = posted(&fake, 0).await;
     assert_eq!(form(&body)["InstanceIds.member.1"], "i-0123456789abcdef0");
     let (_, body) = posted(&fake, 1).await;
@@ -107,7 +113,7 @@ async fn failed_call_is_retried_with_new_credentials_when_expired() {
     let expired = "<Error><Code>ExpiredToken</Code></Error>".to_owned();
     fake.script(|s| s.api.extend([(503, String::new()), (403, expired)]));
     let (_released, receiver) = watch::channel(Some(true));
-    tokio::spawn(release(hook(&fake), receiver));
+    tokio::spawn(release(hook(&fake), receiver, unheard()));
     let (_, body) = posted(&fake, 2).await;
     assert_eq!(form(&body)["Action"], "CompleteLifecycleAction");
     let asked = fake.script(|s| {
@@ -151,7 +157,7 @@ async fn early_completion_is_made_again_until_the_action_is_active() {
         fake.script(|s| s.respond = Some(respond));
         let began = Instant::now();
         let (released, receiver) = watch::channel(Some(true));
-        let task = tokio::spawn(release(hook(&fake), receiver));
+        let task = tokio::spawn(release(hook(&fake), receiver, unheard()));
         tokio::time::sleep(Duration::from_secs(within)).await;
         let made = actions(&fake);
         assert!(made.len() >= at_least, "{made:?}");
@@ -173,7 +179,7 @@ async fn early_heartbeat_ends_neither_heartbeats_nor_the_completion() {
     fake.set(GROUP, "collators");
     fake.script(|s| s.respond = Some(Respond(|_, since, before| early(7, since, before))));
     let (released, receiver) = watch::channel(Some(false));
-    tokio::spawn(release(hook(&fake), receiver));
+    tokio::spawn(release(hook(&fake), receiver, unheard()));
     tokio::time::sleep(Duration::from_mins(2)).await;
     let heartbeats = actions(&fake).len();
     assert!(heartbeats > 6, "{heartbeats} in two minutes");
@@ -188,7 +194,7 @@ async fn action_that_never_becomes_active_is_given_up_with_the_hooks_time() {
     fake.set(GROUP, "collators");
     fake.script(|s| s.respond = Some(Respond(|_, since, _| early(u64::MAX, since, 0))));
     let (released, receiver) = watch::channel(Some(true));
-    let task = tokio::spawn(release(hook(&fake), receiver));
+    let task = tokio::spawn(release(hook(&fake), receiver, unheard()));
     tokio::time::sleep(Duration::from_mins(9)).await;
     let made = actions(&fake).len();
     assert!(
@@ -217,7 +223,7 @@ async fn group_that_is_not_known_yet_is_looked_up_again() {
         }));
     });
     let (_released, receiver) = watch::channel(Some(true));
-    tokio::spawn(release(hook(&fake), receiver));
+    tokio::spawn(release(hook(&fake), receiver, unheard()));
     tokio::time::sleep(Duration::from_secs(15)).await;
     assert_eq!(actions(&fake).last().unwrap(), "CompleteLifecycleAction");
     assert_eq!(actions(&fake).len(), 5);
@@ -229,7 +235,40 @@ async fn throttled_metadata_service_delays_the_completion_by_seconds() {
     fake.set(GROUP, "collators");
     fake.script(|s| s.throttled = Some(4));
     let (_released, receiver) = watch::channel(Some(true));
-    tokio::spawn(release(hook(&fake), receiver));
+    tokio::spawn(release(hook(&fake), receiver, unheard()));
     tokio::time::sleep(Duration::from_secs(25)).await;
     assert_eq!(actions(&fake), ["CompleteLifecycleAction"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusal_is_shown_at_once_and_other_errors_after_a_minute() {
+    let refused = |_: &str, since: Duration, _| {
+        let error = |code: &str| (400, format!("<Error><Code>{code}</Code><Message>no</Message></Error>"));
+        match since.as_secs() {
+            0..30 => error("AccessDenied"),
+            30..300 => error("Throttling"),
+            _ => (200, String::new()),
+        }
+    };
+    let fake = Fake::in_memory();
+    fake.set(GROUP, "collators");
+    fake.script(|s| s.respond = Some(Respond(refused)));
+    let (_released, receiver) = watch::channel(Some(true));
+    let (sender, mut events) = mpsc::channel(8);
+    let began = Instant::now();
+    tokio::spawn(release(hook(&fake), receiver, sender));
+    let mut shown = Vec::new();
+    while shown.len() < 3 {
+        let Some(MetadataEvent::HookUnanswered(error)) = events.recv().await else {
+            panic!("{shown:?}")
+        };
+        shown.push((began.elapsed().as_secs(), error.unwrap_or_default()));
+    }
+    let remedy = "allow autoscaling:CompleteLifecycleAction to the instance's role (";
+    assert!(shown[0].0 < 2 && shown[0].1.starts_with(remedy), "{shown:?}");
+    assert!(
+        (60..90).contains(&shown[1].0) && shown[1].1.contains("Throttling"),
+        "{shown:?}"
+    );
+    assert_eq!(shown[2].1, "");
 }

@@ -87,12 +87,24 @@ impl Status {
     /// Shows every string to `edit`, and whether it is prose rather than a name.
     fn edit_strings(&mut self, edit: &mut dyn FnMut(&mut String, bool)) {
         let ec2 = self.ec2.as_mut();
-        let (instance, notice, unseen) = ec2.map_or((None, None, None), |e| {
-            (e.instance_id.as_mut(), e.notice.as_mut(), e.unseen.as_mut())
+        let (instance, notice, unseen, unanswered) = ec2.map_or((None, None, None, None), |e| {
+            let super::Ec2Status {
+                instance_id,
+                notice,
+                unseen,
+                unanswered,
+            } = e;
+            (
+                instance_id.as_mut(),
+                notice.as_mut(),
+                unseen.as_mut(),
+                unanswered.as_mut(),
+            )
         });
         let prose = [
             notice,
             unseen,
+            unanswered,
             Some(&mut self.summary),
             self.next.as_mut().and_then(|n| n.why.as_mut()),
             self.maintenance.as_mut().and_then(|m| m.reason.as_mut()),

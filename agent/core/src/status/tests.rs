@@ -152,6 +152,7 @@ fn json_has_every_field_of_the_contract() {
     status.update = Some(UpdateStatus::default());
     let ec2 = status.ec2.as_mut().unwrap();
     ec2.unseen = Some("the instance metadata service does not tell: it answers 503 Service Unavailable".into());
+    ec2.unanswered = Some("allow autoscaling:CompleteLifecycleAction to the instance's role".into());
     next(&mut status, "restart", 60, "stalled");
     let value: serde_json::Value = serde_json::from_str(&status.to_json()).unwrap();
     insta::assert_snapshot!(serde_json::to_string_pretty(&value).unwrap());

@@ -32,8 +32,10 @@ impl Status {
                 .unseen
                 .as_deref()
                 .map(|why| format!("notices cannot be seen: {}", clean(why)));
+            let unanswered = ec2.unanswered.as_deref();
+            let unanswered = unanswered.map(|why| format!("the lifecycle hook cannot be answered: {}", clean(why)));
             let none = (notice.is_none() && unseen.is_none()).then(|| "no notice".to_owned());
-            let cells = [Some(text(ec2.instance_id.as_deref())), notice, unseen, none];
+            let cells = [Some(text(ec2.instance_id.as_deref())), notice, unanswered, unseen, none];
             facts.push(row("ec2", &cells.into_iter().flatten().collect::<Vec<_>>()));
         }
         if let Some(bake) = &self.bake {

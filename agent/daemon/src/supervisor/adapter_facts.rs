@@ -25,6 +25,8 @@ pub(super) struct AdapterFacts {
     pub(super) instance: Option<String>,
     /// Why notices cannot be read.
     pub(super) notices_unseen: Option<String>,
+    /// Why the lifecycle hook cannot be answered.
+    pub(super) hook_unanswered: Option<String>,
 }
 
 impl AdapterFacts {

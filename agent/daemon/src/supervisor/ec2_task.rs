@@ -29,7 +29,7 @@ impl Ec2Handle {
         let (sender, events) = mpsc::channel(QUEUE);
         let released = watch::Sender::new(None);
         let mut tasks = JoinSet::new();
-        tasks.spawn(agent_aws::watch(config.ec2.clone(), sender));
+        tasks.spawn(agent_aws::watch(config.ec2.clone(), sender.clone()));
         let hook = config.ec2.lifecycle_hook.clone();
         if let Some(name) = hook.filter(|_| config.ec2.enabled != Some(false)) {
             let hook = LifecycleHook {
@@ -38,7 +38,7 @@ impl Ec2Handle {
                 endpoint: endpoint("AUTO_SCALING"),
                 stop_timeout: config.collator.stop_timeout,
             };
-            tasks.spawn(agent_aws::release(hook, released.subscribe()));
+            tasks.spawn(agent_aws::release(hook, released.subscribe(), sender));
         }
         (
             Self {

@@ -262,5 +262,6 @@ fn ec2(machine: &Machine, facts: &AdapterFacts) -> Option<status::Ec2Status> {
         instance_id: facts.instance.clone(),
         notice,
         unseen: facts.notices_unseen.clone(),
+        unanswered: facts.hook_unanswered.clone(),
     })
 }

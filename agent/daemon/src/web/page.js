@@ -152,7 +152,8 @@ function showFacts(status) {
   if (ec2) {
     const notice = ec2.notice ? `notice: ${ec2.notice}` : ec2.unseen ? "" : "no notice";
     const unseen = ec2.unseen ? `notices cannot be seen: ${ec2.unseen}` : "";
-    facts.push(["ec2", [known(ec2.instance_id), notice, unseen].filter(Boolean).join(", ")]);
+    const unanswered = ec2.unanswered ? `the lifecycle hook cannot be answered: ${ec2.unanswered}` : "";
+    facts.push(["ec2", [known(ec2.instance_id), notice, unanswered, unseen].filter(Boolean).join(", ")]);
   }
   if (bake) facts.push(["bake", `block ${known(bake.block, count)}`]);
   if (m) facts.push(["maintenance", `automatic actions suspended until ${known(m.until)}: ${known(m.reason)}`]);

@@ -75,7 +75,7 @@ prop_compose! {
                 memory_available_bytes: n[11], memory_full_percent: floats[1], clock_offset_ms: floats[0],
                 load1: floats[1], network_ok: flags[1],
             },
-            ec2: s(6).map(|id| Ec2Status { instance_id: Some(id), notice: s(7), unseen: None }),
+            ec2: s(6).map(|id| Ec2Status { instance_id: Some(id), notice: s(7), unseen: None, unanswered: s(7) }),
             bake: n[12].map(|block| BakeStatus { block: Some(block), at: times[3] }),
             maintenance: s(8).map(|reason| PauseStatus { reason: Some(reason), until: times[4] }),
             last_incident: s(9).map(|id| LastIncident { id: Some(id), cause: s(10), at: times[5], helped: flags[2] }),

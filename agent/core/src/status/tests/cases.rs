@@ -78,6 +78,7 @@ pub(super) const CASES: &[Case] = &[
             instance_id: Some("i-0123456789abcdef0".into()),
             notice: None,
             unseen: None,
+            unanswered: None,
         });
         s.bake = Some(BakeStatus {
             block: Some(90_000),

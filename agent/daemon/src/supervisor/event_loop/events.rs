@@ -155,6 +155,10 @@ impl EventLoop {
                 self.publisher.facts.notices_unseen = why;
                 None
             }
+            MetadataEvent::HookUnanswered(why) => {
+                self.publisher.facts.hook_unanswered = why;
+                None
+            }
             MetadataEvent::Notice(None) if self.machine.notice().is_none() => None,
             MetadataEvent::Notice(notice) => {
                 info!(?notice, "EC2");
