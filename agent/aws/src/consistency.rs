@@ -77,7 +77,7 @@ pub enum ErrorClass {
     Credentials,
     /// "Not found", "not active", "in use": true, or the state before the latest change.
     Unsettled,
-    /// Refused for as long as nobody changes request or rights.
+    /// Refused until the request or the rights are changed.
     Permanent,
 }
 

@@ -91,8 +91,13 @@ impl VolumeLeaseManager {
             Attachment::Changing(state) if state == "attaching" => self.step_attaching(volume, volume_use).await,
             Attachment::Changing(state) => {
                 // A volume stays "busy", or "detaching", for as long as something has it mounted.
-                self.unmount_leftover(found, volume_use).await;
-                self.absent(format!("{volume} is {state}"))
+                let mount = self.settings.mount.display().to_string();
+                match self.unmount_idle(found, volume_use).await {
+                    Ok(_) => self.absent(format!("{volume} is {state}")),
+                    Err(error) => self.absent(format!(
+                        "end what uses {mount} and unmount it: {volume} is {state} for as long as it is mounted ({error})"
+                    )),
+                }
             }
         })
     }

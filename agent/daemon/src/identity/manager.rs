@@ -216,14 +216,23 @@ impl VolumeLeaseManager {
 
     /// Unmounts a mount that is not, or no longer, the volume's. Returns whether that is done.
     pub(super) async fn unmount_leftover(&mut self, found: &VolumeState, volume_use: VolumeUse) -> bool {
-        if found.mounted.is_none() || !volume_use.idle {
-            return false;
-        }
-        let unmounted = self.mounter.unmount(&self.settings.mount).await;
+        let unmounted = self.unmount_idle(found, volume_use).await;
         unmounted.unwrap_or_else(|error| {
             warn!(%error, "a leftover mount of the identity was not unmounted");
             false
         })
+    }
+
+    /// Unmounts what is mounted and not used. Returns whether that is done.
+    pub(super) async fn unmount_idle(
+        &mut self,
+        found: &VolumeState,
+        volume_use: VolumeUse,
+    ) -> Result<bool, MountError> {
+        if found.mounted.is_none() || !volume_use.idle {
+            return Ok(false);
+        }
+        self.mounter.unmount(&self.settings.mount).await
     }
 
     /// Unmounts and detaches, with retries until it succeeds.

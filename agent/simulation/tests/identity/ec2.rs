@@ -39,6 +39,8 @@ pub(crate) struct Account {
     /// The role's document in place of credentials.
     pub(crate) role: Option<String>,
     pub(crate) mounted: bool,
+    /// Something has a file open there.
+    pub(crate) in_use: bool,
     /// Calls with their device names, oldest first.
     pub(crate) calls: Vec<(String, String)>,
 }
@@ -174,6 +176,9 @@ impl Machine for StandIn {
 
     fn unmount(&self, _: &Path) -> Answer<()> {
         let mut account = self.0.lock().unwrap();
+        if account.in_use {
+            return Box::pin(async { Err(io::Error::other("target is busy")) });
+        }
         account.mounted = false;
         if matches!(account.status, "busy" | "detaching") {
             account.status = FREE;

@@ -29,6 +29,19 @@ async fn volume_that_is_being_detached_is_unmounted_once_the_collator_is_down() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn volume_that_cannot_be_unmounted_for_its_detachment_names_what_to_do() {
+    let mut host = Host::holding().await;
+    host.change(|account| (account.status, account.in_use) = ("busy", true));
+    host.set_idle(true);
+    host.pass(60).await;
+    assert!(host.why().starts_with("end what uses /"), "{}", host.why());
+    assert!(host.why().contains("target is busy"), "{}", host.why());
+    host.change(|account| account.in_use = false);
+    host.pass(60).await;
+    assert_eq!(host.state(), Holding::Held, "{}", host.why());
+}
+
+#[tokio::test(start_paused = true)]
 async fn stale_answer_about_a_volume_that_is_mounted_here_stops_nothing() {
     for status in [FREE, "attaching", "detaching"] {
         let mut host = Host::holding().await;
