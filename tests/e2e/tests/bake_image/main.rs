@@ -7,4 +7,6 @@ mod boot;
 mod boot_test;
 mod builder;
 mod pipeline;
+mod refusals;
 mod template;
+mod vendor;
