@@ -12,6 +12,7 @@ use t0rn_agent_tests::skip;
 use crate::account::{AwsAccount, REGION, said, unavailable};
 use crate::boot;
 use crate::builder::{Builder, certificate};
+use crate::session;
 use crate::vendor::Vendor;
 
 const CHAIN: &str = "/var/lib/t0rn-collator";
@@ -71,6 +72,7 @@ fn image_without_forbidden_files_is_baked_and_boots_at_its_height() -> Result<()
 
     a_seed_is_checked_before_it_becomes_the_chain(&builder.machine)?;
     a_forbidden_thing_fails_the_build(&account, &builder, &vendor, folder.path())?;
+    session::is_prepared(&account, &builder.machine, &vendor)?;
     let height = an_image_of_two_volumes_comes_of_it(&account, &builder, &vendor, folder.path())?;
     validation_finds(&builder.machine)?;
     let image = folder.path().join("image");
@@ -185,7 +187,9 @@ fn an_image_of_two_volumes_comes_of_it(
         "the chain on the volume is gone on from",
         "Authorizing access to port 22 from [10.215.0.1/32]",
         "amazon-ssm-agent latest is signed by its vendor",
+        "amazon-ssm-agent 3.3.0.0-1 is installed already",
         "PASS vendor_packages",
+        "PASS ssm_registration",
     ] {
         ensure!(told.contains(words), "{words} is not in: {told}");
     }

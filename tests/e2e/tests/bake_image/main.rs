@@ -8,5 +8,6 @@ mod boot_test;
 mod builder;
 mod pipeline;
 mod refusals;
+mod session;
 mod template;
 mod vendor;

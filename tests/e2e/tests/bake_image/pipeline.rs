@@ -162,7 +162,8 @@ fn baked_image_becomes_current_and_old_ones_go_with_their_snapshots() -> Result<
 }
 
 /// Prints what it is asked to build with.
-const PACKER: &str = "#!/bin/sh\ncase $1 in version) echo Packer v1.16.0 ;; build) printf '%s\\n' \"$@\" ;; esac\n";
+pub(crate) const PACKER: &str =
+    "#!/bin/sh\ncase $1 in version) echo Packer v1.16.0 ;; build) printf '%s\\n' \"$@\" ;; esac\n";
 
 #[test]
 fn next_bake_starts_from_current_image_and_volume_never_shrinks() -> Result<()> {

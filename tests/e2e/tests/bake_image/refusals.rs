@@ -31,6 +31,21 @@ fn program(account: &AwsAccount, name: &str, text: &str) -> Result<()> {
     Ok(())
 }
 
+/// An account and a vendor with which a bake would succeed but for the machine.
+fn ready() -> Result<(AwsAccount, Vendor)> {
+    let mut account = AwsAccount::open()?;
+    let vendor = Vendor::open()?;
+    fs::write(account.dir().join("agent.toml"), CONFIG)?;
+    program(&account, "docker", DOCKER)?;
+    account.first_in_path(&account.dir().join("tools"));
+    let output = account.dir().join("output");
+    account.set("DEB", &package()?.display().to_string());
+    account.set("OUTPUT", &output.display().to_string());
+    account.set("VERSIONS", &vendor.list().display().to_string());
+    account.set("PLATFORMS", "amd64");
+    Ok((account, vendor))
+}
+
 /// Bakes with these settings; the bake has to end with these words before Packer builds.
 fn refused(account: &mut AwsAccount, settings: &[(&'static str, &str)], words: &str) -> Result<()> {
     for (name, value) in settings {
@@ -58,19 +73,8 @@ fn bake_that_cannot_succeed_is_refused_before_anything_is_made() -> Result<()> {
     if let Some(reason) = unavailable() {
         skip!(reason);
     }
-    let mut account = AwsAccount::open()?;
-    let vendor = Vendor::open()?;
-    let config = account.dir().join("agent.toml");
-    fs::write(&config, CONFIG)?;
-    program(&account, "docker", DOCKER)?;
-    let tools = account.dir().join("tools");
-    account.first_in_path(&tools);
-    let (deb, output, list) = (package()?, account.dir().join("output"), vendor.list());
-    account.set("DEB", &deb.display().to_string());
-    account.set("OUTPUT", &output.display().to_string());
-    account.set("VERSIONS", &list.display().to_string());
-    account.set("PLATFORMS", "amd64");
-
+    let (mut account, _vendor) = ready()?;
+    let (deb, tools) = (package()?, account.dir().join("tools"));
     // A subnet without a route to the internet, as a VPC has it at first.
     let subnets = account.aws("ec2 describe-subnets")?;
     let vpc = account.aws("ec2 create-vpc --cidr-block 10.99.0.0/24")?;
@@ -139,8 +143,16 @@ fn bake_that_cannot_succeed_is_refused_before_anything_is_made() -> Result<()> {
     let arm = account.dir().join("arm.deb").display().to_string();
     let words = "has no image for linux/arm64, but for: amd64";
     refused(&mut account, &[("DEB", &arm), ("PKR_VAR_architecture", "arm64")], words)?;
+    Ok(())
+}
 
-    account.set("DEB", &deb.display().to_string());
+#[test]
+fn configuration_or_vendor_that_fails_the_bake_is_refused_at_once() -> Result<()> {
+    if let Some(reason) = unavailable() {
+        skip!(reason);
+    }
+    let (mut account, vendor) = ready()?;
+    let (config, list) = (account.dir().join("agent.toml"), vendor.list());
     for (text, words) in [
         ("[collator]\nimag = \"x\"\n", "is not valid"),
         (&format!("{CONFIG}[data]\npath = \"/srv/chain\"\n"), "data.path in"),

@@ -126,6 +126,11 @@ impl Vendor {
         self.0.path().join("versions")
     }
 
+    /// The package of Systems Manager's agent for `x86_64`.
+    pub(crate) fn agent(&self) -> PathBuf {
+        self.0.path().join("latest/amd64/amazon-ssm-agent.deb")
+    }
+
     fn change(&self, script: &str) -> Result<()> {
         let mut bash = Command::new("bash");
         bash.args(["-euc", &format!("{FUNCTIONS}{script}")]).arg(self.0.path());
