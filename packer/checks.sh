@@ -97,29 +97,37 @@ check_cosign_key() {
     [ -f "$cosign_key" ] || die "$(setting collator cosign_key), the collator.cosign_key of $config, is not here: put a copy of it beside $config"
 }
 
+# Sets `type`, the builder's instance type.
 check_account() {
-    local said type image
+    local said image key
     said=$(aws sts get-caller-identity --region "$region" 2>&1) ||
         die "there are no credentials for AWS: $(tail -n 1 <<<"$said"); aws configure, or AWS_PROFILE"
     type=$(given instance_type)
-    if [ -n "$type" ]; then
-        said=$(aws ec2 describe-instance-types --region "$region" --instance-types "$type" --output text \
-            --query 'InstanceTypes[].ProcessorInfo.SupportedArchitectures[]' 2>&1) ||
-            die "instance_type=$type is none of $region: $(tail -n 1 <<<"$said")"
-        [[ " ${said//[[:space:]]/ } " == *" $architecture "* ]] ||
-            die "instance_type=$type is for ${said//[[:space:]]/ }, and the image is for $architecture: set PKR_VAR_instance_type or PKR_VAR_architecture"
-    fi
+    [ -n "$type" ] || case $architecture in arm64) type=m7g.large ;; *) type=m6a.large ;; esac
+    said=$(aws ec2 describe-instance-types --region "$region" --instance-types "$type" --output text \
+        --query 'InstanceTypes[].ProcessorInfo.SupportedArchitectures[]' 2>&1) ||
+        die "instance_type=$type is none of $region: set PKR_VAR_instance_type; $(tail -n 1 <<<"$said")"
+    [[ " ${said//[[:space:]]/ } " == *" $architecture "* ]] ||
+        die "instance_type=$type is for ${said//[[:space:]]/ }, and the image is for $architecture: set PKR_VAR_instance_type or PKR_VAR_architecture"
     image=$(given source_ami)
     if [ -n "$image" ]; then
         said=$(aws ec2 describe-images --region "$region" --image-ids "$image" --query 'Images[].Architecture' --output text 2>&1) ||
             die "source_ami=$image is not found in $region: $(tail -n 1 <<<"$said")"
         [ "$said" = "$architecture" ] || die "source_ami=$image is for $said, and the image is for $architecture"
     fi
+    key=$(given kms_key_id)
+    [ -n "$key" ] || return 0
+    # Who may use a key need not be allowed to look at it.
+    if said=$(aws kms describe-key --region "$region" --key-id "$key" --query KeyMetadata.KeyState --output text 2>&1); then
+        [ "$said" = Enabled ] || die "kms_key_id=$key is $said: enable the key, or set another"
+    elif [[ $said == *NotFoundException* ]]; then
+        die "kms_key_id=$key is not found in $region: $(tail -n 1 <<<"$said")"
+    fi
 }
 
 # How the builder is reached. Sets `interface`, and `network`: arguments of Packer.
 check_network() {
-    local subnet profile opened base address
+    local subnet profile opened base address said
     subnet=$(given subnet_id)
     subnet=${subnet:-${SUBNET:-}}
     profile=$(given instance_profile)
@@ -129,6 +137,13 @@ check_network() {
         interface=public_ip
         [ -z "$subnet" ] || [ -z "$profile" ] || interface=session_manager
     fi
+    if [ -n "$subnet" ]; then
+        base=$(aws ec2 describe-subnets --region "$region" --subnet-ids "$subnet" --query 'Subnets[0].CidrBlock' --output text 2>&1) ||
+            die "SUBNET=$subnet is not found in $region: $(tail -n 1 <<<"$base")"
+    else
+        said=$(aws ec2 describe-vpcs --region "$region" --filters Name=is-default,Values=true --query 'Vpcs[].VpcId' --output text)
+        [ -n "$said" ] || die "$region has no default VPC: set SUBNET to a private subnet, and PROFILE to an instance profile with AmazonSSMManagedInstanceCore"
+    fi
     opened=$(given ssh_source_cidrs)$(given security_group_id)
     network=(-var "subnet_id=$subnet" -var "ssh_interface=$interface")
     case $interface in
@@ -136,13 +151,15 @@ check_network() {
         [ -n "$profile" ] || die "ssh_interface=session_manager needs PROFILE: an instance profile with AmazonSSMManagedInstanceCore"
         command -v session-manager-plugin >/dev/null ||
             die "session-manager-plugin is not installed; the builder is reached with it: https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-working-with-install-plugin.html"
+        said=$(aws iam get-instance-profile --instance-profile-name "$profile" 2>&1) || [[ $said != *NoSuchEntity* ]] ||
+            die "PROFILE=$profile is no instance profile of this account: $(tail -n 1 <<<"$said")"
+        [ -z "$subnet" ] || ! is_public "$subnet" ||
+            die "$subnet is a public subnet, and the builder has no public address there: set SUBNET to a private one, with a NAT gateway"
         network+=(-var "instance_profile=$profile")
         ;;
     private_ip)
         [ -z "$opened" ] || return 0
         [ -n "$subnet" ] || die "ssh_interface=private_ip needs SUBNET: one that this machine reaches by its private address"
-        base=$(aws ec2 describe-subnets --region "$region" --subnet-ids "$subnet" --query 'Subnets[0].CidrBlock' --output text) ||
-            die "SUBNET=$subnet is not found in $region"
         address=$(ip -4 route get "${base%/*}" 2>/dev/null | sed -n 's/.* src \([0-9.]*\).*/\1/p' || true)
         [ -n "$address" ] || die "this machine has no route to $subnet ($base): bake from a network that has, set PKR_VAR_ssh_source_cidrs='[\"10.0.0.0/8\"]', or PROFILE for session_manager"
         say "port 22 of the builder is open to $address"
@@ -160,8 +177,7 @@ is_public() {
     local routes vpc query='RouteTables[].Routes[].GatewayId'
     routes=$(aws ec2 describe-route-tables --region "$region" --filters "Name=association.subnet-id,Values=$1" --query "$query" --output text)
     if [ -z "$routes" ]; then
-        vpc=$(aws ec2 describe-subnets --region "$region" --subnet-ids "$1" --query 'Subnets[0].VpcId' --output text) ||
-            die "SUBNET=$1 is not found in $region"
+        vpc=$(aws ec2 describe-subnets --region "$region" --subnet-ids "$1" --query 'Subnets[0].VpcId' --output text)
         routes=$(aws ec2 describe-route-tables --region "$region" --filters "Name=vpc-id,Values=$vpc" Name=association.main,Values=true \
             --query "$query" --output text)
     fi

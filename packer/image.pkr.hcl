@@ -5,9 +5,8 @@ locals {
   stamp = formatdate("YYYYMMDD-hhmmss", timestamp())
   local = var.custom_endpoint_ec2 != ""
   # Where no network is named, a builder without a public address is open to private ones only.
-  private       = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]
-  source_cidrs  = length(var.ssh_source_cidrs) > 0 ? var.ssh_source_cidrs : (var.ssh_interface == "private_ip" ? local.private : [])
-  instance_type = var.instance_type != "" ? var.instance_type : (var.architecture == "arm64" ? "m7g.large" : "m6a.large")
+  private      = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]
+  source_cidrs = length(var.ssh_source_cidrs) > 0 ? var.ssh_source_cidrs : (var.ssh_interface == "private_ip" ? local.private : [])
   tags = merge(var.tags, {
     "Name"                    = var.name
     "t0rn-agent:name"         = var.name
@@ -19,7 +18,7 @@ locals {
 
 source "amazon-ebs" "image" {
   region        = var.region
-  instance_type = local.instance_type
+  instance_type = var.instance_type
 
   source_ami = var.source_ami
   source_ami_filter {

@@ -122,11 +122,11 @@ variable "architecture" {
 
 variable "instance_type" {
   type        = string
-  description = "The builder, with 4 GiB of memory or more. Empty: m6a.large for x86_64, m7g.large for arm64."
-  default     = ""
+  description = "The builder, with 4 GiB of memory or more. For arm64, packer/bake takes m7g.large."
+  default     = "m6a.large"
   validation {
-    condition     = regex_replace(var.instance_type, "^([a-z][a-z0-9-]*\\.[a-z0-9-]+)?$", "good") == "good"
-    error_message = "The instance_type is as in m6a.large, or empty for the architecture's default."
+    condition     = regex_replace(var.instance_type, "^[a-z][a-z0-9-]*\\.[a-z0-9-]+$", "good") == "good"
+    error_message = "The instance_type is as in m6a.large, for the image's architecture."
   }
 }
 

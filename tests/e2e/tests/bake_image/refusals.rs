@@ -46,6 +46,15 @@ fn ready() -> Result<(AwsAccount, Vendor)> {
     Ok((account, vendor))
 }
 
+/// A subnet without a route to the internet, as a VPC has it at first, after that VPC.
+fn subnet(account: &AwsAccount) -> Result<(String, String)> {
+    let vpc = account.aws("ec2 create-vpc --cidr-block 10.99.0.0/24")?;
+    let vpc = vpc["Vpc"]["VpcId"].as_str().context("no VPC")?;
+    let subnet = account.aws(&format!("ec2 create-subnet --vpc-id {vpc} --cidr-block 10.99.0.0/28"))?;
+    let subnet = subnet["Subnet"]["SubnetId"].as_str().context("no subnet")?;
+    Ok((vpc.to_owned(), subnet.to_owned()))
+}
+
 /// Bakes with these settings; the bake has to end with these words before Packer builds.
 fn refused(account: &mut AwsAccount, settings: &[(&'static str, &str)], words: &str) -> Result<()> {
     for (name, value) in settings {
@@ -75,15 +84,8 @@ fn bake_that_cannot_succeed_is_refused_before_anything_is_made() -> Result<()> {
     }
     let (mut account, _vendor) = ready()?;
     let (deb, tools) = (package()?, account.dir().join("tools"));
-    // A subnet without a route to the internet, as a VPC has it at first.
-    let subnets = account.aws("ec2 describe-subnets")?;
-    let vpc = account.aws("ec2 create-vpc --cidr-block 10.99.0.0/24")?;
-    let vpc = vpc["Vpc"]["VpcId"].as_str().context("no VPC")?;
-    let private = account.aws(&format!("ec2 create-subnet --vpc-id {vpc} --cidr-block 10.99.0.0/28"))?;
-    let private = private["Subnet"]["SubnetId"].as_str().context("no subnet")?.to_owned();
-    ensure!(subnets["Subnets"][0]["SubnetId"] != private.as_str());
-
-    let cases: [(&[(&str, &str)], &str); 14] = [
+    let (_, private) = subnet(&account)?;
+    let cases: [(&[(&str, &str)], &str); 18] = [
         (&[("PATH", "/usr/bin:/bin")], "not installed: aws packer; docs/bake.md"),
         (&[("PKR_VAR_architecture", "amd64")], "neither x86_64 nor arm64"),
         (&[("DEB", "/nowhere.deb")], "is no Debian package: make deb"),
@@ -120,6 +122,19 @@ fn bake_that_cannot_succeed_is_refused_before_anything_is_made() -> Result<()> {
             &[("SUBNET", &private), ("PKR_VAR_ssh_interface", "private_ip")],
             "this machine has no route to",
         ),
+        (
+            &[("PKR_VAR_kms_key_id", "alias/nothing")],
+            "kms_key_id=alias/nothing is not found in eu-central-1",
+        ),
+        (
+            &[("SUBNET", "subnet-0123456789abcdef0")],
+            "SUBNET=subnet-0123456789abcdef0 is not found in eu-central-1",
+        ),
+        (
+            &[("FROM", "snap-0123456789abcdef0")],
+            "snap-0123456789abcdef0 is not found in eu-central-1",
+        ),
+        (&[("AWS_ACCESS_KEY_ID", "")], "there are no credentials for AWS"),
         (&[("PKR_VAR_within", "0")], "Within is a whole number of blocks"),
         (&[("FROM", "yesterday")], "none of current, seed, genesis"),
     ];
@@ -176,5 +191,37 @@ fn configuration_or_vendor_that_fails_the_bake_is_refused_at_once() -> Result<()
     );
     let instances = account.aws("ec2 describe-instances")?;
     ensure!(instances["Reservations"] == serde_json::json!([]), "{instances}");
+    Ok(())
+}
+
+#[test]
+fn public_subnet_serves_public_address_and_not_systems_manager() -> Result<()> {
+    if let Some(reason) = unavailable() {
+        skip!(reason);
+    }
+    let (mut account, _vendor) = ready()?;
+    let (vpc, subnet) = subnet(&account)?;
+    let gateway = account.aws("ec2 create-internet-gateway")?;
+    let gateway = gateway["InternetGateway"]["InternetGatewayId"]
+        .as_str()
+        .context("no gateway")?;
+    let tables = account.aws(&format!("ec2 describe-route-tables --filters Name=vpc-id,Values={vpc}"))?;
+    let table = tables["RouteTables"][0]["RouteTableId"]
+        .as_str()
+        .context("no route table")?;
+    account.aws(&format!(
+        "ec2 attach-internet-gateway --vpc-id {vpc} --internet-gateway-id {gateway}"
+    ))?;
+    account.aws(&format!(
+        "ec2 create-route --route-table-id {table} --destination-cidr-block 0.0.0.0/0 --gateway-id {gateway}"
+    ))?;
+    let words = "Within is a whole number of blocks";
+    refused(&mut account, &[("SUBNET", &subnet), ("PKR_VAR_within", "0")], words)?;
+    program(&account, "session-manager-plugin", "#!/bin/sh\n")?;
+    let words = "PROFILE=builder is no instance profile";
+    refused(&mut account, &[("SUBNET", &subnet), ("PROFILE", "builder")], words)?;
+    account.aws("iam create-instance-profile --instance-profile-name builder")?;
+    let words = "is a public subnet, and the builder has no public address there";
+    refused(&mut account, &[("SUBNET", &subnet), ("PROFILE", "builder")], words)?;
     Ok(())
 }

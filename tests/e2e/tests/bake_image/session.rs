@@ -23,8 +23,11 @@ fn user_data(account: &AwsAccount, vendor: &Vendor) -> Result<(String, String)> 
         fs::set_permissions(folder.join(program), Permissions::from_mode(0o755))?;
     }
     fs::write(folder.join("agent.toml"), CONFIG)?;
-    let subnets = account.aws("ec2 describe-subnets")?;
-    let subnet = subnets["Subnets"][0]["SubnetId"].as_str().context("no subnet")?;
+    account.aws("iam create-instance-profile --instance-profile-name builder")?;
+    let vpc = account.aws("ec2 create-vpc --cidr-block 10.98.0.0/24")?;
+    let vpc = vpc["Vpc"]["VpcId"].as_str().context("no VPC")?;
+    let subnet = account.aws(&format!("ec2 create-subnet --vpc-id {vpc} --cidr-block 10.98.0.0/28"))?;
+    let subnet = subnet["Subnet"]["SubnetId"].as_str().context("no subnet")?;
     let mut bake = account.configured("bash");
     bake.arg(root().join("packer/bake")).arg(folder.join("agent.toml"));
     let path = format!("{}:{}:/usr/bin:/bin", folder.display(), tools().display());

@@ -81,7 +81,7 @@ const WRONG: [(&str, &str, &str); 12] = [
     ),
     (
         "an expired key",
-        "rm -r vendor.gnupg; EXPIRES=1y key vendor --faked-system-time 20200101T000000!; sign vendor latest/amd64/amazon-ssm-agent.deb --faked-system-time 20200601T000000!; export_key vendor vendor.asc; sed -i \"s/asc [0-9A-F]* /asc $(fingerprint vendor) /\" versions",
+        "EXPIRES=1y key old --faked-system-time 20200101T000000!; sign old latest/amd64/amazon-ssm-agent.deb --faked-system-time 20200601T000000!; export_key old vendor.asc; sed -i \"s/asc [0-9A-F]* /asc $(fingerprint old) /\" versions",
         "expired on 2020-12-31; compare with the address in",
     ),
     (
