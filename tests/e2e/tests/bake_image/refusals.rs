@@ -2,12 +2,13 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use t0rn_agent_tests::repository::package;
-use t0rn_agent_tests::skip;
+use t0rn_agent_tests::{skip, wait};
 
-use crate::account::{AwsAccount, said, unavailable};
+use crate::account::{AwsAccount, endpoint, said, unavailable};
 use crate::builder::CONFIG;
 use crate::vendor::Vendor;
 
@@ -150,14 +151,6 @@ fn bake_that_cannot_succeed_is_refused_before_anything_is_made() -> Result<()> {
             None => {}
         }
     }
-
-    // The node's image is built for x86_64 alone, and an image for arm64 is asked for.
-    let mut build = account.command("bash");
-    build.args(["-euc", ARM]).arg(account.dir());
-    ensure!(build.status()?.success());
-    let arm = account.dir().join("arm.deb").display().to_string();
-    let words = "has no image for linux/arm64, but for: amd64";
-    refused(&mut account, &[("DEB", &arm), ("PKR_VAR_architecture", "arm64")], words)?;
     Ok(())
 }
 
@@ -223,5 +216,35 @@ fn public_subnet_serves_public_address_and_not_systems_manager() -> Result<()> {
     account.aws("iam create-instance-profile --instance-profile-name builder")?;
     let words = "is a public subnet, and the builder has no public address there";
     refused(&mut account, &[("SUBNET", &subnet), ("PROFILE", "builder")], words)?;
+    Ok(())
+}
+
+#[test]
+fn arm64_needs_a_node_and_a_package_for_it_and_bakes_on_its_own_base() -> Result<()> {
+    if let Some(reason) = unavailable() {
+        skip!(reason);
+    }
+    let (mut account, _vendor) = ready()?;
+    let mut build = account.command("bash");
+    build.args(["-euc", ARM]).arg(account.dir());
+    ensure!(build.status()?.success());
+    account.set("DEB", &account.dir().join("arm.deb").display().to_string());
+    account.set("PKR_VAR_architecture", "arm64");
+    let words = "has no image for linux/arm64, but for: amd64";
+    refused(&mut account, &[], words)?;
+
+    // The emulated account has no base for it, which is the first that Packer looks for.
+    account.set("PLATFORMS", "amd64 arm64");
+    account.set("PKR_VAR_custom_endpoint_ec2", &endpoint());
+    let config = account.dir().join("agent.toml").display().to_string();
+    let told = said(&account.script("packer/bake", &[&config])?);
+    ensure!(
+        told.contains("No AMI was found") && told.contains("debian-12-arm64-*"),
+        "{told}"
+    );
+    let package = account.dir().join("output/downloads/amazon-ssm-agent.deb");
+    let mut field = Command::new("dpkg-deb");
+    field.arg("--field").arg(package).arg("Architecture");
+    ensure!(said(&wait::run(20, &mut field)?) == "arm64\n");
     Ok(())
 }

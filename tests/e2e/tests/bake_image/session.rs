@@ -15,14 +15,14 @@ use crate::pipeline::PACKER;
 use crate::vendor::Vendor;
 
 /// The user-data of a builder that has a subnet and a profile, and what Packer was asked for.
-fn user_data(account: &AwsAccount, vendor: &Vendor) -> Result<(String, String)> {
+fn user_data(account: &AwsAccount, vendor: &Vendor, config: &str) -> Result<(String, String)> {
     let (folder, output) = (account.dir().join("session"), account.dir().join("session/output"));
     fs::create_dir_all(&folder)?;
     for (program, text) in [("packer", PACKER), ("session-manager-plugin", "#!/bin/sh\n")] {
         fs::write(folder.join(program), text)?;
         fs::set_permissions(folder.join(program), Permissions::from_mode(0o755))?;
     }
-    fs::write(folder.join("agent.toml"), CONFIG)?;
+    fs::write(folder.join("agent.toml"), config)?;
     account.aws("iam create-instance-profile --instance-profile-name builder")?;
     let vpc = account.aws("ec2 create-vpc --cidr-block 10.98.0.0/24")?;
     let vpc = vpc["Vpc"]["VpcId"].as_str().context("no VPC")?;
@@ -47,7 +47,7 @@ fn bake_with_subnet_and_profile_goes_through_systems_manager() -> Result<()> {
         skip!(reason);
     }
     let (account, vendor) = (AwsAccount::open()?, Vendor::open()?);
-    let (data, told) = user_data(&account, &vendor)?;
+    let (data, told) = user_data(&account, &vendor, CONFIG)?;
     for words in [
         "\nssh_interface=session_manager\n",
         "\ninstance_profile=builder\n",
@@ -68,9 +68,30 @@ fn bake_with_subnet_and_profile_goes_through_systems_manager() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn bake_of_signed_image_brings_cosign_and_the_key_along() -> Result<()> {
+    if let Some(reason) = unavailable() {
+        skip!(reason);
+    }
+    let (account, vendor) = (AwsAccount::open()?, Vendor::open()?);
+    fs::create_dir_all(account.dir().join("session"))?;
+    fs::write(account.dir().join("session/cosign.pub"), "key")?;
+    let config = CONFIG.replace("nofile", "cosign_key = \"/etc/t0rn-agent/cosign.pub\"\nnofile");
+    user_data(&account, &vendor, &config)?;
+    let downloads = account.dir().join("session/output/downloads");
+    ensure!(fs::read_to_string(downloads.join("cosign.pub"))? == "key");
+    ensure!(fs::read_to_string(downloads.join("cosign"))? == "cosign\n");
+    let verified = fs::read_to_string(downloads.join("verified"))?;
+    ensure!(
+        verified.lines().any(|line| line.starts_with("cosign latest ")),
+        "{verified}"
+    );
+    Ok(())
+}
+
 /// Boots the machine, as far as Systems Manager is concerned, as such a builder; what its agent writes is in no image.
 pub(crate) fn is_prepared(account: &AwsAccount, machine: &NspawnMachine, vendor: &Vendor) -> Result<()> {
-    let (data, _) = user_data(account, vendor)?;
+    let (data, _) = user_data(account, vendor, CONFIG)?;
     let address = data
         .split('\'')
         .find(|word| word.starts_with("file:"))
