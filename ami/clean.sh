@@ -138,7 +138,7 @@ traces() {
     temporary
 }
 
-# Temporary files, but for what is running and what came along with it: whoever put it there takes it away.
+# Temporary files, but for what is running and what came along with it: that is left to the caller.
 temporary() {
     local entry running
     running=$([ -n "$root" ] || running)

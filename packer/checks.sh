@@ -79,6 +79,7 @@ check_platform() {
     local image manifest platforms
     image=$(setting collator image)
     if ! command -v docker >/dev/null; then
+        [ "$architecture" != arm64 ] || die "docker is not installed: it looks up whether $image is built for arm64, https://docs.docker.com/engine/install/"
         say "the platforms of $image are not looked up: docker is not installed here"
     elif ! manifest=$(timeout 30 docker manifest inspect --verbose "$image" 2>&1); then
         say "the platforms of $image cannot be looked up: $(tail -n 1 <<<"$manifest")"

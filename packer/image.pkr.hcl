@@ -161,7 +161,7 @@ build {
     execute_command = local.as_root
     inline_shebang  = "/bin/bash -e"
     inline = [
-      # Cleaning empties /tmp, and takes the right to be root from whoever asks for it later.
+      # Cleaning empties /tmp, and takes the baking user's right to sudo away.
       "install -m 755 /tmp/t0rn/validate /run/validate",
       "bash /tmp/t0rn/ami/clean.sh",
       "rm -rf /tmp/t0rn",
