@@ -48,7 +48,7 @@ printf '%s\n' \
 "#;
 
 /// What is wrong with the vendor, the script that makes it so, and words of the refusal with its remedy.
-const WRONG: [(&str, &str, &str); 12] = [
+const WRONG: [(&str, &str, &str); 13] = [
     (
         "a tampered package",
         "echo more >>latest/amd64/amazon-ssm-agent.deb",
@@ -83,6 +83,11 @@ const WRONG: [(&str, &str, &str); 12] = [
         "an expired key",
         "EXPIRES=1y key old --faked-system-time 20200101T000000!; sign old latest/amd64/amazon-ssm-agent.deb --faked-system-time 20200601T000000!; export_key old vendor.asc; sed -i \"s/asc [0-9A-F]* /asc $(fingerprint old) /\" versions",
         "expired on 2020-12-31; compare with the address in",
+    ),
+    (
+        "an expired signature",
+        "key old --faked-system-time 20200101T000000!; sign old latest/amd64/amazon-ssm-agent.deb --faked-system-time 20200601T000000! --default-sig-expire 1m; export_key old vendor.asc; sed -i \"s/asc [0-9A-F]* /asc $(fingerprint old) /\" versions",
+        "its signature has expired; download it again",
     ),
     (
         "a revoked key",
