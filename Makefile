@@ -78,7 +78,7 @@ deb: build ## the Debian package: target/debian/t0rn-agent_VERSION_amd64.deb
 bench: build deb ## judgement beside other policies, restart time against Docker's own, memory, CPU, size, replay, boot of an image (BENCH_MINUTES=60: the full hour)
 	@tests/tools/setup zstd
 	@tests/tools/with-engine.sh $(STATIC)/bench
-	@for tool in rootfs packer aws jq; do tests/tools/setup $$tool || true; done
+	@for tool in rootfs packer aws jq gpg; do tests/tools/setup $$tool || true; done
 	@cargo test --locked --quiet -p t0rn-agent-tests --test bake_image boots_at_its_height # prints both boots
 
 bake: ## bake an image of the collator that CONFIG=agent.toml describes: docs/bake.md
@@ -121,7 +121,7 @@ engine: build
 # Builds, boots and throws away machines; no account is needed.
 machines: deb
 	@tests/tools/setup nextest
-	@for tool in rootfs lintian packer aws jq; do tests/tools/setup $$tool || true; done
+	@for tool in rootfs lintian packer aws jq gpg; do tests/tools/setup $$tool || true; done
 	$(NEXTEST) --profile machines $(or $(MACHINES),--test package --test image --test bake_image)
 
 package: MACHINES = --test package

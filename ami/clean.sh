@@ -29,8 +29,10 @@ main() {
 
 # What would write again behind our back. For this boot only: the units stay enabled.
 quiet() {
-    local unit
-    for unit in t0rn-agent amazon-ssm-agent amazon-cloudwatch-agent apt-daily.timer apt-daily-upgrade.timer \
+    local unit ssm=amazon-ssm-agent
+    # A builder that is reached through Systems Manager keeps its agent; packer/bake put what that writes into memory.
+    ! mountpoint --quiet /var/lib/amazon || ssm=
+    for unit in t0rn-agent $ssm amazon-cloudwatch-agent apt-daily.timer apt-daily-upgrade.timer \
         unattended-upgrades rsyslog chrony; do
         systemctl --quiet stop "$unit" 2>/dev/null || true
     done
@@ -43,11 +45,12 @@ quiet() {
     journalctl --relinquish-var 2>/dev/null || true
 }
 
-# empty PATH…: what is in a directory, and not the directory.
+# empty PATH…: what is in a directory, and not the directory. What is mounted there is no part of the image.
 empty() {
     local dir
     for dir in "$@"; do
         [ -d "$root$dir" ] && [ ! -L "$root$dir" ] || continue
+        ! mountpoint --quiet "$root$dir" || continue
         find "$root$dir" -xdev -mindepth 1 -delete
     done
 }
@@ -135,7 +138,7 @@ traces() {
     temporary
 }
 
-# Temporary files, but for what is running and what came along with it: whoever put it there takes it away.
+# Temporary files, but for what is running and what came along with it: that is left to the caller.
 temporary() {
     local entry running
     running=$([ -n "$root" ] || running)

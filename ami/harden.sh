@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What a CIS benchmark asks of a server that nobody logs in to. As root, after ami/install.sh; a second run changes nothing.
+# What a CIS benchmark asks of a server without logins. As root, after ami/install.sh; a second run changes nothing.
 # The files under ami/rootfs hold the settings; here is what only commands can do. sshd that runs goes on until the next boot,
 # because the machine that bakes is reached through it.
 # usage: ami/harden.sh
@@ -8,7 +8,7 @@ set -euo pipefail
 [ $# = 0 ] || { echo "usage: ami/harden.sh, on the machine itself" >&2 && exit 2; }
 [ "$(id -u)" = 0 ] || { echo "harden: needs root" >&2 && exit 1; }
 
-# No way in but Systems Manager: nobody has a password, and nothing listens.
+# No way in but Systems Manager: no account has a password, and nothing listens.
 while IFS=: read -r name hash _; do
     case $hash in
     '*' | '!'*) ;;
@@ -18,7 +18,7 @@ done </etc/shadow
 # Locked is still a hash to be guessed.
 sed -i -E 's/^([^:]+):![^:*]+:/\1:!*:/' /etc/shadow
 passwd --quiet --lock root
-# Nor has anybody root's rights by a group. The account that bakes keeps its own way until the clean-up.
+# No account has root's rights by a group. The account that bakes keeps its own way until the clean-up.
 for group in sudo adm docker t0rn-agent lxd; do
     for name in $(getent group "$group" | cut -d : -f 4 | tr ',' ' '); do
         [ "$name" = t0rn-agent ] || gpasswd --delete "$name" "$group" >/dev/null
@@ -31,13 +31,13 @@ done
 rm -f /etc/systemd/system/multi-user.target.wants/ssh.service /etc/systemd/system/sockets.target.wants/ssh.socket
 for unit in serial-getty@ttyS0.service getty@tty1.service debug-shell.service ctrl-alt-del.target; do
     case $unit in
-    # The serial console shows the boot, and asks nobody for a password.
+    # The serial console shows the boot, and offers no login.
     *getty*) rm -f "/etc/systemd/system/getty.target.wants/$unit" ;;
     *) ln -sfn /dev/null "/etc/systemd/system/$unit" ;;
     esac
 done
 
-# Fewer programs that make root of anybody.
+# Fewer set-user-ID programs.
 for file in /usr/bin/{chfn,chsh,newgrp,gpasswd,mount,umount,su}; do
     # By dpkg's own means, so that an upgrade does not bring the bit back.
     if [ -u "$file" ] && ! dpkg-statoverride --list "$file" >/dev/null; then

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Puts everything on the machine that becomes the image. As root, on Debian 12; a second run changes nothing.
-# usage: DEB=t0rn-agent.deb [DOWNLOADS=DIR] [CHAIN_VOLUME=LABEL=t0rn-chain] ami/install.sh
+# usage: DEB=t0rn-agent.deb DOWNLOADS=DIR [CHAIN_VOLUME=LABEL=t0rn-chain] ami/install.sh
 #
 # DEB           the agent's package
-# DOWNLOADS     a directory with files that need not be fetched, by the names that ami/versions gives them (NAME.deb). One
-#               whose checksum is not that of ami/versions is a stand-in: the directory's own SHA256SUMS must vouch for it, and
-#               this script says that it was used. With a cosign.deb in it, cosign is installed too: collator.cosign_key needs it.
+# DOWNLOADS     the folder that packer/fetch filled: Amazon's agents, cosign if the collator's image is signed, and the file
+#               `verified`. A package that is only in the folder's SHA256SUMS is a stand-in for a test: it is installed, the
+#               image says so, and packer/validate reports it.
 # CHAIN_VOLUME  what /etc/t0rn-agent/chain-volume.conf of the image says: none (the chain is on the root volume), a LABEL=…, a
 #               vol-… or a device
 set -euo pipefail
@@ -21,6 +21,7 @@ export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 main() {
     [ "$(id -u)" = 0 ] || die "needs root"
     [ -n "${DEB:-}" ] && [ -f "$DEB" ] || die "DEB names no file: the agent's package (make deb)"
+    [ -n "${DOWNLOADS:-}" ] && [ -d "$DOWNLOADS" ] || die "DOWNLOADS names no folder: packer/fetch DIR fills one"
     # shellcheck disable=SC1091
     [ "$(. /etc/os-release && echo "$ID $VERSION_ID")" = "debian 12" ] || die "this is not Debian 12"
     # The configuration first: a package that starts its service starts it with ours.
@@ -30,8 +31,8 @@ main() {
     debian
     vendor amazon-ssm-agent
     vendor amazon-cloudwatch-agent
-    # Only for who has images signed (collator.cosign_key), and so puts it there.
-    [ ! -e "${DOWNLOADS:-}/cosign.deb" ] || vendor cosign
+    # Only for a collator with collator.cosign_key: packer/bake fetches it then.
+    [ ! -e "$DOWNLOADS/cosign" ] || cosign
     package "$DEB"
     record t0rn-agent "$(dpkg-query -Wf '${Version}' t0rn-agent)" "$(checksum "$DEB")" given
     [ -z "${CHAIN_VOLUME:-}" ] || chain_volume "$CHAIN_VOLUME"
@@ -64,38 +65,48 @@ debian() {
     fi
 }
 
-# vendor NAME: a package that Debian does not have, given or fetched, and checked.
+# vendor NAME: a package of another vendor, whose signature packer/fetch verified.
 vendor() {
-    local name=$1 version sum url file origin
-    read -r version sum url < <(awk -v name="$name" '$1 == name { print $2, $3, $4 }' "$here/versions") ||
-        die "$here/versions does not name $name"
-    file=${DOWNLOADS:+$DOWNLOADS/$name.deb}
-    if [ -z "$file" ] || [ ! -e "$file" ]; then
-        [ "$sum" != - ] || die "$name: $here/versions has no checksum for it; verify the vendor's signature and write it there"
-        file=$(mktemp -d)/$name.deb
-        curl --fail --silent --show-error --location --proto =https --max-time 300 --retry 3 --output "$file" "$url" ||
-            die "$name: $url cannot be fetched; put $name.deb into DOWNLOADS"
-    fi
-    if [ "$(checksum "$file")" = "$sum" ]; then
-        origin=vendor
-    elif [ "$(stand_in_sum "$name")" = "$(checksum "$file")" ]; then
-        origin=stand-in
-        version=$(dpkg-deb --field "$file" Version)
+    local name=$1 file=$DOWNLOADS/$1.deb version sum
+    [ -f "$file" ] || die "$name: $file is missing; packer/fetch DIR downloads it: DOWNLOADS=DIR"
+    sum=$(checksum "$file")
+    version=$(dpkg-deb --field "$file" Version) || die "$name: $file is no Debian package; packer/fetch DIR downloads it anew"
+    if verified "$name" "$sum"; then
+        package "$file"
+        record "$name" "$version" "$sum" vendor
+    elif [ -f "$DOWNLOADS/SHA256SUMS" ] && (cd "$DOWNLOADS" && grep -E " [*]?(\./)?$name\.deb\$" SHA256SUMS | sha256sum --check --status); then
         say "STAND-IN: $name $version comes from $file and is not the vendor's: no image for others"
+        package "$file"
+        record "$name" "$version" "$sum" stand-in
     else
-        die "$name: $file has sha256 $(checksum "$file"), expected is $sum; fetch it anew, or mend $here/versions"
+        die "$name: $file has sha256 $sum, and packer/fetch has verified no such file; packer/fetch DIR downloads it anew"
     fi
-    package "$file"
-    record "$name" "$version" "$(checksum "$file")" "$origin"
 }
 
-stand_in_sum() {
-    [ -n "${DOWNLOADS:-}" ] && [ -f "$DOWNLOADS/SHA256SUMS" ] || return 0
-    awk -v file="$1.deb" '$2 == file || $2 == "*" file || $2 == "./" file { print $1 }' "$DOWNLOADS/SHA256SUMS"
+# cosign, with which the agent checks the signature of the collator's image; no package, but the program.
+cosign() {
+    local file=$DOWNLOADS/cosign sum
+    sum=$(checksum "$file")
+    verified cosign "$sum" || die "cosign: $file has sha256 $sum, and packer/fetch has verified no such file; packer/fetch DIR x86_64 cosign"
+    install -m 755 "$file" /usr/bin/cosign
+    record cosign "$(awk '$1 == "cosign" { print $2 }' "$DOWNLOADS/verified")" "$sum" vendor
 }
 
-# Without apt where it is not needed: apt would look for recommendations, and for a path it can read as _apt.
+# verified NAME SHA256
+verified() {
+    awk -v name="$1" -v sum="$2" '$1 == name && $3 == sum { found = 1 } END { exit !found }' "$DOWNLOADS/verified" 2>/dev/null
+}
+
+# Without apt where it is not needed: apt would look for recommendations, and for a path it can read as _apt. What is
+# installed already stays: the agent of a builder that is reached through Systems Manager would be restarted.
 package() {
+    local name version
+    name=$(dpkg-deb --field "$1" Package)
+    version=$(dpkg-deb --field "$1" Version)
+    if [ "$1" != "$DEB" ] && [ "$(dpkg-query -Wf '${db:Status-Status} ${Version}' "$name" 2>/dev/null)" = "installed $version" ]; then
+        say "$name $version is installed already"
+        return
+    fi
     dpkg --force-confold --install "$1"
 }
 

@@ -1,16 +1,17 @@
 # One AMI of two volumes: the system, and a chain that is synced. The provisioners are in ../ami; what is left of the
 # chain's secrets is found by validate, the last of them.
-#
-# Lines that end in "# packer >= 1.9" are for Packer and its plugin of today. Debian's 1.6.6 does not know them:
-# packer/for-1.6 leaves them out, and says so.
 
 locals {
   stamp = formatdate("YYYYMMDD-hhmmss", timestamp())
   local = var.custom_endpoint_ec2 != ""
+  # Where no network is named, a builder without a public address is open to private ones only.
+  private      = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]
+  source_cidrs = length(var.ssh_source_cidrs) > 0 ? var.ssh_source_cidrs : (var.ssh_interface == "private_ip" ? local.private : [])
   tags = merge(var.tags, {
-    "Name"                  = var.name
-    "t0rn-agent:name"       = var.name
-    "t0rn-agent:baked-from" = var.source_chain_snapshot != "" ? var.source_chain_snapshot : (var.seed_url != "" ? "seed" : "genesis")
+    "Name"                    = var.name
+    "t0rn-agent:name"         = var.name
+    "t0rn-agent:architecture" = var.architecture
+    "t0rn-agent:baked-from"   = var.source_chain_snapshot != "" ? var.source_chain_snapshot : (var.seed_url != "" ? "seed" : "genesis")
   })
   as_root = "chmod +x '{{ .Path }}'; {{ .Vars }} sudo --preserve-env=DEBIAN_FRONTEND,DEB,DOWNLOADS,CHAIN_VOLUME,SEED_URL,SEED_SHA256,WITHIN,CREDIBLE,DEADLINE '{{ .Path }}'"
 }
@@ -24,8 +25,8 @@ source "amazon-ebs" "image" {
     owners      = ["136693071363"]
     most_recent = true
     filters = {
-      name                = "debian-12-amd64-*"
-      architecture        = "x86_64"
+      name                = "debian-12-${var.architecture == "arm64" ? "arm64" : "amd64"}-*"
+      architecture        = var.architecture
       root-device-type    = "ebs"
       virtualization-type = "hvm"
     }
@@ -71,19 +72,22 @@ source "amazon-ebs" "image" {
     delete_on_termination = true
   }
 
-  imds_support = "v2.0"                                 # packer >= 1.9
-  deprecate_at = timeadd(timestamp(), "2160h")          # packer >= 1.9
-  metadata_options {                                    # packer >= 1.9
-    http_endpoint               = "enabled"             # packer >= 1.9
-    http_tokens                 = "required"            # packer >= 1.9
-    http_put_response_hop_limit = 1                     # packer >= 1.9
-  }                                                     # packer >= 1.9
-  temporary_key_pair_type                   = "ed25519" # packer >= 1.9
-  temporary_security_group_source_public_ip = true      # packer >= 1.9
+  imds_support = "v2.0"
+  deprecate_at = timeadd(timestamp(), "2160h")
+  metadata_options {
+    http_endpoint               = "enabled"
+    http_tokens                 = "required"
+    http_put_response_hop_limit = 1
+  }
+  temporary_key_pair_type                   = "ed25519"
+  security_group_id                         = var.security_group_id
+  temporary_security_group_source_cidrs     = local.source_cidrs
+  temporary_security_group_source_public_ip = var.ssh_interface == "public_ip" && length(var.ssh_source_cidrs) == 0 && var.security_group_id == ""
 
   subnet_id                   = var.subnet_id
   associate_public_ip_address = var.ssh_interface == "public_ip"
   iam_instance_profile        = var.instance_profile
+  user_data_file              = var.user_data_file
   ssh_interface               = var.ssh_interface
   ssh_username                = var.ssh_username
   ssh_timeout                 = "10m"
@@ -127,7 +131,7 @@ build {
     destination = "/tmp/t0rn/agent.toml"
   }
   provisioner "file" {
-    source      = var.downloads != "" ? "${var.downloads}/" : "${path.root}/../ami/versions"
+    source      = "${var.downloads}/"
     destination = "/tmp/t0rn/downloads/"
   }
 
@@ -157,7 +161,7 @@ build {
     execute_command = local.as_root
     inline_shebang  = "/bin/bash -e"
     inline = [
-      # Cleaning empties /tmp, and takes the right to be root from whoever asks for it later.
+      # Cleaning empties /tmp, and takes the baking user's right to sudo away.
       "install -m 755 /tmp/t0rn/validate /run/validate",
       "bash /tmp/t0rn/ami/clean.sh",
       "rm -rf /tmp/t0rn",

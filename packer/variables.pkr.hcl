@@ -15,7 +15,7 @@ variable "agent_deb" {
   description = "The agent's Debian package: make deb."
   validation {
     condition     = regex_replace(var.agent_deb, "^.+\\.deb$", "good") == "good"
-    error_message = "The agent_deb is the path of a Debian package: make deb, then target/debian/t0rn-agent_VERSION_amd64.deb."
+    error_message = "The agent_deb is the path of a Debian package: make deb, then target/debian/t0rn-agent_VERSION_ARCHITECTURE.deb."
   }
 }
 
@@ -30,8 +30,11 @@ variable "agent_config" {
 
 variable "downloads" {
   type        = string
-  description = "A folder with packages that the builder cannot fetch by itself. Empty: it fetches them."
-  default     = ""
+  description = "The folder of Amazon's agents that packer/fetch filled, and verified."
+  validation {
+    condition     = var.downloads != ""
+    error_message = "The downloads are the folder that packer/fetch fills: packer/fetch DIR."
+  }
 }
 
 # The chain: where it starts, and when it is good enough.
@@ -107,13 +110,23 @@ variable "region" {
   }
 }
 
+variable "architecture" {
+  type        = string
+  description = "The processors of the image, as EC2 names them. The node's image and the agent's package have to be built for them."
+  default     = "x86_64"
+  validation {
+    condition     = contains(["x86_64", "arm64"], var.architecture)
+    error_message = "The architecture is x86_64 or arm64."
+  }
+}
+
 variable "instance_type" {
   type        = string
-  description = "The builder: x86-64, with 4 GiB of memory or more."
+  description = "The builder, with 4 GiB of memory or more. For arm64, packer/bake takes m7g.large."
   default     = "m6a.large"
   validation {
-    condition     = regex_replace(var.instance_type, "^[a-z][a-z0-9-]*\\.[a-z0-9]+$", "good") == "good" && regex_replace(var.instance_type, "^(a1\\.|mac|[a-z]+[0-9]+g)", "") == var.instance_type
-    error_message = "The instance_type is one with x86-64 processors, as in m6a.large; the node is not built for arm64."
+    condition     = regex_replace(var.instance_type, "^[a-z][a-z0-9-]*\\.[a-z0-9-]+$", "good") == "good"
+    error_message = "The instance_type is as in m6a.large, for the image's architecture."
   }
 }
 
@@ -184,12 +197,38 @@ variable "instance_profile" {
 
 variable "ssh_interface" {
   type        = string
-  description = "How the builder is reached."
+  description = "How the builder is reached. packer/bake chooses session_manager where it has SUBNET and PROFILE."
   default     = "public_ip"
   validation {
     condition     = contains(["public_ip", "private_ip", "session_manager"], var.ssh_interface)
     error_message = "The ssh_interface is public_ip, private_ip or session_manager."
   }
+}
+
+variable "ssh_source_cidrs" {
+  type        = list(string)
+  description = "Who reaches port 22 of the builder. Empty: this machine, by its public address (public_ip, asked of checkip.amazonaws.com) or its private one (private_ip); with session_manager the port is closed."
+  default     = []
+  validation {
+    condition     = length([for cidr in var.ssh_source_cidrs : cidr if regex_replace(cidr, "^[0-9a-f:.]+/[0-9]{1,3}$", "good") != "good" || regex_replace(cidr, "/0$", "") != cidr]) == 0
+    error_message = "The ssh_source_cidrs are networks, as in [\"10.0.0.0/8\"], and not the whole internet."
+  }
+}
+
+variable "security_group_id" {
+  type        = string
+  description = "A security group of the builder's VPC in the place of a temporary one. Empty: a temporary one."
+  default     = ""
+  validation {
+    condition     = regex_replace(var.security_group_id, "^(sg-[0-9a-f]{8,17})?$", "good") == "good"
+    error_message = "The security_group_id is as in sg-0123456789abcdef0, or empty for a temporary group."
+  }
+}
+
+variable "user_data_file" {
+  type        = string
+  description = "User-data of the builder: packer/bake writes one that installs the agent of Systems Manager for session_manager."
+  default     = ""
 }
 
 variable "tags" {

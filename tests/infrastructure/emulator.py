@@ -1,13 +1,15 @@
 """An emulated AWS on 127.0.0.1 (moto), and what an image of several volumes needs that moto lacks.
 
-moto gives every image one made-up volume. EC2 takes a snapshot of each volume of the instance, with its mapping, and lets
-CreateImage change only whether a volume ends with its instance.
+moto gives every image one made-up volume. EC2 takes a snapshot of each volume of the instance, with its mapping and with the
+tags that CreateImage names for snapshots, and lets CreateImage change only whether a volume ends with its instance. moto
+knows neither those tags nor EnableImageDeprecation.
 
 usage: emulator.py PORT
 """
 
 import sys
 
+from moto.core.responses import ActionResult
 from moto.ec2.models.amis import Ami, AmiBackend
 from moto.ec2.responses.amis import AmisResponse
 from moto.server import main
@@ -16,8 +18,10 @@ create_image = AmiBackend.create_image
 respond = AmisResponse.create_image
 
 
-def with_every_volume(self, instance_id, *args, **kwargs):
-    image = create_image(self, instance_id, *args, **kwargs)
+def with_every_volume(self, instance_id, name, description, tag_specifications):
+    of_snapshots = [tag for asked in tag_specifications if asked["ResourceType"] == "snapshot" for tag in asked["Tags"]]
+    others = [asked for asked in tag_specifications if asked["ResourceType"] != "snapshot"]
+    image = create_image(self, instance_id, name, description, others)
     instance = self.get_instance(instance_id)
     image.mappings = []
     for device, block in instance.get_block_device_mapping:
@@ -25,6 +29,8 @@ def with_every_volume(self, instance_id, *args, **kwargs):
         snapshot = self.create_snapshot(
             volume.id, f"Created by CreateImage({instance_id}) for {image.id}", image.owner_id
         )
+        for tag in of_snapshots:
+            snapshot.add_tag(tag["Key"], tag["Value"])
         image.mappings.append(
             {
                 "DeviceName": device,
@@ -54,9 +60,15 @@ def as_asked(self):
     return result
 
 
+def deprecate(self):
+    self.ec2_backend.describe_images([self._get_param("ImageId")])[0].deprecation_time = self._get_param("DeprecateAt")
+    return ActionResult({"Return": True})
+
+
 made_up = Ami.block_device_mappings.fget
 Ami.block_device_mappings = property(lambda self: getattr(self, "mappings", None) or made_up(self))
 AmiBackend.create_image = with_every_volume
 AmisResponse.create_image = as_asked
+AmisResponse.enable_image_deprecation = deprecate
 
 main(["-H", "127.0.0.1", "-p", sys.argv[1]])

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use t0rn_agent_tests::nspawn::NspawnMachine;
-use t0rn_agent_tests::repository::{root, tools};
+use t0rn_agent_tests::repository::{cache, root, tool, tools};
 use t0rn_agent_tests::wait;
 use tempfile::TempDir;
 
@@ -32,10 +32,13 @@ pub(crate) struct AwsAccount {
 
 /// Why there is none; `None` when there can be one.
 pub(crate) fn unavailable() -> Option<String> {
-    ["moto_server", "aws", "packer"]
+    if tool("gpg").is_none() {
+        return Some("gpg is missing: tests/tools/setup gpg".to_owned());
+    }
+    ["bin/moto_server", "bin/aws", "bin/packer", "packer-plugins"]
         .into_iter()
-        .find(|tool| !tools().join(tool).exists())
-        .map(|tool| format!("{tool} is missing: tests/tools/setup packer aws"))
+        .find(|file| !cache().join(file).exists())
+        .map(|file| format!("{file} is missing: tests/tools/setup packer aws"))
 }
 
 impl AwsAccount {
@@ -107,6 +110,7 @@ impl AwsAccount {
             .env("AWS_ENDPOINT_URL", endpoint())
             .env("AWS_PAGER", "")
             .env("CHECKPOINT_DISABLE", "1")
+            .env("PACKER_PLUGIN_PATH", cache().join("packer-plugins"))
             .env("HOME", self.dir.path());
         command
     }
@@ -135,13 +139,23 @@ impl AwsAccount {
     /// It cannot be started.
     pub(crate) fn script(&self, script: &str, args: &[&str]) -> Result<Output> {
         let path = root().join(script);
-        let mut command = self.command("bash");
-        wait::run(300, command.arg(path).args(args).envs(&self.settings))
+        wait::run(300, self.configured("bash").arg(path).args(args))
+    }
+
+    /// A program with what was set for the repository's scripts.
+    pub(crate) fn configured(&self, program: &str) -> Command {
+        let mut command = self.command(program);
+        command.envs(&self.settings);
+        command
     }
 
     /// Sets a variable for [`Self::script`].
     pub(crate) fn set(&mut self, name: &'static str, value: &str) {
         self.settings.insert(name, value.to_owned());
+    }
+
+    pub(crate) fn unset(&mut self, name: &str) {
+        self.settings.remove(name);
     }
 
     /// Lets [`Self::script`] find the programs in `folder` before all others.

@@ -12,6 +12,8 @@ use t0rn_agent_tests::skip;
 use crate::account::{AwsAccount, REGION, said, unavailable};
 use crate::boot;
 use crate::builder::{Builder, certificate};
+use crate::session;
+use crate::vendor::Vendor;
 
 const CHAIN: &str = "/var/lib/t0rn-collator";
 
@@ -65,11 +67,13 @@ fn image_without_forbidden_files_is_baked_and_boots_at_its_height() -> Result<()
     }
     let account = AwsAccount::open()?;
     let builder = Builder::boot(&account)?;
+    let vendor = Vendor::open()?;
     let folder = tempfile::Builder::new().prefix("baked").tempdir()?;
 
     a_seed_is_checked_before_it_becomes_the_chain(&builder.machine)?;
-    a_forbidden_thing_fails_the_build(&account, &builder, folder.path())?;
-    let height = an_image_of_two_volumes_comes_of_it(&account, &builder, folder.path())?;
+    a_forbidden_thing_fails_the_build(&account, &builder, &vendor, folder.path())?;
+    session::is_prepared(&account, &builder.machine, &vendor)?;
+    let height = an_image_of_two_volumes_comes_of_it(&account, &builder, &vendor, folder.path())?;
     validation_finds(&builder.machine)?;
     let image = folder.path().join("image");
     builder.machine.power_off(&image)?;
@@ -126,10 +130,21 @@ fn a_seed_is_checked_before_it_becomes_the_chain(machine: &NspawnMachine) -> Res
     Ok(())
 }
 
-fn a_forbidden_thing_fails_the_build(account: &AwsAccount, builder: &Builder<'_>, folder: &Path) -> Result<()> {
+fn a_forbidden_thing_fails_the_build(
+    account: &AwsAccount,
+    builder: &Builder<'_>,
+    vendor: &Vendor,
+    folder: &Path,
+) -> Result<()> {
     let (what, path, check) = FORBIDDEN[0];
     let plant = plant(path);
-    let built = builder.packer(&folder.join("refused"), &[("before_validation", &plant)])?;
+    let open = ("ssh_source_cidrs", r#"["10.215.0.0/30"]"#);
+    let built = builder.bake(
+        vendor,
+        &folder.join("refused"),
+        "genesis",
+        &[open, ("before_validation", &plant)],
+    )?;
     let told = said(&built);
     ensure!(!built.status.success(), "an image with {what} was built: {told}");
     let failed: Vec<_> = told.lines().filter(|line| line.contains(" FAIL ")).collect();
@@ -143,24 +158,43 @@ fn a_forbidden_thing_fails_the_build(account: &AwsAccount, builder: &Builder<'_>
 }
 
 /// Returns the parachain's height in the certificate.
-fn an_image_of_two_volumes_comes_of_it(account: &AwsAccount, builder: &Builder<'_>, folder: &Path) -> Result<u64> {
+fn an_image_of_two_volumes_comes_of_it(
+    account: &AwsAccount,
+    builder: &Builder<'_>,
+    vendor: &Vendor,
+    folder: &Path,
+) -> Result<u64> {
     let output = folder.join("good");
     // What a former bake left: this one goes on from there.
     let volume = account.aws(&format!("ec2 create-volume --size 1 --availability-zone {REGION}a"))?;
     let volume = volume["VolumeId"].as_str().context("no volume")?;
     let former = account.aws(&format!("ec2 create-snapshot --volume-id {volume}"))?;
     let former = former["SnapshotId"].as_str().context("no snapshot")?;
-    let built = builder.packer(&output, &[("source_chain_snapshot", former), ("chain_gib", "8")])?;
-    ensure!(built.status.success(), "{}", said(&built));
-    ensure!(
-        said(&built).contains("the chain on the volume is gone on from"),
-        "{}",
-        said(&built)
-    );
+    // A subnet that is reached by private addresses: the port is open to the one of the machine that bakes.
+    let vpc = account.aws("ec2 create-vpc --cidr-block 10.215.0.0/24")?;
+    let vpc = vpc["Vpc"]["VpcId"].as_str().context("no VPC")?;
+    let subnet = account.aws(&format!("ec2 create-subnet --vpc-id {vpc} --cidr-block 10.215.0.0/28"))?;
+    let subnet = subnet["Subnet"]["SubnetId"].as_str().context("no subnet")?;
+    let variables = [
+        ("subnet_id", subnet),
+        ("ssh_interface", "private_ip"),
+        ("chain_gib", "8"),
+    ];
+    let built = builder.bake(vendor, &output, former, &variables)?;
+    let told = said(&built);
+    ensure!(built.status.success(), "{told}");
+    for words in [
+        "the chain on the volume is gone on from",
+        "Authorizing access to port 22 from [10.215.0.1/32]",
+        "amazon-ssm-agent latest is signed by its vendor",
+        "amazon-ssm-agent 3.3.0.0-1 is installed already",
+        "PASS vendor_packages",
+        "PASS ssm_registration",
+    ] {
+        ensure!(told.contains(words), "{words} is not in: {told}");
+    }
 
     let certificate = certificate(&output)?;
-    let tagged = account.script("packer/tag", &[&output.display().to_string()])?;
-    ensure!(tagged.status.success(), "{}", said(&tagged));
     let images = account.aws("ec2 describe-images --owners self")?;
     let image = &images["Images"][0];
     ensure!(
@@ -183,6 +217,7 @@ fn an_image_of_two_volumes_comes_of_it(account: &AwsAccount, builder: &Builder<'
     }
     says_what_is_inside(image, &certificate)?;
     ensure!(image["Tags"].to_string().contains(former), "{image}");
+    ensure!(image["DeprecationTime"].is_string(), "{image}");
     height(&certificate)
 }
 

@@ -1,16 +1,17 @@
 //! A machine in the place of the instance that an image is baked on, and Packer, which bakes on it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
 use t0rn_agent_tests::nspawn::NspawnMachine;
-use t0rn_agent_tests::repository::package;
+use t0rn_agent_tests::repository::{package, root};
 use t0rn_agent_tests::{sim_image, wait};
 
 use crate::account::{AwsAccount, INSTANCE, endpoint, said};
+use crate::vendor::Vendor;
 
 /// Longest time for one bake, seconds.
 const BAKE: u32 = 400;
@@ -49,7 +50,6 @@ impl<'a> Builder<'a> {
         account.connect(&machine)?;
         machine.ok("useradd --create-home --shell /bin/bash admin")?;
         fs::write(account.dir().join("agent.toml"), CONFIG)?;
-        stand_ins(&account.dir().join("downloads"))?;
         Ok(Self { account, machine })
     }
 
@@ -73,71 +73,43 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// `packer build` of the repository's template with `variables` besides those of every test.
-    pub(crate) fn packer(&self, output: &Path, variables: &[(&str, &str)]) -> Result<Output> {
+    /// `make bake`, with Amazon's agents from the stand-in `vendor` and with `variables` of the template besides those of
+    /// every test.
+    pub(crate) fn bake(
+        &self,
+        vendor: &Vendor,
+        output: &Path,
+        from: &str,
+        variables: &[(&str, &str)],
+    ) -> Result<Output> {
         self.let_in()?;
-        fs::create_dir_all(output)?;
-        let template = template(self.account)?;
-        let mut packer = self.account.command("packer");
-        packer.args(["build", "-color=false", "-timestamp-ui"]);
+        let folder = self.account.dir();
+        let mut make = self.account.configured("make");
+        make.args(["--no-print-directory", "--directory"])
+            .arg(root())
+            .arg("bake");
+        make.env("CONFIG", folder.join("agent.toml"))
+            .env("DEB", package()?)
+            .env("FROM", from);
+        make.env("OUTPUT", output).env("VERSIONS", vendor.list());
+        let (key, endpoint) = (folder.join("key").display().to_string(), endpoint());
         let of_test = [
-            ("agent_deb", package()?.display().to_string()),
-            (
-                "agent_config",
-                self.account.dir().join("agent.toml").display().to_string(),
-            ),
-            ("downloads", self.account.dir().join("downloads").display().to_string()),
-            ("chain_volume", "none".to_owned()),
-            ("output", output.display().to_string()),
-            ("custom_endpoint_ec2", endpoint()),
-            ("ssh_host", INSTANCE.to_owned()),
-            (
-                "ssh_private_key_file",
-                self.account.dir().join("key").display().to_string(),
-            ),
-            ("within", "20".to_owned()),
-            ("credible", "3s".to_owned()),
-            ("deadline", "4m".to_owned()),
+            ("chain_volume", "none"),
+            ("custom_endpoint_ec2", &endpoint),
+            ("ssh_host", INSTANCE),
+            ("ssh_private_key_file", &key),
+            ("within", "20"),
+            ("credible", "3s"),
+            ("deadline", "4m"),
         ];
-        let given = variables.iter().map(|&(name, value)| (name, value.to_owned()));
-        for (name, value) in of_test.into_iter().chain(given) {
-            packer.arg("-var").arg(format!("{name}={value}"));
+        for (name, value) in of_test.iter().chain(variables) {
+            make.env(format!("PKR_VAR_{name}"), value);
         }
-        packer.arg(template);
-        wait::run(BAKE, &mut packer)
+        wait::run(BAKE, &mut make)
     }
-}
-
-/// The template without what the Packer of the tests does not know.
-pub(crate) fn template(account: &AwsAccount) -> Result<PathBuf> {
-    let folder = account.dir().join("template");
-    let output = account.script("packer/for-1.6", &[&folder.display().to_string()])?;
-    ensure!(output.status.success(), "{}", said(&output));
-    Ok(folder.join("packer"))
 }
 
 /// The certificate that a bake handed out.
 pub(crate) fn certificate(output: &Path) -> Result<Value> {
     Ok(serde_json::from_slice(&fs::read(output.join("bake.json"))?)?)
-}
-
-/// Packages by the names of Amazon's agents that do nothing: those cannot be fetched here.
-fn stand_ins(folder: &Path) -> Result<()> {
-    let script = r#"
-        cd "$0"
-        for name in amazon-ssm-agent amazon-cloudwatch-agent; do
-            mkdir -p $name/DEBIAN $name/lib/systemd/system
-            printf 'Package: %s\nVersion: 0.0.0-stand-in\nArchitecture: amd64\nMaintainer: tests\nDescription: stand-in\n' $name >$name/DEBIAN/control
-            printf '[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n' >$name/lib/systemd/system/$name.service
-            dpkg-deb --root-owner-group --build $name $name.deb >/dev/null
-            rm -r $name
-        done
-        sha256sum *.deb >SHA256SUMS
-    "#;
-    fs::create_dir_all(folder)?;
-    let mut command = Command::new("sh");
-    command.args(["-e", "-c", script]).arg(folder);
-    let output = wait::run(60, &mut command)?;
-    ensure!(output.status.success(), "{}", said(&output));
-    Ok(())
 }

@@ -7,4 +7,7 @@ mod boot;
 mod boot_test;
 mod builder;
 mod pipeline;
+mod refusals;
+mod session;
 mod template;
+mod vendor;

@@ -6,9 +6,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
+use t0rn_agent_tests::repository::package;
 use t0rn_agent_tests::skip;
 
 use crate::account::{AwsAccount, REGION, said, unavailable};
+use crate::builder::CONFIG;
+use crate::vendor::Vendor;
 
 const FURTHER: &str = "eu-west-1";
 
@@ -159,7 +162,8 @@ fn baked_image_becomes_current_and_old_ones_go_with_their_snapshots() -> Result<
 }
 
 /// Prints what it is asked to build with.
-const PACKER: &str = "#!/bin/sh\n[ \"$1\" != build ] || printf '%s\\n' \"$@\"\n";
+pub(crate) const PACKER: &str =
+    "#!/bin/sh\ncase $1 in version) echo Packer v1.16.0 ;; build) printf '%s\\n' \"$@\" ;; esac\n";
 
 #[test]
 fn next_bake_starts_from_current_image_and_volume_never_shrinks() -> Result<()> {
@@ -185,7 +189,10 @@ fn next_bake_starts_from_current_image_and_volume_never_shrinks() -> Result<()> 
     let output = account.dir().join("next").display().to_string();
     account.set("OUTPUT", &output);
     let config = account.dir().join("agent.toml");
-    fs::write(&config, "")?;
+    fs::write(&config, CONFIG)?;
+    let vendor = Vendor::open()?;
+    account.set("VERSIONS", &vendor.list().display().to_string());
+    account.set("DEB", &package()?.display().to_string());
     let config = config.display().to_string();
     // Given in the environment or as an argument; the image has 9 GiB.
     for (variable, argument, expected) in [

@@ -7,10 +7,9 @@ use t0rn_agent_tests::repository::{package, root};
 use t0rn_agent_tests::{skip, wait};
 
 use crate::account::{AwsAccount, said, unavailable};
-use crate::builder::template;
 
 /// A value that is wrong, and words of the message that says what would be right.
-const WRONG: [(&str, &str); 27] = [
+const WRONG: [(&str, &str); 30] = [
     ("name=A_b", "lower-case letters, digits and dashes"),
     ("agent_deb=agent.rpm", "make deb"),
     ("agent_config=agent.json", "t0rn-agent config check"),
@@ -25,9 +24,12 @@ const WRONG: [(&str, &str); 27] = [
     ("deadline=soon", "45m or 3h"),
     ("deadline=0s", "45m or 3h"),
     ("region=Frankfurt", "eu-central-1"),
-    ("instance_type=t4g.small", "not built for arm64"),
-    ("instance_type=a1.large", "not built for arm64"),
-    ("instance_type=im4gn.large", "not built for arm64"),
+    ("downloads=", "packer/fetch DIR"),
+    ("architecture=amd64", "x86_64 or arm64"),
+    ("instance_type=large", "as in m6a.large"),
+    ("ssh_source_cidrs=[\"10.0.0.1\"]", "as in [\"10.0.0.0/8\"]"),
+    ("ssh_source_cidrs=[\"0.0.0.0/0\"]", "not the whole internet"),
+    ("security_group_id=default", "sg-0123456789abcdef0"),
     ("source_ami=debian", "AMI's id"),
     ("root_device=/dev/sda", "/dev/xvda or /dev/sda1"),
     ("root_gib=4", "from 8 to 16384 GiB"),
@@ -47,11 +49,9 @@ fn template_is_formatted_valid_and_explains_wrong_variables() -> Result<()> {
     }
     let account = AwsAccount::open()?;
     let mut format = account.command("packer");
-    // All of it, also what this version cannot use but can read.
     let format = wait::run(60, format.args(["fmt", "-check", "-diff"]).arg(root().join("packer")))?;
     ensure!(format.status.success(), "packer fmt packer: {}", said(&format));
 
-    let folder = template(&account)?;
     std::fs::write(account.dir().join("agent.toml"), "")?;
     let validate = |wrong: Option<&str>| -> Result<Output> {
         let mut packer = account.command("packer");
@@ -61,10 +61,11 @@ fn template_is_formatted_valid_and_explains_wrong_variables() -> Result<()> {
         packer
             .arg("-var")
             .arg(format!("agent_config={}/agent.toml", account.dir().display()));
+        packer.arg("-var").arg(format!("downloads={}", account.dir().display()));
         if let Some(wrong) = wrong {
             packer.args(["-var", wrong]);
         }
-        wait::run(60, packer.arg(&folder))
+        wait::run(60, packer.arg(root().join("packer")))
     };
     let valid = validate(None)?;
     ensure!(valid.status.success(), "packer validate: {}", said(&valid));

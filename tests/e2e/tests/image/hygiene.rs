@@ -127,6 +127,9 @@ fn a_bake_with_stand_ins_says_so_and_one_with_unknown_files_ends() -> Result<()>
     for name in crate::baked::STAND_INS {
         ensure!(said.contains(&format!("install: STAND-IN: {name} ")), "{said}");
     }
+    let verified =
+        beside_the_image("test -x usr/bin/cosign && grep '^cosign 2.6.5 .* vendor$' usr/lib/t0rn-agent/made-of")?;
+    ensure!(verified.status.success(), "cosign is not on the image, or not recorded");
     let output = beside_the_image(
         r#"mkdir "$dir/downloads"; echo other >"$dir/downloads/amazon-ssm-agent.deb"
         systemd-nspawn --quiet --register=no --keep-unit --directory="$dir/root" --machine="bake$RANDOM" --private-network --pipe \

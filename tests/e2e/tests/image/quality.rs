@@ -115,24 +115,32 @@ fn apt_chrony_sshd_and_docker_read_what_they_are_given() -> Result<()> {
 }
 
 #[test]
-fn the_versions_are_complete_and_an_invented_checksum_would_be_noticed() -> Result<()> {
+fn every_program_of_a_vendor_has_a_key_a_fingerprint_and_an_address() -> Result<()> {
     let text = fs::read_to_string(root().join("ami/versions"))?;
     let lines: Vec<Vec<_>> = text
         .lines()
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
         .map(|line| line.split_whitespace().collect())
         .collect();
-    ensure!(lines.len() >= 3, "{lines:?}");
+    let names: Vec<_> = lines.iter().map(|line| line[0]).collect();
+    ensure!(
+        names == ["amazon-ssm-agent", "amazon-cloudwatch-agent", "cosign"],
+        "{names:?}"
+    );
     for line in lines {
-        let [_, version, checksum, url] = line[..] else {
-            anyhow::bail!("{line:?} has not four fields");
+        let [_, _, key, fingerprint, address] = line[..] else {
+            anyhow::bail!("{line:?} has not five fields");
         };
         ensure!(
-            checksum == "-" || (checksum.len() == 64 && checksum.bytes().all(|b| b.is_ascii_hexdigit())),
+            key.starts_with("https://") || root().join("ami/keys").join(key).is_file(),
             "{line:?}"
         );
         ensure!(
-            url.starts_with("ami:") || (url.starts_with("https://") && url.contains(version)),
+            [40, 64].contains(&fingerprint.len()) && fingerprint.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            "{line:?}"
+        );
+        ensure!(
+            address.starts_with("https://") && address.contains("{version}") && address.contains("{arch}"),
             "{line:?}"
         );
     }

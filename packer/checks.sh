@@ -1,0 +1,186 @@
+# shellcheck shell=bash
+# What can be known before an instance is started: packer/bake refuses here what could not succeed, with the remedy.
+# Sourced by it, after lib.sh; it has set `here`, `config`, `arguments`, `deb` and `region`.
+# shellcheck disable=SC2154
+
+# As EC2 names it (x86_64, arm64), and as Debian and Docker do (amd64, arm64).
+architecture=
+debian_architecture=
+
+# Prints what was given for a variable of the template, as an argument or in the environment.
+given() {
+    local variable=PKR_VAR_$1 value argument
+    value=${!variable:-}
+    for argument in "${arguments[@]}"; do
+        case $argument in "$1="* | "-var=$1="*) value=${argument#*"$1="} ;; esac
+    done
+    echo "$value"
+}
+
+# setting SECTION KEY: a text of the collator's agent.toml.
+setting() {
+    awk -v section="[$1]" -v key="$2" '
+        /^[[:space:]]*\[/ { inside = $1 == section }
+        inside && $0 ~ "^[[:space:]]*" key "[[:space:]]*=" {
+            sub(/^[^=]*=[[:space:]]*["'\'']/, ""); sub(/["'\''].*$/, ""); print; exit
+        }' "$config"
+}
+
+check_tools() {
+    local tool missing=() version
+    for tool in aws jq curl gpg openssl dpkg-deb packer; do command -v "$tool" >/dev/null || missing+=("$tool"); done
+    [ ${#missing[@]} = 0 ] || die "not installed: ${missing[*]}; docs/bake.md names what a bake needs"
+    version=$(packer version 2>/dev/null | sed -n 's/^Packer v\([0-9]*\.[0-9]*\).*/\1/p' || true)
+    [ -n "$version" ] && [ "$(printf '%s\n' 1.9 "$version" | sort --version-sort | head -n 1)" = 1.9 ] ||
+        die "Packer ${version:-of an unknown version} is too old: 1.9 or newer is needed, https://developer.hashicorp.com/packer/install"
+}
+
+check_architecture() {
+    architecture=$(given architecture)
+    architecture=${architecture:-x86_64}
+    case $architecture in
+    x86_64) debian_architecture=amd64 ;;
+    arm64) debian_architecture=arm64 ;;
+    *) die "architecture=$architecture is neither x86_64 nor arm64" ;;
+    esac
+}
+
+check_package() {
+    local built found
+    if [ -z "$deb" ]; then
+        built=("$here"/../target/debian/t0rn-agent_*_"$debian_architecture".deb)
+        [ ${#built[@]} = 1 ] && [ -f "${built[0]}" ] ||
+            die "expected one package t0rn-agent_VERSION_$debian_architecture.deb in target/debian: make deb, or set DEB"
+        deb=${built[0]}
+    fi
+    found=$(dpkg-deb --field "$deb" Architecture) || die "DEB=$deb is no Debian package: make deb"
+    [ "$found" = "$debian_architecture" ] || [ "$found" = all ] ||
+        die "$deb is built for $found, and the image is for $debian_architecture: set DEB, or PKR_VAR_architecture"
+}
+
+# By the agent of the package itself, where this machine can run it.
+check_config() {
+    local agent said
+    case $(uname -m)$architecture in x86_64x86_64 | aarch64arm64)
+        agent=$(mktemp)
+        dpkg-deb --fsys-tarfile "$deb" | tar --extract --to-stdout ./usr/bin/t0rn-agent >"$agent"
+        chmod 755 "$agent"
+        said=$("$agent" config check "$config" 2>&1) || { rm -f "$agent"; die "$config is not valid: $said"; }
+        rm -f "$agent"
+        ;;
+    esac
+    said=$(setting data path)
+    [ "${said:-/var/lib/t0rn-collator}" = /var/lib/t0rn-collator ] ||
+        die "data.path in $config is $said: on the image it has to be /var/lib/t0rn-collator, where the chain's volume is"
+}
+
+# Whether the node's image is built for the machine. Unknown, where no registry can be asked, is no refusal.
+check_platform() {
+    local image manifest platforms
+    image=$(setting collator image)
+    if ! command -v docker >/dev/null; then
+        [ "$architecture" != arm64 ] || die "docker is not installed: it looks up whether $image is built for arm64, https://docs.docker.com/engine/install/"
+        say "the platforms of $image are not looked up: docker is not installed here"
+    elif ! manifest=$(timeout 30 docker manifest inspect --verbose "$image" 2>&1); then
+        say "the platforms of $image cannot be looked up: $(tail -n 1 <<<"$manifest")"
+    else
+        platforms=$(jq --raw-output '[.. | objects | .platform? // empty | select(.os == "linux") | .architecture] | unique | join(" ")' <<<"$manifest")
+        [ -z "$platforms" ] || [[ " $platforms " == *" $debian_architecture "* ]] ||
+            die "$image has no image for linux/$debian_architecture, but for: $platforms; set PKR_VAR_architecture to one that it has (amd64: x86_64), or build the node for $debian_architecture"
+    fi
+}
+
+# The signature of the collator's image is checked on the builder, too.
+check_cosign_key() {
+    cosign_key=$(setting collator cosign_key)
+    [ -n "$cosign_key" ] || return 0
+    [ -f "$cosign_key" ] || cosign_key=$(dirname "$config")/${cosign_key##*/}
+    [ -f "$cosign_key" ] || die "$(setting collator cosign_key), the collator.cosign_key of $config, is not here: put a copy of it beside $config"
+}
+
+# Sets `type`, the builder's instance type.
+check_account() {
+    local said image key
+    said=$(aws sts get-caller-identity --region "$region" 2>&1) ||
+        die "there are no credentials for AWS: $(tail -n 1 <<<"$said"); aws configure, or AWS_PROFILE"
+    type=$(given instance_type)
+    [ -n "$type" ] || case $architecture in arm64) type=m7g.large ;; *) type=m6a.large ;; esac
+    said=$(aws ec2 describe-instance-types --region "$region" --instance-types "$type" --output text \
+        --query 'InstanceTypes[].ProcessorInfo.SupportedArchitectures[]' 2>&1) ||
+        die "instance_type=$type is none of $region: set PKR_VAR_instance_type; $(tail -n 1 <<<"$said")"
+    [[ " ${said//[[:space:]]/ } " == *" $architecture "* ]] ||
+        die "instance_type=$type is for ${said//[[:space:]]/ }, and the image is for $architecture: set PKR_VAR_instance_type or PKR_VAR_architecture"
+    image=$(given source_ami)
+    if [ -n "$image" ]; then
+        said=$(aws ec2 describe-images --region "$region" --image-ids "$image" --query 'Images[].Architecture' --output text 2>&1) ||
+            die "source_ami=$image is not found in $region: $(tail -n 1 <<<"$said")"
+        [ "$said" = "$architecture" ] || die "source_ami=$image is for $said, and the image is for $architecture"
+    fi
+    key=$(given kms_key_id)
+    [ -n "$key" ] || return 0
+    # Who may use a key need not be allowed to look at it.
+    if said=$(aws kms describe-key --region "$region" --key-id "$key" --query KeyMetadata.KeyState --output text 2>&1); then
+        [ "$said" = Enabled ] || die "kms_key_id=$key is $said: enable the key, or set another"
+    elif [[ $said == *NotFoundException* ]]; then
+        die "kms_key_id=$key is not found in $region: $(tail -n 1 <<<"$said")"
+    fi
+}
+
+# How the builder is reached. Sets `interface`, and `network`: arguments of Packer.
+check_network() {
+    local subnet profile opened base address said
+    subnet=$(given subnet_id)
+    subnet=${subnet:-${SUBNET:-}}
+    profile=$(given instance_profile)
+    profile=${profile:-${PROFILE:-}}
+    interface=$(given ssh_interface)
+    if [ -z "$interface" ]; then
+        interface=public_ip
+        [ -z "$subnet" ] || [ -z "$profile" ] || interface=session_manager
+    fi
+    if [ -n "$subnet" ]; then
+        base=$(aws ec2 describe-subnets --region "$region" --subnet-ids "$subnet" --query 'Subnets[0].CidrBlock' --output text 2>&1) ||
+            die "SUBNET=$subnet is not found in $region: $(tail -n 1 <<<"$base")"
+    else
+        said=$(aws ec2 describe-vpcs --region "$region" --filters Name=is-default,Values=true --query 'Vpcs[].VpcId' --output text)
+        [ -n "$said" ] || die "$region has no default VPC: set SUBNET to a private subnet, and PROFILE to an instance profile with AmazonSSMManagedInstanceCore"
+    fi
+    opened=$(given ssh_source_cidrs)$(given security_group_id)
+    network=(-var "subnet_id=$subnet" -var "ssh_interface=$interface")
+    case $interface in
+    session_manager)
+        [ -n "$profile" ] || die "ssh_interface=session_manager needs PROFILE: an instance profile with AmazonSSMManagedInstanceCore"
+        command -v session-manager-plugin >/dev/null ||
+            die "session-manager-plugin is not installed; the builder is reached with it: https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-working-with-install-plugin.html"
+        said=$(aws iam get-instance-profile --instance-profile-name "$profile" 2>&1) || [[ $said != *NoSuchEntity* ]] ||
+            die "PROFILE=$profile is no instance profile of this account: $(tail -n 1 <<<"$said")"
+        [ -z "$subnet" ] || ! is_public "$subnet" ||
+            die "$subnet is a public subnet, and the builder has no public address there: set SUBNET to a private one, with a NAT gateway"
+        network+=(-var "instance_profile=$profile")
+        ;;
+    private_ip)
+        [ -z "$opened" ] || return 0
+        [ -n "$subnet" ] || die "ssh_interface=private_ip needs SUBNET: one that this machine reaches by its private address"
+        address=$(ip -4 route get "${base%/*}" 2>/dev/null | sed -n 's/.* src \([0-9.]*\).*/\1/p' || true)
+        [ -n "$address" ] || die "this machine has no route to $subnet ($base): bake from a network that has, set PKR_VAR_ssh_source_cidrs='[\"10.0.0.0/8\"]', or PROFILE for session_manager"
+        say "port 22 of the builder is open to $address"
+        network+=(-var "ssh_source_cidrs=[\"$address/32\"]")
+        ;;
+    public_ip)
+        [ -z "$subnet" ] || is_public "$subnet" ||
+            die "$subnet has no route to an internet gateway, so that a builder with a public address is not reached: set PROFILE (session_manager), PKR_VAR_ssh_interface=private_ip, or another SUBNET"
+        ;;
+    esac
+}
+
+# is_public SUBNET: it, or the main table of its VPC, has a route to an internet gateway.
+is_public() {
+    local routes vpc query='RouteTables[].Routes[].GatewayId'
+    routes=$(aws ec2 describe-route-tables --region "$region" --filters "Name=association.subnet-id,Values=$1" --query "$query" --output text)
+    if [ -z "$routes" ]; then
+        vpc=$(aws ec2 describe-subnets --region "$region" --subnet-ids "$1" --query 'Subnets[0].VpcId' --output text)
+        routes=$(aws ec2 describe-route-tables --region "$region" --filters "Name=vpc-id,Values=$vpc" Name=association.main,Values=true \
+            --query "$query" --output text)
+    fi
+    [[ $routes == *igw-* ]]
+}
