@@ -6,5 +6,6 @@ mod bake;
 mod boot;
 mod boot_test;
 mod builder;
+mod eventual;
 mod pipeline;
 mod template;
