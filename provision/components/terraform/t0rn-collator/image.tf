@@ -14,6 +14,8 @@ locals {
 data "aws_ami" "this" {
   most_recent = true
   owners      = var.ami_owners
+  # The bake sets a date of deprecation, after which another account's image is not found by a filter; it still starts.
+  include_deprecated = true
 
   dynamic "filter" {
     for_each = merge(local.ami_filter, { state = "available" })

@@ -35,6 +35,19 @@ run "by_its_name_it_must_be_our_own" {
   }
 }
 
+run "a_deprecated_image_of_another_account_is_found" {
+  command = plan
+
+  variables {
+    ami_owners = ["444455556666"]
+  }
+
+  assert {
+    condition     = data.aws_ami.this.include_deprecated == true
+    error_message = "three months after its bake, the image that runs would not be found"
+  }
+}
+
 run "by_its_id" {
   command = plan
 
