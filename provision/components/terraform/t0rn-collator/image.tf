@@ -28,7 +28,7 @@ data "aws_ami" "this" {
   lifecycle {
     postcondition {
       condition     = self.architecture == local.architecture
-      error_message = "the image ${self.id} is for ${self.architecture}, and ${var.instance_types[0]} is ${local.architecture}: choose another image or other instance_types."
+      error_message = "the image ${self.id} is for ${self.architecture}, and ${var.instance_types[0]} is ${local.architecture}: choose instance_types of ${self.architecture}, or an image that was baked for ${local.architecture} (docs/bake.md)."
     }
   }
 }
