@@ -60,10 +60,7 @@ impl FaultyAccount {
     /// Plans the next answers of an operation.
     fn plan(&self, operation: &str, region: &str, answers: &[&str]) -> Result<()> {
         let plan = self.dir.join(format!("{operation}@{region}"));
-        Ok(fs::write(
-            plan,
-            answers.iter().map(|answer| format!("{answer}\n")).collect::<String>(),
-        )?)
+        Ok(fs::write(plan, [answers, &[""]].concat().join("\n"))?)
     }
 
     /// Runs a script: whether it succeeded, and its output.
