@@ -3,12 +3,22 @@
 SHELL  := /bin/bash
 CACHE  := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/t0rn-agent
 OUT    := $(abspath $(or $(CARGO_TARGET_DIR),target))
-TRIPLE := x86_64-unknown-linux-gnu
+# The processor that is built for, in Debian's words: amd64 or arm64. For arm64 on amd64: apt-get install gcc-aarch64-linux-gnu
+# libc6-dev-arm64-cross, and rustup target add aarch64-unknown-linux-gnu.
+HOST   := $(if $(filter aarch64,$(shell uname -m)),arm64,amd64)
+ARCH   := $(HOST)
+CPU    := $(or $(if $(filter amd64,$(ARCH)),x86_64),$(if $(filter arm64,$(ARCH)),aarch64),$(error ARCH=$(ARCH) is neither amd64 nor arm64))
+TRIPLE := $(CPU)-unknown-linux-gnu
 STATIC := $(OUT)/$(TRIPLE)/release
 # Packed relocations are a twentieth of the file, and of the resident memory; of functions with the same code (generics
 # make many) the linker keeps one; tables for unwinding are a tenth of the file.
 STATIC_FLAGS := -C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs -C link-arg=-Wl,--icf=all \
 	-C link-arg=-Wl,--no-eh-frame-hdr -C link-arg=-Wl,-T,agent/cli/no-unwind-tables.ld
+ifeq ($(ARCH),arm64)
+# Rust's own linker, which is the default on amd64 alone.
+STATIC_FLAGS += -C link-arg=-fuse-ld=lld -C link-arg=-B$(dir $(shell find "$$(rustc --print sysroot)" -path '*/gcc-ld/ld.lld'))
+endif
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER := aarch64-linux-gnu-gcc
 # Tools that tests/tools/setup keeps outside the tree.
 export PATH := $(CACHE)/bin:$(PATH)
 # What the tests and the benchmark are about.
@@ -68,12 +78,13 @@ check: fmt clippy unused unit ## the quick loop: format, lints, unused dependenc
 
 build: ## the static release binary: target/release/t0rn-agent
 	RUSTFLAGS='$(STATIC_FLAGS)' cargo build --locked --release --workspace --bins --target $(TRIPLE)
-	@install -D -t $(OUT)/release $(STATIC)/t0rn-agent
+	@$(if $(filter $(HOST),$(ARCH)),install -D -t $(OUT)/release $(STATIC)/t0rn-agent)
 
-deb: build ## the Debian package: target/debian/t0rn-agent_VERSION_amd64.deb
+deb: build ## the Debian package: target/debian/t0rn-agent_VERSION_amd64.deb (ARCH=arm64: for that processor)
 	@rm -rf $(OUT)/man && mkdir -p $(OUT)/man $(OUT)/debian
 	cargo run --locked --quiet --package t0rn-agent --example man -- $(OUT)/man
-	dist/debian/build $(STATIC)/t0rn-agent $(OUT)/man $(OUT)/debian
+	$(if $(filter-out $(HOST),$(ARCH)),cargo build --locked --quiet --package t0rn-agent)
+	dist/debian/build $(STATIC)/t0rn-agent $(OUT)/man $(OUT)/debian $(if $(filter-out $(HOST),$(ARCH)),$(OUT)/debug/t0rn-agent)
 
 bench: build deb ## judgement beside other policies, restart time against Docker's own, memory, CPU, size, replay, boot of an image (BENCH_MINUTES=60: the full hour)
 	@tests/tools/setup zstd

@@ -109,7 +109,7 @@ services() {
     # Volumes keep the list that Docker has of them.
     find "$root"/var/lib/docker/{containers,swarm,tmp,volumes} -xdev -mindepth 1 \
         ! -name metadata.db ! -name backingFsBlockDev -delete 2>/dev/null || true
-    remove /var/lib/docker/engine-id
+    remove /var/lib/docker/engine-id /var/lib/t0rn-user-data
     rm -f "$root"/etc/cloud/cloud-init.disabled "$root"/etc/cloud/cloud.cfg.d/99-*
 }
 

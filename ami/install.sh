@@ -16,7 +16,8 @@ packages=(
     apparmor ca-certificates chrony cloud-guest-utils cloud-init curl docker.io e2fsprogs iproute2 iptables procps
     unattended-upgrades xfsprogs
 )
-export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
+# ucf, which keeps chrony.conf, has a setting of its own for what dpkg calls confold.
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 UCF_FORCE_CONFFOLD=1
 
 main() {
     [ "$(id -u)" = 0 ] || die "needs root"
@@ -121,7 +122,7 @@ enable() {
     local unit
     # Docker's socket comes with Docker, and Docker with the chain's volume: see ami/README.md.
     systemctl --quiet disable docker.socket
-    for unit in docker containerd chrony t0rn-agent t0rn-chain-volume unattended-upgrades \
+    for unit in docker containerd chrony t0rn-agent t0rn-chain-volume t0rn-user-data unattended-upgrades \
         apt-daily.timer apt-daily-upgrade.timer amazon-ssm-agent; do
         systemctl --quiet enable "$unit" || die "$unit cannot be enabled"
     done

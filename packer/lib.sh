@@ -1,5 +1,9 @@
 # shellcheck shell=bash
 # What the steps of the pipeline have in common. Needs aws and jq.
+# What fails in a command substitution ends the script as well.
+shopt -s inherit_errexit
+# shellcheck source=packer/aws.sh
+. "${BASH_SOURCE[0]%/*}/aws.sh"
 
 say() {
     echo "${0##*/}: $*"
@@ -17,12 +21,11 @@ parameter=/t0rn-agent/$name/ami
 
 # current REGION: the image that is current there; nothing when none is yet.
 current() {
-    local said
-    if said=$(aws ssm get-parameter --region "$1" --name "$parameter" --query Parameter.Value --output text 2>&1); then
-        echo "$said"
-    elif [[ $said != *ParameterNotFound* ]]; then
+    if attempt 0 ssm get-parameter --region "$1" --name "$parameter" --query Parameter.Value --output text; then
+        echo "$answer"
+    elif [ "$code" != ParameterNotFound ]; then
         # Not the same as none: a bake would begin at genesis, and a clean-up take the current image.
-        die "$parameter in $1 cannot be read: $said"
+        die "$(remedy ssm get-parameter --region "$1"): $parameter in $1 cannot be read: $words"
     fi
 }
 
@@ -37,22 +40,25 @@ baked() {
 
 # snapshots REGION IMAGE
 snapshots() {
-    aws ec2 describe-images --region "$1" --image-ids "$2" --output json |
+    asked 60 ec2 describe-images --region "$1" --image-ids "$2" --output json |
         jq --raw-output '.Images[].BlockDeviceMappings[].Ebs.SnapshotId // empty'
 }
 
 # available REGION IMAGE: waits until it is. The program's own waiter gives up after ten minutes; a chain takes hours.
 available() {
     local state tries=0
-    while state=$(aws ec2 describe-images --region "$1" --image-ids "$2" --query 'Images[0].State' --output text); do
+    while :; do
+        state=$(asked 300 ec2 describe-images --region "$1" --image-ids "$2" --query 'Images[0].State' --output text)
         case $state in
         available) return ;;
-        pending) ;;
-        *) die "$2 in $1 is $state" ;;
+        pending | None) ;;
+        *)
+            attempt 0 ec2 describe-images --region "$1" --image-ids "$2" --query 'Images[0].StateReason.Message' --output text || answer=$words
+            die "$2 in $1 is $state: $answer"
+            ;;
         esac
         tries=$((tries + 1))
         [ $tries -lt 480 ] || die "$2 in $1 is still $state after four hours"
         sleep 30
     done
-    die "$2 in $1 cannot be looked at"
 }

@@ -10,6 +10,7 @@ usage: emulator.py PORT
 import sys
 
 from moto.core.responses import ActionResult
+from moto.ec2.models import ec2_backends
 from moto.ec2.models.amis import Ami, AmiBackend
 from moto.ec2.responses.amis import AmisResponse
 from moto.server import main
@@ -65,10 +66,34 @@ def deprecate(self):
     return ActionResult({"Return": True})
 
 
+copy_respond = AmisResponse.copy_image
+
+
+def tagged_at_birth(self):
+    """A copy has the tags of its source where that is asked for, and those of the request, as its snapshots have."""
+    token = self._get_param("ClientToken")
+    if token in copies:
+        return copies[token]
+    result = copies[token] = copy_respond(self)
+    copy = self.ec2_backend.amis[result.result["ImageId"]]
+    tags = {"image": {}, "snapshot": {}}
+    if self._get_param("CopyImageTags"):
+        backend = ec2_backends[self.current_account][self._get_param("SourceRegion")]
+        source = backend.amis[self._get_param("SourceImageId")]
+        tags["image"] |= {tag["key"]: tag["value"] for tag in source.get_tags()}
+    for specification in self._get_param("TagSpecifications", []):
+        tags[specification["ResourceType"]] |= {tag["Key"]: tag["Value"] for tag in specification["Tags"]}
+    copy.add_tags(tags["image"])
+    copy.ebs_snapshot.add_tags(tags["snapshot"])
+    return result
+
+
+copies = {}
 made_up = Ami.block_device_mappings.fget
 Ami.block_device_mappings = property(lambda self: getattr(self, "mappings", None) or made_up(self))
 AmiBackend.create_image = with_every_volume
 AmisResponse.create_image = as_asked
 AmisResponse.enable_image_deprecation = deprecate
+AmisResponse.copy_image = tagged_at_birth
 
 main(["-H", "127.0.0.1", "-p", sys.argv[1]])

@@ -167,8 +167,16 @@ impl NspawnMachine {
     /// # Errors
     /// It does not come up within two minutes.
     pub fn reboot(&self) -> Result<()> {
+        self.awaits_reboot("systemctl reboot")
+    }
+
+    /// Runs a shell script inside, as [`Self::ok`] does, after which the machine boots again by itself; returns when it has.
+    ///
+    /// # Errors
+    /// It does not within two minutes.
+    pub fn awaits_reboot(&self, script: &str) -> Result<()> {
         let former = self.init()?;
-        self.ok("systemctl reboot")?;
+        self.ok(script)?;
         // Watched from outside: whoever is inside while everything there is stopped hinders the end of it.
         wait::until("the end of the machine's former life", BOOT, || {
             ensure!(self.init()? != former, "it has not ended");

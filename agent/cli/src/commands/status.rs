@@ -33,8 +33,8 @@ Examples:
 const AGENT_TIMEOUT: Duration = Duration::from_secs(5);
 const DOCKER_TIMEOUT: Duration = Duration::from_secs(3);
 const WATCH_EVERY: Duration = Duration::from_secs(2);
-/// On our machine images: why the chain's volume was refused, without which Docker does not start.
-const VOLUME_REFUSED_FILE: &str = "/run/t0rn-chain/refused";
+/// On our machine images: why the chain's volume was refused, without which Docker does not start, and that user-data is missing.
+const IMAGE_NOTES: [&str; 2] = ["/run/t0rn-chain/refused", "/run/t0rn-user-data/missing"];
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
@@ -57,9 +57,8 @@ pub(crate) async fn execute(args: &StatusArgs, globals: &GlobalArgs, out: &mut d
             Ok(status) => status,
             Err(error) => status_from_docker(&error, globals.load_config(), Timestamp::now()).await,
         };
-        if let Some(why) = first_line(Path::new(VOLUME_REFUSED_FILE)) {
-            status.reasons.insert(0, why);
-        }
+        let notes = IMAGE_NOTES.iter().filter_map(|file| first_line(Path::new(file)));
+        status.reasons.splice(0..0, notes);
         if let Ok(config) = globals.load_config() {
             let interrupted = describe_interrupted_restore(&config.data.path, &config.agent.state_dir);
             let left_stopped = describe_left_stopped(&config, &status);
@@ -276,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_volume_is_shown_while_its_file_exists() {
+    fn note_of_the_image_is_shown_while_its_file_exists() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("refused");
         assert_eq!(first_line(&file), None);

@@ -145,9 +145,12 @@ resource "aws_iam_role_policy" "publish" {
     Statement = concat(local.never, [
       {
         # IAM knows no resource for looking at these.
-        Sid      = "Look"
-        Effect   = "Allow"
-        Action   = ["ec2:DescribeImages", "ec2:DescribeInstances", "ec2:DescribeSnapshots"]
+        Sid    = "Look"
+        Effect = "Allow"
+        Action = [
+          "autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeLaunchConfigurations", "ec2:DescribeImageAttribute", "ec2:DescribeImages",
+          "ec2:DescribeInstances", "ec2:DescribeLaunchTemplateVersions", "ec2:DescribeLaunchTemplates", "ec2:DescribeSnapshotAttribute", "ec2:DescribeSnapshots",
+        ]
         Resource = "*"
       },
       {
@@ -157,7 +160,7 @@ resource "aws_iam_role_policy" "publish" {
         Resource = ["arn:${local.partition}:ec2:*::image/*", "arn:${local.partition}:ec2:*::snapshot/*"]
       },
       {
-        # A copy lies in another region, and has its tags only afterwards.
+        # A copy lies in another region, and has its tags from the first moment on.
         Sid       = "MarkTheCopy"
         Effect    = "Allow"
         Action    = "ec2:CreateTags"

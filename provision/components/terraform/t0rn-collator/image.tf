@@ -14,6 +14,8 @@ locals {
 data "aws_ami" "this" {
   most_recent = true
   owners      = var.ami_owners
+  # The bake sets a date of deprecation, after which another account's image is not found by a filter; it still starts.
+  include_deprecated = true
 
   dynamic "filter" {
     for_each = merge(local.ami_filter, { state = "available" })
@@ -26,7 +28,7 @@ data "aws_ami" "this" {
   lifecycle {
     postcondition {
       condition     = self.architecture == local.architecture
-      error_message = "the image ${self.id} is for ${self.architecture}, and ${var.instance_types[0]} is ${local.architecture}: choose another image or other instance_types."
+      error_message = "the image ${self.id} is for ${self.architecture}, and ${var.instance_types[0]} is ${local.architecture}: choose instance_types of ${self.architecture}, or an image that was baked for ${local.architecture} (docs/bake.md)."
     }
   }
 }

@@ -178,6 +178,11 @@ variable "instance_types" {
   }
 
   validation {
+    condition     = var.architecture == null || try(local.families[split(".", var.instance_types[0])[0]].architecture, var.architecture) == var.architecture
+    error_message = "instance_types must be ${coalesce(var.architecture, "null")}, as architecture says, and ${var.instance_types[0]} is ${try(local.families[split(".", var.instance_types[0])[0]].architecture, "unknown")}: choose other types, or set architecture = \"${try(local.families[split(".", var.instance_types[0])[0]].architecture, "unknown")}\" and take an image for it."
+  }
+
+  validation {
     condition     = length(distinct(var.instance_types)) == length(var.instance_types)
     error_message = "instance_types must name each type once."
   }
@@ -185,6 +190,17 @@ variable "instance_types" {
   validation {
     condition     = length(var.instance_types) == 1 || (var.spot && length(var.instance_types) > 1)
     error_message = "instance_types must be one type; several only with spot = true, where any of them will do."
+  }
+}
+
+variable "architecture" {
+  description = "x86_64 or arm64 (t4g, m7g and other types that end in g), to which instance_types and the image are held; null for what instance_types are. The machine image has to be baked for arm64, and the collator's container image has to have that platform."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.architecture == null || contains(["x86_64", "arm64"], coalesce(var.architecture, "x86_64"))
+    error_message = "architecture must be x86_64, arm64 or null."
   }
 }
 

@@ -6,6 +6,7 @@ mod bake;
 mod boot;
 mod boot_test;
 mod builder;
+mod eventual;
 mod pipeline;
 mod refusals;
 mod session;

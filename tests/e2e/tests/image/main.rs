@@ -4,6 +4,7 @@
 mod baked;
 mod boot;
 mod hygiene;
+mod late_metadata;
 mod plants;
 mod quality;
 mod user_data;

@@ -20,7 +20,7 @@ fn systemd_has_nothing_to_say_about_the_units_and_no_boot_goes_in_circles() -> R
     t0rn_agent_tests::machine_or_skip!();
     // Unknown keys are told and nothing more.
     let said = ok(
-        r"chroot . systemd-analyze verify --man=no t0rn-chain-volume.service t0rn-chain-grow.service \
+        r"chroot . systemd-analyze verify --man=no t0rn-chain-volume.service t0rn-user-data.service t0rn-chain-grow.service \
         'var-lib-t0rn\x2dcollator.mount' docker.service docker.socket t0rn-agent.service tmp.mount multi-user.target 2>&1",
     )?;
     ensure!(said.is_empty(), "{said}");
@@ -41,6 +41,9 @@ fn cloud_init_accepts_every_key_of_configuration_and_sample() -> Result<()> {
         ))?;
         ensure!(said.ends_with("Valid cloud-config: /run/config"), "{file}: {said}");
     }
+    // The metadata service may take longer than two minutes at a launch.
+    let waits = fs::read_to_string(root().join("ami/rootfs/etc/cloud/cloud.cfg.d/90_t0rn-agent.cfg"))?;
+    ensure!(waits.contains("\n    max_wait: 240\n"), "{waits}");
     // Keys of the first level that cloud-init does not know pass as valid.
     let known = [
         "datasource_list",
@@ -104,6 +107,24 @@ fn apt_chrony_sshd_and_docker_read_what_they_are_given() -> Result<()> {
     );
     let chrony = ok("chroot . chronyd -p -f /etc/chrony/chrony.conf")?;
     ensure!(chrony.contains("cmdport 0"), "{chrony}");
+    // Amazon's time is smeared: no source that is not, and no leap seconds from the table of the host.
+    let sources: Vec<_> = chrony
+        .lines()
+        .filter(|line| {
+            ["server", "pool", "peer", "sourcedir", "leapsectz"]
+                .iter()
+                .any(|key| line.starts_with(key))
+        })
+        .collect();
+    ensure!(sources == ["sourcedir /etc/chrony/sources.d",], "{chrony}");
+    let servers = ok("cat etc/chrony/sources.d/*.sources | grep -v '^#'")?;
+    ensure!(
+        servers == "server 169.254.169.123 prefer iburst minpoll 4 maxpoll 4",
+        "{servers}"
+    );
+    // Nor does an upgrade of chrony bring Debian's configuration back.
+    ok("chroot . env DEBIAN_FRONTEND=noninteractive ucf --three-way /usr/share/chrony/chrony.conf /etc/chrony/chrony.conf >run/ucf 2>&1
+        ! grep -E '^(pool|leapsectz)' etc/chrony/chrony.conf")?;
     let sshd = ok("mkdir -p run/sshd && chroot . ssh-keygen -q -A && chroot . sshd -T")?;
     for line in ["passwordauthentication no", "permitrootlogin no"] {
         ensure!(sshd.contains(line), "{sshd}");

@@ -27,6 +27,39 @@ fn the_package_is_the_same_bytes_when_it_is_built_again() -> Result<()> {
 }
 
 #[test]
+fn the_package_is_for_the_processor_of_its_program() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let here = target()?.join("x86_64-unknown-linux-gnu/release/t0rn-agent");
+    let program = folder.path().join("t0rn-agent");
+    let mut bytes = fs::read(&here)?;
+    for (machine, said) in [([0xb7, 0], "arm64"), ([0xf3, 0], "is no program for amd64 or arm64")] {
+        // The field e_machine of the ELF header; what the program does is of no account.
+        bytes[18..20].copy_from_slice(&machine);
+        fs::write(&program, &bytes)?;
+        let mut build = Command::new(root().join("dist/debian/build"));
+        build
+            .arg(&program)
+            .arg(target()?.join("man"))
+            .arg(folder.path())
+            .arg(&here);
+        let output = wait::run(180, &mut build)?;
+        if !output.status.success() {
+            ensure!(String::from_utf8_lossy(&output.stderr).contains(said), "{output:?}");
+            continue;
+        }
+        let package = folder
+            .path()
+            .join(format!("t0rn-agent_{}_{said}.deb", env!("CARGO_PKG_VERSION")));
+        let field = wait::run(
+            20,
+            Command::new("dpkg-deb").arg("--field").arg(package).arg("Architecture"),
+        )?;
+        ensure!(String::from_utf8_lossy(&field.stdout).trim() == said, "{field:?}");
+    }
+    Ok(())
+}
+
+#[test]
 fn lintian_has_nothing_to_say() -> Result<()> {
     let mut lintian = Command::new("lintian");
     lintian.args(["--fail-on", "error,warning"]);

@@ -130,6 +130,18 @@ run "only_looking_is_without_a_named_resource" {
   }
 }
 
+run "whoever_removes_images_sees_who_uses_them" {
+  command = apply
+
+  assert {
+    condition = length(setsubtract([
+      "autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeLaunchConfigurations", "ec2:DescribeImageAttribute", "ec2:DescribeImages", "ec2:DescribeInstances",
+      "ec2:DescribeLaunchTemplateVersions", "ec2:DescribeLaunchTemplates", "ec2:DescribeSnapshotAttribute", "ec2:DescribeSnapshots",
+    ], flatten([for statement in jsondecode(aws_iam_role_policy.publish.policy).Statement : statement.Action if statement.Resource == "*"]))) == 0
+    error_message = "packer/prune asks all of these before it removes an image"
+  }
+}
+
 run "only_this_stack_s_parameter_is_written_and_not_by_who_bakes" {
   command = apply
 

@@ -35,6 +35,19 @@ run "by_its_name_it_must_be_our_own" {
   }
 }
 
+run "a_deprecated_image_of_another_account_is_found" {
+  command = plan
+
+  variables {
+    ami_owners = ["444455556666"]
+  }
+
+  assert {
+    condition     = data.aws_ami.this.include_deprecated == true
+    error_message = "three months after its bake, the image that runs would not be found"
+  }
+}
+
 run "by_its_id" {
   command = plan
 
@@ -68,6 +81,48 @@ run "refuses_an_image_for_another_architecture" {
 
   variables {
     instance_types = ["t4g.medium"]
+  }
+
+  expect_failures = [data.aws_ami.this]
+}
+
+run "an_arm64_image_starts_on_arm64_types" {
+  command = plan
+
+  variables {
+    architecture   = "arm64"
+    instance_types = ["t4g.medium"]
+  }
+
+  override_data {
+    target = data.aws_ami.this
+    values = {
+      id               = "ami-0123456789abcdef0"
+      architecture     = "arm64"
+      root_device_name = "/dev/xvda"
+
+      block_device_mappings = [{ device_name = "/dev/sdf", ebs = {}, no_device = "", virtual_name = "" }]
+    }
+  }
+
+  assert {
+    condition     = aws_launch_template.this.instance_type == "t4g.medium"
+    error_message = "got ${aws_launch_template.this.instance_type}"
+  }
+}
+
+run "refuses_an_arm64_image_on_x86_64_types" {
+  command = plan
+
+  override_data {
+    target = data.aws_ami.this
+    values = {
+      id               = "ami-0123456789abcdef0"
+      architecture     = "arm64"
+      root_device_name = "/dev/xvda"
+
+      block_device_mappings = [{ device_name = "/dev/sdf", ebs = {}, no_device = "", virtual_name = "" }]
+    }
   }
 
   expect_failures = [data.aws_ami.this]

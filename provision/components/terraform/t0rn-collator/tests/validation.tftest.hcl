@@ -199,6 +199,27 @@ run "refuses_types_of_two_architectures" {
   expect_failures = [var.instance_types]
 }
 
+run "refuses_types_of_another_architecture" {
+  command = plan
+
+  variables {
+    architecture   = "arm64"
+    instance_types = ["m7a.large"]
+  }
+
+  expect_failures = [var.instance_types]
+}
+
+run "refuses_an_unknown_architecture" {
+  command = plan
+
+  variables {
+    architecture = "aarch64"
+  }
+
+  expect_failures = [var.architecture]
+}
+
 run "refuses_unknown_credits" {
   command = plan
 

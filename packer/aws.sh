@@ -1,0 +1,75 @@
+# shellcheck shell=bash
+# Requests to AWS, whose APIs are eventually consistent: for a while after a change, what was made is not found, what was
+# released is in use, and a state is the former one. One rule for all of them: ask again with growing pauses, up to a bound, and
+# believe the answer only then. Needs aws.
+
+# Codes of errors that pass by themselves, whatever the request.
+passing='RequestLimitExceeded|.*Throttl.*|.*RateExceeded|SlowDown|TooMany.*|PriorRequestNotComplete|.*Concurrent.*LimitExceeded|Internal.*|ServiceUnavailable.*|Unavailable|RequestTimeout.*|5[0-9][0-9]'
+unreachable='Could not connect to the endpoint|Connection was closed|[Tt]imeout on endpoint|Connection reset|failed to reach'
+# Codes that are believed only when they last.
+settling='.*NotFound.*|.*InUse.*|Incorrect.*State|.*\.Unavailable|.*NotAvailable.*|DependencyViolation|InvocationDoesNotExist'
+
+# attempt SECONDS ARGUMENT…: runs `aws ARGUMENT…`, whose output is in `answer` then. When it fails, returns 1 with the error's code
+# and text in `code` and `words`. What only time can settle is asked for SECONDS, an API that is busy or out of reach for 5 minutes.
+attempt() {
+    local seconds=$1 waited=0 pause=1 bound errors
+    shift
+    errors=$(mktemp)
+    until answer=$(aws "$@" 2>"$errors"); do
+        words=$(tr -s '\n' ' ' <"$errors")
+        code=$(sed -nE 's/.*An error occurred \(([^)]+)\).*/\1/p' <<<"$words")
+        bound=0
+        if [[ $code =~ ^($passing)$ || $words =~ $unreachable ]]; then
+            bound=300
+        elif [[ $code =~ ^($settling)$ ]]; then
+            bound=$seconds
+        fi
+        if [ "$waited" -ge "$bound" ]; then
+            rm -f "$errors"
+            return 1
+        fi
+        sleep "$pause"
+        waited=$((waited + pause))
+        pause=$((pause < 8 ? pause * 2 : 15))
+    done
+    rm -f "$errors"
+}
+
+# asked SECONDS ARGUMENT…: prints what `attempt` gets; ends the script, with the remedy first, when that fails.
+asked() {
+    if attempt "$@"; then
+        [ -z "$answer" ] || printf '%s\n' "$answer"
+    else
+        die "$(remedy "${@:2}"): aws ${*:2:2}: $words"
+    fi
+}
+
+# remedy ARGUMENT…: what to do about the `code` that `aws ARGUMENT…` ended with.
+remedy() {
+    local region='' operation
+    [[ " $* " != *" --region "* ]] || region=$(sed -E 's/.* --region ([^ ]+).*/ in \1/' <<<" $*")
+    operation=$(sed -nE 's/.*when calling the ([A-Za-z]+) operation.*/\1/p' <<<"$words")
+    case $code in
+    AccessDenied* | Unauthorized* | *NotAuthorized* | Client.Unauthorized*)
+        echo "allow $1:${operation:-$2}$region to these credentials"
+        ;;
+    Expired* | RequestExpired | AuthFailure | InvalidClientTokenId | UnrecognizedClient* | SignatureDoesNotMatch | InvalidToken)
+        echo "sign in again, or enable the region$region: these credentials are not valid there"
+        ;;
+    OptInRequired) echo "enable the region$region in the account" ;;
+    *Kms* | *KMS*) echo "name a KMS key that is enabled$region, and that these credentials may use" ;;
+    IdempotentParameterMismatch) echo "set the variables as they were, or remove what the former run began$region" ;;
+    *LimitExceeded) echo "raise the quota$region, or remove what is not needed there (packer/prune)" ;;
+    *)
+        if [[ $code =~ ^($passing)$ || $words =~ $unreachable ]]; then
+            echo "run it again when the API$region answers"
+        elif [[ $code =~ ^($settling)$ ]]; then
+            echo "see whether it exists and is free$region, then run it again"
+        elif [[ $words = *credentials* ]]; then
+            echo "give credentials: aws sts get-caller-identity has to work"
+        else
+            echo "the request is refused$region"
+        fi
+        ;;
+    esac
+}
