@@ -22,7 +22,7 @@ main() {
     [[ ! $real =~ _v([0-9.]+) ]] || aws_version=${BASH_REMATCH[1]}
     plugins=$work/plugins/registry.terraform.io/hashicorp/aws/$aws_version/linux_$(dpkg --print-architecture)
     mkdir -p "$plugins"
-    cp -r "$T0RN_ROOT/provision" "$work/provision"
+    cp -r "$T0RN_ROOT/atmos.yaml" "$T0RN_ROOT/provision" "$work"
     if [ -n "$real" ]; then
         ln -s "$(realpath "$real")" "$plugins/terraform-provider-aws_v${aws_version}_x5"
     else
