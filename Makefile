@@ -130,8 +130,9 @@ bake-test: MACHINES = --test bake_image
 package image bake-test: machines
 
 workflows:
-	@tests/tools/setup shellcheck && tests/tools/setup actionlint
+	@tests/tools/setup shellcheck && tests/tools/setup actionlint zizmor
 	actionlint
+	zizmor --offline --no-progress --quiet .github
 
 deny:
 	@tests/tools/setup deny && mkdir -p $(OUT)
@@ -154,6 +155,7 @@ provision: build
 	nice tests/infrastructure/fleet
 	nice tests/infrastructure/prometheus
 	tests/infrastructure/pins
+	tests/infrastructure/environments
 
 terraform-docs: ## write the inputs and outputs of each Terraform component into its README.md
 	@tests/tools/setup terraform-docs
