@@ -13,7 +13,7 @@ T0RN_CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/t0rn-agent
 aws_version=$(sed -n 's/.*aws_version=\([^ ]*\).*/\1/p' "$T0RN_ROOT/tests/tools/setup" | head -1)
 
 main() {
-    local work plugins real=${T0RN_AWS_PROVIDER:-}
+    local work plugins locked real=${T0RN_AWS_PROVIDER:-}
     command -v terraform >/dev/null || { echo "with-aws: terraform is missing; install 1.11 or later" >&2; exit 3; }
     work=$(mktemp -d)
     # shellcheck disable=SC2064  # the directory is this one
@@ -23,6 +23,9 @@ main() {
     plugins=$work/plugins/registry.terraform.io/hashicorp/aws/$aws_version/linux_$(dpkg --print-architecture)
     mkdir -p "$plugins"
     cp -r "$T0RN_ROOT/atmos.yaml" "$T0RN_ROOT/provision" "$work"
+    # The lock files hold for the provider that they name alone.
+    locked=$(sed -n 's/^  version *= "\(.*\)"/\1/p' "$work/provision/components/terraform/infra/vpc/.terraform.lock.hcl")
+    { [ -n "$real" ] && [ "$locked" = "$aws_version" ]; } || find "$work/provision" -name .terraform.lock.hcl -delete
     if [ -n "$real" ]; then
         ln -s "$(realpath "$real")" "$plugins/terraform-provider-aws_v${aws_version}_x5"
     else
