@@ -23,11 +23,16 @@ main() {
     plugins=$work/plugins/registry.terraform.io/hashicorp/aws/$aws_version/linux_$(dpkg --print-architecture)
     mkdir -p "$plugins"
     cp -r "$T0RN_ROOT/atmos.yaml" "$T0RN_ROOT/provision" "$work"
-    # The lock files hold for the provider that they name alone.
+    # The lock files hold for the provider that they name alone, and for the whole of its package.
     locked=$(sed -n 's/^  version *= "\(.*\)"/\1/p' "$work/provision/components/terraform/infra/vpc/.terraform.lock.hcl")
-    { [ -n "$real" ] && [ "$locked" = "$aws_version" ]; } || find "$work/provision" -name .terraform.lock.hcl -delete
+    if [[ $(realpath "${real:-/}") = */hashicorp/aws/$locked/linux_*/* ]]; then
+        rmdir "$plugins"
+        ln -s "$(dirname "$(realpath "$real")")" "$plugins"
+    else
+        find "$work/provision" -name .terraform.lock.hcl -delete
+    fi
     if [ -n "$real" ]; then
-        ln -s "$(realpath "$real")" "$plugins/terraform-provider-aws_v${aws_version}_x5"
+        [ -L "$plugins" ] || ln -s "$(realpath "$real")" "$plugins/terraform-provider-aws_v${aws_version}_x5"
     else
         stub "$work" >"$plugins/terraform-provider-aws_v${aws_version}_x5"
         chmod 755 "$plugins/terraform-provider-aws_v${aws_version}_x5"
