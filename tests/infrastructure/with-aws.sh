@@ -58,7 +58,7 @@ stub() {
     local python=$T0RN_CACHE/provider-$aws_version/bin/python types
     "$T0RN_ROOT/tests/tools/setup" provider
     mapfile -t types < <(find "$1/provision" -name '*.tf' -print0 |
-        xargs -0 sed -nE 's/^(resource|data) +"(aws_[a-z0-9_]+)".*/\1.\2/p; s/^ *mock_(resource|data) +"(aws_[a-z0-9_]+)".*/\1.\2/p' |
+        xargs -0 sed -nE 's/^ *(resource|data) +"(aws_[a-z0-9_]+)".*/\1.\2/p; s/^ *mock_(resource|data) +"(aws_[a-z0-9_]+)".*/\1.\2/p' |
         sed 's/^resource\.//' | sort -u)
     "$python" "$T0RN_ROOT/tests/infrastructure/aws/schema.py" "$T0RN_CACHE/provider-$aws_version/schema" "$1/schema.pb" "${types[@]}"
     # The runner keeps a certificate in the home directory.
