@@ -94,6 +94,14 @@ locals {
       }
     },
     {
+      # The provider empties the default ACL before it tags it.
+      Sid       = "EmptyDefaultAcl"
+      Effect    = "Allow"
+      Action    = "ec2:DeleteNetworkAclEntry"
+      Resource  = "${local.ec2}:network-acl/*"
+      Condition = { Null = { "aws:ResourceTag/Stack" = "true" } }
+    },
+    {
       Sid    = "DefaultsStayClosed"
       Effect = "Deny"
       Action = [

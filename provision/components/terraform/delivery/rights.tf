@@ -1,5 +1,8 @@
 # What the role apply may do with roles, documents, alarms, logs, buckets and keys.
 locals {
+  collector    = "arn:${local.partition}:ssm:${var.region}:*:document/${local.stack}-collect-metrics"
+  associations = "arn:${local.partition}:ssm:${var.region}:*:association/*"
+
   # What changes a role's rights or who takes it. With a boundary, only of roles that have it; without one, trust and named policies
   # stay as they were made, since they are the administrators' and other users' as well.
   unbounded = var.permissions_boundary_arn == null
@@ -73,27 +76,27 @@ locals {
       Resource = "arn:${local.partition}:ssm:${var.region}:*:document/${local.stack}-*"
     },
     {
-      # It has no name, and its document has one. AWS checks no instances that are named by their tags: only this document,
-      # which holds no parameter, is associated with any.
-      Sid      = "Association"
-      Effect   = "Allow"
-      Action   = ["ssm:CreateAssociation", "ssm:DeleteAssociation", "ssm:UpdateAssociation"]
-      Resource = ["arn:${local.partition}:ssm:${var.region}:*:document/${local.stack}-collect-metrics", "arn:${local.partition}:ssm:${var.region}:*:association/*"]
-    },
-    {
-      # At its birth, when it has no tag, and afterwards only with the stack's.
-      Sid       = "TagAssociation"
+      # It has no name, and its document has one. AWS does not check instances that are named by their tags: hence one
+      # document, and no other, is associated with any.
+      Sid       = "Associate"
       Effect    = "Allow"
-      Action    = ["ssm:AddTagsToResource", "ssm:RemoveTagsFromResource"]
-      Resource  = "arn:${local.partition}:ssm:${var.region}:*:association/*"
-      Condition = { StringEqualsIfExists = { "aws:RequestTag/Stack" = local.stack, "aws:ResourceTag/Stack" = local.stack } }
+      Action    = "ssm:CreateAssociation"
+      Resource  = [local.collector, local.associations]
+      Condition = local.born
     },
     {
-      Sid       = "NoOtherAssociation"
-      Effect    = "Deny"
+      Sid       = "TagAssociationAtBirth"
+      Effect    = "Allow"
+      Action    = "ssm:AddTagsToResource"
+      Resource  = local.associations
+      Condition = merge(local.born, { Null = { "aws:ResourceTag/Stack" = "true" } })
+    },
+    {
+      Sid       = "Association"
+      Effect    = "Allow"
       Action    = ["ssm:AddTagsToResource", "ssm:DeleteAssociation", "ssm:RemoveTagsFromResource", "ssm:UpdateAssociation"]
-      Resource  = "arn:${local.partition}:ssm:${var.region}:*:association/*"
-      Condition = { StringNotEqualsIfExists = { "aws:ResourceTag/Stack" = local.stack }, Null = { "aws:RequestTag/Stack" = "true" } }
+      Resource  = [local.collector, local.associations]
+      Condition = local.owned
     },
     {
       Sid    = "AlarmsAndLogs"

@@ -59,6 +59,7 @@ export function calls(stack) {
     call('ec2:CreateTags', 'ec2:security-group/sg-default', tagging({ Stack: stack, Name: `${stack}-vpc-default-closed` })),
     call('ec2:CreateTags', 'ec2:network-acl/acl-default', tagging({ Stack: stack, Name: `${stack}-vpc-default-closed` })),
     call('ec2:CreateTags', 'ec2:route-table/rtb-default', tagging({ Stack: stack, Name: `${stack}-vpc-default-empty` })),
+    call('ec2:DeleteNetworkAclEntry', 'ec2:network-acl/acl-default'),
     ...several('ec2', 'RevokeSecurityGroupEgress RevokeSecurityGroupIngress', { 'ec2:security-group/sg-default': closed }),
     call('ec2:DeleteNetworkAclEntry', { 'ec2:network-acl/acl-default': closed }),
     call('ec2:ReplaceNetworkAclAssociation', { 'ec2:network-acl/acl-default': closed, 'ec2:subnet/subnet-1': own }),
