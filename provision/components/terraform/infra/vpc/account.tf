@@ -1,7 +1,8 @@
-# What the account brings along and no stack makes: a plan warns where it is missing, and says what to do.
-check "ebs_encryption_by_default" {
-  data "aws_ebs_encryption_by_default" "this" {}
+# What the account brings along and no stack makes: a plan warns where it is missing, and says what to do. Inside of its check,
+# the data source would be a change in every plan.
+data "aws_ebs_encryption_by_default" "this" {}
 
+check "ebs_encryption_by_default" {
   assert {
     condition     = data.aws_ebs_encryption_by_default.this.enabled
     error_message = "EBS does not encrypt by default in ${var.region}, so that a volume made by hand may lie there in the clear: aws ec2 enable-ebs-encryption-by-default --region ${var.region}"
