@@ -131,7 +131,7 @@ locals {
 
   machines = [
     {
-      # Auto Scaling asks for these on behalf of whoever gives it a launch template.
+      # Auto Scaling asks for these on behalf of the role that gives it a launch template.
       Sid       = "RunInstances"
       Effect    = "Allow"
       Action    = "ec2:RunInstances"

@@ -132,7 +132,7 @@ locals {
     },
   ]
 
-  # EBS encrypts with the key on behalf of whoever makes a volume or starts an instance.
+  # EBS encrypts with the key on behalf of the role that makes a volume or starts an instance.
   keys = [for statement in [
     {
       Sid       = "UseKeys"

@@ -11,7 +11,7 @@ locals {
   from     = ["arn:${local.partition}:ec2:${var.region}::image/*", "arn:${local.partition}:ec2:${var.region}:*:snapshot/*"]
   pictures = ["arn:${local.partition}:ec2:${var.region}::image/*", "arn:${local.partition}:ec2:${var.region}::snapshot/*", "arn:${local.partition}:ec2:${var.region}:*:snapshot/*"]
 
-  # EBS encrypts with the key on behalf of whoever makes a volume, an image or a copy of one, in each region of these.
+  # EBS encrypts with the key on behalf of the role that makes a volume, an image or a copy of one, in each region of these.
   through_ebs = { StringLike = { "kms:ViaService" = "ec2.*.amazonaws.com" } }
   keys = [for statement in [
     {

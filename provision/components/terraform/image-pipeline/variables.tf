@@ -63,7 +63,7 @@ variable "repository" {
 
   validation {
     condition     = can(regex("^[A-Za-z0-9-]+(/[A-Za-z0-9._-]+|@[0-9]+/[A-Za-z0-9._-]+@[0-9]+)$", var.repository))
-    error_message = "repository must be OWNER/NAME on GitHub, or OWNER@ID/NAME@ID with both ids, without a wildcard: whoever matches may take the role."
+    error_message = "repository must be OWNER/NAME on GitHub, or OWNER@ID/NAME@ID with both ids, without a wildcard: every match may take the role."
   }
 }
 

@@ -26,7 +26,7 @@ export const looks = (stack) => [
   ]),
 ]
 
-// What nobody reads who plans or applies.
+// What neither plan nor apply reads.
 export const secrets = (stack) => [
   call('s3:GetObject', `s3:${state}/delivery/${stack}/terraform.tfstate`),
   call('s3:GetObject', `s3:${state}/infra-vpc/t0rn-ec1-prod/terraform.tfstate`),

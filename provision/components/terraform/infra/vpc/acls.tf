@@ -18,7 +18,7 @@ locals {
 
 # A second fence, where a security group is too wide: no low port is reached from outside of the network.
 resource "aws_network_acl" "this" {
-  #checkov:skip=CKV_AWS_231:3389 is a high port as any other: replies come to it. Security groups let nobody in.
+  #checkov:skip=CKV_AWS_231:3389 is a high port as any other: replies come to it. Security groups have no way in.
   vpc_id     = aws_vpc.this.id
   subnet_ids = concat([for subnet in aws_subnet.private : subnet.id], [for subnet in aws_subnet.public : subnet.id])
 

@@ -7,7 +7,7 @@ locals {
 }
 
 # Costs nothing, and snapshots of a chain are large: through a NAT gateway each gigabyte would be paid for. What it lets
-# through is named: nothing goes to a stranger's bucket that way.
+# through is named: nothing goes to a bucket of another account that way.
 resource "aws_vpc_endpoint" "s3" {
   vpc_id            = aws_vpc.this.id
   service_name      = "com.amazonaws.${var.region}.s3"

@@ -28,7 +28,7 @@ variable "repository" {
 
   validation {
     condition     = can(regex("^[A-Za-z0-9-]+(/[A-Za-z0-9._-]+|@[0-9]+/[A-Za-z0-9._-]+@[0-9]+)$", var.repository))
-    error_message = "repository must be OWNER/NAME on GitHub, or OWNER@ID/NAME@ID with both ids, without a wildcard: whoever matches may take the role."
+    error_message = "repository must be OWNER/NAME on GitHub, or OWNER@ID/NAME@ID with both ids, without a wildcard: every match may take the role."
   }
 }
 
@@ -39,7 +39,7 @@ variable "subjects" {
 
   validation {
     condition     = length(var.subjects) > 0 && alltrue([for subject in var.subjects : can(regex("^(ref:refs/heads/[A-Za-z0-9._/-]+|environment:[A-Za-z0-9._-]+|pull_request)$", subject))])
-    error_message = "subjects must be ref:refs/heads/BRANCH, environment:NAME or pull_request, without a wildcard: whoever matches may take the role."
+    error_message = "subjects must be ref:refs/heads/BRANCH, environment:NAME or pull_request, without a wildcard: every match may take the role."
   }
 }
 
@@ -68,7 +68,7 @@ variable "workflow" {
 
   validation {
     condition     = var.workflow == null || can(regex("^[A-Za-z0-9._-]+\\.ya?ml$", var.workflow))
-    error_message = "workflow must be a file's name, such as deploy.yml, without a wildcard: whoever matches may take the role."
+    error_message = "workflow must be a file's name, such as deploy.yml, without a wildcard: every match may take the role."
   }
 }
 
