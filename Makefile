@@ -35,7 +35,7 @@ export T0RN_SKIP_FILE := $(OUT)/skipped
 
 # What needs the processor, one after the other; then what mostly waits, side by side.
 CHECKS       := fmt clippy unused deny shell workflows unit docs
-SIDE_BY_SIDE := engine machines provision
+SIDE_BY_SIDE := engine machines provision provision-e2e
 # All of them choose from the same packages, so that no dependency is built twice.
 NEXTEST := cargo nextest run --locked --workspace
 
@@ -141,8 +141,9 @@ bake-test: MACHINES = --test bake_image
 package image bake-test: machines
 
 workflows:
-	@tests/tools/setup shellcheck && tests/tools/setup actionlint
+	@tests/tools/setup shellcheck && tests/tools/setup actionlint zizmor
 	actionlint
+	zizmor --offline --no-progress --quiet .github
 
 deny:
 	@tests/tools/setup deny && mkdir -p $(OUT)
@@ -158,18 +159,20 @@ docs: build
 	tests/tools/docs $(STATIC)/t0rn-agent
 
 provision: build
-	@for tool in provider checkov tflint atmos jq rootfs aws terraform-docs prometheus; do tests/tools/setup $$tool || true; done # without them, what needs them is reported as skipped
+	@for tool in provider checkov tflint atmos iam jq rootfs aws terraform-docs prometheus; do tests/tools/setup $$tool || true; done # without them, what needs them is reported as skipped
 	nice tests/infrastructure/provision
 	nice tests/infrastructure/stacks
 	tests/infrastructure/ssm-documents
 	nice tests/infrastructure/fleet
 	nice tests/infrastructure/prometheus
 	tests/infrastructure/pins
+	tests/infrastructure/environments
 
 terraform-docs: ## write the inputs and outputs of each Terraform component into its README.md
 	@tests/tools/setup terraform-docs
 	tests/infrastructure/terraform-docs/directories | xargs -n 1 terraform-docs --config provision/.terraform-docs.yml
 
-# Applied, planned again, destroyed with a real terraform-provider-aws (PROVIDER, else the one that is found) and an emulated AWS.
+# The life of each STACK with a real terraform-provider-aws (PROVIDER, else the one that is found) and an emulated AWS.
+provision-e2e: STACK = t0rn-ec1-dev t0rn-ec1-prod
 provision-e2e:
-	tests/infrastructure/provision-e2e "$(PROVIDER)" $(STACK)
+	@for stack in $(STACK); do nice tests/infrastructure/provision-e2e "$(PROVIDER)" $$stack || exit 1; done

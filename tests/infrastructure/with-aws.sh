@@ -13,7 +13,7 @@ T0RN_CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/t0rn-agent
 aws_version=$(sed -n 's/.*aws_version=\([^ ]*\).*/\1/p' "$T0RN_ROOT/tests/tools/setup" | head -1)
 
 main() {
-    local work plugins real=${T0RN_AWS_PROVIDER:-}
+    local work plugins locked real=${T0RN_AWS_PROVIDER:-}
     command -v terraform >/dev/null || { echo "with-aws: terraform is missing; install 1.11 or later" >&2; exit 3; }
     work=$(mktemp -d)
     # shellcheck disable=SC2064  # the directory is this one
@@ -22,9 +22,17 @@ main() {
     [[ ! $real =~ _v([0-9.]+) ]] || aws_version=${BASH_REMATCH[1]}
     plugins=$work/plugins/registry.terraform.io/hashicorp/aws/$aws_version/linux_$(dpkg --print-architecture)
     mkdir -p "$plugins"
-    cp -r "$T0RN_ROOT/provision" "$work/provision"
+    cp -r "$T0RN_ROOT/atmos.yaml" "$T0RN_ROOT/provision" "$work"
+    # The lock files hold for the provider that they name alone, and for the whole of its package.
+    locked=$(sed -n 's/^  version *= "\(.*\)"/\1/p' "$work/provision/components/terraform/infra/vpc/.terraform.lock.hcl")
+    if [[ $(realpath "${real:-/}") = */hashicorp/aws/$locked/linux_*/* ]]; then
+        rmdir "$plugins"
+        ln -s "$(dirname "$(realpath "$real")")" "$plugins"
+    else
+        find "$work/provision" -name .terraform.lock.hcl -delete
+    fi
     if [ -n "$real" ]; then
-        ln -s "$(realpath "$real")" "$plugins/terraform-provider-aws_v${aws_version}_x5"
+        [ -L "$plugins" ] || ln -s "$(realpath "$real")" "$plugins/terraform-provider-aws_v${aws_version}_x5"
     else
         stub "$work" >"$plugins/terraform-provider-aws_v${aws_version}_x5"
         chmod 755 "$plugins/terraform-provider-aws_v${aws_version}_x5"
@@ -50,7 +58,7 @@ stub() {
     local python=$T0RN_CACHE/provider-$aws_version/bin/python types
     "$T0RN_ROOT/tests/tools/setup" provider
     mapfile -t types < <(find "$1/provision" -name '*.tf' -print0 |
-        xargs -0 sed -nE 's/^(resource|data) +"(aws_[a-z0-9_]+)".*/\1.\2/p; s/^ *mock_(resource|data) +"(aws_[a-z0-9_]+)".*/\1.\2/p' |
+        xargs -0 sed -nE 's/^ *(resource|data) +"(aws_[a-z0-9_]+)".*/\1.\2/p; s/^ *mock_(resource|data) +"(aws_[a-z0-9_]+)".*/\1.\2/p' |
         sed 's/^resource\.//' | sort -u)
     "$python" "$T0RN_ROOT/tests/infrastructure/aws/schema.py" "$T0RN_CACHE/provider-$aws_version/schema" "$1/schema.pb" "${types[@]}"
     # The runner keeps a certificate in the home directory.

@@ -33,7 +33,10 @@ module "plan" {
   description              = "Terraform plan of ${local.stack} by workflows"
   oidc_provider_arn        = local.provider_arn
   repository               = var.repository
-  subjects                 = ["ref:refs/heads/${var.branch}"]
+  # STS knows this claim there alone.
+  workflow = local.partition == "aws" ? "deploy.yml" : null
+  branch   = var.branch
+  subjects = ["ref:refs/heads/${var.branch}"]
 }
 
 # Changes: only for jobs of the environment that is called like the stack, which waits for a reviewer.
@@ -45,5 +48,8 @@ module "apply" {
   description              = "Terraform apply of ${local.stack} by workflows, after review"
   oidc_provider_arn        = local.provider_arn
   repository               = var.repository
-  subjects                 = ["environment:${local.stack}"]
+  # STS knows this claim there alone.
+  workflow = local.partition == "aws" ? "deploy.yml" : null
+  branch   = var.branch
+  subjects = ["environment:${local.stack}"]
 }

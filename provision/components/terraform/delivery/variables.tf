@@ -57,13 +57,13 @@ variable "permissions_boundary_arn" {
 }
 
 variable "repository" {
-  description = "Repository on GitHub whose workflows are let in, OWNER/NAME."
+  description = "Repository on GitHub whose workflows are let in: OWNER/NAME, or OWNER@ID/NAME@ID with the ids of a repository whose subjects have them (gh api repos/OWNER/NAME --jq '[.owner.id, .id]')."
   type        = string
   nullable    = false
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.repository))
-    error_message = "repository must be OWNER/NAME on GitHub, without a wildcard: whoever matches may take the role."
+    condition     = can(regex("^[A-Za-z0-9-]+(/[A-Za-z0-9._-]+|@[0-9]+/[A-Za-z0-9._-]+@[0-9]+)$", var.repository))
+    error_message = "repository must be OWNER/NAME on GitHub, or OWNER@ID/NAME@ID with both ids, without a wildcard: every match may take the role."
   }
 }
 
@@ -98,5 +98,17 @@ variable "state_bucket" {
   validation {
     condition     = can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.state_bucket))
     error_message = "state_bucket must be the name of an S3 bucket: 3 to 63 lowercase letters, digits, dots and dashes. Workflows need state in S3; local state dies with their machine."
+  }
+}
+
+variable "kms_key_arns" {
+  description = "Keys that the stack's components are given as kms_key_arn, so that the role apply may encrypt volumes with them."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.kms_key_arns : can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", arn))])
+    error_message = "kms_key_arns must be ARNs of keys (no aliases, no wildcards), such as arn:aws:kms:eu-central-1:111122223333:key/…."
   }
 }

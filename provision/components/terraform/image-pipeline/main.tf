@@ -11,7 +11,8 @@ module "label" {
 }
 
 locals {
-  stack = module.label.stack
+  stack   = module.label.stack
+  builder = "${local.stack}-image-builder"
 }
 
 # Which image the collator starts from. Terraform makes it once; afterwards it is the pipeline's, which starts the refresh.
@@ -39,7 +40,10 @@ module "bake" {
   description              = "Bake images by workflows"
   oidc_provider_arn        = var.oidc_provider_arn
   repository               = var.repository
-  subjects                 = ["ref:refs/heads/${var.branch}"]
+  # STS knows this claim there alone.
+  workflow = local.partition == "aws" ? "bake.yml" : null
+  branch   = var.branch
+  subjects = ["ref:refs/heads/${var.branch}"]
   # The chain catches up for hours.
   max_session_hours = 6
 }
@@ -53,14 +57,17 @@ module "publish" {
   description              = "Publish and prune images by workflows"
   oidc_provider_arn        = var.oidc_provider_arn
   repository               = var.repository
-  subjects                 = ["environment:${var.publish_environment}"]
+  # STS knows this claim there alone.
+  workflow = local.partition == "aws" ? "bake.yml" : null
+  branch   = var.branch
+  subjects = ["environment:${var.publish_environment}"]
   # A copy to another region takes its time.
   max_session_hours = 4
 }
 
 # For a builder that is reached through Systems Manager, in a private subnet (ssh_interface = session_manager).
 resource "aws_iam_role" "builder" {
-  name                 = "${local.stack}-image-builder"
+  name                 = local.builder
   permissions_boundary = var.permissions_boundary_arn
 
   assume_role_policy = jsonencode({
@@ -78,7 +85,31 @@ resource "aws_iam_role_policy_attachment" "builder" {
   policy_arn = "arn:${local.partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"
 }
 
+# AmazonSSMManagedInstanceCore reads every parameter and document of the account: a builder needs Amazon's documents alone.
+resource "aws_iam_role_policy" "builder" {
+  name = "no-foreign-parameters"
+  role = aws_iam_role.builder.name
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "NoParameters"
+        Effect   = "Deny"
+        Action   = "ssm:GetParameter*"
+        Resource = "*"
+      },
+      {
+        Sid         = "NoDocumentsOfTheAccount"
+        Effect      = "Deny"
+        Action      = ["ssm:DescribeDocument", "ssm:GetDocument"]
+        NotResource = "arn:${local.partition}:ssm:*::document/*"
+      },
+    ]
+  })
+}
+
 resource "aws_iam_instance_profile" "builder" {
-  name = "${local.stack}-image-builder"
+  name = local.builder
   role = aws_iam_role.builder.name
 }

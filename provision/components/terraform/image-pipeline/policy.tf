@@ -11,6 +11,25 @@ locals {
   from     = ["arn:${local.partition}:ec2:${var.region}::image/*", "arn:${local.partition}:ec2:${var.region}:*:snapshot/*"]
   pictures = ["arn:${local.partition}:ec2:${var.region}::image/*", "arn:${local.partition}:ec2:${var.region}::snapshot/*", "arn:${local.partition}:ec2:${var.region}:*:snapshot/*"]
 
+  # EBS encrypts with the key on behalf of the role that makes a volume, an image or a copy of one, in each region of these.
+  through_ebs = { StringLike = { "kms:ViaService" = "ec2.*.amazonaws.com" } }
+  keys = [for statement in [
+    {
+      Sid       = "UseKeys"
+      Effect    = "Allow"
+      Action    = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
+      Resource  = sort(var.kms_key_arns)
+      Condition = local.through_ebs
+    },
+    {
+      Sid       = "GrantKeysToEbs"
+      Effect    = "Allow"
+      Action    = "kms:CreateGrant"
+      Resource  = sort(var.kms_key_arns)
+      Condition = merge(local.through_ebs, { Bool = { "kms:GrantIsForAWSResource" = "true" } })
+    },
+  ] : statement if length(var.kms_key_arns) > 0]
+
   never = concat(
     [
       # In a snapshot of an identity volume lie the collator's keys: no image and no volume is made of one, and nobody gets it.
@@ -33,12 +52,13 @@ locals {
 }
 
 resource "aws_iam_role_policy" "bake" {
+  #checkov:skip=CKV_AWS_355:IAM knows no resource for what is looked at.
   name = "bake"
   role = module.bake.name
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = concat(local.never, [
+    Statement = concat(local.never, local.keys, [
       {
         # IAM knows no resource for looking at these.
         Sid      = "Look"
@@ -49,14 +69,22 @@ resource "aws_iam_role_policy" "bake" {
       {
         Sid       = "MakeWithTheMark"
         Effect    = "Allow"
-        Action    = ["ec2:CopyImage", "ec2:CreateImage", "ec2:CreateKeyPair", "ec2:CreateSecurityGroup", "ec2:CreateSnapshot", "ec2:CreateVolume", "ec2:ImportKeyPair", "ec2:RegisterImage", "ec2:RunInstances"]
-        Resource  = concat(local.made, local.pictures)
+        Action    = ["ec2:CreateKeyPair", "ec2:CreateSecurityGroup", "ec2:CreateVolume", "ec2:ImportKeyPair", "ec2:RunInstances"]
+        Resource  = local.made
+        Condition = local.marking
+      },
+      {
+        # Of what is marked (PictureWhatIsMarked): not of an instance or a volume of others.
+        Sid       = "PictureWithTheMark"
+        Effect    = "Allow"
+        Action    = ["ec2:CopyImage", "ec2:CreateImage", "ec2:CreateSnapshot", "ec2:RegisterImage"]
+        Resource  = local.pictures
         Condition = local.marking
       },
       {
         Sid      = "MakeFrom"
         Effect   = "Allow"
-        Action   = ["ec2:CreateImage", "ec2:CreateSecurityGroup", "ec2:CreateSnapshot", "ec2:CreateVolume", "ec2:RunInstances"]
+        Action   = ["ec2:CreateSecurityGroup", "ec2:CreateVolume", "ec2:RunInstances"]
         Resource = concat(local.lent, local.from)
       },
       {
@@ -89,7 +117,7 @@ resource "aws_iam_role_policy" "bake" {
         Sid      = "Builder"
         Effect   = "Allow"
         Action   = "iam:PassRole"
-        Resource = aws_iam_role.builder.arn
+        Resource = "arn:${local.partition}:iam::*:role/${local.builder}"
         Condition = {
           StringEquals = { "iam:PassedToService" = "ec2.amazonaws.com" }
         }
@@ -98,7 +126,7 @@ resource "aws_iam_role_policy" "bake" {
         Sid      = "BuilderProfile"
         Effect   = "Allow"
         Action   = "iam:GetInstanceProfile"
-        Resource = aws_iam_instance_profile.builder.arn
+        Resource = "arn:${local.partition}:iam::*:instance-profile/${local.builder}"
       },
       {
         Sid       = "ReachTheBuilder"
@@ -112,6 +140,14 @@ resource "aws_iam_role_policy" "bake" {
         Effect   = "Allow"
         Action   = "ssm:StartSession"
         Resource = "arn:${local.partition}:ssm:${var.region}::document/AWS-StartPortForwardingSession"
+      },
+      {
+        # Its own sessions: their ids begin with the user's.
+        Sid       = "EndOwnSessions"
+        Effect    = "Allow"
+        Action    = "ssm:TerminateSession"
+        Resource  = "arn:${local.partition}:ssm:${var.region}:*:session/*"
+        Condition = { StringLike = { "ssm:resourceTag/aws:ssmmessages:session-id" = "$${aws:userid}*" } }
       },
       {
         Sid       = "AskTheBuilder"
@@ -137,35 +173,38 @@ resource "aws_iam_role_policy" "bake" {
 }
 
 resource "aws_iam_role_policy" "publish" {
+  #checkov:skip=CKV_AWS_355:IAM knows no resource for what is looked at.
   name = "publish"
   role = module.publish.name
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = concat(local.never, [
+    Statement = concat(local.never, local.keys, [
       {
         # IAM knows no resource for looking at these.
         Sid    = "Look"
         Effect = "Allow"
         Action = [
-          "autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeLaunchConfigurations", "ec2:DescribeImageAttribute", "ec2:DescribeImages",
-          "ec2:DescribeInstances", "ec2:DescribeLaunchTemplateVersions", "ec2:DescribeLaunchTemplates", "ec2:DescribeSnapshotAttribute", "ec2:DescribeSnapshots",
+          "autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeLaunchConfigurations", "ec2:DescribeImageAttribute",
+          "ec2:DescribeImages", "ec2:DescribeInstances", "ec2:DescribeLaunchTemplates", "ec2:DescribeLaunchTemplateVersions",
+          "ec2:DescribeSnapshotAttribute", "ec2:DescribeSnapshots",
         ]
         Resource = "*"
       },
       {
-        Sid      = "Copy"
-        Effect   = "Allow"
-        Action   = "ec2:CopyImage"
-        Resource = ["arn:${local.partition}:ec2:*::image/*", "arn:${local.partition}:ec2:*::snapshot/*"]
+        # Marked at its birth or not made: what has no mark is another's, and gets none later.
+        Sid       = "Copy"
+        Effect    = "Allow"
+        Action    = "ec2:CopyImage"
+        Resource  = ["arn:${local.partition}:ec2:*::image/*", "arn:${local.partition}:ec2:*::snapshot/*"]
+        Condition = local.marking
       },
       {
-        # A copy lies in another region, and has its tags from the first moment on.
         Sid       = "MarkTheCopy"
         Effect    = "Allow"
         Action    = "ec2:CreateTags"
         Resource  = ["arn:${local.partition}:ec2:*::image/*", "arn:${local.partition}:ec2:*::snapshot/*"]
-        Condition = local.marking
+        Condition = { StringEquals = merge(local.marking.StringEquals, { "ec2:CreateAction" = "CopyImage" }) }
       },
       {
         Sid       = "ShareAndRemoveWhatIsMarked"

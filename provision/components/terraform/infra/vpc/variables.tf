@@ -152,3 +152,38 @@ variable "kms_key_arn" {
     error_message = "kms_key_arn must be the ARN of a key (no alias), such as arn:aws:kms:eu-central-1:111122223333:key/…, or null for Amazon's own keys."
   }
 }
+
+variable "network_acl_cidr_blocks" {
+  description = "Further IPv4 ranges that the network ACL lets in on every port, such as a peered network's, or the address from which a builder in a public subnet is reached by SSH. Others reach high ports alone, and those only where a security group lets them."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for block in var.network_acl_cidr_blocks : can(cidrnetmask(block)) && try(cidrhost(block, 0) == split("/", block)[0], false)]) && length(var.network_acl_cidr_blocks) <= 10
+    error_message = "network_acl_cidr_blocks must be at most 10 IPv4 ranges that begin at their own network's address, such as 192.168.0.0/16: an ACL takes 20 rules."
+  }
+}
+
+variable "s3_bucket_names" {
+  description = "Buckets of other accounts that are read through the network's S3 endpoint, such as one with a chain's seed. The account's own and those of Amazon's agents are reached anyway."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for name in var.s3_bucket_names : can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", name))])
+    error_message = "s3_bucket_names must be names of S3 buckets, without a wildcard: 3 to 63 lowercase letters, digits, dots and dashes."
+  }
+}
+
+variable "audit_trail_arn" {
+  description = "CloudTrail's trail that records this account, its own or the organization's; a plan warns while it is null."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.audit_trail_arn == null || can(regex("^arn:aws[a-z-]*:cloudtrail:[a-z0-9-]+:[0-9]{12}:trail/.+$", var.audit_trail_arn))
+    error_message = "audit_trail_arn must be the ARN of a trail, such as arn:aws:cloudtrail:eu-central-1:111122223333:trail/audit, or null while there is none."
+  }
+}

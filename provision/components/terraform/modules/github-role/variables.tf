@@ -22,13 +22,13 @@ variable "oidc_provider_arn" {
 }
 
 variable "repository" {
-  description = "Repository on GitHub, OWNER/NAME."
+  description = "Repository on GitHub whose workflows are let in: OWNER/NAME, or OWNER@ID/NAME@ID with the ids of a repository whose subjects have them (gh api repos/OWNER/NAME --jq '[.owner.id, .id]')."
   type        = string
   nullable    = false
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.repository))
-    error_message = "repository must be OWNER/NAME on GitHub, without a wildcard: whoever matches may take the role."
+    condition     = can(regex("^[A-Za-z0-9-]+(/[A-Za-z0-9._-]+|@[0-9]+/[A-Za-z0-9._-]+@[0-9]+)$", var.repository))
+    error_message = "repository must be OWNER/NAME on GitHub, or OWNER@ID/NAME@ID with both ids, without a wildcard: every match may take the role."
   }
 }
 
@@ -39,7 +39,7 @@ variable "subjects" {
 
   validation {
     condition     = length(var.subjects) > 0 && alltrue([for subject in var.subjects : can(regex("^(ref:refs/heads/[A-Za-z0-9._/-]+|environment:[A-Za-z0-9._-]+|pull_request)$", subject))])
-    error_message = "subjects must be ref:refs/heads/BRANCH, environment:NAME or pull_request, without a wildcard: whoever matches may take the role."
+    error_message = "subjects must be ref:refs/heads/BRANCH, environment:NAME or pull_request, without a wildcard: every match may take the role."
   }
 }
 
@@ -59,4 +59,27 @@ variable "permissions_boundary_arn" {
   description = "Permissions boundary of the role; null for none."
   type        = string
   default     = null
+}
+
+variable "workflow" {
+  description = "File in .github/workflows whose runs alone may take the role; null where STS knows no such claim, which is outside of the partition aws."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.workflow == null || can(regex("^[A-Za-z0-9._-]+\\.ya?ml$", var.workflow))
+    error_message = "workflow must be a file's name, such as deploy.yml, without a wildcard: every match may take the role."
+  }
+}
+
+variable "branch" {
+  description = "Branch that the workflow's file has to be of."
+  type        = string
+  default     = "main"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9._/-]+$", var.branch))
+    error_message = "branch must be the name of one branch, such as main, without a wildcard."
+  }
 }

@@ -64,6 +64,19 @@ run "a_snapshot_brings_its_own_encryption" {
   }
 }
 
+run "the_chain_is_fetched_from_its_snapshot_at_the_rate_that_is_paid_for" {
+  command = plan
+
+  variables {
+    chain_volume_initialization_rate = 200
+  }
+
+  assert {
+    condition     = one(aws_launch_template.this.block_device_mappings[1].ebs).volume_initialization_rate == 200
+    error_message = jsonencode(aws_launch_template.this.block_device_mappings)
+  }
+}
+
 run "the_instance_has_no_public_address" {
   command = plan
 

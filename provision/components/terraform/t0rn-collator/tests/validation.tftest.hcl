@@ -251,76 +251,6 @@ run "refuses_a_price_in_words" {
   expect_failures = [var.spot_max_price]
 }
 
-run "refuses_a_root_volume_for_a_chain" {
-  command = plan
-
-  variables {
-    root_volume_gib = 1000
-  }
-
-  expect_failures = [var.root_volume_gib]
-}
-
-run "refuses_the_root_device_for_the_chain" {
-  command = plan
-
-  variables {
-    chain_device = "/dev/xvda"
-  }
-
-  expect_failures = [var.chain_device]
-}
-
-run "refuses_a_chain_volume_too_small" {
-  command = plan
-
-  variables {
-    chain_volume_gib = 1
-  }
-
-  expect_failures = [var.chain_volume_gib]
-}
-
-run "refuses_too_few_operations" {
-  command = plan
-
-  variables {
-    chain_volume_iops = 1000
-  }
-
-  expect_failures = [var.chain_volume_iops]
-}
-
-run "refuses_more_throughput_than_operations_give" {
-  command = plan
-
-  variables {
-    chain_volume_throughput = 1000
-  }
-
-  expect_failures = [var.chain_volume_throughput]
-}
-
-run "refuses_a_snapshot_by_name" {
-  command = plan
-
-  variables {
-    chain_snapshot_id = "chain"
-  }
-
-  expect_failures = [var.chain_snapshot_id]
-}
-
-run "refuses_the_alias_of_a_key" {
-  command = plan
-
-  variables {
-    kms_key_arn = "alias/ebs"
-  }
-
-  expect_failures = [var.kms_key_arn]
-}
-
 run "refuses_no_grace" {
   command = plan
 
@@ -434,27 +364,6 @@ run "refuses_a_peer_with_zeros" {
   }
 
   expect_failures = [var.p2p_cidr_blocks]
-}
-
-run "refuses_half_an_operation" {
-  command = plan
-
-  variables {
-    chain_volume_iops = 3000.5
-  }
-
-  expect_failures = [var.chain_volume_iops]
-}
-
-run "refuses_more_operations_than_the_size_gives" {
-  command = plan
-
-  variables {
-    chain_volume_gib  = 10
-    chain_volume_iops = 5001
-  }
-
-  expect_failures = [var.chain_volume_iops]
 }
 
 run "refuses_half_a_second" {

@@ -4,6 +4,7 @@ mock_provider "aws" {
 
 variables {
   tenant             = "t0rn"
+  audit_trail_arn    = "arn:aws:cloudtrail:eu-central-1:111122223333:trail/audit"
   environment        = "ec1"
   stage              = "dev"
   region             = "eu-central-1"

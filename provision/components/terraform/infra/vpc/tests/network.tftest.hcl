@@ -4,6 +4,7 @@ mock_provider "aws" {
 
 variables {
   tenant             = "t0rn"
+  audit_trail_arn    = "arn:aws:cloudtrail:eu-central-1:111122223333:trail/audit"
   environment        = "ec1"
   stage              = "dev"
   region             = "eu-central-1"
@@ -115,6 +116,80 @@ run "s3_is_reached_without_a_nat_gateway" {
   }
 }
 
+run "the_default_network_acl_has_no_rule_and_no_subnet" {
+  command = apply
+
+  assert {
+    condition     = length(aws_default_network_acl.this.ingress) == 0 && length(aws_default_network_acl.this.egress) == 0 && length(coalesce(aws_default_network_acl.this.subnet_ids, [])) == 0
+    error_message = "a subnet without an ACL of its own would be open"
+  }
+
+  assert {
+    condition     = length(aws_network_acl.this.subnet_ids) == 4
+    error_message = "a subnet is left in the closed default"
+  }
+}
+
+run "no_low_port_is_reached_from_outside" {
+  command = plan
+
+  variables {
+    ipv6_enabled            = true
+    network_acl_cidr_blocks = ["192.168.0.0/16"]
+  }
+
+  assert {
+    condition = alltrue([
+      for rule in aws_network_acl.this.ingress : contains(["10.10.0.0/18", "192.168.0.0/16"], coalesce(rule.cidr_block, "-")) || rule.from_port >= 1024 || contains(["icmp", "58"], rule.protocol)
+    ])
+    error_message = jsonencode(aws_network_acl.this.ingress)
+  }
+
+  assert {
+    condition     = length(distinct([for rule in aws_network_acl.this.ingress : rule.rule_no])) == length(aws_network_acl.this.ingress) && length([for rule in aws_network_acl.this.ingress : rule if rule.ipv6_cidr_block == "::/0"]) == 3
+    error_message = jsonencode(aws_network_acl.this.ingress)
+  }
+}
+
+run "the_s3_endpoint_reaches_named_buckets_and_the_account_s" {
+  command = plan
+
+  variables {
+    s3_bucket_names = ["seed-of-a-chain"]
+  }
+
+  assert {
+    condition = [for statement in jsondecode(aws_vpc_endpoint.s3.policy).Statement : statement.Sid if contains(flatten([statement.Resource]), "*")] == ["BucketsOfThisAccount"] && [
+      for statement in jsondecode(aws_vpc_endpoint.s3.policy).Statement : statement.Condition if statement.Sid == "BucketsOfThisAccount"
+    ] == [{ StringEquals = { "aws:ResourceAccount" = "111122223333" } }]
+    error_message = aws_vpc_endpoint.s3.policy
+  }
+
+  assert {
+    condition     = anytrue([for statement in jsondecode(aws_vpc_endpoint.s3.policy).Statement : contains(flatten([statement.Resource]), "arn:aws:s3:::seed-of-a-chain/*") && !contains(flatten([statement.Action]), "s3:PutObject")])
+    error_message = aws_vpc_endpoint.s3.policy
+  }
+}
+
+run "an_account_without_encryption_by_default_is_told" {
+  command         = plan
+  expect_failures = [check.ebs_encryption_by_default]
+
+  override_data {
+    target = data.aws_ebs_encryption_by_default.this
+    values = { enabled = false }
+  }
+}
+
+run "an_account_without_a_trail_is_told" {
+  command         = plan
+  expect_failures = [check.audit_trail]
+
+  variables {
+    audit_trail_arn = null
+  }
+}
+
 run "everything_is_tagged" {
   command = plan
 
@@ -125,7 +200,7 @@ run "everything_is_tagged" {
   assert {
     condition = alltrue([
       for tags in concat(
-        [aws_vpc.this.tags, aws_default_security_group.this.tags, aws_default_route_table.this.tags, aws_internet_gateway.this.tags, aws_route_table.public.tags],
+        [aws_vpc.this.tags, aws_default_security_group.this.tags, aws_default_route_table.this.tags, aws_default_network_acl.this.tags, aws_network_acl.this.tags, aws_internet_gateway.this.tags, aws_route_table.public.tags],
         [aws_vpc_endpoint.s3.tags, aws_security_group.endpoints[0].tags, aws_vpc_security_group_ingress_rule.endpoints[0].tags, aws_s3_bucket.flow_logs[0].tags, aws_flow_log.s3[0].tags],
         [for x in aws_subnet.private : x.tags], [for x in aws_subnet.public : x.tags], [for x in aws_route_table.private : x.tags],
         [for x in aws_eip.nat : x.tags], [for x in aws_nat_gateway.this : x.tags], [for x in aws_vpc_endpoint.interface : x.tags],

@@ -6,6 +6,10 @@ mock_data "aws_partition" {
   defaults = { partition = "aws" }
 }
 
+mock_data "aws_ebs_encryption_by_default" {
+  defaults = { enabled = true }
+}
+
 mock_resource "aws_vpc" {
   defaults = { ipv6_cidr_block = "2a05:d014:123:4500::/56" }
 }

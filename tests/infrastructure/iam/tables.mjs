@@ -1,0 +1,20 @@
+// The calls that each role has to be allowed, and those that it must not be.
+import * as apply from './calls/apply.mjs'
+import * as images from './calls/images.mjs'
+import * as instances from './calls/instances.mjs'
+import * as plan from './calls/plan.mjs'
+import * as trust from './calls/trust.mjs'
+
+export { account, region } from './call.mjs'
+
+export function tables(stack) {
+  const result = {}
+  for (const part of [plan, apply, images, instances, trust]) {
+    for (const [role, { must, mustNot }] of Object.entries(part.calls(stack))) {
+      result[role] ??= { must: [], mustNot: [] }
+      result[role].must.push(...must)
+      result[role].mustNot.push(...mustNot)
+    }
+  }
+  return result
+}
