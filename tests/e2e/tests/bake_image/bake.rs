@@ -2,16 +2,17 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use t0rn_agent_tests::nspawn::NspawnMachine;
 use t0rn_agent_tests::repository::root;
-use t0rn_agent_tests::skip;
+use t0rn_agent_tests::{skip, wait};
 
 use crate::account::{AwsAccount, REGION, said, unavailable};
 use crate::boot;
-use crate::builder::{Builder, certificate};
+use crate::builder::{Builder, PLANTED, certificate};
 use crate::session;
 use crate::vendor::Vendor;
 
@@ -77,7 +78,21 @@ fn image_without_forbidden_files_is_baked_and_boots_at_its_height() -> Result<()
     validation_finds(&builder.machine)?;
     let image = folder.path().join("image");
     builder.machine.power_off(&image)?;
+    holds_no_secret(&image)?;
     boot::twice(&image, height)
+}
+
+/// Of the configuration, whose collator ran on the builder: no file of the image has one.
+fn holds_no_secret(image: &Path) -> Result<()> {
+    let with = |text: &str| -> Result<String> {
+        let mut search = Command::new("grep");
+        let output = wait::run(300, search.args(["-rlaF", "--devices=skip", text]).arg(image))?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (found, known) = (with(PLANTED)?, with("sim-collator:baked")?);
+    ensure!(found.is_empty(), "files with a secret of the configuration: {found}");
+    ensure!(!known.is_empty(), "the search finds nothing at all");
+    Ok(())
 }
 
 fn a_seed_is_checked_before_it_becomes_the_chain(machine: &NspawnMachine) -> Result<()> {

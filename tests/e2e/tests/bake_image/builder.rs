@@ -34,6 +34,18 @@ disk_floor = 0
 clock_warn = "1h"
 "#;
 
+/// What the word is in every secret of [`SECRETS`].
+pub(crate) const PLANTED: &str = "planted-";
+
+/// Further settings of the bake, with secrets that may be on no image.
+const SECRETS: &str = r#"
+[collator.env]
+RPC_TOKEN = "planted-variable"
+
+[notify]
+webhook = "https://hooks.example/services/planted-path?key=planted-query"
+"#;
+
 /// A booted Debian with the collator's image in its engine, that can be reached as an instance of the account.
 pub(crate) struct Builder<'a> {
     account: &'a AwsAccount,
@@ -49,7 +61,7 @@ impl<'a> Builder<'a> {
         ))?;
         account.connect(&machine)?;
         machine.ok("useradd --create-home --shell /bin/bash admin")?;
-        fs::write(account.dir().join("agent.toml"), CONFIG)?;
+        fs::write(account.dir().join("agent.toml"), format!("{CONFIG}{SECRETS}"))?;
         Ok(Self { account, machine })
     }
 
