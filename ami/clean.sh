@@ -40,7 +40,7 @@ quiet() {
     if docker version >/dev/null 2>&1; then
         docker ps --all --quiet | while read -r id; do docker rm --force --volumes "$id" >/dev/null; done
         docker volume prune --force >/dev/null
-        systemctl --quiet stop docker.socket docker 2>/dev/null || true
+        systemctl --quiet stop docker.socket docker containerd 2>/dev/null || true
     fi
     journalctl --relinquish-var 2>/dev/null || true
 }
@@ -109,6 +109,8 @@ services() {
     # Volumes keep the list that Docker has of them.
     find "$root"/var/lib/docker/{containers,swarm,tmp,volumes} -xdev -mindepth 1 \
         ! -name metadata.db ! -name backingFsBlockDev -delete 2>/dev/null || true
+    # A removed container is still legible in the file of containerd's database, with its environment. Docker's images are not there.
+    remove /var/lib/containerd/io.containerd.metadata.v1.bolt
     remove /var/lib/docker/engine-id /var/lib/t0rn-user-data
     rm -f "$root"/etc/cloud/cloud-init.disabled "$root"/etc/cloud/cloud.cfg.d/99-*
 }

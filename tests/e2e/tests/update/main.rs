@@ -12,7 +12,7 @@ use t0rn_agent_tests::agent::{Agent, SYNCING};
 use t0rn_agent_tests::engine::Engine;
 use t0rn_agent_tests::registry::Registry;
 use t0rn_agent_tests::sim_image;
-use t0rn_agent_tests::wait::{self, SOON};
+use t0rn_agent_tests::wait::{self, LATER, SOON};
 use t0rn_agent_tests::webhook::{Answer, WebhookReceiver};
 
 const DB_VERSION: &str = "chains/t0rn_testnet/db/full/db_version";
@@ -283,7 +283,7 @@ fn moved_tag_is_followed_if_enabled_and_bad_image_is_tried_once() -> Result<()> 
     };
     runs(&first)?;
     push("bad", &["--sim-fault", r#"{"do": "crash", "after_seconds": 1}"#])?;
-    agent.wait_for("a rollback", SOON, |s| s["update"]["result"] == "rolled_back")?;
+    agent.wait_for("a rollback", LATER, |s| s["update"]["result"] == "rolled_back")?;
     runs(&first)?;
     agent.wait_watched()?;
     let run = agent.run_id()?;
