@@ -26,10 +26,11 @@ function planned(component) {
     const text = change.type === 'aws_iam_role' ? after.assume_role_policy : after.policy
     if (typeof text === 'string') found[change.address] = JSON.parse(text)
   }
-  return (address) => {
+  const policy = (address) => {
     if (!found[address]) throw new Error(`${component}: the plan does not know ${address}: write it without what is only known later`)
     return { name: address, policy: found[address] }
   }
+  return Object.assign(policy, { variables: shown.variables })
 }
 
 // What AWS gives with the managed policy AmazonSSMManagedInstanceCore.
@@ -45,6 +46,9 @@ const roles = {
   builder: [pipeline('aws_iam_role_policy.builder'), core],
   host: [collator('aws_iam_role_policy.this'), collator('aws_iam_role_policy.foreign'), core],
 }
+// The identity volume of this plan.
+const volume = collator.variables.identity_volume_id.value
+const asked = tables(stack, volume)
 const trusts = {
   plan: delivery('module.plan.aws_iam_role.this'),
   apply: delivery('module.apply.aws_iam_role.this'),
@@ -88,7 +92,7 @@ async function refusals(role, { action, resources, context }) {
 }
 
 const counts = { allowed: 0, refused: 0 }
-for (const [role, { must, mustNot }] of Object.entries(tables(stack))) {
+for (const [role, { must, mustNot }] of Object.entries(asked)) {
   for (const call of must) {
     counts.allowed += 1
     const reasons = await refusals(role, call)
@@ -106,9 +110,9 @@ for (const [role, { must, mustNot }] of Object.entries(tables(stack))) {
   }
 }
 if (recorded) {
-  // Terraform does without what this says.
-  const spared = ['ec2:getinstanceuefidata']
-  const known = Object.entries(tables(stack)).flatMap(([role, { must }]) => must.map((call) => `${role} ${call.action}`.toLowerCase()))
+  // Terraform does without what these say: the provider asks Security Token Service next for the account.
+  const spared = ['ec2:getinstanceuefidata', 'iam:getuser']
+  const known = Object.entries(asked).flatMap(([role, { must }]) => must.map((call) => `${role} ${call.action}`.toLowerCase()))
   for (const line of new Set(readFileSync(recorded, 'utf8').trim().split('\n'))) {
     if (!known.includes(line.toLowerCase()) && !spared.includes(line.toLowerCase().split(' ')[1])) {
       console.log(`${line}: the workflow calls it, and no table asks for it`)

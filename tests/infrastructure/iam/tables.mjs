@@ -7,10 +7,11 @@ import * as trust from './calls/trust.mjs'
 
 export { account, region } from './call.mjs'
 
-export function tables(stack) {
+// For the plan of `stack`, whose identity is on `volume`.
+export function tables(stack, volume) {
   const result = {}
   for (const part of [plan, apply, images, instances, trust]) {
-    for (const [role, { must, mustNot }] of Object.entries(part.calls(stack))) {
+    for (const [role, { must, mustNot }] of Object.entries(part.calls(stack, volume))) {
       result[role] ??= { must: [], mustNot: [] }
       result[role].must.push(...must)
       result[role].mustNot.push(...mustNot)

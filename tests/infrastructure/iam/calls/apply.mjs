@@ -102,7 +102,7 @@ export function calls(stack) {
     ...several('logs', 'CreateLogGroup DeleteLogGroup PutRetentionPolicy', `logs:log-group:/t0rn-agent/${stack}/metrics`),
     ...several('logs', 'CreateLogDelivery DeleteLogDelivery'),
     ...several('sns', 'CreateTopic DeleteTopic SetTopicAttributes Subscribe', `sns:${stack}-alarms`),
-    ...several('s3', 'CreateBucket DeleteBucket PutBucketPolicy PutBucketTagging PutBucketPublicAccessBlock PutBucketOwnershipControls PutEncryptionConfiguration PutLifecycleConfiguration', `s3:${stack}-flow-logs-123456789012`),
+    ...several('s3', 'CreateBucket DeleteBucket DeleteBucketPolicy PutBucketPolicy PutBucketTagging PutBucketPublicAccessBlock PutBucketOwnershipControls PutEncryptionConfiguration PutLifecycleConfiguration', `s3:${stack}-flow-logs-123456789012`),
     call('s3:DeleteObject', `s3:${stack}-flow-logs-123456789012/AWSLogs/1`),
     call('s3:PutObject', `s3:${state}/t0rn-collator/${stack}/terraform.tfstate`),
   ]

@@ -1,7 +1,7 @@
 import { call, calls as several, tagged } from '../call.mjs'
 
 // The collator's host, and the machine that an image is made on.
-export function calls(stack) {
+export function calls(stack, volume) {
   const collator = tagged({ Stack: stack, Component: 'collator' })
   // Of Systems Manager's managed policy. The evaluator knows no documents of Amazon's own, whose ARN has no account.
   const managed = [
@@ -20,14 +20,14 @@ export function calls(stack) {
       must: [
         ...managed,
         call('ssm:GetDocument', `ssm:document/${stack}-collect-metrics`),
-        ...several('ec2', 'AttachVolume DetachVolume', { 'ec2:instance/i-1': collator, 'ec2:volume/vol-00000000': {} }),
+        ...several('ec2', 'AttachVolume DetachVolume', { 'ec2:instance/i-1': collator, [`ec2:volume/${volume}`]: {} }),
         call('cloudwatch:PutMetricData', '*', { 'cloudwatch:namespace': 'T0rnAgent' }),
       ],
       mustNot: [
         ...foreign,
         call('ec2:AttachVolume', { 'ec2:instance/i-1': collator, 'ec2:volume/vol-1': {} }),
-        call('ec2:AttachVolume', { 'ec2:instance/i-1': {}, 'ec2:volume/vol-00000000': {} }),
-        call('ec2:CreateSnapshot', { 'ec2:volume/vol-00000000': {}, 'ec2:snapshot/snap-1': {} }),
+        call('ec2:AttachVolume', { 'ec2:instance/i-1': {}, [`ec2:volume/${volume}`]: {} }),
+        call('ec2:CreateSnapshot', { [`ec2:volume/${volume}`]: {}, 'ec2:snapshot/snap-1': {} }),
         call('cloudwatch:PutMetricData', '*', { 'cloudwatch:namespace': 'Other' }),
       ],
     },
