@@ -28,7 +28,7 @@ const LIFE: u64 = 12;
 const FIRST_SEED: u64 = 1001;
 
 /// Lives that once went wrong: seed and days.
-const FIXTURES: [(u64, u64); 16] = [
+const FIXTURES: [(u64, u64); 17] = [
     // A `docker stop` while the agent was away, before it had heard of any end.
     (18, 1),
     // A refused restart was told for good.
@@ -49,6 +49,8 @@ const FIXTURES: [(u64, u64); 16] = [
     (1855, 12),
     // A reorganisation while falling behind.
     (1693, 12),
+    // An address whose reference was on a fork, and tells the truth later, without a block to compare.
+    (1700, 12),
     // An end for want of memory, and half a day later a reboot whose end nobody saw.
     (1707, 12),
     // A best that sank a little when the peers were lost, and came back a moment later: no block made alone.

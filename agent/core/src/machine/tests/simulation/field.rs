@@ -44,6 +44,8 @@ pub(super) struct Field {
     pub(super) reference: Reference,
     /// Its position in the configuration.
     source: usize,
+    /// At the first address was a reference on a fork.
+    distrusted: bool,
     lag: u64,
     stands_at: u64,
     sync: StateSync,
@@ -75,7 +77,17 @@ impl World {
     /// A new epoch: other references.
     pub(super) fn choose_reference(&mut self) {
         let reference = self.dice.pick(Reference::ALL);
-        self.field.source = if self.dice.percent(50) { 0 } else { reference as usize };
+        let own_address = reference as usize;
+        self.field.source = if self.dice.percent(50) { 0 } else { own_address };
+        if self.field.source == 0 {
+            // What was seen on a fork is unknown until a block of it is compared and is the node's.
+            match reference {
+                Reference::Forked => self.field.distrusted = true,
+                Reference::Compared => self.field.distrusted = false,
+                _ if self.field.distrusted => self.field.source = own_address,
+                _ => {}
+            }
+        }
         self.field.lag = self.dice.between(12, 500);
         self.field.stands_at = self.para.head();
         self.field.reference = reference;
