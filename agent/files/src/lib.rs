@@ -9,6 +9,7 @@
 
 mod dir;
 mod durable;
+mod mountinfo;
 mod refusal;
 mod remove;
 mod resolve;
@@ -17,6 +18,7 @@ mod tests;
 
 pub use self::dir::{Dir, is_link, is_other_file_system};
 pub use self::durable::{make_dir, read_file, remove_file, replace_file, sync_dir, write_file};
+pub use self::mountinfo::Mount;
 pub use self::refusal::{Refusal, printable};
 
 /// The effective user of this process.

@@ -1,14 +1,13 @@
 //! The volume as this host sees it: device, mount and lease.
 #![expect(clippy::disallowed_methods, reason = "jobs for the identity disk")]
 
-use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::lease::{self, LeaseFile};
+use agent_files::Mount;
 
 /// A block device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,44 +52,15 @@ pub fn mounted(path: &Path) -> io::Result<Option<MountState>> {
     if let Some(machine) = crate::simulation::machine() {
         return machine.mounted(path);
     }
-    // Bytes: anybody's mount may have a name that is no text.
-    Ok(find(&fs::read("/proc/self/mountinfo")?, path))
+    Ok(find(&Mount::all()?, path))
 }
 
-pub(crate) fn find(mountinfo: &[u8], path: &Path) -> Option<MountState> {
-    let line = |line: &[u8]| {
-        let mut fields = line.split(|b| *b == b' ');
-        let number = fields.nth(2)?;
-        let point = unescaped(fields.nth(1)?);
-        if Path::new(OsStr::from_bytes(&point)) != path {
-            return None;
-        }
-        let (major, minor) = std::str::from_utf8(number).ok()?.split_once(':')?;
-        let mut of_system = fields.skip_while(|field| *field != b"-");
-        let options = of_system.nth(3)?;
-        Some(MountState {
-            number: (major.parse().ok()?, minor.parse().ok()?),
-            read_only: options.split(|b| *b == b',').any(|option| option == b"ro"),
-        })
-    };
-    mountinfo.split(|b| *b == b'\n').filter_map(line).next_back()
-}
-
-/// A name without the kernel's escapes: blanks, newlines and backslashes as three octal digits.
-fn unescaped(name: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(name.len());
-    let mut rest = name;
-    while let [byte, tail @ ..] = rest {
-        let (byte, tail) = match (byte, tail) {
-            (b'\\', [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', tail @ ..]) => {
-                ((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'), tail)
-            }
-            _ => (*byte, tail),
-        };
-        out.push(byte);
-        rest = tail;
-    }
-    out
+pub(crate) fn find(mounts: &[Mount], path: &Path) -> Option<MountState> {
+    let mount = mounts.iter().rfind(|mount| mount.point == path)?;
+    Some(MountState {
+        number: mount.device,
+        read_only: mount.read_only,
+    })
 }
 
 /// The device of an EBS volume: the one whose own serial number is the volume's id without its dash, as that of every EBS
@@ -159,7 +129,7 @@ mod tests {
 
     #[test]
     fn topmost_mount_and_the_file_systems_own_read_only_flag_count() {
-        let of = |path: &str| find(INFO.as_bytes(), Path::new(path)).map(|m| (m.number, m.read_only));
+        let of = |path: &str| find(&Mount::parse(INFO.as_bytes()), Path::new(path)).map(|m| (m.number, m.read_only));
         assert_eq!(of("/id"), Some(((259, 6), false)));
         assert_eq!(of("/broken"), Some(((259, 4), true)));
         assert_eq!(of("/with space"), Some(((259, 5), false)));

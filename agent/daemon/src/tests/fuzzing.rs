@@ -18,6 +18,7 @@ use std::path::Path;
 
 use agent_core::event::{Chain, Event, Time};
 use agent_core::machine::{Machine, Policy, State};
+use agent_files::Mount;
 
 pub use self::http::{page_request, socket_request, webhook_answer};
 pub use self::redaction::redaction;
@@ -141,7 +142,7 @@ pub fn state_files(data: &[u8]) {
 
 /// What the host says: mounts, routes, resolvers, the clock's offset.
 pub fn host_files(data: &[u8]) {
-    block_device::find(data, Path::new("/identity"));
+    block_device::find(&Mount::parse(data), Path::new("/identity"));
     let text = String::from_utf8_lossy(data);
     assert!(chrony_offset(&text).is_none_or(f64::is_finite));
     assert!(nameservers(&text).len() <= 3);
@@ -160,7 +161,7 @@ pub fn host_files(data: &[u8]) {
     line.extend_from_slice(b" rw shared:3 - ext4 /dev/nvme1n1 ro\n");
     let path = Path::new("/").join(OsStr::from_bytes(&name));
     if path.as_os_str().len() == name.len() + 1 {
-        let found = block_device::find(&line, &path).unwrap();
+        let found = block_device::find(&Mount::parse(&line), &path).unwrap();
         assert!(found.number == (259, 3) && found.read_only);
     }
 }

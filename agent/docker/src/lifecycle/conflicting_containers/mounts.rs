@@ -1,33 +1,17 @@
 //! The mount table of the host: a bind mount gives a directory a second name, also below one that a container is given.
 
-use std::ffi::OsString;
-use std::fs;
-use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
+
+use agent_files::Mount;
 
 /// Mounts in the order in which they were made.
 #[derive(Debug, Default)]
 pub(super) struct Mounts(Vec<Mount>);
 
-#[derive(Debug)]
-struct Mount {
-    /// Major and minor number of the file system.
-    device: String,
-    /// The directory of the file system that is mounted.
-    root: PathBuf,
-    point: PathBuf,
-}
-
 impl Mounts {
-    /// Reads `/proc/self/mountinfo`; none where it cannot be read.
-    #[expect(clippy::disallowed_methods, reason = "part of a job for the disks of others")]
+    /// Those of this process; none where they cannot be read.
     pub(super) fn read() -> Self {
-        Self::parse(&fs::read("/proc/self/mountinfo").unwrap_or_default())
-    }
-
-    fn parse(mountinfo: &[u8]) -> Self {
-        let lines = mountinfo.split(|byte| *byte == b'\n');
-        Self(lines.filter_map(Mount::parse).collect())
+        Self(Mount::all().unwrap_or_default())
     }
 
     /// Whether a mount below `dir` shows `place`, or a part of it.
@@ -41,35 +25,12 @@ impl Mounts {
     }
 
     /// The file system that a path is on, and its path there.
-    fn origin(&self, path: &Path) -> Option<(&str, PathBuf)> {
+    fn origin(&self, path: &Path) -> Option<((u32, u32), PathBuf)> {
         let around = self.0.iter().filter(|mount| path.starts_with(&mount.point));
         let mount = around.max_by_key(|mount| mount.point.components().count())?;
         let rest = path.strip_prefix(&mount.point).ok()?;
-        Some((&mount.device, mount.root.join(rest)))
+        Some((mount.device, mount.root.join(rest)))
     }
-}
-
-impl Mount {
-    fn parse(line: &[u8]) -> Option<Self> {
-        let mut fields = line.split(|byte| *byte == b' ').skip(2);
-        let device = String::from_utf8(fields.next()?.to_vec()).ok()?;
-        let root = unescape(fields.next()?);
-        let point = unescape(fields.next()?);
-        Some(Self { device, root, point })
-    }
-}
-
-/// A path as the kernel writes it: `\` and three octal digits for spaces, tabs, newlines and backslashes.
-fn unescape(field: &[u8]) -> PathBuf {
-    let mut bytes = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((&first, after)) = rest.split_first() {
-        let code = after.get(..3).filter(|_| first == b'\\');
-        let code = code.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
-        bytes.push(code.unwrap_or(first));
-        rest = if code.is_some() { &after[3..] } else { after };
-    }
-    PathBuf::from(OsString::from_vec(bytes))
 }
 
 #[cfg(test)]
@@ -88,7 +49,7 @@ mod tests {
 
     #[test]
     fn bind_mounts_below_a_directory_show_what_they_are_made_of() {
-        let mounts = Mounts::parse(INFO);
+        let mounts = Mounts(Mount::parse(INFO));
         let shows = |dir: &str, place: &str| mounts.show_below(Path::new(dir), Path::new(place));
         for dir in ["/shared", "/all of", "/part"] {
             assert!(shows(dir, "/srv/keystore"), "{dir}");
