@@ -12,6 +12,7 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use super::imds::{Imds, ImdsError};
+use super::transport::plain;
 
 const PATH: &str = "meta-data/iam/security-credentials/";
 /// New ones are available five minutes before the old ones expire.
@@ -88,8 +89,7 @@ impl Role {
 /// The error that a role's document reports in place of credentials.
 fn refusal(role: &str, document: &str) -> Option<ImdsError> {
     let Refusal { code, message } = serde_json::from_str(document).ok()?;
-    let plain = |text: &str| text.chars().filter(|c| !c.is_control()).take(SAID).collect::<String>();
-    let (role, code, message) = (plain(role), plain(&code), plain(&message));
+    let [role, code, message] = [role, &code, &message].map(|text| plain(text, SAID));
     let remedy = match code.as_str() {
         "Success" => return None,
         "AssumeRoleUnauthorizedAccess" => {

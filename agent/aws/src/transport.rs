@@ -70,6 +70,11 @@ fn is_region(text: &str) -> bool {
     text.contains('-') && text.len() < 40 && text.chars().all(of_region)
 }
 
+/// The first `most` characters of a text that are no control characters.
+pub(super) fn plain(text: &str, most: usize) -> String {
+    text.chars().filter(|c| !c.is_control()).take(most).collect()
+}
+
 /// The text of the first element of that name, at most 1024 characters.
 pub(super) fn element(xml: &str, name: &str) -> Option<String> {
     let mut reader = quick_xml::Reader::from_str(xml);
@@ -78,7 +83,7 @@ pub(super) fn element(xml: &str, name: &str) -> Option<String> {
             Event::Start(start) if start.name().as_ref() == name.as_bytes() => {
                 let text = reader.read_text(start.name()).ok()?.decode().ok()?;
                 let text = quick_xml::escape::unescape(text.trim()).ok()?;
-                return Some(text.chars().filter(|c| !c.is_control()).take(1024).collect());
+                return Some(plain(&text, 1024));
             }
             Event::Eof => return None,
             _ => {}

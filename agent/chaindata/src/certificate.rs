@@ -10,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use agent_files::{Dir, Refusal};
+use anyhow::ensure;
 use jiff::Timestamp;
 use ring::digest::SHA256;
 use serde::{Deserialize, Serialize};
@@ -102,21 +103,20 @@ pub(crate) fn read_certificate_in(data: &Dir) -> Result<Certificate, Certificate
         reason,
     };
     let text = data.read_file(CERTIFICATE_FILE, MAX_SIZE);
-    parse(&text.map_err(|error| unreadable(path.clone(), &error))?).map_err(damaged)
+    parse(&text.map_err(|error| unreadable(path.clone(), &error))?).map_err(|error| damaged(error.to_string()))
 }
 
-/// The certificate of a file's text, or what is wrong with it.
-pub(crate) fn parse(text: &[u8]) -> Result<Certificate, String> {
-    let schema = schema_of(text).map_err(|error| error.to_string())?;
-    if schema != SCHEMA {
-        return Err(format!("its schema is {schema}, this agent knows {SCHEMA}"));
-    }
-    let mut whole: Value = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+/// The certificate of a file's text. Fails with what is wrong with it.
+pub(crate) fn parse(text: &[u8]) -> anyhow::Result<Certificate> {
+    let schema = schema_of(text)?;
+    ensure!(schema == SCHEMA, "its schema is {schema}, this agent knows {SCHEMA}");
+    let mut whole: Value = serde_json::from_slice(text)?;
     let stored = whole.as_object_mut().and_then(|fields| fields.remove(DIGEST_FIELD));
-    if stored != Some(digest(&whole).into()) {
-        return Err("it is not what was certified: its own sha256 differs".to_owned());
-    }
-    serde_json::from_value(whole).map_err(|error| error.to_string())
+    ensure!(
+        stored == Some(digest(&whole).into()),
+        "it is not what was certified: its own sha256 differs"
+    );
+    Ok(serde_json::from_value(whole)?)
 }
 
 fn unreadable(path: PathBuf, error: &io::Error) -> CertificateError {

@@ -86,21 +86,13 @@ impl Status {
 
     /// Shows every string to `edit`, and whether it is prose rather than a name.
     fn edit_strings(&mut self, edit: &mut dyn FnMut(&mut String, bool)) {
-        let ec2 = self.ec2.as_mut();
-        let (instance, notice, unseen, unanswered) = ec2.map_or((None, None, None, None), |e| {
-            let super::Ec2Status {
-                instance_id,
-                notice,
-                unseen,
-                unanswered,
-            } = e;
-            (
-                instance_id.as_mut(),
-                notice.as_mut(),
-                unseen.as_mut(),
-                unanswered.as_mut(),
-            )
-        });
+        let (instance, [notice, unseen, unanswered]) = match &mut self.ec2 {
+            Some(ec2) => (
+                ec2.instance_id.as_mut(),
+                [ec2.notice.as_mut(), ec2.unseen.as_mut(), ec2.unanswered.as_mut()],
+            ),
+            None => (None, [None, None, None]),
+        };
         let prose = [
             notice,
             unseen,
