@@ -133,6 +133,21 @@ impl AwsAccount {
         serde_json::from_slice(&output.stdout).with_context(|| format!("aws {line}"))
     }
 
+    /// Ids of the snapshots of an image.
+    ///
+    /// # Errors
+    /// There is no such image.
+    pub(crate) fn snapshots(&self, image: &str) -> Result<Vec<String>> {
+        let images = self.aws(&format!("ec2 describe-images --image-ids {image}"))?;
+        let mappings = images["Images"][0]["BlockDeviceMappings"]
+            .as_array()
+            .context("no mappings")?;
+        let ids = mappings
+            .iter()
+            .filter_map(|mapping| mapping.pointer("/Ebs/SnapshotId").and_then(Value::as_str));
+        Ok(ids.map(str::to_owned).collect())
+    }
+
     /// Runs one of the repository's scripts.
     ///
     /// # Errors

@@ -5,7 +5,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
 use t0rn_agent_tests::repository::tools;
 use t0rn_agent_tests::skip;
 
@@ -96,17 +95,6 @@ impl FaultyAccount {
     fn exists(&self, kind: &str, id: &str) -> Result<bool> {
         let all = self.account.aws(&format!("ec2 describe-{kind}s"))?.to_string();
         Ok(all.contains(&format!("\"{id}\"")))
-    }
-
-    fn snapshots(&self, image: &str) -> Result<Vec<String>> {
-        let images = self.account.aws(&format!("ec2 describe-images --image-ids {image}"))?;
-        let mappings = images["Images"][0]["BlockDeviceMappings"]
-            .as_array()
-            .context("no mappings")?;
-        let ids = mappings
-            .iter()
-            .filter_map(|mapping| mapping.pointer("/Ebs/SnapshotId").and_then(Value::as_str));
-        Ok(ids.map(str::to_owned).collect())
     }
 
     /// An image with its tags, current in its region.
@@ -232,7 +220,7 @@ fn snapshot_in_use_is_asked_again_and_found_by_the_next_run() -> Result<()> {
     for number in [1, 2] {
         let (old, folder) = baked(&aws.account, number)?;
         ensure!(aws.run("packer/tag", Some(&folder))?.0);
-        olds.push((aws.snapshots(&old)?, old));
+        olds.push((aws.account.snapshots(&old)?, old));
     }
     let current = aws.published(3)?.0;
     let (second, first) = (olds.pop().context("two")?, olds.pop().context("two")?);
@@ -267,7 +255,7 @@ fn snapshot_in_use_is_asked_again_and_found_by_the_next_run() -> Result<()> {
     for (id, _) in left {
         ensure!(!aws.exists("snapshot", id)?, "{told}");
     }
-    ensure!(aws.snapshots(&current)?.len() == 2);
+    ensure!(aws.account.snapshots(&current)?.len() == 2);
     Ok(())
 }
 
@@ -309,7 +297,7 @@ fn image_that_a_template_or_another_account_uses_stays() -> Result<()> {
         "ec2 modify-image-attribute --image-id {shared} --launch-permission Add=[{{UserId=123456789013}}]"
     ))?;
     // A snapshot that only a template names, without its image.
-    let chain = aws.snapshots(by_snapshot)?.pop().context("no chain")?;
+    let chain = aws.account.snapshots(by_snapshot)?.pop().context("no chain")?;
     aws.account.aws(&format!(
         "ec2 create-tags --resources {chain} --tags Key=t0rn-agent:name,Value=t0rn-collator"
     ))?;

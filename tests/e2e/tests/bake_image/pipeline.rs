@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::{Value, json};
+use serde_json::json;
 use t0rn_agent_tests::repository::package;
 use t0rn_agent_tests::skip;
 
@@ -145,7 +145,7 @@ fn baked_image_becomes_current_and_old_ones_go_with_their_snapshots() -> Result<
         "ec2 run-instances --image-id {used} --instance-type m6a.large"
     ))?;
     let old = baked(&account, 3)?.0;
-    let old_snapshots = snapshots(&account, &old)?;
+    let old_snapshots = account.snapshots(&old)?;
     ensure!(old_snapshots.len() == 2, "{old_snapshots:?}");
     let kept = [baked(&account, 4)?.0, baked(&account, 5)?.0];
     account.set("KEEP", "2");
@@ -244,15 +244,4 @@ fn next_bake_starts_from_current_image_and_volume_never_shrinks() -> Result<()> 
         );
     }
     Ok(())
-}
-
-fn snapshots(account: &AwsAccount, image: &str) -> Result<Vec<String>> {
-    let images = account.aws(&format!("ec2 describe-images --image-ids {image}"))?;
-    let mappings = images["Images"][0]["BlockDeviceMappings"]
-        .as_array()
-        .context("no mappings")?;
-    let ids = mappings
-        .iter()
-        .filter_map(|mapping| mapping.pointer("/Ebs/SnapshotId").and_then(Value::as_str));
-    Ok(ids.map(str::to_owned).collect())
 }

@@ -56,6 +56,8 @@ pub(crate) enum Fault {
     PauseAgent,
 }
 
+const OF_THE_ENGINE: [Fault; 3] = [Fault::KillContainerd, Fault::KillEngine, Fault::PauseEngine];
+
 /// Of each, one at most happens at a time.
 const GROUPS: [&[Fault]; 4] = [
     &[
@@ -68,7 +70,7 @@ const GROUPS: [&[Fault]; 4] = [
         Fault::Stall,
     ],
     &[Fault::Exporters, Fault::NoLink, Fault::FullDisk, Fault::FrozenDisk],
-    &[Fault::KillContainerd, Fault::KillEngine, Fault::PauseEngine],
+    &OF_THE_ENGINE,
     &[Fault::KillAgent, Fault::PauseAgent],
 ];
 
@@ -104,7 +106,7 @@ pub(crate) fn inflict(faults: &[Fault], site: &mut Site<'_, '_>) -> Result<Start
         thread::sleep(site.random.seconds(0, 1));
     }
     // Docker may be late with the end of a container whose shim is gone, or that it could not see: silence is judged first.
-    let is_late = |fault: &Fault| *fault == Fault::KillShim || GROUPS[2].contains(fault);
+    let is_late = |fault: &Fault| *fault == Fault::KillShim || OF_THE_ENGINE.contains(fault);
     if faults.iter().any(is_late) {
         expected.health = expected.most;
     }
