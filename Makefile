@@ -13,7 +13,7 @@ STATIC := $(OUT)/$(TRIPLE)/release
 # Packed relocations are a twentieth of the file, and of the resident memory; of functions with the same code (generics
 # make many) the linker keeps one; tables for unwinding are a tenth of the file.
 STATIC_FLAGS := -C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs -C link-arg=-Wl,--icf=all \
-	-C link-arg=-Wl,--no-eh-frame-hdr -C link-arg=-Wl,-T,agent/cli/no-unwind-tables.ld
+	-C link-arg=-Wl,--no-eh-frame-hdr -C link-arg=-Wl,-T,agent/cli/sections.ld
 ifeq ($(ARCH),arm64)
 # Rust's own linker, which is the default on amd64 alone.
 STATIC_FLAGS += -C link-arg=-fuse-ld=lld -C link-arg=-B$(dir $(shell find "$$(rustc --print sysroot)" -path '*/gcc-ld/ld.lld'))
@@ -63,7 +63,7 @@ nightly: ## what takes hours: simulated lives, schedules of two hosts, chaos, fu
 
 chaos: build ## random faults of everything around the agent (CHAOS_MINUTES=10, T0RN_TEST_SEED=n repeats one)
 	CHAOS_MINUTES=$(or $(CHAOS_MINUTES),10) tests/tools/with-engine.sh \
-	 cargo test --locked --package t0rn-agent-tests --test chaos -- --ignored --nocapture
+	 cargo test --locked --package t0rn-agent-tests --test chaos -- --nocapture
 
 fuzz: ## bytes that break a parser, searched for MINUTES=10 in all (TARGETS="redaction archive": these alone)
 	@tests/tools/setup fuzz
