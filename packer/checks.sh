@@ -98,37 +98,43 @@ check_cosign_key() {
     [ -f "$cosign_key" ] || die "$(setting collator cosign_key), the collator.cosign_key of $config, is not here: put a copy of it beside $config"
 }
 
+# look_up WHAT ARGUMENT…: `aws ARGUMENT…` with its output in `answer`. An API that is busy is asked again; WHAT that is not found, or
+# may not be read, ends the bake.
+look_up() {
+    attempt 0 "${@:2}" && return
+    [[ $code == *NotFound* || $code == *Invalid* ]] || die "$1 in $region cannot be read: $words; $(remedy "${@:2}")"
+    die "$1 is not found in $region: $words"
+}
+
 # Sets `type`, the builder's instance type.
 check_account() {
-    local said image key
-    said=$(aws sts get-caller-identity --region "$region" 2>&1) ||
-        die "there are no credentials for AWS: $(tail -n 1 <<<"$said"); aws configure, or AWS_PROFILE"
+    local image key
+    attempt 0 sts get-caller-identity --region "$region" ||
+        die "there are no credentials for AWS: $words; aws configure, or AWS_PROFILE"
     type=$(given instance_type)
     [ -n "$type" ] || case $architecture in arm64) type=m7g.large ;; *) type=m6a.large ;; esac
-    said=$(aws ec2 describe-instance-types --region "$region" --instance-types "$type" --output text \
-        --query 'InstanceTypes[].ProcessorInfo.SupportedArchitectures[]' 2>&1) ||
-        die "instance_type=$type is none of $region: set PKR_VAR_instance_type; $(tail -n 1 <<<"$said")"
-    [[ " ${said//[[:space:]]/ } " == *" $architecture "* ]] ||
-        die "instance_type=$type is for ${said//[[:space:]]/ }, and the image is for $architecture: set PKR_VAR_instance_type or PKR_VAR_architecture"
+    look_up "PKR_VAR_instance_type=$type" ec2 describe-instance-types --region "$region" \
+        --instance-types "$type" --output text --query 'InstanceTypes[].ProcessorInfo.SupportedArchitectures[]'
+    [[ " ${answer//[[:space:]]/ } " == *" $architecture "* ]] ||
+        die "instance_type=$type is for ${answer//[[:space:]]/ }, and the image is for $architecture: set PKR_VAR_instance_type or PKR_VAR_architecture"
     image=$(given source_ami)
     if [ -n "$image" ]; then
-        said=$(aws ec2 describe-images --region "$region" --image-ids "$image" --query 'Images[].Architecture' --output text 2>&1) ||
-            die "source_ami=$image is not found in $region: $(tail -n 1 <<<"$said")"
-        [ "$said" = "$architecture" ] || die "source_ami=$image is for $said, and the image is for $architecture"
+        look_up "source_ami=$image" ec2 describe-images --region "$region" --image-ids "$image" --query 'Images[].Architecture' --output text
+        [ "$answer" = "$architecture" ] || die "source_ami=$image is for $answer, and the image is for $architecture"
     fi
     key=$(given kms_key_id)
     [ -n "$key" ] || return 0
     # Who may use a key need not be allowed to look at it.
-    if said=$(aws kms describe-key --region "$region" --key-id "$key" --query KeyMetadata.KeyState --output text 2>&1); then
-        [ "$said" = Enabled ] || die "kms_key_id=$key is $said: enable the key, or set another"
-    elif [[ $said == *NotFoundException* ]]; then
-        die "kms_key_id=$key is not found in $region: $(tail -n 1 <<<"$said")"
+    if attempt 0 kms describe-key --region "$region" --key-id "$key" --query KeyMetadata.KeyState --output text; then
+        [ "$answer" = Enabled ] || die "kms_key_id=$key is $answer: enable the key, or set another"
+    elif [[ $code == *NotFound* ]]; then
+        die "kms_key_id=$key is not found in $region: $words"
     fi
 }
 
 # How the builder is reached. Sets `interface`, and `network`: arguments of Packer.
 check_network() {
-    local subnet profile opened base address said
+    local subnet profile opened base address
     subnet=$(given subnet_id)
     subnet=${subnet:-${SUBNET:-}}
     profile=$(given instance_profile)
@@ -139,11 +145,11 @@ check_network() {
         [ -z "$subnet" ] || [ -z "$profile" ] || interface=session_manager
     fi
     if [ -n "$subnet" ]; then
-        base=$(aws ec2 describe-subnets --region "$region" --subnet-ids "$subnet" --query 'Subnets[0].CidrBlock' --output text 2>&1) ||
-            die "SUBNET=$subnet is not found in $region: $(tail -n 1 <<<"$base")"
+        look_up "SUBNET=$subnet" ec2 describe-subnets --region "$region" --subnet-ids "$subnet" --query 'Subnets[0].CidrBlock' --output text
+        base=$answer
     else
-        said=$(aws ec2 describe-vpcs --region "$region" --filters Name=is-default,Values=true --query 'Vpcs[].VpcId' --output text)
-        [ -n "$said" ] || die "$region has no default VPC: set SUBNET to a private subnet, and PROFILE to an instance profile with AmazonSSMManagedInstanceCore"
+        look_up "a default VPC" ec2 describe-vpcs --region "$region" --filters Name=is-default,Values=true --query 'Vpcs[].VpcId' --output text
+        [ -n "$answer" ] || die "$region has no default VPC: set SUBNET to a private subnet, and PROFILE to an instance profile with AmazonSSMManagedInstanceCore"
     fi
     opened=$(given ssh_source_cidrs)$(given security_group_id)
     network=(-var "subnet_id=$subnet" -var "ssh_interface=$interface")
@@ -152,8 +158,8 @@ check_network() {
         [ -n "$profile" ] || die "ssh_interface=session_manager needs PROFILE: an instance profile with AmazonSSMManagedInstanceCore"
         command -v session-manager-plugin >/dev/null ||
             die "session-manager-plugin is not installed; the builder is reached with it: https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-working-with-install-plugin.html"
-        said=$(aws iam get-instance-profile --instance-profile-name "$profile" 2>&1) || [[ $said != *NoSuchEntity* ]] ||
-            die "PROFILE=$profile is no instance profile of this account: $(tail -n 1 <<<"$said")"
+        attempt 0 iam get-instance-profile --instance-profile-name "$profile" || [ "$code" != NoSuchEntity ] ||
+            die "PROFILE=$profile is no instance profile of this account: $words"
         [ -z "$subnet" ] || ! is_public "$subnet" ||
             die "$subnet is a public subnet, and the builder has no public address there: set SUBNET to a private one, with a NAT gateway"
         network+=(-var "instance_profile=$profile")
@@ -175,12 +181,12 @@ check_network() {
 
 # is_public SUBNET: it, or the main table of its VPC, has a route to an internet gateway.
 is_public() {
-    local routes vpc query='RouteTables[].Routes[].GatewayId'
-    routes=$(aws ec2 describe-route-tables --region "$region" --filters "Name=association.subnet-id,Values=$1" --query "$query" --output text)
-    if [ -z "$routes" ]; then
-        vpc=$(aws ec2 describe-subnets --region "$region" --subnet-ids "$1" --query 'Subnets[0].VpcId' --output text)
-        routes=$(aws ec2 describe-route-tables --region "$region" --filters "Name=vpc-id,Values=$vpc" Name=association.main,Values=true \
-            --query "$query" --output text)
+    local query='RouteTables[].Routes[].GatewayId'
+    look_up "the routes of $1" ec2 describe-route-tables --region "$region" --filters "Name=association.subnet-id,Values=$1" --query "$query" --output text
+    if [ -z "$answer" ]; then
+        look_up "$1" ec2 describe-subnets --region "$region" --subnet-ids "$1" --query 'Subnets[0].VpcId' --output text
+        look_up "the routes of $answer" ec2 describe-route-tables --region "$region" \
+            --filters "Name=vpc-id,Values=$answer" Name=association.main,Values=true --query "$query" --output text
     fi
-    [[ $routes == *igw-* ]]
+    [[ $answer == *igw-* ]]
 }

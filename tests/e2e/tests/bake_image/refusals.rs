@@ -19,6 +19,16 @@ const DOCKER: &str = r#"#!/bin/bash
 for platform in $PLATFORMS; do printf '{"Descriptor": {"platform": {"architecture": "%s", "os": "linux"}}}' $platform; done | jq --slurp .
 "#;
 
+/// The `aws` that comes next in the path, after one request for subnets that is refused as too many.
+const BUSY: &str = r#"#!/bin/bash
+here=$(dirname "$0")
+if [[ " $* " == *" describe-subnets "* ]] && mkdir "$here/refused" 2>/dev/null; then
+    echo "An error occurred (RequestLimitExceeded) when calling the DescribeSubnets operation: Request limit exceeded." >&2
+    exit 254
+fi
+PATH=${PATH#"$here:"} exec aws "$@"
+"#;
+
 /// An agent's package for arm64 with nothing in it.
 const ARM: &str = r#"cd "$0"; mkdir -p arm/DEBIAN
 printf 'Package: t0rn-agent\nVersion: 1\nArchitecture: arm64\nMaintainer: tests <tests@example.org>\nDescription: none\n' >arm/DEBIAN/control
@@ -104,7 +114,7 @@ fn bake_that_cannot_succeed_is_refused_before_anything_is_made() -> Result<()> {
         ),
         (
             &[("PKR_VAR_instance_type", "m6a.huge")],
-            "instance_type=m6a.huge is none of eu-central-1",
+            "PKR_VAR_instance_type=m6a.huge is not found in eu-central-1",
         ),
         (
             &[("PKR_VAR_source_ami", "ami-0123456789abcdef0")],
@@ -151,6 +161,19 @@ fn bake_that_cannot_succeed_is_refused_before_anything_is_made() -> Result<()> {
             None => {}
         }
     }
+    Ok(())
+}
+
+#[test]
+fn request_that_is_one_too_many_is_asked_again_before_a_bake_is_refused() -> Result<()> {
+    if let Some(reason) = unavailable() {
+        skip!(reason);
+    }
+    let (mut account, _vendor) = ready()?;
+    let (_, private) = subnet(&account)?;
+    program(&account, "aws", BUSY)?;
+    refused(&mut account, &[("SUBNET", &private)], "has no route to an internet gateway")?;
+    ensure!(account.dir().join("tools/refused").exists(), "no request was refused");
     Ok(())
 }
 
