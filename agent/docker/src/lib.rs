@@ -26,6 +26,7 @@ use agent_core::event::DesiredSpec;
 
 mod error;
 mod events;
+mod foreign;
 #[cfg(any(test, fuzzing))]
 #[path = "tests/fuzzing.rs"]
 pub mod fuzzing;
@@ -41,6 +42,9 @@ mod update;
 
 pub use self::error::{Error, ImageFault};
 pub use self::events::EngineEvent;
+pub use self::foreign::{
+    ExistingConfinement, ExistingContainer, ExistingImage, ExistingMount, ExistingPort, Neighbour, Setting,
+};
 pub use self::image::ImageSource;
 pub use self::image::{COSIGN_PLACES, cosign};
 pub use self::inspection::{Detail, Inspection};
