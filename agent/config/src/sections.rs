@@ -117,6 +117,7 @@ fn collator(mut section: SectionReader) -> CollatorConfig {
     CollatorConfig {
         image: image.unwrap_or_default(),
         container: section.read_or("container", "t0rn-collator".to_owned(), string(names::name)),
+        entrypoint: section.read_or("entrypoint", None, optional(string(argument))),
         command: section.list("command", string(argument)).unwrap_or_default(),
         pull: section.read_or("pull", PullPolicy::Missing, choice(&pull)),
         env: section.entries("env", variable).unwrap_or_default(),

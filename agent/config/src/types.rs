@@ -47,6 +47,8 @@ pub struct CollatorConfig {
     /// Image reference as given: `name:tag` or `name@sha256:…`.
     pub image: String,
     pub container: String,
+    /// Program in place of the image's own entrypoint.
+    pub entrypoint: Option<String>,
     pub command: Vec<String>,
     pub pull: PullPolicy,
     pub env: BTreeMap<String, String>,

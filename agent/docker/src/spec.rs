@@ -180,6 +180,7 @@ impl Spec {
         };
         Ok(ContainerCreateBody {
             image: Some(image.to_owned()),
+            entrypoint: collator.entrypoint.clone().map(|program| vec![program]),
             cmd: Some(collator.command.clone()),
             env: Some(
                 collator
@@ -269,6 +270,8 @@ impl fmt::Debug for Spec {
 #[derive(Serialize)]
 struct Asked<'a> {
     image: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entrypoint: Option<&'a str>,
     command: &'a [String],
     env: &'a std::collections::BTreeMap<String, String>,
     mounts: Vec<(String, String, bool)>,
@@ -299,6 +302,7 @@ fn hash(collator: &CollatorConfig, data: &DataConfig, mounts: &[BindMount], fenc
     let confinement = &collator.confinement;
     let asked = Asked {
         image: &collator.image,
+        entrypoint: collator.entrypoint.as_deref(),
         command: &collator.command,
         env: &collator.env,
         mounts: all,

@@ -22,6 +22,7 @@ pub(crate) fn config() -> Config {
         collator: CollatorConfig {
             image: "org/node:v1".into(),
             container: "collator".into(),
+            entrypoint: None,
             command: vec!["--collator".into(), "--".into(), "--chain".into()],
             pull: PullPolicy::Missing,
             env: BTreeMap::from([("RUST_LOG".into(), "info".into())]),
@@ -151,6 +152,7 @@ fn whatever_makes_another_container_changes_the_hash() {
     let before = hash_of(|_| {});
     let changes: &[(&str, Change)] = &[
         ("image", |c| c.collator.image = "org/node:v2".into()),
+        ("entrypoint", |c| c.collator.entrypoint = Some("/node".into())),
         ("command", |c| c.collator.command.push("--dev".into())),
         ("env", |c| {
             drop(c.collator.env.insert("A".into(), "b".into()));
@@ -197,6 +199,17 @@ fn what_makes_no_other_container_leaves_the_hash_alone() {
     for (what, change) in changes {
         assert_eq!(hash_of(change), before, "{what}");
     }
+}
+
+#[test]
+fn entrypoint_is_the_images_unless_one_is_configured() {
+    let entrypoint = |given: Option<&str>| {
+        let mut config = config();
+        config.collator.entrypoint = given.map(str::to_owned);
+        Spec::new(&config).unwrap().body("i").unwrap().entrypoint
+    };
+    assert_eq!(entrypoint(None), None);
+    assert_eq!(entrypoint(Some("/node")), Some(vec!["/node".to_owned()]));
 }
 
 #[test]

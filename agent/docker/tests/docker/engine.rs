@@ -300,6 +300,7 @@ pub(crate) fn config(docker: &Path, name: &str, dir: &Path) -> Config {
         collator: CollatorConfig {
             image: format!("{name}:1"),
             container: name.to_owned(),
+            entrypoint: None,
             command: vec!["idle".to_owned()],
             pull: PullPolicy::Missing,
             env: BTreeMap::new(),
