@@ -9,6 +9,7 @@ use crate::commands::config::{self, ConfigCommand};
 use crate::commands::control::{self, PauseArgs, RestartArgs};
 use crate::commands::identity::{self, IdentityCommand};
 use crate::commands::incidents::{self, IncidentsArgs};
+use crate::commands::init::{self, InitArgs};
 use crate::commands::logs::{self, LogsArgs};
 use crate::commands::notify::{self, NotifyCommand};
 use crate::commands::replay::{self, ReplayArgs};
@@ -79,6 +80,9 @@ pub(crate) enum CliCommand {
     /// See whether messages arrive
     #[command(subcommand, after_help = notify::EXAMPLES)]
     Notify(NotifyCommand),
+    /// Make a configuration: from a container, from a compose file, or from answers
+    #[command(after_help = init::EXAMPLES)]
+    Init(Box<InitArgs>),
     /// Check a configuration, or print the commented default
     #[command(subcommand, after_help = config::EXAMPLES)]
     Config(ConfigCommand),

@@ -7,6 +7,7 @@ pub(crate) mod config;
 pub(crate) mod control;
 pub(crate) mod identity;
 pub(crate) mod incidents;
+pub(crate) mod init;
 pub(crate) mod logs;
 pub(crate) mod notify;
 mod quiesce;

@@ -9,7 +9,7 @@ use agent_core::event::Command;
 use crate::args::{Cli, CliCommand};
 use crate::commands::control::send_command;
 use crate::commands::{
-    check, completions, config, identity, incidents, logs, notify, replay, run, snapshot, status, update,
+    check, completions, config, identity, incidents, init, logs, notify, replay, run, snapshot, status, update,
 };
 
 impl Cli {
@@ -39,6 +39,7 @@ impl Cli {
             CliCommand::Incidents(args) => incidents::execute(args, globals, out)?,
             CliCommand::Check(args) => return check::execute(args, globals, out).await,
             CliCommand::Notify(command) => notify::execute(command, globals, out).await?,
+            CliCommand::Init(args) => Box::pin(init::execute(args, globals, out)).await?,
             CliCommand::Config(command) => config::execute(command, globals, out)?,
             CliCommand::Replay(args) => replay::execute(args, globals, out).await?,
             CliCommand::Bake(args) => return args.execute(globals, out).await,

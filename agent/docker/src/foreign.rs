@@ -2,7 +2,7 @@
 //!
 //! It is only read here. Begin with [`Docker::existing`].
 
-mod inspected;
+pub(crate) mod inspected;
 mod settings;
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use super::{ExistingConfinement, ExistingContainer, ExistingImage, ExistingMount
 use crate::inspection::is_ours;
 
 /// `named` is the id of the image that the container's reference names now.
-pub(super) fn container(
+pub(crate) fn container(
     answer: ContainerInspectResponse,
     image: ImageInspect,
     named: Option<String>,

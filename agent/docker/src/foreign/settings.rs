@@ -8,6 +8,8 @@ use super::Setting;
 
 /// Docker's size of `/dev/shm`, bytes.
 const SHM: i64 = 64 << 20;
+/// Characters of an option that are shown.
+const SHOWN: usize = 60;
 
 pub(super) fn is_no_new_privileges(option: &str) -> bool {
     matches!(
@@ -76,16 +78,11 @@ fn life(found: &mut Found, host: &HostConfig) {
     found.flag("publish-all", host.publish_all_ports);
     found.flag("init", host.init);
     found.flag("privileged", host.privileged);
-    let options = host.security_opt.clone().unwrap_or_default();
-    found.list(
-        "security-opt",
-        Some(
-            options
-                .into_iter()
-                .filter(|option| !is_no_new_privileges(option))
-                .collect(),
-        ),
-    );
+    let options = host.security_opt.clone().unwrap_or_default().into_iter();
+    let options = options.filter(|option| !is_no_new_privileges(option));
+    // A profile of seccomp stands there as a whole.
+    let options = options.map(|option| option.chars().take(SHOWN).collect());
+    found.list("security-opt", Some(options.collect()));
 }
 
 fn limits(found: &mut Found, host: &HostConfig) {

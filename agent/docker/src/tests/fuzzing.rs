@@ -14,6 +14,7 @@ use bollard::models::{ContainerInspectResponse, ContainerStatsResponse, CreateIm
 
 use crate::error::layers::layers;
 use crate::events::translate_event;
+use crate::foreign::inspected;
 use crate::image::{self, Progress, auth, network_remedy};
 use crate::inspection::InspectedContainer;
 use crate::logs::{LINE, LogTail, TOTAL, stamped};
@@ -40,6 +41,8 @@ pub fn registry_error(data: &[u8]) {
 /// Documents of the engine: inspections, events, statistics, progress of a pull.
 pub fn engine_json(data: &[u8]) {
     if let Ok(answer) = serde_json::from_slice::<ContainerInspectResponse>(data) {
+        let foreign = inspected::container(answer.clone(), ImageInspect::default(), None);
+        assert!(foreign.ports.iter().all(|port| port.host != Some(0)));
         let found = InspectedContainer::new(answer, &SPEC);
         let (ours, id) = (found.ours, found.detail.id.clone());
         assert!(id.chars().count() <= 12);
