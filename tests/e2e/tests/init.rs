@@ -12,11 +12,13 @@ use t0rn_agent_tests::sim_container::SimContainer;
 use t0rn_agent_tests::wait::{SOON, run, until_value};
 use toml::Table;
 
-const SIM: [&str; 9] = [
+const SIM: [&str; 11] = [
     "--prometheus-port",
     "7001",
     "--prometheus-external",
     "--sim-block-time",
+    "500",
+    "--sim-relay-block-time",
     "500",
     "--",
     "--prometheus-port",
@@ -108,10 +110,9 @@ fn configuration_from_a_container_runs_the_same_collator() -> Result<()> {
     let aside = format!("{}-old", old.name());
     engine.docker(["rename", old.name(), &aside])?;
     let mut agent = Agent::new(&engine, "init", &[])?;
-    for (key, value) in config {
+    for (key, value) in config.into_iter().filter(|(key, _)| key != "agent") {
         agent.set(&key, value)?;
     }
-    agent.set("agent.docker", engine.socket().display().to_string())?;
     agent.start()?;
     let running = agent
         .wait_phase("synced", SOON)

@@ -116,11 +116,12 @@ async fn from_container(docker: &Docker, name: &str) -> anyhow::Result<Draft> {
     let neighbours = docker.neighbours(&container.name).await?;
     let mut draft = carry::carry(&container, &neighbours)?;
     draft.origin = format!("the container {}", container.name);
+    draft.existing = Some(container.name.clone());
     if container.status == "running" {
         probe::probe(&mut draft, &container).await;
     } else {
         draft.note(format!(
-            "the container is {}: its exporters were not asked, and their prefix is a guess",
+            "the container is {}: its exporters were not asked, and their prefix is taken for substrate",
             container.status
         ));
     }

@@ -10,6 +10,8 @@ use agent_core::event::Chain;
 pub(super) struct Draft {
     /// What it was made from, for the head of the file.
     pub(super) origin: String,
+    /// Name of the container that is there already.
+    pub(super) existing: Option<String>,
     /// Socket of the Docker engine where it is not the default.
     pub(super) docker: Option<PathBuf>,
     pub(super) image: String,

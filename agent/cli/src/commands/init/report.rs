@@ -28,7 +28,7 @@ pub(super) fn next_steps(err: &mut dyn Write, draft: &Draft, destination: &Desti
         )?;
     }
     let Some(file) = destination.file() else { return Ok(()) };
-    writeln!(err, "{} written. Next: t0rn-agent check", file.display())?;
+    writeln!(err, "{} written. Next: {}", file.display(), next(draft))?;
     if draft.notes.iter().any(|note| note.is_urgent) {
         writeln!(
             err,
@@ -36,4 +36,11 @@ pub(super) fn next_steps(err: &mut dyn Write, draft: &Draft, destination: &Desti
         )?;
     }
     Ok(())
+}
+
+fn next(draft: &Draft) -> String {
+    match &draft.existing {
+        Some(name) => format!("t0rn-agent check, then t0rn-agent takeover {name}"),
+        None => "t0rn-agent check".to_owned(),
+    }
 }

@@ -3,6 +3,7 @@
 mod composed;
 mod engine;
 mod exporters;
+mod lookups;
 mod shapes;
 mod written;
 

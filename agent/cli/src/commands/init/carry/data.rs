@@ -29,10 +29,11 @@ pub(super) fn carry(draft: &mut Draft, existing: &ExistingContainer, node: &Node
             });
         }
         if let Some(volume) = &mount.volume {
-            draft.warn(format!(
-                "{} is the volume {volume} of Docker, and nothing holds it once the old container is removed: \
-                 `docker volume prune` would delete it. Keep that container, or move the directory and name its new place here",
-                mount.source.display()
+            draft.note(format!(
+                "{} is the volume {} of Docker, and nothing holds it once the old container is removed: `docker volume prune` \
+                 can delete it then. Move the directory first, and name its new place",
+                mount.target.display(),
+                short(volume)
             ));
         }
     }
@@ -123,7 +124,7 @@ fn place_data(draft: &mut Draft, mount: &ExistingMount, base: Option<&Path>) {
         draft.warn("the chain's data was mounted read-only; the agent mounts it for writing");
     }
     if let Some(volume) = &mount.volume {
-        draft.data_comment = Some(format!("The volume {volume} of Docker, by its directory."));
+        draft.data_comment = Some(format!("The volume {} of Docker, by its directory.", short(volume)));
     }
 }
 
@@ -144,4 +145,10 @@ fn data_inside(draft: &mut Draft, existing: &ExistingContainer, base: Option<Pat
         )),
     }
     draft.data = (path, base.unwrap_or_else(|| PathBuf::from("/node/data")));
+}
+
+/// The name of a volume; of one without a name its id, as Docker shortens ids.
+fn short(volume: &str) -> &str {
+    let is_id = volume.len() == 64 && volume.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_id { &volume[..12] } else { volume }
 }

@@ -37,7 +37,7 @@ pub(super) fn carry(draft: &mut Draft, existing: &ExistingContainer) -> bool {
         ));
     } else {
         draft.warn(format!(
-            "the user {given} is not known in numbers: `docker run --rm --entrypoint id {} {given}`, then write them into \
+            "the user {given} is not known as a user and a group in numbers: `docker run --rm --entrypoint id {} {given}`, then write them into \
              collator.user; until then it is the image's own",
             draft.image
         ));

@@ -145,7 +145,7 @@ fn files_and_users() -> Vec<Shape> {
                 "Destination": "/data", "RW": true, "Propagation": "",
             }]}),
             lines: &["path = \"/var/lib/docker/volumes/chain/_data\"", "target = \"/data\""],
-            notes: &["! /var/lib/docker/volumes/chain/_data is the volume chain"],
+            notes: &["- /data is the volume chain of Docker"],
             ..Shape::default()
         },
         Shape {
