@@ -9,6 +9,7 @@ use anyhow::{Result, ensure};
 use t0rn_agent_tests::agent::{Agent, binary};
 use t0rn_agent_tests::engine::Engine;
 use t0rn_agent_tests::sim_container::SimContainer;
+use t0rn_agent_tests::sim_image;
 use t0rn_agent_tests::wait::{SOON, run, until_value};
 use toml::Table;
 
@@ -122,5 +123,67 @@ fn configuration_from_a_container_runs_the_same_collator() -> Result<()> {
     let (status, height) = running?;
     ensure!(status["chains"]["relaychain"]["peers"] == 8, "{status}");
     ensure!(height >= before, "it does not go on where the old one ended: {height}");
+    Ok(())
+}
+
+#[test]
+fn what_the_agent_needs_is_added_to_a_container_that_hides_its_exporters() -> Result<()> {
+    let engine = Engine::shared()?;
+    let image = sim_image::variant(&engine, "init-variant:v1", &["--sim-no-such-flag"])?;
+    let dir = tempfile::tempdir()?;
+    let (data, file) = (dir.path().join("data"), dir.path().join("agent.toml"));
+    fs::create_dir(&data)?;
+    let name = format!("t0rn-init-{}", std::process::id());
+    let volume = format!("{}:/node/data", data.display());
+    // The image's own entrypoint would end at once.
+    let run = [
+        "create",
+        "--name",
+        &name,
+        "--user",
+        "0",
+        "--volume",
+        &volume,
+        "--ulimit",
+        "nofile=1024",
+        "--entrypoint",
+        "/usr/local/bin/sim-collator",
+        &image,
+        "--collator",
+        "--base-path",
+        "/node/data",
+        "--prometheus-port",
+        "7001",
+        "--sim-block-time",
+        "500",
+        "--sim-relay-block-time",
+        "500",
+        "--",
+        "--prometheus-port",
+        "9616",
+    ];
+    engine.docker(run)?;
+    let made = made(&engine, &name, &file, &[]);
+    engine.docker(["rm", "-fv", &name])?;
+    let (config, said) = made?;
+    ensure!(said.contains("--prometheus-external is added"), "{said}");
+    ensure!(config["collator"]["user"].as_str() == Some("0:0"), "{config}");
+
+    let mut agent = Agent::new(&engine, "hidden", &[])?;
+    for (key, value) in config.into_iter().filter(|(key, _)| key != "agent") {
+        agent.set(&key, value)?;
+    }
+    agent.start()?;
+    let running = agent.wait_phase("synced", SOON);
+    let entrypoint = engine
+        .inspect(&name)?
+        .map(|mut found| found["Config"]["Entrypoint"].take());
+    drop(agent);
+    engine.docker(["rm", "-fv", &name])?;
+    running?;
+    ensure!(
+        entrypoint == Some(serde_json::json!(["/usr/local/bin/sim-collator"])),
+        "{entrypoint:?}"
+    );
     Ok(())
 }

@@ -62,7 +62,7 @@ async fn user_by_name_is_that_of_the_process_or_of_the_data() {
     let about = dir.path().metadata().unwrap();
     let own = format!("user = \"{}:{}\"", about.uid(), about.gid());
     let data = dir.path().to_str().unwrap();
-    for pid in [std::process::id(), 0] {
+    for (pid, data) in [(std::process::id(), "/nowhere/at/all"), (0, data)] {
         let draft = draft(container("node", pid, data), &[], Value::Null).await.unwrap();
         assert!(
             parsed(&draft).1.lines().any(|line| line == own),
