@@ -83,7 +83,7 @@ pub(crate) enum CliCommand {
     /// Make a configuration: from a container, from a compose file, or from answers
     #[command(after_help = init::EXAMPLES)]
     Init(Box<InitArgs>),
-    /// Check a configuration, or print the commented default
+    /// Check a configuration, or print the commented default or the schema
     #[command(subcommand, after_help = config::EXAMPLES)]
     Config(ConfigCommand),
     /// Tell what the agent would have done over a recorded trace, or over what a Prometheus server has

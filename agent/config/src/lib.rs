@@ -7,6 +7,7 @@
 
 mod error;
 mod excerpt;
+mod formats;
 #[cfg(any(test, fuzzing))]
 #[path = "tests/fuzzing.rs"]
 pub mod fuzzing;
@@ -17,8 +18,11 @@ mod load;
 mod names;
 mod policy;
 mod reader;
+pub mod reference;
 mod repositories;
+mod schema;
 mod sections;
+mod shape;
 mod signatures;
 #[cfg(test)]
 mod tests;
@@ -35,6 +39,7 @@ pub use error::{ConfigError, ValueError};
 pub use image_reference::{ImageReference, parse_image};
 pub use keyless::{EphemeralChainError, keyless};
 pub use repositories::RepositoryError;
+pub use schema::schema;
 pub use sections::{DEFAULT_IMDS, DEFAULT_SOCKET, DEFAULT_STATE_DIR};
 pub use types::{
     AgentConfig, BindMount, CollatorConfig, Config, Confinement, ContainerUser, DataConfig, Ec2Config, ExporterConfig,
@@ -45,3 +50,6 @@ pub use units::{parse_duration, parse_size};
 
 /// The commented default, as `config default` prints it. It names an image, since that has no default.
 pub const DEFAULT: &str = include_str!("default.toml");
+
+/// The published JSON schema, which [`schema`] makes.
+pub const SCHEMA: &str = include_str!("../../../dist/agent.schema.json");

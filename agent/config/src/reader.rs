@@ -1,25 +1,33 @@
 //! Reads the TOML text key by key. Every requested key is recorded, so that the remaining ones are unknown; every
 //! problem is collected with its line.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use toml::de::{DeTable, DeValue};
 
 use crate::error::{ConfigError, ConfigProblem, ValueError};
 use crate::excerpt::excerpt;
 use crate::line_index::LineIndex;
+use crate::shape::{Presence, Shape};
 
 mod section;
 
 pub(crate) use self::section::SectionReader;
+
+/// A key that was asked for, present or not.
+#[derive(Debug, Clone)]
+pub(crate) struct KnownKey {
+    pub(crate) shape: Shape,
+    pub(crate) presence: Presence,
+}
 
 pub(crate) struct DocumentReader<'a> {
     file: &'a str,
     line_index: LineIndex,
     root: &'a DeTable<'a>,
     problems: Vec<ConfigProblem>,
-    /// Full names of the requested keys.
-    known: BTreeSet<String>,
+    /// The requested keys by their full names.
+    known: BTreeMap<String, KnownKey>,
     /// Lines of those that are present.
     lines: BTreeMap<String, usize>,
 }
@@ -31,7 +39,7 @@ impl<'a> DocumentReader<'a> {
             line_index: LineIndex::new(text),
             root,
             problems: Vec::new(),
-            known: BTreeSet::new(),
+            known: BTreeMap::new(),
             lines: BTreeMap::new(),
         }
     }
@@ -59,7 +67,7 @@ impl<'a> DocumentReader<'a> {
         let mut all = Vec::new();
         for (path, item) in self
             .top()
-            .elements(name, "is no list of tables", &remedy)
+            .elements(name, Shape::Tables, "is no list of tables", &remedy)
             .unwrap_or_default()
         {
             match item {
@@ -127,7 +135,7 @@ impl<'a> DocumentReader<'a> {
         for (key, value) in table {
             let name: &str = key.get_ref();
             let path = format!("{prefix}{name}");
-            if self.known.contains(&path) {
+            if self.known.contains_key(&path) {
                 self.unknown_keys_within(value.get_ref(), &path);
             } else {
                 let error = self.unknown(name, prefix);
@@ -155,13 +163,13 @@ impl<'a> DocumentReader<'a> {
         self.known
             .range(inside.clone()..)
             .next()
-            .is_some_and(|key| key.starts_with(&inside))
+            .is_some_and(|(key, _)| key.starts_with(&inside))
     }
 
     fn unknown(&self, name: &str, prefix: &str) -> ValueError {
         let here = self
             .known
-            .iter()
+            .keys()
             .filter_map(|k| k.strip_prefix(prefix))
             .filter(|k| !k.contains(['.', '[']));
         let near = here
@@ -174,7 +182,7 @@ impl<'a> DocumentReader<'a> {
             return ValueError::new(format!("unknown key (did you mean `{near}`?)"), "correct or remove it");
         }
         let suffix = format!(".{name}");
-        if let Some(other) = self.known.iter().find(|k| k.ends_with(&suffix) && !k.contains('[')) {
+        if let Some(other) = self.known.keys().find(|k| k.ends_with(&suffix) && !k.contains('[')) {
             return ValueError::new(
                 format!("unknown key here (did you mean `{other}`?)"),
                 "move or remove it",
@@ -194,8 +202,8 @@ impl<'a> DocumentReader<'a> {
         });
     }
 
-    #[cfg(test)]
-    pub(crate) fn known(&self) -> &BTreeSet<String> {
+    /// The requested keys by their full names.
+    pub(crate) fn known(&self) -> &BTreeMap<String, KnownKey> {
         &self.known
     }
 }

@@ -10,9 +10,10 @@ use strum::VariantArray as _;
 use toml::de::DeValue;
 
 use crate::error::ValueError;
-use crate::image_reference::{parse_image, parse_repository};
+use crate::formats;
 use crate::names;
 use crate::reader::{DocumentReader, SectionReader};
+use crate::shape::{Reader, Shape};
 use crate::signatures::signature;
 use crate::types::{
     AgentConfig, BindMount, CollatorConfig, Config, Confinement, ContainerUser, DataConfig, Ec2Config, ExporterConfig,
@@ -20,9 +21,7 @@ use crate::types::{
     UpdateConfig,
 };
 use crate::validate::validate;
-use crate::values::{
-    argument, bind, boolean, choice, duration, integer, login_file, optional, path, size, socket, string,
-};
+use crate::values::{argument, boolean, choice, duration, integer, optional, size, some, string};
 
 /// Default of `agent.state_dir`.
 pub const DEFAULT_STATE_DIR: &str = "/var/lib/t0rn-agent";
@@ -70,9 +69,9 @@ pub(crate) fn config(document: &mut DocumentReader) -> Config {
 
 fn agent(mut section: SectionReader) -> AgentConfig {
     AgentConfig {
-        state_dir: section.read_or("state_dir", DEFAULT_STATE_DIR.into(), string(path)),
-        socket: section.read_or("socket", DEFAULT_SOCKET.into(), string(socket)),
-        docker: section.read_or("docker", "/var/run/docker.sock".into(), string(socket)),
+        state_dir: section.read_or("state_dir", DEFAULT_STATE_DIR.into(), string(&formats::PATH)),
+        socket: section.read_or("socket", DEFAULT_SOCKET.into(), string(&formats::SOCKET)),
+        docker: section.read_or("docker", "/var/run/docker.sock".into(), string(&formats::SOCKET)),
     }
 }
 
@@ -80,9 +79,9 @@ fn collator(mut section: SectionReader) -> CollatorConfig {
     let image = section.require(
         "image",
         "write the image to run, as NAME:TAG or NAME@sha256:…",
-        string(parse_image),
+        string(&formats::IMAGE),
     );
-    let network = section.read_or("network", "bridge".to_owned(), string(names::network));
+    let network = section.read_or("network", "bridge".to_owned(), string(&formats::NETWORK));
     let local = |port| PublishedPort {
         address: Some([127, 0, 0, 1].into()),
         host: port,
@@ -113,25 +112,32 @@ fn collator(mut section: SectionReader) -> CollatorConfig {
             .ok_or_else(|| ValueError::new("its value is no string", "write it in quotes"))?;
         argument(text)
     };
+    let variables = Reader {
+        parse: variable,
+        shape: Shape::Entries {
+            name: formats::VARIABLE,
+            each: string(&formats::ARGUMENT).shape.into(),
+        },
+    };
     let user = ContainerUser { uid: 1000, gid: 1000 };
     CollatorConfig {
         image: image.unwrap_or_default(),
-        container: section.read_or("container", "t0rn-collator".to_owned(), string(names::name)),
-        entrypoint: section.read_or("entrypoint", None, optional(string(argument))),
-        command: section.list("command", string(argument)).unwrap_or_default(),
+        container: section.read_or("container", "t0rn-collator".to_owned(), string(&formats::NAME)),
+        entrypoint: section.read_or("entrypoint", None, optional(string(&formats::ARGUMENT))),
+        command: section.list("command", string(&formats::ARGUMENT)).unwrap_or_default(),
         pull: section.read_or("pull", PullPolicy::Missing, choice(&pull)),
-        env: section.entries("env", variable).unwrap_or_default(),
-        ports: section.list("ports", string(names::port)).unwrap_or_else(published),
+        env: section.entries("env", variables).unwrap_or_default(),
+        ports: section.list("ports", string(&formats::PORT)).unwrap_or_else(published),
         network,
-        user: section.read_or("user", Some(user), optional(string(names::user))),
+        user: section.read_or("user", Some(user), optional(string(&formats::USER))),
         stop_timeout: section.read_or("stop_timeout", 5 * MINUTE, duration(SECOND, HOUR)),
         // Docker refuses a limit below 6 MiB.
         memory: section.read_or("memory", None, optional(size(6 * MIB, PIB))),
         nofile: section.read_or("nofile", 65536, integer(1024, 1_073_741_816)),
         log_max_size: section.read_or("log_max_size", 50 * MIB, size(64 << 10, PIB)),
         log_max_files: section.read_or("log_max_files", 3, integer(1, 1000)),
-        registry_auth: section.read_or("registry_auth", None, optional(string(login_file))),
-        cosign_key: section.read_or("cosign_key", None, optional(string(path))),
+        registry_auth: section.read_or("registry_auth", None, optional(string(&formats::LOGIN_FILE))),
+        cosign_key: section.read_or("cosign_key", None, optional(string(&formats::PATH))),
         confinement: confinement(&mut section),
     }
 }
@@ -139,30 +145,30 @@ fn collator(mut section: SectionReader) -> CollatorConfig {
 fn confinement(section: &mut SectionReader) -> Confinement {
     let default = Confinement::default();
     let mut cap_add = section
-        .list("cap_add", string(names::capability))
+        .list("cap_add", string(&formats::CAPABILITY))
         .unwrap_or(default.cap_add);
     cap_add.sort();
     cap_add.dedup();
     let pids_limit = section.read_or("pids_limit", 8192, integer(0, 4_194_304));
     Confinement {
-        no_new_privileges: section.read_or("no_new_privileges", default.no_new_privileges, boolean),
+        no_new_privileges: section.read_or("no_new_privileges", default.no_new_privileges, boolean()),
         cap_add,
         pids_limit: (pids_limit > 0).then_some(pids_limit),
-        read_only: section.read_or("read_only", default.read_only, boolean),
+        read_only: section.read_or("read_only", default.read_only, boolean()),
     }
 }
 
 fn data(mut section: SectionReader) -> DataConfig {
     DataConfig {
-        path: section.read_or("path", "/var/lib/t0rn-collator".into(), string(bind)),
-        target: section.read_or("target", "/node/data".into(), string(bind)),
+        path: section.read_or("path", "/var/lib/t0rn-collator".into(), string(&formats::BIND)),
+        target: section.read_or("target", "/node/data".into(), string(&formats::BIND)),
     }
 }
 
 fn mount(mut section: SectionReader) -> Option<BindMount> {
-    let source = section.require("source", "write the path on the host", string(bind));
-    let target = section.require("target", "write the path in the container", string(bind));
-    let read_only = section.read_or("read_only", false, boolean);
+    let source = section.require("source", "write the path on the host", string(&formats::BIND));
+    let target = section.require("target", "write the path in the container", string(&formats::BIND));
+    let read_only = section.read_or("read_only", false, boolean());
     Some(BindMount {
         source: source?,
         target: target?,
@@ -181,10 +187,10 @@ fn chains(document: &mut DocumentReader) -> BTreeMap<Chain, ExporterConfig> {
             Chain::Relaychain => "http://127.0.0.1:9616/metrics",
         };
         let exporter = ExporterConfig {
-            metrics: section.read_or("metrics", default.to_owned(), string(names::http)),
-            prefix: section.read_or("prefix", "substrate".to_owned(), string(names::prefix)),
+            metrics: section.read_or("metrics", default.to_owned(), string(&formats::HTTP)),
+            prefix: section.read_or("prefix", "substrate".to_owned(), string(&formats::PREFIX)),
             references: section
-                .one_or_list("reference", string(names::reference))
+                .one_or_list("reference", string(&formats::REFERENCE))
                 .unwrap_or_default(),
             idle: idle(&mut section),
         };
@@ -201,10 +207,8 @@ fn chains(document: &mut DocumentReader) -> BTreeMap<Chain, ExporterConfig> {
 
 fn idle(section: &mut SectionReader) -> Idle {
     let expected = section.read_or("idle", false, choice(&[("expected", true)]));
-    let block_time = section.read_or("block_time", None, |value| {
-        duration(100 * MILLISECOND, DAY)(value).map(Some)
-    });
-    let max_idle = section.read_or("max_idle", None, |value| duration(SECOND, 90 * DAY)(value).map(Some));
+    let block_time = section.read_or("block_time", None, some(duration(100 * MILLISECOND, DAY)));
+    let max_idle = section.read_or("max_idle", None, some(duration(SECOND, 90 * DAY)));
     Idle {
         expected,
         max: max_idle.or(block_time.map(|block| block * IDLE_BLOCKS)),
@@ -252,8 +256,8 @@ fn host(mut section: SectionReader) -> HostConfig {
 fn metrics(mut section: SectionReader) -> MetricsConfig {
     let default = ([127, 0, 0, 1], 9733).into();
     MetricsConfig {
-        listen: section.read_or("listen", Some(default), optional(string(names::listen))),
-        hosts: section.list("hosts", string(names::host_name)).unwrap_or_default(),
+        listen: section.read_or("listen", Some(default), optional(string(&formats::LISTEN))),
+        hosts: section.list("hosts", string(&formats::HOST_NAME)).unwrap_or_default(),
     }
 }
 
@@ -266,31 +270,35 @@ fn notify(mut section: SectionReader) -> NotifyConfig {
     ];
     let no_collation_after = section.read_or("no_collation_after", 30 * MINUTE, duration(Duration::ZERO, 7 * DAY));
     NotifyConfig {
-        webhook: section.read_or("webhook", None, optional(string(names::webhook))),
+        webhook: section.read_or("webhook", None, optional(string(&formats::WEBHOOK))),
         format: section.read_or("format", NotifyFormat::Json, choice(&formats)),
         no_collation_after: Some(no_collation_after).filter(|limit| !limit.is_zero()),
     }
 }
 
 fn ec2(mut section: SectionReader) -> Ec2Config {
-    let enabled = |value: &DeValue| match value.as_bool() {
-        Some(enabled) => Ok(Some(enabled)),
-        None => choice(&[("auto", None), ("true", Some(true)), ("false", Some(false))])(value),
+    let words = [("auto", None), ("true", Some(true)), ("false", Some(false))];
+    let enabled = Reader {
+        parse: |value: &DeValue| match value.as_bool() {
+            Some(enabled) => Ok(Some(enabled)),
+            None => (choice(&words).parse)(value),
+        },
+        shape: Shape::BooleanOr(words.map(|(word, _)| word.to_owned()).into()),
     };
     Ec2Config {
         enabled: section.read_or("enabled", None, enabled),
-        imds: section.read_or("imds", DEFAULT_IMDS.to_owned(), string(names::http)),
-        lifecycle_hook: section.read_or("lifecycle_hook", None, optional(string(names::hook))),
+        imds: section.read_or("imds", DEFAULT_IMDS.to_owned(), string(&formats::HTTP)),
+        lifecycle_hook: section.read_or("lifecycle_hook", None, optional(string(&formats::HOOK))),
     }
 }
 
 fn update(mut section: SectionReader) -> UpdateConfig {
     UpdateConfig {
-        auto: section.read_or("auto", false, boolean),
+        auto: section.read_or("auto", false, boolean()),
         check_every: section.read_or("check_every", 6 * HOUR, duration(SECOND, 30 * DAY)),
         probation: section.read_or("probation", 10 * MINUTE, duration(SECOND, 7 * DAY)),
         repositories: section
-            .list("repositories", string(parse_repository))
+            .list("repositories", string(&formats::REPOSITORY))
             .unwrap_or_default(),
         keep_images: section.read_or("keep_images", 2, integer(2, 1000)),
     }
@@ -302,9 +310,9 @@ fn identity(mut section: SectionReader) -> IdentityConfig {
         ("full_node", WithoutVolume::FullNode),
     ];
     IdentityConfig {
-        required: section.read_or("required", false, boolean),
-        volume: section.read_or("volume", None, optional(string(names::volume))),
-        mount: section.read_or("mount", "/var/lib/t0rn-identity".into(), string(bind)),
+        required: section.read_or("required", false, boolean()),
+        volume: section.read_or("volume", None, optional(string(&formats::VOLUME))),
+        mount: section.read_or("mount", "/var/lib/t0rn-identity".into(), string(&formats::BIND)),
         without_volume: section.read_or("without_volume", WithoutVolume::Nothing, choice(&without)),
     }
 }

@@ -6,23 +6,51 @@ use toml::de::DeValue;
 
 use crate::error::ValueError;
 use crate::reader::{DocumentReader, SectionReader};
-use crate::values::{boolean, choice, integer, string};
+use crate::shape::{Reader, Shape, Text};
+use crate::values::{boolean, choice, integer, some, string};
 
 /// Most parts of a pattern.
 const PARTS: usize = 8;
 /// Longest part of a pattern, and remedy: the status has room for no more. Characters.
 const LONGEST: usize = 200;
+/// One part of a pattern, as the schema has it.
+const PART: &str = r"^[^\x00-\x1f\x7f]{3,200}$";
+const SENTENCE: Text<String> = Text {
+    parse: sentence,
+    pattern: r"^[^\x00-\x1f\x7f]{0,200}$",
+};
+const REMEDY: Text<String> = Text {
+    parse: remedy,
+    pattern: r"^(?=.*\S)[^\x00-\x1f\x7f]{1,200}$",
+};
+/// A line of a log: any text.
+const EXAMPLE: Text<String> = Text {
+    parse: |text| Ok(text.to_owned()),
+    pattern: "",
+};
 
 /// One row. What is missing or unusable is a problem of the document, and empty in the row.
 pub(crate) fn signature(mut section: SectionReader) -> Signature {
     let says = Cause::OF_LAST_LINES.map(|cause| (cause.into_str(), cause));
-    let survivable = section.read_or("survivable", false, boolean);
+    let survivable = section.read_or("survivable", false, boolean());
+    let parts = Reader {
+        parse: parts,
+        shape: Shape::List {
+            each: Shape::Text { pattern: PART }.into(),
+            min: 1,
+            max: Some(PARTS),
+        },
+    };
     let pattern = section.require("pattern", "write the parts of the line, as [\"…\", \"…\"]", parts);
-    let says = if survivable {
-        section.read_or("says", None, |value| choice(&says)(value).map(Some))
-    } else {
-        let remedy = "write what the line shows, such as \"node_fault\", or survivable = true";
-        section.require("says", remedy, choice(&says))
+    let remedy = "write what the line shows, such as \"node_fault\", or survivable = true";
+    let says = section.require_unless(("survivable", survivable), "says", remedy, choice(&says));
+    let exit_codes = Reader {
+        parse: exit_codes,
+        shape: Shape::List {
+            each: integer(1, 255).shape.into(),
+            min: 1,
+            max: None,
+        },
     };
     let codes = Signature::DEFAULT_EXIT_CODES.to_vec();
     Signature {
@@ -30,9 +58,9 @@ pub(crate) fn signature(mut section: SectionReader) -> Signature {
         says,
         survivable,
         exit_codes: section.read_or("exit_codes", codes, exit_codes),
-        remedy: section.read_or("remedy", None, |value| string(remedy)(value).map(Some)),
-        source: section.read_or("source", String::new(), string(sentence)),
-        example: section.read_or("example", String::new(), string(|text| Ok(text.to_owned()))),
+        remedy: section.read_or("remedy", None, some(string(&REMEDY))),
+        source: section.read_or("source", String::new(), string(&SENTENCE)),
+        example: section.read_or("example", String::new(), string(&EXAMPLE)),
     }
 }
 
@@ -66,7 +94,7 @@ fn parts(value: &DeValue) -> Result<Vec<String>, ValueError> {
         return Err(ValueError::new(format!("a pattern of {} parts", parts.len()), remedy));
     }
     let part = |part: &toml::Spanned<DeValue>| {
-        let text = string(sentence)(part.get_ref())?;
+        let text = (string(&SENTENCE).parse)(part.get_ref())?;
         if text.chars().count() < 3 {
             return Err(ValueError::text(&text, "is in too many lines", &remedy));
         }
@@ -83,7 +111,10 @@ fn exit_codes(value: &DeValue) -> Result<Vec<i64>, ValueError> {
     if codes.is_empty() {
         return Err(ValueError::new("a list without a code", remedy));
     }
-    codes.iter().map(|code| integer(1, 255)(code.get_ref())).collect()
+    codes
+        .iter()
+        .map(|code| (integer(1, 255).parse)(code.get_ref()))
+        .collect()
 }
 
 fn remedy(text: &str) -> Result<String, ValueError> {

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::reader::DocumentReader;
+use crate::reference::uncommented;
 
 const MINIMAL: &str = "[collator]\nimage = \"a:1\"\n";
 
@@ -31,10 +32,21 @@ fn printed_default_names_every_key_that_is_read() {
     let (root, _) = toml::de::DeTable::parse_recoverable(&text);
     let mut document = DocumentReader::new(&text, "agent.toml", root.get_ref());
     sections::config(&mut document);
-    for key in document.known().clone() {
+    for key in document.known().clone().into_keys() {
         assert!(document.has(&key), "{key} is read, but not in the printed default");
     }
     document.finish(()).unwrap();
+}
+
+#[test]
+fn documentation_of_every_key_says_what_it_is_for() {
+    let sections = crate::reference::sections();
+    let keys = |section: &crate::reference::Section| section.keys.len();
+    assert!(sections.len() == 15 && sections.iter().all(|section| keys(section) > 0));
+    for section in &sections {
+        let silent = section.keys.iter().find(|key| key.text.is_empty());
+        assert!(silent.is_none(), "{}: {silent:?}", section.name);
+    }
 }
 
 #[test]
@@ -43,15 +55,6 @@ fn optional_lines_of_the_printed_default_are_valid() {
     assert_eq!(full.collator.memory, Some(3 << 30));
     assert_eq!(full.mounts.len(), 1);
     assert!(full.notify.webhook.is_some() && full.collator.registry_auth.is_some());
-}
-
-/// The text with its `#key = …` lines made into keys.
-fn uncommented(text: &str) -> String {
-    let line = |line: &str| match line.strip_prefix('#') {
-        Some(key) if !key.starts_with(' ') => key.to_owned(),
-        _ => line.to_owned(),
-    };
-    text.lines().map(|l| line(l) + "\n").collect()
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `config`: checks a configuration, or prints the default.
+//! `config`: checks a configuration, or prints the default or the schema.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -13,7 +13,8 @@ use crate::output::print;
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   t0rn-agent config default > /etc/t0rn-agent/agent.toml
-  t0rn-agent config check ./agent.toml";
+  t0rn-agent config check ./agent.toml
+  t0rn-agent config schema > agent.schema.json";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
@@ -25,6 +26,8 @@ pub(crate) enum ConfigCommand {
     },
     /// Print every key with its default and what it is for
     Default,
+    /// Print the JSON schema, for editors and for programs that write a configuration
+    Schema,
 }
 
 pub(crate) fn execute(command: &ConfigCommand, globals: &GlobalArgs, out: &mut dyn Write) -> anyhow::Result<()> {
@@ -35,5 +38,6 @@ pub(crate) fn execute(command: &ConfigCommand, globals: &GlobalArgs, out: &mut d
             print(out, &format!("{}: ok\n", path.display()))
         }
         ConfigCommand::Default => print(out, agent_config::DEFAULT),
+        ConfigCommand::Schema => print(out, agent_config::SCHEMA),
     }
 }
