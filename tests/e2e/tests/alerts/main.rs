@@ -1,5 +1,7 @@
 //! What is shipped for Prometheus and Grafana fits the agent's page, and every alert does what it is for.
 
+mod linter;
+mod mixin;
 mod promql;
 
 use std::collections::BTreeSet;
@@ -42,6 +44,7 @@ fn promtool(program: &Path, words: &[&str], stdin: Stdio) -> Result<String> {
     Ok(text)
 }
 
+#[derive(Clone)]
 struct Alert {
     name: String,
     expr: String,
@@ -51,7 +54,11 @@ struct Alert {
 
 /// The rules, in their file's own fixed form.
 fn alerts() -> Result<Vec<Alert>> {
-    let file = read("dist/prometheus/alerts.yml")?;
+    alerts_of("dist/prometheus/alerts.yml")
+}
+
+fn alerts_of(file: &str) -> Result<Vec<Alert>> {
+    let file = read(file)?;
     let rules = file.split("\n      - alert: ").skip(1);
     let alerts = rules.map(|text| {
         let name = text.lines().next().context("no name")?.trim().to_owned();
@@ -92,7 +99,10 @@ fn queries(dashboard: &Value) -> Result<Vec<(String, String)>> {
     let mut queries = Vec::new();
     let mut add = |query: &Value| {
         let expr = query["expr"].as_str().context("a query without expr")?;
-        let expr = expr.replace("$instance", ".*").replace("$__rate_interval", "5m");
+        let expr = ["$job", "$instance"]
+            .iter()
+            .fold(expr.to_owned(), |expr, name| expr.replace(name, ".*"));
+        let expr = expr.replace("$__rate_interval", "5m");
         ensure!(!expr.contains('$'), "{expr}: a variable that is not understood");
         let legend = query["legendFormat"].as_str().unwrap_or_default();
         queries.push((expr, legend.to_owned()));
@@ -114,7 +124,7 @@ fn queries(dashboard: &Value) -> Result<Vec<(String, String)>> {
                 .strip_prefix("label_values(")
                 .and_then(|q| q.strip_suffix(')')?.split_once(", "))
                 .with_context(|| format!("{query} is not understood"))?;
-            queries.push((metric.to_owned(), format!("{{{{{label}}}}}")));
+            queries.push((metric.replace("$job", ".*"), format!("{{{{{label}}}}}")));
         }
     }
     Ok(queries)
@@ -225,16 +235,30 @@ fn every_alert_asks_for_what_the_agent_tells_and_says_what_to_type() -> Result<(
 #[test]
 fn every_alert_is_explained_to_operators_and_nothing_else_is() -> Result<()> {
     let document = read("docs/alerts.md")?;
-    let rows = document
-        .lines()
-        .filter_map(|l| l.strip_prefix("| `")?.split('`').next());
-    let explained: Vec<_> = rows.filter(|name| name.starts_with("T0rn")).collect();
-    let alerts = alerts()?;
+    let headings = document.lines().filter_map(|line| line.strip_prefix("### "));
+    let explained: Vec<_> = headings.collect();
+    let alerts = [alerts()?, alerts_of("dist/prometheus/remote.yml")?].concat();
     let expected: Vec<_> = alerts.iter().map(|a| a.name.as_str()).collect();
     ensure!(
         explained == expected,
         "explained: {explained:#?}\nthere are: {expected:#?}"
     );
+    Ok(())
+}
+
+#[test]
+fn every_alert_leads_to_its_heading_in_the_documents() -> Result<()> {
+    for alert in [alerts()?, alerts_of("dist/prometheus/remote.yml")?].concat() {
+        let url = annotation(&alert, "runbook_url")?;
+        let path = url.strip_prefix("https://github.com/t0rn/t0rn-agent/blob/main/");
+        let (path, anchor) = path.and_then(|path| path.split_once('#')).context(url.to_owned())?;
+        let document = read(path)?;
+        let mut headings = document.lines().filter_map(|line| line.strip_prefix("### "));
+        ensure!(
+            headings.any(|heading| heading == alert.name && heading.to_lowercase() == anchor),
+            "{url}: there is no such heading"
+        );
+    }
     Ok(())
 }
 
