@@ -11,6 +11,7 @@ use url::{Url, form_urlencoded};
 
 use super::consistency::ErrorClass;
 use super::transport::{ErrorResponse, LARGEST};
+use agent_core::units::show_duration;
 use agent_net::http::{self, RequestError};
 
 /// Limit of one call as a whole.
@@ -66,7 +67,7 @@ impl Api {
         params: &[(&str, &str)],
     ) -> Result<String, ApiError> {
         let timed_out = |_| {
-            let text = format!("{action}: no answer within {} s", TIMEOUT.as_secs());
+            let text = format!("{action}: no answer within {}", show_duration(TIMEOUT));
             Err(ApiError::new(ErrorClass::Transient, text))
         };
         let done = tokio::time::timeout(TIMEOUT, self.exchange(credentials, action, params)).await;

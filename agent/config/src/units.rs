@@ -66,7 +66,7 @@ pub fn parse_size(text: &str) -> Result<u64, ValueError> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed test should panic")]
 
-    use agent_core::units::{show_duration, show_size};
+    use agent_core::units::{rounded_duration, show_duration, show_size};
     use proptest::prelude::*;
 
     use super::*;
@@ -143,6 +143,12 @@ mod tests {
         fn shown_duration_reads_back_the_same(millis in 0..=LONGEST_MILLIS) {
             let d = Duration::from_millis(millis);
             prop_assert_eq!(parse_duration(&show_duration(d)).unwrap(), d);
+        }
+
+        #[test]
+        fn duration_for_people_is_read_as_what_it_says(seconds in 0..=LONGEST_MILLIS / 1000) {
+            let read = parse_duration(&rounded_duration(seconds)).unwrap().as_secs();
+            prop_assert!(read <= seconds && rounded_duration(read) == rounded_duration(seconds));
         }
 
         #[test]

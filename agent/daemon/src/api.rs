@@ -32,7 +32,7 @@ pub use self::socket::{BindError, bind};
 use crate::recorder::LineRedactor;
 use crate::server::{self, LongLivedPermit, ServerLimits};
 use crate::supervisor::KnownSecrets;
-use agent_config::parse_image;
+use agent_config::{parse_image, show_duration};
 use agent_core::event::{Command, Container};
 use agent_core::machine::CommandError;
 use agent_core::published::AgentSnapshot;
@@ -195,10 +195,7 @@ fn accepts_json(headers: &HeaderMap) -> bool {
 fn within_bounds(command: Command) -> Result<Command, String> {
     let reason = match &command {
         Command::Pause { seconds, .. } if !(1..=PAUSE_MAX.as_secs()).contains(seconds) => {
-            return Err(format!(
-                "a pause takes from 1 s to {} days",
-                PAUSE_MAX.as_secs() / 86_400
-            ));
+            return Err(format!("a pause takes from 1s to {}", show_duration(PAUSE_MAX)));
         }
         Command::Restart { reason } | Command::Pause { reason, .. } => reason,
         Command::Update { image, automatic } => {

@@ -25,6 +25,8 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_util::net::Listener;
 use tracing::{debug, warn};
 
+use agent_core::units::show_duration;
+
 /// Largest request, bytes.
 pub(crate) const REQUEST_MAX: usize = 64 * 1024;
 
@@ -145,8 +147,8 @@ where
 
 async fn in_time(limit: Duration, request: Request, next: Next) -> Response {
     timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
-        let seconds = limit.as_secs_f32();
-        let words = format!("not done within {seconds} s, and it may still be: see t0rn-agent status\n");
+        let limit = show_duration(limit);
+        let words = format!("not done within {limit}, and it may still be: see t0rn-agent status\n");
         (StatusCode::GATEWAY_TIMEOUT, words).into_response()
     })
 }

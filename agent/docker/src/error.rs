@@ -7,6 +7,7 @@ use std::time::Duration;
 use bollard::errors::Error as EngineError;
 
 use agent_core::event::ActionFailure;
+use agent_core::units::show_duration;
 use agent_net::http;
 
 use crate::image::network_remedy;
@@ -26,9 +27,9 @@ pub enum Error {
     },
     /// The engine answers, but not to this: it locks a container while it works on it.
     #[error(
-        "docker could not {action} within {} s, though it answers otherwise; it is busy with the container or \
+        "docker could not {action} within {}, though it answers otherwise; it is busy with the container or \
          its disk",
-        limit.as_secs_f32()
+        show_duration(*limit)
     )]
     Busy { action: &'static str, limit: Duration },
     /// A container of that name exists and is not ours.
@@ -83,9 +84,9 @@ pub enum ImageFault {
     #[error("the registry does not know it ({0}); check collator.image, and collator.registry_auth if it is private")]
     NotFound(String),
     #[error(
-        "the registry sent nothing for {} s; check the network and the registry, the next attempt goes on \
+        "the registry sent nothing for {}; check the network and the registry, the next attempt goes on \
          where this one stopped",
-        .0.as_secs_f32()
+        show_duration(*.0)
     )]
     Timeout(Duration),
     #[error("the registry cannot be reached ({0}); {remedy}, or load the image with `docker load`", remedy = network_remedy(.0))]

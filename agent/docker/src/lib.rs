@@ -23,6 +23,7 @@ use self::spec::{Spec, Specs};
 use self::stats::Usage;
 use agent_config::Config;
 use agent_core::event::DesiredSpec;
+use agent_core::units::show_duration;
 
 mod error;
 mod events;
@@ -240,8 +241,8 @@ impl Docker {
         let silent = |_| Error::Unreachable {
             socket: self.shared.socket.clone(),
             reason: format!(
-                "asked to {action}, no answer in {} s; `systemctl status docker`",
-                limit.as_secs_f32()
+                "asked to {action}, no answer in {}; `systemctl status docker`",
+                show_duration(limit)
             ),
             hangs: true,
         };

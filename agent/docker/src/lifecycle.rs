@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use agent_core::machine::STOP_MARGIN;
+use agent_core::units::show_duration;
 use bollard::models::ContainerStateStatusEnum as Status;
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
@@ -279,9 +280,9 @@ impl Docker {
                 action: "stop the container",
                 status: None,
                 reason: format!(
-                    "it still runs {} s after SIGTERM, SIGKILL included; look for a process in state D with \
+                    "it still runs {} after SIGTERM, SIGKILL included; look for a process in state D with \
                      `ps axl`",
-                    limit.as_secs()
+                    show_duration(limit)
                 ),
             }),
         }

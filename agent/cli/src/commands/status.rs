@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tokio::time::{sleep, timeout};
 
 use agent_chaindata::journal::describe_interrupted_restore;
-use agent_config::{Config, ConfigError};
+use agent_config::{Config, ConfigError, show_duration};
 use agent_core::event::Container;
 use agent_core::status::{CollatorStatus, LastExitStatus, RestartStatus, Status};
 use agent_daemon::api::ClientError;
@@ -135,10 +135,10 @@ async fn status_from_docker(error: &ClientError, config: Result<Config, ConfigEr
         }
         Err(Some(error)) => status.reasons.push(error.to_string()),
         Err(None) => {
-            let seconds = DOCKER_TIMEOUT.as_secs();
+            let limit = show_duration(DOCKER_TIMEOUT);
             status
                 .reasons
-                .push(format!("docker did not answer within {seconds} s either"));
+                .push(format!("docker did not answer within {limit} either"));
         }
     }
     status

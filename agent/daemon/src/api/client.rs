@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 use super::{AGENT, GIVES_UP, Reply};
 use agent_core::event::Command;
 use agent_core::status::{SCHEMA, Status};
+use agent_core::units::show_duration;
 use agent_net::http;
 use agent_runtime::wall;
 
@@ -40,7 +41,7 @@ pub enum ClientError {
     Denied(PathBuf),
     #[error(
         "the agent hangs (try: systemctl restart t0rn-agent; the collator runs on): no answer from {} \
-         within {} s", socket.display(), limit.as_secs_f32()
+         within {}", socket.display(), show_duration(*limit)
     )]
     Hangs { socket: PathBuf, limit: Duration },
     #[error("the agent broke off (see: journalctl -u t0rn-agent): {}: {reason}", socket.display())]

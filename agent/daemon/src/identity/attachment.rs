@@ -11,6 +11,7 @@ use super::block_device::VolumeState;
 use super::manager::{HoldStep, VolumeLeaseManager};
 use agent_aws::{ATTACHING, ATTACHMENT, Attachment, ErrorClass, Patience, VolumeError};
 use agent_core::event::Holding;
+use agent_core::units::show_duration;
 use agent_runtime::Instant;
 
 /// Device names to attach under, each attempt under the next: one may be taken. Newer instances name the device by
@@ -127,13 +128,13 @@ impl VolumeLeaseManager {
             }
         } else {
             format!(
-                "after {} s it is detached, for an attempt under another device name",
-                undo_after.as_secs()
+                "after {} it is detached, for an attempt under another device name",
+                show_duration(undo_after)
             )
         };
         self.absent(format!(
-            "reboot this instance if this goes on: {volume} has been attaching for {} s; {undone}",
-            waited.as_secs()
+            "reboot this instance if this goes on: {volume} has been attaching for {}; {undone}",
+            show_duration(Duration::from_secs(waited.as_secs()))
         ))
     }
 

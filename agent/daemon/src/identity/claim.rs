@@ -10,6 +10,7 @@ use tracing::info;
 use super::lease::{self, Claim, Lease, LeaseFile};
 use super::manager::{HoldStep, VolumeLeaseManager};
 use agent_core::event::Holding;
+use agent_core::units::show_duration;
 use agent_runtime::Instant;
 use agent_runtime::disk::{self, Disk};
 
@@ -96,13 +97,13 @@ impl LeaseWatch {
         }
         Decision::Wait(match claim {
             Claim::Shared => format!(
-                "{holder} holds it: its lease has not changed for {} s, and is old after {} s",
-                unchanged.as_secs(),
-                wait.as_secs()
+                "{holder} holds it: its lease has not changed for {}, and is old after {}",
+                show_duration(Duration::from_secs(unchanged.as_secs())),
+                show_duration(wait)
             ),
             Claim::Exclusive => format!(
-                "{holder} did not give it back, and gets {} s to notice that it has it no more",
-                wait.as_secs()
+                "{holder} did not give it back, and gets {} to notice that it has it no more",
+                show_duration(wait)
             ),
         })
     }
@@ -120,8 +121,8 @@ impl LeaseWatch {
 
     fn settle(&mut self, now: Instant) -> Decision {
         if let Some(until) = self.settles.filter(|until| now < *until) {
-            let left = until.duration_since(now).as_secs() + 1;
-            return Decision::Wait(format!("its lease is new, and is looked at again in {left} s"));
+            let left = show_duration(Duration::from_secs(until.duration_since(now).as_secs() + 1));
+            return Decision::Wait(format!("its lease is new, and is looked at again in {left}"));
         }
         (self.settles, self.sure, self.lost) = (None, true, false);
         Decision::Held

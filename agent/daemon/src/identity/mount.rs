@@ -14,6 +14,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 use tracing::info;
 
+use agent_core::units::show_duration;
 use agent_runtime::disk::{self, Disk};
 use agent_runtime::program;
 
@@ -57,7 +58,7 @@ pub enum MountError {
     CommandFailed(String, String),
     #[error("{0} cannot be run: {1}")]
     NotRun(String, io::Error),
-    #[error("{name} did not end within {limit} s", name = .0, limit = TIMEOUT.as_secs())]
+    #[error("{name} did not end within {limit}", name = .0, limit = show_duration(TIMEOUT))]
     TimedOut(String),
     #[error("{path}: {1}", path = .0.display())]
     Request(PathBuf, io::Error),

@@ -15,6 +15,7 @@ use tracing::info;
 
 use super::{Docker, Error, ImageFault};
 use agent_config::ImageReference;
+use agent_core::units::show_duration;
 use agent_runtime::disk::{self, Disk};
 use agent_runtime::program;
 
@@ -100,7 +101,7 @@ async fn verify(
     let removed = disk::run_io(Disk::State, move || remove(&file)).await;
     let output = match ended {
         Ok(output) => output.map_err(|error| format!("{}: {error}", program.display()))?,
-        Err(_) => return Err(format!("cosign did not end within {} s", LIMIT.as_secs())),
+        Err(_) => return Err(format!("cosign did not end within {}", show_duration(LIMIT))),
     };
     removed.map_err(told)?;
     if output.status.success() {

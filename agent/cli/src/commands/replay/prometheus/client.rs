@@ -67,7 +67,7 @@ struct ApiResponse<T> {
 pub(super) enum QueryError {
     #[error("{0}; start it, or name the address at which this machine reaches it")]
     Unreachable(String),
-    #[error("no complete answer within {} s; ask for less: a shorter --since or a longer --step", .0.as_secs())]
+    #[error("no complete answer within {}; ask for less: a shorter --since or a longer --step", agent_config::show_duration(*.0))]
     Timeout(Duration),
     #[error("the answer broke off: {0}")]
     Broken(String),
