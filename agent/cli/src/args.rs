@@ -18,6 +18,7 @@ use crate::commands::snapshot::{self, SnapshotCommand};
 use crate::commands::status::{self, StatusArgs};
 use crate::commands::update::{self, UpdateArgs};
 use crate::globals::GlobalArgs;
+use crate::output::JsonArg;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -58,16 +59,16 @@ pub(crate) enum CliCommand {
     Restart(RestartArgs),
     /// Stop the collator; it stays stopped, over restarts of agent and host, until `start`
     #[command(after_help = "Example:\n  t0rn-agent stop")]
-    Stop,
+    Stop(JsonArg),
     /// Start the collator again after `stop`, or after a hold once its cause is cured
     #[command(after_help = "Example:\n  t0rn-agent start")]
-    Start,
+    Start(JsonArg),
     /// Suspend all automatic actions for a while; watching goes on
     #[command(after_help = control::PAUSE_EXAMPLES)]
     Pause(PauseArgs),
     /// End a pause, and let the agent try again what it had given up
     #[command(after_help = "Example:\n  t0rn-agent resume")]
-    Resume,
+    Resume(JsonArg),
     /// Run another image of the collator, and take it back when it does no good
     #[command(after_help = update::EXAMPLES)]
     Update(UpdateArgs),

@@ -2,6 +2,17 @@
 
 use std::io::{self, Write};
 
+use clap::Args;
+use serde::Serialize;
+
+/// `--json`, of a command that otherwise prints sentences.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct JsonArg {
+    /// For programs: one line of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// The reader of the output has gone, which is no failure of the command.
 #[derive(Debug, thiserror::Error)]
 #[error("nobody reads the output")]
@@ -12,6 +23,11 @@ pub(crate) struct OutputClosed;
 /// Fails with [`OutputClosed`] when the reader has gone.
 pub(crate) fn print(out: &mut dyn Write, text: &str) -> anyhow::Result<()> {
     write(out, text.as_bytes())
+}
+
+/// Writes a document as one line of JSON.
+pub(crate) fn print_json(out: &mut dyn Write, document: &impl Serialize) -> anyhow::Result<()> {
+    print(out, &(serde_json::to_string(document)? + "\n"))
 }
 
 /// Writes bytes to the output.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde_json::{Value, json};
 use toml::de::DeValue;
 
 use crate::excerpt::{excerpt, quoted, show};
@@ -64,6 +65,15 @@ impl ConfigError {
             .problems
             .iter()
             .any(|p| p.line.is_none() && p.error.found == DENIED)
+    }
+
+    /// The problems as a list of objects: `line` (from 1, or null), `key` (or null), `found` and `remedy`.
+    pub fn to_json(&self) -> Value {
+        let problems = self.problems.iter().map(|problem| {
+            let ValueError { found, remedy } = &problem.error;
+            json!({ "line": problem.line, "key": problem.key, "found": found, "remedy": remedy })
+        });
+        problems.collect()
     }
 
     /// One problem of the file as a whole.

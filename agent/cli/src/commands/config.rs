@@ -4,11 +4,12 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use serde_json::json;
 
-use agent_config::Config;
+use agent_config::{Config, ConfigError};
 
 use crate::globals::{GlobalArgs, non_empty};
-use crate::output::print;
+use crate::output::{JsonArg, print, print_json};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -23,6 +24,8 @@ pub(crate) enum ConfigCommand {
         /// The file to check [default: as for --config]
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
+        #[command(flatten)]
+        format: JsonArg,
     },
     /// Print every key with its default and what it is for
     Default,
@@ -32,10 +35,20 @@ pub(crate) enum ConfigCommand {
 
 pub(crate) fn execute(command: &ConfigCommand, globals: &GlobalArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     match command {
-        ConfigCommand::Check { file } => {
+        ConfigCommand::Check { file, format } => {
             let path = non_empty(file.as_deref()).unwrap_or_else(|| globals.config_path());
-            Config::load(path)?;
-            print(out, &format!("{}: ok\n", path.display()))
+            let loaded = Config::load(path);
+            if format.json {
+                let problems = loaded.as_ref().err().map(ConfigError::to_json);
+                let problems = problems.unwrap_or_else(|| json!([]));
+                print_json(
+                    out,
+                    &json!({ "schema": 1, "file": path, "valid": loaded.is_ok(), "problems": problems }),
+                )?;
+            } else if loaded.is_ok() {
+                print(out, &format!("{}: ok\n", path.display()))?;
+            }
+            Ok(loaded.map(drop)?)
         }
         ConfigCommand::Default => print(out, agent_config::DEFAULT),
         ConfigCommand::Schema => print(out, agent_config::SCHEMA),

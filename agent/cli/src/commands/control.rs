@@ -4,6 +4,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use clap::Args;
+use serde::Serialize;
 
 use agent_core::event::Command;
 use agent_daemon::api::{PAUSE_MAX, REASON_MAX};
@@ -12,7 +13,7 @@ use super::parse_time;
 use super::quiesce::operator_took_over;
 use crate::error::ArgumentError;
 use crate::globals::GlobalArgs;
-use crate::output::print;
+use crate::output::{JsonArg, print, print_json};
 
 pub(crate) const RESTART_EXAMPLES: &str = "\
 Does not count against the restart budget.
@@ -30,6 +31,8 @@ pub(crate) struct RestartArgs {
     /// Why, for the record
     #[arg(long, value_name = "TEXT", default_value = "asked by the operator", value_parser = parse_reason)]
     reason: String,
+    #[command(flatten)]
+    pub(crate) format: JsonArg,
 }
 
 impl RestartArgs {
@@ -47,6 +50,8 @@ pub(crate) struct PauseArgs {
     /// Why; shown in the status
     #[arg(long, value_name = "TEXT", value_parser = parse_reason)]
     reason: String,
+    #[command(flatten)]
+    pub(crate) format: JsonArg,
 }
 
 impl PauseArgs {
@@ -58,12 +63,29 @@ impl PauseArgs {
     }
 }
 
-pub(crate) async fn send_command(globals: &GlobalArgs, command: Command, out: &mut dyn Write) -> anyhow::Result<()> {
+/// What the agent replies to a command.
+#[derive(Serialize)]
+struct ReplyDocument<'a> {
+    schema: u32,
+    reply: &'a str,
+}
+
+pub(crate) async fn send_command(
+    globals: &GlobalArgs,
+    command: Command,
+    format: JsonArg,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
     let answer = globals.client().command(&command).await?;
     if let (Command::Restart { .. } | Command::Stop | Command::Start, Ok(config)) = (&command, globals.load_config()) {
         operator_took_over(&config);
     }
-    print(out, &format!("{}\n", answer.trim_end()))
+    let reply = answer.trim_end();
+    if format.json {
+        print_json(out, &ReplyDocument { schema: 1, reply })
+    } else {
+        print(out, &format!("{reply}\n"))
+    }
 }
 
 fn parse_pause(text: &str) -> Result<Duration, ArgumentError> {

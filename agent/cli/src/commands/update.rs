@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use clap::Args;
+use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
 use agent_config::parse_image;
@@ -15,7 +16,7 @@ use agent_core::units::rounded_duration;
 
 use super::control::send_command;
 use crate::globals::GlobalArgs;
-use crate::output::print;
+use crate::output::{JsonArg, print, print_json};
 
 pub(crate) const EXAMPLES: &str = "\
 The image is pulled first; then the collator is stopped cleanly and started from it, and watched for
@@ -41,6 +42,18 @@ pub(crate) struct UpdateArgs {
     /// Until it is over, with a line for each step
     #[arg(long)]
     wait: bool,
+    #[command(flatten)]
+    format: JsonArg,
+}
+
+/// One line of `--wait --json`: a step that began, or the end.
+#[derive(Serialize)]
+struct ProgressDocument<'a> {
+    schema: u32,
+    step: Option<&'a str>,
+    ends_in_seconds: Option<u64>,
+    result: Option<&'a str>,
+    reason: Option<&'a str>,
 }
 
 /// Returns 0 when the collator runs the image, or without `--wait`; 1 when it does not.
@@ -51,7 +64,7 @@ pub(crate) async fn execute(args: &UpdateArgs, globals: &GlobalArgs, out: &mut d
         image: args.image.clone(),
         automatic: false,
     };
-    send_command(globals, command, out).await?;
+    send_command(globals, command, args.format, out).await?;
     if !args.wait {
         return Ok(0);
     }
@@ -66,20 +79,20 @@ pub(crate) async fn execute(args: &UpdateArgs, globals: &GlobalArgs, out: &mut d
                     bail!("the agent knows of no update any more: see t0rn-agent status");
                 };
                 if let Some(result) = &update.result {
-                    print(out, &format!("{}\n", describe_result(result, &update)))?;
-                    if result == "held" {
+                    print_progress(&update, describe_result(result, &update), args.format, out)?;
+                    if result == "held" && !args.format.json {
                         print(out, &format!("{reason}\n"))?;
                     }
                     let good = matches!(result.as_str(), "done" | "not_proven" | "unchanged");
                     return Ok(u8::from(!good));
                 }
                 let down = matches!(status.phase, Some(Phase::Stopped | Phase::Holding));
-                if down && !waits {
+                if down && !waits && !args.format.json {
                     print(out, &format!("the update waits: {reason}\n"))?;
                 }
                 waits = down;
                 if update.step != step {
-                    print(out, &format!("{}\n", describe_step(&update)))?;
+                    print_progress(&update, describe_step(&update), args.format, out)?;
                     step = update.step;
                 }
             }
@@ -89,6 +102,20 @@ pub(crate) async fn execute(args: &UpdateArgs, globals: &GlobalArgs, out: &mut d
         sleep(INTERVAL).await;
     }
     bail!("the update is not over after a day: see t0rn-agent status");
+}
+
+fn print_progress(update: &UpdateStatus, sentence: String, format: JsonArg, out: &mut dyn Write) -> anyhow::Result<()> {
+    if !format.json {
+        return print(out, &(sentence + "\n"));
+    }
+    let document = ProgressDocument {
+        schema: 1,
+        step: update.step.as_deref(),
+        ends_in_seconds: update.ends_in_seconds,
+        result: update.result.as_deref(),
+        reason: update.reason.as_deref(),
+    };
+    print_json(out, &document)
 }
 
 fn describe_step(update: &UpdateStatus) -> String {

@@ -71,6 +71,21 @@ fn other_commands_without_agent_exit_3_with_one_line() {
 }
 
 #[test]
+fn command_with_json_prints_the_reply_as_one_document() {
+    let sandbox = Sandbox::new();
+    sandbox.start_agent(Health::Ok);
+    let done = sandbox.run(&["resume", "--json"]);
+    assert_eq!(
+        (done.code, done.out.as_str()),
+        (0, "{\"schema\":1,\"reply\":\"resumed\"}\n"),
+        "{done:?}"
+    );
+    let done = sandbox.run(&["stop", "--json"]);
+    assert_eq!((done.code, done.out.as_str()), (1, ""), "{done:?}");
+    assert!(done.err.contains("on hold: restore the database first"), "{done:?}");
+}
+
+#[test]
 fn stale_socket_is_no_agent() {
     let sandbox = Sandbox::new();
     drop(UnixListener::bind(&sandbox.socket).unwrap());

@@ -5,6 +5,8 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::thread;
 
+use serde_json::{Value, json};
+
 use crate::harness::Sandbox;
 
 #[test]
@@ -22,7 +24,7 @@ fn notify_test_exits_with_the_webhooks_answer() {
     );
     fs::write(sandbox.config(), config + &webhook).unwrap();
     let server = thread::spawn(move || {
-        for answer in ["204 No Content", "404 Not Found"] {
+        for answer in ["204 No Content", "204 No Content", "404 Not Found"] {
             let (mut stream, _) = listener.accept().unwrap();
             let mut request = [0; 4096];
             let _ = stream.read(&mut request).unwrap();
@@ -39,6 +41,9 @@ fn notify_test_exits_with_the_webhooks_answer() {
         (0, "the webhook took the message\n"),
         "{done:?}"
     );
+    let done = sandbox.run(&["notify", "test", "--json"]);
+    let document: Value = serde_json::from_str(&done.out).unwrap();
+    assert_eq!((done.code, document), (0, json!({ "schema": 1, "delivered": true })));
     let refused = |reason: &str| {
         let done = sandbox.run(&["notify", "test"]);
         assert_eq!((done.code, done.out.as_str()), (1, ""), "{done:?}");
@@ -47,6 +52,38 @@ fn notify_test_exits_with_the_webhooks_answer() {
     refused("404 Not Found: check notify.webhook");
     server.join().unwrap();
     refused("connection refused");
+}
+
+#[test]
+fn config_check_with_json_prints_every_problem_and_exits_as_without() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.config();
+    let check = || {
+        let done = sandbox.run(&["config", "check", "--json"]);
+        let document: Value = serde_json::from_str(&done.out).unwrap();
+        (done.code, document)
+    };
+    let valid = json!({ "schema": 1, "file": file, "valid": true, "problems": [] });
+    assert_eq!(check(), (0, valid));
+    fs::write(&file, "[collator]\nimage = 'x'\nnofil = 5\n").unwrap();
+    let problem = json!({
+        "line": 3,
+        "key": "collator.nofil",
+        "found": "unknown key (did you mean `nofile`?)",
+        "remedy": "correct or remove it"
+    });
+    let broken = json!({ "schema": 1, "file": file, "valid": false, "problems": [problem] });
+    assert_eq!(check(), (2, broken));
+    fs::remove_file(&file).unwrap();
+    let (code, missing) = check();
+    assert_eq!((code, &missing["problems"][0]["line"]), (2, &Value::Null));
+}
+
+#[test]
+fn config_schema_is_the_published_one() {
+    let sandbox = Sandbox::new();
+    let done = sandbox.run(&["config", "schema"]);
+    assert_eq!((done.code, done.out.as_str()), (0, agent_config::SCHEMA));
 }
 
 #[test]
