@@ -1,5 +1,7 @@
 //! The binary: parses the command line, sets up the log, runs the command, prints its error.
 
+mod journal;
+
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,6 +15,8 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::journal::JournalLayer;
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -21,11 +25,7 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    log_to_stderr(if cli.is_agent() {
-        LevelFilter::INFO
-    } else {
-        LevelFilter::WARN
-    });
+    log_to_stderr(cli.is_agent());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let done = runtime.map_err(Into::into).and_then(|runtime| {
         let done = runtime.block_on(cli.execute(&mut io::stdout().lock()));
@@ -57,9 +57,12 @@ fn print_usage(error: &clap::Error) {
     };
 }
 
-/// Logs to standard error at the level of `T0RN_AGENT_LOG`, else `RUST_LOG`, else `default`; in the journal without
-/// timestamps, which it has itself.
-fn log_to_stderr(default: LevelFilter) {
+/// Logs to standard error at the level of `T0RN_AGENT_LOG`, else `RUST_LOG`, else that of an agent or of a command; in the
+/// journal without timestamps, which it has itself, and an agent with fields.
+fn log_to_stderr(is_agent: bool) {
+    let default = if is_agent { LevelFilter::INFO } else { LevelFilter::WARN };
+    // The journal asks the kernel for the unit of a datagram's sender, which a short command may not live to see.
+    let journal = is_agent.then(JournalLayer::detect).flatten();
     let filter = ["T0RN_AGENT_LOG", "RUST_LOG"].into_iter().find_map(|name| {
         let value = std::env::var(name).ok().filter(|value| !value.is_empty())?;
         Some((name, value))
@@ -72,7 +75,9 @@ fn log_to_stderr(default: LevelFilter) {
     };
     let log = fmt::layer().with_writer(io::stderr).with_ansi(false);
     let registry = tracing_subscriber::registry().with(filter);
-    if std::env::var_os("JOURNAL_STREAM").is_some() {
+    if let Some(journal) = journal {
+        registry.with(journal).init();
+    } else if std::env::var_os("JOURNAL_STREAM").is_some() {
         registry.with(log.without_time()).init();
     } else {
         registry.with(log).init();
