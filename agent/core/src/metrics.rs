@@ -1,9 +1,11 @@
-//! The agent's own exporter page: a [`AgentSnapshot`] as Prometheus exposition text. Pure.
+//! The agent's own exporter page: a [`AgentSnapshot`] as Prometheus exposition text or `OpenMetrics`. Pure.
 //!
 //! What is unknown has no series, so a query can distinguish it from 0. The numbers of a chain go when they are no
 //! longer fresh, also when they were known before.
 
+mod format;
 mod page;
+mod process;
 #[cfg(test)]
 mod tests;
 
@@ -11,21 +13,21 @@ use std::time::Instant;
 
 use strum::VariantArray as _;
 
+pub use self::format::Format;
 use self::page::{MetricsPage, Number};
+pub use self::process::ProcessStats;
 use crate::published::AgentSnapshot;
 use crate::status::{ChainStatus, Health, HostStatus, Phase, Verdict};
 
-/// Of what [`render`] returns.
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-pub fn render(snapshot: &AgentSnapshot, now: Instant) -> String {
-    let mut page = MetricsPage::default();
+pub fn render(snapshot: &AgentSnapshot, process: &ProcessStats, format: Format, now: Instant) -> String {
+    let mut page = MetricsPage::new(format);
     agent(&mut page, snapshot, now);
     judgement(&mut page, snapshot);
     container(&mut page, snapshot);
     chains(&mut page, snapshot);
     collation(&mut page, snapshot);
     host(&mut page, &snapshot.status.host);
+    process::process(&mut page, process);
     page.into_text()
 }
 

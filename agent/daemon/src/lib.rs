@@ -22,6 +22,7 @@ mod history;
 pub mod host;
 pub mod identity;
 pub mod notify;
+mod process;
 pub mod recorder;
 mod reference;
 mod server;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -23,10 +23,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::history::SharedHistory;
+use crate::process;
 use crate::server::{self, ServerLimits};
-use agent_core::metrics;
+use agent_core::metrics::{self, Format};
 use agent_core::published::AgentSnapshot;
 use agent_core::status::{Health, clean};
+use agent_core::units::rounded_duration;
 use agent_net::backoff::pauses;
 use agent_runtime::Instant;
 
@@ -141,11 +143,14 @@ async fn known(State(state): State<WebState>, request: Request, next: Next) -> R
     (StatusCode::MISDIRECTED_REQUEST, words).into_response()
 }
 
-async fn exposition(State(state): State<WebState>) -> Response {
+async fn exposition(State(state): State<WebState>, headers: HeaderMap) -> Response {
     let snapshot = Arc::clone(&state.snapshot.borrow());
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    let format = Format::accepted(accept.unwrap_or_default());
+    let process = process::stats(snapshot.started);
     (
-        [(header::CONTENT_TYPE, metrics::CONTENT_TYPE)],
-        metrics::render(&snapshot, Instant::now().into_std()),
+        [(header::CONTENT_TYPE, format.content_type())],
+        metrics::render(&snapshot, &process, format, Instant::now().into_std()),
     )
         .into_response()
 }
@@ -172,16 +177,13 @@ impl WebState {
     fn alive(&self) -> Result<String, String> {
         let at = self.snapshot.borrow().at;
         let age = Instant::now().into_std().saturating_duration_since(at);
+        let shown = rounded_duration(age.as_secs());
         if age <= self.late_after {
-            Ok(format!(
-                "alive: the supervision loop came round {} s ago",
-                age.as_secs()
-            ))
+            Ok(format!("alive: the supervision loop came round {shown} ago"))
         } else {
             Err(format!(
-                "the supervision loop hangs: it last came round {} s ago; see journalctl -u t0rn-agent, then \
-                 systemctl restart t0rn-agent (the collator goes on running)",
-                age.as_secs()
+                "the supervision loop hangs: it last came round {shown} ago; see journalctl -u t0rn-agent, then \
+                 systemctl restart t0rn-agent (the collator goes on running)"
             ))
         }
     }

@@ -37,4 +37,16 @@ local p = import 'panel.libsonnet';
                [['t0rn_agent_chain_sync_phase{%(in)s}', '{{chain}} {{phase}}']]) + p.from(0) + p.to(1),
   p.timeseries('Share of that phase', 'How much of it is done', 'percent', [12, 71, 12, 6],
                [['t0rn_agent_chain_sync_phase_percent{%(in)s}', '{{chain}}']]) + p.from(0) + p.to(100),
+  p.timeseries("The agent's process: processor", 'Share of one core', 'percentunit', [0, 77, 6, 6],
+               [['rate(process_cpu_seconds_total{%(in)s}[$__rate_interval])', '{{instance}}']]) + p.from(0),
+  p.timeseries("The agent's process: memory", 'Resident and virtual', 'bytes', [6, 77, 6, 6], [
+    ['process_resident_memory_bytes{%(in)s}', '{{instance}}: resident'],
+    ['process_virtual_memory_bytes{%(in)s}', '{{instance}}: virtual'],
+  ]) + p.from(0),
+  p.timeseries("The agent's process: open files", 'Descriptors, and the limit', 'short', [12, 77, 6, 6], [
+    ['process_open_fds{%(in)s}', '{{instance}}: open'],
+    ['process_max_fds{%(in)s}', '{{instance}}: limit'],
+  ]) + p.from(0),
+  p.timeseries("The agent's process: uptime", 'Since it was started', 's', [18, 77, 6, 6],
+               [['time() - process_start_time_seconds{%(in)s}', '{{instance}}']]) + p.from(0),
 ]

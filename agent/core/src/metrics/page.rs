@@ -1,6 +1,8 @@
-//! Prometheus exposition text, as its format 0.0.4 wants it.
+//! Exposition text of either format.
 
 use std::fmt::{self, Display, Write as _};
+
+use super::format::Format;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Number {
@@ -36,12 +38,20 @@ impl Display for Number {
 }
 
 /// A page that is being written. Names and help texts are ours and need no escaping.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct MetricsPage {
     text: String,
+    format: Format,
 }
 
 impl MetricsPage {
+    pub(super) const fn new(format: Format) -> Self {
+        Self {
+            text: String::new(),
+            format,
+        }
+    }
+
     /// A gauge with one series and no labels.
     pub(super) fn one(&mut self, name: &str, help: &str, value: Option<impl Into<Number>>) {
         self.family("gauge", name, help, [], [([], value)]);
@@ -69,7 +79,10 @@ impl MetricsPage {
         self.family("counter", name, help, labels, series);
     }
 
-    pub(super) fn into_text(self) -> String {
+    pub(super) fn into_text(mut self) -> String {
+        if self.format == Format::OpenMetrics {
+            self.text.push_str("# EOF\n");
+        }
         self.text
     }
 
@@ -83,6 +96,11 @@ impl MetricsPage {
         series: impl IntoIterator<Item = ([&'a str; N], Option<impl Into<Number>>)>,
     ) {
         let text = &mut self.text;
+        // OpenMetrics has the suffix at the samples of a counter alone.
+        let family = match self.format {
+            Format::OpenMetrics if kind == "counter" => name.trim_end_matches("_total"),
+            _ => name,
+        };
         let mut headed = false;
         for (values, number) in series {
             let number = match number.map(Into::into) {
@@ -93,7 +111,7 @@ impl MetricsPage {
             };
             // Writing to a string does not fail.
             if !std::mem::replace(&mut headed, true) {
-                let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+                let _ = write!(text, "# HELP {family} {help}\n# TYPE {family} {kind}\n");
             }
             text.push_str(name);
             let mut separator = '{';

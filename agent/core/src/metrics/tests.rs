@@ -122,6 +122,22 @@ fn now() -> std::time::Instant {
     std::time::Instant::now()
 }
 
+fn process() -> ProcessStats {
+    ProcessStats {
+        cpu_seconds: Some(1.25),
+        open_fds: Some(21),
+        max_fds: Some(1024),
+        virtual_bytes: Some(12_641_280),
+        resident_bytes: Some(6_396_313),
+        started: Some(1_795_376_270.5),
+    }
+}
+
+/// The page without what is about the process.
+fn render(snapshot: &AgentSnapshot, now: Instant) -> String {
+    super::render(snapshot, &ProcessStats::default(), Format::Text, now)
+}
+
 /// The names that have a series on a page.
 fn names(page: &str) -> BTreeSet<&str> {
     page.lines()
@@ -133,7 +149,22 @@ fn names(page: &str) -> BTreeSet<&str> {
 #[test]
 fn the_page_of_an_agent_that_knows_everything() {
     let snapshot = full();
-    insta::assert_snapshot!(render(&snapshot, snapshot.at + Duration::from_millis(1_500)));
+    let now = snapshot.at + Duration::from_millis(1_500);
+    insta::assert_snapshot!(super::render(&snapshot, &process(), Format::Text, now));
+}
+
+#[test]
+fn the_openmetrics_page_of_an_agent_that_knows_everything() {
+    let snapshot = full();
+    let now = snapshot.at + Duration::from_millis(1_500);
+    let page = super::render(&snapshot, &process(), Format::OpenMetrics, now);
+    insta::assert_snapshot!(page);
+    let text = super::render(&snapshot, &process(), Format::Text, now);
+    let series = |page: &str| -> Vec<String> {
+        let series = page.lines().filter(|line| !line.starts_with('#'));
+        series.map(str::to_owned).collect()
+    };
+    assert_eq!(series(&page), series(&text));
 }
 
 #[test]

@@ -210,7 +210,12 @@ async fn planted_secret_of_any_form_is_in_no_output() {
     writeln!(output, "{actions:?}").unwrap();
     output.push_str(&snapshot.status.to_json());
     output.push_str(&snapshot.status.render(false));
-    output.push_str(&metrics::render(&snapshot, Instant::now().into_std()));
+    output.push_str(&metrics::render(
+        &snapshot,
+        &metrics::ProcessStats::default(),
+        metrics::Format::Text,
+        Instant::now().into_std(),
+    ));
     for problem in machine.problems() {
         output.push_str(&recorder::redacted(&machine.explain(problem.cause), &known));
     }

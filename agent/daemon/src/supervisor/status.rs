@@ -93,7 +93,7 @@ pub(super) fn status(
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             pid: Some(std::process::id()),
             uptime_seconds: Some(started.elapsed().as_secs()),
-            rss_bytes: resident(),
+            rss_bytes: crate::process::resident(),
         },
         ..Status::default()
     }
@@ -187,15 +187,6 @@ fn syncing(chain: Chain, tracker: &ChainTracker) -> Option<String> {
         tenths / 10,
         tenths % 10
     ))
-}
-
-/// Resident memory of this process, bytes.
-#[expect(clippy::disallowed_methods, reason = "a file of the kernel, which no disk holds")]
-fn resident() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kib << 10)
 }
 
 /// One chain's latest facts in one line, for an incident.

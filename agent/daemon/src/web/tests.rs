@@ -126,6 +126,27 @@ async fn metrics_are_exposition_text_of_the_latest_snapshot() {
 }
 
 #[tokio::test]
+async fn openmetrics_is_given_to_who_asks_for_it() {
+    let web = Web::with(limits(), snapshot(Health::Degraded, None)).await;
+    let accept = "accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5";
+    let answer = web
+        .ask(&format!("GET /metrics HTTP/1.1\r\nhost: a\r\n{accept}\r\n\r\n"))
+        .await;
+    assert!(
+        answer.contains("content-type: application/openmetrics-text; version=1.0.0; charset=utf-8"),
+        "{answer}"
+    );
+    assert!(
+        answer.contains("# TYPE process_cpu_seconds counter\nprocess_cpu_seconds_total "),
+        "{answer}"
+    );
+    assert!(
+        answer.contains("\nprocess_resident_memory_bytes ") && answer.ends_with("\n# EOF\n"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
 async fn methods_other_than_get_are_rejected() {
     let web = Web::with(limits(), snapshot(Health::Ok, None)).await;
     for path in ["/metrics", "/healthz", "/readyz"] {

@@ -150,6 +150,25 @@ fn prometheus_takes_the_page_and_finds_no_fault_in_its_names() -> Result<()> {
 }
 
 #[test]
+fn openmetrics_page_is_read_by_the_reference_parser() -> Result<()> {
+    let Some(program) = tool("openmetrics") else {
+        skip!("there is no parser of OpenMetrics; tests/tools/setup openmetrics gets one")
+    };
+    let page = agent_snapshot("the_openmetrics_page_of_an_agent_that_knows_everything")?;
+    let families = page.lines().filter(|line| line.starts_with("# TYPE ")).count();
+    let read = |page: &str| -> Result<String> {
+        let file = tempfile::NamedTempFile::new()?;
+        fs::write(file.path(), page)?;
+        let output = Command::new(&program).stdin(fs::File::open(file.path())?).output()?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?)
+    };
+    ensure!(read(&page)?.trim() == format!("{families} families"));
+    ensure!(read(&page.replace("# EOF", "")).is_err() && read(&page.replace("_total", "")).is_err());
+    Ok(())
+}
+
+#[test]
 fn prometheus_takes_the_rules_and_the_scrape_configuration() -> Result<()> {
     let Some(program) = tool("promtool") else {
         skip!(NO_PROMTOOL)
