@@ -88,6 +88,8 @@ fn the_journal_has_no_time_and_no_colour_of_the_agents_own() -> Result<()> {
         ensure!(["INFO", "WARN"].contains(&level), "{line}");
         ensure!(!line.contains('\x1b'), "{line}");
     }
+    let acting = machine.ok("journalctl --unit t0rn-agent --output cat ACTION=start CAUSE=missing PRIORITY=6")?;
+    ensure!(acting.contains("acting action=\"start\" cause=\"missing\""), "{acting}");
     Ok(())
 }
 
