@@ -126,7 +126,7 @@ async fn metrics_are_exposition_text_of_the_latest_snapshot() {
 }
 
 #[tokio::test]
-async fn openmetrics_is_given_to_who_asks_for_it() {
+async fn openmetrics_is_given_to_clients_that_ask_for_it() {
     let web = Web::with(limits(), snapshot(Health::Degraded, None)).await;
     let accept = "accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5";
     let answer = web
