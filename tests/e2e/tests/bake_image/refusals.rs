@@ -172,7 +172,11 @@ fn request_that_is_one_too_many_is_asked_again_before_a_bake_is_refused() -> Res
     let (mut account, _vendor) = ready()?;
     let (_, private) = subnet(&account)?;
     program(&account, "aws", BUSY)?;
-    refused(&mut account, &[("SUBNET", &private)], "has no route to an internet gateway")?;
+    refused(
+        &mut account,
+        &[("SUBNET", &private)],
+        "has no route to an internet gateway",
+    )?;
     ensure!(account.dir().join("tools/refused").exists(), "no request was refused");
     Ok(())
 }
