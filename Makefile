@@ -12,7 +12,9 @@ TRIPLE := $(CPU)-unknown-linux-gnu
 STATIC := $(OUT)/$(TRIPLE)/release
 # Packed relocations are a twentieth of the file, and of the resident memory; of functions with the same code (generics
 # make many) the linker keeps one; tables for unwinding are a tenth of the file.
-STATIC_FLAGS := -C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs -C link-arg=-Wl,--icf=all \
+# Names of files in messages of a panic do not say where it was built, so that every build gives the same bytes.
+CARGO_SOURCES := $(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src
+STATIC_FLAGS := --remap-path-prefix=$(CARGO_SOURCES)= -C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs -C link-arg=-Wl,--icf=all \
 	-C link-arg=-Wl,--no-eh-frame-hdr -C link-arg=-Wl,-T,agent/cli/sections.ld
 ifeq ($(ARCH),arm64)
 # Rust's own linker, which is the default on amd64 alone.
@@ -21,6 +23,8 @@ endif
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER := aarch64-linux-gnu-gcc
 # Tools that tests/tools/setup keeps outside the tree.
 export PATH := $(CACHE)/bin:$(PATH)
+# The same program for this machine, where ARCH is another one.
+HERE   := $(if $(filter-out $(HOST),$(ARCH)),$(OUT)/debug/t0rn-agent)
 # What the tests and the benchmark are about.
 export T0RN_AGENT_BIN := $(STATIC)/t0rn-agent
 export T0RN_SIM_BIN := $(STATIC)/sim-collator
@@ -30,7 +34,7 @@ BAKED  := target/bake/$(or $(NAME),t0rn-collator)
 export T0RN_SKIP_FILE := $(OUT)/skipped
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test nightly chaos fuzz mutants check build deb bench clean fmt clippy unused unit engine machines package image bake-test deny shell \
+.PHONY: help demo test nightly chaos fuzz mutants arm64 reproducible check build here deb oci apt-repository book sbom bench clean fmt clippy unused unit engine machines package image bake-test deny shell \
         docs workflows provision provision-e2e terraform-docs bake bake-boot bake-publish bake-prune
 
 # What needs the processor, one after the other; then what mostly waits, side by side.
@@ -74,17 +78,45 @@ mutants: ## changes of the code that no test notices (SHARD=3/28: a part of them
 	@$(if $(BASE),git diff --no-ext-diff $(BASE)... >$(OUT)/change.diff)
 	cargo mutants --cargo-arg=--locked --no-times --output $(OUT) $(if $(BASE),--in-diff $(OUT)/change.diff,--shard $(or $(SHARD),0/1))
 
+arm64: ## the package for arm64, cross-built, its program compared with this machine's and booted, both under emulation
+	@tests/tools/setup arm64
+	$(MAKE) --no-print-directory build BINS='--package t0rn-agent'
+	$(MAKE) --no-print-directory deb ARCH=arm64 BINS='--package t0rn-agent'
+	tests/tools/emulated $(OUT)/debian/t0rn-agent_*_arm64.deb $(STATIC)/t0rn-agent
+
+reproducible: ## the static binary, built twice at different places: the same bytes
+	tests/tools/reproducible
+
 check: fmt clippy unused unit ## the quick loop: format, lints, unused dependencies, unit tests
 
 build: ## the static release binary: target/release/t0rn-agent
-	RUSTFLAGS='$(STATIC_FLAGS)' cargo build --locked --release --workspace --bins --target $(TRIPLE)
+	RUSTFLAGS='$(STATIC_FLAGS)' cargo build --locked --release $(or $(BINS),--workspace --bins) --target $(TRIPLE)
 	@$(if $(filter $(HOST),$(ARCH)),install -D -t $(OUT)/release $(STATIC)/t0rn-agent)
 
-deb: build ## the Debian package: target/debian/t0rn-agent_VERSION_amd64.deb (ARCH=arm64: for that processor)
+here:
+	$(if $(HERE),cargo build --locked --quiet --package t0rn-agent)
+
+deb: build here ## the Debian package: target/debian/t0rn-agent_VERSION_amd64.deb (ARCH=arm64: for that processor)
 	@rm -rf $(OUT)/man && mkdir -p $(OUT)/man $(OUT)/debian
 	cargo run --locked --quiet --package t0rn-agent --example man -- $(OUT)/man
-	$(if $(filter-out $(HOST),$(ARCH)),cargo build --locked --quiet --package t0rn-agent)
-	dist/debian/build $(STATIC)/t0rn-agent $(OUT)/man $(OUT)/debian $(if $(filter-out $(HOST),$(ARCH)),$(OUT)/debug/t0rn-agent)
+	dist/debian/build $(STATIC)/t0rn-agent $(OUT)/man $(OUT)/debian $(HERE)
+
+oci: build here ## the agent as a container image: target/oci/t0rn-agent_VERSION_amd64.oci.tar (ARCH=arm64: for that processor)
+	@mkdir -p $(OUT)/oci
+	dist/oci/build $(STATIC)/t0rn-agent $(OUT)/oci $(HERE)
+
+apt-repository: ## a signed apt repository in target/apt, of what `make deb` built or of PACKAGES; dist/apt/build says which key
+	@tests/tools/setup apt-utils gpg
+	dist/apt/build $(OUT)/apt $(or $(PACKAGES),$(wildcard $(OUT)/debian/*.deb))
+
+book: ## the documents as a book with a search: target/book/html/index.html
+	@tests/tools/setup mdbook
+	dist/book/build $(OUT)/book
+
+sbom: ## the bill of materials of the static binary: target/t0rn-agent.cdx.json (CycloneDX)
+	@tests/tools/setup cyclonedx
+	cd agent/cli && cargo cyclonedx --quiet --format json --spec-version 1.5 --target $(TRIPLE) --override-filename t0rn-agent.cdx
+	mkdir -p $(OUT) && mv agent/cli/t0rn-agent.cdx.json $(OUT)
 
 bench: build deb ## judgement beside other policies, restart time against Docker's own, memory, CPU, size, replay, boot of an image (BENCH_MINUTES=60: the full hour)
 	@tests/tools/setup zstd
@@ -132,7 +164,7 @@ engine: build
 # Builds, boots and throws away machines; no account is needed.
 machines: deb
 	@tests/tools/setup nextest
-	@for tool in rootfs lintian packer aws jq gpg; do tests/tools/setup $$tool || true; done
+	@for tool in rootfs lintian packer aws jq gpg apt-utils; do tests/tools/setup $$tool || true; done
 	$(NEXTEST) --profile machines $(or $(MACHINES),--test package --test image --test bake_image)
 
 package: MACHINES = --test package

@@ -3,5 +3,6 @@
 mod host;
 mod life;
 mod quality;
+mod repository;
 mod removal;
 mod upgrades;
