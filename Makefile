@@ -34,7 +34,7 @@ BAKED  := target/bake/$(or $(NAME),t0rn-collator)
 export T0RN_SKIP_FILE := $(OUT)/skipped
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test nightly chaos fuzz mutants arm64 reproducible check build here deb oci apt-repository book sbom bench clean fmt clippy unused unit engine machines package image bake-test deny shell \
+.PHONY: help demo pictures test nightly chaos fuzz mutants arm64 reproducible check build here deb oci apt-repository book sbom bench clean fmt clippy unused unit engine machines package image bake-test deny shell \
         docs workflows provision provision-e2e terraform-docs bake bake-boot bake-publish bake-prune
 
 # What needs the processor, one after the other; then what mostly waits, side by side.
@@ -49,6 +49,14 @@ help: ## list the targets
 demo: build ## watch a collator being pulled, run, lost and brought back (DEMO_KEEP=1: then stay up)
 	@tests/tools/setup jq
 	@tests/tools/with-engine.sh $(if $(DEMO_KEEP),--host-network) tests/demo/run $(STATIC)
+
+pictures: build ## the pictures of README.md, taken from the demo: docs/images
+	@tests/tools/setup jq chromium
+	@mkdir -p $(OUT)/pictures
+	cargo build --locked --quiet --package t0rn-agent-tests --example picture
+	install -t $(OUT)/pictures $(STATIC)/t0rn-agent $(STATIC)/sim-collator $(OUT)/debug/examples/picture
+	DEMO_PICTURES=$(CURDIR)/docs/images tests/tools/with-engine.sh tests/demo/run $(OUT)/pictures | tee $(OUT)/pictures/demo.txt
+	tests/demo/terminal-picture 'The collator freezes' <$(OUT)/pictures/demo.txt >docs/images/terminal.svg
 
 test: ## everything: format, lints, unit tests, a real engine, a booted machine, licences, shell, documents
 	@mkdir -p $(OUT) && : > $(T0RN_SKIP_FILE)

@@ -7,7 +7,7 @@ use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum as Stat
 use jiff::Timestamp;
 
 use super::logs::RUN_SLACK;
-use super::spec::{IMAGE, MANAGED, SPEC, Spec};
+use super::spec::{AGENT, IMAGE, MANAGED, SPEC, Spec};
 use super::{Docker, Error};
 use agent_core::event::{Container, Exit};
 
@@ -248,6 +248,11 @@ impl InspectedContainer {
 /// Whether labels (of a container, or as an event repeats them) say that it is ours.
 pub(super) fn is_ours(labels: &HashMap<String, String>) -> bool {
     labels.get(MANAGED).is_some_and(|value| value == "true")
+}
+
+/// Whether labels say that the container runs an agent, and no collator.
+pub(super) fn is_agent(labels: &HashMap<String, String>) -> bool {
+    labels.get(AGENT).is_some_and(|value| value == "true")
 }
 
 /// Whether a running container still has the network it was given: one can be taken away by hand.

@@ -17,6 +17,8 @@ use agent_core::event::DesiredSpec;
 use agent_core::key_paths::is_key;
 
 pub(super) const MANAGED: &str = "t0rn-agent.managed";
+/// Label of the agent's own image (`dist/oci/build`): its container is given the directories that the agent looks at.
+pub(super) const AGENT: &str = "t0rn-agent.agent";
 pub(super) const SPEC: &str = "t0rn-agent.spec";
 pub(super) const VERSION: &str = "t0rn-agent.version";
 /// The reference as given; the container itself is created from what it resolved to.

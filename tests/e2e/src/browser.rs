@@ -9,6 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -110,6 +112,22 @@ impl Browser {
         let size = json!({"width": width, "height": 740, "deviceScaleFactor": 1, "mobile": width < 500});
         self.call("Emulation.setDeviceMetricsOverride", &size)?;
         Ok(())
+    }
+
+    /// Gives the page this width, its whole height, and `light` or `dark` colours. Returns what it looks like, as PNG.
+    ///
+    /// # Errors
+    /// The browser does not answer.
+    pub fn picture(&mut self, width: u32, colours: &str) -> Result<Vec<u8>> {
+        let scheme = json!([{"name": "prefers-color-scheme", "value": colours}]);
+        self.call("Emulation.setEmulatedMedia", &json!({"features": scheme}))?;
+        self.resize(width)?;
+        let height = self.evaluate("document.documentElement.scrollHeight")?;
+        let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        self.call("Emulation.setDeviceMetricsOverride", &size)?;
+        let picture = self.call("Page.captureScreenshot", &json!({"format": "png"}))?;
+        let picture = picture["data"].as_str().context("no picture")?;
+        Ok(STANDARD.decode(picture)?)
     }
 
     /// What the expression is on the page, as JSON.

@@ -12,7 +12,7 @@ use bollard::query_parameters::{ListContainersOptions, ListContainersOptionsBuil
 use tracing::warn;
 
 use self::places::{Overlap, Places};
-use crate::inspection::is_ours;
+use crate::inspection::{is_agent, is_ours};
 use crate::spec::Exclusive;
 use crate::{Docker, Error};
 
@@ -153,8 +153,11 @@ fn name(container: &ContainerSummary) -> &str {
 }
 
 /// Whether a container has `ours`: keys in any way, since reading them is enough to sign, the data so that it can write.
-/// Tools that watch the host mount all of it; those count where they can write.
+/// Tools that watch the host mount all of it; those count where they can write. An agent in a container signs nothing.
 fn shares(other: &ContainerSummary, ours: &Exclusive<'_>, places: &Places) -> bool {
+    if other.labels.as_ref().is_some_and(is_agent) {
+        return false;
+    }
     let has = |mount: &MountPoint| {
         let writes = mount.rw != Some(false);
         // The list names no source of an anonymous volume, which is nobody else's.
@@ -177,6 +180,10 @@ mod tests {
     use super::*;
 
     fn shared(source: &str, rw: bool, is_key: bool) -> bool {
+        shared_by(source, rw, is_key, &[])
+    }
+
+    fn shared_by(source: &str, rw: bool, is_key: bool, labels: &[(&str, &str)]) -> bool {
         let mount = MountPoint {
             source: Some(source.to_owned()),
             rw: Some(rw),
@@ -184,6 +191,7 @@ mod tests {
         };
         let other = ContainerSummary {
             mounts: Some(vec![mount]),
+            labels: Some(labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()),
             ..ContainerSummary::default()
         };
         let path = Path::new("/srv/t0rn/keystore");
@@ -199,6 +207,12 @@ mod tests {
         }
         assert!(!shared("/srv/t0rn/keystore2", true, true));
         assert!(!shared("/srv/other", true, true));
+    }
+
+    #[test]
+    fn container_of_an_agent_shares_nothing() {
+        assert!(!shared_by("/srv/t0rn/keystore", true, true, &[("t0rn-agent.agent", "true")]));
+        assert!(shared_by("/srv/t0rn/keystore", true, true, &[("t0rn-agent.agent", "false")]));
     }
 
     #[test]
