@@ -121,10 +121,14 @@ book: ## the documents as a book with a search: target/book/html/index.html
 	@tests/tools/setup mdbook
 	dist/book/build $(OUT)/book
 
-sbom: ## the bill of materials of the static binary: target/t0rn-agent.cdx.json (CycloneDX)
+sbom: ## the bill of materials: target/t0rn-agent.cdx.json (CycloneDX)
 	@tests/tools/setup cyclonedx
-	cd agent/cli && cargo cyclonedx --quiet --format json --spec-version 1.5 --target $(TRIPLE) --override-filename t0rn-agent.cdx
-	mkdir -p $(OUT) && mv agent/cli/t0rn-agent.cdx.json $(OUT)
+	@mkdir -p $(OUT)
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) cargo cyclonedx --quiet --format json --spec-version 1.5 --target $(TRIPLE) \
+	 --override-filename t0rn-agent.cdx
+	@# It writes one for each crate of ours; where they lie here is left out.
+	sed 's,path+file://$(CURDIR)/,,g' agent/cli/t0rn-agent.cdx.json >$(OUT)/t0rn-agent.cdx.json
+	@rm -f */*/t0rn-agent.cdx.json
 
 bench: build deb ## judgement beside other policies, restart time against Docker's own, memory, CPU, size, replay, boot of an image (BENCH_MINUTES=60: the full hour)
 	@tests/tools/setup zstd
