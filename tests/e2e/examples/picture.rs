@@ -12,7 +12,8 @@ use t0rn_agent_tests::wait::SOON;
 /// In CSS pixels: what a README is shown in.
 const WIDTH: u32 = 900;
 /// Both charts are drawn, and news arrives.
-const DRAWN: &str = "document.body.dataset.link === 'live' && document.querySelectorAll('.chart .best[d^=M]').length === 2";
+const DRAWN: &str =
+    "document.body.dataset.link === 'live' && document.querySelectorAll('.chart .best[d^=M]').length === 2";
 
 fn main() -> Result<()> {
     let mut args = env::args().skip(1);

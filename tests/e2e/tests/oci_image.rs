@@ -1,7 +1,7 @@
 //! The agent as a container image: built without an engine, the same each time, and at work through a mounted socket.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
@@ -72,7 +72,10 @@ fn image_supervises_a_collator_through_the_mounted_socket() -> Result<()> {
     let archive = build(&dir.path().join("image"), "022")?;
     engine.docker(["load", "--quiet", "--input", &archive.display().to_string()])?;
     let version = engine.docker(["run", "--rm", "--network=none", IMAGE, "--version"])?;
-    ensure!(version == concat!("t0rn-agent ", env!("CARGO_PKG_VERSION")), "{version}");
+    ensure!(
+        version == concat!("t0rn-agent ", env!("CARGO_PKG_VERSION")),
+        "{version}"
+    );
 
     let agent = Agent::new(&engine, "boxed", &SYNCING)?;
     let files = agent.config_file().parent().context("no folder")?.display().to_string();

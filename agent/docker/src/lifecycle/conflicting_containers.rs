@@ -211,8 +211,18 @@ mod tests {
 
     #[test]
     fn container_of_an_agent_shares_nothing() {
-        assert!(!shared_by("/srv/t0rn/keystore", true, true, &[("t0rn-agent.agent", "true")]));
-        assert!(shared_by("/srv/t0rn/keystore", true, true, &[("t0rn-agent.agent", "false")]));
+        assert!(!shared_by(
+            "/srv/t0rn/keystore",
+            true,
+            true,
+            &[("t0rn-agent.agent", "true")]
+        ));
+        assert!(shared_by(
+            "/srv/t0rn/keystore",
+            true,
+            true,
+            &[("t0rn-agent.agent", "false")]
+        ));
     }
 
     #[test]

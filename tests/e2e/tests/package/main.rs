@@ -3,6 +3,6 @@
 mod host;
 mod life;
 mod quality;
-mod repository;
 mod removal;
+mod repository;
 mod upgrades;

@@ -24,7 +24,12 @@ impl AptRepository {
             dir: tempfile::tempdir()?,
         };
         let apt = made.path("apt");
-        for folder in ["etc/apt/sources.list.d", "var/lib/dpkg", "var/lib/apt/lists/partial"] {
+        for folder in [
+            "etc/apt/preferences.d",
+            "etc/apt/sources.list.d",
+            "var/lib/dpkg",
+            "var/lib/apt/lists/partial",
+        ] {
             fs::create_dir_all(apt.join(folder))?;
         }
         fs::write(apt.join("var/lib/dpkg/status"), "")?;
@@ -91,7 +96,9 @@ impl AptRepository {
 
 /// Whether the programs that make a repository are there.
 fn has_tools() -> bool {
-    ["apt-get", "apt-ftparchive", "gpg"].iter().all(|name| tool(name).is_some())
+    ["apt-get", "apt-ftparchive", "gpg"]
+        .iter()
+        .all(|name| tool(name).is_some())
 }
 
 fn append(file: &Path) -> Result<()> {
@@ -111,7 +118,10 @@ fn apt_takes_the_package_from_the_signed_repository() -> Result<()> {
     let download = made.apt(&["download", "t0rn-agent"])?;
     ensure!(download.status.success(), "{download:?}");
     let name = package()?.file_name().context("no name")?.to_owned();
-    ensure!(fs::read(made.dir.path().join(name))? == fs::read(package()?)?, "the bytes differ");
+    ensure!(
+        fs::read(made.dir.path().join(name))? == fs::read(package()?)?,
+        "the bytes differ"
+    );
     Ok(())
 }
 
@@ -125,7 +135,10 @@ fn apt_refuses_what_the_key_of_the_repository_did_not_sign() -> Result<()> {
     let signed = fs::read(made.path("repository").join(IN_RELEASE))?;
 
     // Of another key.
-    fs::copy(made.path("other").join(IN_RELEASE), made.path("repository").join(IN_RELEASE))?;
+    fs::copy(
+        made.path("other").join(IN_RELEASE),
+        made.path("repository").join(IN_RELEASE),
+    )?;
     made.refused(&["update"], "NO_PUBKEY")?;
 
     // Changed after it was signed.
@@ -143,11 +156,11 @@ fn apt_refuses_what_the_key_of_the_repository_did_not_sign() -> Result<()> {
     ensure!(made.apt(&["update"])?.status.success(), "the repository is whole again");
     let name = package()?.file_name().context("no name")?.to_owned();
     append(&made.path("repository").join(POOL).join(name))?;
-    made.refused(&["download", "t0rn-agent"], "unexpected size")?;
+    made.refused(&["download", "t0rn-agent"], "Hash Sum mismatch")?;
     for list in ["", ".gz"] {
         append(&made.path("repository").join(format!("{PACKAGES}{list}")))?;
     }
     fs::remove_dir_all(made.path("apt/var/lib/apt/lists"))?;
-    made.refused(&["update"], "unexpected size")?;
+    made.refused(&["update"], "Hash Sum mismatch")?;
     Ok(())
 }
