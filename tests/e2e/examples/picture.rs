@@ -11,6 +11,8 @@ use t0rn_agent_tests::wait::SOON;
 
 /// In CSS pixels: what a README is shown in.
 const WIDTH: u32 = 900;
+/// The last section of the picture: what happened. Facts follow.
+const LAST: &str = "section:has(> #marks)";
 /// Both charts are drawn, and news arrives.
 const DRAWN: &str =
     "document.body.dataset.link === 'live' && document.querySelectorAll('.chart .best[d^=M]').length === 2";
@@ -23,7 +25,7 @@ fn main() -> Result<()> {
     let mut page = Browser::open(program, &url)?;
     page.wait_for(DRAWN, SOON)?;
     for colours in ["light", "dark"] {
-        let picture = page.picture(WIDTH, colours)?;
+        let picture = page.picture(WIDTH, colours, LAST)?;
         fs::write(folder.join(format!("page-{colours}.png")), picture)?;
     }
     Ok(())

@@ -114,15 +114,19 @@ impl Browser {
         Ok(())
     }
 
-    /// Gives the page this width, its whole height, and `light` or `dark` colours. Returns what it looks like, as PNG.
+    /// Gives the page this width and `light` or `dark` colours. Returns what it looks like down to the end of the element that
+    /// `last` selects, as PNG.
     ///
     /// # Errors
-    /// The browser does not answer.
-    pub fn picture(&mut self, width: u32, colours: &str) -> Result<Vec<u8>> {
+    /// There is no such element, or the browser does not answer.
+    pub fn picture(&mut self, width: u32, colours: &str, last: &str) -> Result<Vec<u8>> {
         let scheme = json!([{"name": "prefers-color-scheme", "value": colours}]);
         self.call("Emulation.setEmulatedMedia", &json!({"features": scheme}))?;
+        self.call("Emulation.setScrollbarsHidden", &json!({"hidden": true}))?;
         self.resize(width)?;
-        let height = self.evaluate("document.documentElement.scrollHeight")?;
+        let bottom =
+            format!("Math.ceil(scrollY + document.querySelector('{last}').getBoundingClientRect().bottom) + 12");
+        let height = self.evaluate(&bottom)?;
         let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
         self.call("Emulation.setDeviceMetricsOverride", &size)?;
         let picture = self.call("Page.captureScreenshot", &json!({"format": "png"}))?;
