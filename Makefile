@@ -88,6 +88,7 @@ mutants: ## changes of the code that no test notices (SHARD=3/28: a part of them
 
 arm64: ## the package for arm64, cross-built, its program compared with this machine's and booted, both under emulation
 	@tests/tools/setup arm64
+	@rm -f $(OUT)/debian/t0rn-agent_*_arm64.deb
 	$(MAKE) --no-print-directory build BINS='--package t0rn-agent'
 	$(MAKE) --no-print-directory deb ARCH=arm64 BINS='--package t0rn-agent'
 	tests/tools/emulated $(OUT)/debian/t0rn-agent_*_arm64.deb $(STATIC)/t0rn-agent
