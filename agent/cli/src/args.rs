@@ -16,6 +16,7 @@ use crate::commands::replay::{self, ReplayArgs};
 use crate::commands::run;
 use crate::commands::snapshot::{self, SnapshotCommand};
 use crate::commands::status::{self, StatusArgs};
+use crate::commands::takeover::{self, TakeoverArgs};
 use crate::commands::update::{self, UpdateArgs};
 use crate::globals::GlobalArgs;
 use crate::output::JsonArg;
@@ -78,6 +79,9 @@ pub(crate) enum CliCommand {
     /// Look at everything that makes a collator fail, before or while it runs
     #[command(after_help = check::EXAMPLES)]
     Check(CheckArgs),
+    /// Put the agent's collator in the place of a container that runs already
+    #[command(after_help = takeover::EXAMPLES)]
+    Takeover(TakeoverArgs),
     /// See whether messages arrive
     #[command(subcommand, after_help = notify::EXAMPLES)]
     Notify(NotifyCommand),

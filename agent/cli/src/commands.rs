@@ -15,6 +15,7 @@ pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod snapshot;
 pub(crate) mod status;
+pub(crate) mod takeover;
 pub(crate) mod update;
 
 use std::ops::RangeInclusive;

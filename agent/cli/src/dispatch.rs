@@ -9,7 +9,7 @@ use agent_core::event::Command;
 use crate::args::{Cli, CliCommand};
 use crate::commands::control::send_command;
 use crate::commands::{
-    check, completions, config, identity, incidents, init, logs, notify, replay, run, snapshot, status, update,
+    check, completions, config, identity, incidents, init, logs, notify, replay, run, snapshot, status, takeover, update,
 };
 
 impl Cli {
@@ -38,6 +38,7 @@ impl Cli {
             CliCommand::Update(args) => return update::execute(args, globals, out).await,
             CliCommand::Incidents(args) => incidents::execute(args, globals, out)?,
             CliCommand::Check(args) => return check::execute(args, globals, out).await,
+            CliCommand::Takeover(args) => return Box::pin(takeover::execute(args, globals, out)).await,
             CliCommand::Notify(command) => notify::execute(command, globals, out).await?,
             CliCommand::Init(args) => Box::pin(init::execute(args, globals, out)).await?,
             CliCommand::Config(command) => config::execute(command, globals, out)?,

@@ -42,6 +42,11 @@ impl GlobalArgs {
         self.named_config().unwrap_or(Path::new(CONFIG))
     }
 
+    /// Whether the configuration is the one that the service uses.
+    pub(crate) fn uses_default_config(&self) -> bool {
+        self.config_path() == Path::new(CONFIG)
+    }
+
     /// Path of the configuration, when one was named.
     pub(crate) fn named_config(&self) -> Option<&Path> {
         non_empty(self.config.as_deref())

@@ -264,7 +264,7 @@ fn is_attached(networks: HashMap<String, EndpointSettings>, spec: &Spec) -> bool
 }
 
 /// Docker writes the year 1 for "never".
-fn time(text: Option<String>) -> Option<Timestamp> {
+pub(super) fn time(text: Option<String>) -> Option<Timestamp> {
     text?.parse::<Timestamp>().ok().filter(|at| at.as_second() > 0)
 }
 

@@ -1,7 +1,7 @@
 //! The Docker adapter: one container, made as a desired spec asks for it, and the events about it.
 //!
 //! Keeps no decision: each call does one thing once and returns what came of it. It must never start a container that
-//! is not asked for, touch one without our label, or let a type of its library cross its interface. Every call to the
+//! is not asked for, touch one without our label but in `predecessor`, or let a type of its library cross its interface. Every call to the
 //! engine has a time limit, every answer that could be large has a size limit.
 //! Begin with [`Docker::ensure_running`] in `lifecycle`, and [`Docker::watch`] in `events`.
 
@@ -37,6 +37,7 @@ mod inspection;
 mod key_permit;
 mod lifecycle;
 mod logs;
+mod predecessor;
 mod spec;
 mod stats;
 mod update;
@@ -50,6 +51,7 @@ pub use self::image::ImageSource;
 pub use self::image::{COSIGN_PLACES, cosign};
 pub use self::inspection::{Detail, Inspection};
 pub use self::key_permit::KeyPermit;
+pub use self::predecessor::{Predecessor, PredecessorMount, RestartPolicy};
 pub use self::update::PulledImage;
 
 /// The oldest minor version of the engine's API (1.x) that has all we ask for: Docker 20.10.

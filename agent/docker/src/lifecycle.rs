@@ -264,7 +264,7 @@ impl Docker {
         self.halt_in(id, self.spec.stop_seconds()).await
     }
 
-    async fn halt_in(&self, id: &str, seconds: i32) -> Result<(), Error> {
+    pub(super) async fn halt_in(&self, id: &str, seconds: i32) -> Result<(), Error> {
         let options = StopContainerOptionsBuilder::default().t(seconds).build();
         let limit = Duration::from_secs(u64::try_from(seconds).unwrap_or(0)) + STOP_MARGIN;
         let engine = self.engine().await?;

@@ -61,6 +61,15 @@ pub(crate) async fn execute(args: &CheckArgs, globals: &GlobalArgs, out: &mut dy
     Ok(report.exit_code())
 }
 
+/// The checks that fail for `config`, each with its name and the remedy.
+pub(crate) async fn failed_checks(config: &Config) -> Vec<String> {
+    let findings = run_checks(config).await.checks.into_iter();
+    let failed = findings.filter(|finding| finding.result == Grade::Fail);
+    failed
+        .map(|finding| format!("{}: {}", finding.check, finding.text))
+        .collect()
+}
+
 /// Runs all checks that `config` asks for. Ends within 8 s.
 async fn run_checks(config: &Config) -> CheckReport {
     let end = Instant::now() + TIMEOUT;

@@ -52,28 +52,42 @@ impl Docker {
     ///
     /// Fails when the engine does not answer or cannot describe its containers.
     pub async fn sharer(&self) -> Result<Option<String>, Error> {
+        let mut sharers = self.sharers().await?.into_iter();
+        let other = sharers.find(|(name, _)| name != self.spec.name());
+        Ok(other.map(|(name, place)| format!("{name} has {}", place.display())))
+    }
+
+    /// Names of all running containers, ours included, that have the keys or write to the data, and where.
+    ///
+    /// Fails when the engine does not answer or cannot describe its containers.
+    pub async fn sharers(&self) -> Result<Vec<(String, PathBuf)>, Error> {
         let all = self.all_containers().await?;
         let places = self.places(&all).await;
-        let mut others = all.iter().filter(|other| name(other) != self.spec.name());
-        Ok(others.find_map(|other| {
+        let sharers = all.iter().filter_map(|other| {
             let place = self.shared_place(other, &places)?;
-            Some(format!("{} has {}", name(other), place.path.display()))
-        }))
+            Some((name(other).to_owned(), place.path.to_owned()))
+        });
+        Ok(sharers.collect())
     }
 
     /// Names of all other containers, running or not, that can write to the data directory.
     ///
     /// Fails when the engine does not answer.
     pub async fn others_on_data(&self) -> Result<Vec<String>, Error> {
+        let mut names = self.containers_on_data().await?;
+        names.retain(|name| name != self.spec.name());
+        Ok(names)
+    }
+
+    /// Names of all containers, running or not, that can write to the data directory.
+    ///
+    /// Fails when the engine does not answer.
+    pub async fn containers_on_data(&self) -> Result<Vec<String>, Error> {
         let all = self.all_containers().await?;
         let places = self.places(&all).await;
         let on_data =
             |other: &&ContainerSummary| self.spec.exclusive().take(1).any(|data| shares(other, &data, &places));
-        let names = all.iter().filter(on_data).map(name);
-        Ok(names
-            .filter(|name| *name != self.spec.name())
-            .map(str::to_owned)
-            .collect())
+        Ok(all.iter().filter(on_data).map(name).map(str::to_owned).collect())
     }
 
     /// Which of our places a container has that is at work.

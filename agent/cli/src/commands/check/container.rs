@@ -3,10 +3,10 @@
 use agent_config::{Config, PullPolicy};
 use agent_core::event::Container;
 use agent_daemon::exporter::ExporterClient;
-use agent_docker::{Docker, ImageSource};
+use agent_docker::{Docker, ImageSource, Predecessor};
 
 use super::ports;
-use super::report::Finding;
+use super::report::{Finding, Grade};
 
 pub(super) async fn check_image(docker: &Docker, config: &Config) -> Vec<Finding> {
     let image = &config.collator.image;
@@ -27,6 +27,13 @@ pub(super) async fn check_container(docker: &Docker, config: &Config) -> Vec<Fin
         Ok(found) => found,
         Err(error) => return vec![Finding::fail("container", error.to_string())],
     };
+    let is_up = matches!(
+        found.container,
+        Container::Running { .. } | Container::Paused { .. } | Container::Restarting
+    );
+    if !is_up && let Some(predecessor) = find_predecessor(docker).await {
+        return check_predecessor(config, &predecessor).await;
+    }
     let runs = found.detail.as_ref().map(|detail| &detail.image);
     let other = match runs.filter(|image| **image != config.collator.image) {
         Some(image) => format!(
@@ -54,13 +61,44 @@ pub(super) async fn check_container(docker: &Docker, config: &Config) -> Vec<Fin
         _ => Finding::pass("container", format!("there is no {name} yet: the agent will make it")),
     };
     let runs = matches!(found.container, Container::Running { .. } | Container::Paused { .. });
-    let mut findings = vec![container, ports::check_ports(config, runs)];
+    let mut findings = vec![container, ports::check_ports(config, runs, None)];
     if runs {
         findings.extend(check_exporters(config).await);
     } else {
         findings.push(Finding::skip("exporters", "the collator does not run"));
     }
     findings
+}
+
+/// The container that runs on the data and is to be taken over; `None` without one, and where Docker does not say.
+async fn find_predecessor(docker: &Docker) -> Option<Predecessor> {
+    for name in docker.containers_on_data().await.ok()? {
+        let found = docker.predecessor(&name).await.ok().flatten();
+        if let Some(found) = found.filter(|found| found.runs && !found.is_managed) {
+            return Some(found);
+        }
+    }
+    None
+}
+
+/// Checks what the agent's collator will have once the predecessor is taken over.
+async fn check_predecessor(config: &Config, predecessor: &Predecessor) -> Vec<Finding> {
+    let name = &predecessor.name;
+    let container = Finding::warn(
+        "container",
+        format!("{name} runs on the data and was not made by t0rn-agent: t0rn-agent takeover {name}"),
+    );
+    let mut exporters = check_exporters(config).await;
+    for finding in exporters.iter_mut().filter(|finding| finding.result == Grade::Fail) {
+        // The agent's container may publish what this one does not.
+        finding.result = Grade::Warn;
+        finding.text.push_str(&format!(", while {name} runs"));
+    }
+    [
+        vec![container, ports::check_ports(config, false, Some(predecessor))],
+        exporters,
+    ]
+    .concat()
 }
 
 async fn check_exporters(config: &Config) -> Vec<Finding> {

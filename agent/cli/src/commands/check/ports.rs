@@ -4,11 +4,12 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
 
 use agent_config::{Config, PublishedPort};
+use agent_docker::Predecessor;
 
 use super::report::Finding;
 
-/// `runs` is whether the collator's container runs, and so uses them.
-pub(super) fn check_ports(config: &Config, runs: bool) -> Finding {
+/// `runs` is whether the collator's container runs, and so uses them. A predecessor has its ports until it is taken over.
+pub(super) fn check_ports(config: &Config, runs: bool, predecessor: Option<&Predecessor>) -> Finding {
     let ports = &config.collator.ports;
     if ports.is_empty() {
         return Finding::skip("ports", "none are published");
@@ -16,7 +17,20 @@ pub(super) fn check_ports(config: &Config, runs: bool) -> Finding {
     if runs {
         return Finding::pass("ports", "the collator itself has them");
     }
-    let problems: Vec<String> = ports.iter().filter_map(port_problem).collect();
+    let is_freed = |port: &&PublishedPort| {
+        predecessor.is_some_and(|found| found.is_on_host_network || found.ports.contains(&port.host))
+    };
+    let (freed, others): (Vec<_>, Vec<_>) = ports.iter().partition(is_freed);
+    let problems: Vec<String> = others.into_iter().filter_map(port_problem).collect();
+    if let (Some(predecessor), true, false) = (predecessor, problems.is_empty(), freed.is_empty()) {
+        let text = format!(
+            "{} has {} of {} until it is taken over",
+            predecessor.name,
+            freed.len(),
+            ports.len()
+        );
+        return Finding::pass("ports", text);
+    }
     if problems.is_empty() {
         return Finding::pass("ports", format!("{} free", ports.len()));
     }

@@ -60,18 +60,18 @@ fn taken_port_fails_unless_the_collator_runs() {
     let taken = TcpListener::bind(("127.83.7.1", 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
     let config = config(&format!("ports = [\"127.83.7.1:{port}:9944/tcp\"]\n"));
-    let found = ports::check_ports(&config, false);
+    let found = ports::check_ports(&config, false, None);
     assert_eq!(found.result, Grade::Fail);
     assert!(
         found.text.contains(&format!("127.83.7.1:{port}/tcp is taken")),
         "{}",
         found.text
     );
-    assert_eq!(ports::check_ports(&config, true).result, Grade::Pass);
+    assert_eq!(ports::check_ports(&config, true, None).result, Grade::Pass);
     drop(taken);
     // A program that another test is just starting may hold it for a moment longer.
     let end = Instant::now() + TIMEOUT;
-    while ports::check_ports(&config, false).result != Grade::Pass {
+    while ports::check_ports(&config, false, None).result != Grade::Pass {
         assert!(Instant::now() < end, "it is free again");
         std::thread::yield_now();
     }

@@ -1,0 +1,157 @@
+//! The steps of a takeover, each done and awaited.
+
+use std::io::Write;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tokio::time::{Instant, sleep};
+
+use agent_core::event::Command;
+use agent_core::machine::Phase;
+use agent_core::units::rounded_duration;
+use agent_docker::RestartPolicy;
+
+use super::plan::{CollatorState, Step, next_step};
+use super::record::Record;
+use super::session::{Found, Session};
+use super::unit;
+use crate::output::print;
+
+/// More than the steps of any takeover.
+const STEPS: usize = 30;
+const POLL: Duration = Duration::from_millis(250);
+/// Between two requests to the agent.
+const REQUEST_EVERY: Duration = Duration::from_secs(1);
+const AGENT_TIMEOUT: Duration = Duration::from_secs(30);
+/// For the agent's container to be made, with a pull of its image.
+const PREPARE_TIMEOUT: Duration = Duration::from_mins(10);
+const START_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// Takes all steps that are left.
+pub(super) async fn take_over(session: &Session, out: &mut dyn Write) -> anyhow::Result<()> {
+    for _ in 0..STEPS {
+        let found = session.find().await?;
+        let seen = session.observe(&found).await?;
+        let step = next_step(&seen);
+        if step == Step::Done {
+            return Ok(());
+        }
+        if step == Step::StartAgent && seen.unit.is_none() {
+            bail!("the agent is to be started with the present configuration: restart it, then repeat this command");
+        }
+        advance(session, &found, step, out).await?;
+    }
+    bail!(
+        "something else keeps changing {}: see docker ps -a, then repeat this command",
+        session.name
+    );
+}
+
+async fn advance(session: &Session, found: &Found, step: Step, out: &mut dyn Write) -> anyhow::Result<()> {
+    let (docker, kept) = (&session.docker, session.kept_name());
+    let collator = &session.config.collator.container;
+    let Some(predecessor) = &found.predecessor else {
+        return start_collator(session, out).await;
+    };
+    match step {
+        Step::Record => Record::of(predecessor).write(&session.config.agent.state_dir, &session.name)?,
+        Step::EnableUnit => {
+            unit::enable().await?;
+            print(out, "t0rn-agent.service is enabled: it starts with the host\n")?;
+        }
+        Step::StartAgent => {
+            unit::restart().await?;
+            await_agent(session).await?;
+            print(out, "t0rn-agent.service is started\n")?;
+        }
+        Step::Rename => {
+            docker.rename_predecessor(predecessor, &kept).await?;
+            print(out, &format!("{} is renamed to {kept}\n", session.name))?;
+        }
+        Step::Prepare => {
+            let is_made = |state| state != CollatorState::Missing;
+            await_collator(session, is_made, PREPARE_TIMEOUT)
+                .await
+                .with_context(|| {
+                    format!("the agent did not make {collator}, and {kept} runs on: repeat this command, or --undo")
+                })?;
+            print(out, &format!("{collator} is made and waits until {kept} is stopped\n"))?;
+        }
+        Step::DisableRestarts => docker.set_predecessor_policy(predecessor, &RestartPolicy::no()).await?,
+        Step::StopPredecessor => {
+            // So that it tries again soon when this command is killed during the stop.
+            session.send(Command::Start).await;
+            let began = Instant::now();
+            docker.stop_predecessor(predecessor).await?;
+            session.send(Command::Start).await;
+            let code = docker.predecessor(&kept).await?.and_then(|found| found.exit_code);
+            let took = rounded_duration(began.elapsed().as_secs());
+            print(out, &format!("{kept} is stopped after {took}{}\n", describe_exit(code)))?;
+        }
+        Step::StartCollator => start_collator(session, out).await?,
+        Step::Done => {}
+    }
+    Ok(())
+}
+
+fn describe_exit(code: Option<i64>) -> String {
+    match code {
+        Some(137) => ", exit code 137: it did not end by itself and was killed".to_owned(),
+        Some(code) => format!(", exit code {code}"),
+        None => String::new(),
+    }
+}
+
+async fn start_collator(session: &Session, out: &mut dyn Write) -> anyhow::Result<()> {
+    let collator = &session.config.collator.container;
+    await_collator(session, |state| state == CollatorState::Runs, START_TIMEOUT)
+        .await
+        .with_context(|| {
+            format!("{collator} does not run: t0rn-agent status; to go back, repeat this command with --undo")
+        })?;
+    print(out, &format!("{collator} runs\n"))
+}
+
+async fn await_agent(session: &Session) -> anyhow::Result<()> {
+    let end = Instant::now() + AGENT_TIMEOUT;
+    loop {
+        match session.status().await {
+            Ok(_) => return Ok(()),
+            Err(error) if Instant::now() >= end => return Err(error.into()),
+            Err(_) => sleep(POLL).await,
+        }
+    }
+}
+
+/// Waits until the agent's container is as wanted, and asks the agent for a start meanwhile.
+///
+/// Fails with the agent's reasons, when it holds the collator and after `limit`.
+async fn await_collator(
+    session: &Session,
+    is_wanted: impl Fn(CollatorState) -> bool,
+    limit: Duration,
+) -> anyhow::Result<()> {
+    let end = Instant::now() + limit;
+    let mut request_at = Instant::now();
+    while !is_wanted(session.collator().await?) {
+        if Instant::now() >= request_at {
+            let status = session.status().await.ok();
+            let reasons = status
+                .as_ref()
+                .map(|status| status.reasons.join("; "))
+                .unwrap_or_default();
+            let holds = status.is_some_and(|status| status.phase == Some(Phase::Holding));
+            if holds || Instant::now() >= end {
+                bail!(if reasons.is_empty() {
+                    "the agent does not answer".to_owned()
+                } else {
+                    reasons
+                });
+            }
+            session.send(Command::Start).await;
+            request_at = Instant::now() + REQUEST_EVERY;
+        }
+        sleep(POLL).await;
+    }
+    Ok(())
+}
