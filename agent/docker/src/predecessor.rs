@@ -46,9 +46,7 @@ pub struct Predecessor {
     /// Program and arguments; they may hold secrets.
     pub command: Vec<String>,
     pub mounts: Vec<PredecessorMount>,
-    /// Ports of the host that it publishes.
-    pub ports: Vec<u16>,
-    pub is_on_host_network: bool,
+    pub ports: PredecessorPorts,
     /// What starts it again whatever Docker's policy says.
     pub orchestrator: Option<&'static str>,
     /// Project of Docker Compose.
@@ -60,6 +58,14 @@ pub struct PredecessorMount {
     /// On the host.
     pub source: PathBuf,
     pub target: PathBuf,
+}
+
+/// Ports of the host that a container has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PredecessorPorts {
+    Published(Vec<u16>),
+    /// It is on the host's network, and may have any.
+    Host,
 }
 
 /// Docker's restart policy of a container.
@@ -138,8 +144,10 @@ impl Predecessor {
             image_id: answer.image,
             command: answer.path.into_iter().chain(answer.args.unwrap_or_default()).collect(),
             mounts: mounts.collect(),
-            ports: ports.collect(),
-            is_on_host_network: host.network_mode.as_deref() == Some("host"),
+            ports: match host.network_mode.as_deref() {
+                Some("host") => PredecessorPorts::Host,
+                _ => PredecessorPorts::Published(ports.collect()),
+            },
             orchestrator: ORCHESTRATORS
                 .iter()
                 .find(|(label, _)| labels.contains_key(*label))
@@ -246,7 +254,9 @@ mod tests {
             ("node", 2, true)
         );
         assert_eq!((found.stop_seconds, found.finished_at), (90, None));
-        assert_eq!((found.ports.as_slice(), found.is_on_host_network), (&[9615][..], false));
+        assert_eq!(found.ports, PredecessorPorts::Published(vec![9615]));
+        let host = described(r#"{"HostConfig":{"NetworkMode":"host"}}"#);
+        assert_eq!(host.ports, PredecessorPorts::Host);
         let policy = RestartPolicy {
             name: "on-failure".to_owned(),
             max_retries: 4,

@@ -1,5 +1,7 @@
 //! Checks of the image, the container, and its exporters while it runs.
 
+use std::fmt::Write as _;
+
 use agent_config::{Config, PullPolicy};
 use agent_core::event::Container;
 use agent_daemon::exporter::ExporterClient;
@@ -92,7 +94,8 @@ async fn check_predecessor(config: &Config, predecessor: &Predecessor) -> Vec<Fi
     for finding in exporters.iter_mut().filter(|finding| finding.result == Grade::Fail) {
         // The agent's container may publish what this one does not.
         finding.result = Grade::Warn;
-        finding.text.push_str(&format!(", while {name} runs"));
+        // Writing to a String cannot fail.
+        let _ = write!(finding.text, ", while {name} runs");
     }
     [
         vec![container, ports::check_ports(config, false, Some(predecessor))],

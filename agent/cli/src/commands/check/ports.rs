@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
 
 use agent_config::{Config, PublishedPort};
-use agent_docker::Predecessor;
+use agent_docker::{Predecessor, PredecessorPorts};
 
 use super::report::Finding;
 
@@ -17,8 +17,10 @@ pub(super) fn check_ports(config: &Config, runs: bool, predecessor: Option<&Pred
     if runs {
         return Finding::pass("ports", "the collator itself has them");
     }
-    let is_freed = |port: &&PublishedPort| {
-        predecessor.is_some_and(|found| found.is_on_host_network || found.ports.contains(&port.host))
+    let is_freed = |port: &&PublishedPort| match predecessor.map(|found| &found.ports) {
+        Some(PredecessorPorts::Published(theirs)) => theirs.contains(&port.host),
+        Some(PredecessorPorts::Host) => true,
+        None => false,
     };
     let (freed, others): (Vec<_>, Vec<_>) = ports.iter().partition(is_freed);
     let problems: Vec<String> = others.into_iter().filter_map(port_problem).collect();

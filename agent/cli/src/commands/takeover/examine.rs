@@ -151,7 +151,7 @@ fn real_path(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-    use agent_docker::{PredecessorMount, RestartPolicy};
+    use agent_docker::{PredecessorMount, PredecessorPorts, RestartPolicy};
 
     use super::*;
 
@@ -181,8 +181,7 @@ mod tests {
             image_id: Some(IMAGE.to_owned()),
             command: command.split(' ').map(str::to_owned).collect(),
             mounts: mounts.iter().map(mount).collect(),
-            ports: Vec::new(),
-            is_on_host_network: false,
+            ports: PredecessorPorts::Published(Vec::new()),
             orchestrator: None,
             compose_project: None,
         }

@@ -35,6 +35,7 @@ pub(super) struct UnitState {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct PredecessorState {
     /// Whether it has the name under which it is kept.
     pub(super) is_kept: bool,

@@ -1,9 +1,12 @@
 //! Both directions in a world of engine, systemd and agent, killed and booted after each step.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use super::*;
 
 /// The engine, systemd and the agent, as far as a takeover touches them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct World {
     policy: Policy,
     /// What the record says; `None` without one.
@@ -140,13 +143,14 @@ impl World {
 
     fn do_undo_step(&mut self, step: UndoStep) {
         match step {
-            UndoStep::StopAgent => match &mut self.unit {
-                Some(unit) => unit.is_active = false,
-                None => {
+            UndoStep::StopAgent => {
+                if let Some(unit) = &mut self.unit {
+                    unit.is_active = false;
+                } else {
                     self.agent_stopped = true;
                     self.stop_collator();
                 }
-            },
+            }
             UndoStep::StopCollator => self.stop_collator(),
             UndoStep::StartPredecessor => {
                 assert!(self.collator != CollatorState::Runs, "{self:?}");
