@@ -36,6 +36,10 @@ impl Machine {
         let starts = matches!(action, Action::Start { .. } | Action::Restart { .. });
         state.stopped_by_agent &= !starts;
         state.start_requested &= !starts;
+        if starts {
+            // A start looks for others first.
+            state.shared = None;
+        }
         match container {
             // It started and ended again before it could be inspected.
             Container::Exited { at, exit, .. } if starts => {

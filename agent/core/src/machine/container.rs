@@ -157,7 +157,9 @@ impl Machine {
             self.state.seen,
             ContainerState::Missing | ContainerState::Unknown | ContainerState::Foreign
         );
-        let theirs = known && self.state.in_flight.is_none() && !self.state.echoes(now);
+        // An exporter that answered before Docker did may belong to another container.
+        let inferred = self.state.seen.is_up() && self.state.started_at.is_none();
+        let theirs = known && !inferred && self.state.in_flight.is_none() && !self.state.echoes(now);
         let stopped = self.state.settle.is_some_and(|s| s.cause == Cause::StoppedByPerson);
         self.set_down(ContainerState::Missing);
         if !theirs || self.state.desired != Desired::Running {

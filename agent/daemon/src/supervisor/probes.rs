@@ -191,7 +191,8 @@ impl Probes {
                 let Ok(sharer) = docker.sharer().await else {
                     continue;
                 };
-                if sharer != known {
+                // Said again while it lasts: a start, which looks for others itself, ends the report.
+                if sharer.is_some() || sharer != known {
                     known.clone_from(&sharer);
                     if observations.send(Observation::Sharer(sharer)).await.is_err() {
                         return;

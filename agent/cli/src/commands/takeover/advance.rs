@@ -20,8 +20,6 @@ use crate::output::print;
 /// More than the steps of any takeover.
 const STEPS: usize = 30;
 const POLL: Duration = Duration::from_millis(250);
-/// Between two requests to the agent.
-const REQUEST_EVERY: Duration = Duration::from_secs(1);
 const AGENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// For the agent's container to be made, with a pull of its image.
 const PREPARE_TIMEOUT: Duration = Duration::from_mins(10);
@@ -51,7 +49,7 @@ async fn advance(session: &Session, found: &Found, step: Step, out: &mut dyn Wri
     let (docker, kept) = (&session.docker, session.kept_name());
     let collator = &session.config.collator.container;
     let Some(predecessor) = &found.predecessor else {
-        return start_collator(session, out).await;
+        return start_collator(session).await;
     };
     match step {
         Step::Record => Record::of(predecessor).write(&session.config.agent.state_dir, &session.name)?,
@@ -69,12 +67,10 @@ async fn advance(session: &Session, found: &Found, step: Step, out: &mut dyn Wri
             print(out, &format!("{} is renamed to {kept}\n", session.name))?;
         }
         Step::Prepare => {
-            let is_made = |state| state != CollatorState::Missing;
-            await_collator(session, is_made, PREPARE_TIMEOUT)
-                .await
-                .with_context(|| {
-                    format!("the agent did not make {collator}, and {kept} runs on: repeat this command, or --undo")
-                })?;
+            let made = [CollatorState::Down, CollatorState::Runs];
+            await_collator(session, &made, PREPARE_TIMEOUT).await.with_context(|| {
+                format!("the agent did not make {collator}, and {kept} runs on: repeat this command, or --undo")
+            })?;
             print(out, &format!("{collator} is made and waits until {kept} is stopped\n"))?;
         }
         Step::DisableRestarts => docker.set_predecessor_policy(predecessor, &RestartPolicy::no()).await?,
@@ -88,7 +84,7 @@ async fn advance(session: &Session, found: &Found, step: Step, out: &mut dyn Wri
             let took = rounded_duration(began.elapsed().as_secs());
             print(out, &format!("{kept} is stopped after {took}{}\n", describe_exit(code)))?;
         }
-        Step::StartCollator => start_collator(session, out).await?,
+        Step::StartCollator => start_collator(session).await?,
         Step::Done => {}
     }
     Ok(())
@@ -102,14 +98,12 @@ fn describe_exit(code: Option<i64>) -> String {
     }
 }
 
-async fn start_collator(session: &Session, out: &mut dyn Write) -> anyhow::Result<()> {
-    let collator = &session.config.collator.container;
-    await_collator(session, |state| state == CollatorState::Runs, START_TIMEOUT)
-        .await
-        .with_context(|| {
-            format!("{collator} does not run: t0rn-agent status; to go back, repeat this command with --undo")
-        })?;
-    print(out, &format!("{collator} runs\n"))
+async fn start_collator(session: &Session) -> anyhow::Result<()> {
+    let started = await_collator(session, &[CollatorState::Runs], START_TIMEOUT).await;
+    started.with_context(|| {
+        let collator = &session.config.collator.container;
+        format!("{collator} does not run: t0rn-agent status; to go back, repeat this command with --undo")
+    })
 }
 
 async fn await_agent(session: &Session) -> anyhow::Result<()> {
@@ -123,35 +117,28 @@ async fn await_agent(session: &Session) -> anyhow::Result<()> {
     }
 }
 
-/// Waits until the agent's container is as wanted, and asks the agent for a start meanwhile.
+/// Has the agent start its collator, and waits until its container is in one of those states.
 ///
-/// Fails with the agent's reasons, when it holds the collator and after `limit`.
-async fn await_collator(
-    session: &Session,
-    is_wanted: impl Fn(CollatorState) -> bool,
-    limit: Duration,
-) -> anyhow::Result<()> {
+/// Fails with the agent's reasons after `limit`, and when it holds a collator that nothing stands in the way of.
+async fn await_collator(session: &Session, wanted: &[CollatorState], limit: Duration) -> anyhow::Result<()> {
     let end = Instant::now() + limit;
-    let mut request_at = Instant::now();
-    while !is_wanted(session.collator().await?) {
-        if Instant::now() >= request_at {
-            let status = session.status().await.ok();
-            let reasons = status
-                .as_ref()
-                .map(|status| status.reasons.join("; "))
-                .unwrap_or_default();
-            let holds = status.is_some_and(|status| status.phase == Some(Phase::Holding));
-            if holds || Instant::now() >= end {
-                bail!(if reasons.is_empty() {
-                    "the agent does not answer".to_owned()
-                } else {
-                    reasons
-                });
-            }
-            session.send(Command::Start).await;
-            request_at = Instant::now() + REQUEST_EVERY;
+    let mut is_asked = false;
+    loop {
+        let state = session.collator().await?;
+        if wanted.contains(&state) {
+            return Ok(());
+        }
+        // Once: each request lifts a hold.
+        is_asked = is_asked || session.send(Command::Start).await;
+        let status = session.status().await.ok();
+        let holds = status
+            .as_ref()
+            .is_some_and(|status| status.phase == Some(Phase::Holding));
+        // A container that is missing is held back by the predecessor's name.
+        if (is_asked && holds && state == CollatorState::Down) || Instant::now() >= end {
+            let reasons = status.map(|status| status.reasons.join("; "));
+            bail!(reasons.unwrap_or_else(|| "the agent does not answer".to_owned()));
         }
         sleep(POLL).await;
     }
-    Ok(())
 }

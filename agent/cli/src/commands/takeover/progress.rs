@@ -42,17 +42,18 @@ impl Heights {
 pub(super) async fn watch(session: &Session, out: &mut dyn Write) -> anyhow::Result<bool> {
     let detail = session.docker.inspect().await?.detail;
     let started_at = detail.and_then(|detail| detail.started_at);
-    if let Some(down) = downtime(session, started_at).await? {
-        print(
-            out,
-            &format!("from the end of the one to the start of the other: {down}\n"),
-        )?;
-    }
+    let after = downtime(session, started_at).await?;
+    let after = after.map_or_else(String::new, |down| {
+        format!(", started {down} after the end of the other")
+    });
+    print(out, &format!("{} runs{after}\n", session.config.collator.container))?;
     let (end, mut heights) = (Instant::now() + TIMEOUT, Heights::default());
     let mut reasons = Vec::new();
     while Instant::now() < end {
         if let Ok(status) = session.status().await {
-            let is_of_run = status.collator.started_at.is_some_and(|at| Some(at) >= started_at);
+            // The status has whole seconds.
+            let seconds = |at: Option<Timestamp>| at.map(Timestamp::as_second);
+            let is_of_run = seconds(status.collator.started_at) >= seconds(started_at);
             if is_of_run && let Some(risen) = heights.note(&status) {
                 print(out, &format!("blocks arrive: {risen}\n"))?;
                 return Ok(true);

@@ -39,13 +39,23 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// The restart policy to go back to. Without a record it is what keeps a container running.
+    /// The restart policy to go back to. Without a record it is what keeps a container running that was kept from it, and
+    /// otherwise what the container has.
     pub(super) fn restart_policy(&self) -> RestartPolicy {
-        let recorded = self.record.as_ref().map(|record| record.restart_policy.clone());
-        recorded.unwrap_or_else(|| RestartPolicy {
-            name: "unless-stopped".to_owned(),
-            max_retries: 0,
-        })
+        let present = self
+            .predecessor
+            .as_ref()
+            .map(|found| (&found.restart_policy, &found.name));
+        match (&self.record, present) {
+            (Some(record), _) => record.restart_policy.clone(),
+            (None, Some((policy, name))) if *policy != RestartPolicy::no() || !name.ends_with(KEPT_SUFFIX) => {
+                policy.clone()
+            }
+            (None, _) => RestartPolicy {
+                name: "unless-stopped".to_owned(),
+                max_retries: 0,
+            },
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Hands on the container from outside, and news that are late, stale or the echo of our own doing.
 
 use super::harness::*;
-use crate::event::{ActionFailure, Container, Event, ScrapeError};
+use crate::event::{ActionFailure, Chain, Container, Event, Sample, ScrapeError};
 use crate::machine::{Action, Cause, Health, Phase};
 
 #[test]
@@ -306,4 +306,25 @@ fn another_container_with_the_keys_is_critical_while_it_has_them() {
     harness.run(MINUTE);
     harness.expect(Phase::Synced, Health::Ok);
     assert_eq!(harness.container_actions(), []);
+}
+
+#[test]
+fn start_that_found_no_other_container_ends_the_report_of_one() {
+    let mut harness = Harness::synced();
+    harness.exits(1, &[]);
+    harness.event(Event::Shared(Some("copy has /id/keystore".to_owned())));
+    harness.run(5 * MINUTE);
+    harness.expect(Phase::Synced, Health::Ok);
+}
+
+#[test]
+fn exporter_of_another_container_before_the_first_look_is_no_removal() {
+    let mut harness = Harness::fresh();
+    harness.event(Event::Sample {
+        chain: Chain::Parachain,
+        sample: Sample::default(),
+    });
+    harness.container(Container::Missing);
+    harness.run(5);
+    assert_eq!(harness.container_actions(), [start(Cause::Missing)]);
 }
