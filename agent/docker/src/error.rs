@@ -34,14 +34,14 @@ pub enum Error {
     Busy { action: &'static str, limit: Duration },
     /// A container of that name exists and is not ours.
     #[error(
-        "container {name} was not created by t0rn-agent and is left alone; to hand over: \
-         `docker rename {name} {name}-old && docker stop {name}-old`, then put its chain data into {data}"
+        "container {name} was not created by t0rn-agent and is left alone; a collator on {data} is taken over by \
+         `t0rn-agent takeover {name}`, any other is renamed or removed: `docker rename {name} {name}-old`"
     )]
     Foreign { name: String, data: String },
     /// Another container that is not ours to stop has the data directory or a keystore.
     #[error(
         "container {name} uses {path} too, and two collators on one data directory or keystore do harm; \
-         `docker stop {name}` first"
+         `t0rn-agent takeover {name}`, or `docker stop {name}` first"
     )]
     Occupied { name: String, path: String },
     #[error("image {image}: {fault}")]
@@ -262,11 +262,7 @@ mod tests {
             name: "node".into(),
             data: "/data".into(),
         };
-        assert!(
-            error
-                .to_string()
-                .contains("docker rename node node-old && docker stop node-old")
-        );
+        assert!(error.to_string().contains("t0rn-agent takeover node"));
         assert!(error.to_string().contains("/data"));
     }
 }

@@ -1,6 +1,7 @@
 //! The container that an operator ran before the agent, for `t0rn-agent takeover`: what it is like, and the few things
 //! that are done to it. Nothing here touches a container with the agent's label.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use bollard::models::{
@@ -23,7 +24,7 @@ const ORCHESTRATORS: [(&str, &str); 2] = [
 ];
 const COMPOSE_PROJECT: &str = "com.docker.compose.project";
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Predecessor {
     pub id: String,
     pub name: String,
@@ -75,6 +76,17 @@ pub struct RestartPolicy {
     pub name: String,
     /// With `on-failure`; 0 is without a limit.
     pub max_retries: i64,
+}
+
+/// Without its arguments: they may hold secrets.
+impl fmt::Debug for Predecessor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Predecessor")
+            .field("name", &self.name)
+            .field("runs", &self.runs)
+            .field("restart_policy", &self.restart_policy)
+            .finish_non_exhaustive()
+    }
 }
 
 impl RestartPolicy {

@@ -254,7 +254,8 @@ fn sentence(cause: Cause) -> &'static str {
         Cause::CrashLoop => "it exits again and again, so starts are far apart now: look at t0rn-agent logs",
         Cause::OutOfMemory => "the collator was killed for using too much memory",
         Cause::Foreign => {
-            "a container of that name is not managed by this agent: rename or remove it (docker rename), then it goes on"
+            "a container of that name is not managed by this agent: take it over (t0rn-agent takeover), rename or remove it, \
+             then it goes on"
         }
         Cause::DatabaseCorrupted => {
             "the database is damaged: restore the chain data from a snapshot, then t0rn-agent start"

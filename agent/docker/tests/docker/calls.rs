@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use agent_core::event::DesiredSpec;
-use agent_docker::{Docker, EngineTimeouts};
+use agent_docker::{Docker, EngineTimeouts, RestartPolicy};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
@@ -73,6 +73,7 @@ impl Engine {
             }
             "GET /containers/{id}/json" => self.container.clone().map_or_else(missing, ok),
             "POST /containers/{id}/start" | "POST /containers/{id}/unpause" => state(self, running),
+            "POST /containers/{id}/rename" | "POST /containers/{id}/update" => (204, String::new()),
             "POST /containers/{id}/stop" => state(self, json!({"Status": "exited", "ExitCode": 0})),
             "DELETE /containers/{id}" => {
                 self.container = None;
@@ -94,7 +95,7 @@ fn template(path: &str) -> String {
         ("images" | "networks" | "distribution", _) => "{name}",
         _ => return path.to_owned(),
     };
-    let ends = ["json", "logs", "start", "stats", "stop", "unpause"];
+    let ends = ["json", "logs", "rename", "start", "stats", "stop", "unpause", "update"];
     match rest.rsplit_once('/').filter(|(_, end)| ends.contains(end)) {
         Some((_, end)) => format!("/{kind}/{name}/{end}"),
         None => format!("/{kind}/{name}"),
@@ -137,6 +138,7 @@ async fn use_all(docker: &Docker, engine: &Mutex<Engine>) {
     docker.restart(&permit).await.unwrap();
     docker.stop().await.unwrap();
     docker.discard().await.unwrap();
+    take_over(docker, engine).await;
     let mut watch = Box::pin(docker.watch(None, tokio::sync::watch::channel(DesiredSpec::default()).1));
     while !engine.lock().unwrap().calls.contains("GET /_ping") {
         // Without an event it goes on pinging.
@@ -149,6 +151,22 @@ async fn use_all(docker: &Docker, engine: &Mutex<Engine>) {
     }
     docker.image_source().await.unwrap();
     docker.ensure_running(&permit).await.unwrap_err();
+}
+
+/// Everything that `takeover` asks of the adapter about a container that has not the agent's label.
+async fn take_over(docker: &Docker, engine: &Mutex<Engine>) {
+    engine.lock().unwrap().container = Some(json!({
+        "Id": CONTAINER, "Name": "/theirs", "State": {"Status": "running"}, "Config": {"Image": IMAGE},
+    }));
+    let theirs = docker.predecessor("theirs").await.unwrap().unwrap();
+    docker.rename_predecessor(&theirs, "kept").await.unwrap();
+    docker
+        .set_predecessor_policy(&theirs, &RestartPolicy::no())
+        .await
+        .unwrap();
+    docker.stop_predecessor(&theirs).await.unwrap();
+    docker.start_predecessor(&theirs).await.unwrap();
+    engine.lock().unwrap().container = None;
 }
 
 #[tokio::test]

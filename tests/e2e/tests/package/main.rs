@@ -5,4 +5,5 @@ mod life;
 mod quality;
 mod removal;
 mod repository;
+mod takeover;
 mod upgrades;

@@ -98,7 +98,7 @@ fn takeover_killed_at_each_request_is_finished_by_agent_or_next_call() -> Result
         for moment in [Moment::Before, Moment::After] {
             for number in 0..REQUESTS {
                 let Some(request) = interrupted.kill_at(number, moment, &[])? else {
-                    ensure!(number >= 6, "only {number} requests");
+                    ensure!(number >= 5, "only {number} requests");
                     world.succeeds(&["--undo"])?;
                     break;
                 };
