@@ -9,7 +9,8 @@ use agent_core::event::Command;
 use crate::args::{Cli, CliCommand};
 use crate::commands::control::send_command;
 use crate::commands::{
-    check, completions, config, identity, incidents, init, logs, notify, replay, run, snapshot, status, takeover, update,
+    check, completions, config, identity, incidents, init, logs, notify, replay, run, snapshot, status, takeover,
+    update,
 };
 
 impl Cli {
