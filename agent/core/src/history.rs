@@ -1,25 +1,62 @@
-//! The last 24 h in a bounded number of points: where both chains stood, and what happened to the collator.
+//! The last 24 h and the last 7 days in a bounded number of points: where both chains stood, and what happened to the collator.
 //!
 //! Pure: times come in as Unix milliseconds, for display only. The same events that go to the flight recorder
 //! keep it current, and the recorder's files bring back what an earlier life of the agent saw.
 
+mod slots;
+mod spans;
 #[cfg(test)]
 mod tests;
+mod view;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, VariantArray};
 
+use self::slots::HistorySlots;
+use self::spans::Spans;
+pub use self::spans::{Span, SpanKind};
+pub use self::view::{HeightSeries, HistoryView};
 use crate::cause::Cause;
-use crate::event::{Chain, Container, Event, Outcome};
+use crate::event::{Chain, Command, Container, Event, Outcome};
+use crate::informant;
 
-/// Length of a slot, ms. Each keeps the newest heights that were seen in it.
-pub const SLOT_MS: i64 = 3 * 60 * 1000;
-/// Slots kept: 24 h.
-pub const SLOTS: u16 = 480;
 /// Marks kept; in a crash loop the oldest go first.
 const MARKS: usize = 128;
+/// Version of the document.
+const SCHEMA: u32 = 2;
+
+/// A range of time, and its slots. Each slot keeps the newest heights that were seen in it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, VariantArray)]
+#[serde(rename_all = "snake_case")]
+pub enum HistoryRange {
+    #[default]
+    Day,
+    Week,
+}
+
+impl HistoryRange {
+    /// Length of a slot, ms.
+    pub const fn slot_ms(self) -> i64 {
+        match self {
+            Self::Day => 3 * 60 * 1000,
+            Self::Week => 30 * 60 * 1000,
+        }
+    }
+
+    pub const fn slots(self) -> u16 {
+        match self {
+            Self::Day => 480,
+            Self::Week => 336,
+        }
+    }
+
+    /// Its length, ms.
+    pub const fn length_ms(self) -> i64 {
+        self.slot_ms() * self.slots() as i64
+    }
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -47,27 +84,15 @@ pub struct Mark {
     pub helped: Option<bool>,
 }
 
-/// Heights in blocks; `None` is a gap: nothing was seen.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct HeightPoint {
-    best: Option<u64>,
-    target: Option<u64>,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct HistorySlot {
-    /// Which one since the epoch.
-    number: i64,
-    points: [HeightPoint; Chain::VARIANTS.len()],
-}
-
-/// 24 h of heights and marks: about 40 KiB, however long the agent runs.
+/// Heights, marks and spans of both ranges: at most 64 KiB, however long the agent runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct History {
-    /// The slot of each number lies at that number modulo [`SLOTS`]. So a step of the clock needs no repair.
-    slots: Box<[HistorySlot]>,
+    ranges: [HistorySlots; HistoryRange::VARIANTS.len()],
     /// In the order of their time.
     marks: VecDeque<Mark>,
+    spans: Spans,
+    /// The image of the newest command to update.
+    wanted: Option<String>,
     /// The agent is about to end the collator: that end is no mark of its own.
     stopping: bool,
     /// News of ends up to this time are about that, too; Unix milliseconds.
@@ -77,33 +102,14 @@ pub struct History {
 impl Default for History {
     fn default() -> Self {
         Self {
-            slots: vec![HistorySlot::default(); usize::from(SLOTS)].into(),
+            ranges: [HistoryRange::Day, HistoryRange::Week].map(HistorySlots::new),
             marks: VecDeque::new(),
+            spans: Spans::default(),
+            wanted: None,
             stopping: false,
             ours_until: None,
         }
     }
-}
-
-/// The history as a document: one line of JSON, whose size has a bound.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct HistoryView {
-    pub schema: u32,
-    /// Beginning of the first slot, Unix seconds.
-    pub from: i64,
-    pub slot_seconds: i64,
-    pub slots: u16,
-    /// Those chains of which anything was seen.
-    pub chains: BTreeMap<Chain, HeightSeries>,
-    /// Oldest first.
-    pub marks: Vec<Mark>,
-}
-
-/// One height a slot, oldest first; `null` where nothing was seen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct HeightSeries {
-    pub best: Vec<Option<u64>>,
-    pub target: Vec<Option<u64>>,
 }
 
 impl History {
@@ -111,10 +117,28 @@ impl History {
     pub fn event(&mut self, at: i64, event: &Event) {
         match event {
             Event::Sample { chain, sample } => {
-                let point = &mut self.slot(at).points[*chain as usize];
-                point.best = sample.best.or(point.best);
-                point.target = sample.target.or(point.target);
+                self.ranges
+                    .iter_mut()
+                    .for_each(|slots| slots.sample(at, *chain, sample));
             }
+            Event::Log(lines) => {
+                for (chain, line) in informant::by_chain(lines, Chain::VARIANTS) {
+                    self.ranges
+                        .iter_mut()
+                        .for_each(|slots| slots.phase(at, chain, line.phase));
+                }
+            }
+            Event::Reference {
+                chain,
+                reading: Ok(reading),
+                ..
+            } => self
+                .ranges
+                .iter_mut()
+                .for_each(|slots| slots.reference(at, *chain, reading)),
+            Event::Ec2(Some(notice)) => self.spans.begin(SpanKind::Notice, at, None, notice.kind.into_str()),
+            Event::Ec2(None) => self.spans.end(SpanKind::Notice, at, None),
+            Event::Operator(command) => self.command(at, command),
             Event::Container(Container::Exited { at: ended, exit, .. }) => {
                 let ours = self.stopping || ended.is_some_and(|ended| Some(ended) <= self.ours_until);
                 if !ours {
@@ -147,12 +171,21 @@ impl History {
     /// Notes what the agent did at `at`, by the names of the trace; `helped` of an action that was judged.
     pub fn action(&mut self, at: i64, action: &str, cause: &str, helped: Option<bool>) {
         let cause = cause.parse().ok();
-        if action == "judged" {
-            let open = |mark: &&mut Mark| mark.cause == cause && mark.what != MarkKind::Exit && mark.helped.is_none();
-            if let Some(mark) = self.marks.iter_mut().rev().find(open) {
-                mark.helped = helped;
+        match action {
+            "judged" => {
+                let open =
+                    |mark: &&mut Mark| mark.cause == cause && mark.what != MarkKind::Exit && mark.helped.is_none();
+                if let Some(mark) = self.marks.iter_mut().rev().find(open) {
+                    mark.helped = helped;
+                }
+                return;
             }
-            return;
+            "pull" => {
+                let image = self.wanted.take().unwrap_or_default();
+                return self.spans.begin(SpanKind::Update, at, None, &image);
+            }
+            "updated" => return self.spans.end(SpanKind::Update, at, Some(cause == Some(Cause::Update))),
+            _ => {}
         }
         let Ok(what) = action.parse() else {
             return;
@@ -169,70 +202,47 @@ impl History {
 
     /// Takes over what `earlier` has beyond this one, which is newer.
     pub fn absorb(&mut self, earlier: &Self) {
-        for (mine, theirs) in self.slots.iter_mut().zip(&*earlier.slots) {
-            if theirs.number > mine.number {
-                *mine = *theirs;
-            } else if theirs.number == mine.number {
-                for (mine, theirs) in mine.points.iter_mut().zip(theirs.points) {
-                    mine.best = mine.best.or(theirs.best);
-                    mine.target = mine.target.or(theirs.target);
-                }
-            }
+        for (mine, theirs) in self.ranges.iter_mut().zip(&earlier.ranges) {
+            mine.absorb(theirs);
         }
+        self.spans.absorb(&earlier.spans);
         for mark in &earlier.marks {
             self.mark(*mark);
         }
     }
 
-    /// The 24 h up to `now`, Unix milliseconds.
-    pub fn view(&self, now: i64) -> HistoryView {
-        let last = now.div_euclid(SLOT_MS);
-        let first = last - i64::from(SLOTS) + 1;
-        let points = |chain: Chain| {
-            (first..=last).map(move |number| {
-                let slot = &self.slots[index(number)];
-                let point = slot.points[chain as usize];
-                if slot.number == number {
-                    point
-                } else {
-                    HeightPoint::default()
-                }
-            })
-        };
-        let seen = |chain: &Chain| points(*chain).any(|point| point != HeightPoint::default());
+    /// The range up to `now`, Unix milliseconds.
+    pub fn view(&self, range: HistoryRange, now: i64) -> HistoryView {
+        let slots = &self.ranges[range as usize];
+        let first = slots.first(now);
+        let from = first * range.slot_ms();
         HistoryView {
-            schema: 1,
-            from: first * SLOT_MS / 1000,
-            slot_seconds: SLOT_MS / 1000,
-            slots: SLOTS,
+            schema: SCHEMA,
+            from: from / 1000,
+            slot_seconds: range.slot_ms() / 1000,
+            slots: range.slots(),
             chains: Chain::VARIANTS
                 .iter()
-                .copied()
-                .filter(seen)
-                .map(|chain| {
-                    let heights = HeightSeries {
-                        best: points(chain).map(|point| point.best).collect(),
-                        target: points(chain).map(|point| point.target).collect(),
-                    };
-                    (chain, heights)
-                })
+                .filter_map(|&chain| Some((chain, slots.series(first, chain)?)))
                 .collect(),
             marks: (self.marks.iter().copied())
-                .filter(|mark| (first * SLOT_MS..=now).contains(&mark.at))
+                .filter(|mark| (from..=now).contains(&mark.at))
                 .collect(),
+            spans: self.spans.within(from, now),
         }
     }
 
-    fn slot(&mut self, at: i64) -> &mut HistorySlot {
-        let number = at.div_euclid(SLOT_MS);
-        let slot = &mut self.slots[index(number)];
-        if slot.number != number {
-            *slot = HistorySlot {
-                number,
-                ..HistorySlot::default()
-            };
+    fn command(&mut self, at: i64, command: &Command) {
+        match command {
+            Command::Pause { seconds, reason } => {
+                let length = i64::try_from(seconds.saturating_mul(1000)).unwrap_or(i64::MAX);
+                self.spans
+                    .begin(SpanKind::Pause, at, Some(at.saturating_add(length)), reason);
+            }
+            Command::Resume => self.spans.end(SpanKind::Pause, at, None),
+            Command::Update { image, .. } => self.wanted = Some(image.clone()),
+            Command::Restart { .. } | Command::Stop | Command::Start => {}
         }
-        slot
     }
 
     /// Puts a mark in its place. What is reported twice, as every inspection reports the last end, is kept once.
@@ -247,8 +257,4 @@ impl History {
             self.marks.pop_front();
         }
     }
-}
-
-fn index(number: i64) -> usize {
-    usize::try_from(number.rem_euclid(i64::from(SLOTS))).unwrap_or_default()
 }
