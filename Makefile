@@ -171,7 +171,7 @@ unit:
 # Where a tool cannot be installed, the tests that need it are reported as skipped.
 engine: build
 	@tests/tools/setup nextest
-	@for tool in prometheus openmetrics jsonnet chromium jq zstd minisign aws; do tests/tools/setup $$tool || true; done
+	@for tool in prometheus openmetrics jsonnet chromium axe jq zstd minisign aws; do tests/tools/setup $$tool || true; done
 	tests/tools/with-engine.sh $(NEXTEST) --profile engine -E '(package(t0rn-agent-tests) - binary(field)) or binary(docker)'
 
 # Builds, boots and throws away machines; no account is needed.

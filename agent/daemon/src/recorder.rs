@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub use files::files_since;
-#[cfg(any(test, fuzzing))]
-pub(crate) use redact::json_lines;
+pub use redact::json as redact_json;
+pub use redact::json_lines as redact_json_lines;
 pub use redact::lines as redact_lines;
 pub use redact::named as secrets;
 pub use redact::text as redacted;

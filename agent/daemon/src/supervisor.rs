@@ -57,7 +57,7 @@ use self::identity_task::IdentityHandle;
 pub(crate) use self::image_cleanup::PulledImages;
 use self::incidents::Incidents;
 use self::inputs::Inputs;
-pub use self::known_secrets::KnownSecrets;
+pub use self::known_secrets::{KnownSecrets, configured_secrets};
 use self::notifications::Notifications;
 use self::permits::Permits;
 use self::probes::Probes;
@@ -73,8 +73,6 @@ use crate::{api, state, web};
 const SOCKET_GROUP: &str = "t0rn-agent";
 /// How long the agent's stop waits for hanging clients.
 const SERVERS_GRACE: Duration = Duration::from_secs(2);
-/// How long reading the history back may take.
-const HISTORY_LIMIT: Duration = Duration::from_mins(1);
 
 /// Runs the agent until SIGTERM or SIGINT; the collator goes on running.
 ///
@@ -131,6 +129,7 @@ pub async fn supervise(
             snapshot: event_loop.publisher.subscribe(),
             late_after: web::LATE,
             history,
+            incidents: recorder::incidents_dir(&config.agent.state_dir).into(),
             hosts: config.metrics.hosts.as_slice().into(),
             stopped: stop.clone(),
         };
@@ -258,8 +257,7 @@ fn read_history_back(config: &Config, history: &SharedHistory) {
     let (dir, history) = (recorder::flight_dir(&config.agent.state_dir), history.clone());
     let until = wall::unix_ms();
     tokio::spawn(async move {
-        let read = disk::run_long(Disk::State, HISTORY_LIMIT, move || history.read_back(&dir, until)).await;
-        if let Err(error) = read {
+        if let Err(error) = history.read_back(&dir, until).await {
             warn!(%error, "the page's history begins now");
         }
     });

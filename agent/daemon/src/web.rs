@@ -6,6 +6,7 @@
 mod page;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +46,8 @@ pub(crate) struct WebState {
     /// Age of a snapshot at which the loop hangs.
     pub(crate) late_after: Duration,
     pub(crate) history: SharedHistory,
+    /// Directory of the incidents.
+    pub(crate) incidents: Arc<Path>,
     /// `metrics.hosts`.
     pub(crate) hosts: Arc<[String]>,
     /// Cancelled when the agent ends, which ends open pages.

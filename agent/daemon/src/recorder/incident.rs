@@ -11,7 +11,7 @@ use std::io;
 use std::path::Path;
 
 use jiff::Timestamp;
-pub use report::show;
+pub use report::{IncidentExcerpt, IncidentFiles, excerpt, read, show};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -55,6 +55,8 @@ pub struct IncidentBundle {
     pub parachain: Option<Vec<u8>>,
     pub relaychain: Option<Vec<u8>>,
     pub host: Option<Value>,
+    /// The status document before the action.
+    pub status: Option<Value>,
     /// Known secrets (the webhook, the registry's password), redacted besides what looks secret.
     pub secrets: Vec<String>,
 }
@@ -73,6 +75,17 @@ pub const COUNT_MAX: usize = 50;
 pub const TOTAL_MAX: u64 = 64 << 20;
 /// The most bytes of one file of an incident.
 const FILE_MAX: usize = 2 << 20;
+/// The files of an incident, of which each but the first may be missing.
+const FILES: [&str; 8] = [
+    "incident.json",
+    "container.log",
+    "flight.jsonl",
+    "inspect.json",
+    "parachain.prom",
+    "relaychain.prom",
+    "host.json",
+    "status.json",
+];
 /// The longest cause within an id, characters.
 const CAUSE_MAX: usize = 40;
 const LOG_LINES: usize = 500;
@@ -202,17 +215,18 @@ fn each_file(
         Some((text, Err(_))) => clean(oldest(text.as_bytes())),
         None => Vec::new(),
     };
-    let host = || bundle.host.clone().map_or_else(Vec::new, document);
-    let files: [(&str, &dyn Fn() -> Vec<u8>); 7] = [
-        ("incident.json", &|| pretty(incident)),
-        ("container.log", &log),
-        ("flight.jsonl", &flight),
-        ("inspect.json", &inspect),
-        ("parachain.prom", &|| page(&bundle.parachain)),
-        ("relaychain.prom", &|| page(&bundle.relaychain)),
-        ("host.json", &host),
+    let value = |value: &Option<Value>| value.clone().map_or_else(Vec::new, document);
+    let contents: [&dyn Fn() -> Vec<u8>; FILES.len()] = [
+        &|| pretty(incident),
+        &log,
+        &flight,
+        &inspect,
+        &|| page(&bundle.parachain),
+        &|| page(&bundle.relaychain),
+        &|| value(&bundle.host),
+        &|| value(&bundle.status),
     ];
-    for (name, make) in files {
+    for (name, make) in FILES.into_iter().zip(contents) {
         let mut text = make();
         // The replacement of a secret may be longer than it.
         text.truncate(oldest(&text).len());

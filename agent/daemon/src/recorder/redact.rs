@@ -105,7 +105,7 @@ pub fn lines(lines: &mut [String], known: &[String]) {
 }
 
 /// Redacts lines of JSON; each stays JSON, and unchanged without secrets.
-pub(crate) fn json_lines(lines: &str, known: &[String]) -> String {
+pub fn json_lines(lines: &str, known: &[String]) -> String {
     let mut out = String::with_capacity(lines.len());
     for line in lines.split_inclusive('\n') {
         match serde_json::from_str::<Value>(line) {
@@ -123,7 +123,7 @@ pub(crate) fn json_lines(lines: &str, known: &[String]) -> String {
 
 /// Redacts a JSON document: by the names of its fields, and by what is safe of a container's variables, arguments and
 /// labels.
-pub(super) fn json(value: &mut Value, known: &[String]) {
+pub fn json(value: &mut Value, known: &[String]) {
     match value {
         Value::String(s) => *s = text(s, known),
         Value::Array(items) if is_command(items) => command(items, known),
@@ -151,6 +151,16 @@ fn field_of(name: &str, field: &mut Value, known: &[String]) {
     let is_text = field.is_string() || field.is_number();
     match (lower.as_str(), field) {
         ("env", Value::Array(items)) => items.iter_mut().for_each(|item| variable(item, known)),
+        // As the configuration has it.
+        ("env", Value::Object(variables)) => {
+            for (name, value) in variables {
+                if is_safe_variable(name) {
+                    json(value, known);
+                } else {
+                    *value = GONE.into();
+                }
+            }
+        }
         ("cmd" | "args" | "entrypoint" | "command", Value::Array(items)) => command(items, known),
         ("labels", Value::Object(labels)) => {
             for (name, label) in labels {

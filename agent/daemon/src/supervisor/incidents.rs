@@ -8,7 +8,7 @@ use std::time::Duration;
 use agent_config::Config;
 use agent_core::event::{Chain, HostFacts, Time};
 use agent_core::machine::{Action, Cause, Machine};
-use agent_core::status::LastIncident;
+use agent_core::status::{LastIncident, Status};
 use agent_docker::Docker;
 use agent_runtime::disk::{self, Disk};
 use agent_runtime::wall;
@@ -39,6 +39,8 @@ pub(super) struct Evidence {
     now: Time,
     facts: Vec<String>,
     host: HostFacts,
+    /// The status document.
+    status: String,
 }
 
 /// The incidents of this state directory: the newest, and those whose action is not judged yet.
@@ -104,7 +106,7 @@ impl Incidents {
     }
 
     /// The evidence for `action` now, under the id of a new incident.
-    pub(super) fn begin(&mut self, now: Time, action: &Action, machine: &Machine) -> Evidence {
+    pub(super) fn begin(&mut self, now: Time, action: &Action, machine: &Machine, status: &Status) -> Evidence {
         let (at, cause) = (wall::now(), action.cause());
         let id = self.ids.next(at.as_millisecond(), cause.into_str());
         let mut facts = vec![machine.explain(cause)];
@@ -119,6 +121,7 @@ impl Incidents {
             now,
             facts,
             host: machine.host().clone(),
+            status: status.to_json(),
         }
     }
 
@@ -193,6 +196,7 @@ impl IncidentWriter {
             parachain,
             relaychain,
             host: serde_json::to_value(&evidence.host).ok(),
+            status: serde_json::from_str(&evidence.status).ok(),
             secrets: secrets(&self.config, &self.docker),
         };
         let (dir, flight) = (self.dir.clone(), recorder::flight_dir(&self.config.agent.state_dir));

@@ -44,13 +44,23 @@ impl KnownSecrets {
 
 /// All that is known now, longest first.
 pub(super) fn secrets(config: &Config, docker: &Docker) -> Vec<String> {
+    let mut secrets = of_config(config);
+    secrets.extend(docker.registry_secrets());
+    secrets.extend(recorder::image_secrets(&docker.variables()));
+    recorder::with_forms(secrets)
+}
+
+/// What the configuration alone has, longest first.
+pub fn configured_secrets(config: &Config) -> Vec<String> {
+    recorder::with_forms(of_config(config))
+}
+
+fn of_config(config: &Config) -> Vec<String> {
     let mut secrets = recorder::secrets(&config.collator.command, &config.collator.env);
     let references = config.chains.values().flat_map(|chain| &chain.references);
     let urls = config.notify.webhook.iter().cloned();
     for url in urls.chain(references.map(ToString::to_string)) {
         secrets.extend(recorder::url_secrets(&url));
     }
-    secrets.extend(docker.registry_secrets());
-    secrets.extend(recorder::image_secrets(&docker.variables()));
-    recorder::with_forms(secrets)
+    secrets
 }

@@ -201,6 +201,7 @@ async fn planted_secret_of_any_form_is_in_no_output() {
         parachain: page.clone(),
         relaychain: page,
         host: Some(json!({"note": log.join(" ")})),
+        status: Some(json!({"reasons": log})),
         secrets: known.clone(),
         ..IncidentBundle::default()
     };

@@ -46,6 +46,11 @@ impl Publisher {
         self.published.borrow().status.answer()
     }
 
+    /// The status published last.
+    pub(super) fn status(&self) -> Status {
+        self.published.borrow().status.clone()
+    }
+
     pub(super) fn publish(&self, machine: &Machine) {
         let (began, started) = self.started;
         self.published.send_replace(Arc::new(AgentSnapshot {

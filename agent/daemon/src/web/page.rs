@@ -1,16 +1,21 @@
-//! The status page: one document that needs nothing else, `/history` with the last 24 h, and `/events`, which pushes
-//! what the loop publishes.
+//! The status page: one document that needs nothing else, `/history` with the last 24 h or 7 days, `/incidents`, and
+//! `/events`, which pushes what the loop publishes.
 //!
 //! Read-only. Only addresses and `localhost` are accepted as host, against DNS rebinding: under a foreign name that
 //! resolves to this host, the page would belong to another site's origin.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::net::IpAddr;
-use std::sync::LazyLock;
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use agent_core::history::HistoryRange;
+use agent_core::status::clean;
+use agent_runtime::disk::{self, Disk};
 use agent_runtime::wall;
-use axum::extract::{Extension, Request, State};
+use axum::extract::{Extension, Path as UrlPath, Query, Request, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -22,20 +27,35 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use futures_util::stream;
 use ring::digest::{SHA256, digest};
+use serde::Deserialize;
+use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Interval, interval_at};
 
 use super::WebState;
+use crate::recorder::incident::{self, Incident, IncidentError};
 use crate::server::LongLivedPermit;
 
-const HTML: &str = include_str!("page.html");
-const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
+const HTML: &str = include_str!("page/page.html");
+const STYLE: &str = include_str!("page/page.css");
+/// One script, so that one hash names it.
+const SCRIPT: &str = concat!(
+    include_str!("page/base.js"),
+    include_str!("page/state.js"),
+    include_str!("page/marks.js"),
+    include_str!("page/incident.js"),
+    include_str!("page/frame.js"),
+    include_str!("page/chart.js"),
+    include_str!("page/zoom.js"),
+    include_str!("page/link.js"),
+);
 /// Placeholders of [`STYLE`] and [`SCRIPT`] in the document.
 const PLACES: [(&str, &str); 2] = [("<style></style>", "style"), ("<script></script>", "script")];
 
 /// Interval of heartbeats on `/events`.
 const BEAT: Duration = Duration::from_secs(10);
+/// How long a page waits for an incident: less than a request may take.
+const READ_LIMIT: Duration = Duration::from_secs(3);
 /// Reconnection delay of the page.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -44,6 +64,8 @@ pub(super) fn routes() -> Router<WebState> {
     Router::new()
         .route("/", get(page))
         .route("/history", get(history))
+        .route("/incidents", get(incidents))
+        .route("/incidents/{id}", get(incident))
         .route("/events", get(events))
         .route_layer(middleware::from_fn(guarded))
 }
@@ -106,8 +128,46 @@ async fn page() -> Response {
     ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], document).into_response()
 }
 
-async fn history(State(state): State<WebState>) -> Response {
-    Json(state.history.view()).into_response()
+/// Query of `/history`.
+#[derive(Debug, Deserialize)]
+struct HistoryQuery {
+    #[serde(default)]
+    range: HistoryRange,
+}
+
+async fn history(State(state): State<WebState>, Query(query): Query<HistoryQuery>) -> Response {
+    Json(state.history.view(query.range)).into_response()
+}
+
+async fn incidents(State(state): State<WebState>) -> Response {
+    let named = |incident: Incident| json!({"id": incident.id, "at": incident.at, "cause": incident.cause});
+    match on_state_disk(&state, incident::list).await {
+        Ok(incidents) => Json(incidents.into_iter().map(named).collect::<Value>()).into_response(),
+        Err(answer) => answer,
+    }
+}
+
+async fn incident(State(state): State<WebState>, UrlPath(id): UrlPath<String>) -> Response {
+    match on_state_disk(&state, move |dir| incident::excerpt(dir, &id)).await {
+        Ok(Ok(excerpt)) => Json(excerpt).into_response(),
+        Ok(Err(error @ IncidentError::NotFound(_))) => failed(StatusCode::NOT_FOUND, &error),
+        Ok(Err(error)) => failed(StatusCode::INTERNAL_SERVER_ERROR, &error),
+        Err(answer) => answer,
+    }
+}
+
+/// Reads the incidents, or answers that the disk does not.
+async fn on_state_disk<T: Send + 'static>(
+    state: &WebState,
+    read: impl FnOnce(&Path) -> T + Send + 'static,
+) -> Result<T, Response> {
+    let dir = Arc::clone(&state.incidents);
+    let done = disk::run_long(Disk::State, READ_LIMIT, move || read(&dir)).await;
+    done.map_err(|error| failed(StatusCode::SERVICE_UNAVAILABLE, &error))
+}
+
+fn failed(status: StatusCode, error: &dyn Error) -> Response {
+    (status, format!("{}\n", clean(&error.to_string()))).into_response()
 }
 
 async fn events(State(state): State<WebState>, Extension(permit): Extension<LongLivedPermit>) -> Response {

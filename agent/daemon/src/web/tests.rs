@@ -1,6 +1,9 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod history;
 mod page;
+
+use std::fs;
 
 use strum::VariantArray as _;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,6 +24,7 @@ struct Web {
     served: JoinHandle<()>,
     snapshot: watch::Sender<Arc<AgentSnapshot>>,
     history: SharedHistory,
+    incidents: tempfile::TempDir,
 }
 
 impl Web {
@@ -28,10 +32,12 @@ impl Web {
         let (sender, receiver) = watch::channel(Arc::new(snapshot));
         let stop = CancellationToken::new();
         let history = SharedHistory::default();
+        let incidents = tempfile::tempdir().unwrap();
         let state = WebState {
             snapshot: receiver,
             late_after: LONG,
             history: history.clone(),
+            incidents: incidents.path().into(),
             hosts: Arc::new(["agent.example.com".to_owned()]),
             stopped: stop.clone(),
         };
@@ -43,6 +49,7 @@ impl Web {
             stop,
             snapshot: sender,
             history,
+            incidents,
         }
     }
 
@@ -213,6 +220,7 @@ async fn shutdown_does_not_wait_for_an_address_or_a_client() {
         snapshot: receiver,
         late_after: LONG,
         history: SharedHistory::default(),
+        incidents: Path::new("/nonexistent").into(),
         stopped: CancellationToken::new(),
         hosts: Arc::default(),
     };

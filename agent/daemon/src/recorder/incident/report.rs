@@ -1,11 +1,15 @@
-//! An incident as text for a bug report.
+//! An incident as text for a bug report, and for the status page.
 
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::{IncidentError, load};
+use serde::Serialize;
+
+use super::super::redact;
+use super::{FILE_MAX, FILES, Incident, IncidentError, load};
+use agent_core::status::clean;
 
 /// The most bytes of a report: what a command over SSM may return is cut at 24,000 characters.
 const REPORT_MAX: usize = 20_000;
@@ -57,6 +61,50 @@ pub fn show(dir: &Path, id: &str) -> Result<String, IncidentError> {
     }
     text.truncate(text.floor_char_boundary(REPORT_MAX));
     Ok(text)
+}
+
+/// One incident for the status page: at most 20,000 bytes of texts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct IncidentExcerpt {
+    #[serde(flatten)]
+    pub incident: Incident,
+    /// The container's last log lines, oldest first, without control characters.
+    pub log: Vec<String>,
+}
+
+/// What the status page shows of an incident. It was redacted when it was written, and is again, in case that was by an earlier
+/// version.
+pub fn excerpt(dir: &Path, id: &str) -> Result<IncidentExcerpt, IncidentError> {
+    let mut incident = load(dir, id)?;
+    redact::lines(&mut incident.evidence, &[]);
+    let mut room = REPORT_MAX / 2;
+    incident.evidence.retain_mut(|fact| {
+        *fact = clean(fact);
+        fact.truncate(fact.floor_char_boundary(room));
+        room -= fact.len();
+        !fact.is_empty()
+    });
+    let text = end_of(&dir.join(id).join("container.log"), REPORT_MAX as u64 / 2);
+    let mut log: Vec<String> = text.lines().map(str::to_owned).collect();
+    redact::lines(&mut log, &[]);
+    for line in &mut log {
+        *line = clean(line);
+    }
+    log.drain(..log.len().saturating_sub(LOG_SHOWN));
+    Ok(IncidentExcerpt { incident, log })
+}
+
+/// Names and texts of an incident's files.
+pub type IncidentFiles = Vec<(&'static str, String)>;
+
+/// An incident, and those of its other files that are there.
+pub fn read(dir: &Path, id: &str) -> Result<(Incident, IncidentFiles), IncidentError> {
+    let incident = load(dir, id)?;
+    let texts = FILES[1..]
+        .iter()
+        .map(|&name| (name, end_of(&dir.join(id).join(name), FILE_MAX as u64)))
+        .filter(|(_, text)| !text.is_empty());
+    Ok((incident, texts.collect()))
 }
 
 /// The last bytes of a file from a line's beginning on; nothing when there is none.

@@ -22,6 +22,7 @@ fn bundle(unix_ms: i64) -> IncidentBundle {
         parachain: Some(b"substrate_block_height{status=\"best\"} 1000\n".to_vec()),
         relaychain: None,
         host: Some(json!({"disk_free_bytes": 5, "note": "calls https://example.org/in with open-sesame"})),
+        status: Some(json!({"health": "critical", "summary": "open-sesame"})),
         secrets: vec!["open-sesame".into()],
     }
 }
@@ -58,7 +59,8 @@ fn bundle_is_written_in_full_under_an_id_that_sorts_by_time() {
             "host.json",
             "incident.json",
             "inspect.json",
-            "parachain.prom"
+            "parachain.prom",
+            "status.json"
         ]
     );
     assert_eq!(fs::read(dir.join(&id).join("flight.jsonl")).unwrap(), bundle(AT).flight);
@@ -177,6 +179,32 @@ fn log_keeps_the_last_five_hundred_lines() {
     assert_eq!((log.lines().next(), log.lines().count()), (Some("line 1500"), 500));
     let report = show(dir.path(), &id).unwrap();
     assert!(report.ends_with("line 1999\n") && report.contains("line 1940\n") && !report.contains("line 1939\n"));
+}
+
+#[test]
+fn excerpt_is_bounded_redacted_and_without_control_characters() {
+    let dir = tempdir().unwrap();
+    let id = write(dir.path(), &bundle(AT)).unwrap();
+    // As an earlier version may have left it.
+    let log = format!("{}\n\u{1b}[2JAuthorization: Bearer hunter22\n", "x".repeat(40_000));
+    fs::write(dir.path().join(&id).join("container.log"), log).unwrap();
+    let excerpt = excerpt(dir.path(), &id).unwrap();
+    assert_eq!(excerpt.incident.evidence, bundle(AT).evidence);
+    assert_eq!(excerpt.log, ["Authorization: Bearer [redacted]"]);
+
+    let mut large = bundle(AT);
+    large.evidence = vec!["e".repeat(30_000), "never".into()];
+    large.log = vec!["y".repeat(1000); 500];
+    let excerpt = super::excerpt(dir.path(), &write(dir.path(), &large).unwrap()).unwrap();
+    let size = excerpt
+        .incident
+        .evidence
+        .iter()
+        .chain(&excerpt.log)
+        .map(String::len)
+        .sum::<usize>();
+    assert!(excerpt.log.len() == 9 && size <= 20_000, "{size}");
+    assert_eq!(excerpt.incident.evidence.len(), 1);
 }
 
 #[test]

@@ -151,3 +151,14 @@ proptest! {
         prop_assert!(agent_core::trace::parse_line(clean.as_bytes()).is_ok(), "{line} -> {clean}");
     }
 }
+
+#[test]
+fn variables_of_a_configuration_are_shown_when_they_are_known_to_be_safe() {
+    let mut value =
+        serde_json::json!({"env": {"ANYTHING": "x", "RUST_LOG": "info", "NUMBER": 5, "RUST_BACKTRACE": {"a": 1}}});
+    json(&mut value, &[]);
+    assert_eq!(
+        value["env"],
+        serde_json::json!({"ANYTHING": GONE, "RUST_LOG": "info", "NUMBER": GONE, "RUST_BACKTRACE": {"a": 1}})
+    );
+}

@@ -69,8 +69,8 @@ impl EventLoop {
         }
         let evidence = action.answers_fault().then(|| {
             self.publisher.counters.incident(cause);
-            let now = self.clock.now();
-            self.executor.incidents.begin(now, &action, &self.machine)
+            let (now, status) = (self.clock.now(), self.publisher.status());
+            self.executor.incidents.begin(now, &action, &self.machine, &status)
         });
         let message = message.map(|message| NotificationMessage {
             incident: evidence.as_ref().map(|evidence| evidence.id.clone()),

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -57,6 +58,7 @@ pub fn page_request(data: &[u8]) {
             snapshot: snapshot(),
             late_after: Duration::from_hours(24),
             history: SharedHistory::default(),
+            incidents: Path::new("/nonexistent").into(),
             hosts: Arc::new(["agent.example.com".to_owned()]),
             stopped: CancellationToken::new(),
         };

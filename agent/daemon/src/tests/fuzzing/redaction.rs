@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::recorder::{LineRedactor, json_lines, redact_lines, redacted};
+use crate::recorder::{LineRedactor, redact_json_lines as json_lines, redact_lines, redacted};
 
 const PLANTED: &str = "zq9-Planted-17";
 

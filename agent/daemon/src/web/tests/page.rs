@@ -4,18 +4,27 @@ use base64::Engine as _;
 use ring::digest::{SHA256, digest};
 
 use super::*;
-use agent_core::event::{Chain, DesiredSpec, Event, Sample};
-use agent_core::machine::{Action, Cause};
 use agent_runtime::wall;
 
-const PATHS: [&str; 3] = ["/", "/history", "/events"];
+const PATHS: [&str; 5] = [
+    "/",
+    "/history",
+    "/incidents",
+    "/incidents/20261122T225000Z-stalled",
+    "/events",
+];
 
-async fn web() -> Web {
+pub(super) async fn web() -> Web {
     Web::with(limits(), snapshot(Health::Ok, Some(true))).await
 }
 
-fn request(method: &str, path: &str, host: &str) -> String {
+pub(super) fn request(method: &str, path: &str, host: &str) -> String {
     format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\n\r\n")
+}
+
+/// There is no incident.
+fn found(path: &str) -> u16 {
+    if path.starts_with("/incidents/") { 404 } else { 200 }
 }
 
 /// The head of an answer, also of one that does not end.
@@ -120,7 +129,6 @@ async fn page_is_self_contained_and_allows_only_its_script_and_style() {
         let found = document.replace("http://www.w3.org/2000/svg", "").contains(word);
         assert!(!found, "{word} in the document");
     }
-    assert!(document.len() < 30 * 1024, "{}", document.len());
 }
 
 #[tokio::test]
@@ -157,7 +165,10 @@ async fn only_addresses_and_localhost_are_answered() {
             "[::1]",
         ] {
             let head = head(&web, &request("GET", path, host)).await;
-            assert!(head.starts_with("HTTP/1.1 200"), "{path} {host}: {head}");
+            assert!(
+                head.starts_with(&format!("HTTP/1.1 {}", found(path))),
+                "{path} {host}: {head}"
+            );
         }
         for host in [
             "evil.example",
@@ -188,38 +199,10 @@ async fn page_offers_no_actions() {
         }
         let answer = web.ask(&request("HEAD", path, "localhost")).await;
         assert!(
-            answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\n\r\n"),
+            answer.starts_with(&format!("HTTP/1.1 {}", found(path))) && answer.ends_with("\r\n\r\n"),
             "{answer}"
         );
     }
-}
-
-#[tokio::test]
-async fn history_returns_the_recorded_samples() {
-    let web = web().await;
-    let sample = Sample {
-        best: Some(41),
-        target: Some(42),
-        ..Sample::default()
-    };
-    let chain = Chain::Relaychain;
-    web.history.event(&Event::Sample { chain, sample });
-    let cause = Cause::Frozen;
-    web.history.action(&Action::Restart {
-        cause,
-        spec: DesiredSpec::default(),
-    });
-    web.history.action(&Action::Judged { cause, helped: true });
-    let answer = web.ask(&request("GET", "/history", "localhost")).await;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.contains("content-type: application/json"), "{head}");
-    let history: serde_json::Value = serde_json::from_str(body).unwrap();
-    let slots = history["slots"].as_u64().unwrap();
-    let best = history["chains"]["relaychain"]["best"].as_array().unwrap();
-    assert_eq!((best.len() as u64, best.last().unwrap().as_u64()), (slots, Some(41)));
-    assert!(history["chains"]["parachain"].is_null());
-    assert_eq!(history["marks"][0]["cause"], "frozen");
-    assert_eq!(history["marks"][0]["helped"], true);
 }
 
 #[tokio::test]
