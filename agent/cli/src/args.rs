@@ -13,6 +13,7 @@ use crate::commands::init::{self, InitArgs};
 use crate::commands::logs::{self, LogsArgs};
 use crate::commands::notify::{self, NotifyCommand};
 use crate::commands::replay::{self, ReplayArgs};
+use crate::commands::report::{self, ReportArgs};
 use crate::commands::run;
 use crate::commands::snapshot::{self, SnapshotCommand};
 use crate::commands::status::{self, StatusArgs};
@@ -76,6 +77,9 @@ pub(crate) enum CliCommand {
     /// What the agent did, why, and whether it helped
     #[command(after_help = incidents::EXAMPLES)]
     Incidents(IncidentsArgs),
+    /// Write an incident with all that belongs to it into one HTML file for a bug report
+    #[command(after_help = report::EXAMPLES)]
+    Report(ReportArgs),
     /// Look at everything that makes a collator fail, before or while it runs
     #[command(after_help = check::EXAMPLES)]
     Check(CheckArgs),

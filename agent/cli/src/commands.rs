@@ -12,6 +12,7 @@ pub(crate) mod logs;
 pub(crate) mod notify;
 mod quiesce;
 pub(crate) mod replay;
+pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod snapshot;
 pub(crate) mod status;

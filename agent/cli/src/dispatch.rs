@@ -9,8 +9,8 @@ use agent_core::event::Command;
 use crate::args::{Cli, CliCommand};
 use crate::commands::control::send_command;
 use crate::commands::{
-    check, completions, config, identity, incidents, init, logs, notify, replay, run, snapshot, status, takeover,
-    update,
+    check, completions, config, identity, incidents, init, logs, notify, replay, report, run, snapshot, status,
+    takeover, update,
 };
 
 impl Cli {
@@ -38,6 +38,7 @@ impl Cli {
             CliCommand::Resume(format) => send_command(globals, Command::Resume, *format, out).await?,
             CliCommand::Update(args) => return update::execute(args, globals, out).await,
             CliCommand::Incidents(args) => incidents::execute(args, globals, out)?,
+            CliCommand::Report(args) => report::execute(args, globals, out).await?,
             CliCommand::Check(args) => return check::execute(args, globals, out).await,
             CliCommand::Takeover(args) => return Box::pin(takeover::execute(args, globals, out)).await,
             CliCommand::Notify(command) => notify::execute(command, globals, out).await?,

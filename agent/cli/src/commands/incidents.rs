@@ -79,7 +79,7 @@ fn print_json(value: &(impl serde::Serialize + ?Sized), out: &mut dyn Write) -> 
 }
 
 /// The directory of incidents and what is in it. An unreadable directory is an error: it must not look like an empty one.
-fn read_incidents(globals: &GlobalArgs) -> anyhow::Result<(PathBuf, Vec<Incident>)> {
+pub(super) fn read_incidents(globals: &GlobalArgs) -> anyhow::Result<(PathBuf, Vec<Incident>)> {
     let dir = incidents_dir(&globals.state_dir());
     match fs::read_dir(&dir) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {

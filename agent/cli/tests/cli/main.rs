@@ -6,3 +6,4 @@ mod agent;
 mod harness;
 mod offline;
 mod output;
+mod report;
