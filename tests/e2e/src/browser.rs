@@ -1,6 +1,7 @@
 //! A real browser without a window, driven over its `DevTools` protocol.
 
 use std::env;
+use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -14,6 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::repository::cache;
 use crate::wait;
 
 /// For any answer of the browser, on a machine that is busy.
@@ -39,6 +41,11 @@ impl Browser {
         let names = ["chromium-headless-shell", "chromium"];
         let all = names.iter().flat_map(|name| folders.iter().map(move |f| f.join(name)));
         all.into_iter().find(|p| p.is_file())
+    }
+
+    /// The script with the rules of accessibility.
+    pub fn axe() -> Option<String> {
+        fs::read_to_string(cache().join("axe.js")).ok()
     }
 
     /// Opens a page. Whether it loads is for the caller to look at.
@@ -120,8 +127,7 @@ impl Browser {
     /// # Errors
     /// There is no such element, or the browser does not answer.
     pub fn picture(&mut self, width: u32, colours: &str, last: &str) -> Result<Vec<u8>> {
-        let scheme = json!([{"name": "prefers-color-scheme", "value": colours}]);
-        self.call("Emulation.setEmulatedMedia", &json!({"features": scheme}))?;
+        self.set_dark(colours == "dark")?;
         self.call("Emulation.setScrollbarsHidden", &json!({"hidden": true}))?;
         self.resize(width)?;
         let bottom =
@@ -132,6 +138,75 @@ impl Browser {
         let picture = self.call("Page.captureScreenshot", &json!({"format": "png"}))?;
         let picture = picture["data"].as_str().context("no picture")?;
         Ok(STANDARD.decode(picture)?)
+    }
+
+    /// Presses a key, by its name, where the focus is.
+    ///
+    /// # Errors
+    /// The browser does not answer.
+    pub fn press(&mut self, key: &str) -> Result<()> {
+        for kind in ["keyDown", "keyUp"] {
+            self.call("Input.dispatchKeyEvent", &json!({"type": kind, "key": key}))?;
+        }
+        Ok(())
+    }
+
+    /// Puts two fingers on these places, CSS pixels, moves them to others, and takes them away.
+    ///
+    /// # Errors
+    /// The browser does not answer.
+    pub fn pinch(&mut self, from: [(f64, f64); 2], to: [(f64, f64); 2]) -> Result<()> {
+        for (kind, fingers) in [("touchStart", &from[..]), ("touchMove", &to), ("touchEnd", &[])] {
+            let points: Vec<_> = (0..)
+                .zip(fingers)
+                .map(|(id, (x, y))| json!({"x": x, "y": y, "id": id}))
+                .collect();
+            self.call(
+                "Input.dispatchTouchEvent",
+                &json!({"type": kind, "touchPoints": points}),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Shows the page as to somebody who prefers a dark or a light one.
+    ///
+    /// # Errors
+    /// The browser does not answer.
+    pub fn set_dark(&mut self, dark: bool) -> Result<()> {
+        let value = if dark { "dark" } else { "light" };
+        let features = json!([{"name": "prefers-color-scheme", "value": value}]);
+        self.call("Emulation.setEmulatedMedia", &json!({"features": features}))?;
+        Ok(())
+    }
+
+    /// What violates the rules of accessibility (WCAG 2.2 AA and best practice) on the page: rule and elements.
+    ///
+    /// # Errors
+    /// The browser does not answer.
+    pub fn violations(&mut self, axe: &str) -> Result<Vec<String>> {
+        self.evaluate(&format!("{axe};0"))?;
+        let found = self.evaluate(
+            "axe.run(document, {resultTypes: ['violations']}).then(({passes, violations}) => [`passed ${passes.length}`, \
+             ...violations.map(v => `${v.id}: ${v.nodes.map(node => node.html).join(' ')}`)])",
+        )?;
+        let mut found: Vec<String> = serde_json::from_value(found)?;
+        // A page without anything violates nothing.
+        let passed = found.remove(0);
+        ensure!(
+            passed.strip_prefix("passed ").and_then(|n| n.parse().ok()) > Some(20),
+            "{passed}"
+        );
+        Ok(found)
+    }
+
+    /// Loads the page again.
+    ///
+    /// # Errors
+    /// The browser does not answer.
+    pub fn reload(&mut self) -> Result<()> {
+        self.call("Page.reload", &json!({}))?;
+        Ok(())
     }
 
     /// What the expression is on the page, as JSON.

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use rustix::process::Signal;
+use serde_json::Value;
 use t0rn_agent_tests::agent::{Agent, SYNCING};
 use t0rn_agent_tests::browser::Browser;
 use t0rn_agent_tests::engine::Engine;
@@ -18,6 +19,11 @@ new MutationObserver(() => {
     if (window.seen.at(-1) !== now) window.seen.push(now);
 }).observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true });
 "##;
+
+/// Most that the page may transfer, bytes.
+const TRANSFER_MAX: u64 = 100_000;
+/// Most time to the first paint, ms.
+const PAINT_MAX_MS: f64 = 200.0;
 
 const LIVE: &str = "document.body.dataset.link === 'live'";
 const SYNCS: &str = "document.querySelector('#phase').textContent === 'syncing'";
@@ -124,7 +130,7 @@ fn lost_agent_is_shown_and_the_same_history_goes_on_when_it_is_back() -> Result<
     agent.start()?;
     page.wait_for(&format!("{LIVE} && {SYNCS}"), SOON)?;
     // This agent was told of the restart by nobody but the flight recorder.
-    page.evaluate("view.history = null; fetched.for = null")?;
+    page.evaluate("view.histories = {}; fetched = {}")?;
     page.wait_for(
         &format!("view.history && {CURED} && document.querySelector('#lost').hidden"),
         SOON,
@@ -134,5 +140,135 @@ fn lost_agent_is_shown_and_the_same_history_goes_on_when_it_is_back() -> Result<
     for complaint in page.complaints()? {
         ensure!(complaint.starts_with("\"network\""), "{complaint}");
     }
+    Ok(())
+}
+
+/// Clicks on the mark of the restart in the list.
+const OPEN: &str = "[...document.querySelectorAll('.opener')].find(opener => opener.textContent.includes('restarted: frozen')).click()";
+/// The time shown on the charts, seconds.
+const SHOWN: &str = "(([a, b]) => b - a)(Object.values(view.zoom ?? extent(view.history)))";
+
+#[test]
+fn mark_opens_its_incident_and_keys_and_fingers_zoom() -> Result<()> {
+    let Some(program) = Browser::program() else {
+        skip!("no chromium: tests/tools/setup chromium gets it");
+    };
+    let engine = Engine::shared()?;
+    let agent = Agent::running(&engine, "mark", &SYNCING)?;
+    let mut page = open(&agent, program)?;
+    agent.sim().control(&Command::Freeze { mode: Silence::Refuse })?;
+    page.wait_for(&format!("{CURED} && {SYNCS}"), SOON)?;
+
+    page.evaluate(OPEN)?;
+    page.wait_for("document.querySelector('.details pre')", SOON)?;
+    let status = agent.status()?;
+    let id = status["last_incident"]["id"].as_str().unwrap_or_default();
+    let incident: Value = serde_json::from_str(&agent.ok(["incidents", "show", id, "--json"])?)?;
+    let details = page.evaluate("document.querySelector('.details').innerText")?;
+    let details = details.as_str().unwrap_or_default();
+    for text in [&incident["evidence"][0], &incident["evidence"][1]] {
+        ensure!(
+            text.as_str().is_some_and(|text| details.contains(text)),
+            "{text}: {details}"
+        );
+    }
+    for text in [
+        id,
+        "Heights around it",
+        "parachain",
+        "helped",
+        &format!("t0rn-agent report {id}"),
+    ] {
+        ensure!(details.contains(text), "{text}: {details}");
+    }
+
+    // The commands that this agent's own words name can be copied, and are commands.
+    page.evaluate("navigator.clipboard.writeText = async text => { window.copied = text }")?;
+    page.evaluate("document.querySelector('.details .command button').click()")?;
+    page.wait_for(&format!("window.copied === 't0rn-agent incidents show {id}'"), SOON)?;
+
+    let whole = page.evaluate(SHOWN)?.as_f64().unwrap_or_default();
+    page.evaluate("document.querySelector('.plot').focus()")?;
+    page.press("ArrowLeft")?;
+    page.wait_for("document.querySelector('.reading').textContent.includes('best')", SOON)?;
+    page.press("+")?;
+    page.wait_for(&format!("{SHOWN} < {whole} * 0.7"), SOON)?;
+    page.press("0")?;
+    page.wait_for(&format!("{SHOWN} === {whole}"), SOON)?;
+    let place = page.evaluate(
+        "(box => [box.x + box.width / 2, box.y + 60])(document.querySelector('.plot').getBoundingClientRect())",
+    )?;
+    let [x, y] = [0, 1].map(|n| place[n].as_f64().unwrap_or_default());
+    page.pinch([(x - 20.0, y), (x + 20.0, y)], [(x - 20.0, y), (x + 60.0, y)])?;
+    page.wait_for(&format!("{SHOWN} < {whole} * 0.7"), SOON)?;
+    let complaints = page.complaints()?;
+    ensure!(complaints.is_empty(), "{complaints:?}");
+    Ok(())
+}
+
+/// Loads the page anew, until its charts are there.
+fn reload(page: &mut Browser) -> Result<()> {
+    page.evaluate("window.stale = true")?;
+    page.reload()?;
+    let painted = "performance.getEntriesByName('first-contentful-paint').length === 1";
+    page.wait_for(
+        &format!("!window.stale && {painted} && view.history && view.incidents.length > 0"),
+        SOON,
+    )
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "measured figures")]
+fn page_is_accessible_small_and_fast_and_loads_nothing_from_elsewhere() -> Result<()> {
+    let (Some(program), Some(axe)) = (Browser::program(), Browser::axe()) else {
+        skip!("no chromium or no axe: tests/tools/setup chromium axe gets them");
+    };
+    let engine = Engine::shared()?;
+    let agent = Agent::running(&engine, "axe", &SYNCING)?;
+    let mut page = open(&agent, program)?;
+    agent.sim().control(&Command::Freeze { mode: Silence::Refuse })?;
+    page.wait_for(&format!("{CURED} && {SYNCS}"), SOON)?;
+    reload(&mut page)?;
+    page.evaluate("document.querySelector('[data-range=week]').click()")?;
+    page.wait_for(
+        "view.histories.week && document.querySelectorAll('.chart .best[d^=M]').length === 2",
+        SOON,
+    )?;
+    // Transferred by now: the document, both ranges and the incidents; what is pushed afterwards is a status a time.
+    let loaded = page.evaluate(
+        "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]
+         .map(entry => [new URL(entry.name).origin === location.origin, entry.transferSize])",
+    )?;
+    let loaded = loaded.as_array().map(Vec::as_slice).unwrap_or_default();
+    ensure!(
+        loaded.len() >= 4 && loaded.iter().all(|entry| entry[0] == true),
+        "{loaded:?}"
+    );
+    let transferred: u64 = loaded.iter().filter_map(|entry| entry[1].as_u64()).sum();
+    ensure!((10_000..TRANSFER_MAX).contains(&transferred), "{loaded:?}");
+    page.evaluate(OPEN)?;
+    page.wait_for("document.querySelector('.details pre')", SOON)?;
+    for (width, dark) in [(1280, false), (1280, true), (360, false), (360, true)] {
+        page.resize(width)?;
+        page.set_dark(dark)?;
+        page.wait_for(
+            &format!("innerWidth === {width} && matchMedia('(prefers-color-scheme: dark)').matches === {dark}"),
+            SOON,
+        )?;
+        let violations = page.violations(&axe)?;
+        ensure!(violations.is_empty(), "{width} dark {dark}: {violations:?}");
+    }
+    let complaints = page.complaints()?;
+    ensure!(complaints.is_empty(), "{complaints:?}");
+
+    // The best of some: other tests use the processor, too.
+    let mut paints = Vec::new();
+    for _ in 0..8 {
+        reload(&mut page)?;
+        let paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")?;
+        paints.push(paint.as_f64().unwrap_or(f64::MAX));
+    }
+    println!("first paint: {paints:?} ms; transferred: {transferred} B");
+    ensure!(paints.iter().any(|ms| *ms <= PAINT_MAX_MS), "{paints:?}");
     Ok(())
 }

@@ -47,7 +47,7 @@ impl Outputs {
     /// Every client command that only tells something.
     pub(crate) fn commands(&mut self, agent: &Agent) -> Result<()> {
         let flight = agent.state_dir().join("flight").display().to_string();
-        let commands: [&[&str]; 14] = [
+        let commands: [&[&str]; 15] = [
             &["status"],
             &["status", "--json"],
             &["incidents"],
@@ -62,6 +62,7 @@ impl Outputs {
             &["identity", "status"],
             &["replay", &flight],
             &["replay", &flight, "--json"],
+            &["report", "--output", "-"],
         ];
         for command in commands {
             self.command(&command.join(" "), &agent.cli(command.iter().copied())?);
@@ -72,6 +73,10 @@ impl Outputs {
                 let command = ["incidents", "show", &id].into_iter().chain(more);
                 self.command(&format!("incidents show {id} {more:?}"), &agent.cli(command)?);
             }
+            self.command(&format!("report {id}"), &agent.cli(["report", &id, "--output", "-"])?);
+            let (status, body) = get(agent.metrics_port(), &format!("/incidents/{id}"))?;
+            ensure!(status == 200, "{id}: {status} {body}");
+            self.add(format!("/incidents/{id}"), body);
         }
         self.watch(agent)
     }
@@ -101,6 +106,8 @@ impl Outputs {
             "/healthz",
             "/readyz",
             "/history",
+            "/history?range=week",
+            "/incidents",
             "/nothing",
             "/metrics?key=x",
         ] {

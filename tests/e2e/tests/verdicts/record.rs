@@ -93,6 +93,7 @@ fn an_incident_tells_what_happened_and_no_secret() -> Result<()> {
         "parachain.prom",
         "relaychain.prom",
         "host.json",
+        "status.json",
     ] {
         ensure!(folder.join(file).metadata().is_ok_and(|m| m.len() > 0), "no {file}");
     }
