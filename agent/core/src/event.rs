@@ -15,6 +15,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
+use crate::machine::Policy;
+
 pub use disk::Disk;
 pub use identity::{Holding, Identity};
 pub use notice::{LifecycleAnswer, Notice, NoticeKind};
@@ -308,5 +310,11 @@ pub enum Event {
     /// cannot be compared.
     ClockStepped {
         by_ms: i64,
+    },
+    /// The agent judges by another configuration from now on.
+    Configuration {
+        policy: Box<Policy>,
+        /// Chains whose references are others now: what the former ones said does not count.
+        references: Vec<Chain>,
     },
 }

@@ -286,13 +286,7 @@ impl Machine {
     ///
     /// `now` is on the clock of that earlier life.
     pub fn resume(policy: Policy, mut state: State, now: Time) -> Self {
-        let mut trackers = policy.trackers();
-        for (chain, tracker) in &mut trackers {
-            if let Some(known) = state.trackers.remove(chain) {
-                *tracker = known;
-            }
-        }
-        state.trackers = trackers;
+        policy.retain_trackers(&mut state.trackers);
         let stopping = state
             .in_flight
             .take()

@@ -5,6 +5,7 @@
 //! (SSM list calls) hand back no more than that. Absent knowledge is `None`, `null` in JSON and `?` in
 //! text: never 0 and never a guess.
 
+mod configuration;
 mod format;
 mod json;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantArray};
 
+pub use self::configuration::ConfigurationStatus;
 pub use self::format::clean;
 pub use crate::chain_health::Verdict;
 use crate::event::{Chain, ScrapeError};
@@ -57,6 +59,9 @@ pub struct Status {
     /// The update under way, or the last one; absent while there was none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub update: Option<UpdateStatus>,
+    /// What of the configuration is not in force; absent while all of it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<ConfigurationStatus>,
     /// What the agent will do next when nothing changes.
     pub next: Option<NextActionStatus>,
     pub agent: AgentProcessStatus,
@@ -83,6 +88,7 @@ impl Default for Status {
             maintenance: None,
             last_incident: None,
             update: None,
+            configuration: None,
             next: None,
             agent: AgentProcessStatus::default(),
             shortened: false,

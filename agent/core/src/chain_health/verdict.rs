@@ -31,7 +31,7 @@ pub enum Verdict {
 }
 
 /// The windows of one judgement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Windows {
     pub lag_blocks: u64,
     pub stall_after: Duration,

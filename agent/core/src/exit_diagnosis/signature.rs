@@ -1,5 +1,6 @@
 //! One row of the table: a pattern and what it means.
 
+use serde::{Deserialize, Serialize};
 use toml::de::{DeTable, DeValue};
 
 use super::prefix::without_prefix;
@@ -9,7 +10,7 @@ use crate::cause::Cause;
 const FAILURES: [i64; 3] = [1, 101, 134];
 
 /// A log line to recognise, and its meaning.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signature {
     /// Parts that stand in one line, in this order.
     pub pattern: Vec<String>,

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
+use serde::{Deserialize, Serialize};
 use toml::de::DeTable;
 
 use super::prefix::without_prefix;
@@ -35,7 +36,8 @@ fn parse(text: &str) -> Option<Vec<Signature>> {
 }
 
 /// The built-in rows, preceded by the user's.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Signatures {
     own: Vec<Signature>,
 }

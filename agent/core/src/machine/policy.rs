@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use strum::VariantArray as _;
 
-use crate::chain_health::Windows;
+use crate::chain_health::{ChainTracker, Windows};
 use crate::event::Chain;
 use crate::exit_diagnosis::Signatures;
 
 /// What the core takes from the configuration: windows, budgets and thresholds, nothing else.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Policy {
     pub chains: Vec<Chain>,
     pub windows: Windows,
@@ -46,7 +48,8 @@ pub struct Policy {
 }
 
 /// What is known beforehand about the blocks of a chain.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Idle {
     /// The chain makes blocks on demand: that it makes none is no condition to report.
     pub expected: bool,
@@ -55,7 +58,8 @@ pub struct Idle {
 }
 
 /// What runs without the identity volume.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum WithoutVolume {
     Nothing,
     /// The node without authority and without keys.
@@ -86,11 +90,18 @@ impl Policy {
         self.idle.get(&chain).is_some_and(|idle| idle.expected)
     }
 
-    pub(super) fn trackers(&self) -> BTreeMap<Chain, crate::chain_health::ChainTracker> {
-        self.chains
-            .iter()
-            .map(|c| (*c, crate::chain_health::ChainTracker::new(*c)))
-            .collect()
+    pub(super) fn trackers(&self) -> BTreeMap<Chain, ChainTracker> {
+        self.chains.iter().map(|c| (*c, ChainTracker::new(*c))).collect()
+    }
+
+    /// Leaves a tracker for each chain of this policy: those that are known, else new ones.
+    pub(super) fn retain_trackers(&self, trackers: &mut BTreeMap<Chain, ChainTracker>) {
+        let mut known = std::mem::replace(trackers, self.trackers());
+        for (chain, tracker) in trackers {
+            if let Some(known) = known.remove(chain) {
+                *tracker = known;
+            }
+        }
     }
 }
 

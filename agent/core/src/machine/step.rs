@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Action, Cause, Desired, Machine, Pause, STOP_MARGIN, State};
+use super::{Action, Cause, Desired, Machine, Pause, Policy, STOP_MARGIN, State};
 use crate::chain_health::ChainTracker;
-use crate::event::{Command, Event, Time};
+use crate::event::{Chain, Command, Event, Time};
 
 /// Docker is asked about the container as soon as it is back.
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(5);
@@ -53,6 +53,7 @@ impl Machine {
             Event::DisksStalled(disks) => self.state.stalled = disks,
             Event::ClockStepped { by_ms } => self.state.on_clock_step(by_ms),
             Event::Gap => self.forget_windows(),
+            Event::Configuration { policy, references } => self.on_configuration(*policy, &references),
             Event::Log(lines) => self.on_log(now, &lines),
             Event::Tick => {}
             Event::Operator(command) => self.on_command(now, command, &mut actions),
@@ -94,6 +95,13 @@ impl Machine {
             self.probation_ends(),
         ];
         deadlines.into_iter().flatten().filter(|t| t > now).min()
+    }
+
+    /// Other windows and limits: what was observed so far is judged by them.
+    fn on_configuration(&mut self, policy: Policy, references: &[Chain]) {
+        policy.retain_trackers(&mut self.state.trackers);
+        self.state.references.retain(|chain, _| !references.contains(chain));
+        self.policy = policy;
     }
 
     pub(super) fn forget_windows(&mut self) {

@@ -10,6 +10,7 @@
 
 mod clock_steps;
 mod collation;
+mod configuration;
 mod faults;
 mod field_reports;
 mod harness;

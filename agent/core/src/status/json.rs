@@ -12,6 +12,7 @@ const STEPS: &[fn(&mut Status)] = &[
     |s| s.prose(160),
     |s| s.reasons.truncate(5),
     |s| s.prose(100),
+    |s| s.configuration.iter_mut().for_each(|c| c.pending.truncate(3)),
     |s| s.names(120),
     |s| s.reasons.truncate(3),
     |s| s.names(72),
@@ -36,6 +37,7 @@ const STEPS: &[fn(&mut Status)] = &[
     |s| s.maintenance.iter_mut().for_each(|m| m.reason = None),
     |s| s.names(20),
     |s| s.next = None,
+    |s| s.configuration = None,
     |s| s.update = None,
     |s| {
         s.collator = CollatorStatus {
@@ -101,6 +103,7 @@ impl Status {
             self.next.as_mut().and_then(|n| n.why.as_mut()),
             self.maintenance.as_mut().and_then(|m| m.reason.as_mut()),
             self.update.as_mut().and_then(|u| u.reason.as_mut()),
+            self.configuration.as_mut().and_then(|c| c.error.as_mut()),
         ];
         prose
             .into_iter()
@@ -123,12 +126,14 @@ impl Status {
             id,
             cause,
         ];
+        let pending = self.configuration.iter_mut().flat_map(|c| &mut c.pending);
         let chains = self.chains.values_mut().filter_map(|c| c.id.as_mut());
         names
             .into_iter()
             .flatten()
             .chain(chains)
             .chain(update.flatten())
+            .chain(pending)
             .for_each(|text| edit(text, false));
     }
 

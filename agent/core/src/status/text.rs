@@ -2,8 +2,8 @@
 
 use super::format::{between, clean, count, moment, shorten, width, wrap};
 use super::{
-    AgentProcessStatus, ChainStatus, CollationStatus, CollatorStatus, Health, HostStatus, LastIncident,
-    NextActionStatus, PauseStatus, RestartStatus, ScrapeStatus, Status, UpdateStatus, Verdict,
+    AgentProcessStatus, ChainStatus, CollationStatus, CollatorStatus, ConfigurationStatus, Health, HostStatus,
+    LastIncident, NextActionStatus, PauseStatus, RestartStatus, ScrapeStatus, Status, UpdateStatus, Verdict,
 };
 use crate::units::{rounded_duration, rounded_size};
 
@@ -53,6 +53,8 @@ impl Status {
                 .map(|i| row("incident", &self.incident_cells(i))),
         );
         facts.extend(self.update.iter().flat_map(|u| self.update_lines(u)));
+        let pending = self.configuration.iter().filter_map(ConfigurationStatus::pending_cells);
+        facts.extend(pending.map(|cells| row("config", &cells)));
         facts.extend(self.next.as_ref().map(|n| row("next", &[next_text(n)])));
         facts.push(row("agent", &self.agent_cells(&self.agent)));
 

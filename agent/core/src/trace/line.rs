@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
 use crate::event::{ActionFailure, Chain, Disk, Images, NoticeKind, Time, Versions};
+use crate::machine::Policy;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct TraceLine {
@@ -113,6 +114,12 @@ pub(super) struct TraceLine {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) versions: Option<Versions>,
 
+    /// Of a configuration: what the core judges by, and the chains whose references are others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) policy: Option<Box<Policy>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) chains: Option<Vec<Chain>>,
+
     /// Of EC2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) notice: Option<NoticeKind>,
@@ -163,6 +170,7 @@ pub(super) enum EventName {
     StateUnsaved,
     DisksStalled,
     ClockStepped,
+    Configuration,
     Clock,
     Action,
 }

@@ -99,6 +99,10 @@ fn record(line: TraceLine) -> Result<Record, TraceError> {
         EventName::StateUnsaved => Event::StateUnsaved(line.error),
         EventName::DisksStalled => Event::DisksStalled(line.disks.unwrap_or_default()),
         EventName::ClockStepped => clock_step(&line),
+        EventName::Configuration => Event::Configuration {
+            policy: line.policy.ok_or(missing("`policy`"))?,
+            references: line.chains.unwrap_or_default(),
+        },
         EventName::Docker => match line.state {
             Some(StateName::Reachable | StateName::Running) => Event::Docker { reachable: true },
             Some(StateName::Unreachable) => Event::Docker { reachable: false },

@@ -5,6 +5,7 @@ use proptest::option::of;
 use proptest::prelude::*;
 use strum::VariantArray as _;
 
+mod configuration;
 mod evidence;
 
 use super::*;
@@ -253,6 +254,7 @@ fn own_host() -> impl Strategy<Value = Event> {
         prop::option::of(any::<String>()).prop_map(Event::StateUnsaved),
         prop::sample::subsequence(crate::event::Disk::VARIANTS, 0..=3).prop_map(Event::DisksStalled),
         any::<i64>().prop_map(|by_ms| Event::ClockStepped { by_ms }),
+        configuration::event(),
     ]
 }
 

@@ -90,6 +90,11 @@ pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result
         },
         Event::IdentityReleased => TraceLine::new(time, EventName::IdentityReleased),
         Event::StateUnsaved(_) | Event::DisksStalled(_) | Event::ClockStepped { .. } => host_line(time, event),
+        Event::Configuration { policy, references } => TraceLine {
+            policy: Some(policy.clone()),
+            chains: Some(references.clone()),
+            ..TraceLine::new(time, EventName::Configuration)
+        },
         Event::Operator(command) => operator_line(time, command),
         Event::Pulled(result) => TraceLine {
             images: result.as_ref().ok().cloned(),

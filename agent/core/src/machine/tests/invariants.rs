@@ -164,6 +164,7 @@ impl InvariantChecker {
             | Event::StateUnsaved(_)
             | Event::DisksStalled(_)
             | Event::ClockStepped { .. }
+            | Event::Configuration { .. }
             | Event::Pulled(_)
             | Event::Databases(_)
             | Event::Gap

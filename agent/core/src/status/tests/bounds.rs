@@ -54,6 +54,7 @@ prop_compose! {
         floats in proptest::collection::vec(some(any::<f64>()), 2),
         flags in proptest::collection::vec(some(any::<bool>()), 3),
         reasons in proptest::collection::vec(string(), 0..40),
+        pending in proptest::collection::vec(string(), 0..40),
         chains in proptest::collection::btree_map(proptest::sample::select(Chain::VARIANTS.to_vec()), chain(), 0..=2),
         (health, phase) in (proptest::sample::select(Health::VARIANTS), some(proptest::sample::select(Phase::VARIANTS))),
         code in some(any::<i64>()),
@@ -82,6 +83,10 @@ prop_compose! {
             update: s(14).map(|image| UpdateStatus {
                 image: Some(image), from: s(15), step: s(16), ends_in_seconds: n[16], result: s(17), reason: s(18),
                 at: times[6], configured: s(19),
+            }),
+            configuration: s(20).map(|error| ConfigurationStatus {
+                error: Some(error).filter(|_| flags[0].is_some()), pending: pending.clone(),
+                replaces_container: flags[1].is_some(),
             }),
             next: s(11).map(|action| NextActionStatus { action, in_seconds: n[13], why: s(12) }),
             agent: AgentProcessStatus { version: s(13), pid: Some(u32::MAX), uptime_seconds: n[14], rss_bytes: n[15] },
