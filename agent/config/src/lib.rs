@@ -5,6 +5,7 @@
 //! than the one that it is given.
 //! Begin with [`Config`] in `types`, then `sections`, which has every key with its default and bounds.
 
+mod changes;
 mod error;
 mod excerpt;
 mod formats;
@@ -35,6 +36,7 @@ pub use agent_core::machine::{Idle, WithoutVolume};
 pub use agent_core::notification::NotifyFormat;
 pub use agent_core::units::{show_duration, show_size};
 
+pub use changes::{Change, Needs};
 pub use error::{ConfigError, ValueError};
 pub use image_reference::{ImageReference, parse_image};
 pub use keyless::{EphemeralChainError, keyless};

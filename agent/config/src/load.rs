@@ -19,6 +19,13 @@ impl Config {
     /// The error has one problem for each mistake in the file; a file that cannot be read is one problem without a
     /// line.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        Self::parse(&Self::read(path)?, &path.display().to_string())
+    }
+
+    /// Reads the text of a file of at most 1 MiB.
+    ///
+    /// The error has one problem: why it cannot be read.
+    pub fn read(path: &Path) -> Result<String, ConfigError> {
         let file = path.display().to_string();
         let fail = |found: &str, remedy: &str| Err(ConfigError::file(&file, None, found, remedy));
         let is_pipe = fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo());
@@ -51,15 +58,12 @@ impl Config {
         if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
             return fail("is UTF-16 text", "save it as UTF-8");
         }
-        match std::str::from_utf8(&bytes) {
-            Ok(text) => Self::parse(text, &file),
-            Err(error) => {
-                let (valid, rest) = bytes.split_at(error.valid_up_to());
-                let line = valid.split(|b| *b == b'\n').count();
-                let found = format!("byte 0x{:02x} is not UTF-8", rest[0]);
-                Err(ConfigError::file(&file, Some(line), found, "save the file as UTF-8"))
-            }
-        }
+        String::from_utf8(bytes).map_err(|error| {
+            let (valid, rest) = error.as_bytes().split_at(error.utf8_error().valid_up_to());
+            let line = valid.split(|b| *b == b'\n').count();
+            let found = format!("byte 0x{:02x} is not UTF-8", rest[0]);
+            ConfigError::file(&file, Some(line), found, "save the file as UTF-8")
+        })
     }
 
     /// Validates TOML text. `file` is its name in problems.
