@@ -1,6 +1,7 @@
 //! What another configuration changes, key by key, and what it takes to bring each change into force.
 
 mod keys;
+mod show;
 
 use serde::{Deserialize, Serialize};
 

@@ -92,3 +92,29 @@ fn webhook_and_references_are_not_shown() {
     let all = format!("{:?}", default().changes(&old));
     assert!(!all.contains("s3cr3t"), "{all}");
 }
+
+#[test]
+fn document_names_what_each_key_needs() {
+    let document = include_str!("../../../../docs/configuration.md");
+    let named = |heading: &str| -> Vec<&str> {
+        let row = document
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("| {heading}")));
+        row.unwrap().split('`').skip(1).step_by(2).collect()
+    };
+    let rows = [
+        (Needs::Reload, named("a reload |")),
+        (Needs::Agent, named("a restart of the agent")),
+        (Needs::Container, named("another container")),
+    ];
+    for Change { key, needs, .. } in default().changes(&parse(OTHER)) {
+        let by_chain = key.replace("parachain", "*").replace("relaychain", "*");
+        let section = format!("{}.*", key.split('.').next().unwrap());
+        let row = |name: &str| {
+            rows.iter()
+                .find(|(_, keys)| keys.contains(&name))
+                .map(|(needs, _)| *needs)
+        };
+        assert_eq!(row(&by_chain).or_else(|| row(&section)), Some(needs), "{key}");
+    }
+}
