@@ -12,6 +12,7 @@ use crate::commands::incidents::{self, IncidentsArgs};
 use crate::commands::init::{self, InitArgs};
 use crate::commands::logs::{self, LogsArgs};
 use crate::commands::notify::{self, NotifyCommand};
+use crate::commands::reload::{self, ReloadArgs};
 use crate::commands::replay::{self, ReplayArgs};
 use crate::commands::report::{self, ReportArgs};
 use crate::commands::run;
@@ -92,9 +93,12 @@ pub(crate) enum CliCommand {
     /// Make a configuration: from a container, from a compose file, or from answers
     #[command(after_help = init::EXAMPLES)]
     Init(Box<InitArgs>),
-    /// Check a configuration, or print the commented default or the schema
+    /// Check a configuration, compare it with the one in force, or print the commented default or the schema
     #[command(subcommand, after_help = config::EXAMPLES)]
     Config(ConfigCommand),
+    /// Bring a changed configuration into force
+    #[command(after_help = reload::EXAMPLES)]
+    Reload(ReloadArgs),
     /// Tell what the agent would have done over a recorded trace, or over what a Prometheus server has
     #[command(after_help = replay::EXAMPLES)]
     Replay(ReplayArgs),

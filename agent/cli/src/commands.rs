@@ -11,6 +11,7 @@ pub(crate) mod init;
 pub(crate) mod logs;
 pub(crate) mod notify;
 mod quiesce;
+pub(crate) mod reload;
 pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod run;

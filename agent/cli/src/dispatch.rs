@@ -9,7 +9,7 @@ use agent_core::event::Command;
 use crate::args::{Cli, CliCommand};
 use crate::commands::control::send_command;
 use crate::commands::{
-    check, completions, config, identity, incidents, init, logs, notify, replay, report, run, snapshot, status,
+    check, completions, config, identity, incidents, init, logs, notify, reload, replay, report, run, snapshot, status,
     takeover, update,
 };
 
@@ -43,7 +43,8 @@ impl Cli {
             CliCommand::Takeover(args) => return Box::pin(takeover::execute(args, globals, out)).await,
             CliCommand::Notify(command) => notify::execute(command, globals, out).await?,
             CliCommand::Init(args) => Box::pin(init::execute(args, globals, out)).await?,
-            CliCommand::Config(command) => config::execute(command, globals, out)?,
+            CliCommand::Config(command) => config::execute(command, globals, out).await?,
+            CliCommand::Reload(args) => reload::execute(args, globals, out).await?,
             CliCommand::Replay(args) => replay::execute(args, globals, out).await?,
             CliCommand::Bake(args) => return args.execute(globals, out).await,
             CliCommand::Snapshot(command) => return Box::pin(snapshot::execute(command, globals, out)).await,

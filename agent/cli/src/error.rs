@@ -32,6 +32,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
         0
     } else if error.chain().any(<dyn Error>::is::<ConfigError>)
         || error.is::<UsageError>()
+        || matches!(error.downcast_ref(), Some(ClientError::WrongConfig(_)))
         || matches!(error.downcast_ref(), Some(DeliveryError::NotConfigured))
     {
         2
@@ -61,6 +62,7 @@ mod tests {
             (anyhow::Error::new(OutputClosed), 0),
             (anyhow::anyhow!("anything"), 1),
             (ClientError::Refused("no".into()).into(), 1),
+            (ClientError::WrongConfig("agent.toml:2: no".into()).into(), 2),
             (anyhow::Error::new(config).context("outer"), 2),
             (UsageError::DeadlineTooShort.into(), 2),
             (anyhow::Error::new(ClientError::Missing(missing)).context("outer"), 3),

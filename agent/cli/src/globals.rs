@@ -7,7 +7,7 @@ use clap::Args;
 use tracing::warn;
 
 use agent_config::{Config, ConfigError, DEFAULT_SOCKET, DEFAULT_STATE_DIR};
-use agent_daemon::api::AgentClient;
+use agent_daemon::api::{AgentClient, ConfigSource};
 
 const CONFIG: &str = "/etc/t0rn-agent/agent.toml";
 const HEADING: &str = "Global options";
@@ -56,13 +56,17 @@ impl GlobalArgs {
         Config::load(self.config_path())
     }
 
+    /// Where an agent with these options reads its configuration.
+    pub(crate) fn config_source(&self) -> ConfigSource {
+        ConfigSource {
+            path: self.config_path().to_owned(),
+            socket: non_empty(self.socket.as_deref()).map(Path::to_owned),
+        }
+    }
+
     /// The configuration with the socket that was as the agent uses it.
     pub(crate) fn load_agent_config(&self) -> Result<Config, ConfigError> {
-        let mut config = self.load_config()?;
-        if let Some(socket) = non_empty(self.socket.as_deref()) {
-            socket.clone_into(&mut config.agent.socket);
-        }
-        Ok(config)
+        Ok(self.config_source().adapt(self.load_config()?))
     }
 
     /// Client of the agent at the socket that was else the configured one, else the default: an unreadable

@@ -1,9 +1,10 @@
-//! The agent's HTTP API on its unix socket: `GET /v1/status`, `POST /v1/command`, `GET /v1/logs`; and the
-//! [`AgentClient`] for it.
+//! The agent's HTTP API on its unix socket: `GET /v1/status`, `POST /v1/command`, `GET /v1/logs`, `POST /v1/config/…`; and
+//! the [`AgentClient`] for it.
 //!
 //! Commands go to the event loop; everything else is read from its latest snapshot.
 
 mod client;
+mod configuration;
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
 pub use self::client::{AgentClient, ClientError};
+pub use self::configuration::{ConfigHandle, ConfigReport, ConfigRequest, ConfigSource, ConfigTask, ReloadError};
 pub use self::socket::{BindError, bind};
 use crate::recorder::LineRedactor;
 use crate::server::{self, LongLivedPermit, ServerLimits};
@@ -58,6 +60,7 @@ pub struct Handle {
     pub docker: Docker,
     /// Texts that the log is printed without.
     pub secrets: KnownSecrets,
+    pub config: ConfigHandle,
 }
 
 /// What is done about a command, as text for the operator.
@@ -122,9 +125,11 @@ pub(crate) fn router(limits: ServerLimits, handle: Handle) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/command", post(command))
         .route("/v1/logs", get(logs))
+        .route("/v1/config/diff", post(configuration::diff))
+        .route("/v1/config/reload", post(configuration::reload))
         .fallback((
             StatusCode::NOT_FOUND,
-            "the agent has /v1/status, /v1/command and /v1/logs\n",
+            "the agent has /v1/status, /v1/command, /v1/logs, /v1/config/diff and /v1/config/reload\n",
         ))
         .with_state(ApiState { handle, limits })
 }

@@ -20,7 +20,7 @@ pub use redact::json_lines as redact_json_lines;
 pub use redact::lines as redact_lines;
 pub use redact::named as secrets;
 pub use redact::text as redacted;
-pub use redact::{LineRedactor, image_secrets, url_secrets, with_forms};
+pub use redact::{LineRedactor, command_words, image_secrets, url_secrets, variable_value, with_forms};
 pub use tail::tail;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{timeout, timeout_at};

@@ -12,6 +12,7 @@
 mod adapter_facts;
 mod certificate;
 mod clock;
+mod configuration;
 mod counters;
 mod ec2_task;
 mod event_loop;
@@ -28,6 +29,7 @@ mod permits;
 mod planted_secrets;
 mod probes;
 mod publisher;
+mod run;
 mod state_store;
 mod status;
 
@@ -41,7 +43,6 @@ use agent_docker::Docker;
 use agent_runtime::disk::{self, Disk};
 use agent_runtime::wall::{self, StepDetector};
 use anyhow::Context as _;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -49,6 +50,8 @@ use tracing::{info, warn};
 
 use self::certificate::CertificateState;
 use self::clock::AgentClock;
+use self::configuration::Reloading;
+pub use self::configuration::compare;
 use self::ec2_task::Ec2Handle;
 use self::event_loop::EventLoop;
 use self::executor::Executor;
@@ -62,6 +65,7 @@ use self::notifications::Notifications;
 use self::permits::Permits;
 use self::probes::Probes;
 use self::publisher::Publisher;
+pub use self::run::{hangups, run};
 use self::state_store::StateStore;
 use crate::history::SharedHistory;
 use crate::recorder::{self, Recorder};
@@ -74,31 +78,25 @@ const SOCKET_GROUP: &str = "t0rn-agent";
 /// How long the agent's stop waits for hanging clients.
 const SERVERS_GRACE: Duration = Duration::from_secs(2);
 
-/// Runs the agent until SIGTERM or SIGINT; the collator goes on running.
+/// Runs the agent until `ended`. `serving` receives the API's handle as soon as the socket exists.
 ///
 /// # Errors
-/// Another agent holds the state directory, or the state directory or the socket cannot be used.
-pub async fn run(config: Config) -> anyhow::Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let ended = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        info!("agent stops; the collator goes on running");
-    };
-    Box::pin(supervise(config, ended, drop)).await
-}
-
-/// As [`run`], until `ended`. `serving` receives the API's handle as soon as the socket exists.
-///
-/// # Errors
-/// As [`run`].
+/// As [`run()`].
 pub async fn supervise(
     config: Config,
     ended: impl Future<Output = ()>,
     serving: impl FnOnce(api::Handle),
 ) -> anyhow::Result<()> {
+    live(config, None, ended, serving).await.map(drop)
+}
+
+/// As [`supervise`]; returns the configuration with which the agent is to begin anew, where that ended it.
+async fn live(
+    config: Config,
+    reloading: Option<&Reloading>,
+    ended: impl Future<Output = ()>,
+    serving: impl FnOnce(api::Handle),
+) -> anyhow::Result<Option<Config>> {
     let config = Arc::new(config);
     // Held until the agent ends.
     let dir = config.agent.state_dir.clone();
@@ -110,7 +108,9 @@ pub async fn supervise(
     let (commands, requests) = mpsc::channel(16);
     docker.read_registry_secrets().await;
     let secrets = KnownSecrets::of(&config, &docker);
-    let (mut event_loop, inputs) = assemble(&config, &docker, &secrets, requests).await?;
+    let (config_handle, configurations, _hangups) = configuration::requests(reloading);
+    let (mut event_loop, inputs) = assemble(&config, &docker, &secrets, requests, configurations).await?;
+    event_loop.publisher.facts.configuration.error = reloading.and_then(|reloading| reloading.refused.clone());
 
     let stop = CancellationToken::new();
     let handle = api::Handle {
@@ -118,6 +118,7 @@ pub async fn supervise(
         commands,
         docker,
         secrets,
+        config: config_handle,
     };
     serving(handle.clone());
     let mut servers = JoinSet::new();
@@ -130,7 +131,7 @@ pub async fn supervise(
             late_after: web::LATE,
             history,
             incidents: recorder::incidents_dir(&config.agent.state_dir).into(),
-            hosts: config.metrics.hosts.as_slice().into(),
+            hosts: event_loop.hosts.subscribe(),
             stopped: stop.clone(),
         };
         servers.spawn(web::run(address, state, stop.clone().cancelled_owned()));
@@ -138,7 +139,10 @@ pub async fn supervise(
 
     let mut manager = ServiceManager::from_environment();
     event_loop.run(inputs, &mut manager, std::pin::pin!(ended)).await;
-    manager.stopping().await;
+    let renewal = event_loop.renewal.take();
+    if renewal.is_none() {
+        manager.stopping().await;
+    }
     event_loop.save().await;
     event_loop.notifications.finish().await;
     event_loop.recorder.flush(disk::LIMIT).await;
@@ -146,7 +150,7 @@ pub async fn supervise(
     drop(event_loop);
     // The socket is removed; a hanging client must not delay the end.
     let _ = tokio::time::timeout(SERVERS_GRACE, servers.join_all()).await;
-    Ok(())
+    Ok(renewal)
 }
 
 /// Assembles the parts, with the core's saved state.
@@ -155,6 +159,7 @@ async fn assemble(
     docker: &Docker,
     secrets: &KnownSecrets,
     requests: mpsc::Receiver<api::CommandRequest>,
+    configurations: mpsc::Receiver<api::ConfigRequest>,
 ) -> anyhow::Result<(EventLoop, Inputs)> {
     let dir = &config.agent.state_dir;
     let (clock, machine, step) = resume(config).await?;
@@ -178,6 +183,7 @@ async fn assemble(
     let inputs = Inputs {
         engine: Box::pin(docker.watch(watch_from, permits.desired())),
         requests,
+        configurations,
         metadata,
         identity: identity_events,
         observations,
@@ -198,6 +204,8 @@ async fn assemble(
         steps: StepDetector::begin(),
         reply: None,
         phase: machine.phase(),
+        hosts: configuration::hosts(config),
+        renewal: None,
         permits,
         machine,
         publisher,

@@ -49,7 +49,7 @@ pub(crate) struct WebState {
     /// Directory of the incidents.
     pub(crate) incidents: Arc<Path>,
     /// `metrics.hosts`.
-    pub(crate) hosts: Arc<[String]>,
+    pub(crate) hosts: watch::Receiver<Arc<[String]>>,
     /// Cancelled when the agent ends, which ends open pages.
     pub(crate) stopped: CancellationToken,
 }
@@ -135,7 +135,7 @@ async fn known(State(state): State<WebState>, request: Request, next: Next) -> R
         Some(host) => {
             let name = host.to_str().unwrap_or_default().to_ascii_lowercase();
             let name = name.split(':').next().unwrap_or_default();
-            !name.contains('.') || state.hosts.iter().any(|known| known == name)
+            !name.contains('.') || state.hosts.borrow().iter().any(|known| known == name)
         }
     };
     if is_known {

@@ -1,4 +1,6 @@
-//! `config`: checks a configuration, or prints the default or the schema.
+//! `config`: checks a configuration, compares it with the one in force, or prints the default or the schema.
+
+mod diff;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -8,6 +10,8 @@ use serde_json::json;
 
 use agent_config::{Config, ConfigError};
 
+use self::diff::DiffArgs;
+pub(crate) use self::diff::describe;
 use crate::globals::{GlobalArgs, non_empty};
 use crate::output::{JsonArg, print, print_json};
 
@@ -15,6 +19,7 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   t0rn-agent config default > /etc/t0rn-agent/agent.toml
   t0rn-agent config check ./agent.toml
+  t0rn-agent config diff ./agent.toml
   t0rn-agent config schema > agent.schema.json";
 
 #[derive(Debug, Subcommand)]
@@ -27,13 +32,15 @@ pub(crate) enum ConfigCommand {
         #[command(flatten)]
         format: JsonArg,
     },
+    /// What a file changes against the configuration of the running agent, and whether that replaces the container
+    Diff(DiffArgs),
     /// Print every key with its default and what it is for
     Default,
     /// Print the JSON schema, for editors and for programs that write a configuration
     Schema,
 }
 
-pub(crate) fn execute(command: &ConfigCommand, globals: &GlobalArgs, out: &mut dyn Write) -> anyhow::Result<()> {
+pub(crate) async fn execute(command: &ConfigCommand, globals: &GlobalArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     match command {
         ConfigCommand::Check { file, format } => {
             let path = non_empty(file.as_deref()).unwrap_or_else(|| globals.config_path());
@@ -50,6 +57,7 @@ pub(crate) fn execute(command: &ConfigCommand, globals: &GlobalArgs, out: &mut d
             }
             Ok(loaded.map(drop)?)
         }
+        ConfigCommand::Diff(args) => diff::execute(args, globals, out).await,
         ConfigCommand::Default => print(out, agent_config::DEFAULT),
         ConfigCommand::Schema => print(out, agent_config::SCHEMA),
     }

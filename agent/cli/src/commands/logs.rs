@@ -63,7 +63,7 @@ mod tests {
     use super::*;
     use agent_core::published::AgentSnapshot;
     use agent_core::status::Status;
-    use agent_daemon::api::{self, Handle};
+    use agent_daemon::api::{self, ConfigHandle, Handle};
     use agent_daemon::engine_stub::{Engine, Log};
     use agent_daemon::supervisor::KnownSecrets;
 
@@ -90,6 +90,7 @@ mod tests {
             commands: mpsc::channel(1).0,
             docker: engine.docker.clone(),
             secrets: KnownSecrets::none(&engine.docker),
+            config: ConfigHandle::none(),
         };
         tokio::spawn(api::serve(listener, handle, std::future::pending()));
         for words in [&[][..], &["-f", "-n", "3"]] {

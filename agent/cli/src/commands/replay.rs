@@ -24,7 +24,7 @@ pub(crate) use self::trace::play;
 use crate::globals::GlobalArgs;
 
 pub(crate) const EXAMPLES: &str = "\
-Without --config the default windows hold.
+Without --config the default windows hold, and from a reload on those that the agent recorded.
 
 Examples:
   t0rn-agent replay /var/lib/t0rn-agent/flight

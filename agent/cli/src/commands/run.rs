@@ -6,7 +6,7 @@ use agent_docker::Docker;
 use crate::globals::GlobalArgs;
 
 pub(crate) const RUN_EXAMPLES: &str = "\
-Ctrl-C or SIGTERM ends the agent and leaves the collator running.
+Ctrl-C or SIGTERM ends the agent and leaves the collator running. SIGHUP is `reload`.
 
 Examples:
   t0rn-agent run
@@ -20,8 +20,10 @@ Example:
   t0rn-agent prepare";
 
 pub(crate) async fn run_agent(globals: &GlobalArgs) -> anyhow::Result<()> {
-    Box::pin(supervisor::run(globals.load_agent_config()?)).await?;
-    Ok(())
+    // First of all: a reload that comes early must not end the agent.
+    let hangups = supervisor::hangups()?;
+    let config = globals.load_agent_config()?;
+    Box::pin(supervisor::run(config, globals.config_source(), hangups)).await
 }
 
 pub(crate) async fn prepare_paths(globals: &GlobalArgs) -> anyhow::Result<()> {

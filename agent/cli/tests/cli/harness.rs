@@ -11,7 +11,7 @@ use agent_config::Config;
 use agent_core::machine::CommandError;
 use agent_core::published::AgentSnapshot;
 use agent_core::status::{Health, Status};
-use agent_daemon::api::{self, Handle};
+use agent_daemon::api::{self, ConfigHandle, Handle};
 use agent_daemon::supervisor::KnownSecrets;
 use agent_docker::Docker;
 use tokio::sync::{mpsc, watch};
@@ -101,6 +101,7 @@ impl Sandbox {
                     snapshot: seen,
                     commands: send,
                     secrets: KnownSecrets::none(&docker),
+                    config: ConfigHandle::none(),
                     docker,
                 };
                 api::serve(listener, handle, std::future::pending()).await;

@@ -9,7 +9,8 @@ use reqwest::header::ACCEPT;
 use reqwest::{Method, Response};
 use tokio::time::{sleep, timeout};
 
-use super::{AGENT, GIVES_UP, Reply};
+use super::configuration::ConfigAnswer;
+use super::{AGENT, ConfigReport, GIVES_UP, Reply};
 use agent_core::event::Command;
 use agent_core::status::{SCHEMA, Status};
 use agent_core::units::show_duration;
@@ -49,12 +50,15 @@ pub enum ClientError {
     /// The agent's error message.
     #[error("{0}")]
     Refused(String),
+    /// What is wrong with the configuration; the former one stays in force.
+    #[error("{0}")]
+    WrongConfig(String),
 }
 
 impl ClientError {
     /// Whether the agent cannot be reached, as opposed to one that rejects the request.
     pub fn is_unreachable(&self) -> bool {
-        !matches!(self, Self::Refused(_))
+        !matches!(self, Self::Refused(_) | Self::WrongConfig(_))
     }
 }
 
@@ -90,6 +94,27 @@ impl AgentClient {
             .await?;
         match serde_json::from_slice::<Reply>(&body) {
             Ok(Reply { agent, reply }) if agent == AGENT => Ok(reply),
+            _ => Err(self.broken("what answers there is no agent of this version; restart the agent".to_owned())),
+        }
+    }
+
+    /// What the configuration in `text` changes against the one in force. At most 9 s.
+    pub async fn compare_config(&self, text: String) -> Result<ConfigReport, ClientError> {
+        self.config("/v1/config/diff", text).await
+    }
+
+    /// Has the agent read its configuration again; with `all`, all of it comes into force, whatever that takes. At most 9 s.
+    pub async fn reload(&self, all: bool) -> Result<ConfigReport, ClientError> {
+        self.config(&format!("/v1/config/reload?all={all}"), String::new())
+            .await
+    }
+
+    async fn config(&self, path: &str, body: String) -> Result<ConfigReport, ClientError> {
+        let body = self.exchange(Method::POST, path, body, TIMEOUT, ANSWER_MAX).await?;
+        match serde_json::from_slice(&body) {
+            Ok(ConfigAnswer { agent, error, report }) if agent == AGENT => {
+                error.map_or(Ok(report), |error| Err(ClientError::WrongConfig(error)))
+            }
             _ => Err(self.broken("what answers there is no agent of this version; restart the agent".to_owned())),
         }
     }

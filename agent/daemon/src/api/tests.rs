@@ -52,6 +52,7 @@ async fn agent(log: Log, limits: ServerLimits) -> Agent {
         commands: send.clone(),
         docker: engine.docker.clone(),
         secrets: KnownSecrets::none(&engine.docker),
+        config: ConfigHandle::none(),
     };
     let (stop, stopped) = oneshot::channel();
     let listener = bind(&socket, "root").await.unwrap();

@@ -176,13 +176,29 @@ fn field_of(name: &str, field: &mut Value, known: &[String]) {
     }
 }
 
+/// The value of a variable of the container as it may be shown.
+pub fn variable_value(name: &str, value: &str, known: &[String]) -> String {
+    if is_safe_variable(name) {
+        text(value, known)
+    } else {
+        GONE.to_owned()
+    }
+}
+
+/// The arguments of the container as they may be shown.
+pub fn command_words(words: &[String], known: &[String]) -> Vec<String> {
+    let mut items: Vec<Value> = words.iter().map(|word| word.as_str().into()).collect();
+    command(&mut items, known);
+    let shown = items.iter().map(|item| item.as_str().unwrap_or(GONE).to_owned());
+    shown.collect()
+}
+
 /// `NAME=value`, as Docker has it.
 fn variable(item: &mut Value, known: &[String]) {
     match item {
         Value::String(s) => {
             *s = match s.split_once('=') {
-                Some((name, value)) if is_safe_variable(name) => format!("{name}={}", text(value, known)),
-                Some((name, _)) => format!("{name}={GONE}"),
+                Some((name, value)) => format!("{name}={}", variable_value(name, value, known)),
                 None => text(s, known),
             }
         }

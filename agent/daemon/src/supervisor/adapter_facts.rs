@@ -21,6 +21,8 @@ pub(super) struct AdapterFacts {
     pub(super) collation: CollationCounts,
     pub(super) disk: Forecast,
     pub(super) last_incident: Option<status::LastIncident>,
+    /// What of the configuration is not in force.
+    pub(super) configuration: status::ConfigurationStatus,
     /// The instance's id, on EC2.
     pub(super) instance: Option<String>,
     /// Why notices cannot be read.

@@ -14,7 +14,7 @@ use agent_core::event::Event;
 use agent_core::machine::{Machine, Phase};
 use agent_docker::EngineEvent;
 use agent_runtime::wall::StepDetector;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tracing::{info, warn};
 
 use super::certificate::CertificateState;
@@ -54,10 +54,14 @@ pub(super) struct EventLoop {
     pub(super) reply: Option<(oneshot::Sender<api::CommandReply>, api::CommandReply)>,
     /// The phase that was logged last.
     pub(super) phase: Phase,
+    /// `metrics.hosts`, for the port of the metrics.
+    pub(super) hosts: watch::Sender<Arc<[String]>>,
+    /// The configuration with which the agent is to begin anew.
+    pub(super) renewal: Option<Config>,
 }
 
 impl EventLoop {
-    /// Runs until `ended`.
+    /// Runs until `ended`, or until there is another configuration to begin anew with.
     pub(super) async fn run(
         &mut self,
         mut inputs: Inputs,
@@ -97,6 +101,9 @@ impl EventLoop {
                         self.pending.push_back(event);
                     }
                     self.settle().await;
+                    if self.renewal.is_some() {
+                        break;
+                    }
                     if looked {
                         manager.ready();
                     }
@@ -107,7 +114,7 @@ impl EventLoop {
     }
 
     /// Handles all pending events, and those that follow from them.
-    async fn settle(&mut self) {
+    pub(super) async fn settle(&mut self) {
         while let Some(event) = self.pending.pop_front() {
             self.handle(event).await;
             self.compare_certificate();

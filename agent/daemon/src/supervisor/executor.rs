@@ -20,7 +20,8 @@ use agent_runtime::Instant;
 use agent_runtime::disk::{self, Disk};
 use futures_util::future::OptionFuture;
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
 use self::docker_action::{error_chain, execute};
@@ -70,7 +71,8 @@ pub(super) struct Circumstances {
 struct RunningAction {
     action: Action,
     began: Instant,
-    task: JoinHandle<CompletedAction>,
+    /// Aborted when dropped: the next life of the agent looks at what Docker has.
+    task: AbortOnDropHandle<CompletedAction>,
 }
 
 pub(super) struct Executor {
@@ -109,6 +111,11 @@ impl Executor {
             running: None,
             pulls: JoinSet::new(),
         }
+    }
+
+    pub(super) fn set_config(&mut self, config: &Arc<Config>) {
+        self.config = Arc::clone(config);
+        self.incidents.set_config(config);
     }
 
     /// Begins an action on the container. Where it answers a fault, its incident is written first.
@@ -159,7 +166,7 @@ impl Executor {
         self.running = Some(RunningAction {
             action,
             began: Instant::now(),
-            task,
+            task: AbortOnDropHandle::new(task),
         });
     }
 
@@ -174,7 +181,7 @@ impl Executor {
         self.running = Some(RunningAction {
             action,
             began: Instant::now(),
-            task: tokio::spawn(async { completed }),
+            task: AbortOnDropHandle::new(tokio::spawn(async { completed })),
         });
     }
 

@@ -96,6 +96,10 @@ impl Incidents {
         }
     }
 
+    pub(super) fn set_config(&mut self, config: &Arc<Config>) {
+        self.writer.config = Arc::clone(config);
+    }
+
     pub(super) fn writer(&self) -> IncidentWriter {
         self.writer.clone()
     }

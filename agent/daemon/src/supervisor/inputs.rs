@@ -31,6 +31,7 @@ pub(super) enum Input {
     Engine(EngineEvent),
     Completion(Completion),
     Request(api::CommandRequest),
+    Configuration(api::ConfigRequest),
     Metadata(MetadataEvent),
     Identity(IdentityEvent),
     Observation(Observation),
@@ -47,6 +48,7 @@ type EngineEvents = Pin<Box<dyn Stream<Item = EngineEvent> + Send>>;
 pub(super) struct Inputs {
     pub(super) engine: EngineEvents,
     pub(super) requests: mpsc::Receiver<api::CommandRequest>,
+    pub(super) configurations: mpsc::Receiver<api::ConfigRequest>,
     pub(super) metadata: mpsc::Receiver<MetadataEvent>,
     pub(super) identity: mpsc::Receiver<IdentityEvent>,
     pub(super) observations: mpsc::Receiver<Observation>,
@@ -82,6 +84,7 @@ impl Inputs {
             Some(event) = self.engine.next() => Input::Engine(event),
             completion = executor.completed() => Input::Completion(completion),
             Some(request) = self.requests.recv() => Input::Request(request),
+            Some(request) = self.configurations.recv() => Input::Configuration(request),
             Some(event) = self.metadata.recv() => Input::Metadata(event),
             Some(event) = self.identity.recv() => Input::Identity(event),
             Some(observation) = self.observations.recv() => Input::Observation(observation),

@@ -20,6 +20,7 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Filters, formats and sends notifications.
 pub(super) struct Notifications {
+    docker: Docker,
     webhook: Option<WebhookNotifier>,
 }
 
@@ -34,14 +35,27 @@ struct WebhookNotifier {
 impl Notifications {
     /// Starts the delivery when a webhook is configured.
     pub(super) fn start(config: &Arc<Config>, docker: &Docker) -> Self {
-        let webhook = DeliveryTask::start(&config.notify).map(|delivery| WebhookNotifier {
-            filter: NotificationFilter::default(),
-            delivery,
-            config: Arc::clone(config),
+        Self {
             docker: docker.clone(),
-            host: HostProbe::name(),
-        });
-        Self { webhook }
+            webhook: WebhookNotifier::start(config, docker, NotificationFilter::default()),
+        }
+    }
+
+    /// Goes on with another configuration. What waits for the former webhook is still delivered, within a few seconds.
+    pub(super) fn set_config(&mut self, config: &Arc<Config>) {
+        let notify = &config.notify;
+        if let Some(webhook) = &mut self.webhook {
+            let former = std::mem::replace(&mut webhook.config, Arc::clone(config));
+            if (&former.notify.webhook, former.notify.format) == (&notify.webhook, notify.format) {
+                return;
+            }
+        }
+        let mut filter = NotificationFilter::default();
+        if let Some(former) = self.webhook.take() {
+            tokio::spawn(former.delivery.finish(GRACE));
+            filter = former.filter;
+        }
+        self.webhook = WebhookNotifier::start(config, &self.docker, filter);
     }
 
     /// Messages about the actions of one step.
@@ -76,6 +90,17 @@ impl Notifications {
 }
 
 impl WebhookNotifier {
+    /// `None` without a webhook.
+    fn start(config: &Arc<Config>, docker: &Docker, filter: NotificationFilter) -> Option<Self> {
+        Some(Self {
+            filter,
+            delivery: DeliveryTask::start(&config.notify)?,
+            config: Arc::clone(config),
+            docker: docker.clone(),
+            host: HostProbe::name(),
+        })
+    }
+
     fn message(&self, notification: Notification, machine: &Machine) -> NotificationMessage {
         let Notification {
             kind,

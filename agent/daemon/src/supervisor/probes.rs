@@ -51,6 +51,8 @@ pub(super) enum Observation {
     Reference {
         chain: Chain,
         source: usize,
+        /// When the reading began.
+        began: Time,
         reading: Result<Reading, ReferenceError>,
     },
     Host(HostFacts),
@@ -84,8 +86,11 @@ pub(super) struct Probes {
     log: Vec<String>,
     /// This node's newest finalized block by its log, for the references.
     own_blocks: BTreeMap<Chain, watch::Sender<Option<OwnBlock>>>,
-    /// Aborted when dropped.
+    /// Those that no change of the configuration ends. Aborted when dropped.
     tasks: JoinSet<()>,
+    /// Those of the exporters, the references and the registry, and when they began.
+    polls: JoinSet<()>,
+    polls_since: Time,
 }
 
 impl Probes {
@@ -109,27 +114,53 @@ impl Probes {
             log: Vec::new(),
             own_blocks: BTreeMap::new(),
             tasks: JoinSet::new(),
+            polls: JoinSet::new(),
+            polls_since: clock.now(),
         };
+        probes.poll_chains(clock)?;
+        probes.poll_host(HostProbe::new(config));
+        probes.poll_sharer();
+        probes.poll_registry();
+        Ok((probes, receiver))
+    }
+
+    /// Goes on with another configuration of exporters, references and registry, and looks at all of them and at the host
+    /// anew.
+    ///
+    /// # Errors
+    /// An exporter's address cannot be used.
+    pub(super) fn set_config(&mut self, config: &Arc<Config>, clock: AgentClock) -> anyhow::Result<()> {
+        self.config = Arc::clone(config);
+        self.polls.abort_all();
+        self.polls_since = clock.now();
+        self.poll_chains(clock)?;
+        self.poll_registry();
+        self.observe_host();
+        Ok(())
+    }
+
+    /// Whether an observation that began at this time is one of the configuration in force.
+    pub(super) fn is_current(&self, began: Time) -> bool {
+        began >= self.polls_since
+    }
+
+    fn poll_chains(&mut self, clock: AgentClock) -> anyhow::Result<()> {
+        let config = Arc::clone(&self.config);
         for (chain, exporter) in &config.chains {
             for (source, url) in exporter.references.iter().enumerate() {
                 let reference = ReferenceClient::new(*chain, source, url.clone());
-                probes.poll_reference(*chain, source, reference);
+                self.poll_reference(*chain, source, reference, clock);
             }
             let exporter = ExporterClient::new(*chain, exporter, config.health.scrape_timeout)?;
-            probes.poll_exporter(*chain, exporter, config.health.scrape_interval, clock);
+            self.poll_exporter(*chain, exporter, config.health.scrape_interval, clock);
         }
-        probes.poll_host(HostProbe::new(config));
-        probes.poll_sharer();
-        if config.update.auto {
-            probes.poll_registry(config.update.check_every);
-        }
-        Ok((probes, receiver))
+        Ok(())
     }
 
     fn poll_exporter(&mut self, chain: Chain, exporter: ExporterClient, every: Duration, clock: AgentClock) {
         let (observations, mut interval) = (self.observations.clone(), interval(every));
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        self.tasks.spawn(async move {
+        self.polls.spawn(async move {
             loop {
                 interval.tick().await;
                 let began = clock.now();
@@ -142,14 +173,19 @@ impl Probes {
         });
     }
 
-    fn poll_reference(&mut self, chain: Chain, source: usize, mut reference: ReferenceClient) {
+    fn poll_reference(&mut self, chain: Chain, source: usize, mut reference: ReferenceClient, clock: AgentClock) {
         let observations = self.observations.clone();
         let own = self.own_blocks.entry(chain).or_default().subscribe();
-        self.tasks.spawn(async move {
+        self.polls.spawn(async move {
             loop {
-                let block = own.borrow().clone();
+                let (block, began) = (own.borrow().clone(), clock.now());
                 let (reading, pause) = reference.poll(block.as_ref()).await;
-                let observation = Observation::Reference { chain, source, reading };
+                let observation = Observation::Reference {
+                    chain,
+                    source,
+                    began,
+                    reading,
+                };
                 if observations.send(observation).await.is_err() {
                     return;
                 }
@@ -202,9 +238,13 @@ impl Probes {
         });
     }
 
-    fn poll_registry(&mut self, every: Duration) {
+    fn poll_registry(&mut self) {
+        if !self.config.update.auto {
+            return;
+        }
         let (docker, observations) = (self.docker.clone(), self.observations.clone());
-        self.tasks.spawn(async move {
+        let every = self.config.update.check_every;
+        self.polls.spawn(async move {
             loop {
                 // Jitter keeps many agents from querying one registry in step.
                 tokio::time::sleep(jitter(every)).await;
@@ -309,59 +349,4 @@ async fn newer_image(docker: &Docker) -> Option<(String, String)> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "a failed test should panic")]
-
-    use agent_net::http::fake::{answer, request, serve};
-    use tokio::io::AsyncWriteExt as _;
-
-    use super::*;
-
-    #[test]
-    fn own_finalized_block_is_that_of_the_chains_informant_line() {
-        let config = Config::parse("[collator]\nimage = \"a:1\"\n", "agent.toml").unwrap();
-        let lines = [
-            "[Relaychain] 💤 Idle (1 peers), best: #9 (0x9999…2), finalized #8 (0x8888…1), ⬇ 0 ⬆ 0",
-            "💤 Idle (1 peers), best: #7 (0x7777…2), finalized #0 (0x1…2), ⬇ 0 ⬆ 0",
-            "another line",
-        ];
-        let block = OwnBlock {
-            height: 8,
-            hash: "0x8888…1".to_owned(),
-        };
-        assert_eq!(
-            finalized_blocks(&lines.map(str::to_owned), &config),
-            [(Chain::Relaychain, block)]
-        );
-    }
-
-    #[tokio::test]
-    async fn configured_references_are_read_with_their_place_in_the_list() {
-        let address = serve(|_, mut stream| async move {
-            request(&mut stream).await;
-            let page = b"substrate_block_height{status=\"best\"} 5\n";
-            stream.write_all(&answer(200, "", page)).await.unwrap();
-        })
-        .await;
-        let text = format!(
-            "[collator]\nimage = \"a:1\"\n[chains.relaychain]\n\
-             reference = [\"http://{address}/nothing\", \"http://{address}/metrics\"]\n"
-        );
-        let config = Arc::new(Config::parse(&text, "agent.toml").unwrap());
-        let docker = Docker::new(&config).unwrap();
-        let clock = AgentClock::starting_at(Time(0));
-        let (_probes, mut observations) = Probes::start(&config, clock, &docker).unwrap();
-        let mut readings = [None; 2];
-        while readings.contains(&None) {
-            if let Observation::Reference { chain, source, reading } = observations.recv().await.unwrap() {
-                assert_eq!(chain, Chain::Relaychain);
-                readings[source] = Some(reading);
-            }
-        }
-        let best = Reading {
-            best: Some(5),
-            ..Reading::default()
-        };
-        assert_eq!(readings, [Some(Err(ReferenceError::Unparsable)), Some(Ok(best))]);
-    }
-}
+mod tests;

@@ -37,6 +37,10 @@ impl Publisher {
         }
     }
 
+    pub(super) fn set_config(&mut self, config: &Arc<Config>) {
+        self.config = Arc::clone(config);
+    }
+
     pub(super) fn subscribe(&self) -> watch::Receiver<Arc<AgentSnapshot>> {
         self.published.subscribe()
     }

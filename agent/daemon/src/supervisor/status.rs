@@ -31,7 +31,7 @@ pub(super) fn status(
         health: machine.health(),
         phase: Some(phase),
         summary: summary(machine, phase, now),
-        reasons: machine.problems().into_iter().map(|problem| problem.text).collect(),
+        reasons: reasons(machine, facts),
         collator: status::CollatorStatus {
             container: Some(config.collator.container.clone()),
             image: Some(
@@ -83,6 +83,9 @@ pub(super) fn status(
         }),
         last_incident: facts.last_incident.clone(),
         update: update(machine, config, clock),
+        configuration: Some(&facts.configuration)
+            .filter(|configuration| **configuration != status::ConfigurationStatus::default())
+            .cloned(),
         ec2: ec2(machine, facts),
         next: machine.next().map(|next| status::NextActionStatus {
             action: next.action.to_owned(),
@@ -97,6 +100,15 @@ pub(super) fn status(
         },
         ..Status::default()
     }
+}
+
+/// The problems, and why the configuration was refused.
+fn reasons(machine: &Machine, facts: &AdapterFacts) -> Vec<String> {
+    let mut reasons: Vec<String> = machine.problems().into_iter().map(|problem| problem.text).collect();
+    let refused = facts.configuration.error.iter();
+    reasons
+        .extend(refused.map(|error| format!("the configuration is refused, the former one stays in force: {error}")));
+    reasons
 }
 
 fn chain_status(

@@ -38,7 +38,7 @@ impl Web {
             late_after: LONG,
             history: history.clone(),
             incidents: incidents.path().into(),
-            hosts: Arc::new(["agent.example.com".to_owned()]),
+            hosts: watch::channel(Arc::from(["agent.example.com".to_owned()])).1,
             stopped: stop.clone(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -222,7 +222,7 @@ async fn shutdown_does_not_wait_for_an_address_or_a_client() {
         history: SharedHistory::default(),
         incidents: Path::new("/nonexistent").into(),
         stopped: CancellationToken::new(),
-        hosts: Arc::default(),
+        hosts: watch::channel(Arc::default()).1,
     };
     let never_bound = run(taken.local_addr().unwrap(), state, async {});
     timeout(LONG, never_bound).await.unwrap();

@@ -84,6 +84,7 @@ pub(crate) fn play(
     }
     let mut replay = TraceReplay {
         gap_after: policy.windows.gap_after,
+        is_configured: config.is_some(),
         policy,
         timeline: Some(Timeline::new(out, json)),
         player: None,
@@ -124,6 +125,8 @@ fn next_line(lines: &mut TraceReader) -> Option<Line> {
 /// The core at work on the lines of a trace.
 struct TraceReplay<'a> {
     policy: Policy,
+    /// The policy is the user's, whatever the recording agent's became.
+    is_configured: bool,
     /// A longer time between two looks at an exporter was not observed.
     gap_after: Duration,
     /// Taken by the player, which begins with the first usable line.
@@ -143,7 +146,12 @@ impl TraceReplay<'_> {
                 if let Some(passed) = self.spacing.note(&line).filter(|passed| *passed > self.gap_after) {
                     self.unwatched += passed;
                 }
-                let (time, record) = line;
+                let (time, record) = match line {
+                    (time, Record::Event(Event::Configuration { .. })) if self.is_configured => {
+                        (time, Record::Event(Event::Tick))
+                    }
+                    line => line,
+                };
                 if let Some(timeline) = self.timeline.take() {
                     let machine = Machine::new(self.policy.clone(), time);
                     self.player = Some(Player::new(machine, time, timeline));

@@ -41,6 +41,10 @@ impl EventLoop {
                 self.settle().await;
                 self.on_request(request)
             }
+            Input::Configuration(request) => {
+                self.on_configuration(request).await;
+                None
+            }
             Input::Metadata(event) => self.on_metadata(event),
             Input::Identity(IdentityEvent::Holding(identity)) => Some(Event::Identity(identity)),
             Input::Identity(IdentityEvent::Released) => Some(Event::IdentityReleased),
@@ -179,8 +183,8 @@ impl EventLoop {
                     self.probes.measure_activity();
                     self.probes.read_log(self.machine.run());
                 }
-                // A page from before this run does not describe it.
-                if self.machine.up_since().is_some_and(|up| began < up) {
+                // A page from before this run does not describe it, nor one of another exporter.
+                if self.machine.up_since().is_some_and(|up| began < up) || !self.probes.is_current(began) {
                     return None;
                 }
                 Some(match result {
@@ -195,7 +199,10 @@ impl EventLoop {
                     },
                 })
             }
-            Observation::Reference { chain, source, reading } => Some(Event::Reference { chain, source, reading }),
+            Observation::Reference { began, .. } if !self.probes.is_current(began) => None,
+            Observation::Reference {
+                chain, source, reading, ..
+            } => Some(Event::Reference { chain, source, reading }),
             Observation::Host(facts) => {
                 self.note_disk(&facts);
                 Some(Event::Host(facts))

@@ -20,7 +20,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{self, CommandRequest, Handle};
+use crate::api::{self, CommandRequest, ConfigHandle, Handle};
 use crate::history::SharedHistory;
 use crate::notify::Webhook;
 use crate::server::{LongLivedPermit, ServerLimits, bounded, connection};
@@ -59,7 +59,7 @@ pub fn page_request(data: &[u8]) {
             late_after: Duration::from_hours(24),
             history: SharedHistory::default(),
             incidents: Path::new("/nonexistent").into(),
-            hosts: Arc::new(["agent.example.com".to_owned()]),
+            hosts: watch::channel(Arc::from(["agent.example.com".to_owned()])).1,
             stopped: CancellationToken::new(),
         };
         bounded(web::limits(), web::router(state))
@@ -86,6 +86,7 @@ pub fn socket_request(data: &[u8]) {
             snapshot: snapshot(),
             commands,
             secrets: KnownSecrets::none(&docker),
+            config: ConfigHandle::none(),
             docker,
         };
         bounded(api::limits(), api::router(api::limits(), handle))

@@ -1,5 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "a failed test may panic")]
 
+mod configuration;
 mod recorded;
 
 use std::fmt::Write as _;
