@@ -218,6 +218,6 @@ fn without_an_agent_two_files_are_compared() -> Result<()> {
         "{diff}"
     );
     let alone = agent.cli(["config", "diff"])?;
-    ensure!(alone.status.code() == Some(3), "{:?}", alone);
+    ensure!(alone.status.code() == Some(3), "{alone:?}");
     Ok(())
 }

@@ -79,7 +79,7 @@ pub(super) fn table(config: &Config) -> Vec<Row> {
         format,
         no_collation_after,
     } = notify;
-    table.secret("notify.webhook", Reload, webhook);
+    table.secret("notify.webhook", Reload, webhook.clone());
     table.add("notify.format", Reload, &notify_format(*format));
     table.add(
         "notify.no_collation_after",
@@ -175,7 +175,7 @@ fn chain_rows(table: &mut Table, chain: Chain, exporter: &ExporterConfig) {
     add("idle", Reload, &idle.expected.then(|| "expected".to_owned()));
     add("max_idle", Reload, &idle.max);
     let urls = (!references.is_empty()).then(|| list(references, ToString::to_string));
-    table.secret(&format!("chains.{}.reference", chain.into_str()), Reload, &urls);
+    table.secret(&format!("chains.{}.reference", chain.into_str()), Reload, urls);
 }
 
 fn health_rows(table: &mut Table, health: &HealthConfig) {
@@ -272,8 +272,8 @@ impl Table {
         self.push(key, needs, value.show(), None);
     }
 
-    fn secret(&mut self, key: &str, needs: Needs, value: &Option<String>) {
-        self.push(key, needs, value.clone(), Some("…"));
+    fn secret(&mut self, key: &str, needs: Needs, value: Option<String>) {
+        self.push(key, needs, value, Some("…"));
     }
 
     /// A key of whose value only `shown` is shown.

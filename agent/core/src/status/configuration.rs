@@ -26,16 +26,17 @@ impl ConfigurationStatus {
             return None;
         }
         let shown = self.pending.len().min(SHOWN);
-        let mut keys = self.pending[..shown].join(", ");
-        if let more @ 1.. = self.pending.len() - shown {
-            keys += &format!(" and {more} more");
-        }
+        let keys = clean(&self.pending[..shown].join(", "));
+        let more = match self.pending.len() - shown {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
         let what = if self.replaces_container {
             "another container"
         } else {
             "a restart of the agent"
         };
         let remedy = format!("t0rn-agent reload --yes applies it with {what}");
-        Some([format!("not in force: {}", clean(&keys)), remedy])
+        Some([format!("not in force: {keys}{more}"), remedy])
     }
 }

@@ -77,14 +77,7 @@ fn record(line: TraceLine) -> Result<Record, TraceError> {
         EventName::Reference => Event::Reference {
             chain: line.chain.ok_or(missing("`chain`"))?,
             source: line.source.and_then(|n| n.try_into().ok()).unwrap_or_default(),
-            reading: match line.error.as_deref() {
-                Some(word) => Err(word.parse().unwrap_or(ReferenceError::Unreachable)),
-                None => Ok(Reading {
-                    best: line.best,
-                    finalized: line.finalized,
-                    forked: line.forked,
-                }),
-            },
+            reading: reading(&line),
         },
         EventName::Certificate => Event::Certificate(match line.cause.as_deref() {
             None => None,
@@ -99,10 +92,7 @@ fn record(line: TraceLine) -> Result<Record, TraceError> {
         EventName::StateUnsaved => Event::StateUnsaved(line.error),
         EventName::DisksStalled => Event::DisksStalled(line.disks.unwrap_or_default()),
         EventName::ClockStepped => clock_step(&line),
-        EventName::Configuration => Event::Configuration {
-            policy: line.policy.ok_or(missing("`policy`"))?,
-            references: line.chains.unwrap_or_default(),
-        },
+        EventName::Configuration => configuration(line)?,
         EventName::Docker => match line.state {
             Some(StateName::Reachable | StateName::Running) => Event::Docker { reachable: true },
             Some(StateName::Unreachable) => Event::Docker { reachable: false },
@@ -142,9 +132,31 @@ fn record(line: TraceLine) -> Result<Record, TraceError> {
     }))
 }
 
+fn reading(line: &TraceLine) -> Result<Reading, ReferenceError> {
+    match line.error.as_deref() {
+        Some(word) => Err(word.parse().unwrap_or(ReferenceError::Unreachable)),
+        None => Ok(Reading {
+            best: line.best,
+            finalized: line.finalized,
+            forked: line.forked,
+        }),
+    }
+}
+
 fn clock_step(line: &TraceLine) -> Event {
     let by_ms = line.by_ms.unwrap_or_default();
     Event::ClockStepped { by_ms }
+}
+
+fn configuration(line: TraceLine) -> Result<Event, TraceError> {
+    let event = line.event.into_str();
+    Ok(Event::Configuration {
+        policy: line.policy.ok_or(TraceError::Missing {
+            event,
+            what: "`policy`",
+        })?,
+        references: line.chains.unwrap_or_default(),
+    })
 }
 
 fn command(line: TraceLine) -> Result<Command, TraceError> {

@@ -89,12 +89,9 @@ pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result
             ..TraceLine::new(time, EventName::Identity)
         },
         Event::IdentityReleased => TraceLine::new(time, EventName::IdentityReleased),
-        Event::StateUnsaved(_) | Event::DisksStalled(_) | Event::ClockStepped { .. } => host_line(time, event),
-        Event::Configuration { policy, references } => TraceLine {
-            policy: Some(policy.clone()),
-            chains: Some(references.clone()),
-            ..TraceLine::new(time, EventName::Configuration)
-        },
+        Event::StateUnsaved(_) | Event::DisksStalled(_) | Event::ClockStepped { .. } | Event::Configuration { .. } => {
+            own_line(time, event)
+        }
         Event::Operator(command) => operator_line(time, command),
         Event::Pulled(result) => TraceLine {
             images: result.as_ref().ok().cloned(),
@@ -110,8 +107,8 @@ pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result
     line.write(out)
 }
 
-/// What the agent finds of its own disks and clock.
-fn host_line(time: Time, event: &Event) -> TraceLine {
+/// What the agent finds of its own disks and clock, and its configuration.
+fn own_line(time: Time, event: &Event) -> TraceLine {
     match event {
         Event::DisksStalled(disks) => TraceLine {
             disks: Some(disks.clone()),
@@ -120,6 +117,11 @@ fn host_line(time: Time, event: &Event) -> TraceLine {
         Event::ClockStepped { by_ms } => TraceLine {
             by_ms: Some(*by_ms),
             ..TraceLine::new(time, EventName::ClockStepped)
+        },
+        Event::Configuration { policy, references } => TraceLine {
+            policy: Some(policy.clone()),
+            chains: Some(references.clone()),
+            ..TraceLine::new(time, EventName::Configuration)
         },
         Event::StateUnsaved(error) => TraceLine {
             error: error.clone(),

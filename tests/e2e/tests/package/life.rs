@@ -148,6 +148,32 @@ fn stopping_and_restarting_the_unit_leaves_the_collator_alone() -> Result<()> {
 }
 
 #[test]
+fn reloading_the_unit_leaves_the_collator_alone_and_fails_on_a_wrong_file() -> Result<()> {
+    t0rn_agent_tests::machine_or_skip!();
+    let machine = running()?;
+    let (run, pid) = (machine.ok(RUN)?, main_pid(&machine)?);
+    let file = machine.path("/etc/t0rn-agent/agent.toml")?;
+    fs::write(&file, CONFIG.replace("[restart]", "[restart]\nbudget = 7"))?;
+    machine.ok("systemctl reload t0rn-agent")?;
+    let status = machine.run("t0rn-agent status --json")?;
+    let status = String::from_utf8_lossy(&status.stdout).into_owned();
+    ensure!(status.contains(r#""budget":7"#), "{status}");
+    fs::write(&file, CONFIG.replace("[restart]", "[restart]\nbudget = \"many\""))?;
+    machine.ok("! systemctl reload t0rn-agent")?;
+    let journal = machine.ok("journalctl --unit t0rn-agent --output cat")?;
+    ensure!(
+        journal.contains("key `restart.budget`: \"many\" is no whole number"),
+        "{journal}"
+    );
+    machine.ok("systemctl kill --signal=HUP --kill-whom=main t0rn-agent && systemctl is-active t0rn-agent")?;
+    ensure!(
+        machine.ok(RUN)? == run && main_pid(&machine)? == pid,
+        "something was restarted"
+    );
+    Ok(())
+}
+
+#[test]
 fn a_machine_image_gets_its_configuration_from_cloud_init() -> Result<()> {
     t0rn_agent_tests::machine_or_skip!();
     let machine = machine()?;

@@ -1,5 +1,6 @@
 //! `config diff`: what another configuration changes against the one in force, and what that takes.
 
+use std::fmt::Write as _;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -75,7 +76,7 @@ pub(crate) fn describe(changes: &[Change]) -> String {
     ] {
         let these: Vec<&Change> = changes.iter().filter(|change| change.needs == needs).collect();
         if !these.is_empty() {
-            text += &format!("{heading}:\n");
+            let _ = writeln!(text, "{heading}:");
         }
         for change in these {
             let value = |value: &Option<String>| match value.as_deref() {
@@ -83,12 +84,9 @@ pub(crate) fn describe(changes: &[Change]) -> String {
                 Some("") => "\"\"".to_owned(),
                 Some(text) => printable(text),
             };
-            text += &format!(
-                "  {:<28}  {} → {}\n",
-                change.key,
-                value(&change.old),
-                value(&change.new)
-            );
+            let (old, new) = (value(&change.old), value(&change.new));
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "  {:<28}  {old} → {new}", change.key);
         }
     }
     text
