@@ -1,6 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod confinement;
+mod reload;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
