@@ -16,8 +16,8 @@ use crate::globals::GlobalArgs;
 use crate::output::print;
 
 pub(crate) const EXAMPLES: &str = "\
-Without --yes, nothing is brought into force that restarts the agent or replaces the collator's container:
-on a terminal it is asked for, else it is named and waits. `config diff` shows it beforehand.
+What restarts the agent or replaces the collator's container is done with --yes, or when you
+agree to it on a terminal; otherwise it is named and waits. `config diff` shows it beforehand.
 A configuration that is wrong changes nothing, and ends with exit code 2.
 
 Examples:

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::format::clean;
 
 /// Most keys that the text names.
-const SHOWN: usize = 3;
+const SHOWN: usize = 2;
 
 /// A configuration that was read again and is not in force, or not as a whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,12 +31,30 @@ impl ConfigurationStatus {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        let what = if self.replaces_container {
-            "another container"
-        } else {
-            "a restart of the agent"
-        };
-        let remedy = format!("t0rn-agent reload --yes applies it with {what}");
+        let remedy = "to apply: t0rn-agent reload --yes".to_owned();
         Some([format!("not in force: {keys}{more}"), remedy])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pending(keys: &[&str]) -> ConfigurationStatus {
+        ConfigurationStatus {
+            pending: keys.iter().map(ToString::to_string).collect(),
+            ..ConfigurationStatus::default()
+        }
+    }
+
+    #[test]
+    fn pending_keys_are_named_with_the_command_that_applies_them() {
+        let cells = pending(&["collator.image", "collator.command", "data.path"]).pending_cells();
+        let expected = [
+            "not in force: collator.image, collator.command and 1 more",
+            "to apply: t0rn-agent reload --yes",
+        ];
+        assert_eq!(cells, Some(expected.map(str::to_owned)));
+        assert_eq!(pending(&[]).pending_cells(), None);
     }
 }
