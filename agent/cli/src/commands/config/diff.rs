@@ -79,15 +79,84 @@ pub(crate) fn describe(changes: &[Change]) -> String {
             let _ = writeln!(text, "{heading}:");
         }
         for change in these {
-            let value = |value: &Option<String>| match value.as_deref() {
-                None => "none".to_owned(),
-                Some("") => "\"\"".to_owned(),
-                Some(text) => printable(text),
-            };
-            let (old, new) = (value(&change.old), value(&change.new));
+            let (old, new) = values(change);
             // Writing to a String cannot fail.
             let _ = writeln!(text, "  {:<28}  {old} → {new}", change.key);
         }
     }
     text
+}
+
+/// Both values for people; of two long lists, the part that differs.
+fn values(change: &Change) -> (String, String) {
+    let list = |value: &Option<String>| serde_json::from_str::<Vec<String>>(value.as_deref()?).ok();
+    if let (Some(old), Some(new)) = (list(&change.old), list(&change.new)) {
+        let same = |pair: &(&String, &String)| pair.0 == pair.1;
+        let first = old.iter().zip(&new).take_while(same).count();
+        let rest = old[first..].iter().rev().zip(new[first..].iter().rev());
+        let after = rest.take_while(same).count();
+        // With the argument before it, which may be the flag of a value.
+        let from = first.saturating_sub(1);
+        return (excerpt(&old, from, after), excerpt(&new, from, after));
+    }
+    let value = |value: &Option<String>| match value.as_deref() {
+        None => "none".to_owned(),
+        Some("") => "\"\"".to_owned(),
+        Some(text) => printable(text),
+    };
+    (value(&change.old), value(&change.new))
+}
+
+/// The list without what lies before `from` and without the `after` items at its end.
+fn excerpt(list: &[String], from: usize, after: usize) -> String {
+    let items = list[from..list.len() - after]
+        .iter()
+        .map(|item| printable(&format!("{item:?}")));
+    let dots = |is_left_out: bool| is_left_out.then(|| "…".to_owned());
+    let items = dots(from > 0).into_iter().chain(items).chain(dots(after > 0));
+    format!("[{}]", items.collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(key: &str, old: Option<&str>, new: Option<&str>, needs: Needs) -> Change {
+        Change {
+            key: key.to_owned(),
+            old: old.map(str::to_owned),
+            new: new.map(str::to_owned),
+            needs,
+        }
+    }
+
+    #[test]
+    fn changes_are_told_by_what_they_need() {
+        let changes = [
+            change("collator.image", Some("a:1"), Some("a:2"), Needs::Container),
+            change("notify.webhook", None, Some("…"), Needs::Reload),
+        ];
+        let text = "a reload brings into force:\n  notify.webhook                none → …\n\
+                    replaces the collator's container:\n  collator.image                a:1 → a:2\n";
+        assert_eq!(describe(&changes), text);
+        assert_eq!(describe(&[]), "nothing is changed\n");
+    }
+
+    #[test]
+    fn of_a_list_the_part_that_differs_is_shown() {
+        let shown = |old: &str, new: &str| {
+            let (old, new) = values(&change("collator.command", Some(old), Some(new), Needs::Container));
+            format!("{old} → {new}")
+        };
+        let args = |name: &str| format!(r#"["--chain", "x", "--name", "{name}", "--", "--sync"]"#);
+        assert_eq!(
+            shown(&args("a"), &args("b")),
+            r#"[…, "--name", "a", …] → […, "--name", "b", …]"#
+        );
+        assert_eq!(shown(r#"["a"]"#, r#"["a", "b"]"#), r#"["a"] → ["a", "b"]"#);
+        assert_eq!(shown("[]", r#"["a"]"#), r#"[] → ["a"]"#);
+        assert_eq!(shown(r#"["a", "a"]"#, r#"["a"]"#), r#"["a", "a"] → ["a"]"#);
+        // Secrets that differ.
+        assert_eq!(shown(r#"["a", "b"]"#, r#"["a", "b"]"#), r#"[…, "b"] → […, "b"]"#);
+    }
 }
