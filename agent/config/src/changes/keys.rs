@@ -109,6 +109,7 @@ fn collator_rows(table: &mut Table, collator: &CollatorConfig) {
     let CollatorConfig {
         image,
         container,
+        entrypoint,
         command,
         pull,
         env,
@@ -137,6 +138,7 @@ fn collator_rows(table: &mut Table, collator: &CollatorConfig) {
     };
     table.add("collator.image", Container, image);
     table.add("collator.container", Container, container);
+    table.add("collator.entrypoint", Container, entrypoint);
     table.add("collator.command", Container, command);
     table.add("collator.pull", Agent, pull);
     for (name, value) in env {
