@@ -13,7 +13,7 @@ use agent_daemon::api::{AgentClient, ConfigReport};
 
 use super::config::describe;
 use crate::globals::GlobalArgs;
-use crate::output::print;
+use crate::output::{print, print_json};
 
 pub(crate) const EXAMPLES: &str = "\
 What restarts the agent or replaces the collator's container is done with --yes, or when you
@@ -67,7 +67,7 @@ pub(crate) async fn execute(args: &ReloadArgs, globals: &GlobalArgs, out: &mut d
         if report.restarts {
             wait_for_new_life(&client).await?;
         }
-        return print(out, &(serde_json::to_string(&ReloadDocument::of(&report))? + "\n"));
+        return print_json(out, &ReloadDocument::of(&report));
     }
     print(out, &describe(&report.changes))?;
     let gravest = report.changes.iter().map(|change| change.needs).max();

@@ -13,7 +13,7 @@ use agent_daemon::supervisor;
 use agent_files::printable;
 
 use crate::globals::{GlobalArgs, non_empty};
-use crate::output::print;
+use crate::output::{print, print_json};
 
 #[derive(Debug, Args)]
 pub(crate) struct DiffArgs {
@@ -53,7 +53,7 @@ pub(crate) async fn execute(args: &DiffArgs, globals: &GlobalArgs, out: &mut dyn
             compared_with: &compared_with,
             changes: &changes,
         };
-        return print(out, &(serde_json::to_string(&document)? + "\n"));
+        return print_json(out, &document);
     }
     let with = match compared_with.as_str() {
         "agent" => "the running agent".to_owned(),
