@@ -20,11 +20,11 @@ fn known() -> BTreeSet<String> {
     let (root, _) = toml::de::DeTable::parse_recoverable(OTHER);
     let mut document = DocumentReader::new(OTHER, "other.toml", root.get_ref());
     crate::sections::config(&mut document);
-    let keys = document.known().iter();
+    let keys = document.known().keys();
     // A section is no key, and every other name has a dot or is a list of tables.
     let is_key = |key: &&String| {
         let section = format!("{key}.");
-        let is_section = document.known().iter().any(|other| other.starts_with(&section));
+        let is_section = document.known().keys().any(|other| other.starts_with(&section));
         !is_section && !key.contains('[')
     };
     keys.filter(is_key).cloned().collect()
