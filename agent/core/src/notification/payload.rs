@@ -9,6 +9,7 @@ use serde_json::{Map, json};
 
 use super::queue::QueuedMessage;
 use crate::notification::NotifyFormat;
+use crate::units::counted;
 
 const SCHEMA: u32 = 1;
 /// The longest text of a message, characters. With everything escaped, all of a message still fits everywhere.
@@ -101,7 +102,8 @@ fn lines(QueuedMessage { message, more }: &QueuedMessage, lost: u64) -> Vec<Stri
     }
     if lost > 0 {
         lines.push(format!(
-            "{lost} messages before this one could not be delivered: see t0rn-agent incidents."
+            "{} before this one could not be delivered: see t0rn-agent incidents.",
+            counted(lost, "message")
         ));
     }
     lines

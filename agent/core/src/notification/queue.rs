@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::message::NotificationMessage;
-use crate::machine::Cause;
+use crate::machine::{Cause, Health};
 
 /// Messages about one cause: so many at once, then one each time this has passed.
 const PER_CAUSE: (u32, Duration) = (4, Duration::from_mins(5));
@@ -21,7 +21,8 @@ pub struct QueuedMessage {
     pub more: u64,
 }
 
-/// Messages in the order in which they came, at most `WAITING` about one cause.
+/// Messages in the order in which they came, at most `WAITING` about one cause. Those about a cause that has become critical
+/// overtake the others.
 #[derive(Debug)]
 pub struct RateLimitedQueue {
     letters: VecDeque<QueuedMessage>,
@@ -53,7 +54,11 @@ impl RateLimitedQueue {
 
     /// The next message that may be sent now.
     pub fn next(&mut self, now: Instant) -> Option<QueuedMessage> {
-        let first = self.letters.iter().position(|letter| self.ready(letter) <= now)?;
+        let is_ready = |letter: &QueuedMessage| self.ready(letter) <= now;
+        // Messages about one cause stay in their order: the later one says how things stand now.
+        let urgent = |letter: &QueuedMessage| is_ready(letter) && self.is_critical(letter.message.cause);
+        let first = self.letters.iter().position(urgent);
+        let first = first.or_else(|| self.letters.iter().position(is_ready))?;
         let letter = self.letters.remove(first)?;
         self.all.take(now);
         let bucket = self.causes.entry(letter.message.cause);
@@ -69,7 +74,20 @@ impl RateLimitedQueue {
 
     /// Everything that waits, whether it may be sent or not.
     pub fn drain(&mut self) -> impl Iterator<Item = QueuedMessage> {
-        self.letters.drain(..)
+        let critical: Vec<bool> = self
+            .letters
+            .iter()
+            .map(|letter| self.is_critical(letter.message.cause))
+            .collect();
+        let mut all: Vec<_> = critical.into_iter().zip(self.letters.drain(..)).collect();
+        all.sort_by_key(|(is_critical, _)| !is_critical);
+        all.into_iter().map(|(_, letter)| letter)
+    }
+
+    /// Whether a message about this cause waits that is critical.
+    fn is_critical(&self, cause: Option<Cause>) -> bool {
+        let mut about = self.letters.iter().filter(|letter| letter.message.cause == cause);
+        about.any(|letter| letter.message.severity == Some(Health::Critical))
     }
 
     /// From when on a message may be sent.

@@ -84,6 +84,46 @@ fn all_news_together_go_out_no_faster_than_the_services_take_them() {
 }
 
 #[test]
+fn critical_message_overtakes_lesser_ones_and_none_about_its_cause() {
+    let begin = Instant::now();
+    let mut outbox = RateLimitedQueue::new(begin);
+    for cause in [
+        Cause::Quiet,
+        Cause::DiskLow,
+        Cause::ClockOff,
+        Cause::Rebalance,
+        Cause::Blind,
+    ] {
+        outbox.push(problem(cause, ""));
+    }
+    assert_eq!(sent(&mut outbox, begin).len(), 5, "the rate is used up");
+    for letter in [
+        problem(Cause::SlowStart, ""),
+        problem(Cause::Stalled, "early"),
+        stalled(),
+        over(Cause::SlowStart),
+    ] {
+        outbox.push(letter);
+    }
+    let mut drained = RateLimitedQueue::new(begin);
+    drained.push(problem(Cause::SlowStart, ""));
+    drained.push(stalled());
+    let order: Vec<_> = (1..=4)
+        .filter_map(|n| outbox.next(begin + n * Duration::from_secs(5)))
+        .map(|letter| (letter.message.cause.unwrap(), letter.message.kind))
+        .collect();
+    let expected = [
+        (Cause::Stalled, NotificationKind::Problem),
+        (Cause::Stalled, NotificationKind::Action),
+        (Cause::SlowStart, NotificationKind::Problem),
+        (Cause::SlowStart, NotificationKind::Over),
+    ];
+    assert_eq!(order, expected);
+    let last: Vec<_> = drained.drain().collect();
+    assert_eq!(about(&last), [(Some(Cause::Stalled), 0), (Some(Cause::SlowStart), 0)]);
+}
+
+#[test]
 fn after_a_quiet_time_news_go_out_at_once_again() {
     let begin = Instant::now();
     let mut outbox = RateLimitedQueue::new(begin);
