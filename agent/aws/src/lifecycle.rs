@@ -103,6 +103,7 @@ impl LifecycleAction {
                 Ok(()) => {
                     self.show(None).await;
                     self.failing.reset();
+                    self.logged.clear();
                     retry = pauses(RETRY.0, RETRY.1);
                     HEARTBEAT
                 }

@@ -1,12 +1,16 @@
 //! Calls to the auto scaling group.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use agent_runtime::Instant;
 use axum::body::Bytes;
 use axum::http::HeaderMap;
 use tokio::sync::{mpsc, watch};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
 use url::form_urlencoded;
 
 use super::fake::{Fake, Respond};
@@ -186,6 +190,47 @@ async fn early_heartbeat_ends_neither_heartbeats_nor_the_completion() {
     released.send_replace(Some(true));
     tokio::time::sleep(Duration::from_secs(30)).await;
     assert_eq!(actions(&fake).last().unwrap(), "CompleteLifecycleAction");
+}
+
+/// Counts the warnings of this thread.
+struct Warnings(Arc<AtomicUsize>);
+
+impl Subscriber for Warnings {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() == Level::WARN
+    }
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn event(&self, _: &Event<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn error_that_comes_again_after_a_heartbeat_is_logged_again() {
+    let throttled = |_: &str, _, before: usize| match before % 4 {
+        2 | 3 => (
+            400,
+            "<Error><Code>Throttling</Code><Message>no</Message></Error>".to_owned(),
+        ),
+        _ => (200, String::new()),
+    };
+    let fake = Fake::in_memory();
+    fake.set(GROUP, "collators");
+    fake.script(|s| s.respond = Some(Respond(throttled)));
+    let warnings = Arc::new(AtomicUsize::new(0));
+    let _logged = tracing::subscriber::set_default(Warnings(Arc::clone(&warnings)));
+    let (_released, receiver) = watch::channel(Some(false));
+    tokio::spawn(release(hook(&fake), receiver, unheard()));
+    while actions(&fake).len() < 9 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(warnings.load(Ordering::Relaxed), 2, "once for each of two times");
 }
 
 #[tokio::test(start_paused = true)]
