@@ -85,6 +85,16 @@ pub fn rounded_size(n: u64) -> String {
     }
 }
 
+/// A number with its noun: `1 peer`, `2 peers`.
+pub fn counted(n: u64, noun: &str) -> String {
+    format!("{n} {}", noun_for(n, noun))
+}
+
+/// The noun as it stands behind a number: `peer` behind 1, or else `peers`.
+pub fn noun_for(n: u64, noun: &str) -> String {
+    format!("{noun}{}", if n == 1 { "" } else { "s" })
+}
+
 /// A size for people, rounded down to MiB.
 pub fn show_mib(bytes: u64) -> String {
     if bytes < 1 << 20 {
@@ -101,6 +111,12 @@ mod tests {
     fn rounded_duration_has_two_units_at_most() {
         let seen = [0, 42, 406, 5_340, 21_600, 273_600, 34_565_000].map(rounded_duration);
         assert_eq!(seen, ["0s", "42s", "6m 46s", "1h 29m", "6h", "3d 4h", "400d"]);
+    }
+
+    #[test]
+    fn noun_behind_one_is_singular() {
+        let seen = [0, 1, 2].map(|n| counted(n, "peer"));
+        assert_eq!(seen, ["0 peers", "1 peer", "2 peers"]);
     }
 
     #[test]

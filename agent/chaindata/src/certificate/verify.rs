@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use agent_core::units::counted;
 use agent_files::printable;
 use serde::Serialize;
 
@@ -112,8 +113,11 @@ fn compare_trees(then: &TreeDigest, now: &TreeDigest, differences: &mut Vec<Stri
                 differences.push(format!("{name}: a name, owner, permission or content has changed"));
             }
             (Some(then), Some(now)) => differences.push(format!(
-                "{name}: {} files with {} bytes, certified are {} with {}",
-                now.files, now.bytes, then.files, then.bytes
+                "{name}: {} with {}, certified are {} with {}",
+                counted(now.files, "file"),
+                counted(now.bytes, "byte"),
+                then.files,
+                then.bytes
             )),
             (Some(_), None) => differences.push(format!("{name}: the directory is missing")),
             (None, Some(_)) => differences.push(format!("{name}: a directory that was not certified")),
@@ -122,8 +126,11 @@ fn compare_trees(then: &TreeDigest, now: &TreeDigest, differences: &mut Vec<Stri
     }
     if (then.files, then.bytes) != (now.files, now.bytes) {
         differences.push(format!(
-            "there are {} files with {} bytes, certified are {} with {}",
-            now.files, now.bytes, then.files, then.bytes
+            "it has {} with {}, certified are {} with {}",
+            counted(now.files, "file"),
+            counted(now.bytes, "byte"),
+            then.files,
+            then.bytes
         ));
     }
     if then.sha256 != now.sha256 {

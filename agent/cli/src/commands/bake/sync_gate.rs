@@ -6,7 +6,7 @@ use agent_core::chain_health::SyncDeficiency;
 use agent_core::event::Chain;
 use agent_core::published::AgentSnapshot;
 use agent_core::status::Status;
-use agent_core::units::rounded_duration;
+use agent_core::units::{counted, rounded_duration};
 
 /// Holds the evidence that the core has of each chain's sync against the time that a bake asks for.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ fn describe(deficiency: SyncDeficiency) -> String {
         SyncDeficiency::NoAnswer => "does not answer".to_owned(),
         SyncDeficiency::NoPeers => "has no peers".to_owned(),
         SyncDeficiency::NoHeights => "does not tell how far it is".to_owned(),
-        SyncDeficiency::Behind(blocks) => format!("is {blocks} blocks behind"),
+        SyncDeficiency::Behind(blocks) => format!("is {} behind", counted(blocks, "block")),
         SyncDeficiency::NoBlock => "has no block yet".to_owned(),
         SyncDeficiency::NoTarget => "is syncing and knows no target yet".to_owned(),
     }
@@ -107,11 +107,13 @@ pub(super) fn describe_progress(status: &Status, gate: &GateStatus) -> String {
                 .eta_seconds
                 .map(|s| format!(", about {} left", rounded_duration(s)));
             format!(
-                "{} #{} of #{}, {} peers{}{}",
+                "{} #{} of #{}, {}{}{}",
                 name.into_str(),
                 number(chain.best),
                 number(chain.target),
-                number(chain.peers),
+                chain
+                    .peers
+                    .map_or_else(|| "? peers".to_owned(), |peers| counted(peers, "peer")),
                 speed.unwrap_or_default(),
                 left.unwrap_or_default()
             )

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use agent_config::{Config, ContainerUser};
 use agent_core::key_paths::KEYSTORE;
+use agent_core::units::counted;
 use agent_files::{Dir, printable};
 
 use super::report::Finding;
@@ -46,7 +47,10 @@ pub(super) fn check_keystore(config: &Config) -> Finding {
             format!("no key in {}: insert it (author_insertKey)", shown.join(", ")),
         );
     }
-    Finding::pass("keystore", format!("{keys} keys, readable by their owner only"))
+    Finding::pass(
+        "keystore",
+        format!("{}, readable by their owner only", counted(keys, "key")),
+    )
 }
 
 enum KeystoreError {
@@ -72,7 +76,7 @@ fn key_stores(config: &Config) -> Vec<PathBuf> {
 }
 
 /// Number of keys in a store, all of which have the right owner and mode.
-fn count_keys(store: &Path, user: Option<ContainerUser>) -> Result<usize, KeystoreError> {
+fn count_keys(store: &Path, user: Option<ContainerUser>) -> Result<u64, KeystoreError> {
     let shown = printable(&store.display().to_string());
     let cannot = |error: io::Error| {
         KeystoreError::Unreadable(format!("{shown} cannot be looked at ({error}): run this as root"))

@@ -9,6 +9,7 @@ use strum::VariantArray as _;
 use agent_core::event::{Chain, Sample};
 use agent_core::machine::{Health, Phase};
 use agent_core::status::clean;
+use agent_core::units::counted;
 
 /// Time of a line: the trace's own `t`, and the wall clock where the trace has it, both in milliseconds.
 #[derive(Debug, Clone, Copy)]
@@ -129,13 +130,12 @@ fn describe_samples(samples: &[Option<Sample>; 2]) -> String {
         let Some(sample) = sample else { continue };
         let number = |n: Option<u64>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
         let separator = if text.is_empty() { "" } else { "; " };
-        let (best, target, peers) = (number(sample.best), number(sample.target), number(sample.peers));
+        let (best, target) = (number(sample.best), number(sample.target));
+        let peers = sample
+            .peers
+            .map_or_else(|| "? peers".to_owned(), |peers| counted(peers, "peer"));
         // Writing to a String cannot fail.
-        let _ = write!(
-            text,
-            "{separator}{} {best} of {target}, {peers} peers",
-            chain.into_str()
-        );
+        let _ = write!(text, "{separator}{} {best} of {target}, {peers}", chain.into_str());
     }
     text
 }

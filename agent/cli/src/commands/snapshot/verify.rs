@@ -5,6 +5,7 @@ use std::io::Write;
 use serde_json::json;
 
 use agent_chaindata::snapshot::{Manifest, PublicKey, ReadError, SnapshotSource, verify_snapshot};
+use agent_core::units::counted;
 
 use super::background::blocking;
 use super::progress::ProgressPrinter;
@@ -42,10 +43,10 @@ pub(super) fn describe(manifest: &Manifest) -> String {
     });
     let chains: Vec<_> = chains.collect();
     format!(
-        "{}, {}, {} files with {} MiB, made {}",
+        "{}, {}, {} with {} MiB, made {}",
         chains.join(", "),
         info.consistency.into_str(),
-        info.files,
+        counted(info.files, "file"),
         info.bytes >> 20,
         info.at
     )

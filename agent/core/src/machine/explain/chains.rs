@@ -3,7 +3,7 @@
 use crate::chain_health::{ChainTracker, Opinion, Verdict};
 use crate::event::{Chain, ScrapeError};
 use crate::machine::{Cause, Machine, Work};
-use crate::units::{rounded_size, show_duration};
+use crate::units::{counted, rounded_size, show_duration};
 
 impl Machine {
     /// What is wrong with one chain, by its own evidence.
@@ -64,9 +64,9 @@ impl Machine {
             Cause::FallingBehind => {
                 let behind = tracker.behind().unwrap_or_default();
                 format!(
-                    "the {} is {behind} blocks behind and falls further behind although blocks arrive: the host may be \
-                     too slow",
-                    name(*chain)
+                    "the {} is {} behind and falls further behind although blocks arrive: the host may be too slow",
+                    name(*chain),
+                    counted(behind, "block")
                 )
             }
             Cause::UnsteadyPeers => format!(
@@ -116,7 +116,7 @@ impl Machine {
         let best = tracker.heights.best?;
         let lasted = show_duration(whole_minutes(tracker.still_for()));
         let lacks = match tracker.behind() {
-            Some(behind) if behind > 0 => format!(", {behind} blocks behind its target"),
+            Some(behind) if behind > 0 => format!(", {} behind its target", counted(behind, "block")),
             _ => String::new(),
         };
         let with = peers("with", tracker);
@@ -218,8 +218,7 @@ pub(super) fn sentence(cause: Cause) -> &'static str {
 /// The number of its peers after a preposition, where it is known.
 fn peers(preposition: &str, tracker: &ChainTracker) -> String {
     match tracker.sample().and_then(|sample| sample.peers) {
-        Some(1) => format!(" {preposition} 1 peer"),
-        Some(peers) => format!(" {preposition} {peers} peers"),
+        Some(peers) => format!(" {preposition} {}", counted(peers, "peer")),
         None => String::new(),
     }
 }
