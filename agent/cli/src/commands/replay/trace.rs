@@ -12,6 +12,7 @@ use agent_core::event::{Chain, Event, Time};
 use agent_core::machine::{Machine, Policy};
 use agent_core::status::clean;
 use agent_core::trace::{Record, parse_line};
+use agent_core::units::counted;
 use agent_daemon::trace_reader::{NextLine, TraceReader};
 
 use super::player::{Player, ReplaySummary};
@@ -50,7 +51,12 @@ pub(super) fn replay_trace(
         let _ = writeln!(stderr, "{text}");
     }
     if summary.skipped > 0 {
-        let _ = writeln!(stderr, "{} of {} lines skipped", summary.skipped, summary.lines);
+        let _ = writeln!(
+            stderr,
+            "{} of {} skipped",
+            summary.skipped,
+            counted(summary.lines, "line")
+        );
     }
     if summary.span.is_none() {
         bail!(
@@ -77,7 +83,8 @@ pub(crate) fn play(
         ahead.push((lines.position(), line));
     }
     let mut policy = config.map_or_else(Policy::default, Policy::from);
-    let adapted = spacing.median().filter(|apart| *apart > policy.windows.gap_after);
+    // One look that fails in between is no gap.
+    let adapted = spacing.median().filter(|apart| *apart * 2 > policy.windows.gap_after);
     if let Some(apart) = adapted {
         policy.windows.gap_after = apart * 3;
         policy.windows.stale_after = policy.windows.stale_after.max(apart * 3);

@@ -52,13 +52,32 @@ fn trace_with_rare_samples_is_judged_by_their_spacing() {
         let standing = (8..40).map(|n| sample(n * spacing, 7));
         replay(rising.chain(standing).collect::<String>())
     };
-    for (spacing, notes) in [(30, 0), (120, 1), (300, 1)] {
+    for (spacing, notes) in [(30, 0), (60, 1), (120, 1), (300, 1)] {
         let (out, summary) = stands(spacing);
         assert!(
             out.contains(r#""action":"restart","cause":"stalled""#),
             "{spacing}: {out}"
         );
         assert_eq!(summary.notes.len(), notes, "{spacing}: {:?}", summary.notes);
+    }
+}
+
+#[test]
+fn lost_sample_of_a_rare_trace_is_no_gap() {
+    for spacing in [60, 120, 300] {
+        // Every third is lost, and the others come up to a sixth late.
+        let samples = (0..120).filter(|n| n % 3 != 2);
+        let trace = samples.map(|n: u64| sample(n * spacing + n % 7 * spacing / 42, n.min(20)));
+        let (out, summary) = replay(trace.collect::<String>());
+        assert!(
+            out.contains(r#""action":"restart","cause":"stalled""#),
+            "{spacing}: {out}"
+        );
+        assert!(
+            !summary.notes.iter().any(|note| note.contains("too thin")),
+            "{:?}",
+            summary.notes
+        );
     }
 }
 
