@@ -14,15 +14,25 @@ const KEPT: usize = 73;
 const LEAST: usize = 7;
 /// What lies further ahead is no forecast.
 const HORIZON_SECONDS: f64 = 366.0 * 86_400.0;
+/// A sync that lasts for longer than this takes space at a pace of its own.
+const SYNC_SECONDS: u64 = 600;
 
 /// The free space of the last hours.
 #[derive(Debug, Default)]
 pub struct Forecast {
     points: VecDeque<(Time, u64)>,
+    /// How long the sync has yet to last in which the points were measured.
+    sync_seconds: Option<u64>,
 }
 
 impl Forecast {
-    pub fn note(&mut self, now: Time, free: u64) {
+    /// Notes the free space, and how long the chains' sync has yet to last.
+    pub fn note(&mut self, now: Time, free: u64, sync_seconds: Option<u64>) {
+        let sync_seconds = sync_seconds.filter(|seconds| *seconds > SYNC_SECONDS);
+        if self.sync_seconds.is_some() != sync_seconds.is_some() {
+            self.points.clear();
+        }
+        self.sync_seconds = sync_seconds;
         if self.points.back().is_some_and(|(at, _)| now.since(*at) < APART) {
             return;
         }
@@ -38,7 +48,7 @@ impl Forecast {
     }
 
     /// Seconds until nothing is left if it goes on like this; `None` when that is not known, when the free space does
-    /// not shrink, or when it lasts for more than a year.
+    /// not shrink, when it lasts for more than a year, or for longer than a sync that takes the space.
     pub fn full_in_seconds(&self) -> Option<u64> {
         let (&(began, _), &(now, free)) = (self.points.front()?, self.points.back()?);
         if self.points.len() < LEAST {
@@ -57,7 +67,9 @@ impl Forecast {
             points().map(|p| (p.0 - t) * (p.1 - b)).sum::<f64>() / points().map(|p| (p.0 - t).powi(2)).sum::<f64>();
         let seconds = bytes(free) / -slope;
         let known = now > began && (0.0..=HORIZON_SECONDS).contains(&seconds);
-        known.then(|| Duration::from_secs_f64(seconds).as_secs())
+        let seconds = known.then(|| Duration::from_secs_f64(seconds).as_secs())?;
+        let fits = self.sync_seconds.is_some_and(|sync| sync < seconds);
+        (!fits).then_some(seconds)
     }
 }
 
@@ -76,9 +88,28 @@ mod tests {
     fn after(free: impl IntoIterator<Item = u64>) -> Option<u64> {
         let mut forecast = Forecast::default();
         for (minute, free) in free.into_iter().enumerate() {
-            forecast.note(Time(60_000 * minute as u64), free);
+            forecast.note(Time(60_000 * minute as u64), free, None);
         }
         forecast.full_in_seconds()
+    }
+
+    #[test]
+    fn first_sync_that_fits_is_not_forecast_to_fill_the_disk() {
+        // 10 GiB an hour of 100 GiB: 8 hours are left after two.
+        let syncing = |left_at_first: u64, hours: u64| {
+            let mut forecast = Forecast::default();
+            for minute in 0..=hours * 60 {
+                let left = (left_at_first * 3600).saturating_sub(60 * minute);
+                forecast.note(Time(60_000 * minute), 100 * GIB - minute * GIB / 6, Some(left));
+            }
+            forecast
+        };
+        assert_eq!(syncing(7, 2).full_in_seconds(), None);
+        let hours = syncing(11, 2).full_in_seconds().map(|seconds| seconds.div_ceil(3600));
+        assert_eq!(hours, Some(8), "it does not fit");
+        let mut over = syncing(7, 7);
+        over.note(Time(7 * 3_600_000 + 60_000), 30 * GIB, None);
+        assert_eq!(over.full_in_seconds(), None, "the pace of the sync is over");
     }
 
     #[test]
@@ -110,7 +141,7 @@ mod tests {
     fn memory_stays_bounded() {
         let mut forecast = Forecast::default();
         for minute in 0..100_000 {
-            forecast.note(Time(60_000 * minute), 1000 * GIB - minute);
+            forecast.note(Time(60_000 * minute), 1000 * GIB - minute, None);
         }
         assert_eq!(forecast.points.len(), KEPT);
     }

@@ -16,7 +16,7 @@
         },
         {
           alert: 'T0rnDiskFullSoon',
-          expr: 't0rn_agent_disk_full_in_seconds{%(selector)s} < 86400 or predict_linear(t0rn_agent_disk_free_bytes{%(selector)s}[6h], 86400) < 0' % $._config,
+          expr: 't0rn_agent_disk_full_in_seconds{%(selector)s} < 86400' % $._config,
           'for': '1h',
           labels: { severity: 'warning' },
           annotations: {
