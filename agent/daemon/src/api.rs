@@ -9,8 +9,6 @@ mod socket;
 #[cfg(test)]
 mod tests;
 
-use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,15 +20,13 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
-use tokio::net::UnixListener;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
-use tracing::debug;
 
 pub use self::client::{AgentClient, ClientError};
 pub use self::configuration::{ConfigHandle, ConfigReport, ConfigRequest, ConfigSource, ConfigTask, ReloadError};
-pub use self::socket::{BindError, bind};
+pub use self::socket::{ApiSocket, BindError, bind};
 use crate::recorder::LineRedactor;
 use crate::server::{self, LongLivedPermit, ServerLimits};
 use crate::supervisor::KnownSecrets;
@@ -39,7 +35,6 @@ use agent_core::event::{Command, Container};
 use agent_core::machine::CommandError;
 use agent_core::published::AgentSnapshot;
 use agent_docker::Docker;
-use agent_runtime::disk::{self, Disk};
 use agent_runtime::wall;
 
 /// Longest reason given with a command, characters.
@@ -74,9 +69,10 @@ pub struct CommandRequest {
     pub reply: oneshot::Sender<CommandReply>,
 }
 
-/// Serves clients until `shutdown`, then removes the socket and gives open responses a second to end.
-pub async fn serve(listener: UnixListener, handle: Handle, shutdown: impl Future<Output = ()>) {
-    serve_within(limits(), listener, handle, shutdown).await;
+/// Serves clients until `shutdown`, then removes the socket and gives open responses a second to end. A socket that is
+/// removed meanwhile is made again.
+pub async fn serve(socket: ApiSocket, handle: Handle, shutdown: impl Future<Output = ()>) {
+    serve_within(limits(), socket, handle, shutdown).await;
 }
 
 pub(crate) fn limits() -> ServerLimits {
@@ -93,31 +89,11 @@ pub(crate) fn limits() -> ServerLimits {
     }
 }
 
-async fn serve_within(
-    limits: ServerLimits,
-    listener: UnixListener,
-    handle: Handle,
-    shutdown: impl Future<Output = ()>,
-) {
-    let path = listener
-        .local_addr()
-        .ok()
-        .and_then(|a| a.as_pathname().map(Path::to_owned));
+async fn serve_within(limits: ServerLimits, socket: ApiSocket, handle: Handle, shutdown: impl Future<Output = ()>) {
     let router = router(limits, handle);
-    let shutdown = async {
-        shutdown.await;
-        if let Some(path) = path
-            && let Err(error) = disk::run_io(Disk::System, move || remove(&path)).await
-        {
-            debug!(%error, "cannot remove the socket");
-        }
-    };
+    let (listener, keeper) = socket.kept();
+    let shutdown = keeper.keep_until(shutdown);
     server::serve(limits, listener, router, shutdown).await;
-}
-
-#[expect(clippy::disallowed_methods, reason = "a job for the disk of the runtime directory")]
-fn remove(socket: &Path) -> io::Result<()> {
-    std::fs::remove_file(socket)
 }
 
 pub(crate) fn router(limits: ServerLimits, handle: Handle) -> Router {

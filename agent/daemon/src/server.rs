@@ -1,11 +1,12 @@
 //! Bounded HTTP server of the agent's socket ([`crate::api`]) and port ([`crate::web`]).
 //!
 //! Every resource that a client can occupy is bounded: connections, sizes, and the time of each step. One connection
-//! carries one request.
+//! carries one request. While all connections are taken, the oldest that has not sent its request gives way.
 
+use std::collections::VecDeque;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use axum::Router;
@@ -13,26 +14,30 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use futures_util::future::OptionFuture;
 use hyper::body::Incoming;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::net::Listener;
 use tracing::{debug, warn};
 
 use agent_core::units::show_duration;
+use agent_runtime::Instant;
 
+/// How long a client may take for its request's head while others wait for a connection.
+const GRACE: Duration = Duration::from_millis(100);
 /// Largest request, bytes.
 pub(crate) const REQUEST_MAX: usize = 64 * 1024;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ServerLimits {
-    /// Most open connections; more wait in the kernel's backlog.
+    /// Most open connections. While each has sent its request, more wait in the kernel's backlog.
     pub connections: usize,
     /// Most of them with a [`LongLivedPermit`].
     pub long_lived: usize,
@@ -77,6 +82,39 @@ impl LongLivedPermit {
     }
 }
 
+/// One connection as the server sees it.
+#[derive(Debug)]
+pub(crate) struct ConnectionState {
+    since: Instant,
+    has_requested: AtomicBool,
+    /// Its place is wanted by another client.
+    evicted: Notify,
+}
+
+impl ConnectionState {
+    pub(crate) fn begin() -> Arc<Self> {
+        Arc::new(Self {
+            since: Instant::now(),
+            has_requested: AtomicBool::new(false),
+            evicted: Notify::new(),
+        })
+    }
+
+    fn is_idle(&self) -> bool {
+        !self.has_requested.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the connection has to give way.
+    async fn gives_way(&self) {
+        loop {
+            self.evicted.notified().await;
+            if self.is_idle() {
+                return;
+            }
+        }
+    }
+}
+
 /// Serves clients until `shutdown`, then gives open responses [`ServerLimits::drain`] to end.
 pub(crate) async fn serve(
     limits: ServerLimits,
@@ -87,14 +125,32 @@ pub(crate) async fn serve(
     let router = bounded(limits, router);
     let places = Arc::new(Semaphore::new(limits.long_lived));
     let mut open = JoinSet::new();
+    // Connections without a request, the oldest first.
+    let mut idle: VecDeque<Weak<ConnectionState>> = VecDeque::new();
     let mut shutdown = pin!(shutdown);
     loop {
+        idle.retain(|state| state.upgrade().is_some_and(|state| state.is_idle()));
+        let is_full = open.len() >= limits.connections;
+        let oldest = idle.front().and_then(Weak::upgrade).filter(|_| is_full);
+        let gives_way = OptionFuture::from(oldest.as_ref().map(|oldest| sleep_until(oldest.since + GRACE)));
         tokio::select! {
             () = &mut shutdown => break,
             Some(_) = open.join_next() => {}
-            accepted = listener.accept(), if open.len() < limits.connections => match accepted {
+            Some(()) = gives_way => {
+                idle.pop_front();
+                if let Some(oldest) = oldest {
+                    oldest.evicted.notify_one();
+                }
+                tokio::select! {
+                    () = &mut shutdown => break,
+                    _ = open.join_next() => {}
+                }
+            }
+            accepted = listener.accept(), if !is_full => match accepted {
                 Ok((stream, _)) => {
-                    open.spawn(connection(limits, stream, router.clone(), LongLivedPermit::of(&places)));
+                    let state = ConnectionState::begin();
+                    idle.push_back(Arc::downgrade(&state));
+                    open.spawn(connection(limits, stream, router.clone(), LongLivedPermit::of(&places), state));
                 }
                 Err(error) => {
                     warn!(%error, "cannot accept a client: check the limit on open files");
@@ -117,14 +173,21 @@ pub(crate) fn bounded(limits: ServerLimits, router: Router) -> Router {
 }
 
 /// Serves one request of one client.
-pub(crate) async fn connection<S>(limits: ServerLimits, stream: S, router: Router, permit: LongLivedPermit)
-where
+pub(crate) async fn connection<S>(
+    limits: ServerLimits,
+    stream: S,
+    router: Router,
+    permit: LongLivedPermit,
+    state: Arc<ConnectionState>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.stall));
     let granted = Arc::clone(&permit.granted);
+    let requested = Arc::clone(&state);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        requested.has_requested.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(permit.clone());
         TowerToHyperService::new(router.clone()).call(request)
     });
@@ -135,8 +198,17 @@ where
         .max_buf_size(REQUEST_MAX)
         .serve_connection(TokioIo::new(Box::pin(stream)), service);
     let mut served = pin!(served);
-    let ended = match timeout(limits.connection, &mut served).await {
-        Ok(ended) => ended,
+    let limited = async {
+        tokio::select! {
+            // In this order: a request that has just arrived is served.
+            biased;
+            ended = &mut served => Some(ended),
+            () = state.gives_way() => None,
+        }
+    };
+    let ended = match timeout(limits.connection, limited).await {
+        Ok(Some(ended)) => ended,
+        Ok(None) => return debug!("a client without a request gave way to another one"),
         Err(_) if granted.load(Ordering::Relaxed) => served.await,
         Err(_) => return debug!("a client was too slow"),
     };

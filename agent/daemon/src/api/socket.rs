@@ -1,10 +1,13 @@
 //! The socket file: its permissions, and whether it is in use.
 
+mod kept;
+
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::os::unix::net;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use agent_runtime::disk::{self, Disk};
 use rustix::io::Errno;
@@ -14,6 +17,26 @@ use tokio::net::UnixListener;
 use tracing::{debug, warn};
 
 use crate::state::is_over;
+
+/// How often it is examined whether the socket still has its name.
+const EXAMINED_EVERY: Duration = Duration::from_secs(15);
+
+/// A socket that is listened on.
+#[derive(Debug)]
+pub struct ApiSocket {
+    listener: UnixListener,
+    file: SocketFile,
+    examined_every: Duration,
+}
+
+/// The name of a socket, and what was made there.
+#[derive(Debug, Clone)]
+struct SocketFile {
+    path: PathBuf,
+    group: &'static str,
+    /// Device and inode.
+    id: (u64, u64),
+}
 
 /// Why the agent cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -32,19 +55,27 @@ pub enum BindError {
 /// Listens on `path`, mode 0660, owned by `group` when this host has that group.
 ///
 /// Makes a missing directory and removes a socket without a listener.
-pub async fn bind(path: &Path, group: &'static str) -> Result<UnixListener, BindError> {
+pub async fn bind(path: &Path, group: &'static str) -> Result<ApiSocket, BindError> {
     let io = |error| BindError::Io {
         path: path.to_owned(),
         error,
     };
     let place = path.to_owned();
     let listening = disk::run(Disk::System, move || listen(&place, group)).await;
-    let listener = listening.map_err(|error| io(error.into())).flatten()?;
-    UnixListener::from_std(listener).map_err(io)
+    let (listener, id) = listening.map_err(|error| io(error.into())).flatten()?;
+    Ok(ApiSocket {
+        listener: UnixListener::from_std(listener).map_err(io)?,
+        file: SocketFile {
+            path: path.to_owned(),
+            group,
+            id,
+        },
+        examined_every: EXAMINED_EVERY,
+    })
 }
 
 #[expect(clippy::disallowed_methods, reason = "a job for the disk of the runtime directory")]
-fn listen(path: &Path, group: &str) -> Result<net::UnixListener, BindError> {
+fn listen(path: &Path, group: &str) -> Result<(net::UnixListener, (u64, u64)), BindError> {
     let io = |error| BindError::Io {
         path: path.to_owned(),
         error,
@@ -79,7 +110,8 @@ fn listen(path: &Path, group: &str) -> Result<net::UnixListener, BindError> {
         }
     }
     fs::set_permissions(path, fs::Permissions::from_mode(0o660)).map_err(io)?;
-    Ok(listener)
+    let about = fs::symlink_metadata(path).map_err(io)?;
+    Ok((listener, (about.dev(), about.ino())))
 }
 
 /// Whether a process listens on it. Never waits: a full backlog is a listener too.

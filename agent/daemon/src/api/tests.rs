@@ -4,6 +4,7 @@ mod client;
 mod commands;
 mod logs;
 
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -55,8 +56,9 @@ async fn agent(log: Log, limits: ServerLimits) -> Agent {
         config: ConfigHandle::none(),
     };
     let (stop, stopped) = oneshot::channel();
-    let listener = bind(&socket, "root").await.unwrap();
-    let served = tokio::spawn(serve_within(limits, listener, handle, async {
+    let listening = bind(&socket, "root").await.unwrap();
+    let listening = listening.examined_every(Duration::from_millis(20));
+    let served = tokio::spawn(serve_within(limits, listening, handle, async {
         let _ = stopped.await;
     }));
     let client = AgentClient::new(&socket);
@@ -76,6 +78,16 @@ async fn agent(log: Log, limits: ServerLimits) -> Agent {
 impl Agent {
     async fn is_fine(&self) {
         assert_eq!(self.client.status(LONG).await.unwrap().summary, "fine");
+    }
+
+    /// Waits until the socket's name is taken again.
+    async fn socket_is_back(&self) {
+        let is_back = async {
+            while !self.socket.exists() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(LONG, is_back).await.unwrap();
     }
 
     /// Waits until Docker's log is no longer read.
@@ -157,16 +169,69 @@ async fn half_open_connections_do_not_lock_others_out() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_wait() {
+async fn requests_beyond_the_limit_of_connections_wait() {
     let limits = ServerLimits {
         connections: 2,
-        head: LONG,
         ..limits()
     };
-    let agent = agent(Log::Short, limits).await;
-    let (one, _two) = (agent.raw("").await, agent.raw("").await);
-    let error = agent.client.status(Duration::from_millis(50)).await;
+    let mut agent = agent(Log::Short, limits).await;
+    // One waits for the event loop, one for the rest of its own body.
+    let stop = serde_json::to_string(&Command::Stop).unwrap();
+    let post = |length: usize, body: &str| {
+        format!("POST /v1/command HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n{body}")
+    };
+    let (_one, two) = (
+        agent.raw(&post(stop.len(), &stop)).await,
+        agent.raw(&post(9, "{")).await,
+    );
+    let _waiting = agent.commands.recv().await.unwrap();
+    let error = agent.client.status(Duration::from_millis(300)).await;
     assert!(matches!(error, Err(ClientError::Hangs { .. })));
-    drop(one);
+    drop(two);
     agent.is_fine().await;
+}
+
+#[tokio::test]
+async fn idle_clients_give_way_to_those_with_a_request() {
+    let limits = ServerLimits { head: LONG, ..limits() };
+    let agent = agent(Log::Short, limits).await;
+    let mut idle = Vec::new();
+    for n in 0..128 {
+        idle.push(agent.raw(["", "GET /v1/st"][n % 2]).await);
+    }
+    agent.is_fine().await;
+}
+
+#[tokio::test]
+async fn removed_socket_comes_back_and_takes_requests() {
+    let agent = agent(Log::Short, limits()).await;
+    for _ in 0..2 {
+        std::fs::remove_file(&agent.socket).unwrap();
+        agent.socket_is_back().await;
+        agent.is_fine().await;
+    }
+    let mode = std::fs::metadata(&agent.socket).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o660);
+    agent.stop.send(()).unwrap();
+    timeout(LONG, agent.served).await.unwrap().unwrap();
+    assert!(!agent.socket.exists(), "the new one is removed at the end");
+}
+
+#[tokio::test]
+async fn socket_of_another_agent_in_its_place_is_left_to_it() {
+    let agent = agent(Log::Short, limits()).await;
+    std::fs::remove_file(&agent.socket).unwrap();
+    let other = std::os::unix::net::UnixListener::bind(&agent.socket).unwrap();
+    let inode = || std::fs::metadata(&agent.socket).map(|about| about.ino()).unwrap();
+    let before = inode();
+    for _ in 0..3 {
+        // Each look asks whether it is alive.
+        let listening = other.try_clone().unwrap();
+        let look = tokio::task::spawn_blocking(move || listening.accept().map(drop));
+        timeout(LONG, look).await.unwrap().unwrap().unwrap();
+    }
+    assert_eq!(inode(), before);
+    agent.stop.send(()).unwrap();
+    timeout(LONG, agent.served).await.unwrap().unwrap();
+    assert_eq!(inode(), before, "nor is it removed at the end");
 }

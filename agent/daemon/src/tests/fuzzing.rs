@@ -144,7 +144,7 @@ pub fn state_files(data: &[u8]) {
 pub fn host_files(data: &[u8]) {
     block_device::find(&Mount::parse(data), Path::new("/identity"));
     let text = String::from_utf8_lossy(data);
-    assert!(chrony_offset(&text).is_none_or(f64::is_finite));
+    assert!(chrony_offset(&text).is_ok_and(f64::is_finite) || chrony_offset(&text).is_err());
     assert!(nameservers(&text).len() <= 3);
     for line in text.lines() {
         assert!(!(is_default(line) && is_default6(line)));

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{self, CommandRequest, ConfigHandle, Handle};
 use crate::history::SharedHistory;
 use crate::notify::Webhook;
-use crate::server::{LongLivedPermit, ServerLimits, bounded, connection};
+use crate::server::{ConnectionState, LongLivedPermit, ServerLimits, bounded, connection};
 use crate::supervisor::KnownSecrets;
 use crate::web::{self, WebState};
 
@@ -111,7 +111,7 @@ fn check(limits: ServerLimits, router: Router, data: &[u8]) {
                 }
             };
             tokio::select! {
-                () = connection(limits, client, router, LongLivedPermit::alone()) => {}
+                () = connection(limits, client, router, LongLivedPermit::alone(), ConnectionState::begin()) => {}
                 () = turns => {}
             }
         });
