@@ -152,9 +152,7 @@ pub(crate) fn text<T: Serialize>(saved_unix_ms: i64, clock: Time, state: &T) -> 
 fn replace_with_reserve(dir: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
     let reserve = dir.join(RESERVE);
     match replace_file(path, text) {
-        Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
-            exchange(&reserve, path, text).map_err(|_| error)
-        }
+        Err(error) if lock::is_full(&error) => exchange(&reserve, path, text).map_err(|_| error),
         Ok(()) => {
             if fs::metadata(&reserve).map_or(0, |about| about.len()) < RESERVED as u64 {
                 // Best effort: without it, a save on a full disk fails, which is reported.

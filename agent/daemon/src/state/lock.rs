@@ -5,7 +5,7 @@
 //! agent locks the first that it gets, then examines all others: each has to be free or held by a process of which no
 //! thread can run another instruction. Two agents are impossible: each has its lock before it examines the others', so the
 //! later one finds the earlier. The holder of a lock is what the kernel says (`/proc/locks`), no note that may be old; where
-//! it does not say, the holder counts as alive.
+//! it does not say, the holder counts as alive. The directory itself is the last of them: a full disk takes no new file.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -13,7 +13,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use agent_files::make_dir;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::StateError;
 
@@ -37,7 +37,7 @@ pub enum LockError {
         pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default(), dir.display())]
     Held { dir: PathBuf, pid: Option<u32> },
     /// As many killed agents as there are lock files hang on a disk.
-    #[error("{} killed agents hang on a disk and keep {} locked; mend the disk, or boot the host anew", LOCKS.len(), .0.display())]
+    #[error("{} killed agents hang on a disk and keep {} locked; mend the disk, or boot the host anew", LOCKS.len() + 1, .0.display())]
     Exhausted(PathBuf),
     #[error(transparent)]
     State(#[from] StateError),
@@ -45,6 +45,10 @@ pub enum LockError {
 
 /// Locks the state folder (made when absent) for this process.
 pub fn lock(dir: &Path) -> Result<StateLock, LockError> {
+    lock_files(dir, open)
+}
+
+fn lock_files(dir: &Path, open: impl Fn(&Path) -> io::Result<File>) -> Result<StateLock, LockError> {
     let failed = |source| StateError {
         action: "lock",
         path: dir.join(LOCKS[0]),
@@ -53,21 +57,32 @@ pub fn lock(dir: &Path) -> Result<StateLock, LockError> {
     if !dir.is_dir() {
         make_dir(dir).map_err(failed)?;
     }
-    let mut files = vec![open(&dir.join(LOCKS[0])).map_err(failed)?];
-    // Without the others, an agent that hangs keeps the next one out.
-    files.extend(LOCKS[1..].iter().filter_map(|name| open(&dir.join(name)).ok()));
+    let open = |index: usize| match LOCKS.get(index) {
+        Some(name) => open(&dir.join(name)),
+        None => File::open(dir),
+    };
     let mut mine = None;
-    for (index, file) in files.iter().enumerate() {
-        if take(dir, file)? {
-            mine = Some(index);
+    for index in 0..=LOCKS.len() {
+        let file = match open(index) {
+            Ok(file) => file,
+            // Without the others, an agent that hangs keeps the next one out.
+            Err(error) if (1..LOCKS.len()).contains(&index) || is_full(&error) => {
+                debug!(%error, index, "no lock file");
+                continue;
+            }
+            Err(error) => return Err(failed(error).into()),
+        };
+        if take(dir, &file)? {
+            mine = Some((index, file));
             break;
         }
     }
-    let mine = mine.ok_or_else(|| LockError::Exhausted(dir.to_owned()))?;
-    let file = files.swap_remove(mine);
-    for other in &files {
+    let (mine, file) = mine.ok_or_else(|| LockError::Exhausted(dir.to_owned()))?;
+    for other in (0..=LOCKS.len()).filter(|index| *index != mine) {
         // Another agent that locks at this moment finds this one, and the other way round.
-        if take(dir, other)? {
+        if let Ok(other) = open(other)
+            && take(dir, &other)?
+        {
             other.unlock().map_err(failed)?;
         }
     }
@@ -83,6 +98,11 @@ fn open(path: &Path) -> io::Result<File> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => options.create(true).truncate(false).open(path),
         opened => opened,
     }
+}
+
+/// Whether there is no room for a file.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// Locks a file; false where a process that hangs for good holds it.
@@ -200,6 +220,28 @@ mod tests {
         assert_eq!(is_thread_over("7 (a"), None);
         assert!(!is_over(std::process::id()));
         assert!(!is_over(0), "no such process");
+    }
+
+    #[test]
+    fn full_disk_without_lock_files_takes_one_agent_and_no_second() {
+        let dir = tempfile::tempdir().unwrap();
+        let full = |path: &Path| match path.exists() {
+            true => open(path),
+            false => Err(io::ErrorKind::StorageFull.into()),
+        };
+        let first = lock_files(dir.path(), full).unwrap();
+        for second in [lock_files(dir.path(), full), lock(dir.path())] {
+            assert!(
+                matches!(second, Err(LockError::Held { pid: Some(_), .. })),
+                "{second:?}"
+            );
+        }
+        drop(first);
+        let with_room = lock(dir.path()).unwrap();
+        assert!(matches!(lock_files(dir.path(), full), Err(LockError::Held { .. })));
+        drop(with_room);
+        let denied = |_: &Path| Err(io::ErrorKind::PermissionDenied.into());
+        assert!(matches!(lock_files(dir.path(), denied), Err(LockError::State(_))));
     }
 
     #[test]
