@@ -91,6 +91,8 @@ pub enum Cause {
     CertificateUnreadable,
     // what else has the collator's files
     Shared,
+    // `docker update` and `docker rename`
+    Altered,
 }
 
 impl From<Conflict> for Cause {

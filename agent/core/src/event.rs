@@ -283,6 +283,8 @@ pub enum Event {
     CertificateUnreadable(String),
     /// Which other container has the keys or writes to the data, and where; `None` is none.
     Shared(Option<String>),
+    /// What somebody changed on the running container, with the remedy; `None` is nothing.
+    Altered(Option<String>),
     Docker {
         reachable: bool,
     },

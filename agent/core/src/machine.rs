@@ -252,6 +252,8 @@ pub struct State {
     certificate_error: Option<String>,
     #[serde(default)]
     shared: Option<String>,
+    #[serde(default)]
+    altered: Option<String>,
     /// The log of this run names a peer on another chain.
     #[serde(default)]
     names_other_chain: bool,
@@ -299,6 +301,7 @@ impl Machine {
         state.stalled.clear();
         state.certificate_error = None;
         state.shared = None;
+        state.altered = None;
         state.settle = None;
         state.signalled = None;
         state.now = state.now.max(now);

@@ -30,7 +30,7 @@ mod container_event;
 mod run;
 
 /// Docker's events that say something about the container, or about its network.
-const EVENTS: [&str; 11] = [
+const EVENTS: [&str; 12] = [
     "create",
     "destroy",
     "die",
@@ -42,6 +42,7 @@ const EVENTS: [&str; 11] = [
     "start",
     "stop",
     "unpause",
+    "update",
 ];
 /// Looks at a container that Docker keeps locked, each as long as a call may take.
 const LOOKS: u32 = 6;
@@ -92,6 +93,7 @@ impl Docker {
             ping: Instant::now(),
             connected: None,
             run: Run::default(),
+            id: None,
             steps: StepDetector::begin(),
             replay_ends: None,
         };
@@ -121,6 +123,8 @@ struct Watch {
     /// Since when this connection, or the one before it, has held.
     connected: Option<Instant>,
     run: Run,
+    /// Id of the container that was seen last: it is ours under any name.
+    id: Option<String>,
     steps: StepDetector,
     /// Until when events may come again that are of the clock before it was set back.
     replay_ends: Option<Instant>,
@@ -253,6 +257,7 @@ impl Watch {
             return Ok(EngineEvent::Container(Container::Missing));
         };
         self.run.seen(&found);
+        self.id = Some(found.id.clone()).filter(|_| found.ours);
         let found = self.docker.inspection(found).await?.container;
         Ok(EngineEvent::Container(found))
     }
@@ -266,7 +271,7 @@ impl Watch {
             return Ok(());
         }
         let docker = self.docker();
-        match translate(&docker.spec, event) {
+        match translate(&docker.spec, self.id.as_deref(), event) {
             None => {}
             // An engine that was killed stops what outlived it when it is back. Nobody else can have asked it then.
             Some(ContainerEvent::Tell(

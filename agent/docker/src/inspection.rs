@@ -1,11 +1,15 @@
 //! What the engine says about the container, in the vocabulary of the core.
 
+mod alterations;
+mod renamed;
+
 use std::collections::HashMap;
 use std::sync::PoisonError;
 
 use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum as Status, EndpointSettings};
 use jiff::Timestamp;
 
+use self::alterations::alterations;
 use super::logs::RUN_SLACK;
 use super::spec::{AGENT, IMAGE, MANAGED, SPEC, Spec};
 use super::{Docker, Error};
@@ -50,6 +54,8 @@ pub struct Detail {
     pub restart_count: i64,
     /// Of its first process, on the host; `None` while it does not run.
     pub pid: Option<i64>,
+    /// What `docker rename` or `docker update` changed on it, with the remedy.
+    pub altered: Option<String>,
     /// Docker's own word: created, running, paused, restarting, removing, exited, dead.
     pub status: String,
 }
@@ -87,8 +93,8 @@ impl Docker {
     /// Fails when the engine does not answer or there is no container.
     pub async fn inspect_json(&self) -> Result<String, Error> {
         let engine = self.engine().await?;
-        let spec = &self.spec;
-        let answer = engine.inspect_container(spec.name(), None);
+        let reference = self.reference();
+        let answer = engine.inspect_container(&reference, None);
         let answer = self.within("inspect the container", self.limits.call, answer).await?;
         serde_json::to_string_pretty(&answer).map_err(|error| Error::Api {
             action: "inspect the container",
@@ -104,12 +110,15 @@ impl Docker {
         let answer = engine.inspect_container(name, None);
         match self.within("inspect the container", self.limits.call, answer).await {
             // Docker also takes a name for the beginning of an id.
-            Ok(answer) if answer.name.as_deref().map(|found| found.trim_start_matches('/')) != Some(name) => Ok(None),
+            Ok(answer) if answer.name.as_deref().map(|found| found.trim_start_matches('/')) != Some(name) => {
+                self.find_renamed().await
+            }
             Ok(answer) => {
+                self.note_renamed(None);
                 self.note_variables(&answer);
                 Ok(Some(InspectedContainer::new(answer, spec)))
             }
-            Err(error) if error.status() == Some(404) => Ok(None),
+            Err(error) if error.status() == Some(404) => self.find_renamed().await,
             Err(error) => Err(error),
         }
     }
@@ -178,9 +187,14 @@ impl InspectedContainer {
         let oom = ended && state.oom_killed.unwrap_or(false);
         let networks = answer.network_settings.and_then(|settings| settings.networks);
         let made = spec.made(&labels, &image);
+        let name = answer.name.unwrap_or_default().trim_start_matches('/').to_owned();
+        let ours = is_ours(&labels);
+        let altered = ours
+            .then(|| alterations(&name, answer.host_config.as_ref(), spec))
+            .flatten();
         let cut_off = status == Status::RUNNING && !is_attached(networks.unwrap_or_default(), spec);
         Self {
-            ours: is_ours(&labels),
+            ours,
             spec_matches: made && !cut_off,
             status,
             started_at: started_at.map(Timestamp::as_millisecond),
@@ -189,7 +203,7 @@ impl InspectedContainer {
             oom,
             detail: Detail {
                 id: id.chars().take(12).collect(),
-                name: answer.name.unwrap_or_default().trim_start_matches('/').to_owned(),
+                name,
                 image: labels.get(IMAGE).cloned().unwrap_or_else(|| image.clone()),
                 digest,
                 pin: image,
@@ -201,6 +215,7 @@ impl InspectedContainer {
                 oom,
                 restart_count: answer.restart_count.unwrap_or(0),
                 pid: state.pid.filter(|pid| *pid > 0),
+                altered,
                 status: status.to_string(),
             },
             id,

@@ -105,6 +105,8 @@ struct Shared {
     /// The engine may not give the container as many file descriptors as configured.
     nofile_refused: AtomicBool,
     usage: Mutex<Option<Usage>>,
+    /// Id of the container while it has another name than the configured one.
+    renamed: Mutex<Option<String>>,
     /// Images that were not here before a pull.
     fetched: Mutex<Vec<PulledImage>>,
     /// Every password and token of the registries, as last read.
@@ -135,6 +137,7 @@ impl Docker {
                 api: AtomicUsize::new(0),
                 nofile_refused: AtomicBool::new(false),
                 usage: Mutex::new(None),
+                renamed: Mutex::default(),
                 fetched: Mutex::default(),
                 secrets: Mutex::default(),
                 cosign_dir: config.agent.state_dir.join("cosign"),

@@ -64,7 +64,8 @@ impl Docker {
             if !found.ours {
                 return Err(self.foreign());
             }
-            let matches = found.spec_matches;
+            // One that was changed from outside runs on as it is, and is made anew before its next run.
+            let matches = found.spec_matches && (found.is_running() || found.detail.altered.is_none());
             if !matches && found.status != Status::REMOVING && image.is_none() {
                 image = Some(self.requirements().await?);
             }

@@ -78,7 +78,8 @@ impl Docker {
             .tail(&records.to_string())
             .build();
         let engine = self.engine().await?;
-        let mut frames = std::pin::pin!(engine.logs(self.spec.name(), Some(options)));
+        let reference = self.reference();
+        let mut frames = std::pin::pin!(engine.logs(&reference, Some(options)));
         let mut lines = LogTail::new(n);
         let mut read = Read::default();
         while let Some(frame) = frames.next().await {
@@ -109,7 +110,7 @@ impl Docker {
         stream::once(async move {
             // Nothing tells a log that is silent from an engine that hangs, so the engine is asked first.
             docker.version().await?;
-            let frames = docker.engine().await?.logs(docker.spec.name(), Some(options));
+            let frames = docker.engine().await?.logs(&docker.reference(), Some(options));
             let frames = frames.map_ok(|frame| frame.into_bytes().to_vec());
             Ok::<_, Error>(frames.map_err(move |error| docker.error("read the log", error)))
         })

@@ -19,6 +19,8 @@ use agent_core::key_paths::is_key;
 pub(super) const MANAGED: &str = "t0rn-agent.managed";
 /// Label of the agent's own image (`dist/oci/build`): its container is given the directories that the agent looks at.
 pub(super) const AGENT: &str = "t0rn-agent.agent";
+/// The name that it was created with.
+pub(super) const NAME: &str = "t0rn-agent.container";
 pub(super) const SPEC: &str = "t0rn-agent.spec";
 pub(super) const VERSION: &str = "t0rn-agent.version";
 /// The reference as given; the container itself is created from what it resolved to.
@@ -137,6 +139,20 @@ impl Spec {
         (!built_in).then_some(name)
     }
 
+    pub(super) fn restart_policy(&self) -> RestartPolicyNameEnum {
+        if self.fenced {
+            RestartPolicyNameEnum::NO
+        } else {
+            RestartPolicyNameEnum::UNLESS_STOPPED
+        }
+    }
+
+    /// The limit of memory, bytes.
+    pub(super) fn memory(&self) -> Option<i64> {
+        let limit = self.collator.memory;
+        limit.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX))
+    }
+
     /// Seconds from SIGTERM to SIGKILL, rounded up: Docker takes 0 for "kill at once".
     pub(super) fn stop_seconds(&self) -> i32 {
         i32::try_from(self.collator.stop_timeout.as_millis().div_ceil(1000)).unwrap_or(i32::MAX)
@@ -150,14 +166,10 @@ impl Spec {
             mounts.push(bind(&mount.source, &mount.target, mount.read_only)?);
         }
         let nofile = i64::try_from(collator.nofile).unwrap_or(i64::MAX);
-        let memory = collator.memory.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
+        let memory = self.memory();
         let host = HostConfig {
             restart_policy: Some(RestartPolicy {
-                name: Some(if self.fenced {
-                    RestartPolicyNameEnum::NO
-                } else {
-                    RestartPolicyNameEnum::UNLESS_STOPPED
-                }),
+                name: Some(self.restart_policy()),
                 maximum_retry_count: None,
             }),
             memory,
@@ -196,6 +208,7 @@ impl Spec {
             exposed_ports: self.publishes().then(|| collator.ports.iter().map(port_key).collect()),
             labels: Some(HashMap::from([
                 (MANAGED.to_owned(), "true".to_owned()),
+                (NAME.to_owned(), collator.container.clone()),
                 (SPEC.to_owned(), self.hash.clone()),
                 (VERSION.to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
                 (IMAGE.to_owned(), collator.image.clone()),

@@ -26,8 +26,8 @@ impl Docker {
     pub async fn activity(&self) -> Result<Activity, Error> {
         let options = StatsOptionsBuilder::default().stream(false).one_shot(true).build();
         let engine = self.engine().await?;
-        let spec = &self.spec;
-        let mut answers = pin!(engine.stats(spec.name(), Some(options)));
+        let reference = self.reference();
+        let mut answers = pin!(engine.stats(&reference, Some(options)));
         let answer = async { answers.next().await.transpose() };
         let stats = match self
             .within("read the container's usage", self.limits.call, answer)

@@ -107,6 +107,13 @@ impl Machine {
                     sentence(cause)
                 )
             }
+            Cause::Altered => {
+                let what = state.altered.as_deref().unwrap_or_default();
+                format!(
+                    "{}: {what}; the agent makes it as configured when it restarts it next (t0rn-agent restart)",
+                    sentence(cause)
+                )
+            }
             Cause::NoCollation => {
                 let limit = self.policy.no_collation_after.unwrap_or_default();
                 format!(
@@ -354,6 +361,7 @@ fn sentence(cause: Cause) -> &'static str {
         }
         Cause::StateUnsaved => "a restart of the agent would forget what it knows",
         Cause::Shared => "another container has the collator's keys or writes to its data",
+        Cause::Altered => "the container was changed from outside",
         Cause::CertificateUnreadable => "it is not known what data the image came with",
     }
 }

@@ -293,6 +293,9 @@ impl Machine {
         if state.shared.is_some() && state.seen.is_up() {
             causes.push(Cause::Shared);
         }
+        if state.altered.is_some() && state.seen.is_up() {
+            causes.push(Cause::Altered);
+        }
         match &state.in_flight {
             // Being cured is not being well.
             Some(Action::Restart { cause, .. }) if Cause::HEALTH.contains(cause) => causes.push(*cause),
@@ -367,6 +370,7 @@ impl Machine {
             | Cause::Blind
             | Cause::NoCollation
             | Cause::OutOfMemory
+            | Cause::Altered
             | Cause::Paused
             | Cause::Rebalance
             | Cause::Maintenance

@@ -64,7 +64,7 @@ impl RestartBudget {
     pub fn keeps(&self, cause: Cause) -> bool {
         match cause {
             Cause::NotHelping => self.open.keys().any(|cause| self.given_up(*cause)),
-            Cause::BudgetSpent => !self.open.is_empty(),
+            Cause::BudgetSpent => self.open.values().any(|attempt| attempt.tries > 0),
             Cause::Blind => self.given_up(Cause::NoExporter),
             _ => self.is_tried(cause),
         }
@@ -136,7 +136,14 @@ impl RestartBudget {
             .is_some_and(|t| !std::mem::replace(&mut t.judged, true))
     }
 
-    /// An operator says that things have changed: every cure may be tried again.
+    /// An operator says that things have changed: every cure may be tried again. What the last one was good for has yet to
+    /// show in the run that goes on.
+    pub fn forgive(&mut self) {
+        self.open.retain(|_, attempt| !attempt.judged);
+        self.open.values_mut().for_each(|attempt| attempt.tries = 0);
+    }
+
+    /// The same with a new run, in which the last cure shows nothing any more.
     pub fn reset(&mut self) {
         self.open.clear();
     }

@@ -38,6 +38,7 @@ impl Machine {
                 }
             }
             Event::Shared(with) => self.state.shared = with,
+            Event::Altered(what) => self.state.altered = what,
             Event::CertificateUnreadable(error) => self.state.certificate_error = Some(error),
             Event::Docker { reachable: true } => {
                 if self.state.docker_down {
@@ -145,7 +146,8 @@ impl Machine {
             Command::Resume => {
                 state.pause = None;
                 state.next_start = state.next_start.map(|_| now);
-                self.reset();
+                state.restart_budget.forgive();
+                self.watch_anew();
             }
             Command::Update { image, automatic } => self.begin_update(now, image, automatic),
         }
@@ -175,6 +177,10 @@ impl Machine {
     /// Somebody says that things have changed: every cure may be tried again, on new evidence.
     pub(super) fn reset(&mut self) {
         self.state.restart_budget.reset();
+        self.watch_anew();
+    }
+
+    fn watch_anew(&mut self) {
         self.state.collation.reset();
         let troubled = self.state.trackers.values_mut().filter(|t| t.is_in_trouble());
         troubled.for_each(ChainTracker::forget_windows);

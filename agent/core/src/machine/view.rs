@@ -37,6 +37,11 @@ impl Machine {
         self.state.conflict
     }
 
+    /// What somebody changed on the container, from the last event.
+    pub fn altered(&self) -> Option<&str> {
+        self.state.altered.as_deref()
+    }
+
     pub fn health_restarts(&self) -> u64 {
         self.state.health_restarts
     }

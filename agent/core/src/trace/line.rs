@@ -157,6 +157,7 @@ pub(super) enum EventName {
     Certificate,
     CertificateUnreadable,
     Shared,
+    Altered,
     Docker,
     Ec2,
     Identity,

@@ -88,6 +88,7 @@ fn record(line: TraceLine) -> Result<Record, TraceError> {
         }),
         EventName::CertificateUnreadable => Event::CertificateUnreadable(line.error.unwrap_or_default()),
         EventName::Shared => Event::Shared(line.reason),
+        EventName::Altered => Event::Altered(line.reason),
         EventName::IdentityReleased => Event::IdentityReleased,
         EventName::StateUnsaved => Event::StateUnsaved(line.error),
         EventName::DisksStalled => Event::DisksStalled(line.disks.unwrap_or_default()),

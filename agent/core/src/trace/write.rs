@@ -70,6 +70,10 @@ pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result
             reason: with.clone(),
             ..TraceLine::new(time, EventName::Shared)
         },
+        Event::Altered(what) => TraceLine {
+            reason: what.clone(),
+            ..TraceLine::new(time, EventName::Altered)
+        },
         Event::Docker { reachable } => TraceLine {
             state: Some(if *reachable {
                 StateName::Reachable

@@ -40,8 +40,8 @@ pub(crate) struct Death {
 
 /// What `event` means for the container of `spec`; `None` when it is about another container, or about
 /// nothing that matters. Docker repeats a container's labels in its events, so that one that is not ours
-/// is never taken for ours.
-pub(crate) fn translate(spec: &Spec, event: EventMessage) -> Option<ContainerEvent> {
+/// is never taken for ours. The one with the id `known` is the container under any name.
+pub(crate) fn translate(spec: &Spec, known: Option<&str>, event: EventMessage) -> Option<ContainerEvent> {
     let actor = event.actor?;
     let attributes = actor.attributes.unwrap_or_default();
     let at = event.time_nano.map(|nanos| nanos.div_euclid(1_000_000));
@@ -51,7 +51,8 @@ pub(crate) fn translate(spec: &Spec, event: EventMessage) -> Option<ContainerEve
         let lost = action == "disconnect" && name.is_some() && name == spec.network();
         return lost.then_some(ContainerEvent::Disconnected);
     }
-    let named = attributes.get("name").is_some_and(|name| name == spec.name());
+    let named = attributes.get("name").is_some_and(|name| name == spec.name())
+        || known.is_some() && known == actor.id.as_deref();
     if action == "rename" {
         let was = attributes
             .get("oldName")
@@ -64,7 +65,7 @@ pub(crate) fn translate(spec: &Spec, event: EventMessage) -> Option<ContainerEve
     let look = ContainerEvent::Look(Change::Other);
     let number = |key| attributes.get(key).and_then(|text: &String| text.parse::<i64>().ok());
     Some(match (action.as_str(), is_ours(&attributes)) {
-        ("pause" | "unpause", _) | ("start" | "kill" | "die" | "stop" | "destroy", false) => look,
+        ("pause" | "unpause" | "update", _) | ("start" | "kill" | "die" | "stop" | "destroy", false) => look,
         ("create", _) => ContainerEvent::Look(Change::Created),
         ("start", true) => ContainerEvent::Look(Change::Started { at }),
         ("kill", true) => {
@@ -105,7 +106,7 @@ mod tests {
     fn news(action: &str, more: &str) -> Option<ContainerEvent> {
         let spec = Spec::new(&config()).unwrap();
         let labels = format!(r#","t0rn-agent.managed":"true","t0rn-agent.spec":"{}""#, spec.hash);
-        translate(&spec, event(action, &labels, more))
+        translate(&spec, None, event(action, &labels, more))
     }
 
     #[test]
@@ -123,6 +124,7 @@ mod tests {
             ("create", "", ContainerEvent::Look(Change::Created)),
             ("pause", "", ContainerEvent::Look(Change::Other)),
             ("unpause", "", ContainerEvent::Look(Change::Other)),
+            ("update", "", ContainerEvent::Look(Change::Other)),
             ("start", "", ContainerEvent::Look(Change::Started { at: AT })),
             ("rename", r#","oldName":"/other""#, ContainerEvent::Look(Change::Other)),
             (
@@ -145,10 +147,10 @@ mod tests {
     fn a_container_that_is_not_ours_is_only_looked_at() {
         let spec = Spec::new(&config()).unwrap();
         for action in ["start", "kill", "die", "stop", "destroy", "pause"] {
-            let found = translate(&spec, event(action, "", r#","signal":"9","exitCode":"1""#));
+            let found = translate(&spec, None, event(action, "", r#","signal":"9","exitCode":"1""#));
             assert_eq!(found, Some(ContainerEvent::Look(Change::Other)), "{action}");
         }
-        assert_eq!(translate(&spec, event("oom", "", "")), None);
+        assert_eq!(translate(&spec, None, event("oom", "", "")), None);
     }
 
     #[test]
@@ -167,10 +169,24 @@ mod tests {
         };
         // Docker's own filter would take this for ours: it matches beginnings.
         rename(&mut other, "collator-old");
-        assert_eq!(translate(&spec, other), None);
+        assert_eq!(translate(&spec, None, other), None);
         let mut away = event("rename", "", r#","oldName":"/collator""#);
         rename(&mut away, "elsewhere");
-        assert_eq!(translate(&spec, away), Some(ContainerEvent::Look(Change::Other)));
+        assert_eq!(translate(&spec, None, away), Some(ContainerEvent::Look(Change::Other)));
+    }
+
+    #[test]
+    fn renamed_container_is_followed_by_its_id() {
+        let spec = Spec::new(&config()).unwrap();
+        let renamed = || {
+            let mut event = event("stop", r#","t0rn-agent.managed":"true""#, "");
+            let attributes = event.actor.as_mut().unwrap().attributes.as_mut().unwrap();
+            attributes.insert("name".into(), "elsewhere".into());
+            event
+        };
+        let told = Some(ContainerEvent::Tell(Container::Stopped { at: AT }));
+        assert_eq!(translate(&spec, Some("ab"), renamed()), told);
+        assert_eq!(translate(&spec, Some("cd"), renamed()), None);
     }
 
     #[test]
@@ -181,7 +197,7 @@ mod tests {
             event.typ = Some(EventMessageTypeEnum::NETWORK);
             let attributes = event.actor.as_mut().unwrap().attributes.as_mut().unwrap();
             attributes.insert("name".into(), network.into());
-            translate(&Spec::new(config).unwrap(), event)
+            translate(&Spec::new(config).unwrap(), None, event)
         };
         assert_eq!(of(&config, "bridge", "disconnect"), None, "every stop does that");
         config.collator.network = "chains".into();
@@ -193,10 +209,11 @@ mod tests {
     #[test]
     fn an_event_without_its_parts_is_ignored() {
         let spec = Spec::new(&config()).unwrap();
-        assert_eq!(translate(&spec, EventMessage::default()), None);
+        assert_eq!(translate(&spec, None, EventMessage::default()), None);
         assert_eq!(
             translate(
                 &spec,
+                None,
                 serde_json::from_str(r#"{"Action":"die","Actor":{"ID":"ab"}}"#).unwrap()
             ),
             None

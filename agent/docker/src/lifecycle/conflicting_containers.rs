@@ -57,15 +57,19 @@ impl Docker {
         Ok(other.map(|(name, place)| format!("{name} has {}", place.display())))
     }
 
-    /// Names of all running containers, ours included, that have the keys or write to the data, and where.
+    /// Names of all running containers that have the keys or write to the data, and where. Ours is among them, by the configured name
+    /// also when it was renamed.
     ///
     /// Fails when the engine does not answer or cannot describe its containers.
     pub async fn sharers(&self) -> Result<Vec<(String, PathBuf)>, Error> {
         let all = self.all_containers().await?;
         let places = self.places(&all).await;
+        let reference = self.reference();
         let sharers = all.iter().filter_map(|other| {
             let place = self.shared_place(other, &places)?;
-            Some((name(other).to_owned(), place.path.to_owned()))
+            let own = other.id.as_ref() == Some(&reference);
+            let name = if own { self.spec.name() } else { name(other) };
+            Some((name.to_owned(), place.path.to_owned()))
         });
         Ok(sharers.collect())
     }

@@ -49,7 +49,7 @@ pub fn engine_json(data: &[u8]) {
         assert_eq!(found.container(Vec::new()) == Container::Foreign, !ours);
     }
     if let Ok(event) = serde_json::from_slice::<EventMessage>(data) {
-        translate_event(&SPEC, event);
+        translate_event(&SPEC, None, event);
     }
     if let Ok(stats) = serde_json::from_slice::<ContainerStatsResponse>(data) {
         block_bytes(&stats, "read");

@@ -2,6 +2,7 @@
 
 use agent_core::event::{Container, Exit};
 use agent_docker::EngineEvent;
+use bollard::models::{ContainerUpdateBody, RestartPolicy, RestartPolicyNameEnum};
 use bollard::query_parameters::{
     KillContainerOptionsBuilder, RenameContainerOptionsBuilder, StopContainerOptionsBuilder,
 };
@@ -139,21 +140,49 @@ async fn pausing_and_thawing_are_told_as_the_same_run() {
 }
 
 #[tokio::test]
-async fn renaming_it_away_is_a_container_gone() {
+async fn renamed_container_is_the_same_run_and_its_end_is_told() {
     let Some(world) = World::new().await else {
         return;
     };
     let docker = world.docker();
     docker.ensure_running(&permit()).await.unwrap();
     let mut watch = Watch::of(&docker);
-    watch.running().await;
-    let away = RenameContainerOptionsBuilder::default()
-        .name(&format!("{}-old", world.name()))
-        .build();
+    let before = watch.running().await;
+    let new = format!("{}-old", world.name());
+    let away = RenameContainerOptionsBuilder::default().name(&new).build();
     world.hands.rename_container(world.name(), away).await.unwrap();
-    watch
-        .container("absence", |c| (*c == Container::Missing).then_some(()))
-        .await;
+    assert_eq!(watch.running().await, before);
+    let kill = KillContainerOptionsBuilder::default().signal("KILL").build();
+    world.hands.kill_container(&new, Some(kill)).await.unwrap();
+    assert_eq!(exited(&mut watch).await.1.code, Some(137));
+}
+
+#[tokio::test]
+async fn docker_update_is_told_as_the_same_run() {
+    let Some(world) = World::new().await else {
+        return;
+    };
+    let docker = world.docker();
+    docker.ensure_running(&permit()).await.unwrap();
+    let mut watch = Watch::of(&docker);
+    let before = watch.running().await;
+    let policy = RestartPolicy {
+        name: Some(RestartPolicyNameEnum::NO),
+        maximum_retry_count: None,
+    };
+    let update = ContainerUpdateBody {
+        restart_policy: Some(policy),
+        ..ContainerUpdateBody::default()
+    };
+    world.hands.update_container(world.name(), update).await.unwrap();
+    assert_eq!(watch.running().await, before);
+    let altered = docker.inspect().await.unwrap().detail.unwrap().altered.unwrap();
+    assert!(
+        altered.starts_with("its restart policy is no instead of unless-stopped"),
+        "{altered}"
+    );
+    let after = docker.restart(&permit()).await.unwrap();
+    assert_eq!(after.detail.unwrap().altered, None, "a restart makes it as configured");
 }
 
 #[tokio::test]

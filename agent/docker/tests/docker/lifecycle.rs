@@ -208,18 +208,38 @@ async fn a_foreign_container_that_runs_on_the_data_prevents_the_start() {
 }
 
 #[tokio::test]
-async fn a_leftover_of_ours_on_the_data_is_gone_before_the_next_one_starts() {
+async fn renamed_container_is_found_and_no_second_one_is_started() {
     let Some(world) = World::new().await else {
         return;
     };
     world.docker().ensure_running(&permit()).await.unwrap();
-    let away = RenameContainerOptionsBuilder::default()
-        .name(&format!("{}-old", world.name()))
-        .build();
+    let new = format!("{}-old", world.name());
+    let away = RenameContainerOptionsBuilder::default().name(&new).build();
     world.hands.rename_container(world.name(), away).await.unwrap();
-    assert_eq!(world.docker().inspect().await.unwrap().container, Container::Missing);
-    world.docker().ensure_running(&permit()).await.unwrap();
-    assert_eq!(world.running().await, [world.name()]);
+    let docker = world.docker();
+    let up = docker.ensure_running(&permit()).await.unwrap();
+    assert!(
+        matches!(up.container, Container::Running { spec_matches: true, .. }),
+        "{up:?}"
+    );
+    let altered = up.detail.unwrap().altered.unwrap();
+    assert!(
+        altered.starts_with(&format!("its name is {new} instead of {}", world.name())),
+        "{altered}"
+    );
+    assert_eq!(world.running().await, [new]);
+    assert_eq!(docker.sharer().await.unwrap(), None);
+    assert!(!docker.last_lines(10).await.unwrap().is_empty(), "its log is read");
+    let after = docker.restart(&permit()).await.unwrap();
+    assert_eq!(after.detail.unwrap().altered, None);
+    assert_eq!(world.running().await, [world.name()], "and the old one is gone");
+    assert!(
+        world
+            .hands
+            .inspect_container(&format!("{}-old", world.name()), None)
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]

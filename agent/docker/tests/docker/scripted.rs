@@ -27,6 +27,10 @@ struct Script {
     others: Vec<Value>,
     /// The collator's container, once it is created.
     container: Option<Value>,
+    /// Where images are kept.
+    root: Option<&'static str>,
+    /// Size of the container's image, bytes.
+    size: i64,
 }
 
 impl Script {
@@ -39,7 +43,7 @@ impl Script {
             "GET /version" => (200, json!({"ApiVersion": "1.45", "MinAPIVersion": "1.24"})),
             "/images/create" => (200, json!({"errorDetail": {"message": self.pull}, "error": self.pull})),
             "/images/json" => (200, json!([])),
-            "/info" => (200, json!({"DockerRootDir": "/srv/docker"})),
+            "/info" => (200, json!({"DockerRootDir": self.root.unwrap_or("/srv/docker")})),
             "/containers/json" if request.contains("volume") && !self.filters_refused => (200, json!(self.others)),
             "/containers/json" if self.unlistable => refused("content digest sha256:3010: not found"),
             "/containers/json" => (200, json!(self.others)),
@@ -58,6 +62,7 @@ impl Script {
                 (204, Value::Null)
             }
             "/containers/node/json" => self.container.clone().map_or_else(missing, |found| (200, found)),
+            _ if path.contains("1111/json") => (200, json!({"Id": IMAGE_ID, "Size": self.size})),
             "/images/node:1/json" if self.pull.is_none() => (200, json!({"Id": IMAGE_ID})),
             _ => missing(),
         }
@@ -132,6 +137,35 @@ async fn failed_pull_with_a_full_disk_names_the_image_store() {
         text.contains("no room for it in docker's image store /srv/docker") && text.contains("docker system df"),
         "{text}"
     );
+}
+
+#[tokio::test]
+async fn update_without_room_for_the_image_before_it_pulls_nothing() {
+    const EIB: i64 = 1 << 60;
+    for (root, size, refused) in [("/", EIB, true), ("/", 1, false), ("/no/such/store", EIB, false)] {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("docker.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let docker = Docker::new(&config(&socket, "node", dir.path())).unwrap();
+        let script = Script {
+            pull: Some("it was pulled"),
+            container: Some(json!({
+                "Id": "0123456789abcdef0123", "Name": "/node", "Image": IMAGE_ID,
+                "Config": {"Image": IMAGE_ID, "Labels": {"t0rn-agent.managed": "true"}},
+                "State": {"Status": "running"},
+            })),
+            root: Some(root),
+            size,
+            ..Script::default()
+        };
+        let error = tokio::select! {
+            () = serve(listener, Arc::new(Mutex::new(script))) => panic!("serves for ever"),
+            fetched = docker.fetch("node:2") => fetched.unwrap_err().to_string(),
+        };
+        let text = "are free, and the image before it takes 1099511627776 MiB); make room there (`docker system df`)";
+        assert_eq!(error.contains(text), refused, "{root} {size}: {error}");
+        assert_eq!(error.contains("it was pulled"), !refused, "{root} {size}: {error}");
+    }
 }
 
 #[tokio::test]

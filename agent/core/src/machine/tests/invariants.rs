@@ -160,6 +160,7 @@ impl InvariantChecker {
             | Event::Certificate(_)
             | Event::CertificateUnreadable(_)
             | Event::Shared(_)
+            | Event::Altered(_)
             | Event::IdentityReleased
             | Event::StateUnsaved(_)
             | Event::DisksStalled(_)

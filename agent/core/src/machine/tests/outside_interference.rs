@@ -296,6 +296,25 @@ fn what_a_person_starts_while_it_is_held_counts_as_cured() {
 }
 
 #[test]
+fn altered_container_is_told_and_runs_on() {
+    let mut harness = Harness::synced();
+    harness.event(Event::Altered(Some("its name is old instead of node".to_owned())));
+    harness.run(MINUTE);
+    harness.expect(Phase::Synced, Health::Degraded);
+    assert!(
+        harness
+            .machine
+            .explain(Cause::Altered)
+            .contains("its name is old instead of node")
+    );
+    assert_eq!(harness.told(Cause::Altered), 1);
+    harness.event(Event::Altered(None));
+    harness.run(MINUTE);
+    harness.expect(Phase::Synced, Health::Ok);
+    assert_eq!(harness.container_actions(), []);
+}
+
+#[test]
 fn another_container_with_the_keys_is_critical_while_it_has_them() {
     let mut harness = Harness::synced();
     harness.event(Event::Shared(Some("copy has /id/keystore".to_owned())));

@@ -76,6 +76,19 @@ fn resume_lets_a_cure_be_tried_again_and_so_do_start_and_restart() {
 }
 
 #[test]
+fn restart_before_resume_is_judged_by_what_follows() {
+    for moves in [true, false] {
+        let mut harness = stalled();
+        harness.run(6 * MINUTE);
+        assert_eq!(harness.container_actions().len(), 1);
+        harness.command(Command::Resume);
+        harness.para.moves = moves;
+        harness.run(6 * MINUTE);
+        assert_eq!(harness.judged(), [(Cause::Stalled, moves)]);
+    }
+}
+
+#[test]
 fn the_budget_bounds_health_restarts_and_refills_with_time() {
     let mut harness = Harness::synced();
     // Every restart helps for ten minutes.

@@ -8,6 +8,7 @@ pub(super) fn evidence() -> impl Strategy<Value = Event> {
         Just(Event::IdentityReleased),
         any::<String>().prop_map(Event::CertificateUnreadable),
         any::<Option<String>>().prop_map(Event::Shared),
+        any::<Option<String>>().prop_map(Event::Altered),
         any::<Vec<String>>().prop_map(Event::Log),
         (
             prop::sample::select(Chain::VARIANTS.to_vec()),
