@@ -19,6 +19,7 @@ use agent_runtime::disk::{self, Disk};
 pub(crate) mod auth;
 mod pull_error;
 mod signature;
+mod store;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use pull_error::classify;
@@ -139,6 +140,7 @@ impl Docker {
 
     pub(super) async fn pull(&self, reference: &ImageReference) -> Result<String, Error> {
         let before = self.images_here().await?;
+        self.require_room(reference).await?;
         let pulled = match self.pull_once(reference).await {
             // A connection that breaks half way is common on a flaky link, and layers already here stay.
             Err(Error::Image {
@@ -263,24 +265,10 @@ impl Docker {
         };
         match pull_error::classify(reason, status) {
             ImageFault::DiskFull { reason, .. } => {
-                let store = self.image_store().await;
+                let store = self.image_store().await.map(|store| store.name);
                 self.image_error(ImageFault::DiskFull { reason, store })
             }
             fault => self.image_error(fault),
-        }
-    }
-
-    /// Where the engine keeps images; `None` when it does not say.
-    async fn image_store(&self) -> Option<String> {
-        let engine = self.engine().await.ok()?;
-        let info = self.within("describe itself", self.limits.call, engine.info());
-        let info = info.await.ok()?;
-        let driver = info.driver_status.unwrap_or_default();
-        let containerd = "io.containerd.snapshotter";
-        if driver.iter().flatten().any(|word| word.starts_with(containerd)) {
-            Some("containerd's store (usually /var/lib/containerd)".to_owned())
-        } else {
-            info.docker_root_dir.map(|root| format!("docker's image store {root}"))
         }
     }
 }
