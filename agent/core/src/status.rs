@@ -200,6 +200,9 @@ pub struct ChainStatus {
     pub scrape: Option<ScrapeStatus>,
     /// Age of the newest sample, seconds.
     pub sample_seconds_ago: Option<u64>,
+    /// The container does not run: heights, peers and distance are those of the newest sample before its end.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stale: bool,
 }
 
 /// Blocks that this collator made, as its own exporters count them.
@@ -226,6 +229,12 @@ pub struct HostStatus {
     pub load1: Option<f64>,
     /// Whether the host itself has a default route and a resolver that answers.
     pub network_ok: Option<bool>,
+    /// Why the clock's offset is unknown; absent while it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock_unknown: Option<String>,
+    /// Why it is unknown whether the network works; absent while that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network_unknown: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -32,6 +32,14 @@ pub struct HostProbe {
     clock: ChronyClock,
     /// Directory of the kernel's pressure stall information.
     pressure: PathBuf,
+    unknown: UnknownFacts,
+}
+
+/// Why facts of the newest probe are unknown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UnknownFacts {
+    pub clock: Option<&'static str>,
+    pub network: Option<&'static str>,
 }
 
 impl HostProbe {
@@ -45,6 +53,7 @@ impl HostProbe {
             network,
             clock: ChronyClock::default(),
             pressure: PathBuf::from("/proc/pressure"),
+            unknown: UnknownFacts::default(),
         }
     }
 
@@ -79,7 +88,11 @@ impl HostProbe {
             let probed = disk::run(Disk::Data, move || space(&data));
             tokio::time::timeout(DISK_TIMEOUT, probed).await.ok()?.ok().flatten()
         };
-        let (disk, network_ok, clock_offset_ms) = tokio::join!(disk, self.network.works(), self.clock.offset_ms());
+        let (disk, network, clock) = tokio::join!(disk, self.network.works(), self.clock.offset_ms());
+        self.unknown = UnknownFacts {
+            clock: clock.err(),
+            network: network.err(),
+        };
         HostFacts {
             disk_free_bytes: disk.map(|(free, _)| free),
             disk_total_bytes: disk.map(|(_, total)| total),
@@ -87,9 +100,14 @@ impl HostProbe {
             memory_full_percent: pressure(&self.pressure.join("memory")),
             io_full_percent: pressure(&self.pressure.join("io")),
             load1,
-            network_ok,
-            clock_offset_ms,
+            network_ok: network.ok(),
+            clock_offset_ms: clock.ok(),
         }
+    }
+
+    /// Why facts of the newest probe are unknown.
+    pub fn unknown(&self) -> UnknownFacts {
+        self.unknown
     }
 }
 
@@ -149,6 +167,9 @@ mod tests {
         assert!(facts.memory_available_bytes.unwrap() > 1 << 20);
         assert!(facts.load1.unwrap() >= 0.0);
         assert_eq!((facts.network_ok, facts.clock_offset_ms), (None, None));
+        let unknown = host.unknown();
+        assert_eq!(unknown.clock, Some("no time service can be asked; install chrony"));
+        assert_eq!(unknown.network, Some("the kernel shows no routes in /proc/net"));
     }
 
     #[test]

@@ -73,6 +73,7 @@ fn full() -> AgentSnapshot {
             memory_full_percent: Some(1.5),
             load1: Some(0.42),
             network_ok: Some(true),
+            ..HostStatus::default()
         },
         maintenance: Some(PauseStatus::default()),
         last_incident: Some(LastIncident {

@@ -96,6 +96,8 @@ impl Status {
             None => (None, [None, None, None]),
         };
         let prose = [
+            self.host.clock_unknown.as_mut(),
+            self.host.network_unknown.as_mut(),
             notice,
             unseen,
             unanswered,

@@ -31,6 +31,7 @@ fn syncing() -> Status {
         sync: None,
         scrape: Some(ScrapeStatus::Ok),
         sample_seconds_ago: Some(2),
+        stale: false,
     };
     let relaychain = ChainStatus {
         id: Some("rococo".into()),
@@ -79,6 +80,8 @@ fn syncing() -> Status {
             memory_full_percent: Some(1.5),
             load1: Some(0.42),
             network_ok: Some(true),
+            clock_unknown: None,
+            network_unknown: None,
         },
         agent: AgentProcessStatus {
             version: Some("0.1.0".into()),
@@ -258,6 +261,45 @@ fn state_download() -> SyncProgress {
         downloaded_bytes: None,
         bytes_in_per_second: Some(1_048_576.0),
     }
+}
+
+#[test]
+fn heights_of_a_collator_that_is_down_are_marked_as_old() {
+    let mut status = syncing();
+    assert!(!status.to_json().contains("stale"));
+    let parachain = status.chains.get_mut(&Chain::Parachain).unwrap();
+    (parachain.stale, parachain.sample_seconds_ago, parachain.peers) = (true, Some(300), Some(1));
+    let text = status.render(false);
+    let marked = "these are old: the collator does not run   newest sample: 5m old";
+    assert_eq!(text.lines().filter(|line| line.trim() == marked).count(), 1, "{text}");
+    assert!(text.contains(" 1 peer, progress"), "{text}");
+    assert!(status.to_json().contains(r#""stale":true"#));
+    status.chains.get_mut(&Chain::Parachain).unwrap().sample_seconds_ago = None;
+    assert!(
+        status
+            .render(false)
+            .contains("newest sample: older than the agent's start")
+    );
+}
+
+#[test]
+fn what_is_unknown_about_the_host_stands_there_with_its_reason() {
+    let mut status = syncing();
+    (status.host.clock_offset_ms, status.host.network_ok) = (None, None);
+    let text = status.render(false);
+    assert!(text.contains("clock ?   network ?"), "of an earlier agent: {text}");
+    status.host.clock_unknown = Some("chrony is not synchronised: chronyc sources".into());
+    status.host.network_unknown = Some("no resolver is configured in /etc/resolv.conf".into());
+    let text = status.render(false);
+    assert!(!text.contains('?'), "{text}");
+    assert!(
+        text.contains("\n            clock unknown: chrony is not synchronised: chronyc sources\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("\n            network unknown: no resolver is configured in /etc/resolv.conf\n"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! The status as text: at most 24 lines of at most 100 columns, the answer first.
 
+mod cells;
+
+use self::cells::{chain_cells, collation_cells, host_cells, host_unknowns, known, sample_cells, text};
 use super::format::{between, clean, count, moment, shorten, width, wrap};
 use super::{
-    AgentProcessStatus, ChainStatus, CollationStatus, CollatorStatus, ConfigurationStatus, Health, HostStatus,
-    LastIncident, NextActionStatus, PauseStatus, RestartStatus, ScrapeStatus, Status, UpdateStatus, Verdict,
+    AgentProcessStatus, CollatorStatus, ConfigurationStatus, Health, HostStatus, LastIncident, NextActionStatus,
+    PauseStatus, RestartStatus, Status, UpdateStatus, Verdict,
 };
 use crate::units::{rounded_duration, rounded_size};
 
@@ -24,6 +27,7 @@ impl Status {
         facts.extend(self.collator_lines());
         if self.host != HostStatus::default() {
             facts.push(row("host", &host_cells(&self.host)));
+            facts.extend(host_unknowns(&self.host).map(|why| row("", &[why])));
         }
         facts.extend(self.collation.as_ref().map(|c| row("collation", &collation_cells(c))));
         if let Some(ec2) = &self.ec2 {
@@ -105,14 +109,7 @@ impl Status {
                 line += &cells[3];
                 lines.push(shorten(&line, COLUMNS));
             }
-            if let Some(scrape) = status.scrape.filter(|s| *s != ScrapeStatus::Ok) {
-                let age = status
-                    .sample_seconds_ago
-                    .map(|s| format!("{} old", rounded_duration(s)));
-                let age = age.unwrap_or_else(|| "none".to_owned());
-                let exporter = format!("exporter {}", scrape_text(scrape));
-                lines.push(row("", &[exporter, format!("newest sample: {age}")]));
-            }
+            lines.extend(sample_cells(status).map(|cells| row("", &cells)));
         }
         lines
     }
@@ -229,77 +226,6 @@ impl Status {
     }
 }
 
-fn chain_cells(c: &ChainStatus) -> [[String; 4]; 2] {
-    let left = match (c.eta_seconds, c.verdict) {
-        (_, Verdict::Synced | Verdict::Quiet) => "caught up".to_owned(),
-        _ if c.sync.is_some() => known(c.sync, |sync| sync.to_string()),
-        (Some(eta), _) => format!("about {} left", rounded_duration(eta)),
-        (None, _) => "time left ?".to_owned(),
-    };
-    let progress = known(c.progress_seconds_ago, |s| format!("{} ago", rounded_duration(s)));
-    [
-        [
-            c.verdict.into_str().replace('_', " "),
-            format!("best {}", known(c.best, count)),
-            format!("finalized {}", known(c.finalized, count)),
-            format!("target {}", known(c.target, count)),
-        ],
-        [
-            format!("behind {}", known(c.behind, count)),
-            format!(
-                "{} blocks/s",
-                known(c.blocks_per_second.filter(|r| r.is_finite()), speed)
-            ),
-            left,
-            format!("{} peers, progress {progress}", known(c.peers, count)),
-        ],
-    ]
-}
-
-/// Two decimals below 1, where a block every twelve seconds would read as 0.1.
-fn speed(rate: f64) -> String {
-    match rate.abs() {
-        r if r >= 1e9 => format!("{rate:.1e}"),
-        r if r >= 1.0 => format!("{rate:.1}"),
-        _ => format!("{rate:.2}"),
-    }
-}
-
-fn host_cells(h: &HostStatus) -> Vec<String> {
-    let full = h
-        .disk_full_in_seconds
-        .map(|s| format!(", full in {}", rounded_duration(s)));
-    let (free, total) = (
-        known(h.disk_free_bytes, rounded_size),
-        known(h.disk_total_bytes, rounded_size),
-    );
-    let clock = match h.clock_offset_ms {
-        None => "clock ?".to_owned(),
-        Some(ms) if ms.abs() >= 1e9 => "clock off by days".to_owned(),
-        Some(ms) => format!("clock {ms:+.1} ms"),
-    };
-    let mut cells = vec![
-        format!("disk {free} of {total} free{}", full.unwrap_or_default()),
-        format!("memory {} free", known(h.memory_available_bytes, rounded_size)),
-        clock,
-    ];
-    match h.network_ok {
-        None => cells.push("network ?".to_owned()),
-        Some(false) => cells.push("network down".to_owned()),
-        Some(true) => {}
-    }
-    cells
-}
-
-fn collation_cells(c: &CollationStatus) -> [String; 3] {
-    let last = known(c.last_built_seconds_ago, |s| format!("{} ago", rounded_duration(s)));
-    [
-        format!("{} built", known(c.built, count)),
-        format!("{} sent", known(c.sent, count)),
-        format!("last built {last}"),
-    ]
-}
-
 /// Each reason on as many lines as `room` allows, so that a cure can be read to its end.
 fn reason_lines(reasons: &[String], room: usize) -> Vec<String> {
     let hidden = match reasons.len() {
@@ -332,29 +258,6 @@ fn next_text(n: &NextActionStatus) -> String {
         .map(|why| format!(": {}", clean(why)))
         .unwrap_or_default();
     format!("{}{time}{why}", text(Some(&n.action)))
-}
-
-fn scrape_text(scrape: ScrapeStatus) -> &'static str {
-    match scrape {
-        ScrapeStatus::Ok => "answers",
-        ScrapeStatus::Refused => "refuses the connection",
-        ScrapeStatus::Timeout => "does not answer in time",
-        ScrapeStatus::Unreachable => "cannot be reached",
-        ScrapeStatus::HttpStatus => "answers with an HTTP error",
-        ScrapeStatus::TooLarge => "sends too large a page",
-        ScrapeStatus::Unparsable => "sends no metrics",
-        ScrapeStatus::MetricMissing => "sends no block height",
-    }
-}
-
-/// What is known, shown; `?` for what is not.
-fn known<T>(value: Option<T>, show: impl FnOnce(T) -> String) -> String {
-    value.map_or_else(|| "?".to_owned(), show)
-}
-
-/// A string from outside, safe to print.
-fn text(value: Option<&str>) -> String {
-    known(value.map(clean).filter(|v| !v.is_empty()), |v| v)
 }
 
 /// One line of cells behind its label. When they do not fit, the longest give way, and only as

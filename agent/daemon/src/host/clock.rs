@@ -13,6 +13,8 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 const OFFSET_SECONDS: usize = 4;
 const LEAP_STATUS: usize = 13;
 
+const SILENT: &str = "no time service answers; see systemctl status chrony";
+
 #[derive(Debug)]
 pub(super) struct ChronyClock {
     program: OsString,
@@ -34,8 +36,8 @@ impl ChronyClock {
         }
     }
 
-    /// Milliseconds between the system clock and true time; `None` without chrony, or while it is not synchronized.
-    pub(super) async fn offset_ms(&self) -> Option<f64> {
+    /// Milliseconds between the system clock and true time, or why that is unknown.
+    pub(super) async fn offset_ms(&self) -> Result<f64, &'static str> {
         let mut command = Command::new(&self.program);
         command
             .args(["-n", "-c", "tracking"])
@@ -44,18 +46,22 @@ impl ChronyClock {
             .stderr(Stdio::null())
             .kill_on_drop(true);
         let asked = async { program::start(command).await?.wait_with_output().await };
-        let answer = tokio::time::timeout(TIMEOUT, asked).await.ok()?.ok()?;
-        parse(std::str::from_utf8(&answer.stdout).ok()?)
+        let Ok(answer) = tokio::time::timeout(TIMEOUT, asked).await else {
+            return Err(SILENT);
+        };
+        let answer = answer.map_err(|_| "no time service can be asked; install chrony")?;
+        parse(&String::from_utf8_lossy(&answer.stdout))
     }
 }
 
-pub(crate) fn parse(tracking: &str) -> Option<f64> {
-    let fields: Vec<&str> = tracking.lines().next()?.split(',').collect();
-    if *fields.get(LEAP_STATUS)? == "Not synchronised" {
-        return None;
+pub(crate) fn parse(tracking: &str) -> Result<f64, &'static str> {
+    let fields: Vec<&str> = tracking.lines().next().unwrap_or_default().split(',').collect();
+    if fields.get(LEAP_STATUS).ok_or(SILENT)? == &"Not synchronised" {
+        return Err("chrony is not synchronised; see chronyc sources");
     }
-    let seconds: f64 = fields.get(OFFSET_SECONDS)?.parse().ok()?;
-    seconds.is_finite().then_some(seconds * 1000.0)
+    let seconds = fields.get(OFFSET_SECONDS).and_then(|field| field.parse::<f64>().ok());
+    let seconds = seconds.filter(|seconds| seconds.is_finite()).ok_or(SILENT)?;
+    Ok(seconds * 1000.0)
 }
 
 #[cfg(test)]
@@ -70,18 +76,19 @@ mod tests {
 
     #[test]
     fn offset_is_that_of_the_system_clock() {
-        assert_eq!(parse(TRACKING), Some(-731.0));
+        assert_eq!(parse(TRACKING), Ok(-731.0));
     }
 
     #[test]
     fn unsynchronized_clock_is_unknown() {
-        assert_eq!(parse(&TRACKING.replace("Normal", "Not synchronised")), None);
+        let unknown = parse(&TRACKING.replace("Normal", "Not synchronised"));
+        assert_eq!(unknown, Err("chrony is not synchronised; see chronyc sources"));
         for garbage in [
             "",
             "506 Cannot talk to daemon\n",
             "a,b,c,d,NaN,f,g,h,i,j,k,l,m,Normal\n",
         ] {
-            assert_eq!(parse(garbage), None, "{garbage}");
+            assert_eq!(parse(garbage), Err(SILENT), "{garbage}");
         }
     }
 
@@ -89,9 +96,10 @@ mod tests {
     async fn offset_comes_from_the_program_or_is_unknown_without_it() {
         let dir = tempfile::tempdir().unwrap();
         let program = dir.path().join("chronyc");
-        assert_eq!(ChronyClock::with_program(&program).offset_ms().await, None);
+        let unknown = ChronyClock::with_program(&program).offset_ms().await;
+        assert_eq!(unknown, Err("no time service can be asked; install chrony"));
         std::fs::write(&program, format!("#!/bin/sh\necho '{}'\n", TRACKING.trim())).unwrap();
         std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
-        assert_eq!(ChronyClock::with_program(&program).offset_ms().await, Some(-731.0));
+        assert_eq!(ChronyClock::with_program(&program).offset_ms().await, Ok(-731.0));
     }
 }

@@ -48,25 +48,24 @@ impl Default for NetworkProbe {
 }
 
 impl NetworkProbe {
-    /// `Some(false)` without a default route, or when no resolver answers within two seconds; `None` when unknown: the
-    /// kernel shows no routes or no resolver is configured.
-    pub(super) async fn works(&self) -> Option<bool> {
+    /// False without a default route, or when no resolver answers within two seconds; or why it is unknown.
+    pub(super) async fn works(&self) -> Result<bool, &'static str> {
         let probe = self.clone();
         let read = disk::run(Disk::System, move || (probe.has_default_route(), probe.resolvers()));
-        let (has_default_route, servers) = read.await.ok()?;
-        if !has_default_route? {
-            return Some(false);
+        let (has_default_route, servers) = read.await.map_err(|_| "the system disk does not answer")?;
+        if !has_default_route.ok_or("the kernel shows no routes in /proc/net")? {
+            return Ok(false);
         }
         if servers.is_empty() {
-            return None;
+            return Err("no resolver is configured in /etc/resolv.conf");
         }
         let mut asked: FuturesUnordered<_> = servers.into_iter().map(|server| self.answers(server)).collect();
         while let Some(answered) = asked.next().await {
             if answered {
-                return Some(true);
+                return Ok(true);
             }
         }
-        Some(false)
+        Ok(false)
     }
 
     fn has_default_route(&self) -> Option<bool> {

@@ -9,6 +9,7 @@ use agent_core::status;
 use agent_docker::Detail;
 
 use crate::exporter::{CollationCounts, ExporterPage};
+use crate::host::UnknownFacts;
 
 /// Facts of the adapters that the core does not need for its decisions.
 #[derive(Debug, Default)]
@@ -20,6 +21,10 @@ pub(super) struct AdapterFacts {
     pub(super) built: Option<(u64, Time)>,
     pub(super) collation: CollationCounts,
     pub(super) disk: Forecast,
+    /// Why facts of the host are unknown.
+    pub(super) unknown: UnknownFacts,
+    /// When each chain's newest page was read.
+    pub(super) read_at: BTreeMap<Chain, Time>,
     pub(super) last_incident: Option<status::LastIncident>,
     /// What of the configuration is not in force.
     pub(super) configuration: status::ConfigurationStatus,
@@ -34,6 +39,7 @@ pub(super) struct AdapterFacts {
 impl AdapterFacts {
     /// Records a page's facts beside its sample.
     pub(super) fn note_page(&mut self, now: Time, chain: Chain, page: &ExporterPage) {
+        self.read_at.insert(chain, now);
         let node = self.nodes.entry(chain).or_default();
         for (known, found) in [
             (&mut node.chain_id, &page.chain_id),

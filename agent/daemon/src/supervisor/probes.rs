@@ -19,7 +19,7 @@ use super::clock::AgentClock;
 use super::known_secrets::secrets;
 use super::log_excerpt::excerpt;
 use crate::exporter::{self, ExporterClient, ExporterPage};
-use crate::host::HostProbe;
+use crate::host::{HostProbe, UnknownFacts};
 use crate::recorder;
 use crate::reference::{OwnBlock, ReferenceClient};
 
@@ -55,7 +55,7 @@ pub(super) enum Observation {
         began: Time,
         reading: Result<Reading, ReferenceError>,
     },
-    Host(HostFacts),
+    Host(HostFacts, UnknownFacts),
     Activity(Activity),
     /// Log lines of the run that [`agent_core::machine::Machine::run`] identifies, redacted.
     Log {
@@ -204,11 +204,9 @@ impl Probes {
                     _ = interval.tick() => {}
                     () = wanted.notified() => {}
                 }
-                if observations
-                    .send(Observation::Host(host.observe().await))
-                    .await
-                    .is_err()
-                {
+                let facts = host.observe().await;
+                let observation = Observation::Host(facts, host.unknown());
+                if observations.send(observation).await.is_err() {
                     return;
                 }
             }

@@ -75,6 +75,8 @@ pub(super) fn status(
             memory_full_percent: host.memory_full_percent,
             load1: host.load1,
             network_ok: host.network_ok,
+            clock_unknown: facts.unknown.clock.map(str::to_owned),
+            network_unknown: facts.unknown.network.map(str::to_owned),
         },
         bake: facts.bake.clone(),
         maintenance: machine.pause().map(|(until, reason)| status::PauseStatus {
@@ -120,6 +122,8 @@ fn chain_status(
 ) -> status::ChainStatus {
     let (blocks_per_second, eta_seconds) = tracker.speed();
     let sample = tracker.sample();
+    // Without a run nothing is observed, and the tracker forgets when it was.
+    let read_at = facts.read_at.get(&chain).copied().filter(|_| sample.is_some());
     status::ChainStatus {
         id: facts.nodes.get(&chain).and_then(|node| node.chain_id.clone()),
         verdict: machine.verdict(now, chain),
@@ -136,7 +140,8 @@ fn chain_status(
             Some(error) => Some(error.into()),
             None => sample.map(|_| status::ScrapeStatus::Ok),
         },
-        sample_seconds_ago: tracker.sampled_at().map(|at| now.since(at).as_secs()),
+        sample_seconds_ago: tracker.sampled_at().or(read_at).map(|at| now.since(at).as_secs()),
+        stale: sample.is_some() && machine.up_since().is_none(),
     }
 }
 

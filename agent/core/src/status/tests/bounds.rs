@@ -39,6 +39,7 @@ prop_compose! {
             id, verdict, best: n[0], finalized: n[1], target: n[2], behind: n[3], peers: n[4],
             blocks_per_second: rate, eta_seconds: n[5], progress_seconds_ago: n[6], scrape,
             sample_seconds_ago: n[7],
+            stale: n[7].is_none(),
             sync: sync.map(|(phase, percent, bytes_in_per_second)| SyncProgress {
                 phase, percent, downloaded_bytes: None, bytes_in_per_second,
             }),
@@ -74,7 +75,7 @@ prop_compose! {
             host: HostStatus {
                 disk_free_bytes: n[8], disk_total_bytes: n[9], disk_full_in_seconds: n[10],
                 memory_available_bytes: n[11], memory_full_percent: floats[1], clock_offset_ms: floats[0],
-                load1: floats[1], network_ok: flags[1],
+                load1: floats[1], network_ok: flags[1], clock_unknown: s(20), network_unknown: s(21),
             },
             ec2: s(6).map(|id| Ec2Status { instance_id: Some(id), notice: s(7), unseen: None, unanswered: s(7) }),
             bake: n[12].map(|block| BakeStatus { block: Some(block), at: times[3] }),

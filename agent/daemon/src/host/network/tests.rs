@@ -40,7 +40,7 @@ async fn setting(route: &str, resolv_conf: &str, code: Option<u8>) -> Setting {
 }
 
 async fn works(route: &str, resolv_conf: &str, code: Option<u8>) -> Option<bool> {
-    setting(route, resolv_conf, code).await.network.works().await
+    setting(route, resolv_conf, code).await.network.works().await.ok()
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn missing_default_route_is_no_network() {
 async fn silent_resolver_is_no_network() {
     let Setting { mut network, _dir } = setting(DEFAULT, "nameserver 127.0.0.1\n", None).await;
     network.timeout = Duration::from_millis(20);
-    assert_eq!(network.works().await, Some(false));
+    assert_eq!(network.works().await, Ok(false));
 }
 
 #[tokio::test]
@@ -88,18 +88,25 @@ async fn one_resolver_that_answers_is_enough() {
 #[tokio::test]
 async fn missing_resolvers_or_routes_are_unknown() {
     for resolv_conf in ["", "# nameserver 127.0.0.1\nnameserver\nnameserver fe80::1%eth0\n"] {
-        assert_eq!(works(DEFAULT, resolv_conf, Some(0)).await, None);
+        let Setting { network, _dir } = setting(DEFAULT, resolv_conf, Some(0)).await;
+        let unknown = network.works().await;
+        assert_eq!(
+            unknown,
+            Err("no resolver is configured in /etc/resolv.conf"),
+            "{resolv_conf}"
+        );
     }
     let dir = tempfile::tempdir().unwrap();
-    assert_eq!(NetworkProbe::unknown(dir.path()).works().await, None);
+    let unknown = NetworkProbe::unknown(dir.path()).works().await;
+    assert_eq!(unknown, Err("the kernel shows no routes in /proc/net"));
 }
 
 #[tokio::test]
 async fn stub_resolver_is_replaced_by_its_upstream_resolvers() {
     let Setting { network, _dir } = setting(DEFAULT, "nameserver 127.0.0.53\n", Some(0)).await;
-    assert_eq!(network.works().await, Some(false));
+    assert_eq!(network.works().await, Ok(false));
     std::fs::write(&network.behind_stub, "nameserver 127.0.0.1\n").unwrap();
-    assert_eq!(network.works().await, Some(true));
+    assert_eq!(network.works().await, Ok(true));
 }
 
 #[tokio::test]
@@ -115,7 +122,7 @@ async fn default_route_of_ipv6_alone_is_enough() {
         (line("00200200", "lo") + &line("00000003", "eth0"), Some(true)),
     ] {
         std::fs::write(&network.route6, lines).unwrap();
-        assert_eq!(network.works().await, works);
+        assert_eq!(network.works().await.ok(), works);
     }
 }
 

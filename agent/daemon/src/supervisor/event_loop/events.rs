@@ -1,10 +1,11 @@
 //! Inputs to events of the core.
 
 use agent_aws::MetadataEvent;
+use agent_core::chain_health::Verdict;
 use agent_core::event::{Command, Container, Disk, Event, HostFacts, Outcome, PullError};
 use agent_core::machine::CommandError;
 use agent_core::status::ScrapeStatus;
-use agent_docker::{EngineEvent, Inspection};
+use agent_docker::{Detail, EngineEvent, Inspection};
 use agent_runtime::disk::{self, StalledDisks};
 use agent_runtime::wall;
 use tracing::{info, warn};
@@ -97,7 +98,8 @@ impl EventLoop {
             Ok(Inspection { mut container, detail }) => {
                 redact(&mut container, &self.secrets.texts());
                 info!(action, cause, "done");
-                self.publisher.facts.detail = detail;
+                let altered = self.note_detail(detail);
+                self.pending.extend(altered);
                 Outcome::Done {
                     container,
                     at: Some(wall::unix_ms()),
@@ -203,7 +205,8 @@ impl EventLoop {
             Observation::Reference {
                 chain, source, reading, ..
             } => Some(Event::Reference { chain, source, reading }),
-            Observation::Host(facts) => {
+            Observation::Host(facts, unknown) => {
+                self.publisher.facts.unknown = unknown;
                 self.note_disk(&facts);
                 Some(Event::Host(facts))
             }
@@ -226,18 +229,37 @@ impl EventLoop {
                 Some(Event::Operator(Command::Update { image, automatic: true }))
             }
             Observation::Container(detail) => {
-                self.publisher.facts.detail = detail;
+                let altered = self.note_detail(detail);
                 self.note_images();
                 self.publisher.publish(&self.machine);
-                None
+                altered
             }
         }
+    }
+
+    /// Records the container's details; an event when it was changed from outside, or is as configured again.
+    fn note_detail(&mut self, detail: Option<Detail>) -> Option<Event> {
+        let altered = detail.as_ref().and_then(|detail| detail.altered.clone());
+        self.publisher.facts.detail = detail;
+        if altered.as_deref() == self.machine.altered() {
+            return None;
+        }
+        if let Some(what) = &altered {
+            warn!(what, "the container was changed from outside");
+        }
+        Some(Event::Altered(altered))
     }
 
     /// Records the free disk space, and logs a larger file system.
     fn note_disk(&mut self, facts: &HostFacts) {
         if let Some(free) = facts.disk_free_bytes {
-            self.publisher.facts.disk.note(self.clock.now(), free);
+            let now = self.clock.now();
+            let syncing = self
+                .machine
+                .trackers()
+                .filter(|(chain, _)| self.machine.verdict(now, *chain) == Verdict::Syncing);
+            let sync_seconds = syncing.filter_map(|(_, tracker)| tracker.speed().1).max();
+            self.publisher.facts.disk.note(now, free, sync_seconds);
         }
         let sizes = self.machine.host().disk_total_bytes.zip(facts.disk_total_bytes);
         if let Some((before, now)) = sizes.filter(|(before, now)| now > before) {
