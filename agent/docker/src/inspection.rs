@@ -190,7 +190,7 @@ impl InspectedContainer {
         let name = answer.name.unwrap_or_default().trim_start_matches('/').to_owned();
         let ours = is_ours(&labels);
         let altered = ours
-            .then(|| alterations(&name, answer.host_config.as_ref(), spec))
+            .then(|| alterations(&name, &labels, answer.host_config.as_ref(), spec))
             .flatten();
         let cut_off = status == Status::RUNNING && !is_attached(networks.unwrap_or_default(), spec);
         Self {

@@ -132,6 +132,12 @@ impl Spec {
         labels.get(SPEC) == Some(&self.hash) && self.pin.as_deref().is_none_or(|pin| pin == image)
     }
 
+    /// Whether a container with these labels was asked for by this spec, whatever its image.
+    pub(super) fn asks_for(&self, labels: &HashMap<String, String>) -> bool {
+        let asked = labels.get(IMAGE).and_then(|image| self.with_image(image, None).ok());
+        asked.is_some_and(|asked| labels.get(SPEC) == Some(&asked.hash))
+    }
+
     /// The network that it is to be on, by name or id; `None` where Docker's own mode leaves no choice.
     pub(super) fn network(&self) -> Option<&str> {
         let name = self.collator.network.as_str();

@@ -1,16 +1,25 @@
 //! What `docker rename` and `docker update` changed on a container of ours.
 
+use std::collections::HashMap;
+
 use bollard::models::{HostConfig, RestartPolicyNameEnum};
 
 use crate::spec::Spec;
 use agent_core::units::show_mib;
 
-/// How the container differs from what was created, with the remedy; `None` where it does not.
-pub(super) fn alterations(name: &str, host: Option<&HostConfig>, spec: &Spec) -> Option<String> {
+/// How the container differs from what was created, with the remedy; `None` where it does not. `labels` tell what was asked
+/// for then: by another configuration, only the name is compared.
+pub(super) fn alterations(
+    name: &str,
+    labels: &HashMap<String, String>,
+    host: Option<&HostConfig>,
+    spec: &Spec,
+) -> Option<String> {
     let renamed = (name != spec.name()).then(|| {
         let wanted = spec.name();
         format!("its name is {name} instead of {wanted} (docker rename {name} {wanted} gives it back)")
     });
+    let host = host.filter(|_| spec.asks_for(labels));
     let host = host.map(|host| [policy(name, host, spec), memory(host, spec), processor(host)]);
     let all: Vec<String> = std::iter::once(renamed)
         .chain(host.into_iter().flatten())
@@ -59,6 +68,8 @@ fn processor(host: &HostConfig) -> Option<String> {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use bollard::models::ContainerCreateBody;
+
     use super::*;
     use crate::spec::tests::config;
 
@@ -67,17 +78,18 @@ mod tests {
         let mut config = config();
         config.collator.memory = Some(2 << 30);
         let spec = Spec::new(&config).unwrap();
-        let created = spec.body("image").unwrap().host_config.unwrap();
+        let body = spec.body("image").unwrap();
+        let (created, labels) = (body.host_config.unwrap(), body.labels.unwrap());
         let of = |name: &str, json: &str| {
             let mut host = serde_json::to_value(&created).unwrap();
             let changed: serde_json::Value = serde_json::from_str(json).unwrap();
             host.as_object_mut()
                 .unwrap()
                 .extend(changed.as_object().unwrap().clone());
-            alterations(name, Some(&serde_json::from_value(host).unwrap()), &spec)
+            alterations(name, &labels, Some(&serde_json::from_value(host).unwrap()), &spec)
         };
         assert_eq!(of("collator", "{}"), None);
-        assert_eq!(alterations("collator", None, &spec), None);
+        assert_eq!(alterations("collator", &labels, None, &spec), None);
         let engine = r#"{"NanoCpus":0,"CpuQuota":0,"CpuShares":0,"CpusetCpus":"","MemoryReservation":0}"#;
         assert_eq!(of("collator", engine), None, "what an engine adds");
         for (name, json, expected) in [
@@ -110,5 +122,21 @@ mod tests {
         ] {
             assert_eq!(of(name, json).as_deref(), Some(expected));
         }
+    }
+
+    #[test]
+    fn limits_of_another_configuration_are_not_compared_and_those_of_an_update_are() {
+        let before = Spec::new(&config()).unwrap();
+        let mut config = config();
+        config.collator.memory = Some(2 << 30);
+        let now = Spec::new(&config).unwrap();
+        let body = |spec: &Spec| spec.body("image").unwrap();
+        let of = |labels: ContainerCreateBody| {
+            let host = body(&before).host_config;
+            alterations("collator", &labels.labels.unwrap(), host.as_ref(), &now)
+        };
+        assert_eq!(of(body(&before)), None);
+        let updated = now.with_image("org/node:v2", None).unwrap();
+        assert!(of(body(&updated)).is_some());
     }
 }
