@@ -79,9 +79,10 @@ async fn newest_common_api_version_is_agreed_again_after_engine_change() {
         () = play(listener, Arc::clone(&version), Arc::clone(&asked)) => {}
         () = test => {}
     }
-    let asked = asked.lock().unwrap();
-    assert_eq!(asked[1], "/v1.45/containers/node/json");
-    assert_eq!(asked[4], "/v1.41/containers/node/json");
+    let mut asked = asked.lock().unwrap().clone();
+    asked.retain(|path| path.ends_with("/containers/node/json"));
+    assert_eq!(asked[0], "/v1.45/containers/node/json");
+    assert_eq!(asked.last().unwrap(), "/v1.41/containers/node/json");
 }
 
 #[tokio::test]
