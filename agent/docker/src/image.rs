@@ -140,7 +140,7 @@ impl Docker {
 
     pub(super) async fn pull(&self, reference: &ImageReference) -> Result<String, Error> {
         let before = self.images_here().await?;
-        self.require_room(reference).await?;
+        Box::pin(self.require_room(reference)).await?;
         let pulled = match self.pull_once(reference).await {
             // A connection that breaks half way is common on a flaky link, and layers already here stay.
             Err(Error::Image {

@@ -111,14 +111,14 @@ impl Docker {
         match self.within("inspect the container", self.limits.call, answer).await {
             // Docker also takes a name for the beginning of an id.
             Ok(answer) if answer.name.as_deref().map(|found| found.trim_start_matches('/')) != Some(name) => {
-                self.find_renamed().await
+                Box::pin(self.find_renamed()).await
             }
             Ok(answer) => {
                 self.note_renamed(None);
                 self.note_variables(&answer);
                 Ok(Some(InspectedContainer::new(answer, spec)))
             }
-            Err(error) if error.status() == Some(404) => self.find_renamed().await,
+            Err(error) if error.status() == Some(404) => Box::pin(self.find_renamed()).await,
             Err(error) => Err(error),
         }
     }

@@ -92,28 +92,16 @@ impl Machine {
                     sentence(cause)
                 )
             }
-            Cause::StateUnsaved => {
-                let error = state.unsaved.as_deref().unwrap_or_default();
-                format!("{}: {error}", sentence(cause))
-            }
-            Cause::CertificateUnreadable => {
-                let error = state.certificate_error.as_deref().unwrap_or_default();
-                format!("{}: {error}", sentence(cause))
-            }
-            Cause::Shared => {
-                let with = state.shared.as_deref().unwrap_or_default();
-                format!(
-                    "{}: {with}; stop that container, or mount something else there",
-                    sentence(cause)
-                )
-            }
-            Cause::Altered => {
-                let what = state.altered.as_deref().unwrap_or_default();
-                format!(
-                    "{}: {what}; the agent makes it as configured when it restarts it next (t0rn-agent restart)",
-                    sentence(cause)
-                )
-            }
+            Cause::StateUnsaved => with_reason(cause, state.unsaved.as_deref()),
+            Cause::CertificateUnreadable => with_reason(cause, state.certificate_error.as_deref()),
+            Cause::Shared => format!(
+                "{}; stop that container, or mount something else there",
+                with_reason(cause, state.shared.as_deref())
+            ),
+            Cause::Altered => format!(
+                "{}; the agent makes it as configured when it restarts it next (t0rn-agent restart)",
+                with_reason(cause, state.altered.as_deref())
+            ),
             Cause::NoCollation => {
                 let limit = self.policy.no_collation_after.unwrap_or_default();
                 format!(
@@ -232,6 +220,10 @@ impl Machine {
             Command::Resume => "automatic actions go on".to_owned(),
         })
     }
+}
+
+fn with_reason(cause: Cause, reason: Option<&str>) -> String {
+    format!("{}: {}", sentence(cause), reason.unwrap_or_default())
 }
 
 #[expect(clippy::too_many_lines, reason = "one arm for each cause")]
