@@ -225,9 +225,12 @@ mod tests {
     #[test]
     fn full_disk_without_lock_files_takes_one_agent_and_no_second() {
         let dir = tempfile::tempdir().unwrap();
-        let full = |path: &Path| match path.exists() {
-            true => open(path),
-            false => Err(io::ErrorKind::StorageFull.into()),
+        let full = |path: &Path| {
+            if path.exists() {
+                open(path)
+            } else {
+                Err(io::ErrorKind::StorageFull.into())
+            }
         };
         let first = lock_files(dir.path(), full).unwrap();
         for second in [lock_files(dir.path(), full), lock(dir.path())] {
