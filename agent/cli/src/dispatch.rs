@@ -29,7 +29,7 @@ impl Cli {
         match &self.command {
             CliCommand::Run => run::run_agent(globals).await?,
             CliCommand::Prepare => run::prepare_paths(globals).await?,
-            CliCommand::Status(args) => return Box::pin(status::execute(args, globals, out)).await,
+            CliCommand::Status(args) => return status::execute(args, globals, out).await,
             CliCommand::Logs(args) => logs::execute(args, globals, out).await?,
             CliCommand::Restart(args) => send_command(globals, args.command(), args.format, out).await?,
             CliCommand::Stop(format) => send_command(globals, Command::Stop, *format, out).await?,

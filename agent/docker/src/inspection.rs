@@ -79,7 +79,7 @@ impl Docker {
     ///
     /// Fails when the engine does not answer.
     pub async fn inspect(&self) -> Result<Inspection, Error> {
-        match self.find().await? {
+        match Box::pin(self.find()).await? {
             Some(found) => self.inspection(found).await,
             None => Ok(Inspection {
                 container: Container::Missing,
