@@ -35,7 +35,6 @@ pub fn parse_line(text: &[u8]) -> Result<(Time, Record), TraceError> {
     Ok((time, record(line)?))
 }
 
-#[expect(clippy::too_many_lines, reason = "one arm for each event")]
 fn record(line: TraceLine) -> Result<Record, TraceError> {
     let event = line.event.into_str();
     let missing = move |what| TraceError::Missing { event, what };

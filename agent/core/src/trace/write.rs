@@ -66,14 +66,8 @@ pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result
             error: Some(error.clone()),
             ..TraceLine::new(time, EventName::CertificateUnreadable)
         },
-        Event::Shared(with) => TraceLine {
-            reason: with.clone(),
-            ..TraceLine::new(time, EventName::Shared)
-        },
-        Event::Altered(what) => TraceLine {
-            reason: what.clone(),
-            ..TraceLine::new(time, EventName::Altered)
-        },
+        Event::Shared(with) => reason_line(time, EventName::Shared, with.as_ref()),
+        Event::Altered(what) => reason_line(time, EventName::Altered, what.as_ref()),
         Event::Docker { reachable } => TraceLine {
             state: Some(if *reachable {
                 StateName::Reachable
@@ -109,6 +103,13 @@ pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result
         Event::Finished(outcome) => outcome_line(time, outcome),
     };
     line.write(out)
+}
+
+fn reason_line(time: Time, name: EventName, reason: Option<&String>) -> TraceLine {
+    TraceLine {
+        reason: reason.cloned(),
+        ..TraceLine::new(time, name)
+    }
 }
 
 /// What the agent finds of its own disks and clock, and its configuration.
