@@ -15,7 +15,7 @@ pub(crate) struct JsonArg {
 
 /// The reader of the output has gone, which is no failure of the command.
 #[derive(Debug, thiserror::Error)]
-#[error("nobody reads the output")]
+#[error("the output is not read")]
 pub(crate) struct OutputClosed;
 
 /// Writes text to the output.

@@ -120,7 +120,7 @@ fn identity(document: &mut DocumentReader, config: &Config) {
         document.conflict(
             &["identity.volume", "ec2.enabled"],
             "identity.volume is an EBS volume, and ec2.enabled is false",
-            "enable ec2, or leave the volume away where somebody else mounts it",
+            "enable ec2, or leave the volume away where something else mounts it",
         );
     }
 }

@@ -158,7 +158,7 @@ impl VerifyReport {
                 );
                 for other in &self.unwatched {
                     text += &printable(other);
-                    text += ": whole, but nobody knows how far it is: it was not watched\n";
+                    text += ": whole, but its height is not known: it was not watched\n";
                 }
                 text
             }

@@ -32,7 +32,7 @@ pub(super) fn unpack_archive(
     preparation.journal_to_resume(&expected)?;
     let free = show_mib(preparation.free_space()?);
     preparation.observer.note(&format!(
-        "nobody knows how much room a plain archive needs; {free} are free, and the present data stays until all is there"
+        "how much room a plain archive needs is not known; {free} are free, and the present data stays until all is there"
     ));
     let journal = preparation.new_journal(expected.clone())?;
     let dir = preparation.restore.unpacked()?;

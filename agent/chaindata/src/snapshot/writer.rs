@@ -173,7 +173,7 @@ impl Write for ChunkWriter {
         if self.pool.put(full) {
             Ok(())
         } else {
-            Err(io::Error::other("nobody takes the next chunk"))
+            Err(io::Error::other("the next chunk is not taken"))
         }
     }
 }

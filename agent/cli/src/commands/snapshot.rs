@@ -154,7 +154,7 @@ fn open_source(from: &str, globals: &GlobalArgs, is_checked: bool) -> anyhow::Re
             if remote.can_be_changed() && !is_checked {
                 let remedy = "give --public-key (or --sha256, for a plain archive), or an https address";
                 let words = format!(
-                    "{}: anybody on the way can change what comes by http: {remedy}",
+                    "{}: anyone on the way can change what comes by http: {remedy}",
                     remote.name()
                 );
                 return Err(UsageError::Unusable(words).into());

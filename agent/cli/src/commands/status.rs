@@ -124,7 +124,7 @@ async fn status_from_docker(error: &ClientError, config: Result<Config, ConfigEr
         Ok(found) => {
             status
                 .reasons
-                .push("the container is shown as Docker has it; nobody watches it".to_owned());
+                .push("the container is shown as Docker has it; it is not watched".to_owned());
             if found.container == Container::Foreign {
                 let name = &config.collator.container;
                 status

@@ -83,7 +83,7 @@ impl NotificationMessage {
         let doing = self.action.map(|action| match action {
             "restart" => "The agent restarts the collator.",
             "start" => "The agent starts the collator.",
-            "hold" => "The agent keeps the collator stopped until somebody says start.",
+            "hold" => "The agent keeps the collator stopped until an operator starts it.",
             "backoff" => "The agent stops the collator for a while.",
             _ => "The agent stops the collator.",
         });

@@ -18,7 +18,7 @@ const REDIRECTS: usize = 5;
 const METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
 
 const DOWNGRADE: &str =
-    "the server leads from https to http, where anybody can change what is sent: name an https address";
+    "the server leads from https to http, where anyone can change what is sent: name an https address";
 
 /// Why a redirect is not followed: the target is this host or its link, where services trust whoever reaches them.
 #[derive(Debug, thiserror::Error)]

@@ -46,7 +46,7 @@ variable "role_arn" {
 }
 
 variable "permissions_boundary_arn" {
-  description = "Permissions boundary of every role that is made here; whoever applies can then make and change no role without it. Null for none."
+  description = "Permissions boundary of every role that is made here; the role that applies can then make and change no role without it. Null for none."
   type        = string
   default     = null
 

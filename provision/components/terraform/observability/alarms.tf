@@ -41,7 +41,7 @@ locals {
 
   agent_alarms = {
     agent-heartbeat = {
-      text      = "The agent's loop does not come round, or nobody hears of it: document ${local.name}-status, then systemctl status t0rn-agent."
+      text      = "The agent's loop does not come round, or its metrics do not arrive: document ${local.name}-status, then systemctl status t0rn-agent."
       namespace = local.namespace, metric = "t0rn_agent_loop_age_seconds", dimensions = local.stack
       statistic = "Maximum", comparison = "GreaterThanThreshold", threshold = var.thresholds.loop_age_seconds, minutes = 5
     }

@@ -42,6 +42,6 @@ resource "aws_sns_topic_subscription" "email" {
 check "somebody_is_told" {
   assert {
     condition     = length(var.alarm_emails) + length(var.alarm_topic_arns) > 0
-    error_message = "nobody is told of an alarm: set alarm_emails or alarm_topic_arns."
+    error_message = "no alarm has a recipient: set alarm_emails or alarm_topic_arns."
   }
 }

@@ -9,6 +9,6 @@ output "contents" {
 }
 
 output "operator_policy_arn" {
-  description = "ARN of the policy for whoever runs the collator"
+  description = "ARN of the policy for operators of the collator"
   value       = aws_iam_policy.operator.arn
 }

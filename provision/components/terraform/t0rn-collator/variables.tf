@@ -157,7 +157,7 @@ variable "ami_owners" {
 
   validation {
     condition     = length(var.ami_owners) > 0 && alltrue([for owner in var.ami_owners : owner == "self" || can(regex("^[0-9]{12}$", owner))])
-    error_message = "ami_owners must be self or numbers of accounts: an image of the right name by anybody else would get the collator's keys."
+    error_message = "ami_owners must be self or numbers of accounts: an image of the right name by another account would get the collator's keys."
   }
 }
 
@@ -400,7 +400,7 @@ variable "p2p_port" {
 
   validation {
     condition     = var.p2p_port == null || try(var.p2p_port >= 1024 && var.p2p_port <= 65535 && floor(var.p2p_port) == var.p2p_port, false)
-    error_message = "p2p_port must be a whole number from 1024 to 65535, such as 33333, or null to let nobody in."
+    error_message = "p2p_port must be a whole number from 1024 to 65535, such as 33333, or null for no ingress."
   }
 }
 
@@ -422,7 +422,7 @@ variable "p2p_cidr_blocks" {
 
   validation {
     condition     = (var.p2p_port == null) == (length(var.p2p_cidr_blocks) == 0)
-    error_message = "p2p_port and p2p_cidr_blocks must be given together: a port for nobody, or somebody without a port, is no ingress."
+    error_message = "p2p_port and p2p_cidr_blocks must be given together: a port without peers, or peers without a port, is no ingress."
   }
 }
 

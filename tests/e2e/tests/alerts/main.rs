@@ -269,7 +269,7 @@ fn every_alert_is_explained_to_operators_and_nothing_else_is() -> Result<()> {
 fn every_alert_leads_to_its_heading_in_the_documents() -> Result<()> {
     for alert in [alerts()?, alerts_of("dist/prometheus/remote.yml")?].concat() {
         let url = annotation(&alert, "runbook_url")?;
-        let path = url.strip_prefix("https://github.com/t0rn/t0rn-agent/blob/main/");
+        let path = url.strip_prefix("https://github.com/t3rn/t0rn-agent/blob/main/");
         let (path, anchor) = path.and_then(|path| path.split_once('#')).context(url.to_owned())?;
         let document = read(path)?;
         let mut headings = document.lines().filter_map(|line| line.strip_prefix("### "));

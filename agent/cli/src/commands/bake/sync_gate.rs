@@ -68,7 +68,7 @@ impl SyncGate {
         if let Some((chain, still)) = standing {
             self.discounted = in_sync_for;
             return GateStatus::Waiting(format!(
-                "the {}'s target has not moved for {}: nobody knows whether the chain goes on",
+                "the {}'s target has not moved for {}: whether the chain goes on is not known",
                 chain.into_str(),
                 rounded_duration(still.as_secs())
             ));

@@ -257,7 +257,7 @@ fn announce(notes: &mut dyn Write, exporters: &BTreeMap<Chain, ExporterSeries>, 
         match exporters.get(&chain) {
             Some(exporter) if exporter.has_up => note(notes, &format!("{}: {exporter}", chain.into_str())),
             Some(exporter) => {
-                let text = "there is no `up` for it, so scrapes that failed look as if nobody had watched";
+                let text = "there is no `up` for it, so scrapes that failed look as if the node had not been watched";
                 note(notes, &format!("{}: {exporter}; {text}", chain.into_str()));
             }
             None => note(

@@ -64,7 +64,7 @@ impl Remote {
         words.contains("://")
     }
 
-    /// Whether anybody on the way can change what it sends: plain HTTP to another host.
+    /// Whether anyone on the way can change what it sends: plain HTTP to another host.
     pub(crate) fn can_be_changed(&self) -> bool {
         let Location::Web(url) = &self.from else {
             return false;

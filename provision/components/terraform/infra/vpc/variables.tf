@@ -92,7 +92,7 @@ variable "nat_gateways" {
 }
 
 variable "ipv6_enabled" {
-  description = "Give the VPC and its subnets IPv6, and the private ones a way out that lets nobody in."
+  description = "Give the VPC and its subnets IPv6, and the private ones a way out without a way in."
   type        = bool
   default     = false
   nullable    = false

@@ -25,7 +25,7 @@ variable "cidr_block" {
 
   validation {
     condition     = !can(cidrnetmask(var.cidr_block)) || can(regex("^(10\\.|172\\.(1[6-9]|2[0-9]|3[01])\\.|192\\.168\\.)", var.cidr_block))
-    error_message = "cidr_block must lie in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16: other addresses belong to somebody, who could not be reached any more."
+    error_message = "cidr_block must lie in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16: other addresses belong to others, who could not be reached any more."
   }
 }
 

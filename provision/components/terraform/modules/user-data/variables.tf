@@ -22,12 +22,12 @@ variable "command" {
 
   validation {
     condition     = !anytrue([for argument in var.command : can(regex(local.secrets.argument, argument)) || can(regex(local.secrets.url, argument))])
-    error_message = "command must carry no key, seed or password: user-data is read by whoever may look at the launch template. Use --node-key-file and a keystore on the identity volume. Nor a key that everybody knows (--dev, --alice, --one and the like): anybody could sign in its name."
+    error_message = "command must carry no key, seed or password: user-data is readable for everyone who may read the launch template. Use --node-key-file and a keystore on the identity volume. Nor a key that everybody knows (--dev, --alice, --one and the like): anybody could sign in its name."
   }
 }
 
 variable "env" {
-  description = "Environment of the collator; no secrets, since user-data is read by whoever may look at the launch template."
+  description = "Environment of the collator; no secrets, since user-data is readable for everyone who may read the launch template."
   type        = map(string)
   default     = {}
   nullable    = false
@@ -44,7 +44,7 @@ variable "env" {
 
   validation {
     condition     = !anytrue([for name, value in var.env : (can(regex(local.secrets.variable, name)) && !can(regex(local.secrets.place, name))) || can(regex(local.secrets.url, value))])
-    error_message = "env must carry no secret, neither by its name nor as a password in a URL: user-data is read by whoever may look at the launch template. Put it into a file on the identity volume, whose path may stand in a variable that ends in _FILE or _PATH."
+    error_message = "env must carry no secret, neither by its name nor as a password in a URL: user-data is readable for everyone who may read the launch template. Put it into a file on the identity volume, whose path may stand in a variable that ends in _FILE or _PATH."
   }
 }
 
