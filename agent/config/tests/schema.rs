@@ -97,7 +97,8 @@ fn published_schema_is_that_of_the_readers() {
 #[test]
 fn shipped_configuration_is_accepted() {
     let validator = validator();
-    let mut all = toml_files(&top().join("dist"));
+    let mut all = toml_files(&top().join("dist/examples"));
+    all.extend(toml_files(&top().join("dist/debian")));
     all.extend(toml_files(&top().join("tests/e2e/fixtures")));
     all.extend(documented());
     all.push(("config default".to_owned(), agent_config::DEFAULT.to_owned()));
