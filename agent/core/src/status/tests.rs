@@ -151,6 +151,14 @@ fn json_has_every_field_of_the_contract() {
     let mut status = syncing();
     (CASES[6].4)(&mut status);
     status.chains.get_mut(&Chain::Parachain).unwrap().sync = Some(state_download());
+    status.chains.get_mut(&Chain::Relaychain).unwrap().stale = true;
+    status.host.clock_unknown = Some("no time service can be asked; install chrony".into());
+    status.host.network_unknown = Some("no resolver is configured in /etc/resolv.conf".into());
+    status.configuration = Some(ConfigurationStatus {
+        error: Some("agent.toml:3: key `collator.image`".into()),
+        pending: vec!["collator.image".into()],
+        replaces_container: true,
+    });
     status.maintenance = Some(PauseStatus::default());
     status.update = Some(UpdateStatus::default());
     let ec2 = status.ec2.as_mut().unwrap();

@@ -118,6 +118,17 @@ pub(crate) fn inflict(faults: &[Fault], site: &mut Site<'_, '_>) -> Result<Start
     Ok(expected)
 }
 
+/// Asks the engine until it agrees: on a busy machine it may kill the container and give up on the rest. Returns how often, since the
+/// agent may start it after each.
+fn asked_until(what: &str, mut ask: impl FnMut() -> Result<String>) -> Result<u64> {
+    let mut asked = 0;
+    until(what, LATER, || {
+        asked += 1;
+        ask()
+    })?;
+    Ok(asked)
+}
+
 impl Fault {
     fn begin(self, site: &mut Site<'_, '_>) -> Result<Starts> {
         let container = site.agent.container().to_owned();
@@ -128,9 +139,9 @@ impl Fault {
         };
         match self {
             Self::PersonStop => {
-                site.engine.docker(["stop", &container])?;
+                let most = asked_until("docker stop", || site.engine.docker(["stop", &container]))?;
                 site.observer.set_stays_down(true);
-                return Ok(once);
+                return Ok(Starts { most, ..once });
             }
             Self::OperatorStop => {
                 site.agent.ok(["stop"])?;
@@ -139,12 +150,7 @@ impl Fault {
                 return Ok(once);
             }
             Self::Remove => {
-                // On a busy machine Docker may kill it and give up on the rest; a person asks again, after a start perhaps.
-                let mut most = 0;
-                until("docker rm -f", LATER, || {
-                    most += 1;
-                    site.engine.docker(["rm", "-f", &container])
-                })?;
+                let most = asked_until("docker rm -f", || site.engine.docker(["rm", "-f", &container]))?;
                 return Ok(Starts { most, ..once });
             }
             Self::KillCollator => {

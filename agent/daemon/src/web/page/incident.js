@@ -16,6 +16,7 @@ async function openMark(mark) {
     incident = answer.ok ? await answer.json() : { error: await answer.text() };
   } catch {
     incident = { error: "the agent is not reachable" };
+    setTimeout(() => { if (view.open === keyOf(mark)) openMark(mark); }, RETRY_MS);
   }
   // Whether it helped may have been found since.
   view.opened[id] = incident;
