@@ -46,7 +46,7 @@ NEXTEST := cargo nextest run --locked --workspace
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: build ## watch a collator being pulled, run, lost and brought back (DEMO_KEEP=1: then stay up)
+demo: build ## watch a running collator being taken over, then one being pulled, lost and brought back (DEMO_KEEP=1: then stay up)
 	@tests/tools/setup jq
 	@tests/tools/with-engine.sh $(if $(DEMO_KEEP),--host-network) tests/demo/run $(STATIC)
 
