@@ -119,7 +119,7 @@ impl State {
     pub(crate) fn answered(&mut self, command: &Command, done: bool) {
         let now = self.now();
         let watch = &mut self.judge.watch;
-        watch.asked = now;
+        let given = std::mem::replace(&mut watch.asked, now);
         if !matches!(command, Command::Pause { .. }) {
             // It says that things have changed: every window begins anew.
             watch.ailing = 0;
@@ -128,7 +128,8 @@ impl State {
             _ if !done => {}
             Command::Stop => watch.wish = Wish::Stopped,
             Command::Start | Command::Restart { .. } => watch.wish = Wish::Runs,
-            Command::Pause { seconds, .. } => watch.maintenance = now + seconds * SECOND,
+            // From when it was given: the answer takes longer than the agent does.
+            Command::Pause { seconds, .. } => watch.maintenance = given + seconds * SECOND,
             Command::Resume => watch.maintenance = 0,
             Command::Update { .. } => {}
         }
