@@ -13,9 +13,9 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use bollard::models::ContainerSummary;
-use bollard::query_parameters::ListContainersOptionsBuilder;
 
 use super::{Docker, Error};
+use crate::lifecycle::conflicting_containers;
 
 /// A container as `docker run` or `docker compose` made it. Environment and arguments may hold secrets: `Debug` shows neither.
 #[derive(Clone, Default, PartialEq)]
@@ -139,11 +139,8 @@ impl Docker {
     ///
     /// Fails when the engine does not answer.
     pub async fn existing(&self, name: &str) -> Result<Option<ExistingContainer>, Error> {
-        let engine = self.engine().await?;
-        let answer = engine.inspect_container(name, None);
-        let container = match self.within("inspect the container", self.limits.call, answer).await {
-            Err(error) if error.status() == Some(404) => return Ok(None),
-            answer => answer?,
+        let Some(container) = self.look_at_container(name).await? else {
+            return Ok(None);
         };
         let image = match &container.image {
             Some(id) => self.look_at_image(id).await?,
@@ -179,20 +176,13 @@ impl Docker {
     ///
     /// Fails when the engine does not answer or cannot describe its containers.
     pub async fn neighbours(&self, name: &str) -> Result<Vec<Neighbour>, Error> {
-        let engine = self.engine().await?;
-        let options = ListContainersOptionsBuilder::default().all(true).build();
-        let listed = engine.list_containers(Some(options));
-        let listed = self.within("list the containers", self.limits.call, listed).await?;
-        Ok(listed
-            .into_iter()
-            .map(neighbour)
-            .filter(|other| other.name != name)
-            .collect())
+        let all = self.all_containers().await?.into_iter();
+        Ok(all.map(neighbour).filter(|other| other.name != name).collect())
     }
 }
 
 fn neighbour(summary: ContainerSummary) -> Neighbour {
-    let names = summary.names.unwrap_or_default();
+    let name = conflicting_containers::name(&summary).to_owned();
     let ports = summary.ports.unwrap_or_default().into_iter();
     let ports = ports.filter_map(|port| {
         let protocol = port.typ.map(|protocol| protocol.to_string()).unwrap_or_default();
@@ -200,7 +190,7 @@ fn neighbour(summary: ContainerSummary) -> Neighbour {
     });
     let mounts = summary.mounts.unwrap_or_default().into_iter();
     Neighbour {
-        name: names.first().map_or("", |name| name.trim_start_matches('/')).to_owned(),
+        name,
         is_running: summary.state.is_some_and(|state| state.to_string() == "running"),
         ports: ports.collect(),
         sources: mounts.filter_map(|mount| mount.source.map(PathBuf::from)).collect(),

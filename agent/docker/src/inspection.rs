@@ -104,21 +104,26 @@ impl Docker {
     }
 
     pub(super) async fn find(&self) -> Result<Option<InspectedContainer>, Error> {
-        let engine = self.engine().await?;
         let spec = &self.spec;
         let name = spec.name();
-        let answer = engine.inspect_container(name, None);
-        match self.within("inspect the container", self.limits.call, answer).await {
+        match self.look_at_container(name).await? {
             // Docker also takes a name for the beginning of an id.
-            Ok(answer) if answer.name.as_deref().map(|found| found.trim_start_matches('/')) != Some(name) => {
-                Box::pin(self.find_renamed()).await
-            }
-            Ok(answer) => {
+            Some(answer) if answer.name.as_deref().map(|found| found.trim_start_matches('/')) == Some(name) => {
                 self.note_renamed(None);
                 self.note_variables(&answer);
                 Ok(Some(InspectedContainer::new(answer, spec)))
             }
-            Err(error) if error.status() == Some(404) => Box::pin(self.find_renamed()).await,
+            _ => Box::pin(self.find_renamed()).await,
+        }
+    }
+
+    /// A container by its name or id, whose ever it is; `None` when there is none.
+    pub(super) async fn look_at_container(&self, reference: &str) -> Result<Option<ContainerInspectResponse>, Error> {
+        let engine = self.engine().await?;
+        let answer = engine.inspect_container(reference, None);
+        match self.within("inspect the container", self.limits.call, answer).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error) if error.status() == Some(404) => Ok(None),
             Err(error) => Err(error),
         }
     }

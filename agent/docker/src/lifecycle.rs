@@ -20,7 +20,7 @@ use self::start_fault::{StartFault, classify};
 use super::inspection::{InspectedContainer, Inspection};
 use super::{Docker, Error, ImageFault, KeyPermit};
 
-mod conflicting_containers;
+pub(crate) mod conflicting_containers;
 mod lost_task;
 mod start_fault;
 

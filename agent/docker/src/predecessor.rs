@@ -174,13 +174,8 @@ impl Docker {
     ///
     /// Fails when the engine does not answer.
     pub async fn predecessor(&self, name: &str) -> Result<Option<Predecessor>, Error> {
-        let engine = self.engine().await?;
-        let answer = engine.inspect_container(name, None);
-        match self.within("inspect the container", self.limits.call, answer).await {
-            Ok(answer) => Ok(Some(Predecessor::new(answer)).filter(|found| found.name == name)),
-            Err(error) if error.status() == Some(404) => Ok(None),
-            Err(error) => Err(error),
-        }
+        let answer = self.look_at_container(name).await?;
+        Ok(answer.map(Predecessor::new).filter(|found| found.name == name))
     }
 
     pub async fn rename_predecessor(&self, predecessor: &Predecessor, name: &str) -> Result<(), Error> {

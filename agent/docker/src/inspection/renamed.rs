@@ -22,9 +22,7 @@ impl Docker {
             .all(true)
             .filters(&HashMap::from([("label", labels)]))
             .build();
-        let engine = self.engine().await?;
-        let listed = engine.list_containers(Some(options));
-        let listed = match self.within("list the containers", self.limits.call, listed).await {
+        let listed = match self.containers(options).await {
             Ok(listed) => listed,
             Err(error @ Error::Unreachable { .. }) => return Err(error),
             // One container that Docker cannot describe makes it refuse the list.
@@ -38,16 +36,12 @@ impl Docker {
         let Some(id) = ours.into_iter().find_map(|found| found.id) else {
             return Ok(None);
         };
-        let answer = engine.inspect_container(&id, None);
-        match self.within("inspect the container", self.limits.call, answer).await {
-            Ok(answer) => {
-                self.note_renamed(Some(id));
-                self.note_variables(&answer);
-                Ok(Some(InspectedContainer::new(answer, &self.spec)))
-            }
-            Err(error) if error.status() == Some(404) => Ok(None),
-            Err(error) => Err(error),
-        }
+        let Some(answer) = self.look_at_container(&id).await? else {
+            return Ok(None);
+        };
+        self.note_renamed(Some(id));
+        self.note_variables(&answer);
+        Ok(Some(InspectedContainer::new(answer, &self.spec)))
     }
 
     /// Whether a listed container is one of those, whatever the engine made of the filter.

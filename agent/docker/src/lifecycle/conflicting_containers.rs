@@ -109,7 +109,7 @@ impl Docker {
             .find(|place| !idle && shares(other, place, places))
     }
 
-    async fn all_containers(&self) -> Result<Vec<ContainerSummary>, Error> {
+    pub(crate) async fn all_containers(&self) -> Result<Vec<ContainerSummary>, Error> {
         self.containers(ListContainersOptionsBuilder::default().all(true).build())
             .await
     }
@@ -145,7 +145,7 @@ impl Docker {
         }
     }
 
-    async fn containers(&self, options: ListContainersOptions) -> Result<Vec<ContainerSummary>, Error> {
+    pub(crate) async fn containers(&self, options: ListContainersOptions) -> Result<Vec<ContainerSummary>, Error> {
         let engine = self.engine().await?;
         let listed = engine.list_containers(Some(options));
         self.within("list the containers", self.limits.call, listed).await
@@ -165,7 +165,7 @@ impl Docker {
     }
 }
 
-fn name(container: &ContainerSummary) -> &str {
+pub(crate) fn name(container: &ContainerSummary) -> &str {
     let names = container.names.as_ref().and_then(|names| names.first());
     names.map_or("", |name| name.trim_start_matches('/'))
 }
