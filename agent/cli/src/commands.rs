@@ -9,6 +9,7 @@ pub(crate) mod identity;
 pub(crate) mod incidents;
 pub(crate) mod init;
 pub(crate) mod logs;
+mod node_command;
 pub(crate) mod notify;
 mod quiesce;
 pub(crate) mod reload;

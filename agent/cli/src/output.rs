@@ -1,6 +1,6 @@
 //! Output of the commands.
 
-use std::io::{self, Write};
+use std::io::{self, BufRead as _, Write};
 
 use clap::Args;
 use serde::Serialize;
@@ -39,4 +39,14 @@ pub(crate) fn write(out: &mut dyn Write, bytes: &[u8]) -> anyhow::Result<()> {
         Err(error) => Err(anyhow::Error::new(error).context("cannot write the output")),
         Ok(()) => Ok(()),
     }
+}
+
+/// Asks on the terminal, since standard output is for what is done. Returns the line that is typed, trimmed; `None` at the end of the input.
+pub(crate) fn ask(question: &str) -> io::Result<Option<String>> {
+    let mut terminal = io::stderr().lock();
+    write!(terminal, "{question}")?;
+    terminal.flush()?;
+    let mut line = String::new();
+    let length = io::stdin().lock().read_line(&mut line)?;
+    Ok((length > 0).then(|| line.trim().to_owned()))
 }

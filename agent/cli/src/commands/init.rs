@@ -8,7 +8,6 @@ mod carry;
 mod compose;
 mod destination;
 mod draft;
-mod node_command;
 mod probe;
 mod render;
 mod report;

@@ -1,6 +1,6 @@
 //! `reload`: has the agent read its configuration again and brings it into force.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::time::Duration;
 
 use anyhow::bail;
@@ -13,7 +13,7 @@ use agent_daemon::api::{AgentClient, ConfigReport};
 
 use super::config::describe;
 use crate::globals::GlobalArgs;
-use crate::output::{print, print_json};
+use crate::output::{ask, print, print_json};
 
 pub(crate) const EXAMPLES: &str = "\
 What restarts the agent or replaces the collator's container is done with --yes, or when you
@@ -102,10 +102,8 @@ fn asked(question: &str) -> io::Result<bool> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Ok(false);
     }
-    write!(io::stderr(), "{question} [y/N] ")?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    let answer = ask(&format!("{question} [y/N] "))?;
+    Ok(matches!(answer.as_deref(), Some("y" | "Y" | "yes")))
 }
 
 /// Waits until the agent answers that has begun since.

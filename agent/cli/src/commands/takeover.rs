@@ -19,7 +19,7 @@ use agent_chaindata::lock::lock_data_dir;
 use self::session::{KEPT_SUFFIX, Session};
 use crate::error::UsageError;
 use crate::globals::GlobalArgs;
-use crate::output::print;
+use crate::output::{ask, print};
 
 pub(crate) const EXAMPLES: &str = "\
 Needs root where systemd runs the agent. The configuration has to describe the container: its data
@@ -88,13 +88,8 @@ fn confirm(yes: bool, question: &str) -> anyhow::Result<()> {
     if !io::stdin().is_terminal() {
         return Err(UsageError::Unusable("give --yes: there is no terminal to ask on".to_owned()).into());
     }
-    // Standard output is for what is done.
-    let mut terminal = io::stderr().lock();
-    write!(terminal, "{question} [y/N] ")?;
-    terminal.flush()?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    if !matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
+    let answer = ask(&format!("{question} [y/N] "))?.unwrap_or_default();
+    if !matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes") {
         bail!("nothing was changed");
     }
     Ok(())

@@ -1,12 +1,13 @@
 //! Questions on a terminal, or options in their place: what a first collator needs.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 
 use agent_docker::{ExistingContainer, ExistingImage, ExistingMount, ExistingPort};
 use clap::Args;
 
 use crate::error::UsageError;
+use crate::output;
 
 const DATA: &str = "/var/lib/t0rn-collator";
 const RELAY: &str = "polkadot";
@@ -156,15 +157,13 @@ fn ask(
     }
     let suffix = default.map(|default| format!(" [{default}]")).unwrap_or_default();
     loop {
-        write!(io::stderr(), "{question}{suffix}: ")?;
-        let mut line = String::new();
-        if io::stdin().lock().read_line(&mut line)? == 0 {
+        let Some(answer) = output::ask(&format!("{question}{suffix}: "))? else {
             return Err(UsageError::Unusable(format!("the input ended before an answer: write {option}")).into());
-        }
-        match (line.trim(), default) {
+        };
+        match (answer.as_str(), default) {
             ("", Some(default)) => return Ok(default.to_owned()),
             ("", None) => {}
-            (answer, _) => return Ok(answer.to_owned()),
+            _ => return Ok(answer),
         }
     }
 }

@@ -13,7 +13,7 @@ use agent_docker::{ExistingContainer, ExistingImage, Neighbour};
 use anyhow::{Context as _, bail};
 
 use super::draft::Draft;
-use super::node_command::NodeCommand;
+use crate::commands::node_command::NodeCommand;
 
 /// The draft of a configuration that runs the same collator. `neighbours` are the host's other containers.
 ///

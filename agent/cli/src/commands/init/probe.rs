@@ -9,6 +9,7 @@ use agent_daemon::exporter::{ExporterClient, ExporterPage};
 use agent_docker::ExistingContainer;
 
 use super::draft::{Draft, DraftChain};
+use crate::commands::node_command::NodeCommand;
 
 /// For one answer.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -19,7 +20,7 @@ const PAGE: usize = 4 << 20;
 /// where the node has its relay chain from elsewhere.
 pub(super) async fn probe(draft: &mut Draft, container: &ExistingContainer) {
     let was_published: BTreeSet<u16> = container.ports.iter().filter_map(|port| port.host).collect();
-    let node = super::node_command::NodeCommand::parse(&draft.command);
+    let node = NodeCommand::parse(&draft.command);
     let mut kept = Vec::new();
     for mut chain in std::mem::take(&mut draft.chains) {
         let port = chain.metrics.parse::<url::Url>().ok().and_then(|url| url.port());
@@ -49,31 +50,28 @@ pub(super) async fn probe(draft: &mut Draft, container: &ExistingContainer) {
 }
 
 /// The page with its prefix, or why there is none.
-async fn ask(chain: &DraftChain) -> Result<(String, ExporterPage), String> {
-    match scrape(chain, &chain.prefix).await {
-        Ok(page) => Ok((chain.prefix.clone(), page)),
-        Err((Some(ScrapeError::MetricMissing), reason)) => {
-            let prefix = prefix(chain).await.ok_or(reason)?;
-            let page = scrape(chain, &prefix).await.map_err(|(_, reason)| reason)?;
-            Ok((prefix, page))
-        }
-        Err((_, reason)) => Err(reason),
-    }
+async fn ask(chain: &DraftChain) -> anyhow::Result<(String, ExporterPage)> {
+    let error = match client(chain, &chain.prefix)?.scrape().await {
+        Ok(page) => return Ok((chain.prefix.clone(), page)),
+        Err(error) => error,
+    };
+    let found = match error.kind {
+        ScrapeError::MetricMissing => prefix(chain).await,
+        _ => None,
+    };
+    let prefix = found.ok_or(error)?;
+    let page = client(chain, &prefix)?.scrape().await?;
+    Ok((prefix, page))
 }
 
-async fn scrape(chain: &DraftChain, prefix: &str) -> Result<ExporterPage, (Option<ScrapeError>, String)> {
-    let client = client(chain, prefix).map_err(|error| (None, error))?;
-    client.scrape().await.map_err(|error| (Some(error.kind), error.detail))
-}
-
-fn client(chain: &DraftChain, prefix: &str) -> Result<ExporterClient, String> {
+fn client(chain: &DraftChain, prefix: &str) -> anyhow::Result<ExporterClient> {
     let config = ExporterConfig {
         metrics: chain.metrics.clone(),
         prefix: prefix.to_owned(),
         references: Vec::new(),
         idle: Idle::default(),
     };
-    ExporterClient::new(chain.chain, &config, TIMEOUT).map_err(|error| error.to_string())
+    Ok(ExporterClient::new(chain.chain, &config, TIMEOUT)?)
 }
 
 /// What stands before `_block_height` on the page.

@@ -9,6 +9,7 @@ use agent_core::key_paths::is_key;
 use agent_docker::{Docker, Predecessor};
 
 use crate::commands::check::failed_checks;
+use crate::commands::node_command::{NodeCommand, Side};
 
 /// Fails with what speaks against the takeover, and how to go on. `force` accepts failed checks, differences and a
 /// predecessor that is gone when it ends; never a container that has other data, which the agent would not wait for.
@@ -89,9 +90,13 @@ fn differences(config: &Config, predecessor: &Predecessor, image: Option<&str>) 
             ));
         }
     }
+    // The parachain's arguments: those of the relay chain follow `--`.
+    let [our_node, their_node] =
+        [&config.collator.command, &predecessor.command].map(|words| NodeCommand::of_words(words));
     for flags in [&["--base-path", "-d"][..], &["--keystore-path"]] {
-        let our = argument(&config.collator.command, flags).and_then(|path| host_path(ours(), Path::new(path)));
-        let their = argument(&predecessor.command, flags).and_then(|path| host_path(theirs(), Path::new(path)));
+        let value = |node: &NodeCommand| node.value(Side::Main, flags).map(PathBuf::from);
+        let our = value(&our_node).and_then(|path| host_path(ours(), &path));
+        let their = value(&their_node).and_then(|path| host_path(theirs(), &path));
         if let (Some(our), Some(their)) = (our, their)
             && our != their
         {
@@ -103,8 +108,8 @@ fn differences(config: &Config, predecessor: &Predecessor, image: Option<&str>) 
             ));
         }
     }
-    let chain = |command| argument(command, &["--chain"]);
-    if let (Some(our), Some(their)) = (chain(&config.collator.command), chain(&predecessor.command))
+    let [our_chain, their_chain] = [&our_node, &their_node].map(|node| node.value(Side::Main, &["--chain"]));
+    if let (Some(our), Some(their)) = (our_chain, their_chain)
         && our != their
         // A file may lie elsewhere in the other container.
         && !(our.contains('/') && their.contains('/'))
@@ -112,21 +117,6 @@ fn differences(config: &Config, predecessor: &Predecessor, image: Option<&str>) 
         found.push(format!("its --chain is {their}, and in collator.command it is {our}"));
     }
     found
-}
-
-/// The value of the parachain's argument: those of the relay chain follow `--`.
-fn argument<'c>(command: &'c [String], flags: &[&str]) -> Option<&'c str> {
-    let mut words = command.iter().map(String::as_str).take_while(|word| *word != "--");
-    while let Some(word) = words.next() {
-        if flags.contains(&word) {
-            return words.next();
-        }
-        let value = word.split_once('=').filter(|(flag, _)| flags.contains(flag));
-        if let Some((_, value)) = value {
-            return Some(value);
-        }
-    }
-    None
 }
 
 /// Where a path in a container lies on the host; `None` when it is in no mount.

@@ -7,7 +7,7 @@ use agent_docker::{ExistingContainer, ExistingMount};
 
 use super::keys;
 use crate::commands::init::draft::{Draft, DraftMount};
-use crate::commands::init::node_command::NodeCommand;
+use crate::commands::node_command::NodeCommand;
 
 pub(super) fn carry(draft: &mut Draft, existing: &ExistingContainer, node: &NodeCommand) {
     let usable: Vec<&ExistingMount> = existing.mounts.iter().filter(|mount| is_usable(draft, mount)).collect();

@@ -6,7 +6,7 @@ use agent_core::event::Chain;
 use agent_docker::Neighbour;
 
 use crate::commands::init::draft::{Draft, DraftChain, DraftPort};
-use crate::commands::init::node_command::{NodeCommand, Side, add_flag, remove_flag};
+use crate::commands::node_command::{NodeCommand, Side, add_flag, remove_flag};
 
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// Port of the agent's own exporter.

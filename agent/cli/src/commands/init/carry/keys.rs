@@ -6,7 +6,7 @@ use agent_core::key_paths::is_keystore;
 use agent_docker::ExistingContainer;
 
 use crate::commands::init::draft::{Draft, DraftMount};
-use crate::commands::init::node_command::NodeCommand;
+use crate::commands::node_command::NodeCommand;
 
 /// Where keys are copied to that were in the container: the default of `identity.mount`.
 const IDENTITY: &str = "/var/lib/t0rn-identity";

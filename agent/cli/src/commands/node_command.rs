@@ -12,21 +12,21 @@ const PARACHAIN: [&str; 4] = [
 
 /// The arguments of a node, for reading: what is before `--`, and what is after it.
 #[derive(Debug)]
-pub(super) struct NodeCommand {
+pub(crate) struct NodeCommand {
     main: Vec<String>,
     relay: Option<Vec<String>>,
     /// Whether the arguments are a line for a shell, so that none can be added.
-    pub(super) is_shell_line: bool,
+    pub(crate) is_shell_line: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
+pub(crate) enum Side {
     Main,
     Relay,
 }
 
 impl NodeCommand {
-    pub(super) fn parse(arguments: &[String]) -> Self {
+    pub(crate) fn parse(arguments: &[String]) -> Self {
         let is_line = |argument: &String| argument.contains(' ') && argument.contains("--");
         let is_shell_line = arguments.iter().any(is_line);
         let words: Vec<String> = if is_shell_line {
@@ -35,11 +35,19 @@ impl NodeCommand {
         } else {
             arguments.to_vec()
         };
+        Self {
+            is_shell_line,
+            ..Self::of_words(&words)
+        }
+    }
+
+    /// Without a look into lines for a shell.
+    pub(crate) fn of_words(words: &[String]) -> Self {
         let mut sides = words.splitn(2, |word| word == "--").map(<[String]>::to_vec);
         Self {
             main: sides.next().unwrap_or_default(),
             relay: sides.next(),
-            is_shell_line,
+            is_shell_line: false,
         }
     }
 
@@ -50,16 +58,16 @@ impl NodeCommand {
         }
     }
 
-    pub(super) fn has_relay_side(&self) -> bool {
+    pub(crate) fn has_relay_side(&self) -> bool {
         self.relay.is_some()
     }
 
-    pub(super) fn has(&self, side: Side, flag: &str) -> bool {
+    pub(crate) fn has(&self, side: Side, flag: &str) -> bool {
         self.words(side).iter().any(|word| name_of(word) == flag)
     }
 
     /// Value of the last of these flags, as `--flag value` or `--flag=value`.
-    pub(super) fn value(&self, side: Side, flags: &[&str]) -> Option<&str> {
+    pub(crate) fn value(&self, side: Side, flags: &[&str]) -> Option<&str> {
         let words = self.words(side);
         let at = words.iter().rposition(|word| flags.contains(&name_of(word)))?;
         match words[at].split_once('=') {
@@ -75,12 +83,12 @@ impl NodeCommand {
         self.value(side, flags).map(PathBuf::from)
     }
 
-    pub(super) fn base_path(&self) -> Option<PathBuf> {
+    pub(crate) fn base_path(&self) -> Option<PathBuf> {
         self.path(Side::Main, &["--base-path", "-d"])
     }
 
     /// Flags that name keys or a keystore, with the path of each, of both sides.
-    pub(super) fn key_paths(&self) -> Vec<(&'static str, PathBuf)> {
+    pub(crate) fn key_paths(&self) -> Vec<(&'static str, PathBuf)> {
         let flags = ["--keystore-path", "--node-key-file", "--password-filename"];
         let of = |side| {
             flags
@@ -91,23 +99,23 @@ impl NodeCommand {
     }
 
     /// Whether a key itself stands in the arguments, where every user of the host can read it.
-    pub(super) fn key_flag(&self) -> Option<&'static str> {
+    pub(crate) fn key_flag(&self) -> Option<&'static str> {
         let flags = ["--node-key", "--password"];
         flags
             .into_iter()
             .find(|flag| self.has(Side::Main, flag) || self.has(Side::Relay, flag))
     }
 
-    pub(super) fn is_parachain(&self) -> bool {
+    pub(crate) fn is_parachain(&self) -> bool {
         self.has_relay_side() || PARACHAIN.iter().any(|flag| self.has(Side::Main, flag))
     }
 
-    pub(super) fn is_by_rpc(&self) -> bool {
+    pub(crate) fn is_by_rpc(&self) -> bool {
         PARACHAIN[1..3].iter().any(|flag| self.has(Side::Main, flag))
     }
 
     /// Port of a side's exporter, which has the node's default where no flag gives one.
-    pub(super) fn prometheus_port(&self, side: Side) -> u16 {
+    pub(crate) fn prometheus_port(&self, side: Side) -> u16 {
         let given = self
             .value(side, &["--prometheus-port"])
             .and_then(|port| port.parse().ok());
@@ -123,7 +131,7 @@ fn name_of(word: &str) -> &str {
 }
 
 /// Adds a flag to one side of the arguments.
-pub(super) fn add_flag(arguments: &mut Vec<String>, side: Side, flag: &str) {
+pub(crate) fn add_flag(arguments: &mut Vec<String>, side: Side, flag: &str) {
     let end = arguments
         .iter()
         .position(|word| word == "--")
@@ -135,7 +143,7 @@ pub(super) fn add_flag(arguments: &mut Vec<String>, side: Side, flag: &str) {
 }
 
 /// Removes a flag without value from one side of the arguments.
-pub(super) fn remove_flag(arguments: &mut Vec<String>, side: Side, flag: &str) {
+pub(crate) fn remove_flag(arguments: &mut Vec<String>, side: Side, flag: &str) {
     let end = arguments
         .iter()
         .position(|word| word == "--")
