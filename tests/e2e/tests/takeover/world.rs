@@ -152,6 +152,8 @@ impl<'a> World<'a> {
         ensure!(self.running()? == [self.name.as_str()], "{:?}", self.running()?);
         ensure!(self.agent.engine().inspect(&self.kept())?.is_none(), "both are there");
         self.agent.starts()?;
+        // A takeover of one whose exporters do not answer yet would be refused.
+        until("the exporters to answer", SOON, || self.agent.sim().best())?;
         Ok(())
     }
 

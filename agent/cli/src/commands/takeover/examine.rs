@@ -13,11 +13,14 @@ use crate::commands::node_command::{NodeCommand, Side};
 
 /// Fails with what speaks against the takeover, and how to go on. `force` accepts failed checks, differences and a
 /// predecessor that is gone when it ends; never a container that has other data, which the agent would not wait for.
+/// `is_under_way`: an earlier call has stopped the predecessor after these checks, and the agent's collator, which has begun
+/// in its place, may not answer yet.
 pub(super) async fn examine(
     docker: &Docker,
     config: &Config,
     predecessor: &Predecessor,
     force: bool,
+    is_under_way: bool,
 ) -> anyhow::Result<()> {
     let (name, data) = (&predecessor.name, config.data.path.display());
     if let Some(orchestrator) = predecessor.orchestrator {
@@ -46,7 +49,11 @@ pub(super) async fn examine(
         "{name} was made with --rm: Docker removes it when it stops, which leaves no way back, and what started it may start it \
          again: end that first, then give --force"
     );
-    let failed = failed_checks(config).await;
+    let failed = if is_under_way {
+        Vec::new()
+    } else {
+        failed_checks(config).await
+    };
     ensure!(
         failed.is_empty(),
         "{}; mend it (t0rn-agent check), or give --force",

@@ -99,7 +99,8 @@ impl Session {
         let seen = self.observe(&found).await?;
         match &found.predecessor {
             Some(predecessor) => {
-                examine(&self.docker, &self.config, predecessor, force).await?;
+                let is_under_way = found.record.is_some() && !predecessor.runs;
+                examine(&self.docker, &self.config, predecessor, force, is_under_way).await?;
             }
             None => ensure!(
                 found.record.is_some_and(|record| record.is_removed_on_exit),
