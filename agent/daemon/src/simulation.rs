@@ -14,8 +14,6 @@ use crate::identity::block_device::{BlockDevice, MountState};
 pub trait Machine: Send + Sync {
     /// The host's name.
     fn name(&self) -> String;
-    /// Another one after each boot.
-    fn boot_id(&self) -> String;
     fn facts(&self) -> HostFacts;
     /// The topmost mount at `path`.
     fn mounted(&self, path: &Path) -> io::Result<Option<MountState>>;

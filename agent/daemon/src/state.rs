@@ -58,9 +58,8 @@ pub struct BootTime {
 impl BootTime {
     /// Now; `None` where the kernel does not name its boot.
     pub fn now() -> Option<Self> {
-        let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
         Some(Self {
-            id: id.trim().to_owned(),
+            id: boottime::id().ok()?,
             since_ms: u64::try_from(boottime::now().as_millis()).ok()?,
         })
     }

@@ -37,6 +37,7 @@ struct Simulated {
     wall: Timestamp,
     /// Time since boot when the simulation began, with all time suspended since.
     boottime: Duration,
+    boot_id: String,
     disks: Option<Rc<RefCell<Decide>>>,
     board: watch::Sender<StalledDisks>,
 }
@@ -58,10 +59,16 @@ impl World {
             began: Instant::now(),
             wall,
             boottime: Duration::from_hours(1),
+            boot_id: "boot".to_owned(),
             disks: None,
             board: watch::Sender::default(),
         }));
         Self(std::marker::PhantomData)
+    }
+
+    /// This boot of the host, which has lasted for `since` so far.
+    pub fn set_boot(&self, id: &str, since: Duration) {
+        change(|simulated| (simulated.boot_id, simulated.boottime) = (id.to_owned(), since));
     }
 
     /// Sets the wall clock forward or back.
@@ -130,6 +137,10 @@ pub(crate) fn wall() -> Option<Timestamp> {
 
 pub(crate) fn boottime() -> Option<Duration> {
     read(|simulated| simulated.boottime + simulated.began.elapsed())
+}
+
+pub(crate) fn boot_id() -> Option<String> {
+    read(|simulated| simulated.boot_id.clone())
 }
 
 pub(crate) fn board() -> Option<watch::Sender<StalledDisks>> {

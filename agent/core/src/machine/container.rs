@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Action, Cause, ContainerState, Desired, GracePeriod, LastExit, Machine, Signalled};
+use super::{Action, Cause, ContainerState, Desired, GracePeriod, LastExit, Machine, STOP_MARGIN, Signalled};
 use crate::chain_health::ChainTracker;
 use crate::event::{Container, Exit, Time};
 
@@ -295,6 +295,12 @@ impl Machine {
         let started_at = self.state.started_at.filter(|_| !self.state.clock_stepped);
         let before_this_run = self.state.seen.is_up() && started_at.is_some_and(|s| at < s);
         !before_this_run && self.state.own_events_until.is_none_or(|until| at > until)
+    }
+
+    /// Whether a person's `docker stop` is under way.
+    pub(super) fn is_being_stopped(&self, now: Time) -> bool {
+        let signalled = self.state.signalled.filter(|_| self.state.seen.is_up());
+        signalled.is_some_and(|s| now.since(s.at) < self.policy.stop_timeout + STOP_MARGIN)
     }
 
     /// Whether an action of ours is bringing it down.

@@ -1,7 +1,7 @@
 //! From what is known to what is done: at most one action on the container at a time.
 
 use super::fault::Fault;
-use super::{Action, Cause, ContainerState, Desired, Machine, STOP_MARGIN};
+use super::{Action, Cause, ContainerState, Desired, Machine};
 use crate::event::{DesiredSpec, Time};
 
 impl Machine {
@@ -117,12 +117,8 @@ impl Machine {
         if !self.state.spec_matches || self.is_due_for_keys() {
             return Some(self.restart(Cause::SpecChanged));
         }
-        // A person's `docker stop` is under way: nothing of ours is to bring it back.
-        if self
-            .state
-            .signalled
-            .is_some_and(|s| now.since(s.at) < self.policy.stop_timeout + STOP_MARGIN)
-        {
+        // Nothing of ours is to bring it back.
+        if self.is_being_stopped(now) {
             return None;
         }
         let fault = self.fault(self.verdicts(now)).filter(Fault::is_due)?;

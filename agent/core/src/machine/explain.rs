@@ -203,6 +203,9 @@ impl Machine {
             Command::Start if state.seen.is_up() && self.is_stopping() => {
                 "starting the collator as soon as it has stopped".to_owned()
             }
+            Command::Start if self.is_being_stopped(state.now) => {
+                "the collator is being stopped with docker stop: starting it as soon as it has ended".to_owned()
+            }
             Command::Start if state.seen.is_up() => "the collator is running already".to_owned(),
             Command::Start => "starting the collator".to_owned(),
             Command::Stop => "stopping the collator; it stays stopped until t0rn-agent start".to_owned(),

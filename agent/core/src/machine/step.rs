@@ -156,14 +156,16 @@ impl Machine {
     /// `start` or `restart`: whatever kept it down is over.
     fn take_up(&mut self, now: Time) {
         let down = !self.state.seen.is_up() || self.is_stopping();
+        let ending = self.is_being_stopped(now);
         let state = &mut self.state;
         // What Docker tells again of the time before, an agent that has just begun included, is older than this wish.
         state.own_events_until = state.own_events_until.max(state.heard_at);
-        if down && !state.observed {
+        // The end that a `docker stop` asked for is still to come, and is older than this wish as well.
+        if ending || (down && !state.observed) {
             state.ignore_own_events_until = Some(now + self.policy.stop_timeout + STOP_MARGIN);
         }
         state.desired = Desired::Running;
-        state.start_requested = down;
+        state.start_requested = down || ending;
         state.hold = state.conflict.map(Cause::from);
         state.crash_loop = false;
         state.crashes.clear();

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use agent_files::{Dir, read_file, remove_file, replace_file};
-use agent_runtime::wall;
+use agent_runtime::{boottime, wall};
 
 /// File name of the lease on the volume.
 const FILE: &str = "lease.json";
@@ -51,9 +51,8 @@ pub struct Lease {
 impl Lease {
     /// A lease of this boot, this process and now.
     pub fn of(holder: &str) -> io::Result<Self> {
-        let boot_id = boot_id()?;
         Ok(Self {
-            boot_id: boot_id.trim().to_owned(),
+            boot_id: boottime::id()?,
             holder: holder.to_owned(),
             pid: std::process::id(),
             at: wall::now(),
@@ -85,14 +84,6 @@ impl Lease {
             done => done,
         }
     }
-}
-
-fn boot_id() -> io::Result<String> {
-    #[cfg(feature = "simulation")]
-    if let Some(machine) = crate::simulation::machine() {
-        return Ok(machine.boot_id());
-    }
-    fs::read_to_string("/proc/sys/kernel/random/boot_id")
 }
 
 /// Path of the lease.

@@ -144,10 +144,6 @@ impl Machine for StandIn {
         "host".to_owned()
     }
 
-    fn boot_id(&self) -> String {
-        "boot".to_owned()
-    }
-
     fn facts(&self) -> HostFacts {
         HostFacts::default()
     }

@@ -223,7 +223,7 @@ impl State {
         if !matches!(container.run, Run::Running | Run::Paused) {
             return Ok(());
         }
-        container.run = Run::Running;
+        let was_paused = std::mem::replace(&mut container.run, Run::Running) == Run::Paused;
         let kill = now + seconds * SECOND;
         let ends = now + container.node.shutdown;
         let ending = if ends <= kill {
@@ -236,6 +236,11 @@ impl State {
         }
         let text = format!("{} gets SIGTERM, and SIGKILL after {seconds} s", container.name);
         self.signal(host, index, 15);
+        if was_paused {
+            // Docker thaws what it ends.
+            let wall = self.wall(host);
+            self.machines[host].engine.tell(wall, "unpause", index, &[]);
+        }
         self.note_of(host, text);
         Ok(())
     }

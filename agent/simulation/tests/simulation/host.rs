@@ -21,6 +21,8 @@ use super::world::{SECOND, Storage, World};
 /// `WatchdogSec` and `RestartSec` of dist/systemd/t0rn-agent.service.
 const WATCHDOG: u64 = 60 * SECOND;
 const RESTART: u64 = 5 * SECOND;
+/// From power on to the beginning of the world, ms.
+const BOOT: u64 = 10 * SECOND;
 
 type Agent = Pin<Box<dyn Future<Output = anyhow::Result<()>>>>;
 
@@ -194,8 +196,13 @@ impl Host {
 
     /// The clocks and disks of this host, as of now; within its runtime.
     fn begin_clocks(&self) -> clocks::World {
-        let wall = self.world.lock().wall(self.index);
+        let mut state = self.world.lock();
+        let (now, wall) = (state.now(), state.wall(self.index));
         let clocks = clocks::World::begin(Timestamp::from_millisecond(wall).unwrap());
+        let machine = state.machine(self.index);
+        let boot = format!("{}-boot-{}", machine.name, machine.boots);
+        clocks.set_boot(&boot, Duration::from_millis(BOOT + now - machine.booted));
+        drop(state);
         let (world, host) = (self.world.clone(), self.index);
         clocks.set_disks(move |disk, _| {
             let mut state = world.lock();

@@ -10,6 +10,7 @@ use super::engine::Run;
 use super::host::Host;
 use super::trouble::{LIFE, Trouble, course};
 use super::two_hosts::{KEY, Outcome};
+use super::watch::Wish;
 use super::world::{SECOND, State, Storage, World};
 
 /// The host is led for this long at a time, ms.
@@ -75,7 +76,8 @@ pub(crate) fn live(seed: u64) -> Outcome {
         }
     }
     let mut state = life.world.lock();
-    if state.judge.violations.is_empty() && state.signer(0).is_none() {
+    let wanted = state.judge.watch.wish == Wish::Runs;
+    if state.judge.violations.is_empty() && wanted && state.signer(0).is_none() {
         state.blame("it does not collate although nothing has been wrong for long");
     }
     Outcome {
@@ -196,8 +198,7 @@ impl Life {
             let mut state = self.world.lock();
             state.engine_dies(0);
             let machine = state.machine(0);
-            machine.powered = false;
-            machine.boots += 1;
+            machine.lose_power(self.now);
             machine.engine.up = true;
             // What was stalled or stopped is not any more.
             (machine.engine.hangs, machine.stalled_state, machine.stalled_data) = (0, 0, 0);

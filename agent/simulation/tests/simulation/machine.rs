@@ -22,6 +22,8 @@ pub(crate) struct MachineState {
     pub(crate) instance: String,
     pub(crate) dir: PathBuf,
     pub(crate) boots: u32,
+    /// When its last boot began.
+    pub(crate) booted: u64,
     /// Wall clock beyond the world's, ms.
     pub(crate) skew: i64,
     pub(crate) powered: bool,
@@ -62,6 +64,7 @@ impl MachineState {
             dir,
             name,
             boots: 1,
+            booted: 0,
             skew: 0,
             powered: true,
             suspended: false,
@@ -91,6 +94,13 @@ impl MachineState {
         }
     }
 
+    /// The power is gone; what begins next is another boot.
+    pub(crate) fn lose_power(&mut self, now: u64) {
+        self.powered = false;
+        self.boots += 1;
+        self.booted = now;
+    }
+
     pub(crate) fn engine_socket(&self) -> PathBuf {
         self.dir.join("docker.sock")
     }
@@ -105,12 +115,6 @@ pub(crate) struct Kernel {
 impl Machine for Kernel {
     fn name(&self) -> String {
         self.world.lock().machine(self.host).name.clone()
-    }
-
-    fn boot_id(&self) -> String {
-        let mut state = self.world.lock();
-        let machine = state.machine(self.host);
-        format!("{}-boot-{}", machine.name, machine.boots)
     }
 
     fn facts(&self) -> HostFacts {

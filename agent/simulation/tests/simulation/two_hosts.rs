@@ -246,8 +246,7 @@ fn strike(
         Blow::PowerCut(time) => {
             state.engine_dies(host);
             let machine = state.machine(host);
-            machine.powered = false;
-            machine.boots += 1;
+            machine.lose_power(now);
             if storage == Storage::Volume {
                 machine.mounted = false;
                 let (instance, at) = (machine.instance.clone(), machine.mount_point(storage));

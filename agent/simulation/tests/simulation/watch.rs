@@ -54,7 +54,7 @@ pub(crate) struct Watch {
     wrong: u64,
     /// For how long the container has been as it is, ms.
     steady: u64,
-    was_running: bool,
+    was: Option<Run>,
 }
 
 impl Ailment {
@@ -208,8 +208,8 @@ impl State {
         let stops = container.is_some_and(|c| c.ending.is_some());
         let paused = container.is_some_and(|c| c.run == Run::Paused);
         let watch = &mut self.judge.watch;
-        let same = running == watch.was_running;
-        watch.was_running = running;
+        let run = container.map(|c| c.run);
+        let same = std::mem::replace(&mut watch.was, run) == run;
         watch.steady = if same { watch.steady + quantum } else { 0 };
         let engine = machine.engine.up && machine.engine.hangs <= now;
         let data = machine.stalled_data <= now;

@@ -360,3 +360,20 @@ fn only_one_action_is_ever_under_way() {
             .is_ok_and(|a| a.contains("under way"))
     );
 }
+
+#[test]
+fn start_during_a_docker_stop_is_done_when_that_has_ended_it() {
+    let mut harness = Harness::synced();
+    harness.signalled(15);
+    harness.run(2);
+    let answer = harness.machine.acknowledge(&Command::Start).unwrap();
+    assert!(answer.contains("as soon as it has ended"), "{answer}");
+    harness.command(Command::Start);
+    harness.run(3);
+    harness.exits(0, &[]);
+    harness.stopped();
+    harness.run(HOUR);
+    assert_eq!(harness.container_actions(), [start(Cause::Operator)]);
+    harness.expect(Phase::Synced, Health::Ok);
+    assert_eq!(harness.wrong(), []);
+}
