@@ -12,7 +12,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// How long a short job may take.
 pub const LIMIT: Duration = Duration::from_secs(5);
@@ -134,6 +134,19 @@ pub async fn run_long<T: Send + 'static>(
     job: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, DiskError> {
     run_on(&LONG, disk, limit, job).await
+}
+
+/// As [`run`], and waits for no more than `patience`: a job that takes longer is done all the same.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_within<T: Send + 'static>(
+    patience: Duration,
+    disk: Disk,
+    job: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, DiskError> {
+    let done = timeout(patience, run(disk, job)).await;
+    done.unwrap_or(Err(DiskError::Stalled(disk)))
 }
 
 /// As [`run`], for a job with a result of its own: one error for both.

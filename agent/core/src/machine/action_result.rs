@@ -115,7 +115,8 @@ impl Machine {
         }
         if kind == ActionFailure::Cancelled {
             // It was given up for what comes now.
-            if matches!(action, Action::Start { .. }) {
+            let is_half_restarted = matches!(action, Action::Restart { .. }) && !self.state.seen.is_up();
+            if is_half_restarted || matches!(action, Action::Start { .. }) {
                 // Docker may carry it out all the same: a stop finds out.
                 (self.state.seen, self.state.stopped_by_agent) = (ContainerState::Exited, false);
             }

@@ -55,7 +55,8 @@ impl Machine {
             Container::Exited { at, exit, spec_matches } if first || self.is_news(at) => {
                 // After a step of the clock, one that seems to lie before the start may be of an earlier run as well: there, a
                 // look that finds the run going on has the last word.
-                if at.is_some_and(|at| self.state.started_at.is_some_and(|started| at >= started)) {
+                // One of the same millisecond is of the run before.
+                if at.is_some_and(|at| self.state.started_at.is_some_and(|started| at > started)) {
                     self.state.ended = self.state.started_at;
                 }
                 self.state.spec_matches = spec_matches;
@@ -293,7 +294,7 @@ impl Machine {
     fn is_news(&self, at: Option<i64>) -> bool {
         let Some(at) = at else { return true };
         let started_at = self.state.started_at.filter(|_| !self.state.clock_stepped);
-        let before_this_run = self.state.seen.is_up() && started_at.is_some_and(|s| at < s);
+        let before_this_run = self.state.seen.is_up() && started_at.is_some_and(|s| at <= s);
         !before_this_run && self.state.own_events_until.is_none_or(|until| at > until)
     }
 

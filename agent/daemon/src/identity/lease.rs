@@ -1,7 +1,6 @@
 //! The lease: a file on the volume that names its holder and the time.
 #![expect(clippy::disallowed_methods, reason = "jobs for the identity disk")]
 
-use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::fchown;
 use std::path::{Path, PathBuf};
@@ -133,6 +132,8 @@ pub fn hand_over(mount: &Path, uid: u32, gid: u32) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use std::fs;
+
     use super::*;
 
     #[test]

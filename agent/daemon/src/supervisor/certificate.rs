@@ -13,6 +13,8 @@ use agent_core::status;
 use agent_runtime::disk::{self, Disk};
 use tracing::{info, warn};
 
+use super::state_store::PATIENCE;
+
 /// Knowledge of the chain data from its disk.
 pub(super) struct CertificateState {
     config: Arc<Config>,
@@ -67,8 +69,8 @@ impl CertificateState {
     pub(super) async fn check_restore(&mut self) {
         let (data, state_dir) = (self.config.data.path.clone(), self.config.agent.state_dir.clone());
         let (swapping, stopped) = tokio::join!(
-            disk::run(Disk::Data, move || is_restore_swapping(&data)),
-            disk::run(Disk::State, move || is_stopped_for_snapshot(&state_dir))
+            disk::run_within(PATIENCE, Disk::Data, move || is_restore_swapping(&data)),
+            disk::run_within(PATIENCE, Disk::State, move || is_stopped_for_snapshot(&state_dir))
         );
         match swapping {
             Ok(swapping) => self.restoring = swapping,

@@ -223,10 +223,10 @@ impl Executor {
         }
     }
 
-    /// Aborts a start under way (a long pull) for an operator's stop.
+    /// Aborts a start or restart under way (a long pull, a long stop) for an operator's stop.
     pub(super) fn cancel_start(&self) {
         if let Some(RunningAction {
-            action: Action::Start { .. },
+            action: Action::Start { .. } | Action::Restart { .. },
             task,
             ..
         }) = &self.running

@@ -5,20 +5,23 @@ use std::time::Duration;
 
 use agent_core::event::{Event, Time};
 use agent_core::machine::State;
-use tokio::time::timeout;
 use tracing::warn;
 
 use crate::state;
 use agent_runtime::disk::{self, Disk, DiskError};
 
-/// How long an action waits for the state to be saved: a fault is answered within its window and 5 s. A save that takes longer
+/// How long the event loop waits for a disk, and so an action for the state to be saved: a fault is answered within its window and 5 s. A save that takes longer
 /// is done all the same.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+/// The same while the last save has had no answer: several of them in a row must not keep the status from being published.
+const PATIENCE_STALLED: Duration = Duration::from_millis(500);
 
 pub(super) struct StateStore {
     dir: PathBuf,
     /// Why the state could not be saved the last time.
     unsaved: Option<String>,
+    /// The last save had no answer.
+    stalled: bool,
     /// What the core knows of that.
     problem: Option<String>,
 }
@@ -28,6 +31,7 @@ impl StateStore {
         Self {
             dir,
             unsaved: None,
+            stalled: false,
             problem: None,
         }
     }
@@ -43,10 +47,11 @@ impl StateStore {
     /// because its budget is not on disk. An agent that is killed then forgets it, and no more.
     pub(super) async fn save(&mut self, now: Time, state: &State) -> Option<Event> {
         let (dir, state) = (self.dir.clone(), state.clone());
-        let saved = disk::run(Disk::State, move || state::save(&dir, now, &state));
-        let saved = timeout(PATIENCE, saved).await;
+        let patience = if self.stalled { PATIENCE_STALLED } else { PATIENCE };
+        let saved = disk::run_within(patience, Disk::State, move || state::save(&dir, now, &state)).await;
+        self.stalled = matches!(saved, Err(DiskError::Stalled(_)));
         // A disk that does not answer is a problem of its own.
-        let (unsaved, problem) = match saved.unwrap_or(Err(DiskError::Stalled(Disk::State))) {
+        let (unsaved, problem) = match saved {
             Ok(Ok(())) => (None, None),
             Ok(Err(error)) => (Some(error.to_string()), Some(error.to_string())),
             Err(error) => (Some(error.to_string()), None),
@@ -84,6 +89,12 @@ mod tests {
             "the stall is an event itself"
         );
         assert_eq!(began.elapsed(), PATIENCE);
+        store.save(Time(0), machine.state()).await;
+        assert_eq!(
+            began.elapsed(),
+            PATIENCE + PATIENCE_STALLED,
+            "the next ones wait for less"
+        );
         assert!(store.unsaved().is_some_and(|why| why.contains("does not answer")));
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use super::images::{IMAGE, lifetime};
 use super::node::Node;
 use super::world::{SECOND, State};
 
@@ -14,8 +15,6 @@ use super::world::{SECOND, State};
 const EVENTS: usize = 256;
 /// Lines of a log that are kept.
 const LINES: usize = 200;
-/// The image that is there from the beginning.
-pub(crate) const IMAGE: &str = "example/collator:1";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Run {
@@ -203,7 +202,8 @@ impl State {
         let container = &mut engine.containers[index];
         container.run = Run::Running;
         container.started = Some(wall);
-        (container.ending, container.policy_start, container.by_hand) = (None, None, false);
+        (container.policy_start, container.by_hand) = (None, false);
+        container.ending = lifetime(&container.image).map(|time| (now + time, 1, false));
         let text = format!("{} starts with key {:?}", container.name, node.key);
         container.node = node;
         engine.tell(wall, "start", index, &[]);

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::engine::{Container, Run};
+use super::images::{self, image_id};
 use super::world::{Storage, World};
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -57,6 +58,7 @@ pub(crate) async fn serve(world: World, host: usize, request: Request<Incoming>)
         ["events"] => return Ok(Response::new(events(world, host, life, &query))),
         ["containers", name, "logs"] => return Ok(logs(&world, host, name)),
         ["containers", name, "stop"] if method == Method::POST => stop(&world, host, name, &query).await,
+        ["images", "create"] => images::pull(&world, host, &query).await,
         _ => answer(&world, host, method, &segments, &query, &body),
     };
     Ok(match reply {
@@ -105,28 +107,11 @@ fn answer(
         }
         ("POST", ["containers", name, "unpause"]) => state.set_paused(host, name, false).map(|()| Value::Null),
         ("DELETE", ["containers", name]) => state.remove(host, name, query("force") == "true").map(|()| Value::Null),
-        ("GET", ["images", "json"]) => Ok(json!([])),
-        ("GET", ["images", .., "json"]) => {
-            let name = segments[1..segments.len() - 1].join("/");
-            let known = state.machine(host).engine.images.contains(&name) || name.starts_with("sha256:");
-            if known {
-                Ok(json!({ "Id": image_id(&name), "RepoDigests": [], "Architecture": "amd64", "Os": "linux" }))
-            } else {
-                Err((404, format!("No such image: {name}")))
-            }
-        }
+        ("GET", ["images", "json"]) => Ok(images::list(&mut state, host)),
+        ("GET", ["images", name @ .., "json"]) => images::inspect(&mut state, host, &name.join("/")),
+        ("DELETE", ["images", name @ ..]) => images::remove(&mut state, host, &name.join("/")),
         _ => Err((501, format!("{method} {} is not simulated", segments.join("/")))),
     }
-}
-
-fn image_id(name: &str) -> String {
-    if name.starts_with("sha256:") {
-        return name.to_owned();
-    }
-    let sum = name
-        .bytes()
-        .fold(0u64, |sum, byte| sum.wrapping_mul(31) + u64::from(byte));
-    format!("sha256:{sum:0>64x}")
 }
 
 async fn stop(world: &World, host: usize, name: &str, query: &HashMap<String, String>) -> Reply {

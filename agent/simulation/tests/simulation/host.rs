@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::runtime::Runtime;
 use tokio::time::{advance, sleep};
 
-use super::engine::IMAGE;
+use super::images::IMAGE;
 use super::machine::{Kernel, VOLUME};
 use super::network::HostNetwork;
 use super::world::{SECOND, Storage, World};
@@ -267,7 +267,7 @@ fn config(world: &World, index: usize) -> Config {
          [collator]\nimage = \"{IMAGE}\"\nuser = \"\"\nstop_timeout = \"1m\"\n\
          [data]\npath = \"{dir}/data\"\n\
          [[mounts]]\nsource = \"{mount}/keystore\"\ntarget = \"/identity/keystore\"\n\
-         [health]\nscrape_interval = \"{scrape}\"\n[metrics]\nlisten = \"\"\n[ec2]\nenabled = {ec2}\n\
+         [update]\nprobation = \"2m\"\n[health]\nscrape_interval = \"{scrape}\"\n[metrics]\nlisten = \"\"\n[ec2]\nenabled = {ec2}\n\
          [identity]\nrequired = {required}\nvolume = \"{volume}\"\nmount = \"{mount}\"\n"
     );
     Config::parse(&text, "agent.toml").unwrap()

@@ -44,7 +44,7 @@ pub(crate) fn live(seed: u64) -> Outcome {
     fs::create_dir_all(&keystore).unwrap();
     fs::write(keystore.join(KEY), "\"phrase\"").unwrap();
     let world = World::new(seed, Storage::Own, &root, 1);
-    let mut course = course(&mut world.lock().dice);
+    let mut course = course(seed, &mut world.lock().dice);
     let blows = course.len();
     let mut life = Life {
         host: Host::new(&world, 0),
@@ -77,6 +77,7 @@ pub(crate) fn live(seed: u64) -> Outcome {
     }
     let mut state = life.world.lock();
     let wanted = state.judge.watch.wish == Wish::Runs;
+    state.judge_update(wanted);
     if state.judge.violations.is_empty() && wanted && state.signer(0).is_none() {
         state.blame("it does not collate although nothing has been wrong for long");
     }
@@ -173,12 +174,16 @@ impl Life {
         let world = self.world.clone();
         let mut state = world.lock();
         let Some((id, runs)) = state.collator() else { return };
+        let engine = &state.machine(0).engine;
+        if !engine.up || engine.hangs > self.now {
+            return;
+        }
         match trouble {
             Trouble::HandStop if runs => {
                 state.wish_stopped();
                 state.stop(0, &id, 10).unwrap();
             }
-            Trouble::HandStart if state.machine(0).engine.up => {
+            Trouble::HandStart => {
                 state.wish_runs();
                 // Without its mounts it cannot.
                 let _ = state.start(0, &id);

@@ -7,6 +7,7 @@ mod dice;
 mod engine;
 mod engine_api;
 mod host;
+mod images;
 mod judge;
 mod life;
 mod machine;
@@ -81,6 +82,7 @@ fn report(seed: u64, what: &str, outcome: Outcome) -> Option<String> {
         println!("{}", outcome.story);
     }
     let first = outcome.violations.into_iter().next()?;
+    println!("seed {seed}, {what}: {}", first.lines().next().unwrap_or_default());
     Some(format!("seed {seed}, {what}: {first}"))
 }
 

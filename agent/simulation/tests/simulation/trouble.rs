@@ -3,6 +3,7 @@
 use agent_core::event::Command;
 
 use super::dice::Dice;
+use super::images::UPDATES;
 use super::node::Ailment;
 use super::world::{MINUTE, SECOND};
 
@@ -85,9 +86,16 @@ fn trouble(dice: &mut Dice) -> Trouble {
     }
 }
 
-/// Troubles with their times, the last first. What a person stops is started again later.
-pub(crate) fn course(dice: &mut Dice) -> Vec<(u64, Trouble)> {
+/// Troubles with their times, the last first. What a person stops is started again later. Every other life has an update.
+pub(crate) fn course(seed: u64, dice: &mut Dice) -> Vec<(u64, Trouble)> {
     let mut all = Vec::new();
+    // Of dice of its own: the other lives stay as they were.
+    let mut own = Dice(!seed);
+    if own.percent(50) {
+        let (at, image) = (own.between(300, 5400) * SECOND, own.pick(&UPDATES).to_owned());
+        let automatic = false;
+        all.push((at, Trouble::Types(Command::Update { image, automatic })));
+    }
     let mut at = dice.between(60, 600) * SECOND;
     while at < LIFE - QUIET {
         let next = trouble(dice);

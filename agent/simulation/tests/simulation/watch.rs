@@ -49,6 +49,10 @@ pub(crate) struct Watch {
     maintenance: u64,
     /// When a person last asked for something, by whatever way.
     asked: u64,
+    /// When a person last stopped it by Docker itself.
+    hand_stop: Option<u64>,
+    /// The status says that an update is under way: docs/update.md says what is done then.
+    pub(crate) updating: bool,
     /// When the status last changed, and for how long it has been wrong, ms.
     published: u64,
     wrong: u64,
@@ -101,6 +105,7 @@ impl State {
     }
 
     pub(crate) fn wish_stopped(&mut self) {
+        self.judge.watch.hand_stop = Some(self.now());
         (self.judge.watch.wish, self.judge.watch.asked) = (Wish::Stopped, self.now());
     }
 
@@ -160,6 +165,10 @@ impl State {
     /// The agent asks the engine to stop the container.
     pub(crate) fn agent_stops(&mut self) {
         let now = self.now();
+        if self.judge.watch.hand_stop.is_some_and(|at| now <= at + SECOND) {
+            // docs/verdicts.md: a docker stop in the very moment of a restart is not told from the agent's own.
+            self.judge.watch.wish = Wish::Unknown;
+        }
         let running = self.machines[0]
             .engine
             .containers
@@ -167,7 +176,7 @@ impl State {
             .is_some_and(|c| c.run == Run::Running && c.ending.is_none());
         let asked = self.judge.watch.wish != Wish::Runs || now <= self.judge.watch.asked + 2 * MINUTE;
         let notice = self.judge.notice.is_some() || now < self.judge.calm + AFTERMATH;
-        if !running || asked || self.judge.notice.is_some() {
+        if !running || asked || self.judge.notice.is_some() || self.judge.watch.updating {
             return;
         }
         let ails = self.judge.ailment.is_some() || notice;
@@ -220,7 +229,8 @@ impl State {
         }
         let changed = host.handle.lock().unwrap().as_mut().is_none_or(|handle| {
             let changed = handle.snapshot.has_changed().unwrap_or(true);
-            handle.snapshot.mark_unchanged();
+            let update = &handle.snapshot.borrow_and_update().status.update;
+            watch.updating = update.as_ref().is_some_and(|update| update.step.is_some());
             changed
         });
         watch.published = if changed { 0 } else { watch.published + quantum };
@@ -235,11 +245,11 @@ impl State {
         watch.seen += quantum;
         let wanted = watch.wish == Wish::Runs && self.judge.notice.is_none();
         // In a pause the agent does nothing by itself.
-        let idle = now < watch.maintenance || !wanted || !data;
+        let idle = now < watch.maintenance || !wanted || !data || watch.updating;
         watch.down = if running || idle { 0 } else { watch.down + quantum };
         let unwanted = watch.wish == Wish::Stopped && running;
         watch.up = if unwanted { watch.up + quantum } else { 0 };
-        let may_act = now >= watch.maintenance && wanted && running && !stops && !paused && data;
+        let may_act = now >= watch.maintenance && wanted && running && !stops && !paused && data && !watch.updating;
         let ails = self.judge.ailment.filter(|_| may_act && watch.restarts.len() < BUDGET);
         watch.ailing = if ails.is_some() { watch.ailing + quantum } else { 0 };
         let bound = ails.map(|(ailment, _)| {
