@@ -71,10 +71,12 @@ impl NoticeSource {
 }
 
 impl PendingNotices {
-    /// Records a document's announcements. One is dropped only when two polls in a row no longer have it.
-    pub(super) fn record(&mut self, source: NoticeSource, announcements: Vec<Announcement>) {
+    /// Records a document's announcements on a host that was booted at `booted`. One that is in force stays so while it is
+    /// there, since the wall clock may be set; it is dropped only when two polls in a row no longer have it.
+    pub(super) fn record(&mut self, source: NoticeSource, mut announcements: Vec<Announcement>, booted: Timestamp) {
         let state = &mut self.sources[source as usize];
         state.known = true;
+        announcements.retain(|found| state.announcements.contains(found) || !found.has_happened(booted));
         let doubtful = announcements.is_empty() && !state.announcements.is_empty() && !state.gone;
         state.gone = doubtful;
         if !doubtful {
@@ -92,10 +94,9 @@ impl PendingNotices {
         self.sources.iter().all(|state| state.known)
     }
 
-    /// The most severe announcement on a host that was booted at `booted`. An earlier one that also ends the instance sets
-    /// the time.
-    pub(super) fn most_severe(&self, now: Timestamp, booted: Timestamp) -> Option<(NoticeKind, Option<Timestamp>)> {
-        let in_force = |f: &&Announcement| f.until.is_none_or(|until| until > now) && !f.has_happened(booted);
+    /// The most severe announcement. An earlier one that also ends the instance sets the time.
+    pub(super) fn most_severe(&self, now: Timestamp) -> Option<(NoticeKind, Option<Timestamp>)> {
+        let in_force = |f: &&Announcement| f.until.is_none_or(|until| until > now);
         let all = || {
             self.sources
                 .iter()

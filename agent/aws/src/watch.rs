@@ -225,7 +225,8 @@ impl NoticePoller {
                 None => return Ok(false),
             },
         };
-        self.pending.record(source, announcements);
+        let booted = wall::now() - boottime::now();
+        self.pending.record(source, announcements, booted);
         Ok(true)
     }
 
@@ -233,7 +234,7 @@ impl NoticePoller {
     /// document was read, or the notice sent last is gone.
     async fn send_notice(&mut self, more_severe: bool) {
         let now = wall::now();
-        let current = self.pending.most_severe(now, now - boottime::now());
+        let current = self.pending.most_severe(now);
         let kind = |sent: Sent| sent.map(|(kind, _)| kind);
         let is_new = match self.sent {
             Some(sent) if more_severe => kind(current) > kind(sent),

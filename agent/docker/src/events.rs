@@ -188,13 +188,13 @@ impl Watch {
         }
         self.wait = (self.wait * 2).clamp(BACKOFF_FIRST, BACKOFF_CAP);
         let api = self.docker.version().await?;
-        self.replay_ends = None;
+        // The clock may have been set back before anybody looked at it, in an earlier life of the agent.
+        self.replay_ends = Some(Instant::now() + REPLAY);
         if let Some(by_ms) = self.steps.step() {
             // What happened meanwhile has times of both clocks.
             let before = self.from;
             self.on_clock_step(by_ms);
             self.from = self.from.min(before);
-            self.replay_ends = (by_ms < 0).then(|| Instant::now() + REPLAY);
         }
         if let Some(gone) = self.gone.take() {
             self.away = Some(gone..=wall::unix_ms());

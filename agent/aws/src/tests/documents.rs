@@ -111,9 +111,9 @@ fn most_severe_notice_wins_in_any_order() {
         let mut pending = PendingNotices::default();
         for (n, index) in order.into_iter().enumerate() {
             let (source, text, ..) = all[index];
-            pending.record(source, source.parse(text).unwrap());
+            pending.record(source, source.parse(text).unwrap(), BOOTED);
             let seen = &order[..=n];
-            let most_severe = notice(pending.most_severe(now, BOOTED).unwrap(), now);
+            let most_severe = notice(pending.most_severe(now).unwrap(), now);
             let expected = all[*seen.iter().max().unwrap()];
             assert_eq!(most_severe.kind, expected.2);
             // The group gives no time: the interruption's applies once it is known.
@@ -130,14 +130,14 @@ fn most_severe_notice_wins_in_any_order() {
 fn announcement_is_dropped_only_after_two_polls_without_it() {
     let now = at("2026-09-18T08:20:00Z");
     let mut pending = PendingNotices::default();
-    pending.record(NoticeSource::Spot, NoticeSource::Spot.parse(SPOT).unwrap());
-    pending.record(NoticeSource::Spot, Vec::new());
-    assert!(pending.most_severe(now, BOOTED).is_some());
-    pending.record(NoticeSource::Spot, NoticeSource::Spot.parse(SPOT).unwrap());
-    pending.record(NoticeSource::Spot, Vec::new());
-    assert!(pending.most_severe(now, BOOTED).is_some(), "not in a row");
-    pending.record(NoticeSource::Spot, Vec::new());
-    assert_eq!(pending.most_severe(now, BOOTED), None);
+    pending.record(NoticeSource::Spot, NoticeSource::Spot.parse(SPOT).unwrap(), BOOTED);
+    pending.record(NoticeSource::Spot, Vec::new(), BOOTED);
+    assert!(pending.most_severe(now).is_some());
+    pending.record(NoticeSource::Spot, NoticeSource::Spot.parse(SPOT).unwrap(), BOOTED);
+    pending.record(NoticeSource::Spot, Vec::new(), BOOTED);
+    assert!(pending.most_severe(now).is_some(), "not in a row");
+    pending.record(NoticeSource::Spot, Vec::new(), BOOTED);
+    assert_eq!(pending.most_severe(now), None);
 }
 
 #[test]
@@ -148,14 +148,14 @@ fn past_time_is_due_or_none_and_event_ends_with_its_window() {
         at: Some(at("2026-01-21T09:00:43Z")),
         until: Some(at("2026-01-21T09:17:23Z")),
     };
-    pending.record(NoticeSource::Scheduled, vec![announcement]);
+    pending.record(NoticeSource::Scheduled, vec![announcement], BOOTED);
     let late = at("2026-01-21T09:10:00Z");
-    let (kind, time) = pending.most_severe(late, BOOTED).unwrap();
+    let (kind, time) = pending.most_severe(late).unwrap();
     assert_eq!(notice((kind, time), late).seconds, Some(0));
     let spot = NoticeKind::SpotInterruption;
     assert_eq!(notice((spot, time), late).seconds, None, "it would be killed at once");
     assert_eq!(notice((spot, time), time.unwrap()).seconds, Some(0));
-    assert_eq!(pending.most_severe(at("2026-01-21T09:18:00Z"), BOOTED), None);
+    assert_eq!(pending.most_severe(at("2026-01-21T09:18:00Z")), None);
 }
 
 #[test]
@@ -185,10 +185,14 @@ fn announcement_of_a_boots_end_is_over_for_the_boot_after_it() {
         (NoticeSource::Lifecycle, "Terminated".to_owned(), Termination, false),
     ] {
         let mut pending = PendingNotices::default();
-        pending.record(source, source.parse(&text).unwrap());
-        let found = |booted| pending.most_severe(now, booted).map(|(kind, _)| kind);
-        assert_eq!(found(before), Some(kind), "{text}");
+        let mut found = |booted| {
+            pending.record(source, source.parse(&text).unwrap(), booted);
+            pending.most_severe(now).map(|(kind, _)| kind)
+        };
         assert_eq!(found(after).is_none(), is_over, "{text}");
+        assert_eq!(found(before), Some(kind), "{text}");
+        // The wall clock was set forward, and the boot's time with it.
+        assert_eq!(found(after), Some(kind), "{text}");
     }
     // One that is still to come is none of those that have happened.
     let both = format!(
@@ -197,9 +201,13 @@ fn announcement_of_a_boots_end_is_over_for_the_boot_after_it() {
         inner(&later(&event("instance-stop")))
     );
     let mut pending = PendingNotices::default();
-    pending.record(NoticeSource::Scheduled, NoticeSource::Scheduled.parse(&both).unwrap());
+    pending.record(
+        NoticeSource::Scheduled,
+        NoticeSource::Scheduled.parse(&both).unwrap(),
+        after,
+    );
     let next = Some(at("2026-01-24T09:00:43Z"));
-    assert_eq!(pending.most_severe(now, after), Some((ScheduledStop, next)));
+    assert_eq!(pending.most_severe(now), Some((ScheduledStop, next)));
 }
 
 /// The event of a document with one.

@@ -69,7 +69,14 @@ impl Machine {
                         self.set_down(ContainerState::Exited);
                     }
                 }
-                self.on_container(now, running, true);
+                let run = match running {
+                    Container::Running { started_at, .. } | Container::Paused { started_at, .. } => started_at,
+                    _ => None,
+                };
+                // Docker's report of its end may be newer than this look.
+                if run.is_none() || run != self.state.ended {
+                    self.on_container(now, running, true);
+                }
                 // What was just made is what was asked for.
                 self.state.spec_matches |= starts;
             }

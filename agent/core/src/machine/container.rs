@@ -91,15 +91,15 @@ impl Machine {
         by_hand: bool,
     ) {
         let state = &mut self.state;
-        // A late report about a run that is already over: the agent stopped it, or its end is known.
+        // A late report about a run that is already over. Of one whose end was reported, a later look says that it goes on after
+        // all: the clock was set back, and that was the end of an earlier run.
         let before_our_stop = state.stopped_by_agent
             && started_at
                 .zip(state.own_events_until)
                 .is_some_and(|(run, stop)| run <= stop);
-        let over = started_at.is_some() && started_at == state.ended;
         let before_known =
             !state.clock_stepped && matches!((state.started_at, started_at), (Some(known), Some(told)) if told < known);
-        if over || (!first && (before_our_stop || before_known)) {
+        if !first && (before_our_stop || before_known) {
             return;
         }
         let same_run = match (state.started_at, started_at) {

@@ -1,5 +1,6 @@
 //! An engine, played, whose host's clock is set while the agent is not connected.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use agent_core::event::Container;
@@ -47,40 +48,61 @@ async fn answer(mut peer: UnixStream, events: &Mutex<Vec<String>>, asked: &Mutex
     let _ = peer.write_all(answer.as_bytes()).await;
 }
 
+/// An engine at `socket` that gives these events, the last first, one text for each connection.
+fn engine(socket: &Path, events: Vec<String>) -> (Arc<Mutex<Vec<i64>>>, Arc<Notify>) {
+    let listener = UnixListener::bind(socket).unwrap();
+    let (asked, connected) = (Arc::default(), Arc::new(Notify::new()));
+    let (noted, connects) = (Arc::clone(&asked), Arc::clone(&connected));
+    tokio::spawn(async move {
+        let events = Arc::new(Mutex::new(events));
+        loop {
+            let (peer, _) = listener.accept().await.unwrap();
+            answer(peer, &events, &noted, &connects).await;
+        }
+    });
+    (asked, connected)
+}
+
+/// When the stop is said to have been; a signal sent before is no news.
+async fn stopped(watch: &mut Watch) -> Option<i64> {
+    watch
+        .container("the stop", |container| match container {
+            Container::Signalled { .. } => panic!("it is of before"),
+            Container::Stopped { at } => Some(*at),
+            _ => None,
+        })
+        .await
+}
+
 #[tokio::test]
 async fn stop_after_the_clock_was_set_back_is_news_and_what_was_before_is_not() {
     let clock = World::begin(Timestamp::from_second(BEGIN).unwrap());
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("docker.sock");
-    let listener = UnixListener::bind(&socket).unwrap();
     let docker = Docker::new(&config(&socket, "node", dir.path())).unwrap();
-    // Taken from the end: nothing at first, then what came before the step with what came after it.
+    // Nothing at first, then what came before the step with what came after it.
     let later = event("kill", BEGIN - 5) + &event("stop", BEGIN - BACK);
-    let events = Arc::new(Mutex::new(vec![later, String::new()]));
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let connected = Arc::new(Notify::new());
-    let (given, noted, connects) = (Arc::clone(&events), Arc::clone(&asked), Arc::clone(&connected));
-    tokio::spawn(async move {
-        loop {
-            let (peer, _) = listener.accept().await.unwrap();
-            answer(peer, &given, &noted, &connects).await;
-        }
-    });
+    let (asked, connected) = engine(&socket, vec![later, String::new()]);
     let mut watch = Watch::since(&docker, Some((BEGIN - 60) * 1000));
     tokio::select! {
         () = connected.notified() => {}
         () = watch.until("nothing", |_| None) => {}
     }
     clock.step_wall(SignedDuration::from_secs(-BACK));
-    let stopped = watch
-        .container("the stop", |container| match container {
-            Container::Signalled { .. } => panic!("it is of before"),
-            Container::Stopped { at } => Some(*at),
-            _ => None,
-        })
-        .await;
-    assert_eq!(stopped, Some((BEGIN - BACK) * 1000));
+    assert_eq!(stopped(&mut watch).await, Some((BEGIN - BACK) * 1000));
     let asked = asked.lock().unwrap().clone();
     assert_eq!(asked[0], BEGIN - 60);
     assert!(asked[1] <= BEGIN - 60 - BACK, "{asked:?}");
+}
+
+#[tokio::test]
+async fn what_was_before_the_clock_was_set_back_is_no_news_for_an_agent_that_begins_after_it() {
+    let _clock = World::begin(Timestamp::from_second(BEGIN - BACK).unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("docker.sock");
+    let docker = Docker::new(&config(&socket, "node", dir.path())).unwrap();
+    let told = event("kill", BEGIN - 5) + &event("stop", BEGIN - BACK);
+    let _engine = engine(&socket, vec![told]);
+    let mut watch = Watch::since(&docker, Some((BEGIN - BACK - 60) * 1000));
+    assert_eq!(stopped(&mut watch).await, Some((BEGIN - BACK) * 1000));
 }

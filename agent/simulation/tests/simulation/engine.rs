@@ -345,6 +345,9 @@ impl State {
             let container = &mut self.machines[host].engine.containers[index];
             if matches!(container.run, Run::Running | Run::Paused) {
                 let restarts = container.restarts && !container.by_hand;
+                if container.ending.is_some() {
+                    self.stop_is_lost();
+                }
                 self.end(host, index, 137, true);
                 let container = &mut self.machines[host].engine.containers[index];
                 container.policy_start = restarts.then_some(0);

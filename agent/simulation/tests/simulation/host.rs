@@ -69,8 +69,8 @@ impl Host {
 
     /// Kills the agent; the service manager starts it again.
     pub(crate) fn kill(&mut self, now: u64) {
-        if let Some(process) = self.process.take() {
-            let mut process = process;
+        if let Some(mut process) = self.process.take() {
+            self.world.lock().agent_dies();
             let clocks = process.clocks.take().map(ParkedWorld::resume);
             self.enter();
             {

@@ -143,9 +143,19 @@ impl Life {
                 self.cut_power(time);
             }
             Trouble::ClockSet(by) => machine.skew = by,
-            Trouble::StateStalls(time) => machine.stalled_state = now + time,
-            Trouble::StateFull(time) => (machine.failing_state, machine.state_error) = (now + time, 28),
-            Trouble::StateFails(time) => (machine.failing_state, machine.state_error) = (now + time, 5),
+            Trouble::StateStalls(time) => {
+                machine.state_falls_ill(now);
+                machine.stalled_state = now + time;
+            }
+            Trouble::StateFull(time) | Trouble::StateFails(time) => {
+                machine.state_falls_ill(now);
+                let error = if matches!(trouble, Trouble::StateFull(_)) {
+                    28
+                } else {
+                    5
+                };
+                (machine.failing_state, machine.state_error) = (now + time, error);
+            }
             Trouble::DataStalls(time) => machine.stalled_data = now + time,
             Trouble::NoMetadata(time) => machine.no_metadata = now + time,
             Trouble::Notice { called_off } => {
@@ -201,6 +211,7 @@ impl Life {
     fn cut_power(&mut self, time: u64) {
         {
             let mut state = self.world.lock();
+            state.agent_dies();
             state.engine_dies(0);
             let machine = state.machine(0);
             machine.lose_power(self.now);

@@ -50,6 +50,8 @@ pub(crate) struct MachineState {
     pub(crate) failing_state: u64,
     pub(crate) state_error: i32,
     pub(crate) stalled_data: u64,
+    /// Since when the state's disk has been as it is.
+    pub(crate) state_ill_since: u64,
 }
 
 impl MachineState {
@@ -83,6 +85,7 @@ impl MachineState {
             failing_state: 0,
             state_error: 0,
             stalled_data: 0,
+            state_ill_since: 0,
         }
     }
 
@@ -91,6 +94,13 @@ impl MachineState {
         match storage {
             Storage::Lease => self.dir.parent().unwrap().join("shared"),
             Storage::Own | Storage::Volume => self.dir.join("identity"),
+        }
+    }
+
+    /// The disk of the state stalls or fails from now on, if it did not before.
+    pub(crate) fn state_falls_ill(&mut self, now: u64) {
+        if self.failing_state.max(self.stalled_state) <= now {
+            self.state_ill_since = now;
         }
     }
 

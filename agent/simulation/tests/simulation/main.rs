@@ -35,9 +35,18 @@ const FIXTURES: [(u64, Storage); 2] = [
 ];
 
 /// Lives that once went wrong, and what they found.
-const LIVES: [u64; 1] = [
+const LIVES: [u64; 8] = [
     // The clock is set back, and Docker repeats the end of an earlier run: the collator that runs counted as ended for ever.
-    107,
+    107, // A start typed while docker stop is under way: the stop counted as the newer wish.
+    696, // A stop typed while a restart waits for the collator's end: the restart started it all the same.
+    459, // Stopped and started within a millisecond: the end counted as one of the run that had just begun.
+    291, // Commands while the state disk stalls: the status was not published for 20 s.
+    535,
+    // The agent hangs while docker stop is typed, and the next one takes the time between for a step of the clock.
+    559,
+    // Set back, stopped, started, and another agent begins: Docker's old events counted as newer than the run.
+    1919, // The clock is set forward under a spot notice, which then counted as one of an earlier boot.
+    2258,
 ];
 
 /// A number of seeds from the environment.

@@ -20,6 +20,8 @@ const STOPS: u64 = 90 * SECOND;
 /// Status is published at least every 10 s, and news of Docker take as long as a ping.
 const STALE: u64 = 20 * SECOND;
 const NEWS: u64 = 40 * SECOND;
+/// What could not be saved is saved again at least this often.
+const RETRY: u64 = 15 * SECOND;
 /// A fault that ended a moment ago may still be acted on.
 const AFTERMATH: u64 = 30 * SECOND;
 
@@ -45,6 +47,8 @@ pub(crate) struct Watch {
     acted: bool,
     /// Restarts that nobody asked for.
     pub(crate) restarts: Vec<u64>,
+    /// Those that a person may have asked for, and the agent may all the same have counted.
+    uncertain: usize,
     /// Until when health restarts are off.
     maintenance: u64,
     /// When a person last asked for something, by whatever way.
@@ -109,6 +113,15 @@ impl State {
         (self.judge.watch.wish, self.judge.watch.asked) = (Wish::Stopped, self.now());
     }
 
+    /// The agent dies. What it could not save is lost, as its status says.
+    pub(crate) fn agent_dies(&mut self) {
+        let (now, machine) = (self.now(), &self.machines[0]);
+        let ill_until = machine.failing_state.max(machine.stalled_state);
+        if ill_until > 0 && now <= ill_until + RETRY && self.judge.watch.asked >= machine.state_ill_since {
+            (self.judge.watch.wish, self.judge.watch.maintenance) = (Wish::Unknown, 0);
+        }
+    }
+
     pub(crate) fn wish_runs(&mut self) {
         (self.judge.watch.wish, self.judge.watch.asked) = (Wish::Runs, self.now());
     }
@@ -153,9 +166,8 @@ impl State {
             self.blame("the agent starts what a person has stopped");
         }
         if self
-            .judge
-            .notice
-            .is_some_and(|(since, _)| self.now() > since + 15 * SECOND)
+            .notice_heard()
+            .is_some_and(|since| self.now() > since + 15 * SECOND)
             && self.judge.watch.seen > NEWS
         {
             self.blame("the agent starts the collator although EC2 ends the instance");
@@ -177,6 +189,8 @@ impl State {
         let asked = self.judge.watch.wish != Wish::Runs || now <= self.judge.watch.asked + 2 * MINUTE;
         let notice = self.judge.notice.is_some() || now < self.judge.calm + AFTERMATH;
         if !running || asked || self.judge.notice.is_some() || self.judge.watch.updating {
+            let uncertain = running && self.judge.watch.wish == Wish::Runs && self.judge.notice.is_none();
+            self.judge.watch.uncertain += usize::from(uncertain);
             return;
         }
         let ails = self.judge.ailment.is_some() || notice;
@@ -194,9 +208,22 @@ impl State {
         }
     }
 
+    /// Since when there has been a notice that the metadata service could tell of.
+    fn notice_heard(&self) -> Option<u64> {
+        let (since, _) = self.judge.notice?;
+        (self.machines[0].no_metadata <= since).then_some(since)
+    }
+
+    /// Docker goes down while a person's stop is under way.
+    pub(crate) fn stop_is_lost(&mut self) {
+        if self.judge.watch.wish == Wish::Stopped {
+            self.judge.watch.wish = Wish::Unknown;
+        }
+    }
+
     /// The time of a notice has come, and the power goes.
     pub(crate) fn judge_notice(&mut self) {
-        let running = self.signer(0).is_some();
+        let running = self.signer(0).is_some() && self.notice_heard().is_some();
         if running && self.judge.watch.seen > 115 * SECOND {
             self.blame("EC2 cut the collator off although its notice was there for two minutes");
         }
@@ -206,6 +233,10 @@ impl State {
     pub(crate) fn watch(&mut self, host: &Host, quantum: u64) {
         let now = self.now();
         let machine = &self.machines[0];
+        if machine.suspended && now < self.judge.watch.maintenance {
+            // The clock of a pause stands still meanwhile.
+            self.judge.watch.maintenance += quantum;
+        }
         if !machine.powered || machine.suspended {
             self.judge.watch.forget();
             return;
@@ -250,7 +281,8 @@ impl State {
         let unwanted = watch.wish == Wish::Stopped && running;
         watch.up = if unwanted { watch.up + quantum } else { 0 };
         let may_act = now >= watch.maintenance && wanted && running && !stops && !paused && data && !watch.updating;
-        let ails = self.judge.ailment.filter(|_| may_act && watch.restarts.len() < BUDGET);
+        let affordable = watch.restarts.len() + watch.uncertain < BUDGET;
+        let ails = self.judge.ailment.filter(|_| may_act && affordable);
         watch.ailing = if ails.is_some() { watch.ailing + quantum } else { 0 };
         let bound = ails.map(|(ailment, _)| {
             let again = if watch.restarts.is_empty() { 0 } else { BACKOFF };

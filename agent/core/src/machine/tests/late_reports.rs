@@ -58,13 +58,17 @@ fn news_of_an_earlier_run_are_ignored() {
 }
 
 #[test]
-fn a_look_at_a_run_that_has_ended_since_does_not_bring_it_back() {
+fn a_look_that_finds_a_run_going_on_has_the_last_word_over_its_end() {
     let mut harness = Harness::synced();
     harness.now.0 += 1000;
-    harness.exits(1, &[]);
+    harness.signalled(15);
+    harness.exits(0, &[]);
+    harness.stopped();
     harness.event(Event::Container(running(harness.run)));
     harness.run(MINUTE);
-    assert_eq!(harness.container_actions(), [start(Cause::Exited)]);
+    assert_eq!(harness.container_actions(), []);
+    assert_eq!(harness.wrong(), []);
+    harness.expect(Phase::Synced, Health::Ok);
 }
 
 #[test]
