@@ -1,6 +1,6 @@
-//! A container that the agent did not make, as plain data: what a configuration can describe of it, and what not.
+//! A container that the agent did not make, as plain data: how it is, what a configuration can describe of it, and what not.
 //!
-//! It is only read here. Begin with [`Docker::existing`].
+//! It is only read here; `predecessor` changes the one that is taken over. Begin with [`Docker::existing`].
 
 pub(crate) mod inspected;
 mod settings;
@@ -13,8 +13,10 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use bollard::models::ContainerSummary;
+use jiff::Timestamp;
 
 use super::{Docker, Error};
+use crate::RestartPolicy;
 use crate::lifecycle::conflicting_containers;
 
 /// A container as `docker run` or `docker compose` made it. Environment and arguments may hold secrets: `Debug` shows neither.
@@ -27,12 +29,21 @@ pub struct ExistingContainer {
     pub status: String,
     /// Of its first process, on the host; `None` while it does not run.
     pub pid: Option<i64>,
+    /// Of the last run that ended.
+    pub exit_code: Option<i64>,
+    pub finished_at: Option<Timestamp>,
     /// Whether it has the agent's label.
     pub is_ours: bool,
+    /// What starts it again whatever Docker's policy says.
+    pub orchestrator: Option<&'static str>,
+    /// Project of Docker Compose.
+    pub compose_project: Option<String>,
     pub image: ExistingImage,
     /// Program and arguments in place of the image's own entrypoint; `None` is the image's.
     pub entrypoint: Option<Vec<String>>,
     pub command: Vec<String>,
+    /// Program and arguments of its first process, those of the image included; empty when there is no container yet.
+    pub process: Vec<String>,
     /// Variables beyond those of the image.
     pub env: BTreeMap<String, String>,
     /// `USER[:GROUP]` by name or number; empty is root.
@@ -45,10 +56,11 @@ pub struct ExistingContainer {
     pub memory: Option<u64>,
     pub nofile: Option<u64>,
     pub confinement: ExistingConfinement,
-    /// Seconds.
-    pub stop_timeout: Option<u64>,
-    /// `no`, `always`, `on-failure`, `unless-stopped`, as Docker writes it; empty is `no`.
-    pub restart: String,
+    /// From SIGTERM to SIGKILL, seconds; negative is without end.
+    pub stop_timeout: Option<i64>,
+    pub restart: RestartPolicy,
+    /// Whether Docker removes it when it ends (`docker run --rm`).
+    pub is_removed_on_exit: bool,
     /// Name of the log driver; empty is the engine's default.
     pub log_driver: String,
     pub log_options: BTreeMap<String, String>,
@@ -197,11 +209,19 @@ fn neighbour(summary: ContainerSummary) -> Neighbour {
     }
 }
 
+impl ExistingContainer {
+    /// Whether a process of it runs, or Docker is about to start one.
+    pub fn runs(&self) -> bool {
+        matches!(self.status.as_str(), "running" | "paused" | "restarting" | "stopping")
+    }
+}
+
 impl fmt::Debug for ExistingContainer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ExistingContainer")
             .field("name", &self.name)
             .field("status", &self.status)
+            .field("restart", &self.restart)
             .field("image", &self.image)
             .field("mounts", &self.mounts)
             .field("ports", &self.ports)

@@ -8,7 +8,15 @@ use bollard::models::{
 };
 
 use super::{ExistingConfinement, ExistingContainer, ExistingImage, ExistingMount, ExistingPort, Setting, settings};
-use crate::inspection::is_ours;
+use crate::RestartPolicy;
+use crate::inspection::{is_ours, time};
+
+/// Labels of those that start their containers again themselves.
+const ORCHESTRATORS: [(&str, &str); 2] = [
+    ("com.docker.swarm.service.name", "Docker Swarm"),
+    ("io.kubernetes.pod.name", "Kubernetes"),
+];
+const COMPOSE_PROJECT: &str = "com.docker.compose.project";
 
 /// `named` is the id of the image that the container's reference names now.
 pub(crate) fn container(
@@ -29,29 +37,34 @@ pub(crate) fn container(
     // One that is named by its id names itself.
     made_from.is_moved = named.is_none_or(|named| named != made_from.id);
     let log = host.log_config.clone().unwrap_or_default();
+    let labels = config.labels.unwrap_or_default();
+    let mut orchestrators = ORCHESTRATORS.iter();
+    let orchestrator = orchestrators.find(|(label, _)| labels.contains_key(*label));
     let mut existing = ExistingContainer {
         name: answer.name.unwrap_or_default().trim_start_matches('/').to_owned(),
         id: answer.id.unwrap_or_default(),
         status: state.status.map(|status| status.to_string()).unwrap_or_default(),
         pid: state.pid.filter(|pid| *pid > 0),
-        is_ours: is_ours(&config.labels.unwrap_or_default()),
+        exit_code: state.exit_code,
+        finished_at: time(state.finished_at),
+        is_ours: is_ours(&labels),
+        orchestrator: orchestrator.map(|(_, name)| *name),
+        compose_project: labels.get(COMPOSE_PROJECT).cloned(),
         image: made_from,
         entrypoint: config
             .entrypoint
             .filter(|given| own.entrypoint.as_ref() != Some(given) && !given.is_empty()),
         command: config.cmd.unwrap_or_default(),
+        process: answer.path.into_iter().chain(answer.args.unwrap_or_default()).collect(),
         env: variables(&config.env.unwrap_or_default(), &own),
         user: config.user.unwrap_or_default(),
         network: network(&host),
         memory: positive(host.memory),
         nofile: nofile(&host),
         confinement: confinement(&host),
-        stop_timeout: positive(config.stop_timeout),
-        restart: host
-            .restart_policy
-            .and_then(|policy| policy.name)
-            .map(|name| name.to_string())
-            .unwrap_or_default(),
+        stop_timeout: config.stop_timeout,
+        restart: RestartPolicy::from_engine(host.restart_policy),
+        is_removed_on_exit: host.auto_remove.unwrap_or(false),
         log_driver: log.typ.unwrap_or_default(),
         log_options: log.config.unwrap_or_default().into_iter().collect(),
         others,

@@ -74,7 +74,6 @@ impl Found {
 }
 
 fn life(found: &mut Found, host: &HostConfig) {
-    found.flag("rm", host.auto_remove);
     found.flag("publish-all", host.publish_all_ports);
     found.flag("init", host.init);
     found.flag("privileged", host.privileged);

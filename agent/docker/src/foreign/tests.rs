@@ -113,7 +113,6 @@ fn settings_without_a_key_are_named() {
     container["Config"]["Healthcheck"] = json!({"Test": ["CMD", "curl", "secret"]});
     for (name, value) in [
         ("NanoCpus", json!(2_500_000_000_u64)),
-        ("AutoRemove", json!(true)),
         ("Memory", json!(1 << 30)),
         ("MemorySwap", json!(3_u64 << 30)),
         ("ShmSize", json!(1 << 30)),
@@ -133,7 +132,6 @@ fn settings_without_a_key_are_named() {
         .map(|other| format!("{} {}", other.name, other.value))
         .collect();
     let wanted = [
-        "rm ",
         "privileged ",
         "security-opt seccomp=unconfined",
         "cpus 2.50",
@@ -150,4 +148,33 @@ fn settings_without_a_key_are_named() {
         "mount tmpfs /scratch",
     ];
     assert_eq!(found, wanted);
+}
+
+#[test]
+fn run_policy_and_owner_of_a_container_are_read() {
+    let mut container = plain();
+    container["Path"] = json!("/node");
+    container["Args"] = json!(["--collator"]);
+    container["State"] = json!({"Status": "exited", "ExitCode": 3, "FinishedAt": "0001-01-01T00:00:00Z"});
+    container["HostConfig"]["RestartPolicy"] = json!({"Name": "on-failure", "MaximumRetryCount": 4});
+    container["HostConfig"]["AutoRemove"] = json!(true);
+    container["Config"]["StopTimeout"] = json!(-1);
+    container["Config"]["Labels"] =
+        json!({"com.docker.compose.project": "chain", "com.docker.swarm.service.name": "node"});
+    let found = existing(&container);
+    assert_eq!(found.process, ["/node", "--collator"]);
+    assert_eq!(
+        (found.runs(), found.exit_code, found.finished_at),
+        (false, Some(3), None)
+    );
+    assert_eq!(found.restart.to_string(), "on-failure:4");
+    assert_eq!((found.is_removed_on_exit, found.stop_timeout), (true, Some(-1)));
+    assert_eq!(
+        (found.orchestrator, found.compose_project.as_deref()),
+        (Some("Docker Swarm"), Some("chain"))
+    );
+    for status in ["running", "paused", "restarting"] {
+        container["State"] = json!({"Status": status});
+        assert!(existing(&container).runs(), "{status}");
+    }
 }

@@ -158,7 +158,7 @@ async fn take_over(docker: &Docker, engine: &Mutex<Engine>) {
     engine.lock().unwrap().container = Some(json!({
         "Id": CONTAINER, "Name": "/theirs", "State": {"Status": "running"}, "Config": {"Image": IMAGE},
     }));
-    let theirs = docker.predecessor("theirs").await.unwrap().unwrap();
+    let theirs = docker.existing("theirs").await.unwrap().unwrap();
     docker.rename_predecessor(&theirs, "kept").await.unwrap();
     docker
         .set_predecessor_policy(&theirs, &RestartPolicy::no())

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use agent_config::{Config, PullPolicy};
 use agent_core::event::Container;
 use agent_daemon::exporter::ExporterClient;
-use agent_docker::{Docker, ImageSource, Predecessor};
+use agent_docker::{Docker, ExistingContainer, ImageSource};
 
 use super::ports;
 use super::report::{Finding, Grade};
@@ -73,10 +73,10 @@ pub(super) async fn check_container(docker: &Docker, config: &Config) -> Vec<Fin
 }
 
 /// The container that runs on the data and is to be taken over; `None` without one, and where Docker does not say.
-async fn find_predecessor(docker: &Docker) -> Option<Predecessor> {
+async fn find_predecessor(docker: &Docker) -> Option<ExistingContainer> {
     for name in docker.containers_on_data().await.ok()? {
-        let found = docker.predecessor(&name).await.ok().flatten();
-        if let Some(found) = found.filter(|found| found.runs && !found.is_managed) {
+        let found = docker.existing(&name).await.ok().flatten();
+        if let Some(found) = found.filter(|found| found.runs() && !found.is_ours) {
             return Some(found);
         }
     }
@@ -84,7 +84,7 @@ async fn find_predecessor(docker: &Docker) -> Option<Predecessor> {
 }
 
 /// Checks what the agent's collator will have once the predecessor is taken over.
-async fn check_predecessor(config: &Config, predecessor: &Predecessor) -> Vec<Finding> {
+async fn check_predecessor(config: &Config, predecessor: &ExistingContainer) -> Vec<Finding> {
     let name = &predecessor.name;
     let container = Finding::warn(
         "container",

@@ -4,12 +4,12 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
 
 use agent_config::{Config, PublishedPort};
-use agent_docker::{Predecessor, PredecessorPorts};
+use agent_docker::ExistingContainer;
 
 use super::report::Finding;
 
 /// `runs` is whether the collator's container runs, and so uses them. A predecessor has its ports until it is taken over.
-pub(super) fn check_ports(config: &Config, runs: bool, predecessor: Option<&Predecessor>) -> Finding {
+pub(super) fn check_ports(config: &Config, runs: bool, predecessor: Option<&ExistingContainer>) -> Finding {
     let ports = &config.collator.ports;
     if ports.is_empty() {
         return Finding::skip("ports", "none are published");
@@ -17,10 +17,13 @@ pub(super) fn check_ports(config: &Config, runs: bool, predecessor: Option<&Pred
     if runs {
         return Finding::pass("ports", "the collator itself has them");
     }
-    let is_freed = |port: &&PublishedPort| match predecessor.map(|found| &found.ports) {
-        Some(PredecessorPorts::Published(theirs)) => theirs.contains(&port.host),
-        Some(PredecessorPorts::Host) => true,
-        None => false,
+    let is_freed = |port: &&PublishedPort| {
+        predecessor.is_some_and(|found| {
+            let mut theirs = found.ports.iter();
+            let has_port = theirs.any(|own| own.host == Some(port.host) && own.protocol == port.protocol);
+            // Of the host's own ports it may have any.
+            found.network == "host" || has_port
+        })
     };
     let (freed, others): (Vec<_>, Vec<_>) = ports.iter().partition(is_freed);
     let problems: Vec<String> = others.into_iter().filter_map(port_problem).collect();

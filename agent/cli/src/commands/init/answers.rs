@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 
-use agent_docker::{ExistingContainer, ExistingImage, ExistingMount, ExistingPort};
+use agent_docker::{ExistingContainer, ExistingImage, ExistingMount, ExistingPort, RestartPolicy};
 use clap::Args;
 
 use crate::error::UsageError;
@@ -60,7 +60,10 @@ pub(super) fn container(args: &AnswerArgs) -> anyhow::Result<ExistingContainer> 
         },
         user: "1000:1000".to_owned(),
         network: "bridge".to_owned(),
-        restart: "unless-stopped".to_owned(),
+        restart: RestartPolicy {
+            name: "unless-stopped".to_owned(),
+            max_retries: 0,
+        },
         mounts: vec![mount(&data, "/data", false)],
         ..ExistingContainer::default()
     };

@@ -80,7 +80,7 @@ async fn advance(session: &Session, found: &Found, step: Step, out: &mut dyn Wri
             let began = Instant::now();
             docker.stop_predecessor(predecessor).await?;
             session.send(Command::Start).await;
-            let code = docker.predecessor(&kept).await?.and_then(|found| found.exit_code);
+            let code = docker.existing(&kept).await?.and_then(|found| found.exit_code);
             let took = rounded_duration(began.elapsed().as_secs());
             print(out, &format!("{kept} is stopped after {took}{}\n", describe_exit(code)))?;
         }

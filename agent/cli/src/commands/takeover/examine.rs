@@ -6,7 +6,7 @@ use anyhow::{bail, ensure};
 
 use agent_config::Config;
 use agent_core::key_paths::is_key;
-use agent_docker::{Docker, Predecessor};
+use agent_docker::{Docker, ExistingContainer};
 
 use crate::commands::check::failed_checks;
 use crate::commands::node_command::{NodeCommand, Side};
@@ -18,7 +18,7 @@ use crate::commands::node_command::{NodeCommand, Side};
 pub(super) async fn examine(
     docker: &Docker,
     config: &Config,
-    predecessor: &Predecessor,
+    predecessor: &ExistingContainer,
     force: bool,
     is_under_way: bool,
 ) -> anyhow::Result<()> {
@@ -71,12 +71,12 @@ pub(super) async fn examine(
 
 /// How the configuration differs from the predecessor in what a takeover is to leave as it is. `image` is the id of the
 /// configured image; `None` when it is not on this host.
-fn differences(config: &Config, predecessor: &Predecessor, image: Option<&str>) -> Vec<String> {
+fn differences(config: &Config, predecessor: &ExistingContainer, image: Option<&str>) -> Vec<String> {
     let mut found = Vec::new();
-    if image != predecessor.image_id.as_deref() {
+    if image != Some(predecessor.image.id.as_str()) {
         found.push(format!(
             "it runs the image {} and collator.image is {}: take it over with its own image and update afterwards",
-            predecessor.image, config.collator.image
+            predecessor.image.reference, config.collator.image
         ));
     }
     let ours = || {
@@ -99,7 +99,7 @@ fn differences(config: &Config, predecessor: &Predecessor, image: Option<&str>) 
     }
     // The parachain's arguments: those of the relay chain follow `--`.
     let [our_node, their_node] =
-        [&config.collator.command, &predecessor.command].map(|words| NodeCommand::of_words(words));
+        [&config.collator.command, &predecessor.process].map(|words| NodeCommand::of_words(words));
     for flags in [&["--base-path", "-d"][..], &["--keystore-path"]] {
         let value = |node: &NodeCommand| node.value(Side::Main, flags).map(PathBuf::from);
         let our = value(&our_node).and_then(|path| host_path(ours(), &path));
@@ -148,7 +148,7 @@ fn real_path(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-    use agent_docker::{PredecessorMount, PredecessorPorts, RestartPolicy};
+    use agent_docker::{ExistingImage, ExistingMount};
 
     use super::*;
 
@@ -159,28 +159,24 @@ mod tests {
         Config::parse(&format!("{head}{text}"), "test").unwrap()
     }
 
-    fn predecessor(command: &str, mounts: &[(&str, &str)]) -> Predecessor {
-        let mount = |(source, target): &(&str, &str)| PredecessorMount {
+    fn predecessor(command: &str, mounts: &[(&str, &str)]) -> ExistingContainer {
+        let mount = |(source, target): &(&str, &str)| ExistingMount {
             source: source.into(),
             target: target.into(),
+            read_only: false,
+            volume: None,
         };
-        Predecessor {
-            id: "0123".to_owned(),
+        ExistingContainer {
             name: "node".to_owned(),
-            is_managed: false,
-            runs: true,
-            exit_code: None,
-            finished_at: None,
-            restart_policy: RestartPolicy::no(),
-            is_removed_on_exit: false,
-            stop_seconds: 10,
-            image: "org/node:1".to_owned(),
-            image_id: Some(IMAGE.to_owned()),
-            command: command.split(' ').map(str::to_owned).collect(),
+            status: "running".to_owned(),
+            image: ExistingImage {
+                reference: "org/node:1".to_owned(),
+                id: IMAGE.to_owned(),
+                ..ExistingImage::default()
+            },
+            process: command.split(' ').map(str::to_owned).collect(),
             mounts: mounts.iter().map(mount).collect(),
-            ports: PredecessorPorts::Published(Vec::new()),
-            orchestrator: None,
-            compose_project: None,
+            ..ExistingContainer::default()
         }
     }
 

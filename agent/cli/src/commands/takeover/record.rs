@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
-use agent_docker::{Predecessor, RestartPolicy};
+use agent_docker::{ExistingContainer, RestartPolicy};
 use agent_files::{make_dir, read_file, remove_file, replace_file};
 
 const SIZE_MAX: u64 = 16 * 1024;
@@ -23,16 +23,16 @@ pub(super) struct Record {
 }
 
 impl Record {
-    pub(super) fn of(predecessor: &Predecessor) -> Self {
+    pub(super) fn of(predecessor: &ExistingContainer) -> Self {
         Self {
             schema: 1,
             id: predecessor.id.clone(),
-            restart_policy: predecessor.restart_policy.clone(),
+            restart_policy: predecessor.restart.clone(),
             is_removed_on_exit: predecessor.is_removed_on_exit,
         }
     }
 
-    pub(super) fn is_of(&self, predecessor: &Predecessor) -> bool {
+    pub(super) fn is_of(&self, predecessor: &ExistingContainer) -> bool {
         self.id == predecessor.id
     }
 

@@ -10,7 +10,7 @@ use agent_core::event::{Command, Container};
 use agent_core::machine::Phase;
 use agent_core::status::Status;
 use agent_daemon::api::{AgentClient, ClientError};
-use agent_docker::{Docker, Predecessor, RestartPolicy};
+use agent_docker::{Docker, ExistingContainer, RestartPolicy};
 
 use super::examine::examine;
 use super::plan::{AgentState, CollatorState, Observed, PredecessorState, UnitState};
@@ -34,7 +34,7 @@ pub(super) struct Session {
 
 /// The predecessor and what is recorded of it.
 pub(super) struct Found {
-    pub(super) predecessor: Option<Predecessor>,
+    pub(super) predecessor: Option<ExistingContainer>,
     pub(super) record: Option<Record>,
 }
 
@@ -45,7 +45,7 @@ impl Found {
         let present = self
             .predecessor
             .as_ref()
-            .map(|found| (&found.restart_policy, &found.name));
+            .map(|found| (&found.restart, &found.name));
         match (&self.record, present) {
             (Some(record), _) => record.restart_policy.clone(),
             (None, Some((policy, name))) if *policy != RestartPolicy::no() || !name.ends_with(KEPT_SUFFIX) => {
@@ -77,9 +77,9 @@ impl Session {
     }
 
     pub(super) async fn find(&self) -> anyhow::Result<Found> {
-        let named = self.docker.predecessor(&self.name).await?;
-        let named = named.filter(|found| !found.is_managed);
-        let kept = self.docker.predecessor(&self.kept_name()).await?;
+        let named = self.existing(&self.name).await?;
+        let named = named.filter(|found| !found.is_ours);
+        let kept = self.existing(&self.kept_name()).await?;
         if let (Some(named), Some(kept)) = (&named, &kept) {
             bail!(
                 "there are both {} and {}: remove the one that is not wanted (docker rm)",
@@ -93,13 +93,19 @@ impl Session {
         Ok(Found { predecessor, record })
     }
 
+    /// The container of that very name; Docker also takes a name for the beginning of an id.
+    async fn existing(&self, name: &str) -> anyhow::Result<Option<ExistingContainer>> {
+        let found = self.docker.existing(name).await?;
+        Ok(found.filter(|found| found.name == name))
+    }
+
     /// Fails when the container cannot be taken over, or no agent is there to do it.
     pub(super) async fn require_ready(&self, force: bool) -> anyhow::Result<()> {
         let found = self.find().await?;
         let seen = self.observe(&found).await?;
         match &found.predecessor {
             Some(predecessor) => {
-                let is_under_way = found.record.is_some() && !predecessor.runs;
+                let is_under_way = found.record.is_some() && !predecessor.runs();
                 examine(&self.docker, &self.config, predecessor, force, is_under_way).await?;
             }
             None => ensure!(
@@ -121,7 +127,7 @@ impl Session {
     /// Fails when there is nothing to go back to.
     pub(super) async fn require_undoable(&self) -> anyhow::Result<()> {
         let found = self.find().await?;
-        let is_kept = |found: &Predecessor| found.name != self.name;
+        let is_kept = |found: &ExistingContainer| found.name != self.name;
         match &found.predecessor {
             Some(predecessor) if is_kept(predecessor) || found.record.is_some() => Ok(()),
             Some(_) => bail!("{} was not taken over", self.name),
@@ -140,9 +146,9 @@ impl Session {
             is_recorded: found.record.is_some(),
             predecessor: found.predecessor.as_ref().map(|predecessor| PredecessorState {
                 is_kept: predecessor.name != self.name,
-                runs: predecessor.runs,
-                restarts: predecessor.restart_policy != RestartPolicy::no(),
-                has_recorded_policy: predecessor.restart_policy == policy,
+                runs: predecessor.runs(),
+                restarts: predecessor.restart != RestartPolicy::no(),
+                has_recorded_policy: predecessor.restart == policy,
             }),
             unit: self.unit().await?,
             agent: self.agent().await?,

@@ -26,20 +26,23 @@ pub(super) fn carry(draft: &mut Draft, existing: &ExistingContainer, is_root: bo
         }
     }
     if let Some(seconds) = existing.stop_timeout {
-        let kept = seconds.clamp(1, LONGEST_STOP);
-        draft.set("stop_timeout", quote(&show_duration(Duration::from_secs(kept))), None);
-        if kept != seconds {
-            draft.note(format!("{seconds} s to stop: {kept} s from now on"));
+        // A negative one is without end.
+        let kept = u64::try_from(seconds).map_or(LONGEST_STOP, |seconds| seconds.clamp(1, LONGEST_STOP));
+        let shown = show_duration(Duration::from_secs(kept));
+        if u64::try_from(seconds) != Ok(kept) {
+            draft.note(format!("the time to stop, {seconds} s: {shown} from now on"));
         }
+        draft.set("stop_timeout", quote(&shown), None);
     }
     log(draft, existing);
     confinement(draft, existing, is_root);
-    if !matches!(existing.restart.as_str(), "always" | "unless-stopped") {
-        let policy = if existing.restart.is_empty() {
-            "no"
-        } else {
-            &existing.restart
-        };
+    if existing.is_removed_on_exit {
+        draft.warn(
+            "rm: the container goes when it is stopped, so that there is no way back to it: `docker commit` keeps it",
+        );
+    }
+    let policy = &existing.restart;
+    if !matches!(policy.name.as_str(), "always" | "unless-stopped") {
         draft.note(format!(
             "the restart policy {policy}: the agent starts the collator again after every end; `t0rn-agent stop` keeps it down"
         ));

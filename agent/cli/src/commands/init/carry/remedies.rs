@@ -7,10 +7,6 @@ use crate::commands::init::draft::Draft;
 /// By the option of `docker run`; keys of compose files are the same with underscores.
 const REMEDIES: &[(&str, &str)] = &[
     (
-        "rm",
-        "the container goes when it is stopped, so that there is no way back to it: `docker commit` keeps it",
-    ),
-    (
         "privileged",
         "a collator needs none of it; single capabilities are collator.cap_add",
     ),
@@ -133,10 +129,5 @@ pub(super) fn note(draft: &mut Draft, setting: &Setting) {
     } else {
         format!(" {}", setting.value)
     };
-    let text = format!("{}{value}: {remedy}", setting.name);
-    if option == "rm" {
-        draft.warn(text);
-    } else {
-        draft.note(text);
-    }
+    draft.note(format!("{}{value}: {remedy}", setting.name));
 }

@@ -1,7 +1,7 @@
 //! One service, key by key.
 
 use agent_config::parse_duration;
-use agent_docker::{ExistingContainer, ExistingImage, Setting};
+use agent_docker::{ExistingContainer, ExistingImage, RestartPolicy, Setting};
 use anyhow::{Context as _, bail};
 
 use super::yaml::Yaml;
@@ -34,7 +34,6 @@ pub(super) fn container(file: &ComposeFile, name: &str) -> anyhow::Result<Existi
     let mut container = ExistingContainer {
         name: format!("{}-{name}-1", file.project),
         env: lists::environment(file, service)?,
-        restart: "no".to_owned(),
         ..ExistingContainer::default()
     };
     network(file, &mut container, service);
@@ -71,11 +70,10 @@ fn entry(file: &ComposeFile, container: &mut ExistingContainer, key: &str, value
         "cap_add" => container.confinement.cap_add = value.texts(),
         "cap_drop" => container.confinement.cap_drop = value.texts(),
         "security_opt" => security(container, value),
-        // The number of tries of `on-failure` stands after a colon.
-        "restart" => container.restart = text().unwrap_or_default().chars().take_while(|c| *c != ':').collect(),
+        "restart" => container.restart = restart(&text().unwrap_or_default()),
         "stop_grace_period" => {
             let period = parse_duration(&text().unwrap_or_default()).map_err(anyhow::Error::msg)?;
-            container.stop_timeout = Some(period.as_secs().max(1));
+            container.stop_timeout = i64::try_from(period.as_secs()).ok();
         }
         "logging" => {
             container.log_driver = value
@@ -97,6 +95,15 @@ fn entry(file: &ComposeFile, container: &mut ExistingContainer, key: &str, value
         _ => container.others.push(Setting::new(key, "")),
     }
     Ok(())
+}
+
+/// The number of tries of `on-failure` stands after a colon.
+fn restart(text: &str) -> RestartPolicy {
+    let (name, tries) = text.split_once(':').unwrap_or((text, ""));
+    RestartPolicy {
+        name: name.to_owned(),
+        max_retries: tries.parse().unwrap_or(0),
+    }
 }
 
 fn size(value: &Yaml) -> anyhow::Result<Option<u64>> {
