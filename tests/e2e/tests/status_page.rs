@@ -206,6 +206,44 @@ fn mark_opens_its_incident_and_keys_and_fingers_zoom() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn pause_opens_from_its_band_and_unknown_clock_says_why() -> Result<()> {
+    let Some(program) = Browser::program() else {
+        skip!("no chromium: tests/tools/setup chromium gets it");
+    };
+    let engine = Engine::shared()?;
+    let agent = Agent::running(&engine, "band", &SYNCING)?;
+    let mut page = open(&agent, program)?;
+    agent.ok(["pause", "--for", "1h", "--reason", "moving the database"])?;
+    page.wait_for("document.querySelector('.band.pause')", SOON)?;
+    page.evaluate(
+        "(band => document.querySelector('.plot').dispatchEvent(new PointerEvent('pointerup', { clientX: band.x, clientY: band.y + 3 })))
+         (document.querySelector('.band.pause').getBoundingClientRect())",
+    )?;
+    page.wait_for("document.querySelector('.details')", SOON)?;
+    let details = page.evaluate("document.querySelector('.details').innerText")?;
+    for text in ["moving the database", "expected at", "t0rn-agent resume"] {
+        ensure!(
+            details.as_str().is_some_and(|details| details.contains(text)),
+            "{text}: {details}"
+        );
+    }
+    // At once, before the next status.
+    let facts = page.evaluate(
+        "(status => { status.host.clock_offset_ms = null; status.host.clock_unknown = 'chronyd does not answer';
+         showFacts(status); return by('facts').textContent; })(structuredClone(view.status))",
+    )?;
+    ensure!(
+        facts
+            .as_str()
+            .is_some_and(|facts| facts.contains("unknown: chronyd does not answer")),
+        "{facts}"
+    );
+    let complaints = page.complaints()?;
+    ensure!(complaints.is_empty(), "{complaints:?}");
+    Ok(())
+}
+
 /// Loads the page anew, until its charts are there.
 fn reload(page: &mut Browser) -> Result<()> {
     page.evaluate("window.stale = true")?;

@@ -29,7 +29,7 @@ function draw(name) {
     if (x < 0 || x > width) continue;
     const g = make("g", { class: keyOf(mark) === view.open ? "mark open" : "mark", "data-tone": tone(mark) });
     const sign = make("path", { d: shape(mark), transform: `translate(${x - 5} 3) scale(0.625)`, "stroke-width": 0 });
-    g.append(make("title", {}, `${clock(mark.at)} ${told(mark)}`), make("line", { x1: x, x2: x, y1: TOP - 4, y2: bottom }), sign);
+    g.append(make("title", {}, `${clock(mark.at)} ${describe(mark)}`), make("line", { x1: x, x2: x, y1: TOP - 4, y2: bottom }), sign);
     parts.push(g);
   }
   if (f.any) {
@@ -114,7 +114,7 @@ function values(f, slot) {
     .filter(([name, series]) => name !== "reference" || series.length > 0)
     .map(([name, series]) => `${name} ${known(series[slot], count)}`);
   const phase = f.phases.find(([first, length, name]) => slot >= first && slot < first + length && isWork(name));
-  const marks = view.history.marks.filter((mark) => mark.at / 1000 >= begin && mark.at / 1000 < end).map(told);
+  const marks = view.history.marks.filter((mark) => mark.at / 1000 >= begin && mark.at / 1000 < end).map(describe);
   const spans = view.history.spans.filter((span) => span.from / 1000 < end && (span.to ?? Infinity) / 1000 > begin).map(lasted);
   return [`${minute(begin * 1000)}: ${heights.join(", ")}`, phase && words(phase[2]), ...marks, ...spans].filter(Boolean).join("; ");
 }

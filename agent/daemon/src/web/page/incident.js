@@ -26,7 +26,9 @@ async function openMark(mark) {
 function details(mark) {
   const box = make("div", { class: "details" });
   const id = incidentOf(mark)?.id, incident = mark.incident;
-  if (!id) {
+  if (mark.text) {
+    box.append(spanFacts(mark));
+  } else if (!id) {
     box.append(make("p", {}, "No evidence is kept of this: it answers no fault, or it is too old."));
   } else if (!incident) {
     box.append(make("p", {}, "The agent is asked for the evidence."));
@@ -49,8 +51,27 @@ function details(mark) {
     const log = make("pre", { tabindex: "0", "aria-label": "last lines of the container" }, incident.log.join("\n"));
     box.append(make("h3", {}, "Last lines of the container"), log);
   }
+  if (mark.text) box.append(make("h3", {}, "On the host"), ...SPAN_COMMANDS[mark.what](mark).map(command));
   if (id) box.append(make("h3", {}, "All of it, on the host"), command(`t0rn-agent incidents show ${id}`), command(`t0rn-agent report ${id}`));
   return box;
+}
+
+// Commands that show a span, or end it.
+const SPAN_COMMANDS = {
+  update: () => ["t0rn-agent status"],
+  notice: () => ["t0rn-agent status"],
+  pause: (span) => (isOver(span) ? ["t0rn-agent status"] : ["t0rn-agent resume"]),
+};
+
+// What is known of an update, an announcement or a pause.
+function spanFacts(span) {
+  const facts = make("dl", { class: "facts" });
+  const about = { update: "image", notice: "announcement", pause: "reason" }[span.what];
+  const end = span.to === null ? "goes on" : `${isOver(span) ? "" : "expected at "}${minute(span.to)}`;
+  const rows = [["from", minute(span.from)], ["to", end], [about, span.what === "notice" ? words(span.about) : span.about || "?"]];
+  if (span.what === "update") rows.push(["kept", { true: "yes", false: "no", null: isOver(span) ? "replaced by another" : "not known yet" }[span.succeeded]]);
+  facts.append(...rows.map(pair));
+  return facts;
 }
 
 // Best block of each chain before, at and after a mark.

@@ -72,7 +72,7 @@ function show() {
   if (!status) return;
   document.querySelector("main").hidden = false;
   showState(status);
-  for (const [name, chain] of Object.entries(status.chains)) showChain(name, chain, status);
+  for (const [name, chain] of Object.entries(status.chains)) showChain(name, chain);
   showFacts(status);
   showMarks();
   drawAll();

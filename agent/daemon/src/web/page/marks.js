@@ -23,7 +23,7 @@ function tone(mark) {
   return mark.what === "hold" || HEALTH_CAUSES.includes(mark.cause) ? "degraded" : "soft";
 }
 
-function told(mark) {
+function describe(mark) {
   let text = DEEDS[mark.what] || words(mark.what);
   if (mark.cause && !(mark.what === "exit" && mark.cause === "exited")) text += `: ${CAUSES[mark.cause] || words(mark.cause)}`;
   if (mark.what === "exit") text += `, exit code ${known(mark.code)}`;
@@ -32,9 +32,11 @@ function told(mark) {
   return text;
 }
 
+const isOver = (span) => span.to !== null && span.to <= wall(performance.now());
+
 // What an update, an announcement or a pause was about, and how long it lasted.
 function lasted(span) {
-  const now = wall(performance.now()), over = span.to !== null && span.to <= now;
+  const over = isOver(span);
   const time = over ? `, for ${duration((span.to - span.from) / 1000)}` : span.to === null ? ", goes on" : `, until ${minute(span.to)}`;
   if (span.what === "update") {
     const end = { true: ": kept", false: ": failed", null: over ? ": replaced by another" : "" }[span.succeeded];
@@ -44,10 +46,13 @@ function lasted(span) {
   return `automatic actions ${over ? "were" : "are"} paused${span.about ? ` (${span.about})` : ""}${time}`;
 }
 
+// A span as a mark at its beginning.
+const itemOf = (span) => ({ ...span, at: span.from, text: lasted(span) });
 const keyOf = (mark) => `${mark.what}-${mark.at}`;
 
 // The incident that was kept of a mark. An end by itself is answered by the next action.
 function incidentOf(mark) {
+  if (mark.text) return undefined;
   const late = (incident) => Date.parse(incident.at) - mark.at;
   const oldestFirst = view.incidents.slice().reverse();
   if (mark.what === "exit") return oldestFirst.find((incident) => late(incident) > -2000 && late(incident) < 300000);
@@ -56,13 +61,13 @@ function incidentOf(mark) {
 
 function showMarks() {
   const h = view.history;
-  const all = h ? [...h.marks, ...h.spans.map((span) => ({ ...span, at: span.from, text: lasted(span) }))] : [];
+  const all = h ? [...h.marks, ...h.spans.map(itemOf)] : [];
   all.sort((a, b) => b.at - a.at);
   const shown = all.slice(0, MARKS_SHOWN);
   // One that was opened on a chart is shown however old it is.
   shown.push(...all.slice(MARKS_SHOWN).filter((item) => keyOf(item) === view.open));
   const items = shown.map((item) => {
-    const open = !item.text && keyOf(item) === view.open;
+    const open = keyOf(item) === view.open;
     return { ...item, open, incident: open ? view.opened[incidentOf(item)?.id] : undefined };
   });
   if (all.length > shown.length) items.push({ more: all.length - shown.length });
@@ -79,13 +84,9 @@ function markRow(item) {
   const sign = make("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" });
   sign.append(make("path", { d: item.text ? BAR : shape(item) }));
   const time = make("time", { datetime: new Date(item.at).toISOString() }, minute(item.at));
-  if (item.text) {
-    row.append(sign, time, make("span", {}, item.text));
-    return row;
-  }
   const key = keyOf(item);
   const opener = button("", () => openMark(view.open === key ? null : item), { class: "opener", "aria-expanded": item.open, "data-key": key });
-  opener.append(time, make("span", {}, told(item)));
+  opener.append(time, make("span", {}, item.text ?? describe(item)));
   row.append(sign, opener);
   if (item.open) row.append(details(item));
   return row;

@@ -62,7 +62,7 @@ function reference(name, chain) {
   return [["reference", count(values[slot]) + ahead + late]];
 }
 
-function showChain(name, chain, status) {
+function showChain(name, chain) {
   const card = by(`chain-${name}`) ?? makeCard(name);
   say(card.querySelector(".title"), name + (chain.id ? ` · ${chain.id}` : ""));
   const verdict = card.querySelector(".verdict");
@@ -82,11 +82,10 @@ function showChain(name, chain, status) {
     ...reference(name, chain),
   ], pair);
   const exporter = card.querySelector(".exporter");
-  const age = chain.sample_seconds_ago, down = status.collator.state !== null && status.collator.state !== "running";
-  const old = age !== null && (down || age > OLD_S);
+  const age = chain.sample_seconds_ago, old = Boolean(chain.stale) || (age !== null && age > OLD_S);
   numbers.classList.toggle("old", old);
   exporter.hidden = !SCRAPES[chain.scrape] && !old;
-  const why = down ? "The collator does not run" : `The exporter ${SCRAPES[chain.scrape] ?? "was not asked"}`;
+  const why = chain.stale ? "The collator does not run" : `The exporter ${SCRAPES[chain.scrape] ?? "was not asked"}`;
   const sample = age === null ? "there is no sample" : `these numbers are ${duration(age)} old`;
   say(exporter, exporter.hidden ? "" : `${why}: ${sample}`);
 }
@@ -106,8 +105,9 @@ function showFacts(status) {
   const full = h.disk_full_in_seconds === null ? "" : `, full in ${duration(h.disk_full_in_seconds)}`;
   facts.push(["disk", `${known(h.disk_free_bytes, bytes)} of ${known(h.disk_total_bytes, bytes)} free${full}`]);
   facts.push(["memory", `${known(h.memory_available_bytes, bytes)} free`]);
-  facts.push(["clock", known(h.clock_offset_ms, (ms) => `${ms.toFixed(1)} ms off`)]);
-  facts.push(["network", known(h.network_ok, (ok) => (ok ? "up" : "down"))]);
+  const unknown = (why) => (why ? `unknown: ${why}` : "?");
+  facts.push(["clock", h.clock_offset_ms === null ? unknown(h.clock_unknown) : `${h.clock_offset_ms.toFixed(1)} ms off`]);
+  facts.push(["network", h.network_ok === null ? unknown(h.network_unknown) : h.network_ok ? "up" : "down"]);
   if (ec2) {
     const notice = ec2.notice ? `notice: ${ec2.notice}` : ec2.unseen ? "" : "no notice";
     const unseen = ec2.unseen ? `notices cannot be seen: ${ec2.unseen}` : "";

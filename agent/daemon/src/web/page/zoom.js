@@ -50,6 +50,15 @@ function markAt(f, px) {
   return view.history.marks.filter((mark) => far(mark) < NEAR_PX).sort((a, b) => far(a) - far(b))[0];
 }
 
+// The shortest of what lasted at a place on a chart.
+function spanAt(f, px) {
+  const end = (span) => f.x((span.to ?? f.end * 1000) / 1000);
+  const far = (span) => Math.max(f.x(span.from / 1000) - px, px - end(span));
+  const length = (span) => end(span) - f.x(span.from / 1000);
+  const near = view.history.spans.filter((span) => far(span) < NEAR_PX / 2).sort((a, b) => length(a) - length(b));
+  return near[0] && itemOf(near[0]);
+}
+
 function openFrom(mark) {
   if (!mark) return;
   openMark(mark);
@@ -68,7 +77,7 @@ function onKey(name, event) {
     PageUp: () => pan((begin - end) / 2), PageDown: () => pan((end - begin) / 2),
     "+": () => zoomBy(ZOOM), "=": () => zoomBy(ZOOM), "-": () => zoomBy(1 / ZOOM),
     0: () => zoom(0, Infinity), Escape: () => { view.cursor = null; readAll(); },
-    Enter: () => openFrom(markAt(f, f.x(at))),
+    Enter: () => openFrom(markAt(f, f.x(at)) ?? spanAt(f, f.x(at))),
   };
   if (!acts[event.key]) return;
   event.preventDefault();
@@ -105,7 +114,10 @@ function listen(name, plot) {
   plot.addEventListener("pointerup", (event) => {
     pointers.delete(event.pointerId);
     const f = frame(name);
-    if (f && !moved && pointers.size === 0) openFrom(markAt(f, px(event)));
+    if (!f || moved || pointers.size > 0) return;
+    // The bands are below the heights.
+    const isOnBand = event.clientY - plot.getBoundingClientRect().top > f.bottom;
+    openFrom((isOnBand && spanAt(f, px(event))) || markAt(f, px(event)));
   });
   plot.addEventListener("pointercancel", (event) => pointers.delete(event.pointerId));
   plot.addEventListener("pointerleave", (event) => {
