@@ -89,6 +89,7 @@ pub enum Cause {
     // the agent itself
     StateUnsaved,
     CertificateUnreadable,
+    ConfigurationRefused,
     // what else has the collator's files
     Shared,
     // `docker update` and `docker rename`

@@ -126,7 +126,7 @@ pub struct Exit {
 }
 
 /// What Docker says about the container. `at` is Docker's own wall clock in Unix milliseconds, so that
-/// news of an earlier run can be told from news of this one; `None` where the source has no clock.
+/// news of an earlier run can be distinguished from news of this one; `None` where the source has no clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Container {
     /// No container of that name.
@@ -153,7 +153,7 @@ pub enum Container {
         exit: Exit,
         spec_matches: bool,
     },
-    /// Somebody sent it a signal through Docker (`docker kill`, or the first step of `docker stop`).
+    /// It was sent a signal through Docker (`docker kill`, or the first step of `docker stop`).
     Signalled { at: Option<i64>, signal: i64 },
     /// `docker stop` (or `docker restart`) finished stopping it.
     Stopped { at: Option<i64> },
@@ -223,7 +223,7 @@ pub enum Command {
     Resume,
     Update {
         image: String,
-        /// Nobody asked: the registry has a new image under the same name.
+        /// Without a command: the registry has a new image under the same name.
         #[serde(default)]
         automatic: bool,
     },
@@ -283,7 +283,7 @@ pub enum Event {
     CertificateUnreadable(String),
     /// Which other container has the keys or writes to the data, and where; `None` is none.
     Shared(Option<String>),
-    /// What somebody changed on the running container, with the remedy; `None` is nothing.
+    /// What was changed from outside on the running container, with the remedy; `None` is nothing.
     Altered(Option<String>),
     Docker {
         reachable: bool,
@@ -313,6 +313,8 @@ pub enum Event {
     ClockStepped {
         by_ms: i64,
     },
+    /// The configuration was read again and cannot be used: why; `None` is that the last one can.
+    ConfigurationRefused(Option<String>),
     /// The agent judges by another configuration from now on.
     Configuration {
         policy: Box<Policy>,

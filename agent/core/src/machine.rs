@@ -219,7 +219,7 @@ pub struct State {
     /// An operator asked for a start: that also goes while automatic actions are paused.
     #[serde(rename = "asked")]
     start_requested: bool,
-    /// Until then, a stop that was ordered and whose end was not told may still be finishing: by a former life of the
+    /// Until then, a stop that was ordered and whose end was not reported may still be finishing: by a former life of the
     /// agent, or when the engine went away.
     #[serde(rename = "echo_until")]
     ignore_own_events_until: Option<Time>,
@@ -228,7 +228,7 @@ pub struct State {
     restart_owed: bool,
     /// Docker's wall clock of the newest event heard, Unix milliseconds.
     heard_at: Option<i64>,
-    /// The wall clock was set during this run, or while nobody watched: its start identifies it, and is neither before nor
+    /// The wall clock was set during this run, or while no agent watched: its start identifies it, and is neither before nor
     /// after another time of Docker's.
     #[serde(default)]
     clock_stepped: bool,
@@ -250,6 +250,8 @@ pub struct State {
     #[serde(default)]
     stalled: Vec<Disk>,
     certificate_error: Option<String>,
+    #[serde(default)]
+    configuration_error: Option<String>,
     #[serde(default)]
     shared: Option<String>,
     #[serde(default)]
@@ -300,6 +302,7 @@ impl Machine {
         state.unsaved = None;
         state.stalled.clear();
         state.certificate_error = None;
+        state.configuration_error = None;
         state.shared = None;
         state.altered = None;
         state.settle = None;

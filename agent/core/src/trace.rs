@@ -1,6 +1,6 @@
 //! Traces: what the core saw, as one JSON object a line.
 //!
-//! The flight recorder writes them, `replay` reads them, and anybody may make them by hand or from other
+//! The flight recorder writes them, `replay` reads them, and they may be made by hand or from other
 //! records: fields may be null or absent, unknown fields are ignored, numbers may be written as floats.
 
 mod line;

@@ -110,7 +110,9 @@ async fn live(
     let secrets = KnownSecrets::of(&config, &docker);
     let (config_handle, configurations, _hangups) = configuration::requests(reloading);
     let (mut event_loop, inputs) = assemble(&config, &docker, &secrets, requests, configurations).await?;
-    event_loop.publisher.facts.configuration.error = reloading.and_then(|reloading| reloading.refused.clone());
+    if let Some(error) = reloading.and_then(|reloading| reloading.refused.clone()) {
+        event_loop.refuse(error);
+    }
 
     let stop = CancellationToken::new();
     let handle = api::Handle {
@@ -230,7 +232,7 @@ async fn resume(config: &Config) -> anyhow::Result<(AgentClock, Machine, Option<
     Ok((clock, machine, step))
 }
 
-/// How long nobody watched, and how far the wall clock was set meanwhile, in milliseconds. Within one boot, the clock since
+/// How long no agent watched, and how far the wall clock was set meanwhile, in milliseconds. Within one boot, the clock since
 /// then is believed, which cannot be set.
 fn absence<T>(loaded: &LoadedState<T>, now: Option<&BootTime>, unix_ms: i64) -> (Duration, Option<i64>) {
     let by_wall = unix_ms.saturating_sub(loaded.saved_unix_ms);

@@ -74,7 +74,11 @@ fn sighup_brings_windows_into_force_and_leaves_the_collator_alone() -> Result<()
 #[test]
 fn wrong_configuration_is_refused_with_its_line_and_changes_nothing() -> Result<()> {
     let engine = Engine::shared()?;
-    let agent = Agent::running(&engine, "refused", &SYNCING)?;
+    let hook = WebhookReceiver::start(Answer::Take)?;
+    let mut agent = Agent::new(&engine, "refused", &SYNCING)?;
+    agent.set("notify.webhook", hook.url())?;
+    agent.start()?;
+    agent.wait_watched()?;
     let (run, right) = (agent.run_id()?, fs::read_to_string(agent.config_file())?);
     fs::write(
         agent.config_file(),
@@ -94,14 +98,16 @@ fn wrong_configuration_is_refused_with_its_line_and_changes_nothing() -> Result<
         "{status}"
     );
     wait_log(&agent, "the configuration is refused")?;
+    hook.wait_about("configuration_refused", &["problem"], SOON)?;
     agent.stays(&run, Duration::from_secs(3))?;
 
     // What is mended is in force, and nothing is left of the refusal.
     fs::write(agent.config_file(), right)?;
     hang_up(&agent)?;
     agent.wait_for("the mended configuration", SOON, |status| {
-        status["configuration"].is_null()
+        status["configuration"].is_null() && !status["reasons"].to_string().contains("refused")
     })?;
+    hook.wait_about("configuration_refused", &["problem", "over"], SOON)?;
     agent.stays(&run, Duration::from_secs(1))
 }
 

@@ -94,6 +94,10 @@ impl Machine {
             }
             Cause::StateUnsaved => with_reason(cause, state.unsaved.as_deref()),
             Cause::CertificateUnreadable => with_reason(cause, state.certificate_error.as_deref()),
+            Cause::ConfigurationRefused => format!(
+                "{}; then t0rn-agent reload",
+                with_reason(cause, state.configuration_error.as_deref())
+            ),
             Cause::Shared => format!(
                 "{}; stop that container, or mount something else there",
                 with_reason(cause, state.shared.as_deref())
@@ -161,7 +165,7 @@ impl Machine {
             return sentence(Cause::Update).to_owned();
         };
         let image = &past.image;
-        let told = match past.result {
+        let text = match past.result {
             UpdateResult::Done => format!("updated to {image}"),
             UpdateResult::NotProven => format!("updated to {image}, which is not proven"),
             UpdateResult::Unchanged => format!("{image} is the image that runs"),
@@ -171,8 +175,8 @@ impl Machine {
             UpdateResult::Superseded => format!("the update to {image} was given up"),
         };
         match &past.reason {
-            Some(reason) => format!("{told}: {reason}"),
-            None => told,
+            Some(reason) => format!("{text}: {reason}"),
+            None => text,
         }
     }
 
@@ -358,5 +362,6 @@ fn sentence(cause: Cause) -> &'static str {
         Cause::Shared => "another container has the collator's keys or writes to its data",
         Cause::Altered => "the container was changed from outside",
         Cause::CertificateUnreadable => "it is not known what data the image came with",
+        Cause::ConfigurationRefused => "the configuration is refused, the former one stays in force",
     }
 }

@@ -266,11 +266,11 @@ impl Machine {
         let wanted = state.desired == Desired::Running && state.hold.is_none() && !state.disk_stop && !leaves;
         let stop_cause = state.stop_cause.filter(|_| state.is_author_clear());
         if let Some(cause) = stop_cause.filter(|_| wanted && !state.crash_loop) {
-            let told = !matches!(
+            let is_problem = !matches!(
                 cause,
                 Cause::DiskFreed | Cause::NoticeOver | Cause::IdentityHeld | Cause::OutOfMemory
             );
-            add(told, cause);
+            add(is_problem, cause);
         }
         add(state.out_of_memory, Cause::OutOfMemory);
         add(state.collation.is_lacking(), Cause::NoCollation);
@@ -289,6 +289,9 @@ impl Machine {
         }
         if state.certificate_error.is_some() {
             causes.push(Cause::CertificateUnreadable);
+        }
+        if state.configuration_error.is_some() {
+            causes.push(Cause::ConfigurationRefused);
         }
         if state.shared.is_some() && state.seen.is_up() {
             causes.push(Cause::Shared);
@@ -387,7 +390,8 @@ impl Machine {
             | Cause::StateUnsaved
             | Cause::StateDiskStalled
             | Cause::IdentityDiskStalled
-            | Cause::CertificateUnreadable => Health::Degraded,
+            | Cause::CertificateUnreadable
+            | Cause::ConfigurationRefused => Health::Degraded,
             _ => Health::Critical,
         }
     }

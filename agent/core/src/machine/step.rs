@@ -54,6 +54,7 @@ impl Machine {
             Event::DisksStalled(disks) => self.state.stalled = disks,
             Event::ClockStepped { by_ms } => self.state.on_clock_step(by_ms),
             Event::Gap => self.forget_windows(),
+            Event::ConfigurationRefused(error) => self.state.configuration_error = error,
             Event::Configuration { policy, references } => self.on_configuration(*policy, &references),
             Event::Log(lines) => self.on_log(now, &lines),
             Event::Tick => {}
@@ -158,7 +159,7 @@ impl Machine {
         let down = !self.state.seen.is_up() || self.is_stopping();
         let ending = self.is_being_stopped(now);
         let state = &mut self.state;
-        // What Docker tells again of the time before, an agent that has just begun included, is older than this wish.
+        // What Docker reports again of the time before, an agent that has just begun included, is older than this wish.
         state.own_events_until = state.own_events_until.max(state.heard_at);
         // The end that a `docker stop` asked for is still to come, and is older than this wish as well.
         if ending || (down && !state.observed) {
@@ -176,7 +177,7 @@ impl Machine {
         self.reset();
     }
 
-    /// Somebody says that things have changed: every cure may be tried again, on new evidence.
+    /// An operator says that things have changed: every cure may be tried again, on new evidence.
     pub(super) fn reset(&mut self) {
         self.state.restart_budget.reset();
         self.watch_anew();

@@ -172,6 +172,7 @@ pub(super) enum EventName {
     DisksStalled,
     ClockStepped,
     Configuration,
+    ConfigurationRefused,
     Clock,
     Action,
 }
@@ -228,11 +229,11 @@ fn gauge<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "expected true, false, 0 or 1")]
     enum Gauge {
-        Told(bool),
+        Flag(bool),
         Number(f64),
     }
     Ok(Option::<Gauge>::deserialize(deserializer)?.map(|gauge| match gauge {
-        Gauge::Told(told) => told,
+        Gauge::Flag(flag) => flag,
         Gauge::Number(number) => number > 0.0,
     }))
 }

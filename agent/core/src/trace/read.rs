@@ -94,6 +94,7 @@ fn record(line: TraceLine) -> Result<Record, TraceError> {
         EventName::DisksStalled => Event::DisksStalled(line.disks.unwrap_or_default()),
         EventName::ClockStepped => clock_step(&line),
         EventName::Configuration => configuration(line)?,
+        EventName::ConfigurationRefused => Event::ConfigurationRefused(line.error),
         EventName::Docker => match line.state {
             Some(StateName::Reachable | StateName::Running) => Event::Docker { reachable: true },
             Some(StateName::Unreachable) => Event::Docker { reachable: false },

@@ -87,9 +87,11 @@ pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result
             ..TraceLine::new(time, EventName::Identity)
         },
         Event::IdentityReleased => TraceLine::new(time, EventName::IdentityReleased),
-        Event::StateUnsaved(_) | Event::DisksStalled(_) | Event::ClockStepped { .. } | Event::Configuration { .. } => {
-            own_line(time, event)
-        }
+        Event::StateUnsaved(_)
+        | Event::DisksStalled(_)
+        | Event::ClockStepped { .. }
+        | Event::Configuration { .. }
+        | Event::ConfigurationRefused(_) => own_line(time, event),
         Event::Operator(command) => operator_line(time, command),
         Event::Pulled(result) => TraceLine {
             images: result.as_ref().ok().cloned(),
@@ -131,6 +133,10 @@ fn own_line(time: Time, event: &Event) -> TraceLine {
         Event::StateUnsaved(error) => TraceLine {
             error: error.clone(),
             ..TraceLine::new(time, EventName::StateUnsaved)
+        },
+        Event::ConfigurationRefused(error) => TraceLine {
+            error: error.clone(),
+            ..TraceLine::new(time, EventName::ConfigurationRefused)
         },
         _ => TraceLine::new(time, EventName::Gap),
     }

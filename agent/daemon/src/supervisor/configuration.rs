@@ -58,6 +58,7 @@ pub(super) fn requests(
 impl EventLoop {
     /// Does what is asked about a configuration, and answers.
     pub(super) async fn on_configuration(&mut self, request: ConfigRequest) {
+        let was_refused = self.publisher.facts.configuration.error.is_some();
         let result = match request.task {
             ConfigTask::Compare(config) => Ok(self.report(&config)),
             ConfigTask::Reload {
@@ -66,16 +67,30 @@ impl EventLoop {
             } => self.reload(*config, all).await,
             ConfigTask::Reload { config: Err(error), .. } => Err(error),
         };
-        if let Err(error) = &result {
-            let error = error.to_string();
-            warn!(error, "the configuration is refused, the former one stays in force");
-            self.publisher.facts.configuration.error = Some(error);
+        match &result {
+            Err(error) => {
+                let error = error.to_string();
+                warn!(error, "the configuration is refused, the former one stays in force");
+                self.refuse(error);
+            }
+            Ok(_) if was_refused && self.publisher.facts.configuration.error.is_none() => {
+                self.pending.push_back(Event::ConfigurationRefused(None));
+            }
+            Ok(_) => {}
         }
+        self.settle().await;
         self.publisher.publish(&self.machine);
         if let Some(reply) = request.reply {
             // The client may have disconnected; what it asked for is done.
             let _ = reply.send(result);
         }
+    }
+
+    /// Notes why a configuration is refused: all of it for the status, its first line for the problem.
+    pub(super) fn refuse(&mut self, error: String) {
+        let first = first_line(&error);
+        self.pending.push_back(Event::ConfigurationRefused(Some(first)));
+        self.publisher.facts.configuration.error = Some(error);
     }
 
     fn report(&self, config: &Config) -> ConfigReport {
@@ -154,6 +169,16 @@ impl EventLoop {
     }
 }
 
+/// The first of several lines, and how many follow.
+fn first_line(error: &str) -> String {
+    let mut lines = error.lines();
+    let first = lines.next().unwrap_or_default();
+    match lines.count() {
+        0 => first.to_owned(),
+        more => format!("{first} (and {more} more: t0rn-agent config check)"),
+    }
+}
+
 /// What `new` changes against `old`, without the secrets of either.
 pub fn compare(old: &Config, new: &Config) -> Vec<Change> {
     let mut secrets = configured_secrets(old);
@@ -223,6 +248,13 @@ mod tests {
                 .unwrap()
                 .starts_with(r#"["--chain", "a", "--node-key", "#)
         );
+    }
+
+    #[test]
+    fn refusal_of_several_lines_is_one_line() {
+        assert_eq!(first_line("a.toml:1: x; y"), "a.toml:1: x; y");
+        let many = first_line("a.toml:1: x; y\na.toml:2: z; y\na.toml:3: z; y");
+        assert_eq!(many, "a.toml:1: x; y (and 2 more: t0rn-agent config check)");
     }
 
     #[test]

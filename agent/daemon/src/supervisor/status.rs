@@ -31,7 +31,7 @@ pub(super) fn status(
         health: machine.health(),
         phase: Some(phase),
         summary: summary(machine, phase, now),
-        reasons: reasons(machine, facts),
+        reasons: machine.problems().into_iter().map(|problem| problem.text).collect(),
         collator: status::CollatorStatus {
             container: Some(config.collator.container.clone()),
             image: Some(
@@ -102,15 +102,6 @@ pub(super) fn status(
         },
         ..Status::default()
     }
-}
-
-/// The problems, and why the configuration was refused.
-fn reasons(machine: &Machine, facts: &AdapterFacts) -> Vec<String> {
-    let mut reasons: Vec<String> = machine.problems().into_iter().map(|problem| problem.text).collect();
-    let refused = facts.configuration.error.iter();
-    reasons
-        .extend(refused.map(|error| format!("the configuration is refused, the former one stays in force: {error}")));
-    reasons
 }
 
 fn chain_status(

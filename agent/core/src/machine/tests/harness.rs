@@ -301,23 +301,25 @@ impl Harness {
 
     /// What was done to the container, oldest first.
     pub(super) fn container_actions(&self) -> Vec<Action> {
-        let container_actions = self.log.iter().map(|(_, a)| a.clone());
-        container_actions.filter(Action::is_on_container).collect()
+        let actions = self.log.iter().map(|(_, a)| a.clone());
+        actions.filter(Action::is_on_container).collect()
     }
 
     /// How many seconds after `since` each deed came.
     pub(super) fn times(&self, since: u64) -> Vec<u64> {
-        let container_actions = self.log.iter();
-        let container_actions = container_actions.filter(|(_, a)| a.is_on_container());
-        container_actions
-            .filter(|(t, _)| *t >= since)
-            .map(|(t, _)| t - since)
-            .collect()
+        let times = self.log.iter().filter(|(t, a)| a.is_on_container() && *t >= since);
+        times.map(|(t, _)| t - since).collect()
     }
 
-    /// How often somebody was told that this is wrong.
+    /// How often it was reported that this is wrong.
     pub(super) fn told(&self, cause: Cause) -> usize {
         let notice = Action::Notify { cause, over: false };
+        self.log.iter().filter(|(_, a)| *a == notice).count()
+    }
+
+    /// How often it was reported that this is over.
+    pub(super) fn over(&self, cause: Cause) -> usize {
+        let notice = Action::Notify { cause, over: true };
         self.log.iter().filter(|(_, a)| *a == notice).count()
     }
 

@@ -239,6 +239,28 @@ fn state_that_cannot_be_saved_is_a_problem_until_it_is_saved() {
 }
 
 #[test]
+fn refused_configuration_is_a_problem_until_one_is_accepted() {
+    let mut harness = Harness::synced();
+    let error = "agent.toml:9: key `health.stall_after`: 5 is no duration; write \"5s\"";
+    harness.event(Event::ConfigurationRefused(Some(error.to_owned())));
+    harness.expect(Phase::Synced, Health::Degraded);
+    harness.run(HOUR);
+    assert_eq!(
+        (harness.wrong(), harness.told(Cause::ConfigurationRefused)),
+        (vec![Cause::ConfigurationRefused], 1)
+    );
+    let text = &harness.machine.problems()[0].text;
+    assert_eq!(
+        *text,
+        format!("the configuration is refused, the former one stays in force: {error}; then t0rn-agent reload")
+    );
+    assert_eq!(harness.container_actions(), []);
+    harness.event(Event::ConfigurationRefused(None));
+    harness.expect(Phase::Synced, Health::Ok);
+    assert_eq!(harness.over(Cause::ConfigurationRefused), 1);
+}
+
+#[test]
 fn certificate_that_cannot_be_read_is_a_problem_and_holds_nothing() {
     let mut harness = Harness::synced();
     harness.event(Event::CertificateUnreadable("it is no JSON".to_owned()));

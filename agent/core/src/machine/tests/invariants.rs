@@ -166,6 +166,7 @@ impl InvariantChecker {
             | Event::DisksStalled(_)
             | Event::ClockStepped { .. }
             | Event::Configuration { .. }
+            | Event::ConfigurationRefused(_)
             | Event::Pulled(_)
             | Event::Databases(_)
             | Event::Gap

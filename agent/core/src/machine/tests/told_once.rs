@@ -2,13 +2,7 @@
 
 use super::harness::*;
 use crate::event::{Event, Exit, ScrapeError};
-use crate::machine::{Action, Cause};
-
-/// How often it was said that `cause` is over.
-fn over(harness: &Harness, cause: Cause) -> usize {
-    let over = Action::Notify { cause, over: true };
-    harness.log.iter().filter(|(_, action)| *action == over).count()
-}
+use crate::machine::Cause;
 
 /// The machine boots again: neither the end of the run nor the agent's own is seen.
 fn host_reboots(harness: &mut Harness) {
@@ -33,7 +27,7 @@ fn an_end_for_want_of_memory_is_told_once_and_not_for_a_later_unseen_end() {
     host_reboots(&mut harness);
     harness.run(HOUR);
     assert_eq!(harness.told(Cause::OutOfMemory), 1);
-    assert_eq!(over(&harness, Cause::OutOfMemory), 1);
+    assert_eq!(harness.over(Cause::OutOfMemory), 1);
 }
 
 #[test]
@@ -71,7 +65,7 @@ fn falling_behind_lasts_through_a_restart_of_the_agent_and_of_the_node() {
     harness.run_with(HOUR, slow);
     assert_eq!(harness.wrong(), [Cause::FallingBehind]);
     assert_eq!(harness.told(Cause::FallingBehind), 1);
-    assert_eq!(over(&harness, Cause::FallingBehind), 0);
+    assert_eq!(harness.over(Cause::FallingBehind), 0);
 }
 
 #[test]
@@ -122,7 +116,7 @@ fn a_missing_exporter_is_neither_a_slow_start_nor_blind_until_its_restart_failed
     harness.container(running(harness.run));
     harness.run(HOUR);
     assert_eq!(told(&harness), [1, 0, 1]);
-    assert_eq!(over(&harness, Cause::Blind), 0);
+    assert_eq!(harness.over(Cause::Blind), 0);
 }
 
 #[test]
@@ -154,11 +148,11 @@ fn finality_that_stands_is_told_once_over_restarts_of_agent_and_node() {
     harness.run(20 * MINUTE);
     assert_eq!(harness.container_actions(), []);
     assert_eq!(harness.told(Cause::FinalityStalled), 1);
-    assert_eq!(over(&harness, Cause::FinalityStalled), 0);
+    assert_eq!(harness.over(Cause::FinalityStalled), 0);
     (harness.para.finality_moves, harness.relay.finality_moves) = (true, true);
     harness.run(HOUR);
     assert_eq!(harness.wrong(), []);
-    assert_eq!(over(&harness, Cause::FinalityStalled), 1);
+    assert_eq!(harness.over(Cause::FinalityStalled), 1);
 }
 
 #[test]
@@ -172,10 +166,10 @@ fn what_does_not_help_is_told_once_over_restarts_of_the_agent() {
         harness.run(30 * MINUTE);
     }
     assert_eq!(harness.told(Cause::NotHelping), 1);
-    assert_eq!(over(&harness, Cause::NotHelping), 0);
+    assert_eq!(harness.over(Cause::NotHelping), 0);
     (harness.para.moves, harness.relay.moves) = (true, true);
     harness.run(HOUR);
-    assert_eq!(over(&harness, Cause::NotHelping), 1);
+    assert_eq!(harness.over(Cause::NotHelping), 1);
 }
 
 #[test]
@@ -190,5 +184,5 @@ fn a_quiet_chain_is_told_once_over_a_reboot() {
     (harness.para.error, harness.relay.error) = (None, None);
     harness.run(HOUR);
     assert_eq!(harness.told(Cause::Quiet), 1);
-    assert_eq!(over(&harness, Cause::Quiet), 0);
+    assert_eq!(harness.over(Cause::Quiet), 0);
 }

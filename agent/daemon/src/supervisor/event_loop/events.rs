@@ -43,7 +43,7 @@ impl EventLoop {
                 self.on_request(request)
             }
             Input::Configuration(request) => {
-                self.on_configuration(request).await;
+                Box::pin(self.on_configuration(request)).await;
                 None
             }
             Input::Metadata(event) => self.on_metadata(event),
