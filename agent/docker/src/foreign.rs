@@ -44,6 +44,8 @@ pub struct ExistingContainer {
     pub command: Vec<String>,
     /// Program and arguments of its first process, those of the image included; empty when there is no container yet.
     pub process: Vec<String>,
+    /// Where the process begins; empty is the image's.
+    pub working_dir: String,
     /// Variables beyond those of the image.
     pub env: BTreeMap<String, String>,
     /// `USER[:GROUP]` by name or number; empty is root.
@@ -81,6 +83,10 @@ pub struct ExistingImage {
     pub tags: Vec<String>,
     /// Whether the reference names another image by now, or none.
     pub is_moved: bool,
+    /// The image's own entrypoint and command.
+    pub entrypoint: Vec<String>,
+    pub command: Vec<String>,
+    pub working_dir: String,
     /// The image's own user.
     pub user: String,
     /// Paths that the image declares as volumes.
@@ -147,7 +153,7 @@ pub struct Neighbour {
 }
 
 impl Docker {
-    /// A container by its name or id, running or not, whoever made it; `None` when there is none.
+    /// A container by its name or id, running or not, foreign or not; `None` when there is none.
     ///
     /// Fails when the engine does not answer.
     pub async fn existing(&self, name: &str) -> Result<Option<ExistingContainer>, Error> {

@@ -81,7 +81,11 @@ impl Docker {
         self.within("rename the container", self.limits.change, renamed).await
     }
 
-    pub async fn set_predecessor_policy(&self, predecessor: &ExistingContainer, policy: &RestartPolicy) -> Result<(), Error> {
+    pub async fn set_predecessor_policy(
+        &self,
+        predecessor: &ExistingContainer,
+        policy: &RestartPolicy,
+    ) -> Result<(), Error> {
         require_unmanaged(predecessor)?;
         let update = ContainerUpdateBody {
             restart_policy: Some(policy.to_engine()),
@@ -96,9 +100,8 @@ impl Docker {
     /// SIGTERM, and SIGKILL after its own stop timeout or `collator.stop_timeout`, whichever is longer.
     pub async fn stop_predecessor(&self, predecessor: &ExistingContainer) -> Result<(), Error> {
         require_unmanaged(predecessor)?;
-        let own = predecessor.stop_timeout.unwrap_or(DEFAULT_STOP_SECONDS);
-        let own = i32::try_from(own).unwrap_or(i32::MAX);
-        self.halt_in(&predecessor.id, own.max(self.spec.stop_seconds())).await
+        let seconds = own_stop_seconds(predecessor).max(self.spec.stop_seconds());
+        self.halt_in(&predecessor.id, seconds).await
     }
 
     /// Starts it as it is. The caller has made sure that nothing else has its data.
@@ -119,6 +122,12 @@ impl Docker {
             None => Ok(None),
         }
     }
+}
+
+/// A negative time is without end.
+fn own_stop_seconds(predecessor: &ExistingContainer) -> i32 {
+    let own = predecessor.stop_timeout.unwrap_or(DEFAULT_STOP_SECONDS);
+    i32::try_from(own).ok().filter(|own| *own >= 0).unwrap_or(i32::MAX)
 }
 
 /// The agent's own containers are started and stopped in `lifecycle` alone.
@@ -151,6 +160,17 @@ mod tests {
         assert_eq!(policy("always", 0).to_string(), "always");
         for none in [None, Some(EnginePolicy::default())] {
             assert_eq!(RestartPolicy::from_engine(none), RestartPolicy::no());
+        }
+    }
+
+    #[test]
+    fn stop_waits_for_as_long_as_the_container_was_given() {
+        for (given, wanted) in [(None, 10), (Some(0), 0), (Some(90), 90), (Some(-1), i32::MAX)] {
+            let container = ExistingContainer {
+                stop_timeout: given,
+                ..ExistingContainer::default()
+            };
+            assert_eq!(own_stop_seconds(&container), wanted);
         }
     }
 

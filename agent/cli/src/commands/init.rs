@@ -39,7 +39,7 @@ Examples:
   t0rn-agent init --from-container collator --output ./agent.toml
   t0rn-agent init --yes --image parity/polkadot-omni-node:v1.24.0 --chain /etc/t0rn-agent/specs/a.json";
 
-/// Where Docker listens unless told otherwise.
+/// Where Docker listens by default.
 const DOCKER: &str = "/var/run/docker.sock";
 
 #[derive(Debug, Args)]
@@ -156,5 +156,9 @@ async fn planned(docker: &Docker, mut container: ExistingContainer) -> anyhow::R
         }
     };
     container.image = image.unwrap_or(container.image);
+    // As Docker does.
+    if container.command.is_empty() && container.entrypoint.is_none() {
+        container.command.clone_from(&container.image.command);
+    }
     carry::carry(&container, &neighbours)
 }

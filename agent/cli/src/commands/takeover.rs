@@ -76,6 +76,14 @@ pub(crate) async fn execute(args: &TakeoverArgs, globals: &GlobalArgs, out: &mut
     confirm(args.yes, &question)?;
     advance::take_over(&session, out).await?;
     let seen = progress::watch(&session, out).await?;
+    let predecessor = session.find().await?.predecessor;
+    if let Some(project) = predecessor.and_then(|found| found.compose_project) {
+        let text = format!(
+            "{} is still of the compose project {project}, and docker compose up starts it again: take its service out of the file\n",
+            session.kept_name()
+        );
+        print(out, &text)?;
+    }
     print(out, &format!("to go back: t0rn-agent takeover {} --undo\n", args.name))?;
     Ok(u8::from(!seen))
 }

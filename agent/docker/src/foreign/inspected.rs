@@ -40,6 +40,11 @@ pub(crate) fn container(
     let labels = config.labels.unwrap_or_default();
     let mut orchestrators = ORCHESTRATORS.iter();
     let orchestrator = orchestrators.find(|(label, _)| labels.contains_key(*label));
+    let (entrypoint, command) = entrypoint_and_command(
+        config.entrypoint.unwrap_or_default(),
+        config.cmd.unwrap_or_default(),
+        &made_from.entrypoint,
+    );
     let mut existing = ExistingContainer {
         name: answer.name.unwrap_or_default().trim_start_matches('/').to_owned(),
         id: answer.id.unwrap_or_default(),
@@ -51,11 +56,10 @@ pub(crate) fn container(
         orchestrator: orchestrator.map(|(_, name)| *name),
         compose_project: labels.get(COMPOSE_PROJECT).cloned(),
         image: made_from,
-        entrypoint: config
-            .entrypoint
-            .filter(|given| own.entrypoint.as_ref() != Some(given) && !given.is_empty()),
-        command: config.cmd.unwrap_or_default(),
+        entrypoint,
+        command,
         process: answer.path.into_iter().chain(answer.args.unwrap_or_default()).collect(),
+        working_dir: config.working_dir.unwrap_or_default(),
         env: variables(&config.env.unwrap_or_default(), &own),
         user: config.user.unwrap_or_default(),
         network: network(&host),
@@ -89,9 +93,24 @@ pub(super) fn image(image: ImageInspect, reference: &str) -> ExistingImage {
         digests: image.repo_digests.unwrap_or_default(),
         tags: image.repo_tags.unwrap_or_default(),
         is_moved: false,
+        entrypoint: config.entrypoint.unwrap_or_default(),
+        command: config.cmd.unwrap_or_default(),
+        working_dir: config.working_dir.unwrap_or_default(),
         user: config.user.unwrap_or_default(),
         volumes: config.volumes.unwrap_or_default(),
     }
+}
+
+/// What takes the place of the image's entrypoint, and the command. With `--entrypoint ""` the command is the program.
+fn entrypoint_and_command(
+    given: Vec<String>,
+    mut command: Vec<String>,
+    images: &[String],
+) -> (Option<Vec<String>>, Vec<String>) {
+    if given.is_empty() && !images.is_empty() && !command.is_empty() {
+        return (Some(vec![command.remove(0)]), command);
+    }
+    (Some(given).filter(|given| given != images), command)
 }
 
 /// `default` is Docker's name for `bridge` on Linux.
@@ -110,10 +129,11 @@ fn variables(env: &[String], image: &ImageConfig) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// Without a limit it is one that has no key.
 fn nofile(host: &HostConfig) -> Option<u64> {
     let limits = host.ulimits.as_deref().unwrap_or_default();
     let nofile = limits.iter().find(|limit| limit.name.as_deref() == Some("nofile"))?;
-    positive(nofile.hard.max(nofile.soft))
+    positive(nofile.hard).max(positive(nofile.soft))
 }
 
 fn confinement(host: &HostConfig) -> ExistingConfinement {
@@ -175,6 +195,13 @@ fn add_mount(existing: &mut ExistingContainer, mount: MountPoint) {
                 .is_some_and(|kind| !matches!(kind, "" | "rprivate" | "private"))
             {
                 existing.others.push(Setting::new("bind-propagation", target.clone()));
+            }
+            let is_private = mount
+                .mode
+                .as_deref()
+                .is_some_and(|mode| mode.split(',').any(|word| word == "Z"));
+            if is_private {
+                existing.others.push(Setting::new("selinux", target.clone()));
             }
             existing.mounts.push(ExistingMount {
                 source: PathBuf::from(source),

@@ -92,12 +92,16 @@ fn limits(found: &mut Found, host: &HostConfig) {
     found.text("cpus", cpus);
     found.number("cpu-quota", host.cpu_quota);
     found.number("cpu-shares", host.cpu_shares);
+    found.number("cpu-period", host.cpu_period);
     found.text("cpuset-cpus", host.cpuset_cpus.clone());
+    found.text("cpuset-mems", host.cpuset_mems.clone());
     let has_memory = host.memory.is_some_and(|memory| memory > 0);
     let swap = host
         .memory_swap
         .filter(|swap| has_memory && *swap != 0 && Some(*swap) != host.memory);
     found.text("memory-swap", swap.map(|swap| swap.to_string()));
+    let swappiness = host.memory_swappiness.filter(|swappiness| *swappiness >= 0);
+    found.text("memory-swappiness", swappiness.map(|swappiness| swappiness.to_string()));
     found.number("memory-reservation", host.memory_reservation);
     found.flag("oom-kill-disable", host.oom_kill_disable);
     found.text(
@@ -108,13 +112,15 @@ fn limits(found: &mut Found, host: &HostConfig) {
     );
     found.number("blkio-weight", host.blkio_weight.map(i64::from));
     found.number("shm-size", host.shm_size.filter(|size| *size != SHM));
-    let ulimits = host
-        .ulimits
-        .clone()
-        .unwrap_or_default()
-        .into_iter()
-        .filter_map(|limit| limit.name);
-    found.list("ulimit", Some(ulimits.filter(|name| name != "nofile").collect()));
+    let ulimits = host.ulimits.clone().unwrap_or_default().into_iter();
+    let ulimits = ulimits.filter_map(|limit| {
+        let is_unlimited = limit.hard.max(limit.soft) < Some(0);
+        match limit.name? {
+            name if name != "nofile" => Some(name),
+            name => is_unlimited.then(|| format!("{name}=-1")),
+        }
+    });
+    found.list("ulimit", Some(ulimits.collect()));
 }
 
 fn devices(found: &mut Found, host: &HostConfig) {
@@ -123,6 +129,7 @@ fn devices(found: &mut Found, host: &HostConfig) {
         "device",
         Some(devices.filter_map(|device| device.path_on_host).collect()),
     );
+    found.list("device-cgroup-rule", host.device_cgroup_rules.clone());
     found.flag(
         "gpus",
         host.device_requests.as_ref().map(|requests| !requests.is_empty()),

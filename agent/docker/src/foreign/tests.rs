@@ -178,3 +178,30 @@ fn run_policy_and_owner_of_a_container_are_read() {
         assert!(existing(&container).runs(), "{status}");
     }
 }
+
+#[test]
+fn cleared_entrypoint_leaves_the_program_to_the_command() {
+    let mut container = plain();
+    container["Config"]["Entrypoint"] = Value::Null;
+    container["Config"]["Cmd"] = json!(["/other", "--collator"]);
+    let found = existing(&container);
+    assert_eq!(found.entrypoint, Some(vec!["/other".to_owned()]));
+    assert_eq!(found.command, ["--collator"]);
+}
+
+#[test]
+fn unlimited_files_and_a_private_label_are_named() {
+    let mut container = plain();
+    container["HostConfig"]["Ulimits"] = json!([{"Name": "nofile", "Soft": -1, "Hard": -1}]);
+    container["HostConfig"]["MemorySwappiness"] = json!(0);
+    container["Mounts"] =
+        json!([{"Type": "bind", "Source": "/srv/data", "Destination": "/data", "RW": true, "Mode": "Z,rw"}]);
+    let found = existing(&container);
+    let others: Vec<_> = found
+        .others
+        .iter()
+        .map(|other| format!("{} {}", other.name, other.value))
+        .collect();
+    assert_eq!(others, ["memory-swappiness 0", "ulimit nofile=-1", "selinux /data"]);
+    assert_eq!((found.nofile, found.mounts.len()), (None, 1));
+}

@@ -8,12 +8,13 @@ mod ports;
 mod remedies;
 mod user;
 
+use std::path::Path;
+
 use agent_config::parse_image;
 use agent_docker::{ExistingContainer, ExistingImage, Neighbour};
 use anyhow::{Context as _, bail};
 
 use super::draft::Draft;
-use crate::commands::node_command::NodeCommand;
 
 /// The draft of a configuration that runs the same collator. `neighbours` are the host's other containers.
 ///
@@ -26,11 +27,24 @@ pub(super) fn carry(existing: &ExistingContainer, neighbours: &[Neighbour]) -> a
         ..Draft::default()
     };
     image(&mut draft, &existing.image)?;
+    draft.program.clone_from(&existing.image.entrypoint);
     if let Some((program, first)) = existing.entrypoint.as_deref().and_then(<[String]>::split_first) {
         draft.entrypoint = Some(program.clone());
+        draft.program = vec![program.clone()];
         draft.command = [first, &existing.command].concat();
     }
-    let node = NodeCommand::parse(&draft.command);
+    let dirs = [&existing.working_dir, &existing.image.working_dir].into_iter();
+    draft.dir = Path::new("/").join(dirs.into_iter().find(|dir| !dir.is_empty()).map_or("", String::as_str));
+    let node = draft.node();
+    let relative = node.relative_paths();
+    if *draft.dir != *Path::new("/").join(&existing.image.working_dir) && !relative.is_empty() {
+        draft.warn(format!(
+            "the path of {} begins in {}, and the agent's container in the image's own directory: write it from the root in \
+             collator.command",
+            relative.join(", "),
+            draft.dir.display()
+        ));
+    }
     if node.is_shell_line {
         draft.note(
             "collator.command is a line for a shell: `bake` and identity.without_volume = \"full_node\" cannot take keys and \

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use agent_core::event::Chain;
 
+use crate::commands::node_command::NodeCommand;
+
 /// Values for the file, and notes.
 #[derive(Default)]
 pub(super) struct Draft {
@@ -18,6 +20,10 @@ pub(super) struct Draft {
     pub(super) image_comment: Option<String>,
     pub(super) container: String,
     pub(super) entrypoint: Option<String>,
+    /// What stands before `command` when it runs: the entrypoint, the image's own where none is given.
+    pub(super) program: Vec<String>,
+    /// Where relative paths of the command begin.
+    pub(super) dir: PathBuf,
     pub(super) command: Vec<String>,
     pub(super) env: BTreeMap<String, String>,
     pub(super) network: String,
@@ -65,6 +71,10 @@ pub(super) struct Note {
 }
 
 impl Draft {
+    pub(super) fn node(&self) -> NodeCommand {
+        NodeCommand::parse(&[&*self.program, &self.command].concat(), &self.dir)
+    }
+
     /// Notes what changes or could not be carried over.
     pub(super) fn note(&mut self, text: impl Into<String>) {
         self.add_note(false, text.into());

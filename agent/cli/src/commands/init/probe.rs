@@ -9,7 +9,6 @@ use agent_daemon::exporter::{ExporterClient, ExporterPage};
 use agent_docker::ExistingContainer;
 
 use super::draft::{Draft, DraftChain};
-use crate::commands::node_command::NodeCommand;
 
 /// For one answer.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -20,7 +19,7 @@ const PAGE: usize = 4 << 20;
 /// where the node has its relay chain from elsewhere.
 pub(super) async fn probe(draft: &mut Draft, container: &ExistingContainer) {
     let was_published: BTreeSet<u16> = container.ports.iter().filter_map(|port| port.host).collect();
-    let node = NodeCommand::parse(&draft.command);
+    let node = draft.node();
     let mut kept = Vec::new();
     for mut chain in std::mem::take(&mut draft.chains) {
         let port = chain.metrics.parse::<url::Url>().ok().and_then(|url| url.port());

@@ -42,10 +42,7 @@ impl Found {
     /// The restart policy to go back to. Without a record it is what keeps a container running that was kept from it, and
     /// otherwise what the container has.
     pub(super) fn restart_policy(&self) -> RestartPolicy {
-        let present = self
-            .predecessor
-            .as_ref()
-            .map(|found| (&found.restart, &found.name));
+        let present = self.predecessor.as_ref().map(|found| (&found.restart, &found.name));
         match (&self.record, present) {
             (Some(record), _) => record.restart_policy.clone(),
             (None, Some((policy, name))) if *policy != RestartPolicy::no() || !name.ends_with(KEPT_SUFFIX) => {

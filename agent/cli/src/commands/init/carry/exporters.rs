@@ -6,7 +6,7 @@ use agent_core::event::Chain;
 use agent_docker::Neighbour;
 
 use crate::commands::init::draft::{Draft, DraftChain, DraftPort};
-use crate::commands::node_command::{NodeCommand, Side, add_flag, remove_flag};
+use crate::commands::node_command::{Arguments, NodeCommand, Side};
 
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// Port of the agent's own exporter.
@@ -60,9 +60,7 @@ fn exporter(draft: &mut Draft, node: &NodeCommand, side: Side, neighbours: &[Nei
             draft,
             node,
             &format!("--no-prometheus is left out: without the exporter on port {port} nothing is known"),
-            |words| {
-                remove_flag(words, side, "--no-prometheus");
-            },
+            |arguments| arguments.remove(side, "--no-prometheus"),
         );
     }
     if draft.network == "host" {
@@ -71,8 +69,8 @@ fn exporter(draft: &mut Draft, node: &NodeCommand, side: Side, neighbours: &[Nei
     if !node.has(side, "--prometheus-external") {
         let why =
             format!("--prometheus-external is added: the exporter on port {port} answered inside the container only");
-        change(draft, node, &why, |words| {
-            add_flag(words, side, "--prometheus-external");
+        change(draft, node, &why, |arguments| {
+            arguments.add(side, "--prometheus-external");
         });
     }
     let published = draft
@@ -104,13 +102,16 @@ fn exporter(draft: &mut Draft, node: &NodeCommand, side: Side, neighbours: &[Nei
 }
 
 /// Changes the arguments, or says what to change where they are a line for a shell.
-fn change(draft: &mut Draft, node: &NodeCommand, why: &str, how: impl FnOnce(&mut Vec<String>)) {
+fn change(draft: &mut Draft, node: &NodeCommand, why: &str, how: impl FnOnce(&mut Arguments<'_>)) {
     if node.is_shell_line {
         draft.warn(format!(
             "change collator.command, which is a line for a shell, by hand: {why}"
         ));
     } else {
-        how(&mut draft.command);
+        how(&mut Arguments {
+            program: &draft.program,
+            words: &mut draft.command,
+        });
         draft.note(why);
     }
 }

@@ -22,6 +22,11 @@ const REMEDIES: &[(&str, &str)] = &[
     ("cpus", "the collator may use all of the host's processors"),
     ("cpu-quota", "the collator may use all of the host's processors"),
     ("cpu-shares", "the collator has the same share as others"),
+    ("cpu-period", "the collator may use all of the host's processors"),
+    (
+        "device-cgroup-rule",
+        "the agent gives the collator no devices; chain data on a disk is a mount",
+    ),
     ("cpuset-cpus", "the collator may use all of the host's processors"),
     ("cpuset", "the collator may use all of the host's processors"),
     (
@@ -101,6 +106,12 @@ const REMEDIES: &[(&str, &str)] = &[
         "the node is the first process: its entrypoint has to end in exec",
     ),
     ("security-opt", "the engine's default profiles hold"),
+    (
+        "selinux",
+        "its files are labelled for the old container alone (:Z), and where SELinux is enforced they are closed to the agent's: \
+         `chcon --recursive --type container_file_t --range s0` on its directory",
+    ),
+    ("ulimit", "collator.nofile is the only one with a key"),
     ("publish", "only tcp and udp are published"),
     ("publish-all", "ports are published one by one, in collator.ports"),
     ("depends-on", "the agent starts the collator alone"),

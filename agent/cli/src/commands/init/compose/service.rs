@@ -40,6 +40,11 @@ pub(super) fn container(file: &ComposeFile, name: &str) -> anyhow::Result<Existi
     for (key, value) in service.entries() {
         entry(file, &mut container, key, value).with_context(|| format!("the service {name}: {key}"))?;
     }
+    let is_cleared =
+        service.get("entrypoint").is_some_and(|value| *value != Yaml::Null) && container.entrypoint.is_none();
+    if is_cleared && !container.command.is_empty() {
+        container.entrypoint = Some(vec![container.command.remove(0)]);
+    }
     if container.image.reference.is_empty() {
         // As compose names what it builds.
         container.image.reference = format!("{}-{name}", file.project);
@@ -63,6 +68,10 @@ fn entry(file: &ComposeFile, container: &mut ExistingContainer, key: &str, value
         "environment" | "env_file" | "networks" => {}
         "volumes" => volumes::add(file, container, value),
         "ports" => container.ports = ports::ports(value)?,
+        "working_dir" => {
+            container.working_dir = text().unwrap_or_default();
+            container.others.push(Setting::new(key, container.working_dir.clone()));
+        }
         "user" => container.user = text().unwrap_or_default(),
         "mem_limit" => container.memory = size(value)?,
         "pids_limit" => container.confinement.pids_limit = value.text().and_then(|limit| limit.parse().ok()),
@@ -89,7 +98,7 @@ fn entry(file: &ComposeFile, container: &mut ExistingContainer, key: &str, value
         "deploy" => deploy(container, value)?,
         _ if NO_EFFECT.contains(&key) || key.starts_with("x-") => {}
         // Values of the others are shown where they are one word and no secret.
-        "cpus" | "cpu_shares" | "cpuset" | "hostname" | "shm_size" | "working_dir" | "stop_signal" | "platform" => {
+        "cpus" | "cpu_shares" | "cpuset" | "hostname" | "shm_size" | "stop_signal" | "platform" => {
             container.others.push(Setting::new(key, text().unwrap_or_default()));
         }
         _ => container.others.push(Setting::new(key, "")),

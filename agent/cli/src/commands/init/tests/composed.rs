@@ -216,3 +216,32 @@ async fn unset_variable_and_unread_part_of_the_file_are_said() {
     assert!(said.contains("! the variable NO_SUCH_NAME is not set"), "{said}");
     assert!(said.contains("! include at the top of the file"), "{said}");
 }
+
+#[tokio::test]
+async fn command_and_entrypoint_are_the_images_where_the_service_has_none() {
+    let image = json!({"Id": "sha256:1", "Config": {
+        "Entrypoint": ["/node", "--collator"], "Cmd": ["--base-path", "/data", "--", "--chain", "polkadot"],
+    }});
+    let engine = Fake {
+        image,
+        ..Fake::default()
+    }
+    .start();
+    let file = engine.dir.path().join("compose.yml");
+    for (more, wanted) in [
+        (
+            "",
+            "(None, [\"--base-path\", \"/data\", \"--prometheus-external\", \"--\", \"--chain\", \"polkadot\", \"--prometheus-external\"])",
+        ),
+        (
+            ", entrypoint: [], command: [/other, --validator]",
+            "(Some(\"/other\"), [\"--validator\", \"--prometheus-external\"])",
+        ),
+    ] {
+        let text = format!("services: {{a: {{image: 'org/a:v1', volumes: ['/srv/chain:/data']{more}}}}}");
+        fs::write(&file, text).unwrap();
+        let draft = from_compose(&engine.docker, &file, None).await.unwrap();
+        let collator = parsed(&draft).0.collator;
+        assert_eq!(format!("{:?}", (collator.entrypoint, collator.command)), wanted);
+    }
+}

@@ -135,7 +135,7 @@ fn networks_and_images() -> Vec<Shape> {
     ]
 }
 
-/// Shapes by files, users and programs.
+/// Shapes by files and users.
 fn files_and_users() -> Vec<Shape> {
     vec![
         Shape {
@@ -193,29 +193,6 @@ fn files_and_users() -> Vec<Shape> {
             ..Shape::default()
         },
         Shape {
-            name: "overridden entrypoint",
-            container: json!({"Config": {"Entrypoint": ["/opt/other", "--collator"]}}),
-            command: "--base-path /data --prometheus-external -- --prometheus-external",
-            lines: &[
-                "entrypoint = \"/opt/other\"",
-                "command = [\"--collator\", \"--base-path\", \"/data\",",
-                "[chains.parachain]",
-                "[chains.relaychain]",
-            ],
-            ..Shape::default()
-        },
-        Shape {
-            name: "line for a shell",
-            container: json!({"Config": {"Entrypoint": ["/bin/sh", "-c"], "Cmd": ["exec node --collator --prometheus-port 9615 -- --chain x"]}}),
-            command: "",
-            lines: &["entrypoint = \"/bin/sh\"", "[chains.parachain]", "[chains.relaychain]"],
-            notes: &[
-                "! change collator.command, which is a line for a shell",
-                "no --base-path: /srv/chain is taken",
-            ],
-            ..Shape::default()
-        },
-        Shape {
             name: "user root",
             container: json!({"Config": {"User": ""}, "HostConfig": {"CapDrop": ["CAP_KILL"], "CapAdd": ["NET_BIND_SERVICE"]}}),
             lines: &[
@@ -229,6 +206,57 @@ fn files_and_users() -> Vec<Shape> {
             container: json!({"Config": {"User": "node"}}),
             image: json!({"Config": {"User": "node"}}),
             lines: &["user = \"\"", "# The image's own, node."],
+            ..Shape::default()
+        },
+    ]
+}
+
+/// Shapes by programs and their arguments.
+fn programs() -> Vec<Shape> {
+    vec![
+        Shape {
+            name: "overridden entrypoint",
+            container: json!({"Config": {"Entrypoint": ["/opt/other", "--collator"]}}),
+            command: "--base-path /data --prometheus-external -- --prometheus-external",
+            lines: &[
+                "entrypoint = \"/opt/other\"",
+                "command = [\"--collator\", \"--base-path\", \"/data\",",
+                "[chains.parachain]",
+                "[chains.relaychain]",
+            ],
+            ..Shape::default()
+        },
+        Shape {
+            name: "arguments in the image's entrypoint, behind an init",
+            container: json!({"Config": {"Entrypoint": ["/tini", "--", "/node", "--collator", "--base-path", "/data"]}}),
+            image: json!({"Config": {"Entrypoint": ["/tini", "--", "/node", "--collator", "--base-path", "/data"]}}),
+            command: "--chain x -- --chain polkadot",
+            lines: &[
+                "path = \"/srv/chain\"",
+                "command = [\"--chain\", \"x\", \"--prometheus-external\", \"--\", \"--chain\", \"polkadot\", \"--prometheus-external\"]",
+                "[chains.parachain]",
+                "[chains.relaychain]",
+            ],
+            ..Shape::default()
+        },
+        Shape {
+            name: "relative paths in a directory of their own",
+            container: json!({"Config": {"WorkingDir": "/"}}),
+            image: json!({"Config": {"WorkingDir": "/node"}}),
+            command: "--collator -d data --prometheus-external -- --prometheus-external",
+            lines: &["path = \"/srv/chain\"", "target = \"/data\""],
+            notes: &["! the path of -d begins in /,", "- workdir /"],
+            ..Shape::default()
+        },
+        Shape {
+            name: "line for a shell",
+            container: json!({"Config": {"Entrypoint": ["/bin/sh", "-c"], "Cmd": ["exec node --collator --prometheus-port 9615 -- --chain x"]}}),
+            command: "",
+            lines: &["entrypoint = \"/bin/sh\"", "[chains.parachain]", "[chains.relaychain]"],
+            notes: &[
+                "! change collator.command, which is a line for a shell",
+                "no --base-path: /srv/chain is taken",
+            ],
             ..Shape::default()
         },
     ]
@@ -300,9 +328,14 @@ fn chains_and_limits() -> Vec<Shape> {
 
 #[tokio::test]
 async fn container_of_every_shape_becomes_a_valid_configuration() {
-    for shape in [networks_and_images(), files_and_users(), chains_and_limits()]
-        .into_iter()
-        .flatten()
+    for shape in [
+        networks_and_images(),
+        files_and_users(),
+        programs(),
+        chains_and_limits(),
+    ]
+    .into_iter()
+    .flatten()
     {
         let mut container = plain();
         if !shape.command.is_empty() {
