@@ -74,9 +74,9 @@ inside() {
     ip link set uplink up
     ip link set nowhere up
     ip route add default via 198.51.100.1
-    # No resolver: the host's would not answer from here, and nobody could tell whether the network works.
+    # No resolver: the host's would not answer from here, and whether the network works could not be known.
     mount --bind /dev/null /etc/resolv.conf 2>/dev/null || true
-    # In memory: an engine syncs every step of every container, and tells of an end only after that.
+    # In memory: an engine syncs every step of every container, and reports an end only after that.
     mkdir "$T0RN_TEST_ENGINE_DIR/data" && mount -t tmpfs -o mode=711 tmpfs "$T0RN_TEST_ENGINE_DIR/data" || exit 1
     # Where a containerd runs already, dockerd would use that one instead of starting its own.
     [ ! -d /run/containerd ] || mount -t tmpfs tmpfs /run/containerd || exit 1

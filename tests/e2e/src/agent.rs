@@ -14,11 +14,12 @@ use anyhow::{Context as _, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-pub use self::collator::ContainerRun;
+pub use self::collator::{ContainerRun, starts_on};
 use self::config::AgentConfig;
 use crate::engine::Engine;
 use crate::fakes::DnsServer;
 use crate::http_client::SimClient;
+use crate::ports::Port;
 use crate::{sim_image, wait};
 
 /// The daemon's systemd unit, for what it sets in the environment.
@@ -204,6 +205,12 @@ impl<'a> Agent<'a> {
     /// The collator's control port.
     pub fn sim(&self) -> SimClient {
         SimClient::new(self.setup.ports[2].number())
+    }
+
+    /// Host ports of the collator: both exporters, control.
+    pub fn collator_ports(&self) -> [u16; 3] {
+        let [parachain, relaychain, control, _] = self.setup.ports.each_ref().map(Port::number);
+        [parachain, relaychain, control]
     }
 
     /// The port of the agent's own exporter.

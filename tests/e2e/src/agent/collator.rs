@@ -1,6 +1,7 @@
 //! What a test sees of the collator without asking the agent.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -75,12 +76,7 @@ impl Agent<'_> {
     /// # Errors
     /// Two were, or the collator was never started.
     pub fn starts(&self) -> Result<u64> {
-        let database = self.setup.data.join("chains/t0rn_testnet/db/full");
-        if let Ok(refused) = fs::read_to_string(database.join("000102.log")) {
-            bail!("two collators on one data directory: {refused}");
-        }
-        let starts = fs::read_to_string(database.join("000101.log")).context("no collator was ever started")?;
-        Ok(starts.trim().parse()?)
+        starts_on(&self.setup.data)
     }
 
     /// Checks for a while that the collator runs on untouched.
@@ -106,4 +102,17 @@ impl Agent<'_> {
             .docker(["ps", "-a", "--filter", &filter, "--format", "{{.Names}}"])?;
         Ok(names.lines().map(str::to_owned).collect())
     }
+}
+
+/// As [`Agent::starts`], on any data.
+///
+/// # Errors
+/// Two collators were on it at a time, or none ever.
+pub fn starts_on(data: &Path) -> Result<u64> {
+    let database = data.join("chains/t0rn_testnet/db/full");
+    if let Ok(refused) = fs::read_to_string(database.join("000102.log")) {
+        bail!("two collators on one data directory: {refused}");
+    }
+    let starts = fs::read_to_string(database.join("000101.log")).context("no collator was ever started")?;
+    Ok(starts.trim().parse()?)
 }

@@ -4,4 +4,6 @@ mod interrupted;
 mod killer;
 mod refused;
 mod round_trip;
+mod shape;
+mod shapes;
 mod world;

@@ -119,8 +119,15 @@ impl<'a> World<'a> {
         Ok(names.lines().map(str::to_owned).collect())
     }
 
-    /// Fails unless the agent's collator runs on the data, and the predecessor is kept and down for good.
+    /// Fails unless the agent's collator runs, once on its data, and the predecessor is kept and down for good.
     pub(crate) fn ensure_taken_over(&self) -> Result<()> {
+        self.ensure_exchanged()?;
+        self.agent.starts()?;
+        Ok(())
+    }
+
+    /// As [`Self::ensure_taken_over`], wherever the data is.
+    pub(crate) fn ensure_exchanged(&self) -> Result<()> {
         let kept = self.inspect(&self.kept())?;
         ensure!(kept["State"]["Running"] == false, "{}", kept["State"]);
         ensure!(
@@ -131,7 +138,6 @@ impl<'a> World<'a> {
         ensure!(self.agent.run_id().is_ok(), "the agent's collator does not run");
         let labels = self.agent.inspect()?.context("no container")?["Config"]["Labels"].take();
         ensure!(labels["t0rn-agent.managed"] == "true", "{labels}");
-        self.agent.starts()?;
         Ok(())
     }
 
