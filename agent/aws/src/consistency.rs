@@ -15,7 +15,7 @@ pub(super) const NOT_FOUND: Duration = Duration::from_secs(30);
 pub const ATTACHMENT: Duration = Duration::from_secs(10);
 /// An attachment ends within seconds; one that takes longer needs another device name, or a reboot.
 pub const ATTACHING: Duration = Duration::from_mins(1);
-/// An answer to the lifecycle hook that is not taken is told after so long.
+/// An answer to the lifecycle hook that is not accepted is reported after so long.
 pub(super) const UNANSWERED: Duration = Duration::from_mins(1);
 /// A query of unknown outcome, whatever its errors: nothing starts without its answer.
 pub const UNKNOWN: Duration = Duration::from_secs(35);

@@ -1,4 +1,4 @@
-//! What the hardware says of itself: whether this machine is Amazon's. The metadata address is anybody's elsewhere.
+//! What the hardware says of itself: whether this machine is Amazon's. Elsewhere the metadata address may belong to any host.
 #![expect(clippy::disallowed_methods, reason = "files of the kernel, which no disk holds")]
 
 use std::fs;

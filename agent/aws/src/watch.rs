@@ -46,7 +46,7 @@ pub enum MetadataEvent {
 
 /// Polls until the receiver is closed.
 pub async fn watch(config: Ec2Config, events: Sender<MetadataEvent>) {
-    // An address, or `true`, that somebody wrote is believed; the default one is anybody's where this is not EC2.
+    // A configured address, or `true`, is believed; the default address may belong to any host where this is not EC2.
     let needs_proof = config.enabled.is_none() && config.imds == DEFAULT_IMDS;
     watch_on(needs_proof.then(Dmi::of_host), config, events).await;
 }

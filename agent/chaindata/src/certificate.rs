@@ -60,7 +60,7 @@ pub struct BakedChain {
     pub id: String,
     /// 64 hex digits.
     pub genesis: String,
-    /// Height when the node was told to stop; the database has at least that.
+    /// Height when the node was asked to stop; the database has at least that.
     pub best: u64,
     pub finalized: Option<u64>,
     pub database: Database,

@@ -1,4 +1,4 @@
-//! Locks on a data directory, as files in the state directory: whoever the data belongs to could hold a lock on that
+//! Locks on a data directory, as files in the state directory: the owner of the data could hold a lock on that
 //! directory itself, and so block everything.
 
 use std::fs::{File, TryLockError};

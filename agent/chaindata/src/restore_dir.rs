@@ -2,7 +2,7 @@
 //! private to root.
 //!
 //! The owner of the data may rename it at any moment, but not enter it, nor put another one in its place unnoticed: it is
-//! opened once for a restore, and only believed when it belongs to root (or to the user of this process), and nobody else
+//! opened once for a restore, and only believed when it belongs to root (or to the user of this process), and no other user
 //! may enter it.
 
 use std::io;
@@ -49,7 +49,7 @@ impl RestoreDir {
         Ok(Self { dir })
     }
 
-    /// Whether a directory of that name belongs to root or to this user, whoever else may enter it.
+    /// Whether a directory of that name belongs to root or to this user, whichever other users may enter it.
     pub(crate) fn may_be_own(data: &Dir) -> bool {
         let own = [0, rustix::process::geteuid().as_raw()];
         data.entry(RESTORE_DIR)

@@ -13,7 +13,7 @@ const TICKS_PER_SECOND: f64 = 100.0;
 pub(crate) fn stats(started: Timestamp) -> ProcessStats {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The system call that tells them is refused to the service.
+    // The system call that reports them is refused to the service.
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
     // The directory itself is open while it is read.
     let open = fs::read_dir("/proc/self/fd").map(|entries| entries.count().saturating_sub(1));

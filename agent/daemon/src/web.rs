@@ -125,7 +125,7 @@ fn routes(state: &WebState) -> Router<WebState> {
         .merge(page::routes())
 }
 
-/// Rejects names that may be a browser's way to this host by somebody else's domain (DNS rebinding).
+/// Rejects names that may be a browser's way to this host by a foreign domain (DNS rebinding).
 async fn known(State(state): State<WebState>, request: Request, next: Next) -> Response {
     let headers = request.headers();
     // Every browser sends a host, and no public domain is without a dot.

@@ -1,6 +1,6 @@
 //! The stream of events about the container, without a gap.
 //!
-//! An event stream can break, an engine can hang, and events can be missed while nobody listens. So every
+//! An event stream can break, an engine can hang, and events can be missed while there is no connection. So every
 //! connection begins with the events since the last one seen (Docker keeps the last 256 of them) and a
 //! look at the container itself, and while the stream is silent the engine is asked whether it is there.
 
@@ -72,9 +72,9 @@ impl Docker {
     ///
     /// Each connection to the engine begins with [`EngineEvent::Reachable`] and the container as it is, and goes
     /// on with its events. Events that happened before that look may still follow it, and the events of one
-    /// millisecond may come twice after an interruption: `at` tells.
+    /// millisecond may come twice after an interruption: `at` shows it.
     ///
-    /// Whether the container is what is wanted is told by what `desired` says at that moment.
+    /// Whether the container is what is wanted goes by what `desired` says at that moment.
     pub fn watch(
         &self,
         since: Option<i64>,
@@ -166,7 +166,7 @@ impl Watch {
         };
         match tokio::time::timeout_at(self.ping, events.next()).await {
             Ok(Some(Ok(event))) => self.take(event).await,
-            // Told as an outage only if the next connection, at once, fails.
+            // Reported as an outage only if the next connection, at once, fails.
             Ok(Some(Err(_)) | None) => {
                 self.events = None;
                 Ok(())
@@ -273,7 +273,7 @@ impl Watch {
         let docker = self.docker();
         match translate(&docker.spec, self.id.as_deref(), event) {
             None => {}
-            // An engine that was killed stops what outlived it when it is back. Nobody else can have asked it then.
+            // An engine that was killed stops what outlived it when it is back. No other client can have asked it then.
             Some(ContainerEvent::Tell(
                 Container::Signalled { at: Some(at), .. } | Container::Stopped { at: Some(at) },
             )) if self.away.as_ref().is_some_and(|away| away.contains(&at)) => {}
@@ -311,7 +311,7 @@ impl Watch {
         Ok(())
     }
 
-    /// How the run ended that the event is about. `None` if a look at the container has told it already.
+    /// How the run ended that the event is about. `None` if a look at the container has reported it already.
     ///
     /// The event alone is enough: what else is wanted may be gone with the container.
     async fn mourn(&mut self, death: Death) -> Option<Container> {
@@ -324,7 +324,7 @@ impl Watch {
         let found = self.docker.find().await.ok().flatten();
         let same = found.filter(|found| found.id == id && is_of_run(found, at));
         let ended = self.run.ended(at, same.as_ref().and_then(|found| found.started_at));
-        if ended.told {
+        if ended.is_reported {
             return None;
         }
         let oom = ended.oom || same.as_ref().is_some_and(|found| found.oom);

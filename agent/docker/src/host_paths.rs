@@ -12,7 +12,7 @@ use agent_files::{Dir, Refusal};
 use agent_runtime::disk::{self, Disk, DiskError};
 use tracing::warn;
 
-/// Mode of a data directory that we make: chain data and network key are nobody else's business.
+/// Mode of a data directory that we make: chain data and network key are for the collator's user alone.
 const MODE: u32 = 0o750;
 
 impl Docker {
@@ -133,7 +133,7 @@ fn make(parent: &Dir, name: &OsStr, user: Option<ContainerUser>) -> io::Result<(
     parent.sync()
 }
 
-/// The draft that a killed agent left. Whoever may write to the parent could have put something else there.
+/// The draft that a killed agent left. A user who may write to the parent could have put something else there.
 fn left_draft(parent: &Dir, name: &OsStr, user: Option<ContainerUser>) -> io::Result<Dir> {
     let draft = parent.dir(name)?;
     let owner = draft.metadata()?.uid();
@@ -145,7 +145,7 @@ fn left_draft(parent: &Dir, name: &OsStr, user: Option<ContainerUser>) -> io::Re
     Err(io::Error::other(text))
 }
 
-/// A missing source would be made by nobody with the right owner, so it is never made at all.
+/// A missing source is never made: its right owner is not known.
 #[expect(clippy::disallowed_methods, reason = "a job for the disks of mount sources")]
 fn present(source: &Path) -> Result<(), Error> {
     fs::metadata(source).map(drop).map_err(|error| Error::Path {

@@ -88,7 +88,7 @@ impl Docker {
         }
     }
 
-    /// All that Docker tells about the container, as JSON; environment and arguments may hold secrets.
+    /// All that Docker reports about the container, as JSON; environment and arguments may hold secrets.
     ///
     /// Fails when the engine does not answer or there is no container.
     pub async fn inspect_json(&self) -> Result<String, Error> {
@@ -117,7 +117,7 @@ impl Docker {
         }
     }
 
-    /// A container by its name or id, whose ever it is; `None` when there is none.
+    /// A container by its name or id, foreign or not; `None` when there is none.
     pub(super) async fn look_at_container(&self, reference: &str) -> Result<Option<ContainerInspectResponse>, Error> {
         let engine = self.engine().await?;
         let answer = engine.inspect_container(reference, None);

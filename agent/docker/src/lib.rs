@@ -221,7 +221,7 @@ impl Docker {
             .map(drop)
     }
 
-    /// The answer to one call. When it takes too long, an engine that is busy with one thing is told from
+    /// The answer to one call. When it takes too long, an engine that is busy with one thing is distinguished from
     /// one that hangs.
     async fn within<T>(
         &self,

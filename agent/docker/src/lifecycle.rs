@@ -200,7 +200,7 @@ impl Docker {
                 info!(container = spec.name(), image, spec = spec.hash, "created");
                 Ok(())
             }
-            // The name is taken: by an earlier attempt, maybe not yet to be seen. The next look tells.
+            // The name is taken: by an earlier attempt, maybe not yet to be seen. The next look shows it.
             Err(error) if error.status() == Some(409) => Ok(()),
             Err(Error::Api {
                 status: Some(404),
@@ -301,7 +301,7 @@ impl Docker {
             )
             .await
         {
-            // Gone, or going: the next look tells.
+            // Gone, or going: the next look shows it.
             Err(error) if matches!(error.status(), Some(404 | 409)) => Ok(()),
             done => done,
         }

@@ -108,7 +108,7 @@ impl Docker {
             .tail(&tail.to_string())
             .build();
         stream::once(async move {
-            // Nothing tells a log that is silent from an engine that hangs, so the engine is asked first.
+            // A log that is silent cannot be distinguished from an engine that hangs, so the engine is asked first.
             docker.version().await?;
             let frames = docker.engine().await?.logs(&docker.reference(), Some(options));
             let frames = frames.map_ok(|frame| frame.into_bytes().to_vec());

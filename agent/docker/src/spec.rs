@@ -99,7 +99,7 @@ impl Specs {
 }
 
 impl Spec {
-    /// Fails when a path cannot be told to Docker because it is not UTF-8.
+    /// Fails when a path is not UTF-8, which Docker needs.
     pub(super) fn new(config: &Config) -> Result<Self, Error> {
         let (collator, data, mounts) = (config.collator.clone(), config.data.clone(), config.mounts.clone());
         let fenced = config.identity.required;

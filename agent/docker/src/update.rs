@@ -19,7 +19,7 @@ pub struct PulledImage {
     pub reference: String,
 }
 
-/// More of them are not remembered until somebody asks.
+/// More of them are not kept until they are asked for.
 const FETCHED_MAX: usize = 16;
 
 impl Docker {
@@ -86,7 +86,7 @@ impl Docker {
         Ok(self.look_at_image(name).await?.and_then(|image| image.id))
     }
 
-    /// Removes an image that no container uses and that nobody else has named. Returns whether it is gone.
+    /// Removes an image that no container uses and that has no other name. Returns whether it is gone.
     ///
     /// Fails when the engine does not answer.
     pub async fn remove_image(&self, id: &str) -> Result<bool, Error> {

@@ -47,7 +47,7 @@ pub struct Dir {
 impl Dir {
     /// Opens the directory that an administrator configured.
     ///
-    /// Fails where a link on the way belongs to somebody else than root, this user, or the directory's owner.
+    /// Fails where a link on the way belongs to another user than root, this user, or the directory's owner.
     pub fn open(path: &Path) -> io::Result<Self> {
         let found = resolve::open_trusted(path)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -88,7 +88,7 @@ impl Dir {
         Ok(Self { handle, path })
     }
 
-    /// A directory below that nobody but its owner may enter, who is root or this user.
+    /// A directory below that only its owner may enter, who is root or this user.
     pub fn private_dir(&self, place: impl AsRef<Path>) -> io::Result<Self> {
         let dir = self.dir(place)?;
         let about = dir.metadata()?;
@@ -174,7 +174,7 @@ impl Dir {
         mkdirat(&parent.handle, name, Mode::from_raw_mode(mode))?;
         let dir = parent.dir(name)?;
         let about = dir.metadata()?;
-        // Whoever owns the directory around it may have put another one in its place.
+        // The owner of the directory around it may have put another one in its place.
         if about.uid() != own_uid() || !dir.names()?.is_empty() {
             return Err(Refusal::of(&self.path.join(place), NOT_PRIVATE));
         }

@@ -20,7 +20,7 @@ pub struct Mount {
 impl Mount {
     /// The mounts of this process, in the order in which they were made.
     pub fn all() -> io::Result<Vec<Self>> {
-        // Bytes: anybody's mount may have a name that is no text.
+        // Bytes: a mount may have a name that is no text.
         Ok(Self::parse(&std::fs::read("/proc/self/mountinfo")?))
     }
 

@@ -1,7 +1,7 @@
 //! Opens a directory by the path that an administrator configured.
 //!
 //! Links on the way are followed, such as `/var/lib/x -> /mnt/x`, but only those of root, of this process's user, and of the
-//! user that the directory belongs to: anybody else could lead a process with more rights elsewhere.
+//! user that the directory belongs to: any other user could lead a process with more rights elsewhere.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};

@@ -196,7 +196,7 @@ async fn run_on<T: Send + 'static>(
     };
     lane.set_due(Some(end));
     let work = spawn(move || {
-        // Given back when the job is over, whether or not somebody still waits for it.
+        // Given back when the job is over, whether or not a caller still waits for it.
         let _turn = turn;
         job()
     });

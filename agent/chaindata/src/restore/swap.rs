@@ -21,7 +21,7 @@ pub(super) struct Places<'a> {
     pub(super) data: &'a Dir,
     pub(super) unpacked: &'a Dir,
     pub(super) previous: &'a Dir,
-    /// The restore's own directory, which nobody else can enter.
+    /// The restore's own directory, which no other user can enter.
     pub(super) private: &'a Dir,
 }
 
@@ -106,7 +106,7 @@ fn make_dir_like(places: &Places<'_>, like: &Dir, to: &Dir, place: &Path) -> io:
         make_dir_like(places, like, to, above)?;
     }
     let about = like.dir(place)?.metadata()?;
-    // Where nobody else could put another one in its place.
+    // Where no other user could put another one in its place.
     places.private.remove_all(MADE)?;
     let made = places.private.make_dir(MADE, 0o700)?;
     made.set_owner(about.uid(), about.gid())?;

@@ -1,6 +1,6 @@
 //! A file that appears under its name only when it is complete.
 //!
-//! Its directory is opened once, and may belong to somebody who renames in it meanwhile.
+//! Its directory is opened once, and may belong to a user who renames in it meanwhile.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;

@@ -5,7 +5,7 @@
 //! moment would have left. Other databases change their files in place, so there is no such moment for them.
 //!
 //! Nothing of it has a name: a table that the node removes lives on as long as it is open, and the copies are unnamed files.
-//! Nobody can put something else in their place, and a killed snapshot leaves nothing.
+//! They cannot be replaced by another user, and a killed snapshot leaves nothing.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _};

@@ -38,7 +38,7 @@ where
             loop {
                 let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
                 let Ok((input, result)) = next else { return };
-                // Nobody waits for it where the results were dropped.
+                // No receiver waits for it where the results were dropped.
                 let _ = result.send(each(input));
             }
         })?;

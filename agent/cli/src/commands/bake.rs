@@ -58,7 +58,7 @@ struct BakeOptions {
 
 #[derive(Debug, Subcommand)]
 enum BakeCommand {
-    /// Hold chain data against its certificate, on any machine; tells every difference
+    /// Hold chain data against its certificate, on any machine; prints every difference
     Verify {
         /// The data directory, with bake.json in it
         #[arg(value_name = "DIR")]

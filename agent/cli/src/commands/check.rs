@@ -31,8 +31,8 @@ use crate::output::print;
 
 pub(crate) const EXAMPLES: &str = "\
 Docker, image, container, ports, exporters, data directory, disk, keystore, memory, clock and
-network: each says PASS, WARN, FAIL or SKIP (cannot be told here), and what to do. Changes nothing.
-Exit code 1 when something fails.
+network: each says PASS, WARN, FAIL or SKIP (cannot be determined here), and what to do.
+Changes nothing. Exit code 1 when something fails.
 
 Examples:
   t0rn-agent check

@@ -21,7 +21,7 @@ use agent_docker::Docker;
 /// Between two inspections of a collator that stops.
 const POLL: Duration = Duration::from_millis(500);
 const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an agent that has answered may be gone: one that is upgraded meanwhile resumes what it was told.
+/// How long an agent that has answered may be gone: one that is upgraded meanwhile resumes what it was asked to do.
 const MAX_GONE: Duration = Duration::from_mins(1);
 const STARTING: &str = "an agent is starting the collator: try again when it runs, or when it is stopped";
 

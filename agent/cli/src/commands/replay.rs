@@ -1,6 +1,6 @@
 //! `replay`: what the agent would have done over a trace, in virtual time.
 //!
-//! A replay is open loop: after an action the trace goes on as recorded, so the core is told at once that its action is
+//! A replay is open loop: after an action the trace goes on as recorded, so the core learns at once that its action is
 //! done. A recording of the agent itself also holds that agent's actions and their outcomes. Where the replayed core acts
 //! the same, it gets the recorded outcome; the effects of other recorded actions are hidden from it, as it would take them
 //! for outside interference with the container.

@@ -41,7 +41,7 @@ pub(crate) struct Connectivity {
     /// All peers were lost before the eyes of the agent, and nothing explains it.
     #[serde(default)]
     lost: bool,
-    /// It made blocks without a peer since there was last one: whoever else collates this chain, it needs nobody.
+    /// It made blocks without a peer since there was last one: whichever other nodes collate this chain, it needs no peer.
     #[serde(default)]
     makes_blocks_alone: bool,
     /// Absences of all peers that cost the node no block.

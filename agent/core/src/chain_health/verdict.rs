@@ -46,7 +46,7 @@ pub struct Windows {
     pub activity_bytes: u64,
     /// How long a node at its target may make no block before that is said. At least `stall_after`.
     pub idle_after: Duration,
-    /// The chain was declared to make blocks on demand, or rarely: that it makes none while nobody knows of more is no fault.
+    /// The chain was declared to make blocks on demand, or rarely: that it makes none while no higher block is known is no fault.
     pub may_rest: bool,
     /// How long a chain that has persisted nothing yet, or does not know its target, may show no work at all.
     pub unpersisted_after: Duration,

@@ -62,7 +62,7 @@ impl Signatures {
     /// The fault that this exit shows.
     ///
     /// The newest line that can be the cause of an end with this exit code decides. A clean exit is no fault, whatever
-    /// the log says, and so is one by the signal of a requested stop (`asked`); a kill for memory is told apart from
+    /// the log says, and so is one by the signal of a requested stop (`asked`); a kill for memory is distinguished from
     /// damage by its code.
     pub fn diagnose(&self, exit: &Exit, asked: bool) -> Option<Diagnosis> {
         let stopped = asked && matches!(exit.code, None | Some(137 | 143));

@@ -69,7 +69,7 @@ impl Collation {
         self.without = Duration::ZERO;
     }
 
-    /// Somebody says that things have changed: it may be no collator any more.
+    /// An operator says that things have changed: it may be no collator any more.
     pub(super) fn reset(&mut self) {
         *self = Self {
             built: self.built,

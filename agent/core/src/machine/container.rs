@@ -97,14 +97,14 @@ impl Machine {
             && started_at
                 .zip(state.own_events_until)
                 .is_some_and(|(run, stop)| run <= stop);
-        let before_known =
-            !state.clock_stepped && matches!((state.started_at, started_at), (Some(known), Some(told)) if told < known);
+        let before_known = !state.clock_stepped
+            && matches!((state.started_at, started_at), (Some(known), Some(reported)) if reported < known);
         if !first && (before_our_stop || before_known) {
             return;
         }
         let same_run = match (state.started_at, started_at) {
             // One that ended in an earlier life and is there again has its evidence to give anew.
-            (Some(known), Some(told)) => known == told && (!first || state.seen.is_up()),
+            (Some(known), Some(reported)) => known == reported && (!first || state.seen.is_up()),
             _ => state.seen.is_up(),
         };
         if same_run && state.seen.is_up() {

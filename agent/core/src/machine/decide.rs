@@ -35,7 +35,7 @@ impl Machine {
         }
         let may_run = self.may_run();
         if self.leaves(now) {
-            // Whatever anybody wishes, the host ends: what can be had is a clean end, and no new start.
+            // Whatever the operator wishes, the host ends: what can be had is a clean end, and no new start.
             return may_run.then(|| self.leave(now)).flatten();
         }
         // Even in a pause: two hosts with one key cost more than a collator that stands still.

@@ -49,7 +49,7 @@ impl RestartBudget {
 
     /// Whether the cure for `cause` was tried often enough to know that it does not help.
     pub fn given_up(&self, cause: Cause) -> bool {
-        // Finality may stand on the whole network: nothing tells without a reference, and with one it moves.
+        // Finality may stand on the whole network: it cannot be known without a reference, and with one it moves.
         let once = matches!(cause, Cause::NoExporter | Cause::FinalityStalled);
         self.tries(cause) >= if once { 1 } else { GIVE_UP_AFTER }
     }

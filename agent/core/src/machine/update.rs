@@ -10,7 +10,7 @@
 //!                                      └── its database was migrated ──▶ held
 //! ```
 //!
-//! Each step is on disk before it is done, and doing it twice does no harm: whoever goes on after a kill begins the
+//! Each step is on disk before it is done, and doing it twice does no harm: the agent that goes on after a kill begins the
 //! step anew. The collator is judged by the same evidence as ever; in probation a fault that would have cost a
 //! restart takes the image back instead.
 

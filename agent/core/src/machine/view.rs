@@ -37,7 +37,7 @@ impl Machine {
         self.state.conflict
     }
 
-    /// What somebody changed on the container, from the last event.
+    /// What was changed on the container from outside, from the last event.
     pub fn altered(&self) -> Option<&str> {
         self.state.altered.as_deref()
     }

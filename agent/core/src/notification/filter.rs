@@ -22,7 +22,7 @@ pub struct NotificationFilter {
     /// A restart helped, which was notified: that it is over says no more.
     helped: BTreeSet<Cause>,
     /// Notified as a problem and not over: a start that answers it is not notified.
-    told: BTreeSet<Cause>,
+    announced: BTreeSet<Cause>,
 }
 
 impl NotificationFilter {
@@ -45,16 +45,16 @@ impl NotificationFilter {
                 helped: None,
             };
             if matches!(action, Action::Notify { over: true, .. }) {
-                self.told.remove(&cause);
+                self.announced.remove(&cause);
             }
             match action {
-                Action::Start { .. } if self.told.contains(&cause) => {}
+                Action::Start { .. } if self.announced.contains(&cause) => {}
                 // The action says what it answers, the judgement that it is back or gone.
                 Action::Notify { over: false, .. } => {
                     self.awaited.remove(&cause);
                     self.helped.remove(&cause);
                     if !acts_on(cause) && !judges(cause) {
-                        self.told.insert(cause);
+                        self.announced.insert(cause);
                         selected.push(plain);
                     }
                 }
@@ -94,7 +94,7 @@ impl NotificationFilter {
                 _ => {}
             }
         }
-        // Nobody will say any more whether it helped: an operator has said that things changed.
+        // Whether it helped is not judged any more: an operator has said that things changed.
         let untold: Vec<_> = self.awaited.iter().copied().filter(|cause| !is_tried(*cause)).collect();
         for cause in untold {
             self.awaited.remove(&cause);

@@ -90,7 +90,7 @@ impl NotificationMessage {
         let incident = self.incident.as_ref().map(|id| format!("Incident {id}"));
         let last = [doing.map(str::to_owned), incident];
         let last: Vec<_> = last.into_iter().flatten().collect();
-        let told = [self.text.clone(), last.join(" ")];
-        told.into_iter().filter(|line| !line.is_empty()).collect()
+        let lines = [self.text.clone(), last.join(" ")];
+        lines.into_iter().filter(|line| !line.is_empty()).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! Decides whether the lease on the mounted volume makes it this host's, and writes it.
 //!
-//! Clocks of other hosts are never compared: a lease is old when this host has seen it unchanged for [`lease::STALE`]. Whoever
-//! writes one that was not its own looks again after a pause, in which another that did the same finds that it lost.
+//! Clocks of other hosts are never compared: a lease is old when this host has seen it unchanged for [`lease::STALE`]. A host
+//! that writes one that was not its own looks again after a pause, in which another that did the same finds that it lost.
 
 use std::time::Duration;
 

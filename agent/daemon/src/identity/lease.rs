@@ -94,7 +94,7 @@ pub fn path(mount: &Path) -> PathBuf {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LeaseFile {
     Lease(Lease),
-    /// It cannot be read, or is none: its content, or why. Somebody may be writing it.
+    /// It cannot be read, or is none: its content, or why. Another host may be writing it.
     Unreadable(String),
 }
 

@@ -184,8 +184,8 @@ mod tests {
             attributes.insert("name".into(), "elsewhere".into());
             event
         };
-        let told = Some(ContainerEvent::Tell(Container::Stopped { at: AT }));
-        assert_eq!(translate(&spec, Some("ab"), renamed()), told);
+        let stopped = Some(ContainerEvent::Tell(Container::Stopped { at: AT }));
+        assert_eq!(translate(&spec, Some("ab"), renamed()), stopped);
         assert_eq!(translate(&spec, Some("cd"), renamed()), None);
     }
 

@@ -13,9 +13,9 @@ pub(super) struct Run {
     before: Before,
     /// What a look at the running container said: when it was started, and when the run before ended.
     looked: Option<(i64, Option<i64>)>,
-    /// Whether Docker told of the memory limit.
+    /// Whether Docker reported the memory limit.
     oom: bool,
-    /// The end of this run, when a look at the container has told it already.
+    /// The end of this run, when a look at the container has reported it already.
     told_end: Option<i64>,
 }
 
@@ -34,8 +34,8 @@ enum Before {
 /// What is known of a run by its end.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Ended {
-    /// Whether a look has told it: the event is no news then.
-    pub(super) told: bool,
+    /// Whether a look has reported it: the event is no news then.
+    pub(super) is_reported: bool,
     pub(super) oom: bool,
     /// Where its log begins; `None` is at the beginning.
     pub(super) since: Option<i64>,
@@ -68,7 +68,7 @@ impl Run {
         }
     }
 
-    /// Docker told of the memory limit. Its notices overtake each other: this one may come before the
+    /// Docker reported the memory limit. Its notices overtake each other: this one may come before the
     /// start, and after the end when it is about the run before.
     pub(super) fn out_of_memory(&mut self, at: Option<i64>) {
         let late = match (at, self.before) {
@@ -78,9 +78,9 @@ impl Run {
         self.oom |= !late;
     }
 
-    /// Docker told of its end. `started_at` as the container says, if it has not been started again since.
+    /// Docker reported its end. `started_at` as the container says, if it has not been started again since.
     pub(super) fn ended(&mut self, at: Option<i64>, started_at: Option<i64>) -> Ended {
-        let told = at
+        let is_reported = at
             .zip(self.told_end)
             .is_some_and(|(at, end)| (0..EVENT_DELAY).contains(&(at - end)));
         let known = self.started_at.filter(|started| at.is_none_or(|at| *started <= at));
@@ -93,7 +93,7 @@ impl Run {
         };
         let before = at.map_or(Before::Unknown, Before::Run);
         let ended = Ended {
-            told,
+            is_reported,
             oom: self.oom,
             since,
         };
@@ -115,12 +115,12 @@ mod tests {
     fn an_end_that_a_look_has_told_is_not_told_again() {
         let mut run = Run::default();
         run.seen(&found_at("exited", Some(9_500), Some(10_000)));
-        assert!(!run.ended(Some(9_000), None).told, "of the run before");
+        assert!(!run.ended(Some(9_000), None).is_reported, "of the run before");
         run.started(Some(9_500));
         run.seen(&found_at("exited", Some(9_500), Some(10_000)));
-        assert!(run.ended(Some(10_020), Some(9_500)).told);
+        assert!(run.ended(Some(10_020), Some(9_500)).is_reported);
         run.started(Some(11_000));
-        assert!(!run.ended(Some(11_020), Some(11_000)).told, "of the run after");
+        assert!(!run.ended(Some(11_020), Some(11_000)).is_reported, "of the run after");
     }
 
     #[test]

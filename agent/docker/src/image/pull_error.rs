@@ -80,7 +80,7 @@ enum Answer {
 impl Answer {
     /// The first layer that is an error code of the registry, or names the HTTP status of its answer.
     fn of(parts: &[&str]) -> Option<Self> {
-        // Docker Hub does not say whether a repository is private or absent; nor can anybody else.
+        // Docker Hub does not say whether a repository is private or absent, and it cannot be known otherwise.
         if begins(parts, &["pull access denied"]) {
             return Some(Self::Unknown);
         }

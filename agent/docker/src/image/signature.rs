@@ -78,10 +78,10 @@ async fn verify(
     login: Option<DockerCredentials>,
     dir: &Path,
 ) -> Result<(), String> {
-    let told = |error: std::io::Error| format!("{}: {error}", dir.display());
+    let failed = |error: std::io::Error| format!("{}: {error}", dir.display());
     let private = dir.to_owned();
     let written = disk::run_io(Disk::State, move || write_login(&private, login));
-    written.await.map_err(told)?;
+    written.await.map_err(failed)?;
     let mut command = Command::new(program);
     command
         .args(["verify", "--output", "text", "--insecure-ignore-tlog=true", "--key"])
@@ -103,7 +103,7 @@ async fn verify(
         Ok(output) => output.map_err(|error| format!("{}: {error}", program.display()))?,
         Err(_) => return Err(format!("cosign did not end within {}", show_duration(LIMIT))),
     };
-    removed.map_err(told)?;
+    removed.map_err(failed)?;
     if output.status.success() {
         return Ok(());
     }

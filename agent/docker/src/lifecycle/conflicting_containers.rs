@@ -151,8 +151,8 @@ impl Docker {
         self.within("list the containers", self.limits.call, listed).await
     }
 
-    /// Where other containers' directories and ours lie. What cannot be told in time is compared by its name: somebody
-    /// else's dead network mount must not keep the collator down.
+    /// Where other containers' directories and ours lie. What cannot be found in time is compared by its name: a
+    /// foreign dead network mount must not keep the collator down.
     async fn places(&self, others: &[ContainerSummary]) -> Places {
         let sources = others.iter().filter_map(|other| other.mounts.as_deref()).flatten();
         let sources = sources.filter_map(|mount| mount.source.as_deref()).map(PathBuf::from);
@@ -178,7 +178,7 @@ fn shares(other: &ContainerSummary, ours: &Exclusive<'_>, places: &Places) -> bo
     }
     let has = |mount: &MountPoint| {
         let writes = mount.rw != Some(false);
-        // The list names no source of an anonymous volume, which is nobody else's.
+        // The list names no source of an anonymous volume, which no other container has.
         let source = mount
             .source
             .as_deref()

@@ -20,7 +20,7 @@ const METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
 const DOWNGRADE: &str =
     "the server leads from https to http, where anyone can change what is sent: name an https address";
 
-/// Why a redirect is not followed: the target is this host or its link, where services trust whoever reaches them.
+/// Why a redirect is not followed: the target is this host or its link, where services trust every client that reaches them.
 #[derive(Debug, thiserror::Error)]
 #[error("the server leads to {0}, an address of this host or its link: name that address, if it is meant")]
 struct LocalTarget(String);

@@ -32,7 +32,7 @@ locals {
 
   never = concat(
     [
-      # In a snapshot of an identity volume lie the collator's keys: no image and no volume is made of one, and nobody gets it.
+      # In a snapshot of an identity volume lie the collator's keys: no image and no volume is made of one, and it is shared with no account.
       for key in ["identity-snapshot", "identity"] : {
         Sid       = "NothingFromAn${join("", [for word in split("-", key) : title(word)])}"
         Effect    = "Deny"

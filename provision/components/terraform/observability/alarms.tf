@@ -80,7 +80,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   period              = each.key == "cpu-credits" ? 300 : 60
   evaluation_periods  = each.key == "cpu-credits" ? each.value.minutes / 5 : each.value.minutes
   datapoints_to_alarm = each.key == "cpu-credits" ? each.value.minutes / 5 : each.value.minutes
-  # A collator that nobody hears of is not a healthy one.
+  # A collator that sends nothing is not a healthy one.
   treat_missing_data = "breaching"
   actions_enabled    = true
   alarm_actions      = local.targets

@@ -54,7 +54,7 @@ locals {
 }
 
 resource "aws_cloudwatch_log_group" "metrics" {
-  #checkov:skip=CKV_AWS_158:numbers that the exporter tells, no secret; CloudWatch encrypts them under its own key
+  #checkov:skip=CKV_AWS_158:numbers of the exporter, no secret; CloudWatch encrypts them under its own key
   #checkov:skip=CKV_AWS_338:the metrics live for 15 months by themselves, their raw text need not
   name              = "/t0rn-agent/${local.name}/metrics"
   retention_in_days = var.retention_days

@@ -1,5 +1,5 @@
 output "topic_arn" {
-  description = "ARN of the SNS topic that is told of every alarm"
+  description = "ARN of the SNS topic that receives every alarm"
   value       = aws_sns_topic.alarms.arn
 }
 

@@ -116,7 +116,7 @@ variable "alarm_emails" {
 }
 
 variable "alarm_topic_arns" {
-  description = "Further SNS topics that are told of alarms, such as the one of a paging service"
+  description = "Further SNS topics that receive alarms, such as the one of a paging service"
   type        = set(string)
   default     = []
   nullable    = false

@@ -24,7 +24,7 @@ resource "aws_ssm_document" "this" {
   content         = jsonencode(each.value)
 }
 
-# For whoever runs the collator: these documents on this stack's instances. AWS-RunShellScript would be a root shell.
+# For the collator's operators: these documents on this stack's instances. AWS-RunShellScript would be a root shell.
 resource "aws_iam_policy" "operator" {
   name        = "${module.label.stack}-operator"
   description = "Send the documents of ${module.label.stack} to its collator and read what comes back"

@@ -54,7 +54,7 @@ locals {
   architecture = local.families[local.family].architecture
 }
 
-# Nobody is let in: the way to the instance is Session Manager, which the instance itself calls.
+# There is no ingress: the way to the instance is Session Manager, which the instance itself calls.
 resource "aws_security_group" "this" {
   name        = local.id
   description = "The collator of ${module.label.stack}"

@@ -85,7 +85,7 @@ pub(super) async fn run_bake(config: &Config, options: BakeOptions) -> anyhow::R
     let damage = marks.read_log(&docker).await;
     // Damage comes before how the run ended, whose remedy would be another start.
     if let Ok(Some(line)) = &damage {
-        bail!("the node's log tells of a damaged database, so nothing is certified: {line}");
+        bail!("the node's log reports a damaged database, so nothing is certified: {line}");
     }
     supervised?;
     let snapshot = worked?;

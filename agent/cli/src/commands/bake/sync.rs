@@ -54,7 +54,7 @@ pub(super) async fn wait_for_sync(
                 return Ok(snapshot);
             }
             GateStatus::NoData => bail!(
-                "the node never told how far it is: {}; mend that, and bake again",
+                "the node never reported how far it is: {}; mend that, and bake again",
                 status.reasons.first().unwrap_or(&status.summary)
             ),
             GateStatus::Waiting(_) | GateStatus::Holding(_) => {}

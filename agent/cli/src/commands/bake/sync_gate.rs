@@ -123,7 +123,10 @@ pub(super) fn describe_progress(status: &Status, gate: &GateStatus) -> String {
         GateStatus::Waiting(why) => why.clone(),
         GateStatus::Holding(lasted) => format!("in sync for {}", rounded_duration(lasted.as_secs())),
         GateStatus::Reached => "in sync".to_owned(),
-        GateStatus::NoData => format!("nothing was told in {}", rounded_duration(NO_DATA_AFTER.as_secs())),
+        GateStatus::NoData => format!(
+            "no progress was reported in {}",
+            rounded_duration(NO_DATA_AFTER.as_secs())
+        ),
     });
     parts.join("; ")
 }

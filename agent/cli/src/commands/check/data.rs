@@ -62,7 +62,7 @@ pub(super) fn check_owner(path: &Path, user: Option<ContainerUser>) -> Finding {
 
 fn check_file_system(path: &Path) -> Finding {
     let Some(there) = nearest_existing(path) else {
-        return Finding::skip("filesystem", "cannot be told");
+        return Finding::skip("filesystem", "cannot be determined");
     };
     let Ok(found) = rustix::fs::statfs(&there) else {
         return Finding::skip("filesystem", format!("{} does not tell", there.display()));
@@ -82,7 +82,7 @@ fn check_file_system(path: &Path) -> Finding {
 
 fn check_free_space(config: &Config) -> Finding {
     let Some((free, total)) = agent_daemon::host::space(&config.data.path) else {
-        return Finding::skip("disk", "cannot be told");
+        return Finding::skip("disk", "cannot be determined");
     };
     let mib = |bytes: u64| bytes >> 20;
     let seen = format!("{} of {} MiB free", mib(free), mib(total));

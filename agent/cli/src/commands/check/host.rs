@@ -49,7 +49,7 @@ pub(super) fn check_clock(config: &Config, facts: &HostFacts) -> Finding {
     let Some(offset) = facts.clock_offset_ms else {
         return Finding::skip(
             "clock",
-            "nothing tells how exact it is, and collating needs exact time: install chrony and let it synchronise",
+            "it is not known how exact it is, and collating needs exact time: install chrony and let it synchronise",
         );
     };
     if offset.abs() > config.host.clock_warn.as_secs_f64() * 1000.0 {
@@ -68,6 +68,6 @@ pub(super) fn check_network(facts: &HostFacts) -> Finding {
             "network",
             "no default route, or no resolver answers: see ip route and /etc/resolv.conf",
         ),
-        None => Finding::skip("network", "no resolver is configured, so it cannot be told"),
+        None => Finding::skip("network", "no resolver is configured, so it cannot be determined"),
     }
 }

@@ -13,7 +13,7 @@ pub(super) fn check_identity(config: &Config) -> Vec<Finding> {
     let mount = config.identity.mount.display();
     let found = block_device::inspect(&config.identity.mount, config.identity.volume.as_deref());
     vec![match found {
-        Err(error) => Finding::skip("identity", format!("cannot be told: {error}")),
+        Err(error) => Finding::skip("identity", format!("cannot be determined: {error}")),
         Ok(VolumeState { mounted: None, .. }) => Finding::fail(
             "identity",
             format!(

@@ -186,11 +186,11 @@ fn report_has_one_line_for_each_check_and_counts() {
     let report = CheckReport::new(vec![
         Finding::pass("docker", "answers, API 1.41"),
         Finding::warn("agent", "does not run"),
-        Finding::skip("clock", "cannot be told"),
+        Finding::skip("clock", "cannot be determined"),
     ]);
     let text = "PASS  docker      answers, API 1.41\n\
                 WARN  agent       does not run\n\
-                SKIP  clock       cannot be told\n\
+                SKIP  clock       cannot be determined\n\
                 3 checks: 0 fail, 1 warn, 1 pass, 1 skip\n";
     assert_eq!((report.render().as_str(), report.exit_code()), (text, 0));
     let json = serde_json::to_value(&report).unwrap();

@@ -90,7 +90,7 @@ impl Destination {
 
 /// The path of the file to write. A link of root's or of this user's is followed, in a directory of theirs.
 ///
-/// Fails for a directory, for a link that anybody else could change, and for a file in the data directory.
+/// Fails for a directory, for a link that another user could change, and for a file in the data directory.
 fn file_path(to: &str, data: &Path) -> anyhow::Result<PathBuf> {
     let unusable = |text: String| Err(UsageError::Unusable(text).into());
     let mut path = PathBuf::from(to);

@@ -258,7 +258,7 @@ impl Pump {
             let piece = piece.slice(usize::try_from(skip).unwrap_or_default()..);
             let length = piece.len() as u64;
             if length > 0 && to.send(Ok(piece)).await.is_err() {
-                // Nobody reads any more.
+                // The reader is gone.
                 return Ok(());
             }
             self.at += length;

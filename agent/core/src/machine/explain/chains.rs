@@ -146,7 +146,7 @@ impl Machine {
             _ if self.has_reference(chain) => {
                 "whether the chain or only this node stands is not known, as no reference can be relied on now"
             }
-            _ => "whether the chain or only this node stands cannot be told without a reference (chains.*.reference)",
+            _ => "whether the chain or only this node stands cannot be known without a reference (chains.*.reference)",
         };
         format!(
             "no new block of the {} for {}{from}{relay}: {opinion}",
@@ -168,7 +168,7 @@ impl Machine {
                 "whether that is the network or only this node is not known, as no reference can be relied on now"
             }
             Opinion::Unknown => {
-                "whether that is the network or only this node cannot be told without a reference (chains.*.reference)"
+                "whether that is the network or only this node cannot be known without a reference (chains.*.reference)"
             }
         };
         format!(

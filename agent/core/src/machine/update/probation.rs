@@ -120,7 +120,7 @@ impl Machine {
             return;
         };
         let reason = (result == UpdateResult::NotProven)
-            .then(|| "it runs, but whether it makes progress could not be told in all that time".to_owned());
+            .then(|| "it runs, but whether it makes progress could not be determined in all that time".to_owned());
         self.close_update(now, result, reason, actions);
     }
 

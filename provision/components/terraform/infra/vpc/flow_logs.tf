@@ -13,7 +13,7 @@ resource "aws_s3_bucket" "flow_logs" {
   #checkov:skip=CKV_AWS_21:Objects are written once, by the log delivery alone, and expire.
   #checkov:skip=CKV_AWS_144:Connections of the past are no data to be kept for another region.
   #checkov:skip=CKV_AWS_145:With Amazon's key unless kms_key_arn is given: a key of one's own costs, and has to let the log delivery in.
-  #checkov:skip=CKV2_AWS_62:Nobody has to be told of a new log file.
+  #checkov:skip=CKV2_AWS_62:A new log file needs no notification.
   count = local.logs_to_s3
 
   bucket        = local.bucket

@@ -188,7 +188,7 @@ run "another_stack_shares_no_name" {
   }
 }
 
-run "nobody_told_is_said_at_plan" {
+run "missing_recipient_is_said_at_plan" {
   command         = plan
   expect_failures = [check.somebody_is_told]
 

@@ -65,7 +65,7 @@ locals {
       parameters  = {}
     }
     update = {
-      description = "Run another image, and take it back when it does no good; comes back at once, status tells what becomes of it"
+      description = "Run another image, and take it back when it does no good; comes back at once, status shows what becomes of it"
       parameters  = { image = local.image }
     }
     update-wait = {

@@ -110,7 +110,7 @@ impl PrometheusClient {
     }
 
     /// The labels of the series that match any of the selectors and have samples between two times (Unix
-    /// milliseconds), more or less: the server tells of whole blocks.
+    /// milliseconds), more or less: the server reports whole blocks.
     pub(super) async fn series(&mut self, selectors: &[String], from: u64, to: u64) -> Result<Vec<Labels>, QueryError> {
         let mut params = vec![("start", seconds(from)), ("end", seconds(to))];
         params.extend(selectors.iter().map(|s| ("match[]", s.clone())));
