@@ -39,7 +39,8 @@ use crate::server::LongLivedPermit;
 const HTML: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
 /// One script, so that one hash names it.
-const SCRIPT: &str = concat!(
+static SCRIPT: LazyLock<String> = LazyLock::new(|| without_comments(SOURCE));
+const SOURCE: &str = concat!(
     include_str!("page/base.js"),
     include_str!("page/state.js"),
     include_str!("page/marks.js"),
@@ -51,6 +52,13 @@ const SCRIPT: &str = concat!(
 );
 /// Placeholders of [`STYLE`] and [`SCRIPT`] in the document.
 const PLACES: [(&str, &str); 2] = [("<style></style>", "style"), ("<script></script>", "script")];
+
+/// What is for readers of the source is not transferred: lines of comment, and what stands before a line.
+fn without_comments(script: &str) -> String {
+    let lines = script.lines().map(str::trim_start);
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
 
 /// Interval of heartbeats on `/events`.
 const BEAT: Duration = Duration::from_secs(10);
@@ -110,7 +118,7 @@ pub(super) fn is_known(headers: &HeaderMap) -> bool {
 
 /// Content security policy: the document's own style and script, requests to its own origin, nothing else.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
-    let [style, script] = [STYLE, SCRIPT].map(|text| BASE64_STANDARD.encode(digest(&SHA256, text.as_bytes())));
+    let [style, script] = [STYLE, SCRIPT.as_str()].map(|text| BASE64_STANDARD.encode(digest(&SHA256, text.as_bytes())));
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; connect-src 'self'; \
          img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
@@ -122,7 +130,7 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
 
 async fn page() -> Response {
     let mut document = HTML.to_owned();
-    for ((place, tag), text) in PLACES.into_iter().zip([STYLE, SCRIPT]) {
+    for ((place, tag), text) in PLACES.into_iter().zip([STYLE, SCRIPT.as_str()]) {
         document = document.replacen(place, &format!("<{tag}>{text}</{tag}>"), 1);
     }
     ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], document).into_response()
