@@ -37,6 +37,7 @@ main() {
     package "$DEB"
     record t0rn-agent "$(dpkg-query -Wf '${Version}' t0rn-agent)" "$(checksum "$DEB")" given
     [ -z "${CHAIN_VOLUME:-}" ] || chain_volume "$CHAIN_VOLUME"
+    sums
     systemctl daemon-reload 2>/dev/null || true
     enable
     say "done; what the image is made of is in $made_of"
@@ -45,6 +46,11 @@ main() {
 rootfs() {
     tar -C "$here/rootfs" --owner=0 --group=0 --mode=u=rwX,go=rX -cf - . |
         tar -C / --no-same-owner --no-overwrite-dir --keep-directory-symlink -xpf -
+}
+
+# For packer/validate: the sums of the files under rootfs, but of the one that chain_volume changes.
+sums() {
+    (cd "$here/rootfs" && find . -type f ! -path ./etc/t0rn-agent/chain-volume.conf -exec sha256sum {} +) >"${made_of%/*}/rootfs.sha256"
 }
 
 # Debian's packages, current ones where the archive can be reached.

@@ -85,6 +85,7 @@ fn the_cleanup_takes_away_whatever_validation_would_find() -> Result<()> {
         "enabled_",
         "disabled_",
         "no_collection",
+        "installed_files",
         "agent",
         "made_of",
         "passwords",

@@ -305,6 +305,25 @@ pub(crate) const PLANTS: &[(&str, &str)] = &[
         "rm etc/systemd/system/multi-user.target.wants/t0rn-agent.service",
     ),
     (
+        "enabled_t0rn-user-data",
+        "rm etc/systemd/system/multi-user.target.wants/t0rn-user-data.service",
+    ),
+    (
+        "disabled_docker.socket",
+        "mkdir -p etc/systemd/system/sockets.target.wants && ln -s /lib/systemd/system/docker.socket etc/systemd/system/sockets.target.wants/",
+    ),
+    // Another unit of that name, and a script that is gone.
+    (
+        "installed_files",
+        "printf '[Service]\\nExecStart=/bin/true\\n[Install]\\nWantedBy=multi-user.target\\n' >etc/systemd/system/t0rn-user-data.service",
+    ),
+    ("installed_files", "rm usr/lib/t0rn-agent/user-data"),
+    (
+        "installed_files",
+        r"echo '# changed' >>'etc/systemd/system/var-lib-t0rn\x2dcollator.mount'",
+    ),
+    ("installed_files", "rm usr/lib/t0rn-agent/rootfs.sha256"),
+    (
         "disabled_amazon-cloudwatch-agent",
         "ln -s /lib/systemd/system/amazon-cloudwatch-agent.service etc/systemd/system/multi-user.target.wants/",
     ),
