@@ -1,8 +1,9 @@
 // How a table writes a call: its action, the resources that AWS asks about with the tags that each of them has, and the request.
 export const account = '123456789012'
 export const region = 'eu-central-1'
-// Of t0rn-ec1-dev, beside which the tables know t0rn-ec1-prod as another stack.
-export const state = 't0rn-terraform-state-ec1-dev'
+// The bucket with a stack's state, as the state's mixin names it, and a stack of the same tenant and region beside it.
+export const state = (stack) => stack.replace('-', '-terraform-state-')
+export const beside = (stack) => (stack.endsWith('-prod') ? stack.replace(/prod$/, 'dev') : stack.replace(/[^-]*$/, 'prod'))
 
 const global = ['iam']
 const ownerless = ['image', 'snapshot']

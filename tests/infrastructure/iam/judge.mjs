@@ -2,7 +2,7 @@
 //
 // usage: node judge.mjs STACK PACKAGES PROVISION [RECORDED]
 //   PACKAGES    directory with the node_modules that package.json names
-//   PROVISION   a copy of provision/ in which Atmos planned the stack and the account's roles
+//   PROVISION   a copy of provision/ in which Atmos planned the stack, the account's roles and the component fleet
 //   RECORDED    actions that a workflow was seen to call, one a line, as "ROLE ACTION": each has to be in the role's table
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
@@ -38,17 +38,27 @@ const core = { name: 'AmazonSSMManagedInstanceCore', policy: JSON.parse(readFile
 const delivery = planned('delivery')
 const pipeline = planned('image-pipeline')
 const collator = planned('t0rn-collator')
+const operations = planned('operations')
+const fleet = planned('fleet')
 const roles = {
   plan: [delivery('aws_iam_role_policy.plan')],
   apply: [delivery('aws_iam_role_policy.apply'), delivery('aws_iam_policy.apply["network"]'), delivery('aws_iam_policy.apply["machines"]')],
   bake: [pipeline('aws_iam_role_policy.bake')],
   publish: [pipeline('aws_iam_role_policy.publish')],
   builder: [pipeline('aws_iam_role_policy.builder'), core],
+  operator: [operations('aws_iam_policy.operator')],
+  fleet: [fleet('aws_iam_policy.operator')],
+  rolling: [fleet('aws_iam_role_policy.rolling_update')],
   host: [collator('aws_iam_role_policy.this'), collator('aws_iam_role_policy.foreign'), core],
 }
-// The identity volume of this plan.
-const volume = collator.variables.identity_volume_id.value
-const asked = tables(stack, volume)
+// What this plan says of the identity volume, the network and the associations.
+const settings = {
+  volume: collator.variables.identity_volume_id.value,
+  vpc: delivery.variables.vpc_id.value,
+  // A text, where it is one of the command line's.
+  associations: String(delivery.variables.associations.value) === 'true',
+}
+const asked = tables(stack, settings)
 const trusts = {
   plan: delivery('module.plan.aws_iam_role.this'),
   apply: delivery('module.apply.aws_iam_role.this'),

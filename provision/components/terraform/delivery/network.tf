@@ -3,11 +3,15 @@
 locals {
   ec2  = "arn:${local.partition}:ec2:${var.region}:*"
   born = { StringEquals = { "aws:RequestTag/Stack" = local.stack } }
+  # Where the service does not say whether a tag is set at birth: on what has none, or this stack's already.
+  newborn = merge(local.born, { StringEqualsIfExists = { "aws:ResourceTag/Stack" = local.stack } })
   # A tag that is set on it names the stack as well.
   owned = { StringEquals = { "aws:ResourceTag/Stack" = local.stack }, StringEqualsIfExists = { "aws:RequestTag/Stack" = local.stack } }
 
   # A VPC brings these along, without tags. They are tagged under these names, and from then on only closed.
   defaults = ["${local.stack}-vpc-default-closed", "${local.stack}-vpc-default-empty"]
+  # Of this VPC alone, once it is known. IAM asks for a VPC's ARN, and knows no tag of the VPC that something lies in.
+  untagged_here = merge({ Null = { "aws:ResourceTag/Stack" = "true" } }, var.vpc_id == "" ? {} : { ArnLike = { "ec2:Vpc" = "${local.ec2}:vpc/${var.vpc_id}" } })
 
   network = [
     # In each, what is made and nothing that it is made in or from: that has to be the stack's already (OfThisStack).
@@ -50,11 +54,12 @@ locals {
       Resource = "${local.ec2}:security-group-rule/*"
     },
     {
+      # Not one that bears another stack's tag. The tag is no right: a rule is changed with its group.
       Sid       = "TagRules"
       Effect    = "Allow"
       Action    = "ec2:CreateTags"
       Resource  = "${local.ec2}:security-group-rule/*"
-      Condition = local.born
+      Condition = local.newborn
     },
     {
       Sid       = "TagAtBirth"
@@ -84,14 +89,11 @@ locals {
       Condition = local.owned
     },
     {
-      Sid      = "TagDefaults"
-      Effect   = "Allow"
-      Action   = "ec2:CreateTags"
-      Resource = [for kind in ["network-acl", "route-table", "security-group"] : "${local.ec2}:${kind}/*"]
-      Condition = {
-        StringEquals = merge(local.born.StringEquals, { "aws:RequestTag/Name" = local.defaults })
-        Null         = { "aws:ResourceTag/Stack" = "true" }
-      }
+      Sid       = "TagDefaults"
+      Effect    = "Allow"
+      Action    = "ec2:CreateTags"
+      Resource  = [for kind in ["network-acl", "route-table", "security-group"] : "${local.ec2}:${kind}/*"]
+      Condition = merge(local.untagged_here, { StringEquals = merge(local.born.StringEquals, { "aws:RequestTag/Name" = local.defaults }) })
     },
     {
       # The provider empties the default ACL before it tags it.
@@ -99,7 +101,7 @@ locals {
       Effect    = "Allow"
       Action    = "ec2:DeleteNetworkAclEntry"
       Resource  = "${local.ec2}:network-acl/*"
-      Condition = { Null = { "aws:ResourceTag/Stack" = "true" } }
+      Condition = local.untagged_here
     },
     {
       Sid    = "DefaultsStayClosed"
@@ -161,7 +163,7 @@ locals {
       Effect    = "Allow"
       Action    = ["dlm:CreateLifecyclePolicy", "dlm:TagResource"]
       Resource  = "*"
-      Condition = { StringEquals = merge(local.born.StringEquals, { "aws:RequestedRegion" = var.region }) }
+      Condition = merge(local.newborn, { StringEquals = merge(local.born.StringEquals, { "aws:RequestedRegion" = var.region }) })
     },
   ]
 

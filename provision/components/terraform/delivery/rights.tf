@@ -20,7 +20,7 @@ locals {
 
   # By name, with a separator behind it: nothing of another stack's in the same account. Associations have no names; their
   # document has one.
-  own = [
+  own = [for statement in [
     {
       Sid    = "Roles"
       Effect = "Allow"
@@ -76,8 +76,8 @@ locals {
       Resource = "arn:${local.partition}:ssm:${var.region}:*:document/${local.stack}-*"
     },
     {
-      # It has no name, and its document has one. AWS does not check instances that are named by their tags: hence one
-      # document, and no other, is associated with any.
+      # By its document, which has a name. IAM is not asked about instances that an association names by their tags, which is why
+      # var.associations leaves the first two statements out.
       Sid       = "Associate"
       Effect    = "Allow"
       Action    = "ssm:CreateAssociation"
@@ -94,7 +94,7 @@ locals {
     {
       Sid       = "Association"
       Effect    = "Allow"
-      Action    = ["ssm:AddTagsToResource", "ssm:DeleteAssociation", "ssm:RemoveTagsFromResource", "ssm:UpdateAssociation"]
+      Action    = concat(["ssm:AddTagsToResource", "ssm:DeleteAssociation", "ssm:RemoveTagsFromResource"], var.associations ? ["ssm:UpdateAssociation"] : [])
       Resource  = [local.collector, local.associations]
       Condition = local.owned
     },
@@ -130,7 +130,7 @@ locals {
       Action   = ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:ListBucketVersions"]
       Resource = [local.flow_logs, "${local.flow_logs}/*"]
     },
-  ]
+  ] : statement if var.associations || !contains(["Associate", "TagAssociationAtBirth"], statement.Sid)]
 
   # EBS encrypts with the key on behalf of the role that makes a volume or starts an instance.
   keys = [for statement in [

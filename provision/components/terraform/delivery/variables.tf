@@ -112,3 +112,22 @@ variable "kms_key_arns" {
     error_message = "kms_key_arns must be ARNs of keys (no aliases, no wildcards), such as arn:aws:kms:eu-central-1:111122223333:key/…."
   }
 }
+
+variable "vpc_id" {
+  description = "The stack's VPC: of what has no tag, the role apply closes only that VPC's default security group, route table and ACL. Empty before the VPC is made: that of any VPC of the region."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(vpc-[0-9a-f]+)?$", var.vpc_id))
+    error_message = "vpc_id must be a VPC's id, such as vpc-0123456789abcdef0, or empty before it is made."
+  }
+}
+
+variable "associations" {
+  description = "Whether the role apply makes and changes the association of the document STACK-collect-metrics, whose text it writes as well. AWS does not check which instances an association names by tags: false where the region has other instances at Systems Manager, and an administrator applies observability."
+  type        = bool
+  default     = true
+  nullable    = false
+}

@@ -1,12 +1,15 @@
-import { call, calls as several, state, tagged, tagging } from '../call.mjs'
+import { arn, beside, call, calls as several, state, tagged, tagging } from '../call.mjs'
 import { looks, secrets } from './plan.mjs'
 
-export function calls(stack) {
+export function calls(stack, { vpc, associations }) {
   const own = tagged({ Stack: stack })
-  const another = tagged({ Stack: 't0rn-ec1-prod' })
+  const another = tagged({ Stack: beside(stack) })
   const born = tagging({ Stack: stack, CostCenter: 'collators' })
   const at = (action) => ({ ...born, 'ec2:CreateAction': action })
   const closed = tagged({ Stack: stack, Name: `${stack}-vpc-default-closed` })
+  const closing = tagging({ Stack: stack, Name: `${stack}-vpc-default-closed` })
+  const inVpc = (id) => ({ 'ec2:Vpc': arn(`ec2:vpc/${id}`) })
+  const here = inVpc(vpc || 'vpc-1')
   const keys = tagged({ Stack: stack, 't0rn-agent:identity': `${stack}-identity` })
   const snapshotOfKeys = tagged({ Stack: stack, 't0rn-agent:identity-snapshot': `${stack}-identity` })
   const through = { 'kms:ViaService': 'ec2.eu-central-1.amazonaws.com' }
@@ -56,10 +59,10 @@ export function calls(stack) {
     call('ec2:CreateTags', { 'ec2:subnet/subnet-1': own }, tagging({ CostCenter: 'another' })),
     call('ec2:DeleteTags', { 'ec2:subnet/subnet-1': own }, { 'aws:TagKeys': ['CostCenter'] }),
     // The VPC's defaults are tagged, and then closed.
-    call('ec2:CreateTags', 'ec2:security-group/sg-default', tagging({ Stack: stack, Name: `${stack}-vpc-default-closed` })),
-    call('ec2:CreateTags', 'ec2:network-acl/acl-default', tagging({ Stack: stack, Name: `${stack}-vpc-default-closed` })),
-    call('ec2:CreateTags', 'ec2:route-table/rtb-default', tagging({ Stack: stack, Name: `${stack}-vpc-default-empty` })),
-    call('ec2:DeleteNetworkAclEntry', 'ec2:network-acl/acl-default'),
+    call('ec2:CreateTags', { 'ec2:security-group/sg-default': here }, closing),
+    call('ec2:CreateTags', { 'ec2:network-acl/acl-default': here }, closing),
+    call('ec2:CreateTags', { 'ec2:route-table/rtb-default': here }, tagging({ Stack: stack, Name: `${stack}-vpc-default-empty` })),
+    call('ec2:DeleteNetworkAclEntry', { 'ec2:network-acl/acl-default': here }),
     ...several('ec2', 'RevokeSecurityGroupEgress RevokeSecurityGroupIngress', { 'ec2:security-group/sg-default': closed }),
     call('ec2:DeleteNetworkAclEntry', { 'ec2:network-acl/acl-default': closed }),
     call('ec2:ReplaceNetworkAclAssociation', { 'ec2:network-acl/acl-default': closed, 'ec2:subnet/subnet-1': own }),
@@ -83,6 +86,14 @@ export function calls(stack) {
     call('kms:CreateGrant', 'kms:key/1', { ...through, 'kms:GrantIsForAWSResource': 'true' }),
   ]
 
+  // AWS does not check which instances an association names by tags: without these, the document runs where an administrator says.
+  const associating = [
+    call('ssm:CreateAssociation', { [collector]: {}, 'ssm:association/1': {} }, born),
+    call('ssm:AddTagsToResource', 'ssm:association/1', born),
+    call('ssm:UpdateAssociation', { 'ssm:association/1': own }),
+    call('ssm:UpdateAssociation', { 'ssm:association/1': own, [collector]: own }),
+  ]
+
   const rest = [
     ...several('iam', 'CreateRole DeleteRole PutRolePolicy DeleteRolePolicy TagRole UpdateRole', role),
     ...several('iam', 'AttachRolePolicy DetachRolePolicy', role, core),
@@ -92,10 +103,8 @@ export function calls(stack) {
     call('iam:PassRole', `iam:role/${stack}-identity-snapshots`, passed('dlm')),
     call('iam:PassRole', `iam:role/${stack}-vpc-flow-logs`, passed('vpc-flow-logs')),
     ...several('ssm', 'CreateDocument UpdateDocument UpdateDocumentDefaultVersion DeleteDocument AddTagsToResource', `ssm:document/${stack}-status`),
-    call('ssm:CreateAssociation', { [collector]: {}, 'ssm:association/1': {} }, born),
-    call('ssm:AddTagsToResource', 'ssm:association/1', born),
-    ...several('ssm', 'UpdateAssociation DeleteAssociation', { 'ssm:association/1': own }),
-    ...several('ssm', 'AddTagsToResource RemoveTagsFromResource', { 'ssm:association/1': own }),
+    ...(associations ? associating : []),
+    ...several('ssm', 'AddTagsToResource RemoveTagsFromResource DeleteAssociation', { 'ssm:association/1': own }),
     ...several('cloudwatch', 'PutMetricAlarm DeleteAlarms TagResource', `cloudwatch:alarm:${stack}-cpu`),
     ...several('cloudwatch', 'PutDashboard DeleteDashboards', `arn:aws:cloudwatch::123456789012:dashboard/${stack}`),
     ...several('logs', 'CreateLogGroup DeleteLogGroup PutRetentionPolicy AssociateKmsKey TagResource', `logs:log-group:/${stack}/flow-logs`),
@@ -104,7 +113,7 @@ export function calls(stack) {
     ...several('sns', 'CreateTopic DeleteTopic SetTopicAttributes Subscribe', `sns:${stack}-alarms`),
     ...several('s3', 'CreateBucket DeleteBucket DeleteBucketPolicy PutBucketPolicy PutBucketTagging PutBucketPublicAccessBlock PutBucketOwnershipControls PutEncryptionConfiguration PutLifecycleConfiguration', `s3:${stack}-flow-logs-123456789012`),
     call('s3:DeleteObject', `s3:${stack}-flow-logs-123456789012/AWSLogs/1`),
-    call('s3:PutObject', `s3:${state}/t0rn-collator/${stack}/terraform.tfstate`),
+    call('s3:PutObject', `s3:${state(stack)}/t0rn-collator/${stack}/terraform.tfstate`),
   ]
 
   // What has no tag, or another stack's.
@@ -133,6 +142,31 @@ export function calls(stack) {
     call('ec2:ReleaseAddress', { 'ec2:elastic-ip/eipalloc-2': whose }),
     call('ec2:DeleteVpc', { 'ec2:vpc/vpc-2': whose }),
     ...several('ssm', 'UpdateAssociation DeleteAssociation', { 'ssm:association/2': whose }),
+    call('ec2:CreateTags', { 'ec2:vpc/vpc-2': whose }, born),
+    call('ec2:CreateTags', { 'ec2:volume/vol-2': whose }, born),
+    call('ec2:CreateTags', { 'ec2:network-interface/eni-2': whose }, closing),
+    call('ec2:CreateTags', { 'ec2:security-group/sg-2': { ...whose, ...here } }, tagging({ Stack: stack, Name: 'web' })),
+  ])
+
+  // What bears another's tag keeps it, also where the service does not say whether a tag is set at birth.
+  const kept = [
+    call('ec2:CreateTags', { 'ec2:security-group-rule/sgr-2': another }, born),
+    call('ec2:CreateTags', { 'ec2:security-group/sg-2': { ...another, ...here } }, closing),
+    call('dlm:TagResource', { 'dlm:policy/policy-2': another }, born),
+    ...several('ssm', 'AddTagsToResource RemoveTagsFromResource', { 'ssm:association/2': another }, born),
+    call('iam:TagRole', `iam:role/${beside(stack)}-collator`, born),
+    call('sns:TagResource', `sns:${beside(stack)}-alarms`, born),
+    call('cloudwatch:TagResource', `cloudwatch:alarm:${beside(stack)}-cpu`, born),
+    call('logs:TagResource', `logs:log-group:/${beside(stack)}/flow-logs`, born),
+    call('autoscaling:CreateOrUpdateTags', foreignGroup, born),
+  ]
+
+  // Once the VPC is known, what has no tag in others is neither closed nor tagged.
+  const elsewhereInTheRegion = ['vpc-2', 'vpc-default'].flatMap((id) => [
+    call('ec2:CreateTags', { 'ec2:security-group/sg-2': inVpc(id) }, closing),
+    call('ec2:CreateTags', { 'ec2:network-acl/acl-2': inVpc(id) }, closing),
+    call('ec2:CreateTags', { 'ec2:route-table/rtb-2': inVpc(id) }, tagging({ Stack: stack, Name: `${stack}-vpc-default-empty` })),
+    call('ec2:DeleteNetworkAclEntry', { 'ec2:network-acl/acl-2': inVpc(id) }),
   ])
 
   const identity = [
@@ -165,7 +199,7 @@ export function calls(stack) {
     call('iam:PassRole', `iam:role/${stack}-apply`, passed('ec2')),
     call('iam:PassRole', 'iam:role/admin', passed('ec2')),
     ...several('iam', 'CreateRole PutRolePolicy DeleteRole', 'iam:role/admin'),
-    call('iam:CreateRole', 'iam:role/t0rn-ec1-dev2-collator'),
+    call('iam:CreateRole', `iam:role/${stack}2-collator`),
     ...several('iam', 'CreateUser CreateAccessKey AttachUserPolicy', 'iam:user/someone'),
     call('iam:AddRoleToInstanceProfile', `iam:instance-profile/${stack}-image-builder`),
     call('iam:CreateServiceLinkedRole', 'iam:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS', { 'iam:AWSServiceName': 'ecs.amazonaws.com' }),
@@ -175,18 +209,30 @@ export function calls(stack) {
   const elsewhere = [
     ...secrets(stack),
     ...['delivery', 'image-pipeline'].flatMap((component) => [
-      call('s3:PutObject', `s3:${state}/${component}/${stack}/terraform.tfstate`),
-      call('s3:DeleteObject', `s3:${state}/${component}/${stack}/terraform.tfstate`),
+      call('s3:PutObject', `s3:${state(stack)}/${component}/${stack}/terraform.tfstate`),
+      call('s3:DeleteObject', `s3:${state(stack)}/${component}/${stack}/terraform.tfstate`),
     ]),
-    call('s3:PutObject', `s3:${state}/infra-vpc/t0rn-ec1-prod/terraform.tfstate`),
-    call('s3:DeleteObject', `s3:${state}/infra-vpc/${stack}/terraform.tfstate`),
-    call('s3:PutBucketPolicy', `s3:${state}`),
+    call('s3:PutObject', `s3:${state(stack)}/infra-vpc/${beside(stack)}/terraform.tfstate`),
+    call('s3:DeleteObject', `s3:${state(stack)}/infra-vpc/${stack}/terraform.tfstate`),
+    call('s3:PutBucketPolicy', `s3:${state(stack)}`),
     call('s3:PutBucketPolicy', 's3:another-bucket'),
     ...several('autoscaling', 'UpdateAutoScalingGroup DeleteAutoScalingGroup StartInstanceRefresh', foreignGroup),
-    call('autoscaling:UpdateAutoScalingGroup', 'autoscaling:autoScalingGroup:0a1b2c3d-0000-0000-0000-000000000000:autoScalingGroupName/t0rn-ec1-prod-collator'),
+    call('autoscaling:UpdateAutoScalingGroup', `autoscaling:autoScalingGroup:0a1b2c3d-0000-0000-0000-000000000000:autoScalingGroupName/${beside(stack)}-collator`),
     call('ssm:SendCommand', 'ec2:instance/i-2'),
     call('ssm:StartSession', 'ec2:instance/i-2'),
     call('ssm:CreateAssociation', { [`ssm:document/${stack}-status`]: {}, 'ssm:association/1': {} }, born),
+    call('ssm:CreateAssociation', { 'arn:aws:ssm:eu-central-1:123456789012:document/AWS-RunShellScript': {}, 'ssm:association/1': {} }, born),
+    call('ssm:CreateAssociation', { [collector]: {}, 'ssm:association/1': {} }),
+    call('ssm:UpdateAssociation', { 'ssm:association/1': own, 'arn:aws:ssm:eu-central-1:123456789012:document/AWS-RunShellScript': {} }),
+    call('ssm:UpdateAssociation', { 'ssm:association/1': own, [`ssm:document/${beside(stack)}-status`]: another }),
+    call('ssm:UpdateAssociation', { 'ssm:association/1': own, 'ec2:instance/i-2': {} }),
+    ...several('ssm', 'UpdateDocument UpdateDocumentDefaultVersion DeleteDocument', `ssm:document/${beside(stack)}-collect-metrics`),
+    ...several('ssm', 'UpdateDocument DeleteDocument ModifyDocumentPermission', 'ssm:document/t0rn-agent-status'),
+    call('ssm:ModifyDocumentPermission', collector),
+    call('ssm:StartAssociationsOnce', 'ssm:association/1'),
+    call('ssm:CreateAssociationBatch', { [collector]: {}, 'ec2:instance/i-1': {} }),
+    call('ssm:SendCommand', { [collector]: {}, 'ec2:instance/i-2': {} }),
+    ...several('ssm', 'CreateMaintenanceWindow', '*'),
     call('ssm:CreateAssociation', { [collector]: {}, 'ssm:association/1': {}, 'ec2:instance/i-2': {} }, born),
     call('ssm:StartAutomationExecution', 'ssm:automation-definition/AWS-RestartEC2Instance:1'),
     call('ssm:UpdateDocument', 'ssm:document/another'),
@@ -200,7 +246,7 @@ export function calls(stack) {
     call('lambda:CreateFunction', 'lambda:function:x'),
     call('ec2:CreateVpc', 'arn:aws:ec2:us-east-1:123456789012:vpc/vpc-1', born),
     call('ec2:CreateVpc', 'ec2:vpc/vpc-1'),
-    call('ec2:CreateVpc', 'ec2:vpc/vpc-1', tagging({ Stack: 't0rn-ec1-prod' })),
+    call('ec2:CreateVpc', 'ec2:vpc/vpc-1', tagging({ Stack: beside(stack) })),
     // A default that was tagged is never opened, nor loses its name.
     call('ec2:AuthorizeSecurityGroupIngress', { 'ec2:security-group/sg-default': closed, 'ec2:security-group-rule/sgr-1': {} }, born),
     call('ec2:CreateNetworkAclEntry', { 'ec2:network-acl/acl-default': closed }),
@@ -209,7 +255,10 @@ export function calls(stack) {
     call('ec2:DeleteSecurityGroup', { 'ec2:security-group/sg-default': closed }),
   ]
 
+  const mustNot = [
+    ...foreign, ...kept, ...identity, ...escalation, ...elsewhere, ...(vpc ? elsewhereInTheRegion : []), ...(associations ? [] : associating),
+  ]
   return {
-    apply: { must: [...looks(stack), ...network, ...machines, ...rest], mustNot: [...foreign, ...identity, ...escalation, ...elsewhere] },
+    apply: { must: [...looks(stack), ...network, ...machines, ...rest], mustNot },
   }
 }

@@ -1,10 +1,10 @@
-import { call, calls as several, tagged, tagging } from '../call.mjs'
+import { beside, call, calls as several, tagged, tagging } from '../call.mjs'
 
 // The roles bake and publish.
 export function calls(stack) {
   const marked = tagged({ 't0rn-agent:name': stack })
   const marking = tagging({ 't0rn-agent:name': stack })
-  const another = tagged({ 't0rn-agent:name': 't0rn-ec1-prod' })
+  const another = tagged({ 't0rn-agent:name': beside(stack) })
   const key = tagged({ 't0rn-agent:identity': `${stack}-identity` })
   const snapshotOfKeys = tagged({ 't0rn-agent:identity-snapshot': `${stack}-identity` })
   const session = (user) => ({ 'ssm:resourceTag/aws:ssmmessages:session-id': user })
@@ -79,7 +79,7 @@ export function calls(stack) {
         call('ec2:DeregisterImage', { 'ec2:image/ami-3': another }),
         call('ec2:ModifySnapshotAttribute', { 'ec2:snapshot/snap-keys': { ...snapshotOfKeys, ...marked } }),
         call('ec2:RunInstances', { 'ec2:instance/i-1': {} }, marking),
-        call('ssm:PutParameter', 'ssm:parameter/t0rn-agent/t0rn-ec1-prod/ami'),
+        call('ssm:PutParameter', `ssm:parameter/t0rn-agent/${beside(stack)}/ami`),
         call('ssm:GetParameter', 'ssm:parameter/database/password'),
       ],
     },

@@ -1,7 +1,7 @@
-import { call, calls as several, tagged } from '../call.mjs'
+import { beside, call, calls as several, tagged } from '../call.mjs'
 
 // The collator's host, and the machine that an image is made on.
-export function calls(stack, volume) {
+export function calls(stack, { volume }) {
   const collator = tagged({ Stack: stack, Component: 'collator' })
   // Of Systems Manager's managed policy. The evaluator knows no documents of Amazon's own, whose ARN has no account.
   const managed = [
@@ -12,7 +12,7 @@ export function calls(stack, volume) {
   const foreign = [
     ...several('ssm', 'GetParameter GetParameters', 'ssm:parameter/database/password'),
     call('ssm:GetParameter', `ssm:parameter/t0rn-agent/${stack}/ami`),
-    call('ssm:GetDocument', 'ssm:document/t0rn-ec1-prod-status'),
+    call('ssm:GetDocument', `ssm:document/${beside(stack)}-status`),
     call('ssm:GetDocument', 'ssm:document/another'),
   ]
   return {

@@ -1,4 +1,4 @@
-import { call, calls as several, state } from '../call.mjs'
+import { beside, call, calls as several, state } from '../call.mjs'
 
 // What Terraform looks at, in every plan, apply and destroy.
 export const looks = (stack) => [
@@ -18,18 +18,19 @@ export const looks = (stack) => [
   call('ssm:DescribeAssociation', 'ssm:association/1'),
   ...several('ssm', 'GetParameter GetParameters', `ssm:parameter/t0rn-agent/${stack}/ami`),
   call('sts:GetCallerIdentity'),
-  call('s3:ListBucket', `s3:${state}`),
-  call('s3:GetObject', `s3:${state}/terraform.tfstate`),
+  call('s3:ListBucket', `s3:${state(stack)}`),
+  call('s3:GetObject', `s3:${state(stack)}/terraform.tfstate`),
   ...['infra-vpc', 't0rn-identity', 't0rn-collator', 'operations', 'observability'].flatMap((component) => [
-    call('s3:GetObject', `s3:${state}/${component}/${stack}/terraform.tfstate`),
-    ...several('s3', 'GetObject PutObject DeleteObject', `s3:${state}/${component}/${stack}/terraform.tfstate.tflock`),
+    call('s3:GetObject', `s3:${state(stack)}/${component}/${stack}/terraform.tfstate`),
+    ...several('s3', 'GetObject PutObject DeleteObject', `s3:${state(stack)}/${component}/${stack}/terraform.tfstate.tflock`),
   ]),
 ]
 
 // What neither plan nor apply reads.
 export const secrets = (stack) => [
-  call('s3:GetObject', `s3:${state}/delivery/${stack}/terraform.tfstate`),
-  call('s3:GetObject', `s3:${state}/infra-vpc/t0rn-ec1-prod/terraform.tfstate`),
+  call('s3:GetObject', `s3:${state(stack)}/delivery/${stack}/terraform.tfstate`),
+  call('s3:GetObject', `s3:${state(stack)}/infra-vpc/${beside(stack)}/terraform.tfstate`),
+  call('s3:GetObject', `s3:${state(beside(stack))}/infra-vpc/${beside(stack)}/terraform.tfstate`),
   call('s3:GetObject', 's3:another-bucket/object'),
   call('secretsmanager:GetSecretValue', 'secretsmanager:secret:database-abcdef'),
   ...several('ssm', 'GetParameter GetParameters', 'ssm:parameter/database/password'),
@@ -43,8 +44,8 @@ export function calls(stack) {
       must: looks(stack),
       mustNot: [
         ...secrets(stack),
-        call('s3:PutObject', `s3:${state}/infra-vpc/${stack}/terraform.tfstate`),
-        call('s3:DeleteObject', `s3:${state}/infra-vpc/${stack}/terraform.tfstate`),
+        call('s3:PutObject', `s3:${state(stack)}/infra-vpc/${stack}/terraform.tfstate`),
+        call('s3:DeleteObject', `s3:${state(stack)}/infra-vpc/${stack}/terraform.tfstate`),
         call('ec2:CreateTags', 'ec2:vpc/vpc-1'),
         call('iam:PassRole', `iam:role/${stack}-collator`),
       ],

@@ -270,3 +270,49 @@ run "another_identity_provider_is_refused" {
     oidc_provider_arn = "arn:aws:iam::111122223333:oidc-provider/example.org"
   }
 }
+
+run "once_the_vpc_is_known_only_its_defaults_are_closed" {
+  command = apply
+
+  variables {
+    vpc_id = "vpc-0123456789abcdef0"
+  }
+
+  assert {
+    condition = {
+      for statement in jsondecode(aws_iam_policy.apply["network"].policy).Statement : statement.Sid => try(statement.Condition.ArnLike, null)
+      if try(statement.Condition.Null["aws:ResourceTag/Stack"], "") == "true"
+      } == {
+      for sid in ["TagDefaults", "EmptyDefaultAcl"] : sid => { "ec2:Vpc" = "arn:aws:ec2:eu-central-1:*:vpc/vpc-0123456789abcdef0" }
+    }
+    error_message = aws_iam_policy.apply["network"].policy
+  }
+}
+
+run "associations_may_be_left_to_an_administrator" {
+  command = apply
+
+  variables {
+    associations = false
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(aws_iam_role_policy.apply.policy).Statement : [statement.Action, statement.Condition]
+      if statement.Effect == "Allow" && anytrue([for resource in flatten([statement.Resource]) : strcontains(resource, ":association/")])
+      ] == [[
+        ["ssm:AddTagsToResource", "ssm:DeleteAssociation", "ssm:RemoveTagsFromResource"],
+        { StringEquals = { "aws:ResourceTag/Stack" = "t0rn-ec1-dev" }, StringEqualsIfExists = { "aws:RequestTag/Stack" = "t0rn-ec1-dev" } },
+    ]]
+    error_message = aws_iam_role_policy.apply.policy
+  }
+}
+
+run "a_vpc_that_is_none_is_refused" {
+  command         = plan
+  expect_failures = [var.vpc_id]
+
+  variables {
+    vpc_id = "vpc-*"
+  }
+}
