@@ -9,6 +9,7 @@ locals {
 }
 
 # These documents, on the collators of this tenant. AWS-RunShellScript would be a root shell.
+# ARNs are put together of names, so that a plan from nothing shows the whole policy.
 resource "aws_iam_policy" "operator" {
   name        = "${local.iam_prefix}-operator"
   description = "Send the documents ${var.prefix}-* to all collators of ${var.tenant}, and update them one after the other"
@@ -20,7 +21,7 @@ resource "aws_iam_policy" "operator" {
         Sid      = "Documents"
         Effect   = "Allow"
         Action   = "ssm:SendCommand"
-        Resource = [for document in aws_ssm_document.this : document.arn]
+        Resource = [for document in aws_ssm_document.this : "${local.ssm}:document/${document.name}"]
       },
       local.collators,
       {
@@ -34,10 +35,11 @@ resource "aws_iam_policy" "operator" {
         Resource = "*"
       },
       {
+        # The document, and each execution of it; Systems Manager has asked for an automation-definition instead.
         Sid      = "RollingUpdate"
         Effect   = "Allow"
         Action   = "ssm:StartAutomationExecution"
-        Resource = "${local.ssm}:automation-definition/${local.rolling_update}:*"
+        Resource = [for resource in ["automation-definition/${local.rolling_update}:*", "automation-execution/*", "document/${local.rolling_update}"] : "${local.ssm}:${resource}"]
       },
       {
         Sid      = "ItsCourse"
@@ -49,7 +51,7 @@ resource "aws_iam_policy" "operator" {
         Sid       = "ItsRole"
         Effect    = "Allow"
         Action    = "iam:PassRole"
-        Resource  = aws_iam_role.rolling_update.arn
+        Resource  = "arn:${local.partition}:iam::${local.account}:role/${aws_iam_role.rolling_update.name}"
         Condition = { StringEquals = { "iam:PassedToService" = "ssm.amazonaws.com" } }
       },
     ]

@@ -117,7 +117,7 @@ resource "aws_iam_role_policy" "rolling_update" {
         Sid      = "Documents"
         Effect   = "Allow"
         Action   = "ssm:SendCommand"
-        Resource = [for name in ["status", "update-wait"] : aws_ssm_document.this[name].arn]
+        Resource = [for name in ["status", "update-wait"] : "${local.ssm}:document/${aws_ssm_document.this[name].name}"]
       },
       local.collators,
       {

@@ -1,5 +1,7 @@
 data "aws_partition" "this" {}
 
+data "aws_caller_identity" "this" {}
+
 module "label" {
   source = "../modules/label"
 
@@ -25,6 +27,7 @@ resource "aws_ssm_document" "this" {
 }
 
 # For the collator's operators: these documents on this stack's instances. AWS-RunShellScript would be a root shell.
+# ARNs are put together of names, so that a plan from nothing shows the whole policy.
 resource "aws_iam_policy" "operator" {
   name        = "${module.label.stack}-operator"
   description = "Send the documents of ${module.label.stack} to its collator and read what comes back"
@@ -36,7 +39,7 @@ resource "aws_iam_policy" "operator" {
         Sid      = "Documents"
         Effect   = "Allow"
         Action   = "ssm:SendCommand"
-        Resource = [for document in aws_ssm_document.this : document.arn]
+        Resource = [for document in aws_ssm_document.this : "arn:${data.aws_partition.this.partition}:ssm:${var.region}:${data.aws_caller_identity.this.account_id}:document/${document.name}"]
       },
       {
         Sid       = "Instances"

@@ -153,8 +153,18 @@ run "an_operator_may_do_this_and_nothing_else" {
 
   assert {
     condition = [for statement in jsondecode(aws_iam_policy.operator.policy).Statement : [statement.Resource, statement.Condition] if statement.Action == "iam:PassRole"] == [
-      [aws_iam_role.rolling_update.arn, { StringEquals = { "iam:PassedToService" = "ssm.amazonaws.com" } }]
+      ["arn:aws:iam::111122223333:role/t0rn-agent-fleet-ec1-rolling-update", { StringEquals = { "iam:PassedToService" = "ssm.amazonaws.com" } }]
     ]
+    error_message = aws_iam_policy.operator.policy
+  }
+
+  # Systems Manager asks for the document and the execution; it has asked for an automation-definition.
+  assert {
+    condition = [for statement in jsondecode(aws_iam_policy.operator.policy).Statement : statement.Resource if statement.Action == "ssm:StartAutomationExecution"] == [[
+      "arn:aws:ssm:eu-central-1:111122223333:automation-definition/t0rn-agent-rolling-update:*",
+      "arn:aws:ssm:eu-central-1:111122223333:automation-execution/*",
+      "arn:aws:ssm:eu-central-1:111122223333:document/t0rn-agent-rolling-update",
+    ]]
     error_message = aws_iam_policy.operator.policy
   }
 }

@@ -2,6 +2,10 @@ mock_provider "aws" {
   mock_data "aws_partition" {
     defaults = { partition = "aws" }
   }
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "111122223333" }
+  }
 }
 
 variables {
@@ -93,7 +97,7 @@ run "an_operator_may_send_these_documents_to_this_stack_and_nothing_else" {
   assert {
     condition = [
       for statement in jsondecode(aws_iam_policy.operator.policy).Statement : [statement.Effect, statement.Resource, try(statement.Condition, null)]
-      if contains(flatten([statement.Action]), "ssm:SendCommand") && !anytrue([for resource in flatten([statement.Resource]) : contains([for document in aws_ssm_document.this : document.arn], resource)])
+      if contains(flatten([statement.Action]), "ssm:SendCommand") && !anytrue([for resource in flatten([statement.Resource]) : contains([for document in aws_ssm_document.this : "arn:aws:ssm:eu-central-1:111122223333:document/${document.name}"], resource)])
     ] == [["Allow", "arn:aws:ec2:eu-central-1:*:instance/*", { StringEquals = { "ssm:resourceTag/aws:autoscaling:groupName" = "t0rn-ec1-dev-collator" } }]]
     error_message = "instances of other groups may be commanded, or by other documents"
   }
