@@ -2,17 +2,10 @@
 # What the steps of the pipeline have in common. Needs aws and jq.
 # What fails in a command substitution ends the script as well.
 shopt -s inherit_errexit
+# shellcheck source=packer/say.sh
+. "${BASH_SOURCE[0]%/*}/say.sh"
 # shellcheck source=packer/aws.sh
 . "${BASH_SOURCE[0]%/*}/aws.sh"
-
-say() {
-    echo "${0##*/}: $*"
-}
-
-die() {
-    echo "${0##*/}: $*" >&2
-    exit 1
-}
 
 name=${NAME:-t0rn-collator}
 [[ $name =~ ^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$ ]] || die "NAME=$name is no name: letters, digits, . _ -"

@@ -5,7 +5,7 @@ usage: ssm.py PORT FILE     FILE: JSON, read at each call
     {"collators": {STACK: {"ping": "Online", "polls": 0, "status": "Success", "code": 0, "output": "…"}}, "default": {…},
      "deny": [ACTION], "deny_regions": [REGION], "throttle": N}
 
-`ping` null is an instance that is not registered at Systems Manager, `status` null one that was not sent to.
+Each call is recorded (tests/infrastructure/calls.py). `ping` null is an instance that is not registered at Systems Manager, `status` null one that was not sent to.
 """
 
 import json
@@ -18,6 +18,10 @@ from moto.ec2.models import ec2_backends
 from moto.server import main
 from moto.ssm.models import Command
 from moto.ssm.responses import SimpleSystemManagerResponse as Ssm
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import calls  # noqa: E402, F401
 
 FINAL = ("Success", "Failed", "Cancelled", "TimedOut")
 FILE = Path(sys.argv[2])

@@ -15,7 +15,7 @@ output "operator_policy_arn" {
 
 output "topic_arn" {
   description = "ARN of the SNS topic of the fleet's alarms"
-  value       = aws_sns_topic.alarms.arn
+  value       = module.alarm_topic.arn
 }
 
 output "alarms" {

@@ -85,28 +85,17 @@ resource "aws_iam_role_policy_attachment" "builder" {
   policy_arn = "arn:${local.partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"
 }
 
-# AmazonSSMManagedInstanceCore reads every parameter and document of the account: a builder needs Amazon's documents alone.
-resource "aws_iam_role_policy" "builder" {
-  name = "no-foreign-parameters"
-  role = aws_iam_role.builder.name
+# A builder needs Amazon's documents alone.
+module "no_foreign_parameters" {
+  source = "../modules/no-foreign-parameters"
 
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [
-      {
-        Sid      = "NoParameters"
-        Effect   = "Deny"
-        Action   = "ssm:GetParameter*"
-        Resource = "*"
-      },
-      {
-        Sid         = "NoDocumentsOfTheAccount"
-        Effect      = "Deny"
-        Action      = ["ssm:DescribeDocument", "ssm:GetDocument"]
-        NotResource = "arn:${local.partition}:ssm:*::document/*"
-      },
-    ]
-  })
+  partition = local.partition
+}
+
+resource "aws_iam_role_policy" "builder" {
+  name   = "no-foreign-parameters"
+  role   = aws_iam_role.builder.name
+  policy = module.no_foreign_parameters.policy
 }
 
 resource "aws_iam_instance_profile" "builder" {

@@ -1,6 +1,6 @@
 output "topic_arn" {
   description = "ARN of the SNS topic that receives every alarm"
-  value       = aws_sns_topic.alarms.arn
+  value       = module.alarm_topic.arn
 }
 
 output "alarms" {

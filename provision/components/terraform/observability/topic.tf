@@ -1,42 +1,28 @@
-locals {
-  targets = concat([aws_sns_topic.alarms.arn], sort(var.alarm_topic_arns))
-}
+module "alarm_topic" {
+  source = "../modules/alarm-topic"
 
-resource "aws_sns_topic" "alarms" {
-  #checkov:skip=CKV_AWS_26:CloudWatch cannot publish under the key that AWS manages, and a key of one's own costs more than all alarms; the texts hold no secret
-  name = "${local.name}-alarms"
-}
-
-resource "aws_sns_topic_policy" "alarms" {
-  arn = aws_sns_topic.alarms.arn
-
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [
-      {
-        Sid       = "Alarms"
-        Effect    = "Allow"
-        Principal = { Service = "cloudwatch.amazonaws.com" }
-        Action    = "sns:Publish"
-        Resource  = aws_sns_topic.alarms.arn
-        Condition = { ArnLike = { "aws:SourceArn" = "${local.alarm_arns}:${local.name}-*" } }
-      },
-    ]
-  })
+  prefix = local.name
+  region = var.region
+  emails = var.alarm_emails
 }
 
 locals {
-  # arn:PARTITION:sns:REGION:ACCOUNT:NAME: this account's alarms, without asking who we are.
-  topic_arn  = split(":", aws_sns_topic.alarms.arn)
-  alarm_arns = "arn:${local.topic_arn[1]}:cloudwatch:${var.region}:${local.topic_arn[4]}:alarm"
+  targets = concat([module.alarm_topic.arn], sort(var.alarm_topic_arns))
 }
 
-resource "aws_sns_topic_subscription" "email" {
-  for_each = var.alarm_emails
+moved {
+  from = aws_sns_topic.alarms
+  to   = module.alarm_topic.aws_sns_topic.this
+}
 
-  topic_arn = aws_sns_topic.alarms.arn
-  protocol  = "email"
-  endpoint  = each.value
+moved {
+  from = aws_sns_topic_policy.alarms
+  to   = module.alarm_topic.aws_sns_topic_policy.this
+}
+
+moved {
+  from = aws_sns_topic_subscription.email
+  to   = module.alarm_topic.aws_sns_topic_subscription.email
 }
 
 check "somebody_is_told" {

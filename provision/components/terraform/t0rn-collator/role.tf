@@ -105,29 +105,17 @@ resource "aws_iam_role_policy" "this" {
   })
 }
 
-# AmazonSSMManagedInstanceCore reads every parameter and document of the account. The host needs no parameter, of documents the
-# stack's and Amazon's.
-resource "aws_iam_role_policy" "foreign" {
-  name = "no-foreign-parameters"
-  role = aws_iam_role.this.id
+module "no_foreign_parameters" {
+  source = "../modules/no-foreign-parameters"
 
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [
-      {
-        Sid      = "NoParameters"
-        Effect   = "Deny"
-        Action   = "ssm:GetParameter*"
-        Resource = "*"
-      },
-      {
-        Sid         = "NoForeignDocuments"
-        Effect      = "Deny"
-        Action      = ["ssm:DescribeDocument", "ssm:GetDocument"]
-        NotResource = ["arn:${local.partition}:ssm:*::document/*", "arn:${local.partition}:ssm:*:*:document/${module.label.stack}-*"]
-      },
-    ]
-  })
+  partition         = local.partition
+  document_prefixes = [module.label.stack]
+}
+
+resource "aws_iam_role_policy" "foreign" {
+  name   = "no-foreign-parameters"
+  role   = aws_iam_role.this.id
+  policy = module.no_foreign_parameters.policy
 }
 
 resource "aws_iam_instance_profile" "this" {

