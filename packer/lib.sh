@@ -31,10 +31,18 @@ baked() {
     echo "${artifact/:/ }"
 }
 
-# snapshots REGION IMAGE
+# snapshots REGION IMAGE: of all its volumes; EC2 may name them later than the image is available.
 snapshots() {
-    asked 60 ec2 describe-images --region "$1" --image-ids "$2" --output json |
-        jq --raw-output '.Images[].BlockDeviceMappings[].Ebs.SnapshotId // empty'
+    local described waited=0
+    while :; do
+        described=$(asked 60 ec2 describe-images --region "$1" --image-ids "$2" --output json)
+        # Prints nothing where one is missing.
+        jq --exit-status --raw-output '[.Images[].BlockDeviceMappings[]?.Ebs // empty | .SnapshotId] |
+            if length > 0 and all(. != null) then .[] else empty end' <<<"$described" && return
+        [ $waited -lt 180 ] || die "see whether all volumes of $2 in $1 have a snapshot, then run it again: EC2 names none for one of them"
+        sleep 5
+        waited=$((waited + 5))
+    done
 }
 
 # available REGION IMAGE: waits until it is. The program's own waiter gives up after ten minutes; a chain takes hours.

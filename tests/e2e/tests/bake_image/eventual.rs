@@ -14,8 +14,8 @@ use crate::pipeline::baked;
 const FURTHER: &str = "eu-west-1";
 const PARAMETER: &str = "/t0rn-agent/t0rn-collator/ami";
 
-/// `aws` that first gives the answers planned for an operation, each once: a code of an error, `=` and an output, or `ok`
-/// for the emulator's own.
+/// `aws` that first gives the answers planned for an operation, each once: a code of an error, `=` and an output, `ok` for the
+/// emulator's own, or `lost` where the emulator carries it out and its answer does not arrive.
 const AWS: &str = r#"#!/usr/bin/env bash
 dir=${0%/*}
 region=$(sed -nE 's/.* --region ([^ ]+).*/\1/p' <<<" $*")
@@ -26,6 +26,7 @@ if [ -s "$plan" ]; then
     sed -i 1d "$plan"
     case $next in
     ok) ;;
+    lost) REAL "$@" >/dev/null; echo "Connection was closed before we received a valid response from endpoint" >&2 && exit 255 ;;
     =*) echo "${next#=}" && exit ;;
     *) echo "An error occurred ($next) when calling the $(sed -E 's/(^|-)(.)/\U\2/g' <<<"$2") operation: emulated" >&2 && exit 254 ;;
     esac
@@ -37,13 +38,13 @@ exec REAL "$@"
 const SLEEP: &str = "#!/bin/sh\necho \"$1\" >>\"${0%/*}/pauses\"\n";
 
 /// An account whose `aws` answers as planned.
-struct FaultyAccount {
-    account: AwsAccount,
-    dir: PathBuf,
+pub(crate) struct FaultyAccount {
+    pub(crate) account: AwsAccount,
+    pub(crate) dir: PathBuf,
 }
 
 impl FaultyAccount {
-    fn open() -> Result<Self> {
+    pub(crate) fn open() -> Result<Self> {
         let mut account = AwsAccount::open()?;
         let dir = account.dir().join("faulty");
         fs::create_dir(&dir)?;
@@ -57,13 +58,13 @@ impl FaultyAccount {
     }
 
     /// Plans the next answers of an operation.
-    fn plan(&self, operation: &str, region: &str, answers: &[&str]) -> Result<()> {
+    pub(crate) fn plan(&self, operation: &str, region: &str, answers: &[&str]) -> Result<()> {
         let plan = self.dir.join(format!("{operation}@{region}"));
         Ok(fs::write(plan, [answers, &[""]].concat().join("\n"))?)
     }
 
     /// Runs a script: whether it succeeded, and its output.
-    fn run(&self, script: &str, folder: Option<&Path>) -> Result<(bool, String)> {
+    pub(crate) fn run(&self, script: &str, folder: Option<&Path>) -> Result<(bool, String)> {
         let folder = folder.map(|folder| folder.display().to_string());
         let output = self
             .account
@@ -72,7 +73,7 @@ impl FaultyAccount {
     }
 
     /// How often an operation was called.
-    fn calls(&self, operation: &str) -> Result<usize> {
+    pub(crate) fn calls(&self, operation: &str) -> Result<usize> {
         let calls = fs::read_to_string(self.dir.join("calls"))?;
         Ok(calls
             .lines()
@@ -80,7 +81,7 @@ impl FaultyAccount {
             .count())
     }
 
-    fn pauses(&self) -> Result<Vec<u64>> {
+    pub(crate) fn pauses(&self) -> Result<Vec<u64>> {
         let pauses = fs::read_to_string(self.dir.join("pauses")).unwrap_or_default();
         Ok(pauses.lines().map(str::parse).collect::<Result<_, _>>()?)
     }
@@ -92,13 +93,13 @@ impl FaultyAccount {
         Ok(found["Parameter"]["Value"].as_str().context("no value")?.to_owned())
     }
 
-    fn exists(&self, kind: &str, id: &str) -> Result<bool> {
+    pub(crate) fn exists(&self, kind: &str, id: &str) -> Result<bool> {
         let all = self.account.aws(&format!("ec2 describe-{kind}s"))?.to_string();
         Ok(all.contains(&format!("\"{id}\"")))
     }
 
     /// An image with its tags, current in its region.
-    fn published(&self, number: u64) -> Result<(String, PathBuf)> {
+    pub(crate) fn published(&self, number: u64) -> Result<(String, PathBuf)> {
         let (image, folder) = baked(&self.account, number)?;
         for script in ["packer/tag", "packer/publish"] {
             let (good, said) = self.run(script, Some(&folder))?;

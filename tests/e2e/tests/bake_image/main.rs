@@ -10,5 +10,6 @@ mod eventual;
 mod pipeline;
 mod refusals;
 mod session;
+mod stale;
 mod template;
 mod vendor;
