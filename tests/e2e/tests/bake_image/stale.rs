@@ -10,6 +10,8 @@ use crate::builder::CONFIG;
 use crate::eventual::FaultyAccount;
 use crate::pipeline::baked;
 
+/// The region of calls that name none.
+const HOME: &str = "";
 /// Descriptions of an image: without tags, with a volume whose snapshot is not named yet, and without volumes.
 const UNTAGGED: &str = r#"={"Images": [{"Name": "new", "State": "available"}]}"#;
 const UNFINISHED: &str =
@@ -129,21 +131,21 @@ fn boot_test_starts_one_instance_and_ends_at_a_refusal() -> Result<()> {
     let arguments = [folder.display().to_string(), config.display().to_string()];
     let arguments = [arguments[0].as_str(), arguments[1].as_str()];
 
-    aws.plan("run-instances", REGION, &["lost"])?;
+    aws.plan("run-instances", HOME, &["lost"])?;
     aws.plan(
         "describe-instance-information",
-        REGION,
+        HOME,
         &["ThrottlingException", "=None", "=Online"],
     )?;
     // An instance that is on line, and to another part of Systems Manager not yet.
-    aws.plan("send-command", REGION, &["InvalidInstanceId", "=command"])?;
+    aws.plan("send-command", HOME, &["InvalidInstanceId", "=command"])?;
     let course = [
         "InvocationDoesNotExist",
         "=InProgress",
         "=Success",
         "=PASS agent_status",
     ];
-    aws.plan("get-command-invocation", REGION, &course)?;
+    aws.plan("get-command-invocation", HOME, &course)?;
     let output = aws.account.script("packer/boot-test", &arguments)?;
     let told = said(&output);
     ensure!(output.status.success() && told.contains("PASS agent_status"), "{told}");
@@ -167,9 +169,9 @@ fn boot_test_starts_one_instance_and_ends_at_a_refusal() -> Result<()> {
         ("send-command", "SendCommand"),
         ("get-command-invocation", "GetCommandInvocation"),
     ] {
-        aws.plan("describe-instance-information", REGION, &["=Online"])?;
-        aws.plan("send-command", REGION, &["=command"])?;
-        aws.plan(operation, REGION, &["AccessDeniedException"; 3])?;
+        aws.plan("describe-instance-information", HOME, &["=Online"])?;
+        aws.plan("send-command", HOME, &["=command"])?;
+        aws.plan(operation, HOME, &["AccessDeniedException"; 3])?;
         let output = aws.account.script("packer/boot-test", &arguments)?;
         let told = said(&output);
         let remedy = format!("boot-test: allow ssm:{action}");
