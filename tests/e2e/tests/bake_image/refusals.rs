@@ -182,6 +182,27 @@ fn request_that_is_one_too_many_is_asked_again_before_a_bake_is_refused() -> Res
 }
 
 #[test]
+fn current_image_without_a_chain_is_refused_with_what_to_choose() -> Result<()> {
+    if let Some(reason) = unavailable() {
+        skip!(reason);
+    }
+    let (mut account, _vendor) = ready()?;
+    account.aws("ssm put-parameter --name /t0rn-agent/t0rn-collator/ami --type String --value ami-0000000000000001")?;
+    for described in [
+        r#"{"Images": []}"#,
+        r#"{"Images": [{}]}"#,
+        r#"{"Images": [{"BlockDeviceMappings": [{"DeviceName": "/dev/sdf", "Ebs": {}}]}]}"#,
+    ] {
+        let aws = format!(
+            "#!/bin/sh\ncase $2 in describe-images) echo '{described}' ;; *) PATH=${{PATH#*:}} exec aws \"$@\" ;; esac\n"
+        );
+        program(&account, "aws", &aws)?;
+        refused(&mut account, &[], "has no chain at /dev/sdf; choose with FROM")?;
+    }
+    Ok(())
+}
+
+#[test]
 fn configuration_or_vendor_that_fails_the_bake_is_refused_at_once() -> Result<()> {
     if let Some(reason) = unavailable() {
         skip!(reason);
