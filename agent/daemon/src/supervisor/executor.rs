@@ -17,10 +17,11 @@ use agent_core::notification::NotificationMessage;
 use agent_core::status::LastIncident;
 use agent_docker::{Docker, Inspection, KeyPermit};
 use agent_runtime::Instant;
-use agent_runtime::disk::{self, Disk};
+use agent_runtime::disk::{self, Disk, DiskError};
 use futures_util::future::OptionFuture;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
@@ -33,8 +34,11 @@ use super::incidents::{Evidence, Incidents};
 use super::permits::Permits;
 use crate::notify::NotificationSender;
 
-/// A disk that hangs must not delay the collator's start.
+/// Each look at the versions of the databases, the time for which a disk that stalls is asked again, and how often. Where they stay
+/// unknown, an update that fails is held instead of taken back.
 const DATABASES_TIMEOUT: Duration = Duration::from_secs(10);
+const DATABASES_PATIENCE: Duration = Duration::from_mins(5);
+const DATABASES_POLL: Duration = Duration::from_secs(5);
 /// A stop is not restarted to end it less than so many seconds earlier.
 const LATE_ENOUGH: u64 = 2;
 
@@ -283,8 +287,14 @@ impl Executor {
 
 /// Versions of the databases at rest; `None` is unknown, which is logged.
 async fn read_versions(data: PathBuf) -> Option<Versions> {
-    let read = disk::run_long(Disk::Data, DATABASES_TIMEOUT, move || read_database_versions(&data)).await;
-    let read = read.map_err(anyhow::Error::from).flatten();
+    let end = Instant::now() + DATABASES_PATIENCE;
+    let read = loop {
+        let data = data.clone();
+        match disk::run_long(Disk::Data, DATABASES_TIMEOUT, move || read_database_versions(&data)).await {
+            Err(DiskError::Stalled(_)) if Instant::now() < end => sleep(DATABASES_POLL).await,
+            read => break read.map_err(anyhow::Error::from).flatten(),
+        }
+    };
     read.inspect_err(|error| warn!("the versions of the databases are unknown: {error:#}"))
         .ok()
 }

@@ -341,13 +341,11 @@ impl State {
 
     /// Power off, or the end of the engine and all in it.
     pub(crate) fn engine_dies(&mut self, host: usize) {
+        self.lose_stops(host);
         for index in 0..self.machines[host].engine.containers.len() {
             let container = &mut self.machines[host].engine.containers[index];
             if matches!(container.run, Run::Running | Run::Paused) {
                 let restarts = container.restarts && !container.by_hand;
-                if container.ending.is_some() {
-                    self.stop_is_lost();
-                }
                 self.end(host, index, 137, true);
                 let container = &mut self.machines[host].engine.containers[index];
                 container.policy_start = restarts.then_some(0);
@@ -356,8 +354,19 @@ impl State {
         self.machines[host].engine.forget();
     }
 
+    /// Of a stop that is under way, or has just been carried out, an engine that goes down says nothing.
+    fn lose_stops(&mut self, host: usize) {
+        let wall = self.wall(host);
+        let mut containers = self.machines[host].engine.containers.iter();
+        let is_lost = |c: &Container| c.ending.is_some() || c.finished.is_some_and(|at| at > wall - 1000);
+        if containers.any(is_lost) {
+            self.stop_is_lost();
+        }
+    }
+
     /// The engine is replaced, and its containers live on (`live-restore`).
     pub(crate) fn engine_restarts(&mut self, host: usize) {
+        self.lose_stops(host);
         self.machines[host].engine.forget();
     }
 

@@ -48,7 +48,13 @@ pub(crate) fn inspect(state: &mut State, host: usize, name: &str) -> Result<Valu
 /// All that are here.
 pub(crate) fn list(state: &mut State, host: usize) -> Value {
     let images = &state.machine(host).engine.images;
-    images.iter().map(|image| json!({ "Id": image_id(image) })).collect()
+    let summary = |image: &String| {
+        json!({
+            "Id": image_id(image), "ParentId": "", "RepoTags": [image], "RepoDigests": [], "Created": 0, "Size": 0,
+            "SharedSize": -1, "Labels": {}, "Containers": -1,
+        })
+    };
+    images.iter().map(summary).collect()
 }
 
 /// Removes one that no container uses.

@@ -20,6 +20,8 @@ const STOPS: u64 = 90 * SECOND;
 /// Status is published at least every 10 s, and news of Docker take as long as a ping.
 const STALE: u64 = 20 * SECOND;
 const NEWS: u64 = 40 * SECOND;
+/// A restart that waits for a disk asks for the stop this late.
+const RESTART: u64 = 15 * SECOND;
 /// What could not be saved is saved again at least this often.
 const RETRY: u64 = 15 * SECOND;
 /// A fault that ended a moment ago may still be acted on.
@@ -177,8 +179,8 @@ impl State {
     /// The agent asks the engine to stop the container.
     pub(crate) fn agent_stops(&mut self) {
         let now = self.now();
-        if self.judge.watch.hand_stop.is_some_and(|at| now <= at + SECOND) {
-            // docs/verdicts.md: a docker stop in the very moment of a restart is not told from the agent's own.
+        if self.judge.watch.hand_stop.is_some_and(|at| now <= at + RESTART) {
+            // docs/verdicts.md: a docker stop during a restart is not told from the agent's own.
             self.judge.watch.wish = Wish::Unknown;
         }
         let running = self.machines[0]
