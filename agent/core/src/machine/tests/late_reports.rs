@@ -64,7 +64,7 @@ fn a_look_that_finds_a_run_going_on_has_the_last_word_over_its_end() {
     harness.signalled(15);
     harness.exits(0, &[]);
     harness.stopped();
-    harness.event(Event::Container(running(harness.run)));
+    harness.container(running(harness.run));
     harness.run(MINUTE);
     assert_eq!(harness.container_actions(), []);
     assert_eq!(harness.wrong(), []);
