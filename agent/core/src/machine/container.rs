@@ -62,6 +62,10 @@ impl Machine {
                 self.state.spec_matches = spec_matches;
                 self.on_exit(now, at, &exit, ours, first);
             }
+            Container::Signalled { .. } if self.state.in_flight.is_some() && !self.is_starting() => {
+                // Docker carries out what it has begun, also where the action fails.
+                self.state.ignore_own_events_until = Some(now + self.policy.stop_timeout + STOP_MARGIN);
+            }
             Container::Signalled { at, signal } if self.is_news(at) && !ours && !HARMLESS.contains(&signal) => {
                 self.state.signalled.get_or_insert(Signalled { at: now, signal });
             }

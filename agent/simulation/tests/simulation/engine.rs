@@ -358,7 +358,7 @@ impl State {
     fn lose_stops(&mut self, host: usize) {
         let wall = self.wall(host);
         let mut containers = self.machines[host].engine.containers.iter();
-        let is_lost = |c: &Container| c.ending.is_some() || c.finished.is_some_and(|at| at > wall - 1000);
+        let is_lost = |c: &Container| c.ending.is_some() || c.finished.is_some_and(|at| at >= wall - 2000);
         if containers.any(is_lost) {
             self.stop_is_lost();
         }

@@ -35,7 +35,7 @@ const FIXTURES: [(u64, Storage); 2] = [
 ];
 
 /// Lives that once went wrong, and what they found.
-const LIVES: [u64; 9] = [
+const LIVES: [u64; 10] = [
     // The clock is set back, and Docker repeats the end of an earlier run: the collator that runs counted as ended for ever.
     107, // A start typed while docker stop is under way: the stop counted as the newer wish.
     696, // A stop typed while a restart waits for the collator's end: the restart started it all the same.
@@ -48,6 +48,8 @@ const LIVES: [u64; 9] = [
     1919, // The clock is set forward under a spot notice, which then counted as one of an earlier boot.
     2258, // The data's disk stalls while a bad image is taken back: the collator was held for good.
     627,
+    // The engine hangs while an update stops the collator: the late end counted as a person's docker stop.
+    7519,
 ];
 
 /// A number of seeds from the environment.

@@ -119,7 +119,7 @@ impl State {
     pub(crate) fn agent_dies(&mut self) {
         let (now, machine) = (self.now(), &self.machines[0]);
         let ill_until = machine.failing_state.max(machine.stalled_state);
-        if ill_until > 0 && now <= ill_until + RETRY && self.judge.watch.asked >= machine.state_ill_since {
+        if ill_until > 0 && now <= ill_until + RETRY && self.judge.watch.asked + RETRY >= machine.state_ill_since {
             (self.judge.watch.wish, self.judge.watch.maintenance) = (Wish::Unknown, 0);
         }
     }

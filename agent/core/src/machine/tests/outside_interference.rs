@@ -104,6 +104,24 @@ fn an_engine_that_dies_during_our_own_stop_is_no_person_who_stops_it() {
 }
 
 #[test]
+fn a_stop_of_an_update_that_docker_carries_out_after_its_failure_is_no_persons_wish() {
+    let mut harness = Harness::synced();
+    harness.obeys = false;
+    harness.asks();
+    harness.pulled();
+    assert_eq!(harness.container_actions().len(), 1);
+    harness.signalled(15);
+    harness.fails(ActionFailure::Other);
+    harness.exits(0, &[]);
+    harness.stopped();
+    harness.obeys = true;
+    harness.run(HOUR);
+    assert_eq!(harness.container_actions().last(), Some(&start(Cause::Exited)));
+    harness.expect(Phase::Synced, Health::Ok);
+    assert!(!harness.wrong().contains(&Cause::StoppedByPerson));
+}
+
+#[test]
 fn docker_stop_is_a_persons_wish_and_is_told_once() {
     let mut harness = Harness::synced();
     harness.signalled(15);
