@@ -63,6 +63,8 @@ pub enum EngineEvent {
     Unreachable {
         error: String,
     },
+    /// It answers still; said now and then while nothing happens.
+    Answers,
     Container(Container),
 }
 
@@ -173,7 +175,9 @@ impl Watch {
             }
             Err(_) => {
                 self.ping = Instant::now() + self.docker.limits.ping_every;
-                self.docker.ping().await
+                self.docker.ping().await?;
+                self.queue.push_back(EngineEvent::Answers);
+                Ok(())
             }
         }
     }

@@ -32,6 +32,11 @@ impl Machine {
         self.state.pause.as_ref().map(|p| (p.until, p.reason.as_str()))
     }
 
+    /// Whether Docker did not answer when it was asked last.
+    pub fn is_docker_down(&self) -> bool {
+        self.state.docker_down
+    }
+
     /// The conflict with the bake certificate, from the last event.
     pub fn conflict(&self) -> Option<Conflict> {
         self.state.conflict

@@ -22,7 +22,7 @@ impl EventLoop {
     /// The core's event for an input.
     pub(super) async fn event(&mut self, input: Input) -> Option<Event> {
         match input {
-            Input::Engine(event) => Some(self.on_engine(event)),
+            Input::Engine(event) => self.on_engine(event),
             Input::Completion(Completion::Action(completed)) => Some(self.on_completed(*completed)),
             Input::Completion(Completion::Pulled { image, result }) => {
                 let result =
@@ -56,8 +56,11 @@ impl EventLoop {
         }
     }
 
-    fn on_engine(&mut self, event: EngineEvent) -> Event {
-        match event {
+    fn on_engine(&mut self, event: EngineEvent) -> Option<Event> {
+        Some(match event {
+            // An action may have found that it does not, for a moment that the watch did not notice.
+            EngineEvent::Answers if self.machine.is_docker_down() => Event::Docker { reachable: true },
+            EngineEvent::Answers => return None,
             EngineEvent::Reachable { api } => {
                 info!(api, "docker answers");
                 Event::Docker { reachable: true }
@@ -79,7 +82,7 @@ impl EventLoop {
                 self.probes.observe_container();
                 Event::Container(container)
             }
-        }
+        })
     }
 
     fn on_completed(&mut self, completed: CompletedAction) -> Event {
