@@ -309,7 +309,7 @@ impl Machine {
         state.signalled = None;
         state.now = state.now.max(now);
         if stopping {
-            state.ignore_own_events_until = Some(state.now + policy.stop_timeout + STOP_MARGIN);
+            state.ignore_own_events_until = Some(state.now + policy.stop_bound());
         }
         if let Some(notice) = &mut state.notice {
             notice.doubt();

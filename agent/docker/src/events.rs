@@ -192,7 +192,7 @@ impl Watch {
         }
         self.wait = (self.wait * 2).clamp(BACKOFF_FIRST, BACKOFF_CAP);
         let api = self.docker.version().await?;
-        // The clock may have been set back before anybody looked at it, in an earlier life of the agent.
+        // The clock may have been set back in an earlier life of the agent, which this one cannot know.
         self.replay_ends = Some(Instant::now() + REPLAY);
         if let Some(by_ms) = self.steps.step() {
             // What happened meanwhile has times of both clocks.

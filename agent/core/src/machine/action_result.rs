@@ -111,10 +111,14 @@ impl Machine {
             }
         }
         if kind == ActionFailure::DockerUnreachable && !matches!(action, Action::Start { .. }) {
-            self.state.ignore_own_events_until = Some(self.state.now + self.policy.stop_timeout + STOP_MARGIN);
-        }
-        if let (Action::Restart { cause, .. }, ActionFailure::DockerUnreachable) = (action, kind) {
-            self.state.restart_owed = *cause == Cause::Operator;
+            self.state.ignore_own_events_until = Some(self.state.now + self.policy.stop_bound());
+            self.state.restart_owed = matches!(
+                action,
+                Action::Restart {
+                    cause: Cause::Operator,
+                    ..
+                }
+            );
         }
         if kind == ActionFailure::Cancelled {
             // It was given up for what comes now.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Action, Cause, ContainerState, Desired, GracePeriod, LastExit, Machine, STOP_MARGIN, Signalled};
+use super::{Action, Cause, ContainerState, Desired, GracePeriod, LastExit, Machine, Signalled};
 use crate::chain_health::ChainTracker;
 use crate::event::{Container, Exit, Time};
 
@@ -64,7 +64,7 @@ impl Machine {
             }
             Container::Signalled { .. } if self.state.in_flight.is_some() && !self.is_starting() => {
                 // Docker carries out what it has begun, also where the action fails.
-                self.state.ignore_own_events_until = Some(now + self.policy.stop_timeout + STOP_MARGIN);
+                self.state.ignore_own_events_until = Some(now + self.policy.stop_bound());
             }
             Container::Signalled { at, signal } if self.is_news(at) && !ours && !HARMLESS.contains(&signal) => {
                 self.state.signalled.get_or_insert(Signalled { at: now, signal });
@@ -305,7 +305,7 @@ impl Machine {
     /// Whether a person's `docker stop` is under way.
     pub(super) fn is_being_stopped(&self, now: Time) -> bool {
         let signalled = self.state.signalled.filter(|_| self.state.seen.is_up());
-        signalled.is_some_and(|s| now.since(s.at) < self.policy.stop_timeout + STOP_MARGIN)
+        signalled.is_some_and(|s| now.since(s.at) < self.policy.stop_bound())
     }
 
     /// Whether an action of ours is bringing it down.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use strum::VariantArray as _;
 
+use super::STOP_MARGIN;
 use crate::chain_health::{ChainTracker, Windows};
 use crate::event::Chain;
 use crate::exit_diagnosis::Signatures;
@@ -74,6 +75,11 @@ pub const GAP_AFTER: Duration = Duration::from_secs(75);
 pub const UNPERSISTED_AFTER: Duration = Duration::from_hours(4);
 
 impl Policy {
+    /// Within this time a stop is over, and Docker has reported it.
+    pub(super) fn stop_bound(&self) -> Duration {
+        self.stop_timeout + STOP_MARGIN
+    }
+
     /// The windows of one chain.
     pub(super) fn windows_of(&self, chain: Chain) -> Windows {
         let idle = self.idle.get(&chain);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Action, Cause, Desired, Machine, Pause, Policy, STOP_MARGIN, State};
+use super::{Action, Cause, Desired, Machine, Pause, Policy, State};
 use crate::chain_health::ChainTracker;
 use crate::event::{Chain, Command, Event, Time};
 
@@ -163,7 +163,7 @@ impl Machine {
         state.own_events_until = state.own_events_until.max(state.heard_at);
         // The end that a `docker stop` asked for is still to come, and is older than this wish as well.
         if ending || (down && !state.observed) {
-            state.ignore_own_events_until = Some(now + self.policy.stop_timeout + STOP_MARGIN);
+            state.ignore_own_events_until = Some(now + self.policy.stop_bound());
         }
         state.desired = Desired::Running;
         state.start_requested = down || ending;

@@ -10,8 +10,8 @@ use tracing::warn;
 use crate::state;
 use agent_runtime::disk::{self, Disk, DiskError};
 
-/// How long the event loop waits for a disk, and so an action for the state to be saved: a fault is answered within its window and 5 s. A save that takes longer
-/// is done all the same.
+/// How long the event loop waits for a disk, and so an action for the state to be saved: a fault is answered within its window
+/// and 5 s. What takes longer is done all the same.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// The same while the last save has had no answer: several of them in a row must not keep the status from being published.
 const PATIENCE_STALLED: Duration = Duration::from_millis(500);
