@@ -16,6 +16,7 @@ use tokio::time::{advance, sleep};
 use super::images::IMAGE;
 use super::machine::{Kernel, VOLUME};
 use super::network::HostNetwork;
+use super::outside::{REFERENCE, WEBHOOK};
 use super::world::{SECOND, Storage, World};
 
 /// `WatchdogSec` and `RestartSec` of dist/systemd/t0rn-agent.service.
@@ -255,20 +256,28 @@ fn leave() {
 
 fn config(world: &World, index: usize) -> Config {
     let mut state = world.lock();
-    let storage = state.storage;
+    let (storage, has_outside) = (state.storage, state.has_outside);
     let machine = state.machine(index);
     let (dir, mount) = (machine.dir.display(), machine.mount_point(storage));
     let mount = mount.display();
     let volume = if storage == Storage::Volume { VOLUME } else { "" };
     let scrape = if storage == Storage::Own { "15s" } else { "30s" };
     let (required, ec2) = (storage != Storage::Own, storage != Storage::Lease);
+    let outside = if has_outside {
+        format!(
+            "[chains.parachain]\nreference = \"http://{REFERENCE}/\"\n[chains.relaychain]\n\
+             [notify]\nwebhook = \"http://{WEBHOOK}/hook\"\nformat = \"json\"\n"
+        )
+    } else {
+        String::new()
+    };
     let text = format!(
         "[agent]\nstate_dir = \"{dir}/state\"\nsocket = \"{dir}/agent.sock\"\ndocker = \"{dir}/docker.sock\"\n\
          [collator]\nimage = \"{IMAGE}\"\nuser = \"\"\nstop_timeout = \"1m\"\n\
          [data]\npath = \"{dir}/data\"\n\
          [[mounts]]\nsource = \"{mount}/keystore\"\ntarget = \"/identity/keystore\"\n\
          [update]\nprobation = \"2m\"\n[health]\nscrape_interval = \"{scrape}\"\n[metrics]\nlisten = \"\"\n[ec2]\nenabled = {ec2}\n\
-         [identity]\nrequired = {required}\nvolume = \"{volume}\"\nmount = \"{mount}\"\n"
+         [identity]\nrequired = {required}\nvolume = \"{volume}\"\nmount = \"{mount}\"\n{outside}"
     );
     Config::parse(&text, "agent.toml").unwrap()
 }

@@ -168,6 +168,9 @@ impl Life {
                     );
                 }
             }
+            Trouble::ChainHalts(time) => state.outside.halt(now, time),
+            Trouble::Reference(opinion, time) => state.outside.disturb_reference(opinion, now, time),
+            Trouble::Webhook(hook, time) => state.outside.disturb_webhook(hook, now, time),
             Trouble::Types(command) => {
                 drop(state);
                 self.ask(command);

@@ -13,6 +13,7 @@ mod life;
 mod machine;
 mod network;
 mod node;
+mod outside;
 mod trouble;
 mod two_hosts;
 mod watch;

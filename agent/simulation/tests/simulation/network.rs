@@ -19,6 +19,7 @@ use super::cloud::Attached;
 use super::engine::Run;
 use super::engine_api::{self, full};
 use super::machine::VOLUME;
+use super::outside::{REFERENCE, WEBHOOK, reference, webhook};
 use super::world::{SECOND, World};
 
 /// Bytes under way on one connection.
@@ -52,11 +53,12 @@ impl Network for HostNetwork {
             let page = {
                 let mut state = world.lock();
                 let now = state.now();
+                let chains = state.outside.chains.clone();
                 let containers = state.machine(host).engine.containers.iter();
                 let mut running = containers.filter(|c| matches!(c.run, Run::Running | Run::Paused));
                 match running.next() {
                     Some(found) if found.run == Run::Paused => Ok(None),
-                    Some(found) => found.node.page(now, is_relay),
+                    Some(found) => found.node.page(now, is_relay, &chains),
                     None => Err(()),
                 }
             };
@@ -80,6 +82,8 @@ impl Network for HostNetwork {
         Box::pin(async move {
             match request.uri().host().unwrap_or_default() {
                 METADATA => metadata(&world, host, &request).await,
+                REFERENCE => reference(&world, &request).await,
+                WEBHOOK => webhook(&world, &request).await,
                 name if name.starts_with("ec2.") => ec2(&world, host, &request).await,
                 _ => Err(io::ErrorKind::ConnectionRefused.into()),
             }
@@ -87,12 +91,12 @@ impl Network for HostNetwork {
     }
 }
 
-fn response(status: u16, text: impl Into<Bytes>) -> Response<Bytes> {
+pub(crate) fn response(status: u16, text: impl Into<Bytes>) -> Response<Bytes> {
     Response::builder().status(status).body(text.into()).unwrap()
 }
 
 /// No answer, for longer than anybody waits.
-async fn silence() -> io::Result<Response<Bytes>> {
+pub(crate) async fn silence() -> io::Result<Response<Bytes>> {
     sleep(Duration::from_hours(1)).await;
     Err(io::ErrorKind::TimedOut.into())
 }

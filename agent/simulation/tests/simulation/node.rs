@@ -5,14 +5,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::dice::Dice;
+use super::outside::Chains;
 use super::world::SECOND;
-
-/// Blocks of both chains when the world begins.
-const PARACHAIN: u64 = 1_000_000;
-const RELAYCHAIN: u64 = 20_000_000;
-/// Time between two blocks, ms.
-const PARA_TIME: u64 = 12 * SECOND;
-const RELAY_TIME: u64 = 6 * SECOND;
 
 /// What is wrong with a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +17,8 @@ pub(crate) enum Ailment {
     Stalled,
     /// No peers, and so no blocks.
     Isolated,
+    /// It stands beside peers that announce nothing: only a reference shows that the chain goes on.
+    Deaf,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -63,27 +59,26 @@ impl Node {
     }
 
     /// The exporter's page; `None` is no answer at all, `Err` nobody listening.
-    pub(crate) fn page(&self, now: u64, is_relay: bool) -> Result<Option<String>, ()> {
+    pub(crate) fn page(&self, now: u64, is_relay: bool, chains: &Chains) -> Result<Option<String>, ()> {
         if now < self.ready {
             return Err(());
         }
         let since = self.ailment.map_or(now, |(_, since)| since.max(self.ready));
         let ailment = self.ailment.map(|(ailment, _)| ailment);
-        let (base, time) = if is_relay {
-            (RELAYCHAIN, RELAY_TIME)
-        } else {
-            (PARACHAIN, PARA_TIME)
-        };
-        let at = |time_of: u64| base + time_of / time;
+        let at = |time: u64| chains.height(is_relay, time);
         let target = at(now);
         let best = match ailment {
             Some(Ailment::Frozen) => return Ok(None),
-            Some(Ailment::Stalled) if is_relay => target,
-            Some(Ailment::Stalled | Ailment::Isolated) => at(since.min(now)),
+            Some(Ailment::Stalled | Ailment::Deaf) if is_relay => target,
+            Some(Ailment::Stalled | Ailment::Deaf | Ailment::Isolated) => at(since.min(now)),
             None => target,
         };
         let isolated = ailment == Some(Ailment::Isolated);
-        let target = if isolated { best } else { target };
+        let target = if isolated || ailment == Some(Ailment::Deaf) {
+            best
+        } else {
+            target
+        };
         let peers = if isolated { 0 } else { 25 };
         let began = self.began / 1000;
         let mut page = String::new();

@@ -5,6 +5,7 @@ use agent_core::event::Command;
 use super::dice::Dice;
 use super::images::UPDATES;
 use super::node::Ailment;
+use super::outside::{Hook, Opinion, has_outside};
 use super::world::{MINUTE, SECOND};
 
 /// How long a life is. Nothing befalls it in its last part.
@@ -43,6 +44,10 @@ pub(crate) enum Trouble {
     HandPause(u64),
     HandKill,
     HandRemove,
+    /// The whole parachain makes no blocks.
+    ChainHalts(u64),
+    Reference(Opinion, u64),
+    Webhook(Hook, u64),
 }
 
 fn trouble(dice: &mut Dice) -> Trouble {
@@ -86,7 +91,41 @@ fn trouble(dice: &mut Dice) -> Trouble {
     }
 }
 
-/// Troubles with their times, the last first. What a person stops is started again later. Every other life has an update.
+/// What befalls the chain, its reference and the webhook, of dice of its own.
+fn outside(seed: u64, all: &mut Vec<(u64, Trouble)>) {
+    let mut dice = Dice(seed.rotate_left(32));
+    let mut at = dice.between(300, 1200) * SECOND;
+    while at < LIFE - QUIET {
+        let time = dice.between(30, 2700) * SECOND;
+        all.push((
+            at,
+            match dice.between(0, 9) {
+                0..=3 => Trouble::Ails(Ailment::Deaf, time.min(LIFE - QUIET - at), dice.percent(80)),
+                4 | 5 => Trouble::ChainHalts(time.min(LIFE - QUIET - at)),
+                6 | 7 => Trouble::Reference(
+                    dice.pick(&[
+                        Opinion::Silent,
+                        Opinion::Refuses,
+                        Opinion::Limits,
+                        Opinion::Garbage,
+                        Opinion::Ahead,
+                        Opinion::Behind,
+                        Opinion::Stands,
+                    ]),
+                    time,
+                ),
+                _ => Trouble::Webhook(
+                    dice.pick(&[Hook::Silent, Hook::Refuses, Hook::Fails, Hook::Denies]),
+                    time,
+                ),
+            },
+        ));
+        at += dice.between(60, 2400) * SECOND;
+    }
+}
+
+/// Troubles with their times, the last first. What a person stops is started again later. Every other life has an update,
+/// every fourth an outside.
 pub(crate) fn course(seed: u64, dice: &mut Dice) -> Vec<(u64, Trouble)> {
     let mut all = Vec::new();
     // Of dice of its own: the other lives stay as they were.
@@ -121,6 +160,9 @@ pub(crate) fn course(seed: u64, dice: &mut Dice) -> Vec<(u64, Trouble)> {
         } * SECOND;
     }
     all.push((LIFE - QUIET, Trouble::Types(Command::Start)));
+    if has_outside(seed) {
+        outside(seed, &mut all);
+    }
     all.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
     all
 }

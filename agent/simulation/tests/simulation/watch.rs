@@ -4,6 +4,7 @@ use agent_core::event::Command;
 
 use super::engine::Run;
 use super::host::Host;
+use super::judge::Judge;
 use super::node::Ailment;
 use super::world::{MINUTE, SECOND, State};
 
@@ -24,6 +25,8 @@ const NEWS: u64 = 40 * SECOND;
 const RESTART: u64 = 15 * SECOND;
 /// What could not be saved is saved again at least this often.
 const RETRY: u64 = 15 * SECOND;
+/// A reference that limits requests is asked again within 10 min; then it has to be seen where this node stands.
+const OPINION: u64 = 12 * MINUTE;
 /// A fault that ended a moment ago may still be acted on.
 const AFTERMATH: u64 = 30 * SECOND;
 
@@ -53,6 +56,8 @@ pub(crate) struct Watch {
     uncertain: usize,
     /// Until when health restarts are off.
     maintenance: u64,
+    /// For how long the agent has had a reference that is right, ms.
+    opinion: u64,
     /// When a person last asked for something, by whatever way.
     asked: u64,
     /// When a person last stopped it by Docker itself.
@@ -75,6 +80,8 @@ impl Ailment {
             // Up to ten blocks behind, a chain is in sync.
             Self::Stalled => 5 * MINUTE + 10 * 12 * SECOND + 30 * SECOND,
             Self::Isolated => 5 * MINUTE,
+            // The reference is read every 20 to 40 s, and holds for two minutes.
+            Self::Deaf => 5 * MINUTE + 10 * 12 * SECOND + 3 * MINUTE,
         }
     }
 }
@@ -83,7 +90,9 @@ impl State {
     pub(crate) fn ail(&mut self, ailment: Ailment, cured: bool) {
         let now = self.now();
         self.judge.ailment = Some((ailment, cured));
-        (self.judge.watch.ailing, self.judge.watch.acted) = (0, false);
+        // Without a reference that it has come to trust, it cannot see that the chain goes on.
+        let is_unseen = ailment == Ailment::Deaf && self.judge.watch.opinion < OPINION;
+        (self.judge.watch.ailing, self.judge.watch.acted) = (0, is_unseen);
         self.machines[0].engine.containers[0].node.ailment = Some((ailment, now));
     }
 
@@ -117,6 +126,7 @@ impl State {
 
     /// The agent dies. What it could not save is lost, as its status says.
     pub(crate) fn agent_dies(&mut self) {
+        self.outside.agent_dies();
         let (now, machine) = (self.now(), &self.machines[0]);
         let ill_until = machine.failing_state.max(machine.stalled_state);
         if ill_until > 0 && now <= ill_until + RETRY && self.judge.watch.asked + RETRY >= machine.state_ill_since {
@@ -205,6 +215,9 @@ impl State {
         }
         self.judge.watch.acted = true;
         self.judge.watch.restarts.push(now);
+        if self.has_outside {
+            self.outside.restarted(now);
+        }
         if self.judge.watch.restarts.len() > BUDGET {
             self.blame("more restarts than the budget has");
         }
@@ -240,7 +253,8 @@ impl State {
             self.judge.watch.maintenance += quantum;
         }
         if !machine.powered || machine.suspended {
-            self.judge.watch.forget();
+            self.outside.agent_rests();
+            self.judge.forget();
             return;
         }
         self.judge.signed += if self.signer(0).is_some() { quantum } else { 0 };
@@ -257,7 +271,8 @@ impl State {
         let data = machine.stalled_data <= now;
         let awake = host.is_running(now);
         if !awake {
-            watch.forget();
+            self.outside.agent_rests();
+            self.judge.forget();
             return;
         }
         let changed = host.handle.lock().unwrap().as_mut().is_none_or(|handle| {
@@ -272,10 +287,17 @@ impl State {
             return;
         }
         if !engine {
-            watch.forget();
+            self.judge.forget();
             return;
         }
         watch.seen += quantum;
+        let is_halted = self.outside.chains.is_halted(now);
+        if self.has_outside && self.outside.is_reference_well(now) {
+            watch.opinion += quantum;
+        } else {
+            self.judge.doubt();
+        }
+        let watch = &mut self.judge.watch;
         let wanted = watch.wish == Wish::Runs && self.judge.notice.is_none();
         // In a pause the agent does nothing by itself.
         let idle = now < watch.maintenance || !wanted || !data || watch.updating;
@@ -284,7 +306,10 @@ impl State {
         watch.up = if unwanted { watch.up + quantum } else { 0 };
         let may_act = now >= watch.maintenance && wanted && running && !stops && !paused && data && !watch.updating;
         let affordable = watch.restarts.len() + watch.uncertain < BUDGET;
-        let ails = self.judge.ailment.filter(|_| may_act && affordable);
+        let ails = self.judge.ailment.filter(|(ailment, _)| {
+            // Of a chain that makes no blocks, only silence is a fault.
+            may_act && affordable && (!is_halted || *ailment == Ailment::Frozen)
+        });
         watch.ailing = if ails.is_some() { watch.ailing + quantum } else { 0 };
         let bound = ails.map(|(ailment, _)| {
             let again = if watch.restarts.is_empty() { 0 } else { BACKOFF };
@@ -302,7 +327,9 @@ impl State {
             !paused && matches!(says, Some(Some(said)) if said != running) && watch.steady > NEWS && watch.seen > NEWS;
         watch.wrong = if lies { watch.wrong + quantum } else { 0 };
         let wrong = watch.wrong;
-        if late {
+        if self.outside.is_untold(now) {
+            self.blame("the webhook was not told of a restart");
+        } else if late {
             self.blame("a fault was not acted on within its window");
         } else if down > DOWN {
             self.blame("a collator that is wanted stays down");
@@ -316,8 +343,23 @@ impl State {
     }
 }
 
+impl Judge {
+    /// The agent could not watch: every window begins anew.
+    fn forget(&mut self) {
+        self.watch.forget();
+        self.doubt();
+    }
+
+    /// It has no opinion of the chain besides the node's own.
+    fn doubt(&mut self) {
+        self.watch.opinion = 0;
+        if matches!(self.ailment, Some((Ailment::Deaf, _))) {
+            self.watch.acted = true;
+        }
+    }
+}
+
 impl Watch {
-    /// Nobody watched: every window begins anew.
     fn forget(&mut self) {
         (self.seen, self.down, self.up, self.ailing, self.published, self.wrong) = (0, 0, 0, 0, 0, 0);
     }

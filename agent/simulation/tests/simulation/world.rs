@@ -9,6 +9,7 @@ use super::cloud::Cloud;
 use super::dice::Dice;
 use super::judge::Judge;
 use super::machine::MachineState;
+use super::outside::{Outside, has_outside};
 
 pub(crate) const SECOND: u64 = 1000;
 pub(crate) const MINUTE: u64 = 60 * SECOND;
@@ -34,10 +35,12 @@ pub(crate) struct World(Arc<Mutex<State>>);
 
 pub(crate) struct State {
     pub(crate) storage: Storage,
+    pub(crate) has_outside: bool,
     pub(crate) dice: Dice,
     pub(crate) machines: Vec<MachineState>,
     pub(crate) cloud: Cloud,
     pub(crate) judge: Judge,
+    pub(crate) outside: Outside,
     pub(crate) story: Vec<String>,
     /// Time at the beginning of the present step, and the runtime's clock then, within a step.
     base: u64,
@@ -49,10 +52,12 @@ impl World {
         let machines = (0..hosts).map(|index| MachineState::new(index, storage, dir)).collect();
         Self(Arc::new(Mutex::new(State {
             storage,
+            has_outside: storage == Storage::Own && has_outside(seed),
             cloud: Cloud::new(dir),
             dice: Dice(seed),
             machines,
             judge: Judge::default(),
+            outside: Outside::default(),
             story: Vec::new(),
             base: 0,
             stepping: None,
