@@ -43,28 +43,28 @@ struct PayloadDocument<'a> {
 
 /// The body of the request for one message: JSON. `params` are fields that the webhook's URL brings along,
 /// `lost` counts messages before this one that could not be delivered.
-pub fn body(format: NotifyFormat, params: &[(String, String)], letter: &QueuedMessage, lost: u64) -> String {
-    let mut letter = letter.clone();
-    let message = &mut letter.message;
+pub fn body(format: NotifyFormat, params: &[(String, String)], queued: &QueuedMessage, lost: u64) -> String {
+    let mut queued = queued.clone();
+    let message = &mut queued.message;
     message.text = one_line(&message.text, TEXT_MAX);
     message.host = one_line(&message.host, NAME_MAX);
     message.container = one_line(&message.container, NAME_MAX);
     let body = match format {
-        NotifyFormat::Json => return document(&letter, lost),
+        NotifyFormat::Json => return document(&queued, lost),
         NotifyFormat::Slack => json!({
-            "text": fit(&lines(&letter, lost), SLACK_MAX, slack),
+            "text": fit(&lines(&queued, lost), SLACK_MAX, slack),
             "mrkdwn": false,
             "unfurl_links": false,
             "unfurl_media": false,
         }),
         NotifyFormat::Discord => json!({
-            "content": fit(&lines(&letter, lost), DISCORD_MAX, discord),
+            "content": fit(&lines(&queued, lost), DISCORD_MAX, discord),
             "allowed_mentions": {"parse": []},
             "flags": SUPPRESS_EMBEDS,
         }),
         NotifyFormat::Telegram => {
             let mut fields: Map<_, _> = params.iter().map(|(k, v)| (k.clone(), v.clone().into())).collect();
-            fields.insert("text".into(), fit(&lines(&letter, lost), TELEGRAM_MAX, telegram).into());
+            fields.insert("text".into(), fit(&lines(&queued, lost), TELEGRAM_MAX, telegram).into());
             fields.insert("link_preview_options".into(), json!({"is_disabled": true}));
             fields.into()
         }

@@ -25,7 +25,7 @@ pub struct QueuedMessage {
 /// overtake the others.
 #[derive(Debug)]
 pub struct RateLimitedQueue {
-    letters: VecDeque<QueuedMessage>,
+    messages: VecDeque<QueuedMessage>,
     all: TokenBucket,
     causes: BTreeMap<Option<Cause>, TokenBucket>,
 }
@@ -33,7 +33,7 @@ pub struct RateLimitedQueue {
 impl RateLimitedQueue {
     pub fn new(now: Instant) -> Self {
         Self {
-            letters: VecDeque::new(),
+            messages: VecDeque::new(),
             all: TokenBucket::full(now, ALTOGETHER),
             causes: BTreeMap::new(),
         }
@@ -41,58 +41,62 @@ impl RateLimitedQueue {
 
     /// Takes in a message. The newest is never lost: it says how things stand now.
     pub fn push(&mut self, message: NotificationMessage) {
-        let same = |letter: &&mut QueuedMessage| letter.message.cause == message.cause;
-        let waiting = self.letters.iter().filter(|l| l.message.cause == message.cause).count();
-        match self.letters.iter_mut().rev().find(same) {
+        let same = |queued: &&mut QueuedMessage| queued.message.cause == message.cause;
+        let waiting = self
+            .messages
+            .iter()
+            .filter(|l| l.message.cause == message.cause)
+            .count();
+        match self.messages.iter_mut().rev().find(same) {
             Some(last) if waiting >= WAITING => {
                 last.more += 1;
                 last.message = message;
             }
-            _ => self.letters.push_back(QueuedMessage { message, more: 0 }),
+            _ => self.messages.push_back(QueuedMessage { message, more: 0 }),
         }
     }
 
     /// The next message that may be sent now.
     pub fn next(&mut self, now: Instant) -> Option<QueuedMessage> {
-        let is_ready = |letter: &QueuedMessage| self.ready(letter) <= now;
+        let is_ready = |queued: &QueuedMessage| self.ready(queued) <= now;
         // Messages about one cause stay in their order: the later one says how things stand now.
-        let urgent = |letter: &QueuedMessage| is_ready(letter) && self.is_critical(letter.message.cause);
-        let first = self.letters.iter().position(urgent);
-        let first = first.or_else(|| self.letters.iter().position(is_ready))?;
-        let letter = self.letters.remove(first)?;
+        let urgent = |queued: &QueuedMessage| is_ready(queued) && self.is_critical(queued.message.cause);
+        let first = self.messages.iter().position(urgent);
+        let first = first.or_else(|| self.messages.iter().position(is_ready))?;
+        let queued = self.messages.remove(first)?;
         self.all.take(now);
-        let bucket = self.causes.entry(letter.message.cause);
+        let bucket = self.causes.entry(queued.message.cause);
         bucket.or_insert_with(|| TokenBucket::full(now, PER_CAUSE)).take(now);
         self.causes.retain(|_, bucket| !bucket.is_full(now));
-        Some(letter)
+        Some(queued)
     }
 
     /// When [`RateLimitedQueue::next`] has something, if nothing else happens; it may have passed already.
     pub fn deadline(&self) -> Option<Instant> {
-        self.letters.iter().map(|letter| self.ready(letter)).min()
+        self.messages.iter().map(|queued| self.ready(queued)).min()
     }
 
     /// Everything that waits, whether it may be sent or not.
     pub fn drain(&mut self) -> impl Iterator<Item = QueuedMessage> {
         let critical: Vec<bool> = self
-            .letters
+            .messages
             .iter()
-            .map(|letter| self.is_critical(letter.message.cause))
+            .map(|queued| self.is_critical(queued.message.cause))
             .collect();
-        let mut all: Vec<_> = critical.into_iter().zip(self.letters.drain(..)).collect();
+        let mut all: Vec<_> = critical.into_iter().zip(self.messages.drain(..)).collect();
         all.sort_by_key(|(is_critical, _)| !is_critical);
-        all.into_iter().map(|(_, letter)| letter)
+        all.into_iter().map(|(_, queued)| queued)
     }
 
     /// Whether a message about this cause waits that is critical.
     fn is_critical(&self, cause: Option<Cause>) -> bool {
-        let mut about = self.letters.iter().filter(|letter| letter.message.cause == cause);
-        about.any(|letter| letter.message.severity == Some(Health::Critical))
+        let mut about = self.messages.iter().filter(|queued| queued.message.cause == cause);
+        about.any(|queued| queued.message.severity == Some(Health::Critical))
     }
 
     /// From when on a message may be sent.
-    fn ready(&self, letter: &QueuedMessage) -> Instant {
-        let bucket = self.causes.get(&letter.message.cause);
+    fn ready(&self, queued: &QueuedMessage) -> Instant {
+        let bucket = self.causes.get(&queued.message.cause);
         bucket.map_or(self.all.ready, |bucket| bucket.ready.max(self.all.ready))
     }
 }

@@ -81,8 +81,8 @@ fn every_kind_of_news_reads_well() {
         .into_iter()
         .map(|m| QueuedMessage { message: m, more: 0 })
         .collect();
-    let texts = texts.iter().map(|letter| {
-        let value: Value = serde_json::from_str(&body(NotifyFormat::Slack, &[], letter, 0)).unwrap();
+    let texts = texts.iter().map(|queued| {
+        let value: Value = serde_json::from_str(&body(NotifyFormat::Slack, &[], queued, 0)).unwrap();
         value["text"].as_str().unwrap().to_owned()
     });
     insta::assert_snapshot!(texts.collect::<Vec<_>>().join("\n\n"));
@@ -118,11 +118,11 @@ fn markup_and_mentions_of_others_stand_for_themselves() {
 #[test]
 fn a_webhook_s_own_fields_do_not_replace_the_text() {
     let params = ["chat_id", "text", "message_thread_id"].map(|name| (name.to_owned(), "7".to_owned()));
-    let letter = QueuedMessage {
+    let queued = QueuedMessage {
         message: stalled(),
         more: 0,
     };
-    let value: Value = serde_json::from_str(&body(NotifyFormat::Telegram, &params, &letter, 0)).unwrap();
+    let value: Value = serde_json::from_str(&body(NotifyFormat::Telegram, &params, &queued, 0)).unwrap();
     assert_eq!(
         (&value["chat_id"], &value["message_thread_id"]),
         (&"7".into(), &"7".into())
