@@ -153,6 +153,7 @@ impl State {
         let id = format!("{:0>64x}", engine.made + 0x1000 * u64::try_from(host + 1).unwrap());
         let labels = body["Labels"].as_object().into_iter().flatten();
         let mounts = body["HostConfig"]["Mounts"].as_array().into_iter().flatten();
+        let policy = body["HostConfig"]["RestartPolicy"]["Name"].as_str();
         let path = |mount: &Value, key: &str| PathBuf::from(mount[key].as_str().unwrap());
         let container = Container {
             id: id.clone(),
@@ -162,7 +163,7 @@ impl State {
                 .map(|(k, v)| (k.clone(), v.as_str().unwrap().to_owned()))
                 .collect(),
             mounts: mounts.map(|m| (path(m, "Source"), path(m, "Target"))).collect(),
-            restarts: body["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped",
+            restarts: matches!(policy, Some("always" | "unless-stopped" | "on-failure")),
             by_hand: false,
             run: Run::Created,
             started: None,
