@@ -22,6 +22,8 @@ pub(crate) const WEBHOOK: &str = "webhook.sim";
 /// docs/notifications.md: so many messages of one cause at once, then one in this time.
 const AT_ONCE: u64 = 4;
 const ONE_EVERY: u64 = 5 * MINUTE;
+/// What a reference says holds for two minutes.
+const SHOWN: u64 = 3 * MINUTE;
 /// A message is tried again for half an hour.
 const TRIED: u64 = 25 * MINUTE;
 
@@ -51,8 +53,8 @@ impl Chains {
     }
 
     /// Whether it makes no block, or made none a short while ago.
-    pub(crate) fn is_halted(&self, now: u64) -> bool {
-        self.halts.last().is_some_and(|(_, to)| now < to + 3 * MINUTE)
+    fn is_halted(&self, now: u64) -> bool {
+        self.halts.last().is_some_and(|(_, to)| now < to + SHOWN)
     }
 }
 
@@ -124,6 +126,12 @@ impl Outside {
         if refusal.loses() {
             self.untold = None;
         }
+    }
+
+    /// Whether the chain makes no block, or its reference says so: docs/verdicts.md takes both for a halt.
+    pub(crate) fn looks_halted(&self, now: u64) -> bool {
+        let says_so = |(opinion, until, _)| opinion == Opinion::Stands && now < until + SHOWN;
+        self.chains.is_halted(now) || self.reference.is_some_and(says_so)
     }
 
     pub(crate) fn is_reference_well(&self, now: u64) -> bool {

@@ -291,7 +291,7 @@ impl State {
             return;
         }
         watch.seen += quantum;
-        let is_halted = self.outside.chains.is_halted(now);
+        let looks_halted = self.outside.looks_halted(now);
         if self.has_outside && self.outside.is_reference_well(now) {
             watch.opinion += quantum;
         } else {
@@ -308,7 +308,7 @@ impl State {
         let affordable = watch.restarts.len() + watch.uncertain < BUDGET;
         let ails = self.judge.ailment.filter(|(ailment, _)| {
             // Of a chain that makes no blocks, only silence is a fault.
-            may_act && affordable && (!is_halted || *ailment == Ailment::Frozen)
+            may_act && affordable && (!looks_halted || *ailment == Ailment::Frozen)
         });
         watch.ailing = if ails.is_some() { watch.ailing + quantum } else { 0 };
         let bound = ails.map(|(ailment, _)| {
