@@ -21,7 +21,7 @@ use strum::{IntoStaticStr, VariantArray};
 pub use self::configuration::ConfigurationStatus;
 pub use self::format::clean;
 pub use crate::chain_health::Verdict;
-use crate::event::{Chain, ScrapeError};
+use crate::event::{Chain, Holding, ScrapeError};
 pub use crate::informant::SyncProgress;
 pub use crate::machine::{Health, Phase};
 
@@ -62,6 +62,9 @@ pub struct Status {
     /// What of the configuration is not in force; absent while all of it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub configuration: Option<ConfigurationStatus>,
+    /// Whether this host holds the identity; absent where none is required, and while nothing is known of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Holding>,
     /// What the agent will do next when nothing changes.
     pub next: Option<NextActionStatus>,
     pub agent: AgentProcessStatus,
@@ -89,6 +92,7 @@ impl Default for Status {
             last_incident: None,
             update: None,
             configuration: None,
+            identity: None,
             next: None,
             agent: AgentProcessStatus::default(),
             shortened: false,

@@ -23,6 +23,15 @@ impl Machine {
         &self.state.host
     }
 
+    /// The word for a container that Docker has no state of: there is none, or another one has its name.
+    pub fn absence(&self) -> Option<&'static str> {
+        match self.state.seen {
+            ContainerState::Missing => Some("missing"),
+            ContainerState::Foreign => Some("foreign"),
+            _ => None,
+        }
+    }
+
     pub fn last_exit(&self) -> Option<&LastExit> {
         self.state.last_exit.as_ref()
     }

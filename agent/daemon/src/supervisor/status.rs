@@ -42,7 +42,9 @@ pub(super) fn status(
             ),
             digest: detail.and_then(|d| d.digest.clone()),
             id: detail.map(|d| d.id.clone()),
-            state: detail.map(|d| d.status.clone()),
+            state: detail
+                .map(|d| d.status.clone())
+                .or_else(|| machine.absence().map(str::to_owned)),
             started_at: detail.and_then(|d| d.started_at),
             restarts: status::RestartStatus {
                 health: Some(machine.health_restarts()),
@@ -89,6 +91,7 @@ pub(super) fn status(
             .filter(|configuration| **configuration != status::ConfigurationStatus::default())
             .cloned(),
         ec2: ec2(machine, facts),
+        identity: machine.identity().map(|identity| identity.holding),
         next: machine.next().map(|next| status::NextActionStatus {
             action: next.action.to_owned(),
             in_seconds: Some(next.at.since(now).as_secs()),
