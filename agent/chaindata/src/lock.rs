@@ -88,7 +88,13 @@ fn take(
     lock: impl FnOnce(&File) -> Result<(), TryLockError>,
 ) -> anyhow::Result<Option<DataDirLock>> {
     let failed = || cannot_lock(state_dir, name);
-    let file = open(state_dir, name).with_context(failed)?;
+    let file = open(state_dir, name).map_err(|error| {
+        let remedy = match error.kind() {
+            io::ErrorKind::PermissionDenied => " (run this as root)",
+            _ => "",
+        };
+        anyhow::Error::new(error).context(failed() + remedy)
+    })?;
     match lock(&file) {
         Ok(()) => Ok(Some(DataDirLock { _file: file })),
         Err(TryLockError::WouldBlock) => Ok(None),

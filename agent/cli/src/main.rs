@@ -77,6 +77,8 @@ fn log_to_stderr(is_agent: bool) {
     let registry = tracing_subscriber::registry().with(filter);
     if let Some(journal) = journal {
         registry.with(journal).init();
+    } else if !is_agent {
+        registry.with(log.without_time().with_target(false)).init();
     } else if std::env::var_os("JOURNAL_STREAM").is_some() {
         registry.with(log.without_time()).init();
     } else {

@@ -65,12 +65,20 @@ impl BootTime {
     }
 }
 
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free space on the disk of agent.state_dir",
+        _ => "agent.state_dir must be a folder the agent can write to",
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
-#[error("failed to {action} {}: {source}; agent.state_dir must be a folder the agent can write to", path.display())]
+#[error("failed to {action} {}: {error}; {}", path.display(), remedy(error))]
 pub struct StateError {
     action: &'static str,
     path: PathBuf,
-    source: io::Error,
+    /// Shown in the message, and so no source.
+    error: io::Error,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -89,10 +97,10 @@ struct StateDocument<T> {
 /// Fails when the file exists and cannot be read or renamed.
 pub fn load<T: DeserializeOwned>(dir: &Path) -> Result<Option<LoadedState<T>>, StateError> {
     let path = dir.join(FILE);
-    let failed = |source| StateError {
+    let failed = |error| StateError {
         action: "read",
         path: path.clone(),
-        source,
+        error,
     };
     let mut text = Vec::new();
     let reason = match File::open(&path).and_then(|file| file.take(SIZE_MAX + 1).read_to_end(&mut text)) {
@@ -105,10 +113,10 @@ pub fn load<T: DeserializeOwned>(dir: &Path) -> Result<Option<LoadedState<T>>, S
             Err(reason) => reason,
         },
     };
-    let aside = set_aside(dir, &path).map_err(|source| StateError {
+    let aside = set_aside(dir, &path).map_err(|error| StateError {
         action: "set aside",
         path: path.clone(),
-        source,
+        error,
     })?;
     warn!(
         path = %path.display(), kept_as = %aside.display(), reason,
@@ -128,10 +136,10 @@ pub fn save<T: Serialize>(dir: &Path, clock: Time, value: &T) -> Result<(), Stat
             }
             replace_with_reserve(dir, &path, &text)
         })
-        .map_err(|source| StateError {
+        .map_err(|error| StateError {
             action: "write",
             path,
-            source,
+            error,
         })
 }
 

@@ -68,8 +68,8 @@ pub enum DiskError {
     #[error("the {} does not answer: check its device and mount", .0.name())]
     Stalled(Disk),
     /// The work could not be done at all.
-    #[error("work on the {} failed: {source}", disk.name())]
-    Failed { disk: Disk, source: io::Error },
+    #[error("work on the {} failed: {error}", disk.name())]
+    Failed { disk: Disk, error: io::Error },
 }
 
 impl DiskError {
@@ -88,7 +88,7 @@ impl From<DiskError> for io::Error {
     fn from(error: DiskError) -> Self {
         match error {
             DiskError::Stalled(_) => Self::new(io::ErrorKind::TimedOut, error),
-            DiskError::Failed { source, .. } => source,
+            DiskError::Failed { error, .. } => error,
         }
     }
 }
@@ -213,7 +213,7 @@ fn spawn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> tokio:
 fn failed(disk: Disk, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> DiskError {
     DiskError::Failed {
         disk,
-        source: io::Error::other(error),
+        error: io::Error::other(error),
     }
 }
 

@@ -162,7 +162,7 @@ pub(crate) async fn carry_out<T: Send + 'static>(
 ) -> Result<T, DiskError> {
     let pause = match fate {
         Fate::Run => Duration::ZERO,
-        Fate::Fail(source) => return Err(DiskError::Failed { disk, source }),
+        Fate::Fail(error) => return Err(DiskError::Failed { disk, error }),
         Fate::Stall => {
             sleep(limit).await;
             mark(disk, true);

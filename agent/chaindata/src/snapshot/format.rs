@@ -126,7 +126,11 @@ impl<R: Read> PartReader<R> {
             _ => return Err(self.damaged("ends in the middle of a part")),
         }
         if header[..4] != MAGIC {
-            return Err(self.damaged("has no part of a snapshot"));
+            return Err(self.damaged(if self.at == 0 {
+                "does not begin as one"
+            } else {
+                "has no part of a snapshot"
+            }));
         }
         let length = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);
         let largest = if header[8] == b'M' {

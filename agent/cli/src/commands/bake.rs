@@ -19,7 +19,8 @@ use agent_chaindata::layout::CERTIFICATE_FILE;
 use agent_config::parse_duration;
 
 use self::run::run_bake;
-use crate::error::UsageError;
+use super::parse_number;
+use crate::error::{ArgumentError, UsageError};
 use crate::globals::GlobalArgs;
 use crate::output::print;
 
@@ -46,7 +47,7 @@ pub(crate) struct BakeArgs {
 #[derive(Debug, Clone, Copy, Args)]
 struct BakeOptions {
     /// Blocks that each chain may be behind its target
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = parse_blocks)]
     within: u64,
     /// For how long the chains have to be there without a break, with peers and a target that moves
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = parse_limit)]
@@ -101,6 +102,10 @@ impl BakeArgs {
         print(out, &format!("certified: {}\n", path.display()))?;
         Ok(0)
     }
+}
+
+fn parse_blocks(text: &str) -> Result<u64, ArgumentError> {
+    parse_number(text, 0..=1_000_000)
 }
 
 fn parse_limit(text: &str) -> anyhow::Result<Duration> {

@@ -190,7 +190,13 @@ fn print_status(config: &Config, json: bool, out: &mut dyn Write) -> anyhow::Res
     if unreadable {
         let _ = writeln!(text, "lease: cannot be read, which counts as held by another host");
     }
-    print(out, &(text + &render(&keys)))
+    if mounted.is_some() {
+        text += &render(&keys);
+    }
+    if !config.identity.required {
+        text += "no identity is required (identity.required): the agent looks at none of this\n";
+    }
+    print(out, &text)
 }
 
 fn render(keys: &keystore::StoredKeys) -> String {

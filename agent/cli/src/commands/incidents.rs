@@ -44,7 +44,17 @@ pub(crate) fn execute(args: &IncidentsArgs, globals: &GlobalArgs, out: &mut dyn 
     let (dir, incidents) = read_incidents(globals)?;
     match (&args.command, args.json) {
         (None | Some(IncidentsCommand::List), true) => print_json(&incidents, out),
-        (None | Some(IncidentsCommand::List), false) => print(out, &list(&incidents)),
+        (None | Some(IncidentsCommand::List), false) => {
+            let state_dir = dir.parent().unwrap_or(&dir);
+            if matches!(state_dir.try_exists(), Ok(false)) {
+                let state_dir = state_dir.display();
+                let text =
+                    format!("no incidents: {state_dir} is not there, so no agent has run with it (agent.state_dir)\n");
+                print(out, &text)
+            } else {
+                print(out, &list(&incidents))
+            }
+        }
         (Some(IncidentsCommand::Show { id }), false) => {
             // The lines of the container's log are whatever the container writes.
             write(

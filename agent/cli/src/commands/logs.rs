@@ -8,6 +8,8 @@ use futures_util::TryStreamExt;
 
 use agent_daemon::api::TAIL_MAX;
 
+use super::parse_number;
+use crate::error::ArgumentError;
 use crate::escapes::EscapeFilter;
 use crate::globals::GlobalArgs;
 use crate::output::write;
@@ -23,9 +25,12 @@ pub(crate) struct LogsArgs {
     #[arg(short, long)]
     follow: bool,
     /// Begin this many lines before the end
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 100,
-        value_parser = clap::value_parser!(u32).range(..=i64::from(TAIL_MAX)))]
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 100, value_parser = parse_lines)]
     lines: u32,
+}
+
+fn parse_lines(text: &str) -> Result<u32, ArgumentError> {
+    parse_number(text, 0..=TAIL_MAX)
 }
 
 /// Prints the log. Ctrl-C needs no handler: it ends the process even while its output waits for a reader.

@@ -14,6 +14,7 @@ use clap::Args;
 use serde_json::Value;
 
 use agent_core::status::Status;
+use agent_core::units::rounded_size;
 use agent_daemon::recorder::incident::{self, Incident};
 use agent_daemon::recorder::{redact_json, redact_json_lines, redacted};
 use agent_daemon::supervisor::configured_secrets;
@@ -63,7 +64,7 @@ pub(crate) async fn execute(args: &ReportArgs, globals: &GlobalArgs, out: &mut d
             let (incident, files) = incident::read(&dir, id)?;
             add_incident(&mut page, &incident, &files, &secrets);
         }
-        None => page.text("No incident is kept: the agent has answered no fault."),
+        None => page.text(&format!("No incident is kept in {}.", dir.display())),
     }
     add_present(&mut page, now.as_ref(), &secrets);
     add_configuration(&mut page, globals.config_path(), &secrets);
@@ -84,9 +85,9 @@ pub(crate) async fn execute(args: &ReportArgs, globals: &GlobalArgs, out: &mut d
     print(
         out,
         &format!(
-            "{}: {} KiB, opens in any browser\n",
+            "{}: {}, opens in any browser\n",
             file.display(),
-            text.len().div_ceil(1024)
+            rounded_size(text.len() as u64)
         ),
     )
 }

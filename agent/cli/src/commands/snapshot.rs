@@ -1,6 +1,5 @@
 //! `snapshot`: creates, restores and verifies snapshots of the chain data.
 
-mod background;
 mod create;
 mod destination;
 mod progress;
@@ -21,11 +20,12 @@ use agent_chaindata::restore::{RestoreOptions, abandon_restore};
 use agent_chaindata::snapshot::{PublicKey, SecretKey, SnapshotSource, parse_sha256};
 use agent_config::DEFAULT_IMDS;
 
-use self::background::blocking;
 use self::remote::Remote;
 use self::stdio::Stdin;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::upload::Note;
+use super::parse_number;
+use crate::commands::background::blocking;
 use crate::error::{ArgumentError, UsageError};
 use crate::globals::GlobalArgs;
 use crate::output::print;
@@ -70,7 +70,7 @@ pub(crate) enum SnapshotCommand {
         #[arg(long, value_name = "HEX", value_parser = parse_checksum)]
         sha256: Option<[u8; 32]>,
         /// Leading directories of a plain archive to take off
-        #[arg(long, value_name = "N", default_value_t = 0)]
+        #[arg(long, value_name = "N", default_value_t = 0, value_parser = parse_directories)]
         strip: usize,
         /// Leave the present data beside the new, in .before-restore
         #[arg(long)]
@@ -182,6 +182,10 @@ fn read_secret_key(path: &Path) -> anyhow::Result<SecretKey> {
 fn read_public_key(given: &str) -> anyhow::Result<PublicKey> {
     let text = fs::read_to_string(given).unwrap_or_else(|_| given.to_owned());
     PublicKey::parse(&text).map_err(|error| UsageError::Unusable(format!("{given}: {error}")).into())
+}
+
+fn parse_directories(text: &str) -> Result<usize, ArgumentError> {
+    parse_number(text, 0..=100)
 }
 
 fn parse_checksum(text: &str) -> Result<[u8; 32], ArgumentError> {

@@ -99,7 +99,7 @@ impl Machine {
             || (state.seen == ContainerState::Exited && !state.stopped_by_agent)
     }
 
-    fn start_cause(&self) -> Cause {
+    pub(super) fn start_cause(&self) -> Cause {
         // A full node comes in the place of one that was stopped for its keys.
         match self.state.stop_cause.or_else(|| self.fence()) {
             _ if self.state.start_requested => Cause::Operator,

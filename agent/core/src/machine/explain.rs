@@ -329,7 +329,9 @@ fn sentence(cause: Cause) -> &'static str {
         Cause::DiskFreed => "there is room on the disk again",
         Cause::DiskLow => "the disk is filling up: add space",
         Cause::NetworkDown => "the host has no default route or no resolver that answers",
-        Cause::DockerUnreachable => "docker does not answer, so nothing can be done: systemctl status docker",
+        Cause::DockerUnreachable => {
+            "docker does not answer at agent.docker, so nothing can be done: systemctl status docker"
+        }
         Cause::Rebalance => "EC2 recommends to move away from this spot instance",
         Cause::Maintenance => "EC2 works on this instance's host",
         Cause::ScheduledStop => "EC2 stops or reboots this instance",

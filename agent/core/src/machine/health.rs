@@ -192,11 +192,7 @@ impl Machine {
             return Some(PlannedAction {
                 action: "start",
                 at,
-                cause: if state.crash_loop {
-                    Cause::CrashLoop
-                } else {
-                    Cause::Exited
-                },
+                cause: self.start_cause(),
             });
         }
         let Fault {

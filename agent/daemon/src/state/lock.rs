@@ -49,10 +49,10 @@ pub fn lock(dir: &Path) -> Result<StateLock, LockError> {
 }
 
 fn lock_files(dir: &Path, open: impl Fn(&Path) -> io::Result<File>) -> Result<StateLock, LockError> {
-    let failed = |source| StateError {
+    let failed = |error| StateError {
         action: "lock",
         path: dir.join(LOCKS[0]),
-        source,
+        error,
     };
     if !dir.is_dir() {
         make_dir(dir).map_err(failed)?;
@@ -107,10 +107,10 @@ pub(super) fn is_full(error: &io::Error) -> bool {
 
 /// Locks a file; false where a process that hangs for good holds it.
 fn take(dir: &Path, file: &File) -> Result<bool, LockError> {
-    let failed = |source| StateError {
+    let failed = |error| StateError {
         action: "lock",
         path: dir.to_owned(),
-        source,
+        error,
     };
     match file.try_lock() {
         Ok(()) => return Ok(true),

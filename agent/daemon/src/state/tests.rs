@@ -149,3 +149,16 @@ proptest! {
         prop_assert_eq!(load::<Vec<u64>>(dir.path()).unwrap().is_some(), cut >= whole.trim_ascii_end().len());
     }
 }
+
+#[test]
+fn refusal_names_its_reason_once_and_the_remedy_of_that_reason() {
+    for (code, remedy) in [(28, "free space"), (13, "a folder the agent can write to")] {
+        let error = StateError {
+            action: "write",
+            path: "/state".into(),
+            error: io::Error::from_raw_os_error(code),
+        };
+        assert!(error.to_string().contains(remedy), "{error}");
+        assert!(std::error::Error::source(&error).is_none(), "it would be said twice");
+    }
+}

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use agent_config::{Config, ContainerUser};
+use agent_core::units::rounded_size;
 
 use super::keystore;
 use super::report::Finding;
@@ -84,13 +85,12 @@ fn check_free_space(config: &Config) -> Finding {
     let Some((free, total)) = agent_daemon::host::space(&config.data.path) else {
         return Finding::skip("disk", "cannot be determined");
     };
-    let mib = |bytes: u64| bytes >> 20;
-    let seen = format!("{} of {} MiB free", mib(free), mib(total));
+    let seen = format!("{} of {} free", rounded_size(free), rounded_size(total));
     if free < config.host.disk_floor {
-        let floor = mib(config.host.disk_floor);
+        let floor = rounded_size(config.host.disk_floor);
         return Finding::fail(
             "disk",
-            format!("{seen}, and below {floor} MiB the collator is kept stopped: free or add space"),
+            format!("{seen}, and below {floor} the collator is kept stopped: free or add space"),
         );
     }
     if u128::from(free) * 100 < u128::from(total) * u128::from(config.host.disk_warn_percent) {

@@ -2,6 +2,7 @@
 
 use agent_config::Config;
 use agent_core::event::HostFacts;
+use agent_core::units::rounded_size;
 use agent_daemon::host::HostProbe;
 
 use super::report::Finding;
@@ -17,31 +18,30 @@ pub(super) async fn check_host(config: &Config) -> Vec<Finding> {
 
 /// `total` is what the host has, bytes.
 pub(super) fn check_memory(config: &Config, total: Option<u64>) -> Finding {
-    let mib = |bytes: u64| bytes >> 20;
     match (total, config.collator.memory) {
         (None, _) => Finding::skip("memory", "the kernel does not tell how much there is"),
         (Some(total), Some(limit)) if limit > total => Finding::fail(
             "memory",
             format!(
-                "the collator may use {} MiB and the host has {}: lower collator.memory or use a larger instance",
-                mib(limit),
-                mib(total)
+                "the collator may use {} and the host has {}: lower collator.memory or use a larger instance",
+                rounded_size(limit),
+                rounded_size(total)
             ),
         ),
         (Some(total), Some(limit)) if limit > total / 10 * 9 => Finding::warn(
             "memory",
             format!(
-                "the collator may use {} of the host's {} MiB, which leaves little for the rest: lower \
+                "the collator may use {} of the host's {}, which leaves little for the rest: lower \
                  collator.memory",
-                mib(limit),
-                mib(total)
+                rounded_size(limit),
+                rounded_size(total)
             ),
         ),
         (Some(total), Some(limit)) => Finding::pass(
             "memory",
-            format!("{} MiB, the collator may use {}", mib(total), mib(limit)),
+            format!("{}, the collator may use {}", rounded_size(total), rounded_size(limit)),
         ),
-        (Some(total), None) => Finding::pass("memory", format!("{} MiB, no limit for the collator", mib(total))),
+        (Some(total), None) => Finding::pass("memory", format!("{}, no limit for the collator", rounded_size(total))),
     }
 }
 

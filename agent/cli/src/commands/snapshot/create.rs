@@ -8,9 +8,9 @@ use anyhow::{Context as _, ensure};
 use agent_chaindata::lock::lock_data_dir;
 use agent_chaindata::snapshot::{Consistency, SecretKey};
 
-use super::background::{blocking, until_signal};
 use super::destination::Destination;
 use super::verify::describe;
+use crate::commands::background::{blocking, until_signal};
 use crate::commands::quiesce::{query_nodes, quiesce, resume};
 use crate::globals::GlobalArgs;
 use crate::output::print;

@@ -16,11 +16,11 @@ use agent_chaindata::snapshot::{
 use agent_config::Config;
 use agent_files::Dir;
 
-use super::background::blocking;
 use super::progress::ProgressPrinter;
 use super::remote::Remote;
 use super::stdio::unlocked_stdout;
 use super::upload::Upload;
+use crate::commands::background::blocking;
 use crate::error::UsageError;
 
 pub(super) enum Destination {

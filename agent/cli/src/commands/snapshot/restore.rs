@@ -9,8 +9,8 @@ use agent_chaindata::restore::{RestoreOptions, commit_restore, prepare_restore};
 use agent_chaindata::snapshot::SnapshotSource;
 use agent_docker::Docker;
 
-use super::background::{blocking, until_signal};
 use super::progress::{ProgressPrinter, print_note};
+use crate::commands::background::{blocking, until_signal};
 use crate::commands::quiesce::{query_nodes, quiesce, resume};
 use crate::globals::GlobalArgs;
 use crate::output::print;

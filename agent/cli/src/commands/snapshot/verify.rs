@@ -5,11 +5,11 @@ use std::io::Write;
 use serde_json::json;
 
 use agent_chaindata::snapshot::{Manifest, PublicKey, ReadError, SnapshotSource, verify_snapshot};
-use agent_core::units::counted;
+use agent_core::units::{counted, rounded_size};
 
-use super::background::blocking;
 use super::progress::ProgressPrinter;
 use super::unreadable;
+use crate::commands::background::blocking;
 use crate::output::print;
 
 /// Verifies a snapshot and prints the result. Returns 1 when it is damaged or not signed.
@@ -43,11 +43,11 @@ pub(super) fn describe(manifest: &Manifest) -> String {
     });
     let chains: Vec<_> = chains.collect();
     format!(
-        "{}, {}, {} with {} MiB, made {}",
+        "{}, {}, {} with {}, made {}",
         chains.join(", "),
         info.consistency.into_str(),
         counted(info.files, "file"),
-        info.bytes >> 20,
+        rounded_size(info.bytes),
         info.at
     )
 }
