@@ -54,6 +54,7 @@ pub(super) fn carry(existing: &ExistingContainer, neighbours: &[Neighbour]) -> a
     data::carry(&mut draft, existing, &node);
     let is_root = user::carry(&mut draft, existing);
     ports::carry(&mut draft, existing);
+    compose_network(&mut draft, existing);
     exporters::carry(&mut draft, &node, neighbours);
     limits::carry(&mut draft, existing, is_root);
     for setting in &existing.others {
@@ -91,6 +92,19 @@ fn image(draft: &mut Draft, image: &ExistingImage) -> anyhow::Result<()> {
         draft.image_comment = Some(format!("The container was made from {digest}: write that to pin it."));
     }
     Ok(())
+}
+
+/// A network that Docker Compose made goes with its project.
+fn compose_network(draft: &mut Draft, existing: &ExistingContainer) {
+    let network = &existing.network;
+    if let Some(project) = &existing.compose_project
+        && network.starts_with(&format!("{project}_"))
+    {
+        draft.note(format!(
+            "the network {network} is of the compose project {project}: `docker compose down` removes it while the collator is \
+             stopped, and the collator is not started without it; collator.network = \"bridge\" needs none"
+        ));
+    }
 }
 
 /// Directories and ports that other containers of this host have as well.

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use agent_docker::takeover_name;
 use agent_files::printable;
 
 use super::destination::Destination;
@@ -40,7 +41,7 @@ pub(super) fn next_steps(err: &mut dyn Write, draft: &Draft, destination: &Desti
 
 fn next(draft: &Draft) -> String {
     match &draft.existing {
-        Some(name) => format!("t0rn-agent check, then t0rn-agent takeover {name}"),
+        Some(name) => format!("t0rn-agent check, then t0rn-agent takeover {}", takeover_name(name)),
         None => "t0rn-agent check".to_owned(),
     }
 }

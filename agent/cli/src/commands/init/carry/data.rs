@@ -29,9 +29,13 @@ pub(super) fn carry(draft: &mut Draft, existing: &ExistingContainer, node: &Node
             });
         }
         if let Some(volume) = &mount.volume {
+            let prunes = match &existing.compose_project {
+                Some(_) => "`docker compose down --volumes` and `docker volume prune` can delete it then",
+                None => "`docker volume prune` can delete it then",
+            };
             draft.note(format!(
-                "{} is the volume {} of Docker, and nothing holds it once the old container is removed: `docker volume prune` \
-                 can delete it then. Move the directory first, and name its new place",
+                "{} is the volume {} of Docker, and nothing holds it once the old container is removed: {prunes}. Move the \
+                 directory first, and name its new place",
                 mount.target.display(),
                 short(volume)
             ));

@@ -33,6 +33,7 @@ pub(super) fn container(file: &ComposeFile, name: &str) -> anyhow::Result<Existi
     }
     let mut container = ExistingContainer {
         name: format!("{}-{name}-1", file.project),
+        compose_project: Some(file.project.clone()),
         env: lists::environment(file, service)?,
         ..ExistingContainer::default()
     };
