@@ -11,6 +11,7 @@ use agent_core::units::show_duration;
 use agent_net::http;
 
 use crate::image::network_remedy;
+use crate::predecessor::takeover_name;
 
 pub(crate) mod layers;
 
@@ -41,7 +42,8 @@ pub enum Error {
     /// Another container that is not ours to stop has the data directory or a keystore.
     #[error(
         "container {name} uses {path} too, and two collators on one data directory or keystore do harm; \
-         `t0rn-agent takeover {name}`, or `docker stop {name}` first"
+         `t0rn-agent takeover {}`, or `docker stop {name}` first",
+        takeover_name(name)
     )]
     Occupied { name: String, path: String },
     #[error("image {image}: {fault}")]
@@ -254,6 +256,21 @@ mod tests {
         assert_eq!(error.status(), Some(409));
         assert_eq!(error.to_string(), "docker could not create the container: in use");
         assert_eq!(error.failure(), ActionFailure::Other);
+    }
+
+    #[test]
+    fn a_container_that_is_kept_is_taken_over_by_the_name_that_it_had() {
+        let occupied = |name: &str| Error::Occupied {
+            name: name.into(),
+            path: "/data".into(),
+        };
+        for name in ["node", "node-before-t0rn-agent"] {
+            let said = occupied(name).to_string();
+            assert!(
+                said.contains("`t0rn-agent takeover node`") && said.contains(&format!("`docker stop {name}`")),
+                "{said}"
+            );
+        }
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub use self::image::ImageSource;
 pub use self::image::{COSIGN_PLACES, cosign};
 pub use self::inspection::{Detail, Inspection};
 pub use self::key_permit::KeyPermit;
-pub use self::predecessor::RestartPolicy;
+pub use self::predecessor::{KEPT_SUFFIX, RestartPolicy, takeover_name};
 pub use self::update::PulledImage;
 
 /// The oldest minor version of the engine's API (1.x) that has all we ask for: Docker 20.10.

@@ -11,6 +11,14 @@ use crate::{Docker, Error, ExistingContainer};
 
 /// What Docker takes for `StopTimeout` where a container has none, seconds.
 const DEFAULT_STOP_SECONDS: i64 = 10;
+/// Follows the name of a container that was taken over.
+pub const KEPT_SUFFIX: &str = "-before-t0rn-agent";
+
+/// The name by which `takeover` knows a container: a kept one had it before.
+pub fn takeover_name(name: &str) -> &str {
+    name.strip_suffix(KEPT_SUFFIX).unwrap_or(name)
+}
+
 /// Docker's restart policy of a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestartPolicy {

@@ -17,6 +17,7 @@ use agent_daemon::api::ClientError;
 use agent_docker::{Docker, Error, Inspection};
 
 use super::quiesce::describe_left_stopped;
+use super::takeover::describe_unfinished;
 use crate::globals::GlobalArgs;
 use crate::output::{OutputClosed, print};
 
@@ -62,7 +63,9 @@ pub(crate) async fn execute(args: &StatusArgs, globals: &GlobalArgs, out: &mut d
         if let Ok(config) = globals.load_config() {
             let interrupted = describe_interrupted_restore(&config.data.path, &config.agent.state_dir);
             let left_stopped = describe_left_stopped(&config, &status);
-            status.reasons.splice(0..0, interrupted.into_iter().chain(left_stopped));
+            let takeover = describe_unfinished(&config.agent.state_dir);
+            let all = interrupted.into_iter().chain(left_stopped).chain(takeover);
+            status.reasons.splice(0..0, all);
         }
         let code = status.health.exit_code();
         let text = if args.json {

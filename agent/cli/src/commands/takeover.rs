@@ -11,12 +11,15 @@ mod unit;
 
 use std::io::{self, IsTerminal as _, Write};
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use clap::Args;
 
 use agent_chaindata::lock::lock_data_dir;
+use agent_docker::{ExistingContainer, KEPT_SUFFIX};
 
-use self::session::{KEPT_SUFFIX, Session};
+pub(crate) use self::record::describe_unfinished;
+use self::session::Session;
+use crate::commands::background::until_signal;
 use crate::error::UsageError;
 use crate::globals::GlobalArgs;
 use crate::output::{ask, print};
@@ -45,8 +48,8 @@ pub(crate) struct TakeoverArgs {
     /// Do not ask
     #[arg(long)]
     yes: bool,
-    /// Also when checks fail, or when image, keys or arguments differ
-    #[arg(long, conflicts_with = "undo")]
+    /// Also when checks fail, or when image, keys or arguments differ; with --undo: also where an identity is required
+    #[arg(long)]
     force: bool,
 }
 
@@ -56,13 +59,20 @@ pub(crate) async fn execute(args: &TakeoverArgs, globals: &GlobalArgs, out: &mut
     let _lock = lock_data_dir(&config.agent.state_dir, &config.data.path)?;
     let session = Session::new(&args.name, config, globals)?;
     if args.undo {
-        session.require_undoable().await?;
+        session.require_undoable(args.force).await?;
         let question = format!(
             "The agent's collator is stopped, and {} started again as it was. Go on?",
             args.name
         );
         confirm(args.yes, &question)?;
-        undo::undo(&session, out).await?;
+        until_signal(Box::pin(undo::undo(&session, out)))
+            .await
+            .with_context(|| {
+                let name = &args.name;
+                format!(
+                    "{name} is not back yet: repeat this command, or take it over again (t0rn-agent takeover {name})"
+                )
+            })?;
         return Ok(0);
     }
     session.require_ready(args.force).await?;
@@ -74,18 +84,45 @@ pub(crate) async fn execute(args: &TakeoverArgs, globals: &GlobalArgs, out: &mut
         session.config.data.path.display()
     );
     confirm(args.yes, &question)?;
-    advance::take_over(&session, out).await?;
-    let seen = progress::watch(&session, out).await?;
+    until_signal(Box::pin(advance::take_over(&session, out)))
+        .await
+        .with_context(|| {
+            let name = &args.name;
+            format!("{name} is not taken over yet: repeat this command, or go back (t0rn-agent takeover {name} --undo)")
+        })?;
+    let watched = until_signal(Box::pin(progress::watch(&session, out))).await;
+    let seen = watched.with_context(|| {
+        let collator = &session.config.collator.container;
+        format!("{collator} has taken its place, and no block was seen yet (t0rn-agent status)")
+    })?;
     let predecessor = session.find().await?.predecessor;
-    if let Some(project) = predecessor.and_then(|found| found.compose_project) {
-        let text = format!(
-            "{} is still of the compose project {project}, and docker compose up starts it again: take its service out of the file\n",
-            session.kept_name()
-        );
-        print(out, &text)?;
+    if let Some(text) = predecessor.as_ref().and_then(compose_hint) {
+        say(out, &text);
     }
-    print(out, &format!("to go back: t0rn-agent takeover {} --undo\n", args.name))?;
+    say(out, &format!("to go back: t0rn-agent takeover {} --undo\n", args.name));
     Ok(u8::from(!seen))
+}
+
+/// What Docker Compose would do to a container of its own that was taken over: it knows it by its labels, under any name.
+fn compose_hint(predecessor: &ExistingContainer) -> Option<String> {
+    let (name, project) = (&predecessor.name, predecessor.compose_project.as_ref()?);
+    let mut volumes = predecessor.mounts.iter().filter_map(|mount| mount.volume.as_deref());
+    let (deletes, take_out) = match volumes.find(|volume| volume.starts_with(&format!("{project}_"))) {
+        Some(volume) => (
+            format!(", and docker compose down --volumes deletes {volume} with all that is in it"),
+            "its service and that volume",
+        ),
+        None => (String::new(), "its service"),
+    };
+    Some(format!(
+        "{name} is still of the compose project {project}: docker compose up starts it again, docker compose down removes \
+         it{deletes}; take {take_out} out of the file\n"
+    ))
+}
+
+/// Prints what was done. An output that cannot be written to, as when its reader has gone, ends nothing half-way.
+fn say(out: &mut dyn Write, text: &str) {
+    let _ = print(out, text);
 }
 
 /// Asks on a terminal.
@@ -119,7 +156,34 @@ fn parse_name(text: &str) -> Result<String, crate::error::ArgumentError> {
 
 #[cfg(test)]
 mod tests {
+    use agent_docker::ExistingMount;
+
     use super::*;
+
+    #[test]
+    fn compose_is_said_to_delete_a_volume_of_its_own_alone() {
+        let mount = |volume: Option<&str>| ExistingMount {
+            source: "/srv".into(),
+            target: "/node".into(),
+            read_only: false,
+            volume: volume.map(str::to_owned),
+        };
+        let mut found = ExistingContainer {
+            name: "node-before-t0rn-agent".to_owned(),
+            mounts: vec![mount(None), mount(Some("elsewhere"))],
+            ..ExistingContainer::default()
+        };
+        assert_eq!(compose_hint(&found), None);
+        found.compose_project = Some("chain".to_owned());
+        let said = compose_hint(&found).unwrap_or_default();
+        assert!(said.contains("down removes it; take its service out"), "{said}");
+        found.mounts.push(mount(Some("chain_data")));
+        let said = compose_hint(&found).unwrap_or_default();
+        assert!(
+            said.contains("deletes chain_data with all") && said.contains("that volume out"),
+            "{said}"
+        );
+    }
 
     #[test]
     fn names_are_dockers_and_not_those_of_kept_containers() {

@@ -85,6 +85,26 @@ fn observed(interrupted: &Interrupted<'_>, work: impl FnOnce() -> Result<()>) ->
     })
 }
 
+/// Fails unless the status names the commands that go on and back.
+fn ensure_next_is_said(world: &World<'_>) -> Result<()> {
+    let reasons = world.agent.status()?["reasons"].to_string();
+    let takeover = format!("takeover {}", world.name);
+    ensure!(
+        reasons.contains("is not over")
+            && reasons.contains(&takeover)
+            && reasons.contains(&format!("{takeover} --undo")),
+        "{reasons}"
+    );
+    Ok(())
+}
+
+/// Fails when the status says that one of them is to be repeated.
+fn ensure_nothing_is_left(world: &World<'_>) -> Result<()> {
+    let reasons = world.agent.status()?["reasons"].to_string();
+    ensure!(!reasons.contains("is not over"), "{reasons}");
+    Ok(())
+}
+
 #[test]
 #[expect(clippy::print_stdout, reason = "a failure names its request")]
 fn takeover_killed_at_each_request_is_finished_by_agent_or_next_call() -> Result<()> {
@@ -95,7 +115,7 @@ fn takeover_killed_at_each_request_is_finished_by_agent_or_next_call() -> Result
     let interrupted = Interrupted { world, ..interrupted };
     let world = &interrupted.world;
     observed(&interrupted, || {
-        for moment in [Moment::Before, Moment::After] {
+        for moment in [Moment::Before, Moment::During, Moment::After] {
             for number in 0..REQUESTS {
                 let Some(request) = interrupted.kill_at(number, moment, &[])? else {
                     ensure!(number >= 5, "only {number} requests");
@@ -107,12 +127,15 @@ fn takeover_killed_at_each_request_is_finished_by_agent_or_next_call() -> Result
                 world
                     .wait_one_runs(SOON)
                     .with_context(|| format!("{moment:?} {request}"))?;
+                ensure_next_is_said(world).with_context(|| format!("{moment:?} {request}"))?;
                 if number % 2 == 0 {
                     world.succeeds(&[])?;
                     world.ensure_taken_over()?;
+                    ensure_nothing_is_left(world)?;
                 }
                 world.succeeds(&["--undo"])?;
                 world.ensure_given_back("always")?;
+                ensure_nothing_is_left(world)?;
             }
         }
         Ok(())
@@ -134,7 +157,7 @@ fn undo_killed_at_each_request_is_finished_by_the_next_call() -> Result<()> {
     let world = &interrupted.world;
     world.succeeds(&[])?;
     observed(&interrupted, || {
-        for moment in [Moment::Before, Moment::After] {
+        for moment in [Moment::Before, Moment::During, Moment::After] {
             for number in 0..REQUESTS {
                 let Some(request) = interrupted.kill_at(number, moment, &["--undo"])? else {
                     ensure!(number >= 5, "only {number} requests");
@@ -142,6 +165,7 @@ fn undo_killed_at_each_request_is_finished_by_the_next_call() -> Result<()> {
                     break;
                 };
                 println!("{moment:?} {number}: {request}");
+                ensure_next_is_said(world).with_context(|| format!("{moment:?} {request}"))?;
                 if number % 2 == 0 {
                     world.succeeds(&["--undo"])?;
                     world.ensure_given_back("unless-stopped")?;

@@ -14,6 +14,8 @@ use t0rn_agent_tests::wait::{LATER, until};
 pub(crate) enum Moment {
     /// The request does not arrive.
     Before,
+    /// It has arrived, and what it asks for has begun at most.
+    During,
     /// It is carried out, and its answer does not arrive.
     After,
 }
@@ -101,28 +103,45 @@ impl Killer {
 
     /// Each connection has one request.
     fn pass(&self, mut peer: UnixStream, target: &Path) -> io::Result<()> {
-        let mut head = Vec::new();
-        let mut byte = [0];
-        while !head.ends_with(b"\r\n") {
-            peer.read_exact(&mut byte)?;
-            head.push(byte[0]);
-        }
-        let due = self.is_due(String::from_utf8_lossy(&head).trim());
+        let request = read_request(&mut peer)?;
+        let text = String::from_utf8_lossy(&request);
+        let due = self.is_due(text.lines().next().unwrap_or_default());
         if due == Some(Moment::Before) {
             self.kill();
             return Ok(());
         }
         let mut upstream = UnixStream::connect(target)?;
-        upstream.write_all(&head)?;
+        upstream.write_all(&request)?;
+        if due == Some(Moment::During) {
+            self.kill();
+            return Ok(());
+        }
         let (mut from, mut to) = (peer.try_clone()?, upstream.try_clone()?);
         thread::spawn(move || io::copy(&mut from, &mut to));
         if due == Some(Moment::After) {
             // The head of the answer comes when the request was carried out.
-            upstream.read_exact(&mut byte)?;
+            upstream.read_exact(&mut [0])?;
             self.kill();
             return Ok(());
         }
         io::copy(&mut upstream, &mut peer)?;
         Ok(())
     }
+}
+
+/// A request with its body.
+fn read_request(peer: &mut UnixStream) -> io::Result<Vec<u8>> {
+    let mut request = Vec::new();
+    let mut byte = [0];
+    while !request.ends_with(b"\r\n\r\n") {
+        peer.read_exact(&mut byte)?;
+        request.push(byte[0]);
+    }
+    let head = String::from_utf8_lossy(&request).to_ascii_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+    let length = length.and_then(|length| length.trim().parse().ok()).unwrap_or(0);
+    let mut body = vec![0; length];
+    peer.read_exact(&mut body)?;
+    request.extend(body);
+    Ok(request)
 }

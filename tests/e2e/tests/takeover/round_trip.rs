@@ -1,8 +1,8 @@
 //! There and back.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use t0rn_agent_tests::engine::Engine;
-use t0rn_agent_tests::wait::SOON;
+use t0rn_agent_tests::wait::{LATER, SOON, until};
 
 use crate::world::World;
 
@@ -97,5 +97,27 @@ fn container_removed_on_exit_is_taken_over_by_force_alone() -> Result<()> {
     world.succeeds(&["--force"])?;
     ensure!(world.agent.run_id().is_ok() && world.agent.starts()? == 2);
     ensure!(engine.inspect(&world.kept())?.is_none(), "Docker has kept it");
+    Ok(())
+}
+
+#[test]
+fn output_that_is_not_read_ends_nothing_half_way() -> Result<()> {
+    let engine = Engine::shared()?;
+    let mut world = World::new(&engine, "unread", &["--restart", "always"])?;
+    world.agent.start()?;
+    for (more, is_undone) in [(&[][..], false), (&["--undo"], true)] {
+        let mut child = world.spawn(more)?;
+        // The first line finds a pipe without a reader.
+        drop(child.stdout.take());
+        let code = until("the end of the command", LATER, || {
+            child.try_wait()?.context("it still runs")
+        })?;
+        ensure!(code.success(), "{code}");
+        if is_undone {
+            world.ensure_given_back("always")?;
+        } else {
+            world.ensure_taken_over()?;
+        }
+    }
     Ok(())
 }

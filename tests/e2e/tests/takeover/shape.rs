@@ -153,7 +153,8 @@ impl Shape<'_> {
             "{said}"
         );
         for part in self.printed {
-            ensure!(said.contains(part), "no {part}: {said}");
+            let part = part.replace("{name}", &world.name);
+            ensure!(said.contains(&part), "no {part}: {said}");
         }
         world.ensure_exchanged()?;
         let ours = world.agent.inspect()?.context("no container")?;

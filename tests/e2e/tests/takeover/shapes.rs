@@ -21,14 +21,18 @@ fn host_network() -> Result<()> {
 #[test]
 fn network_and_labels_of_compose() -> Result<()> {
     let labels =
-        "--label com.docker.compose.project=chain --label com.docker.compose.service=node --label traefik.enable=true";
+        "--label com.docker.compose.project={name} --label com.docker.compose.service=node --label traefik.enable=true";
     Shape {
         before: &["network create {name}_default"],
         options: format!(
             "--network {{name}}_default --network-alias node {labels} --restart unless-stopped {DATA} {PORTS}"
         ),
-        said: &["- network-alias node", "- label traefik.enable"],
-        printed: &["of the compose project chain, and docker compose up starts it again"],
+        said: &[
+            "- network-alias node",
+            "- label traefik.enable",
+            "`docker compose down` removes it while the collator is stopped",
+        ],
+        printed: &["of the compose project {name}: docker compose up starts it again, docker compose down removes it"],
         after: &["network rm {name}_default"],
         ..Shape::default()
     }

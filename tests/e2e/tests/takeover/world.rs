@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::chown;
-use std::process::Output;
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
-use t0rn_agent_tests::agent::{Agent, SYNCING};
+use t0rn_agent_tests::agent::{Agent, SYNCING, binary};
 use t0rn_agent_tests::engine::Engine;
 use t0rn_agent_tests::wait::{SOON, until, until_value};
 
@@ -81,6 +81,16 @@ impl<'a> World<'a> {
     pub(crate) fn takeover(&self, more: &[&str]) -> Result<Output> {
         self.agent
             .cli(["takeover", &self.name].into_iter().chain(more.iter().copied()))
+    }
+
+    /// Starts `takeover` with further arguments; its output is a pipe.
+    pub(crate) fn spawn(&self, more: &[&str]) -> Result<Child> {
+        let mut command = Command::new(binary()?);
+        command.args(["takeover", &self.name, "--yes"]).args(more);
+        command
+            .env("T0RN_AGENT_CONFIG", self.agent.config_file())
+            .env("T0RN_AGENT_SOCKET", self.agent.socket());
+        Ok(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?)
     }
 
     /// `takeover` that has to succeed. Returns what it prints.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use agent_config::{Config, PullPolicy};
 use agent_core::event::Container;
 use agent_daemon::exporter::ExporterClient;
-use agent_docker::{Docker, ExistingContainer, ImageSource};
+use agent_docker::{Docker, ExistingContainer, ImageSource, takeover_name};
 
 use super::ports;
 use super::report::{Finding, Grade};
@@ -88,7 +88,10 @@ async fn check_predecessor(config: &Config, predecessor: &ExistingContainer) -> 
     let name = &predecessor.name;
     let container = Finding::warn(
         "container",
-        format!("{name} runs on the data and was not made by t0rn-agent: t0rn-agent takeover {name}"),
+        format!(
+            "{name} runs on the data and was not made by t0rn-agent: t0rn-agent takeover {}",
+            takeover_name(name)
+        ),
     );
     let mut exporters = check_exporters(config).await;
     for finding in exporters.iter_mut().filter(|finding| finding.result == Grade::Fail) {

@@ -3,19 +3,19 @@
 use std::io::Write;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use tokio::time::{Instant, sleep};
 
-use agent_core::event::Command;
+use agent_core::event::{Command, Holding};
 use agent_core::machine::Phase;
 use agent_core::units::rounded_duration;
 use agent_docker::RestartPolicy;
 
 use super::plan::{CollatorState, Step, next_step};
-use super::record::Record;
+use super::record::{Direction, Record};
+use super::say;
 use super::session::{Found, Session};
 use super::unit;
-use crate::output::print;
 
 /// More than the steps of any takeover.
 const STEPS: usize = 30;
@@ -23,6 +23,8 @@ const POLL: Duration = Duration::from_millis(250);
 const AGENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// For the agent's container to be made, with a pull of its image.
 const PREPARE_TIMEOUT: Duration = Duration::from_mins(10);
+/// For a lease of another host to be old, and for its agent to notice: two minutes.
+const IDENTITY_TIMEOUT: Duration = Duration::from_mins(3);
 const START_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Takes all steps that are left.
@@ -32,17 +34,16 @@ pub(super) async fn take_over(session: &Session, out: &mut dyn Write) -> anyhow:
         let seen = session.observe(&found).await?;
         let step = next_step(&seen);
         if step == Step::Done {
+            session.note(&found, None);
             return Ok(());
         }
+        session.note(&found, Some(Direction::Takeover));
         if step == Step::StartAgent && seen.unit.is_none() {
-            bail!("the agent is to be started with the present configuration: restart it, then repeat this command");
+            bail!("the agent was started before the configuration was written: restart it first");
         }
         advance(session, &found, step, out).await?;
     }
-    bail!(
-        "something else keeps changing {}: see docker ps -a, then repeat this command",
-        session.name
-    );
+    bail!("something else keeps changing {}: see docker ps -a", session.name);
 }
 
 async fn advance(session: &Session, found: &Found, step: Step, out: &mut dyn Write) -> anyhow::Result<()> {
@@ -55,23 +56,24 @@ async fn advance(session: &Session, found: &Found, step: Step, out: &mut dyn Wri
         Step::Record => Record::of(predecessor).write(&session.config.agent.state_dir, &session.name)?,
         Step::EnableUnit => {
             unit::enable().await?;
-            print(out, "t0rn-agent.service is enabled: it starts with the host\n")?;
+            say(out, "t0rn-agent.service is enabled: it starts with the host\n");
         }
         Step::StartAgent => {
             unit::restart().await?;
             await_agent(session).await?;
-            print(out, "t0rn-agent.service is started\n")?;
+            say(out, "t0rn-agent.service is started\n");
         }
+        Step::AwaitIdentity => await_identity(session, &predecessor.name, out).await?,
         Step::Rename => {
             docker.rename_predecessor(predecessor, &kept).await?;
-            print(out, &format!("{} is renamed to {kept}\n", session.name))?;
+            say(out, &format!("{} is renamed to {kept}\n", session.name));
         }
         Step::Prepare => {
             let made = [CollatorState::Down, CollatorState::Runs];
-            await_collator(session, &made, PREPARE_TIMEOUT).await.with_context(|| {
-                format!("the agent did not make {collator}, and {kept} runs on: repeat this command, or --undo")
-            })?;
-            print(out, &format!("{collator} is made and waits until {kept} is stopped\n"))?;
+            await_collator(session, &made, PREPARE_TIMEOUT)
+                .await
+                .with_context(|| format!("the agent did not make {collator}, and {kept} runs on"))?;
+            say(out, &format!("{collator} is made and waits until {kept} is stopped\n"));
         }
         Step::DisableRestarts => docker.set_predecessor_policy(predecessor, &RestartPolicy::no()).await?,
         Step::StopPredecessor => {
@@ -82,7 +84,7 @@ async fn advance(session: &Session, found: &Found, step: Step, out: &mut dyn Wri
             session.send(Command::Start).await;
             let code = docker.existing(&kept).await?.and_then(|found| found.exit_code);
             let took = rounded_duration(began.elapsed().as_secs());
-            print(out, &format!("{kept} is stopped after {took}{}\n", describe_exit(code)))?;
+            say(out, &format!("{kept} is stopped after {took}{}\n", describe_exit(code)));
         }
         Step::StartCollator => start_collator(session).await?,
         Step::Done => {}
@@ -102,7 +104,7 @@ async fn start_collator(session: &Session) -> anyhow::Result<()> {
     let started = await_collator(session, &[CollatorState::Runs], START_TIMEOUT).await;
     started.with_context(|| {
         let collator = &session.config.collator.container;
-        format!("{collator} does not run: t0rn-agent status; to go back, repeat this command with --undo")
+        format!("{collator} does not run (t0rn-agent status)")
     })
 }
 
@@ -114,6 +116,30 @@ async fn await_agent(session: &Session) -> anyhow::Result<()> {
             Err(error) if Instant::now() >= end => return Err(error.into()),
             Err(_) => sleep(POLL).await,
         }
+    }
+}
+
+/// Waits until this host holds the identity.
+async fn await_identity(session: &Session, name: &str, out: &mut dyn Write) -> anyhow::Result<()> {
+    let end = Instant::now() + IDENTITY_TIMEOUT;
+    let mut is_said = false;
+    loop {
+        let status = session.status().await?;
+        if status.identity == Some(Holding::Held) {
+            return Ok(());
+        }
+        let reasons = status.reasons.join("; ");
+        ensure!(
+            Instant::now() < end,
+            "this host does not hold the identity, so {name} was not stopped: {reasons}. Where another host has the same keys at \
+             work, both sign until one is stopped"
+        );
+        // Once: the reasons count seconds.
+        if !is_said {
+            say(out, &format!("waits until this host holds the identity: {reasons}\n"));
+            is_said = true;
+        }
+        sleep(POLL).await;
     }
 }
 

@@ -58,6 +58,8 @@ pub(super) struct Observed {
     pub(super) collator: CollatorState,
     /// Whether the agent's container has the predecessor's own name.
     pub(super) collator_has_name: bool,
+    /// Whether an identity is required and this host is not known to hold it.
+    pub(super) lacks_identity: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +68,8 @@ pub(super) enum Step {
     Record,
     EnableUnit,
     StartAgent,
+    /// Wait until this host holds the identity: until then nothing may run in the predecessor's place, or only without keys.
+    AwaitIdentity,
     /// Give the predecessor the name under which it is kept.
     Rename,
     /// Have the agent make its container, and try again without a pause.
@@ -108,6 +112,9 @@ pub(super) fn next_step(seen: &Observed) -> Step {
     let is_outdated = seen.agent == AgentState::Outdated && !collator_runs;
     if seen.agent == AgentState::Absent || is_outdated {
         return Step::StartAgent;
+    }
+    if predecessor.runs && seen.lacks_identity {
+        return Step::AwaitIdentity;
     }
     if !predecessor.is_kept {
         return Step::Rename;

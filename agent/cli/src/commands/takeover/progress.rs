@@ -12,8 +12,8 @@ use agent_core::machine::Phase;
 use agent_core::status::Status;
 use agent_core::units::rounded_duration;
 
+use super::say;
 use super::session::Session;
-use crate::output::print;
 
 /// A node may compile its runtime for minutes before it imports a block.
 const TIMEOUT: Duration = Duration::from_mins(10);
@@ -46,33 +46,35 @@ pub(super) async fn watch(session: &Session, out: &mut dyn Write) -> anyhow::Res
     let after = after.map_or_else(String::new, |down| {
         format!(", started {down} after the end of the other")
     });
-    print(out, &format!("{} runs{after}\n", session.config.collator.container))?;
+    say(out, &format!("{} runs{after}\n", session.config.collator.container));
     let (end, mut heights) = (Instant::now() + TIMEOUT, Heights::default());
-    let mut reasons = Vec::new();
+    let (mut reasons, mut is_held) = (Vec::new(), false);
     while Instant::now() < end {
         if let Ok(status) = session.status().await {
             // The status has whole seconds.
             let seconds = |at: Option<Timestamp>| at.map(Timestamp::as_second);
             let is_of_run = seconds(status.collator.started_at) >= seconds(started_at);
             if is_of_run && let Some(risen) = heights.note(&status) {
-                print(out, &format!("blocks arrive: {risen}\n"))?;
+                say(out, &format!("blocks arrive: {risen}\n"));
                 return Ok(true);
             }
-            if status.phase == Some(Phase::Holding) {
-                reasons = status.reasons;
+            is_held = status.phase == Some(Phase::Holding);
+            reasons = status.reasons;
+            if is_held {
                 break;
             }
-            reasons = status.reasons;
         }
         sleep(POLL).await;
     }
     let limit = rounded_duration(TIMEOUT.as_secs());
-    print(
-        out,
-        &format!("no block was seen to arrive within {limit}: t0rn-agent status\n"),
-    )?;
+    let until = if is_held {
+        " before the agent held it back".to_owned()
+    } else {
+        format!(" within {limit}")
+    };
+    say(out, &format!("no block was seen to arrive{until}: t0rn-agent status\n"));
     for reason in reasons {
-        print(out, &format!("  - {reason}\n"))?;
+        say(out, &format!("  - {reason}\n"));
     }
     Ok(false)
 }

@@ -6,20 +6,18 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 
 use agent_config::Config;
-use agent_core::event::{Command, Container};
+use agent_core::event::{Command, Container, Holding};
 use agent_core::machine::Phase;
 use agent_core::status::Status;
 use agent_daemon::api::{AgentClient, ClientError};
-use agent_docker::{Docker, ExistingContainer, RestartPolicy};
+use agent_docker::{Docker, ExistingContainer, KEPT_SUFFIX, RestartPolicy};
 
 use super::examine::examine;
 use super::plan::{AgentState, CollatorState, Observed, PredecessorState, UnitState};
-use super::record::Record;
+use super::record::{Direction, Record};
 use super::unit;
 use crate::globals::GlobalArgs;
 
-/// Follows the name of a container that was taken over.
-pub(super) const KEPT_SUFFIX: &str = "-before-t0rn-agent";
 const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) struct Session {
@@ -96,6 +94,13 @@ impl Session {
         Ok(found.filter(|found| found.name == name))
     }
 
+    /// Notes in the record which way a call goes. A disk that does not take that is no reason to stop half-way.
+    pub(super) fn note(&self, found: &Found, under_way: Option<Direction>) {
+        if let Some(record) = &found.record {
+            let _ = record.note(under_way, &self.config.agent.state_dir, &self.name);
+        }
+    }
+
     /// Fails when the container cannot be taken over, or no agent is there to do it.
     pub(super) async fn require_ready(&self, force: bool) -> anyhow::Result<()> {
         let found = self.find().await?;
@@ -105,11 +110,11 @@ impl Session {
                 let is_under_way = found.record.is_some() && !predecessor.runs();
                 examine(&self.docker, &self.config, predecessor, force, is_under_way).await?;
             }
-            None => ensure!(
-                found.record.is_some_and(|record| record.is_removed_on_exit),
-                "there is no container {} to take over: docker ps -a",
-                self.name
-            ),
+            None if found.record.is_some_and(|record| record.is_removed_on_exit) => {}
+            None => {
+                self.forget();
+                bail!("there is no container {} to take over: docker ps -a", self.name);
+            }
         }
         ensure!(
             seen.unit.is_some() || seen.agent != AgentState::Absent,
@@ -121,24 +126,39 @@ impl Session {
         Ok(())
     }
 
-    /// Fails when there is nothing to go back to.
-    pub(super) async fn require_undoable(&self) -> anyhow::Result<()> {
+    /// Removes the record of a container that is gone, or is another one by now.
+    fn forget(&self) {
+        let _ = Record::remove(&self.config.agent.state_dir, &self.name);
+    }
+
+    /// Fails when there is nothing to go back to, and without `force` when that would sign outside of the identity's fence.
+    pub(super) async fn require_undoable(&self, force: bool) -> anyhow::Result<()> {
         let found = self.find().await?;
-        let is_kept = |found: &ExistingContainer| found.name != self.name;
-        match &found.predecessor {
-            Some(predecessor) if is_kept(predecessor) || found.record.is_some() => Ok(()),
-            Some(_) => bail!("{} was not taken over", self.name),
-            None => bail!(
+        let Some(predecessor) = &found.predecessor else {
+            self.forget();
+            bail!(
                 "there is neither {} nor {}: nothing to go back to",
                 self.name,
                 self.kept_name()
-            ),
+            )
+        };
+        if predecessor.name == self.name && found.record.is_none() {
+            self.forget();
+            bail!("{} was not taken over", self.name);
         }
+        ensure!(
+            force || predecessor.runs() || !self.config.identity.required,
+            "{name} would run with its keys outside of the identity's fence: nothing stops it when another host takes the \
+             identity, and then both sign. Let no other host take it (stop the agents there), then give --force",
+            name = self.name
+        );
+        Ok(())
     }
 
     pub(super) async fn observe(&self, found: &Found) -> anyhow::Result<Observed> {
         let collator = self.collator().await?;
         let policy = found.restart_policy();
+        let (agent, identity) = self.agent().await?;
         Ok(Observed {
             is_recorded: found.record.is_some(),
             predecessor: found.predecessor.as_ref().map(|predecessor| PredecessorState {
@@ -148,9 +168,10 @@ impl Session {
                 has_recorded_policy: predecessor.restart == policy,
             }),
             unit: self.unit().await?,
-            agent: self.agent().await?,
+            agent,
             collator,
             collator_has_name: self.config.collator.container == self.name && collator != CollatorState::Missing,
+            lacks_identity: self.config.identity.required && identity != Some(Holding::Held),
         })
     }
 
@@ -175,11 +196,12 @@ impl Session {
         self.client.status(STATUS_TIMEOUT).await
     }
 
-    async fn agent(&self) -> anyhow::Result<AgentState> {
+    /// The agent's state, and what it has of the identity, where that is known.
+    async fn agent(&self) -> anyhow::Result<(AgentState, Option<Holding>)> {
         let status = match self.status().await {
             Ok(status) => status,
             Err(error @ (ClientError::Denied(_) | ClientError::Refused(_))) => return Err(error.into()),
-            Err(_) => return Ok(AgentState::Absent),
+            Err(_) => return Ok((AgentState::Absent, None)),
         };
         let container = status.collator.container.unwrap_or_default();
         ensure!(
@@ -190,13 +212,14 @@ impl Session {
             self.config.collator.container
         );
         let uptime = status.agent.uptime_seconds.map(Duration::from_secs);
-        Ok(if status.phase == Some(Phase::Stopped) {
+        let state = if status.phase == Some(Phase::Stopped) {
             AgentState::Stopped
         } else if uptime.is_some_and(|uptime| self.was_configured_within(uptime)) {
             AgentState::Outdated
         } else {
             AgentState::Answers
-        })
+        };
+        Ok((state, status.identity))
     }
 
     /// Whether the configuration was written so recently.

@@ -11,10 +11,10 @@ use agent_core::event::Command;
 use agent_core::machine::AGENT_STOP_MARGIN;
 
 use super::plan::{AgentState, CollatorState, UndoStep, next_undo_step};
-use super::record::Record;
+use super::record::{Direction, Record};
+use super::say;
 use super::session::{Found, Session};
 use super::unit;
-use crate::output::print;
 
 /// More than the steps of any way back.
 const STEPS: usize = 30;
@@ -29,30 +29,43 @@ pub(super) async fn undo(session: &Session, out: &mut dyn Write) -> anyhow::Resu
         let found = session.find().await?;
         let seen = session.observe(&found).await?;
         let step = next_undo_step(&seen);
+        session.note(&found, Some(Direction::Undo));
         starts += usize::from(step == UndoStep::StartPredecessor);
         ensure!(
             starts <= STARTS,
-            "{} does not run: look at its log (docker logs), then repeat this command or take it over again",
-            session.name
+            "{0} does not run: docker logs {0}",
+            found.predecessor.as_ref().map_or(&session.name, |found| &found.name)
         );
         match step {
             UndoStep::StopAgent if seen.unit.is_some() => {
                 unit::stop().await?;
-                print(out, "t0rn-agent.service is stopped\n")?;
+                say(out, "t0rn-agent.service is stopped\n");
             }
             UndoStep::Done => {
                 if seen.agent == AgentState::Stopped {
-                    print(out, "the agent keeps its collator stopped: end it, or leave it\n")?;
+                    say(
+                        out,
+                        "the agent keeps its own collator stopped: end the agent, or let it run\n",
+                    );
                 }
-                return print(out, &format!("{} runs as before\n", session.name));
+                let status = found.predecessor.map(|found| found.status);
+                let ends = status.filter(|status| status != "running");
+                let said = ends.map_or_else(
+                    || format!("{0} runs as before\n", session.name),
+                    |status| {
+                        format!(
+                            "{0} is back, and Docker calls it {status}: docker logs {0}\n",
+                            session.name
+                        )
+                    },
+                );
+                say(out, &said);
+                return Ok(());
             }
             step => back(session, &found, step, out).await?,
         }
     }
-    bail!(
-        "something else keeps changing {}: see docker ps -a, then repeat this command",
-        session.name
-    );
+    bail!("something else keeps changing {}: see docker ps -a", session.name);
 }
 
 async fn back(session: &Session, found: &Found, step: UndoStep, out: &mut dyn Write) -> anyhow::Result<()> {
@@ -63,11 +76,11 @@ async fn back(session: &Session, found: &Found, step: UndoStep, out: &mut dyn Wr
         UndoStep::StopAgent => stop_by_agent(session, out).await?,
         UndoStep::StopCollator => {
             docker.stop().await?;
-            print(out, &format!("{collator} is stopped\n"))?;
+            say(out, &format!("{collator} is stopped\n"));
         }
         UndoStep::StartPredecessor => {
             docker.start_predecessor(predecessor).await?;
-            print(out, &format!("{} is started\n", predecessor.name))?;
+            say(out, &format!("{} is started\n", predecessor.name));
         }
         UndoStep::RestoreRestarts => {
             let policy = found.restart_policy();
@@ -77,19 +90,19 @@ async fn back(session: &Session, found: &Found, step: UndoStep, out: &mut dyn Wr
             } else {
                 ", which is not recorded"
             };
-            print(out, &format!("its restart policy is {}{origin}\n", policy.name))?;
+            say(out, &format!("its restart policy is {policy}{origin}\n"));
         }
         UndoStep::RemoveCollator => {
             docker.discard().await?;
-            print(out, &format!("{collator} is removed; its data stays\n"))?;
+            say(out, &format!("{collator} is removed; its data stays\n"));
         }
         UndoStep::RenameBack => {
             docker.rename_predecessor(predecessor, name).await?;
-            print(out, &format!("{} is renamed to {name}\n", predecessor.name))?;
+            say(out, &format!("{} is renamed to {name}\n", predecessor.name));
         }
         UndoStep::DisableUnit => {
             unit::disable().await?;
-            print(out, "t0rn-agent.service is disabled\n")?;
+            say(out, "t0rn-agent.service is disabled\n");
         }
         UndoStep::Forget => Record::remove(&session.config.agent.state_dir, name)?,
         UndoStep::Done => {}
@@ -114,8 +127,7 @@ async fn stop_by_agent(session: &Session, out: &mut dyn Write) -> anyhow::Result
         );
         sleep(POLL).await;
     }
-    print(
-        out,
-        &format!("{} is stopped by the agent\n", session.config.collator.container),
-    )
+    let collator = &session.config.collator.container;
+    say(out, &format!("{collator} is stopped by the agent\n"));
+    Ok(())
 }

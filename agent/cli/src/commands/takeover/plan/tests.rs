@@ -24,6 +24,8 @@ struct World {
     collator_by_hand: bool,
     /// Whether both containers are to have one name.
     one_name: bool,
+    /// Whether an identity is required that another host holds.
+    lacks_identity: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +55,7 @@ impl World {
             collator: CollatorState::Missing,
             collator_by_hand: false,
             one_name,
+            lacks_identity: false,
         }
     }
 
@@ -77,13 +80,14 @@ impl World {
             },
             collator: self.collator,
             collator_has_name: self.one_name && self.collator != CollatorState::Missing,
+            lacks_identity: self.lacks_identity,
         }
     }
 
     /// What the agent does by itself; it starts nothing beside another container on the data.
     fn agent_acts(&mut self) {
         let name_is_free = !self.one_name || self.is_kept;
-        if !self.has_agent() || self.agent_stopped || !name_is_free {
+        if !self.has_agent() || self.agent_stopped || !name_is_free || self.lacks_identity {
             return;
         }
         if self.collator == CollatorState::Missing {
@@ -128,6 +132,7 @@ impl World {
             Step::Record => self.recorded = Some(self.policy),
             Step::EnableUnit => self.unit.as_mut().unwrap().is_enabled = true,
             Step::StartAgent => self.unit.as_mut().unwrap().is_active = true,
+            Step::AwaitIdentity => self.lacks_identity = false,
             Step::Rename => self.is_kept = true,
             Step::Prepare | Step::StartCollator => self.agent_stopped = false,
             Step::DisableRestarts => self.policy = Policy::No,
@@ -339,4 +344,21 @@ fn outdated_agent_is_started_anew_before_anything_is_renamed() {
     assert_eq!(next_step(&seen), Step::StartAgent);
     seen.collator = CollatorState::Runs;
     assert_eq!(next_step(&seen), Step::Rename);
+}
+
+#[test]
+fn nothing_is_taken_from_a_predecessor_that_runs_while_the_identity_is_not_held() {
+    for begin in interrupted().into_iter().filter(|world| world.runs) {
+        let mut world = World {
+            lacks_identity: true,
+            ..begin
+        };
+        while world.lacks_identity {
+            let before = (world.is_kept, world.policy, world.runs);
+            assert!(world.advance(Direction::Forward), "{begin:?}");
+            assert_eq!((world.is_kept, world.policy, world.runs), before, "{begin:?}");
+        }
+        world.run(Direction::Forward, usize::MAX);
+        assert!(!world.runs && world.collator == CollatorState::Runs, "{begin:?}");
+    }
 }
