@@ -89,6 +89,7 @@ prop_compose! {
                 error: Some(error).filter(|_| flags[0].is_some()), pending: pending.clone(),
                 replaces_container: flags[1].is_some(),
             }),
+            identity: code.map(|_| Holding::ReadOnly),
             next: s(11).map(|action| NextActionStatus { action, in_seconds: n[13], why: s(12) }),
             agent: AgentProcessStatus { version: s(13), pid: Some(u32::MAX), uptime_seconds: n[14], rss_bytes: n[15] },
             shortened: false,
