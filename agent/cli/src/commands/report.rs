@@ -80,7 +80,11 @@ pub(crate) async fn execute(args: &ReportArgs, globals: &GlobalArgs, out: &mut d
     // Not over a file or a link that is there: this may run as root.
     let mut target = OpenOptions::new();
     let written = target.write(true).create_new(true).mode(0o644).open(&file);
-    let written = written.and_then(|mut target| target.write_all(text.as_bytes()));
+    let written = written.and_then(|mut target| {
+        // The half of a report would stand in the way of the next.
+        let remove = |_: &_| drop(fs::remove_file(&file));
+        target.write_all(text.as_bytes()).inspect_err(remove)
+    });
     written.with_context(|| format!("cannot write {}; choose another file with --output", file.display()))?;
     print(
         out,
