@@ -125,6 +125,12 @@ fn incident_and_error_cannot_command_the_terminal() {
 fn incidents_are_shown_without_agent() {
     let sandbox = Sandbox::new();
     let done = sandbox.run(&["incidents"]);
+    assert!(
+        done.code == 0 && done.out.contains("no agent has run with it"),
+        "{done:?}"
+    );
+    fs::create_dir(sandbox.dir.path().join("state")).unwrap();
+    let done = sandbox.run(&["incidents"]);
     assert_eq!((done.code, done.out.as_str()), (0, "no incidents\n"));
     assert_eq!(sandbox.run(&["incidents", "--json"]).out, "[]\n");
     let done = sandbox.run(&["incidents", "show", "nothing"]);

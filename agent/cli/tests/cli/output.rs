@@ -61,11 +61,27 @@ fn usage_and_configuration_errors_exit_2() {
 }
 
 #[test]
-fn log_to_journal_has_no_timestamp() {
+fn log_of_an_agent_has_timestamps_outside_of_the_journal_alone() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.config(), "broken").unwrap();
-    let with = finish(&mut sandbox.command(&["status"]));
-    let without = finish(sandbox.command(&["status"]).env("JOURNAL_STREAM", "8:1"));
-    assert!(with.err.starts_with("20"), "{with:?}");
-    assert!(without.err.trim_start().starts_with("WARN"), "{without:?}");
+    let mut run = sandbox.command(&["run"]);
+    run.env("T0RN_AGENT_LOG", "a=loud");
+    let with = finish(&mut run).err;
+    assert!(
+        with.starts_with("20") && with.contains("log level not understood"),
+        "{with}"
+    );
+    let without = finish(run.env("JOURNAL_STREAM", "8:1")).err;
+    assert!(without.trim_start().starts_with("WARN"), "{without}");
+}
+
+#[test]
+fn warning_of_a_command_is_for_a_reader() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.config(), "broken").unwrap();
+    let done = finish(&mut sandbox.command(&["status"]));
+    assert!(
+        done.err.trim_start().starts_with("WARN configuration not usable"),
+        "{done:?}"
+    );
 }
