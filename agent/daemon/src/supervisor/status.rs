@@ -162,7 +162,7 @@ fn summary(machine: &Machine, phase: Phase, now: Time) -> String {
                 machine.trackers().filter_map(best).collect::<Vec<_>>().join(", ")
             )
         }
-        Phase::Pulling => "pulling the image".to_owned(),
+        Phase::Pulling => "the container is being made, its image pulled where it is not here".to_owned(),
         Phase::Starting => "the collator is starting".to_owned(),
         Phase::Restarting => "the collator is being restarted".to_owned(),
         _ => machine
