@@ -198,7 +198,7 @@ deny:
 
 shell:
 	@tests/tools/setup shellcheck
-	shellcheck -x $$(git ls-files -z ':!*.tftpl' | xargs -0 grep -lIE '^#!.*(bash|/sh)$$')
+	shellcheck -x $$(git ls-files -z ':!*.tftpl' | xargs -0 grep -lIE '^(#!.*(bash|/sh)|# shellcheck shell=.*)$$')
 
 docs: build
 	tests/tools/docs $(STATIC)/t0rn-agent
