@@ -35,13 +35,26 @@ attempt() {
     rm -f "$errors"
 }
 
-# asked SECONDS ARGUMENT…: prints what `attempt` gets; ends the script, with the remedy first, when that fails.
+# request SECONDS ARGUMENT…: `attempt`; ends the script, with the remedy first, when that fails.
+request() {
+    attempt "$@" || die "$(remedy "${@:2}"): aws ${*:2:2}: $words"
+}
+
+# asked SECONDS ARGUMENT…: prints what `request` gets.
 asked() {
-    if attempt "$@"; then
-        [ -z "$answer" ] || printf '%s\n' "$answer"
-    else
-        die "$(remedy "${@:2}"): aws ${*:2:2}: $words"
-    fi
+    request "$@"
+    [ -z "$answer" ] || printf '%s\n' "$answer"
+}
+
+# await SECONDS PAUSE COMMAND…: runs COMMAND until it succeeds, with PAUSE seconds between two tries; returns 1 when it has not after
+# SECONDS. COMMAND runs without errexit: what is to end the script there is said with `|| exit`, or by `request`.
+await() {
+    local bound=$1 pause=$2 waited=0
+    until "${@:3}"; do
+        [ "$waited" -lt "$bound" ] || return 1
+        sleep "$pause"
+        waited=$((waited + pause))
+    done
 }
 
 # remedy ARGUMENT…: what to do about the `code` that `aws ARGUMENT…` ended with.

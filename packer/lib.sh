@@ -33,33 +33,32 @@ baked() {
 
 # snapshots REGION IMAGE: of all its volumes; EC2 may name them later than the image is available.
 snapshots() {
-    local described waited=0
-    while :; do
-        described=$(asked 60 ec2 describe-images --region "$1" --image-ids "$2" --output json)
-        # Prints nothing where one is missing.
-        jq --exit-status --raw-output '[.Images[].BlockDeviceMappings[]?.Ebs // empty | .SnapshotId] |
-            if length > 0 and all(. != null) then .[] else empty end' <<<"$described" && return
-        [ $waited -lt 180 ] || die "see whether all volumes of $2 in $1 have a snapshot, then run it again: EC2 names none for one of them"
-        sleep 5
-        waited=$((waited + 5))
-    done
+    await 180 5 named_snapshots "$1" "$2" ||
+        die "see whether all volumes of $2 in $1 have a snapshot, then run it again: EC2 names none for one of them"
+}
+
+# Prints nothing where one is missing.
+named_snapshots() {
+    request 60 ec2 describe-images --region "$1" --image-ids "$2" --output json
+    jq --exit-status --raw-output '[.Images[].BlockDeviceMappings[]?.Ebs // empty | .SnapshotId] |
+        if length > 0 and all(. != null) then .[] else empty end' <<<"$answer"
 }
 
 # available REGION IMAGE: waits until it is. The program's own waiter gives up after ten minutes; a chain takes hours.
 available() {
-    local state tries=0
-    while :; do
-        state=$(asked 300 ec2 describe-images --region "$1" --image-ids "$2" --query 'Images[0].State' --output text)
-        case $state in
-        available) return ;;
-        pending | None) ;;
-        *)
-            attempt 0 ec2 describe-images --region "$1" --image-ids "$2" --query 'Images[0].StateReason.Message' --output text || answer=$words
-            die "$2 in $1 is $state: $answer"
-            ;;
-        esac
-        tries=$((tries + 1))
-        [ $tries -lt 480 ] || die "$2 in $1 is still $state after four hours"
-        sleep 30
-    done
+    await 14400 30 is_available "$1" "$2" || die "$2 in $1 is still $answer after four hours"
+}
+
+is_available() {
+    local state
+    request 300 ec2 describe-images --region "$1" --image-ids "$2" --query 'Images[0].State' --output text
+    state=$answer
+    case $state in
+    available) ;;
+    pending | None) return 1 ;;
+    *)
+        attempt 0 ec2 describe-images --region "$1" --image-ids "$2" --query 'Images[0].StateReason.Message' --output text || answer=$words
+        die "$2 in $1 is $state: $answer"
+        ;;
+    esac
 }
