@@ -64,7 +64,8 @@ pub fn package() -> Result<PathBuf> {
 pub fn copy_validate(folder: &Path) -> Result<()> {
     let packer = root().join("packer");
     let mut copy = Command::new("cp");
-    copy.arg("--recursive").args(["validate", "validate.d"].map(|name| packer.join(name)));
+    copy.arg("--recursive")
+        .args(["validate", "validate.d"].map(|name| packer.join(name)));
     let output = wait::run(20, copy.arg(folder))?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(())
