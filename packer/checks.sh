@@ -120,7 +120,7 @@ check_cosign_key() {
 # may not be read, ends the bake.
 look_up() {
     attempt 0 "${@:2}" && return
-    [[ $code == *NotFound* || $code == *Invalid* ]] || die "$1 in $region cannot be read: $words; $(remedy "${@:2}")"
+    [[ $code == *NotFound* || $code == *Invalid* ]] || die "$(remedy "${@:2}"): $1 in $region cannot be read: $words"
     die "$1 is not found in $region: $words"
 }
 
