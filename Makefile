@@ -138,10 +138,10 @@ bench: build deb ## judgement beside other policies, restart time against Docker
 	@cargo test --locked --quiet -p t0rn-agent-tests --test bake_image boots_at_its_height # prints both boots
 
 bake: ## bake an image of the collator that CONFIG=agent.toml describes: docs/bake.md
-	packer/bake $(or $(CONFIG),$(error CONFIG has to be the agent.toml of the collator))
+	packer/bake $(or $(CONFIG),$(error CONFIG has to be the agent.toml of the collator: make bake CONFIG=agent.toml))
 
 bake-boot: ## start an instance from the baked image and validate it
-	packer/boot-test $(BAKED) $(or $(CONFIG),$(error CONFIG has to be the agent.toml of the collator))
+	packer/boot-test $(BAKED) $(or $(CONFIG),$(error CONFIG has to be the agent.toml of the collator: make bake-boot CONFIG=agent.toml))
 
 bake-publish: ## make the baked image the current one
 	packer/publish $(BAKED)
@@ -198,7 +198,7 @@ deny:
 
 shell:
 	@tests/tools/setup shellcheck
-	shellcheck -x $$(git ls-files -z ':!*.tftpl' | xargs -0 grep -lIE '^#!.*(bash|/sh)$$')
+	shellcheck -x $$(git ls-files -z ':!*.tftpl' | xargs -0 grep -lIE '^(#!.*(bash|/sh)|# shellcheck shell=.*)$$')
 
 docs: build
 	tests/tools/docs $(STATIC)/t0rn-agent

@@ -28,6 +28,8 @@ attempt() {
             rm -f "$errors"
             return 1
         fi
+        # What passes by itself has mostly passed at the fourth try. To reach no API (no code) takes long each time.
+        [[ $waited -ne 7 && ($waited -ne 0 || -n $code) ]] || say "aws $1 $2 is tried again, for up to $bound s: $words" >&2
         sleep "$pause"
         waited=$((waited + pause))
         pause=$((pause < 8 ? pause * 2 : 15))
@@ -35,13 +37,26 @@ attempt() {
     rm -f "$errors"
 }
 
-# asked SECONDS ARGUMENT…: prints what `attempt` gets; ends the script, with the remedy first, when that fails.
+# request SECONDS ARGUMENT…: `attempt`; ends the script, with the remedy first, when that fails.
+request() {
+    attempt "$@" || die "$(remedy "${@:2}"): aws ${*:2:2}: $words"
+}
+
+# asked SECONDS ARGUMENT…: prints what `request` gets.
 asked() {
-    if attempt "$@"; then
-        [ -z "$answer" ] || printf '%s\n' "$answer"
-    else
-        die "$(remedy "${@:2}"): aws ${*:2:2}: $words"
-    fi
+    request "$@"
+    [ -z "$answer" ] || printf '%s\n' "$answer"
+}
+
+# await SECONDS PAUSE COMMAND…: runs COMMAND until it succeeds, with PAUSE seconds between two tries; returns 1 when it has not after
+# SECONDS. COMMAND runs without errexit: what is to end the script there is said with `|| exit`, or by `request`.
+await() {
+    local bound=$1 pause=$2 waited=0
+    until "${@:3}"; do
+        [ "$waited" -lt "$bound" ] || return 1
+        sleep "$pause"
+        waited=$((waited + pause))
+    done
 }
 
 # remedy ARGUMENT…: what to do about the `code` that `aws ARGUMENT…` ended with.
@@ -50,6 +65,7 @@ remedy() {
     [[ " $* " != *" --region "* ]] || region=$(sed -E 's/.* --region ([^ ]+).*/ in \1/' <<<" $*")
     operation=$(sed -nE 's/.*when calling the ([A-Za-z]+) operation.*/\1/p' <<<"$words")
     case $code in
+    '') remedy_without_code "$region" ;;
     AccessDenied* | Unauthorized* | *NotAuthorized* | Client.Unauthorized*)
         echo "allow $1:${operation:-$2}$region to these credentials"
         ;;
@@ -61,14 +77,28 @@ remedy() {
     IdempotentParameterMismatch) echo "set the variables as they were, or remove what the former run began$region" ;;
     *LimitExceeded) echo "raise the quota$region, or remove what is not needed there (packer/prune)" ;;
     *)
-        if [[ $code =~ ^($passing)$ || $words =~ $unreachable ]]; then
+        if [[ $code =~ ^($passing)$ ]]; then
             echo "run it again when the API$region answers"
         elif [[ $code =~ ^($settling)$ ]]; then
             echo "see whether it exists and is free$region, then run it again"
-        elif [[ $words = *credentials* ]]; then
-            echo "give credentials: aws sts get-caller-identity has to work"
         else
             echo "the request is refused$region"
+        fi
+        ;;
+    esac
+}
+
+# remedy_without_code REGION: what to do where the AWS CLI got no answer from an API, or asked none.
+remedy_without_code() {
+    case $words in
+    *SSO* | *'Token has expired'*) echo "sign in again: aws sso login" ;;
+    *credentials*) echo "set up credentials for AWS (aws configure, or AWS_PROFILE): aws sts get-caller-identity has to work" ;;
+    *'config profile'*) echo "set AWS_PROFILE to a profile that exists: aws configure list-profiles" ;;
+    *)
+        if [[ $words =~ $unreachable ]]; then
+            echo "see that this machine reaches AWS and that the region is one of AWS's, then run it again: the API$1 does not answer"
+        else
+            echo "the request is refused$1"
         fi
         ;;
     esac

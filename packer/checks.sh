@@ -27,12 +27,25 @@ setting() {
 }
 
 check_tools() {
-    local tool missing=() version
-    for tool in aws jq curl gpg openssl dpkg-deb packer; do command -v "$tool" >/dev/null || missing+=("$tool"); done
-    [ ${#missing[@]} = 0 ] || die "not installed: ${missing[*]}; docs/bake.md names what a bake needs"
+    local version
+    need aws jq curl gpg openssl dpkg-deb packer
     version=$(packer version 2>/dev/null | sed -n 's/^Packer v\([0-9]*\.[0-9]*\).*/\1/p' || true)
     [ -n "$version" ] && [ "$(printf '%s\n' 1.9 "$version" | sort --version-sort | head -n 1)" = 1.9 ] ||
         die "Packer ${version:-of an unknown version} is too old: 1.9 or newer is needed, https://developer.hashicorp.com/packer/install"
+}
+
+# As the template has it; what is there already may have another name.
+check_name() {
+    [[ $name =~ ^[a-z0-9][a-z0-9-]{0,62}$ ]] || die "NAME=$name names no image: 1 to 63 lower-case letters, digits and dashes, such as t0rn-collator"
+}
+
+# Packer takes no notice of a setting in the environment that its template does not have.
+check_variables() {
+    local variable
+    for variable in "${!PKR_VAR_@}"; do
+        grep -q "^variable \"${variable#PKR_VAR_}\" {" "$here/variables.pkr.hcl" ||
+            die "$variable is no setting of a bake: packer/variables.pkr.hcl has their names"
+    done
 }
 
 check_architecture() {
@@ -60,13 +73,18 @@ check_package() {
 
 # By the agent of the package itself, where this machine can run it.
 check_config() {
-    local agent said
+    local agent said code=0
     case $(uname -m)$architecture in x86_64x86_64 | aarch64arm64)
         agent=$(mktemp)
         dpkg-deb --fsys-tarfile "$deb" | tar --extract --to-stdout ./usr/bin/t0rn-agent >"$agent"
         chmod 755 "$agent"
-        said=$("$agent" config check "$config" 2>&1) || { rm -f "$agent"; die "$config is not valid: $said"; }
+        said=$("$agent" config check "$config" 2>&1) || code=$?
         rm -f "$agent"
+        case $code in
+        0) ;;
+        126) say "$config is not checked here: ${TMPDIR:-/tmp} is mounted noexec; set TMPDIR to a folder that is not" ;;
+        *) die "$config is not valid: $said" ;;
+        esac
         ;;
     esac
     said=$(setting data path)
@@ -102,15 +120,14 @@ check_cosign_key() {
 # may not be read, ends the bake.
 look_up() {
     attempt 0 "${@:2}" && return
-    [[ $code == *NotFound* || $code == *Invalid* ]] || die "$1 in $region cannot be read: $words; $(remedy "${@:2}")"
+    [[ $code == *NotFound* || $code == *Invalid* ]] || die "$(remedy "${@:2}"): $1 in $region cannot be read: $words"
     die "$1 is not found in $region: $words"
 }
 
 # Sets `type`, the builder's instance type.
 check_account() {
     local image key
-    attempt 0 sts get-caller-identity --region "$region" ||
-        die "there are no credentials for AWS: $words; aws configure, or AWS_PROFILE"
+    request 0 sts get-caller-identity --region "$region"
     type=$(given instance_type)
     [ -n "$type" ] || case $architecture in arm64) type=m7g.large ;; *) type=m6a.large ;; esac
     look_up "PKR_VAR_instance_type=$type" ec2 describe-instance-types --region "$region" \

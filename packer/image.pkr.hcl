@@ -123,6 +123,10 @@ build {
     destination = "/tmp/t0rn/validate"
   }
   provisioner "file" {
+    source      = "${path.root}/validate.d"
+    destination = "/tmp/t0rn"
+  }
+  provisioner "file" {
     source      = var.agent_deb
     destination = "/tmp/t0rn/agent.deb"
   }
@@ -162,11 +166,12 @@ build {
     inline_shebang  = "/bin/bash -e"
     inline = [
       # Cleaning empties /tmp, and takes the baking user's right to sudo away.
-      "install -m 755 /tmp/t0rn/validate /run/validate",
+      "cp -r /tmp/t0rn/validate /tmp/t0rn/validate.d /run",
       "bash /tmp/t0rn/ami/clean.sh",
       "rm -rf /tmp/t0rn",
       var.before_validation != "" ? var.before_validation : ":",
-      "/run/validate bake",
+      # Debian mounts /run without the right to execute what lies there.
+      "bash /run/validate bake",
       "sync",
     ]
   }

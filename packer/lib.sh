@@ -7,6 +7,22 @@ shopt -s inherit_errexit
 # shellcheck source=packer/aws.sh
 . "${BASH_SOURCE[0]%/*}/aws.sh"
 
+# need TOOL…: ends the script where a program is missing.
+need() {
+    local tool missing=()
+    for tool; do command -v "$tool" >/dev/null || missing+=("$tool"); done
+    [ ${#missing[@]} = 0 ] || die "not installed: ${missing[*]}; docs/bake.md names what is needed"
+}
+
+# are_regions VARIABLE REGION…: ends the script where the value of VARIABLE, or a part of it, is no region's name.
+are_regions() {
+    local one
+    [ $# -gt 1 ] || die "$1 is not set: the region of the image, such as eu-central-1"
+    for one in "${@:2}"; do
+        [[ $one =~ ^[a-z]{2}(-[a-z]+)+-[0-9]$ ]] || die "$1: $one is no region of AWS, such as eu-central-1"
+    done
+}
+
 name=${NAME:-t0rn-collator}
 [[ $name =~ ^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$ ]] || die "NAME=$name is no name: letters, digits, . _ -"
 # The current image of a region: what launch templates and people look at.
@@ -25,41 +41,42 @@ current() {
 # baked DIR: region and image that packer/bake wrote about.
 baked() {
     local artifact
-    [ -n "${1:-}" ] && [ -f "$1/manifest.json" ] || die "the first argument has to be the folder that packer/bake wrote: manifest.json and bake.json"
-    artifact=$(jq --raw-output '.last_run_uuid as $run | [.builds[]? | select(.packer_run_uuid == $run)][-1].artifact_id // ""' "$1/manifest.json")
+    [ -n "${1:-}" ] || die "the first argument has to be the folder that packer/bake wrote, such as target/bake/$name"
+    [ -f "$1/manifest.json" ] || die "$1 has no manifest.json: name the folder that packer/bake wrote, target/bake/NAME by default, or bake first"
+    artifact=$(jq --raw-output '.last_run_uuid as $run | [.builds[]? | select(.packer_run_uuid == $run)][-1].artifact_id // ""' "$1/manifest.json") ||
+        die "$1/manifest.json is not what Packer wrote: bake again"
     [[ $artifact =~ ^[a-z0-9-]+:ami-[0-9a-f]+$ ]] || die "$1/manifest.json names no image of one region but '$artifact': bake again"
     echo "${artifact/:/ }"
 }
 
 # snapshots REGION IMAGE: of all its volumes; EC2 may name them later than the image is available.
 snapshots() {
-    local described waited=0
-    while :; do
-        described=$(asked 60 ec2 describe-images --region "$1" --image-ids "$2" --output json)
-        # Prints nothing where one is missing.
-        jq --exit-status --raw-output '[.Images[].BlockDeviceMappings[]?.Ebs // empty | .SnapshotId] |
-            if length > 0 and all(. != null) then .[] else empty end' <<<"$described" && return
-        [ $waited -lt 180 ] || die "see whether all volumes of $2 in $1 have a snapshot, then run it again: EC2 names none for one of them"
-        sleep 5
-        waited=$((waited + 5))
-    done
+    await 180 5 named_snapshots "$1" "$2" ||
+        die "see whether all volumes of $2 in $1 have a snapshot, then run it again: EC2 names none for one of them"
+}
+
+# Prints nothing where one is missing.
+named_snapshots() {
+    request 60 ec2 describe-images --region "$1" --image-ids "$2" --output json
+    jq --exit-status --raw-output '[.Images[].BlockDeviceMappings[]?.Ebs // empty | .SnapshotId] |
+        if length > 0 and all(. != null) then .[] else empty end' <<<"$answer"
 }
 
 # available REGION IMAGE: waits until it is. The program's own waiter gives up after ten minutes; a chain takes hours.
 available() {
-    local state tries=0
-    while :; do
-        state=$(asked 300 ec2 describe-images --region "$1" --image-ids "$2" --query 'Images[0].State' --output text)
-        case $state in
-        available) return ;;
-        pending | None) ;;
-        *)
-            attempt 0 ec2 describe-images --region "$1" --image-ids "$2" --query 'Images[0].StateReason.Message' --output text || answer=$words
-            die "$2 in $1 is $state: $answer"
-            ;;
-        esac
-        tries=$((tries + 1))
-        [ $tries -lt 480 ] || die "$2 in $1 is still $state after four hours"
-        sleep 30
-    done
+    await 14400 30 is_available "$1" "$2" || die "$2 in $1 is still $answer after four hours"
+}
+
+is_available() {
+    local state
+    request 300 ec2 describe-images --region "$1" --image-ids "$2" --query 'Images[0].State' --output text
+    state=$answer
+    case $state in
+    available) ;;
+    pending | None) return 1 ;;
+    *)
+        attempt 0 ec2 describe-images --region "$1" --image-ids "$2" --query 'Images[0].StateReason.Message' --output text || answer=$words
+        die "$2 in $1 is $state: $answer"
+        ;;
+    esac
 }

@@ -1,4 +1,4 @@
-# What a bake is told. Everything without a default has to be given; `packer/bake` fills in most of it.
+# The settings of a bake. Everything without a default has to be given; `packer/bake` fills in most of it.
 
 variable "name" {
   type        = string

@@ -3,8 +3,11 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+
+use crate::wait;
 
 /// The root directory of the repository.
 pub fn root() -> &'static Path {
@@ -52,6 +55,20 @@ pub fn package() -> Result<PathBuf> {
     let package = target()?.join(name);
     ensure!(package.exists(), "{} is missing: make deb", package.display());
     Ok(fs::canonicalize(package)?)
+}
+
+/// Copies `packer/validate` with its parts into `folder`, such as one of a machine.
+///
+/// # Errors
+/// The folder is missing.
+pub fn copy_validate(folder: &Path) -> Result<()> {
+    let packer = root().join("packer");
+    let mut copy = Command::new("cp");
+    copy.arg("--recursive")
+        .args(["validate", "validate.d"].map(|name| packer.join(name)));
+    let output = wait::run(20, copy.arg(folder))?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
 }
 
 /// The content of one of the agent's insta snapshots, found by the end of its name, in whichever crate it lies.

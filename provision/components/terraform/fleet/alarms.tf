@@ -42,8 +42,8 @@ resource "aws_cloudwatch_metric_alarm" "each" {
   # A stack that was destroyed has no more data. Silence is an alarm of each stack's own, and of the number below.
   treat_missing_data = "notBreaching"
   actions_enabled    = true
-  alarm_actions      = local.alarm_targets
-  ok_actions         = local.alarm_targets
+  alarm_actions      = module.alarm_topic.targets
+  ok_actions         = module.alarm_topic.targets
 
   metric_query {
     id          = "each"
@@ -66,8 +66,8 @@ resource "aws_cloudwatch_metric_alarm" "number" {
   datapoints_to_alarm = 8
   treat_missing_data  = "breaching"
   actions_enabled     = true
-  alarm_actions       = local.alarm_targets
-  ok_actions          = local.alarm_targets
+  alarm_actions       = module.alarm_topic.targets
+  ok_actions          = module.alarm_topic.targets
 
   metric_query {
     id          = "number"

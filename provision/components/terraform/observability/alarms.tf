@@ -83,6 +83,6 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   # A collator that sends nothing is not a healthy one.
   treat_missing_data = "breaching"
   actions_enabled    = true
-  alarm_actions      = local.targets
-  ok_actions         = local.targets
+  alarm_actions      = module.alarm_topic.targets
+  ok_actions         = module.alarm_topic.targets
 }

@@ -60,7 +60,7 @@ locals {
         Condition = {}
       },
     ],
-    # Who attaches an encrypted volume lets EBS use its key; with the account's default key, everybody in it may.
+    # Who attaches an encrypted volume lets EBS use its key; with the account's default key, every principal of the account may.
     var.kms_key_arn == null ? [] : [{
       Sid       = "UseOfTheKeyByEbs"
       Effect    = "Allow"

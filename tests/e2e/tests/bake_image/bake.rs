@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use t0rn_agent_tests::nspawn::NspawnMachine;
-use t0rn_agent_tests::repository::root;
+use t0rn_agent_tests::repository::{copy_validate, root};
 use t0rn_agent_tests::{skip, wait};
 
 use crate::account::{AwsAccount, REGION, said, unavailable};
@@ -259,7 +259,7 @@ pub(crate) fn height(certificate: &Value) -> Result<u64> {
 
 /// On the machine as it was baked: with nothing planted, then with each thing by itself.
 fn validation_finds(machine: &NspawnMachine) -> Result<()> {
-    fs::copy(root().join("packer/validate"), machine.path("/run/validate")?)?;
+    copy_validate(&machine.path("/run")?)?;
     machine.ok("bash /run/validate bake")?;
     let [parachain, relaychain] =
         ["chains", "polkadot/chains"].map(|chains| machine.ok(&format!("ls {CHAIN}/{chains}")));
@@ -278,7 +278,7 @@ fn validation_finds(machine: &NspawnMachine) -> Result<()> {
              rmdir -p --ignore-fail-on-non-empty $(dirname {path})"
         ))?;
     }
-    machine.ok("bash /run/validate bake && rm /run/validate")?;
+    machine.ok("bash /run/validate bake && rm -r /run/validate*")?;
     Ok(())
 }
 

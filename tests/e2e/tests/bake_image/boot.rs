@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 use t0rn_agent_tests::nspawn::NspawnMachine;
-use t0rn_agent_tests::repository::root;
+use t0rn_agent_tests::repository::copy_validate;
 use t0rn_agent_tests::wait;
 
 use crate::account::said;
@@ -45,7 +45,7 @@ pub(crate) fn twice(image: &Path, height: u64) -> Result<()> {
         machine.ok("docker inspect --format '{{.RepoDigests}}' sim-collator:baked")? == "[]",
         "the image was pulled"
     );
-    fs::copy(root().join("packer/validate"), machine.path("/run/validate")?)?;
+    copy_validate(&machine.path("/run")?)?;
     let valid = machine.run("bash /run/validate boot")?;
     ensure!(
         valid.status.success() && said(&valid).contains("PASS certificate\n"),

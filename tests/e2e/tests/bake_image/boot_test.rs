@@ -70,12 +70,17 @@ fn boot_test_instance_is_terminated_whatever_is_found() -> Result<()> {
     // What the instance is told to run is this repository's validation.
     let sent: Value = serde_json::from_slice(&fs::read(tools.join("sent"))?)?;
     let command = sent["commands"][0].as_str().context("no command")?;
-    let (unpack, run) = command.split_once(" >/run/validate && ").context("no file")?;
+    let (unpack, run) = command.split_once(" -C /run && ").context("no files")?;
     ensure!(run == "bash /run/validate boot", "{command}");
-    let unpacked = wait::run(20, Command::new("sh").args(["-c", unpack]))?;
-    ensure!(
-        unpacked.stdout == fs::read(root().join("packer/validate"))?,
-        "{command}"
-    );
+    let machine = account.dir().join("run");
+    fs::create_dir(&machine)?;
+    let unpacked = wait::run(20, Command::new("sh").args(["-ec", unpack]).current_dir(&machine))?;
+    ensure!(unpacked.status.success(), "{command}: {}", said(&unpacked));
+    for file in ["validate", "validate.d/forbidden.sh", "validate.d/required.sh"] {
+        ensure!(
+            fs::read(machine.join(file))? == fs::read(root().join("packer").join(file))?,
+            "{file}"
+        );
+    }
     Ok(())
 }

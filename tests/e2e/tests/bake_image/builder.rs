@@ -60,6 +60,8 @@ impl<'a> Builder<'a> {
             "docker import {changes} /root/image.tar sim-collator:baked && rm /root/image.tar"
         ))?;
         account.connect(&machine)?;
+        // As the initial RAM disk of Debian's own images mounts it.
+        machine.ok("mount -o remount,noexec /run")?;
         machine.ok("useradd --create-home --shell /bin/bash admin")?;
         fs::write(account.dir().join("agent.toml"), format!("{CONFIG}{SECRETS}"))?;
         Ok(Self { account, machine })

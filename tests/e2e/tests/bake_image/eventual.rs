@@ -178,6 +178,12 @@ fn publication_that_is_refused_ends_at_once_and_goes_on_later() -> Result<()> {
         !good && told.contains("run it again when the API in eu-central-1 answers"),
         "{told}"
     );
+    ensure!(
+        told.matches("aws ssm put-parameter is tried again, for up to 300 s: ")
+            .count()
+            == 1,
+        "{told}"
+    );
     let waited: u64 = aws.pauses()?.iter().sum();
     ensure!((300..330).contains(&waited), "{waited}");
     Ok(())

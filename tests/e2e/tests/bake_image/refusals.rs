@@ -96,8 +96,25 @@ fn bake_that_cannot_succeed_is_refused_before_anything_is_made() -> Result<()> {
     let (mut account, _vendor) = ready()?;
     let (deb, tools) = (package()?, account.dir().join("tools"));
     let (_, private) = subnet(&account)?;
-    let cases: [(&[(&str, &str)], &str); 18] = [
+    let cases: [(&[(&str, &str)], &str); 23] = [
         (&[("PATH", "/usr/bin:/bin")], "not installed: aws packer; docs/bake.md"),
+        (
+            &[("AWS_REGION", "Frankfurt")],
+            "AWS_REGION: Frankfurt is no region of AWS",
+        ),
+        (&[("NAME", "My_Collator")], "NAME=My_Collator names no image"),
+        (
+            &[("PKR_VAR_chain_gb", "300")],
+            "PKR_VAR_chain_gb is no setting of a bake: packer/variables.pkr.hcl",
+        ),
+        (
+            &[("PKR_VAR_downloads", "/nowhere")],
+            "downloads=/nowhere is no folder: packer/fetch DIR",
+        ),
+        (
+            &[("PKR_VAR_chain_gib", "much")],
+            "Packer refuses the template or a variable",
+        ),
         (&[("PKR_VAR_architecture", "amd64")], "neither x86_64 nor arm64"),
         (&[("DEB", "/nowhere.deb")], "is no Debian package: make deb"),
         (
@@ -145,7 +162,10 @@ fn bake_that_cannot_succeed_is_refused_before_anything_is_made() -> Result<()> {
             &[("FROM", "snap-0123456789abcdef0")],
             "snap-0123456789abcdef0 is not found in eu-central-1",
         ),
-        (&[("AWS_ACCESS_KEY_ID", "")], "there are no credentials for AWS"),
+        (
+            &[("AWS_ACCESS_KEY_ID", "")],
+            "set up credentials for AWS (aws configure, or AWS_PROFILE)",
+        ),
         (&[("PKR_VAR_within", "0")], "Within is a whole number of blocks"),
         (&[("FROM", "yesterday")], "none of current, seed, genesis"),
     ];

@@ -180,6 +180,13 @@ fn boot_test_starts_one_instance_and_ends_at_a_refusal() -> Result<()> {
             "{operation}: {told}"
         );
     }
+    let started = aws.calls("run-instances")?;
+    aws.plan("describe-images", HOME, &["UnauthorizedOperation"])?;
+    let told = said(&aws.account.script("packer/boot-test", &arguments)?);
+    ensure!(
+        told.contains("boot-test: allow ec2:DescribeImages") && aws.calls("run-instances")? == started,
+        "{told}"
+    );
     // One pause before the answer about a command is asked for.
     ensure!(aws.pauses()?.len() == waited + 1, "{:?}", aws.pauses()?);
     let instances = aws.account.aws("ec2 describe-instances")?;

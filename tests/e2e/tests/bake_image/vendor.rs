@@ -107,7 +107,7 @@ const WRONG: [(&str, &str, &str); 13] = [
     (
         "no package",
         "rm -r latest",
-        "cannot be downloaded (see above); is there a version latest?",
+        "cannot be downloaded (see above): try again, or choose a version that is there",
     ),
     (
         "a version that is none",

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use anyhow::{Result, ensure};
 use t0rn_agent_tests::nspawn::{NspawnMachine, rootfs};
-use t0rn_agent_tests::repository::{package, root};
+use t0rn_agent_tests::repository::{copy_validate, package, root};
 use t0rn_agent_tests::{sim_image, wait};
 
 /// Amazon's packages, which cannot be had here: as many stand-ins with a unit of the same name that does nothing.
@@ -200,8 +200,8 @@ pub(crate) fn wait_watched(machine: &NspawnMachine) -> Result<()> {
 
 /// Runs `packer/validate` on the machine. Returns what it printed, and whether it was content.
 pub(crate) fn validate(machine: &NspawnMachine, arguments: &str) -> Result<(String, bool)> {
-    fs::copy(root().join("packer/validate"), machine.path("/run/validate")?)?;
-    let output = machine.run(&format!("/run/validate {arguments}"))?;
+    copy_validate(&machine.path("/run")?)?;
+    let output = machine.run(&format!("bash /run/validate {arguments}"))?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     Ok((said, output.status.success()))
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Output;
 
 use anyhow::{Result, ensure};
-use t0rn_agent_tests::repository::root;
+use t0rn_agent_tests::repository::{copy_validate, root};
 
 use crate::baked::{CONFIG, baked, beside_the_image, machine, user_data, validate as validate_running, wait_watched};
 use crate::plants::PLANTS;
@@ -154,7 +154,7 @@ fn a_machine_that_runs_is_cleaned_and_judged_from_within() -> Result<()> {
     machine.ok("mkdir -p /var/tmp/t0rn /mnt/below && echo other >/tmp/left && mount --bind / /mnt/below")?;
     machine.ok("echo below >/mnt/below/tmp/below && umount /mnt/below && rmdir /mnt/below")?;
     fs::copy(root().join("ami/clean.sh"), machine.path("/var/tmp/t0rn/clean.sh")?)?;
-    fs::copy(root().join("packer/validate"), machine.path("/var/tmp/t0rn/validate")?)?;
+    copy_validate(&machine.path("/var/tmp/t0rn")?)?;
     let (said, content) = validate_running(&machine, "bake --no-chain")?;
     ensure!(!content && said.contains("FAIL cloud_init_instance: "), "{said}");
     ensure!(said.contains("FAIL docker_containers: "), "{said}");

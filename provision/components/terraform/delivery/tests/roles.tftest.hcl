@@ -187,7 +187,7 @@ run "a_boundary_is_every_role_s_and_cannot_be_changed_by_whoever_applies" {
 
   assert {
     condition     = anytrue([for statement in jsondecode(aws_iam_role_policy.apply.policy).Statement : statement.Effect == "Deny" && contains(flatten([statement.Action]), "iam:Create*") && contains(flatten([statement.Resource]), "arn:aws:iam::111122223333:policy/boundary")])
-    error_message = "whoever applies would write the boundary"
+    error_message = "the role apply could change its own boundary"
   }
 
   assert {

@@ -174,11 +174,17 @@ run "a_source_account_shares_metrics_only" {
   }
 }
 
-run "no_recipient_is_a_warning_of_the_plan" {
-  command         = plan
-  expect_failures = [check.alarms_have_a_recipient]
+# Without any, the check of modules/alarm-topic fails this.
+run "further_topic_alone_is_a_recipient" {
+  command = apply
 
   variables {
-    alarm_emails = []
+    alarm_emails     = []
+    alarm_topic_arns = ["arn:aws:sns:eu-central-1:111122223333:pager"]
+  }
+
+  assert {
+    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.each : contains(alarm.alarm_actions, "arn:aws:sns:eu-central-1:111122223333:pager") && contains(alarm.ok_actions, "arn:aws:sns:eu-central-1:111122223333:pager")])
+    error_message = "an alarm that the further topic does not receive"
   }
 }

@@ -65,7 +65,7 @@ run "nothing_is_made_of_an_identity_s_snapshot" {
         ])
       ]
     ]))
-    error_message = "whoever bakes could read the collator's keys"
+    error_message = "the role that bakes could read the collator's keys"
   }
 }
 

@@ -33,3 +33,10 @@ resource "aws_sns_topic_subscription" "email" {
   protocol  = "email"
   endpoint  = each.value
 }
+
+check "alarm_has_recipient" {
+  assert {
+    condition     = length(var.emails) + length(var.topic_arns) > 0
+    error_message = "The alarms of ${var.prefix} have no recipient: set alarm_emails or alarm_topic_arns."
+  }
+}

@@ -10,6 +10,12 @@ variable "region" {
   nullable    = false
 }
 
+variable "topic_arns" {
+  description = "ARNs of further SNS topics that receive alarms."
+  type        = set(string)
+  nullable    = false
+}
+
 variable "emails" {
   description = "Addresses that alarms are mailed to, once each has been confirmed."
   type        = set(string)

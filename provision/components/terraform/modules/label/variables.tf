@@ -65,6 +65,6 @@ variable "tags" {
 
   validation {
     condition     = alltrue([for key in keys(var.tags) : can(regex("^[A-Za-z0-9+=.,_:@-]+$", key))])
-    error_message = "tags must have keys without spaces and slashes, such as CostCenter: EC2 starts no instance whose metadata cannot tell its tags."
+    error_message = "tags must have keys without spaces and slashes, such as CostCenter: with another one EC2 starts no instance that has tags in its metadata."
   }
 }

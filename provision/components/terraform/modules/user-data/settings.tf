@@ -115,7 +115,7 @@ locals {
   # In TOML these stand without quotes.
   bare = ["number", "bool"]
 
-  # Names and forms under which secrets come, and keys that everybody knows. The names are those of the agent's own
+  # Names and forms under which secrets come, and well-known keys. The names are those of the agent's own
   # redaction (agent/daemon/src/recorder/redact/names.rs), whose tests compare them.
   secrets = {
     argument = "(?i)^--?(node-key|suri|password|keystore-password|dev|one|two|alice|bob|charlie|dave|eve|ferdie)(=|$)"

@@ -22,7 +22,7 @@ variable "command" {
 
   validation {
     condition     = !anytrue([for argument in var.command : can(regex(local.secrets.argument, argument)) || can(regex(local.secrets.url, argument))])
-    error_message = "command must carry no key, seed or password: user-data is readable for everyone who may read the launch template. Use --node-key-file and a keystore on the identity volume. Nor a key that everybody knows (--dev, --alice, --one and the like): anybody could sign in its name."
+    error_message = "command must carry no key, seed or password: user-data is readable for everyone who may read the launch template. Use --node-key-file and a keystore on the identity volume. Nor a well-known key (--dev, --alice, --one and the like), with which any other node can sign."
   }
 }
 

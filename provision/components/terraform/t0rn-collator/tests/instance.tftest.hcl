@@ -98,7 +98,7 @@ run "nobody_is_let_in" {
 
   assert {
     condition     = length(aws_vpc_security_group_ingress_rule.p2p) == 0
-    error_message = "there is an ingress rule that nobody asked for"
+    error_message = "there is an ingress rule by default"
   }
 
   assert {

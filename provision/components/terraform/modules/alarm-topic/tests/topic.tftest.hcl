@@ -5,9 +5,10 @@ mock_provider "aws" {
 }
 
 variables {
-  prefix = "t0rn-cn1-dev"
-  region = "cn-north-1"
-  emails = ["ops@t0rn.io", "night@t0rn.io"]
+  prefix     = "t0rn-cn1-dev"
+  region     = "cn-north-1"
+  emails     = ["ops@t0rn.io", "night@t0rn.io"]
+  topic_arns = []
 }
 
 run "alarms_of_this_account_and_prefix_publish_and_nothing_else" {
@@ -32,5 +33,28 @@ run "each_address_has_its_own_subscription" {
   assert {
     condition     = aws_sns_topic.this.name == "t0rn-cn1-dev-alarms" && { for address, one in aws_sns_topic_subscription.email : address => [one.protocol, one.endpoint, one.topic_arn] } == { for address in var.emails : address => ["email", address, aws_sns_topic.this.arn] }
     error_message = jsonencode(aws_sns_topic_subscription.email)
+  }
+}
+
+run "plan_warns_without_recipient" {
+  command         = plan
+  expect_failures = [check.alarm_has_recipient]
+
+  variables {
+    emails = []
+  }
+}
+
+run "further_topics_are_recipients_behind_its_own" {
+  command = apply
+
+  variables {
+    emails     = []
+    topic_arns = ["arn:aws-cn:sns:cn-north-1:111122223333:pager", "arn:aws-cn:sns:cn-north-1:111122223333:chat"]
+  }
+
+  assert {
+    condition     = output.targets == concat(["arn:aws-cn:sns:cn-north-1:111122223333:t0rn-cn1-dev-alarms"], ["arn:aws-cn:sns:cn-north-1:111122223333:chat", "arn:aws-cn:sns:cn-north-1:111122223333:pager"])
+    error_message = jsonencode(output.targets)
   }
 }
