@@ -203,6 +203,9 @@ impl Machine {
             Command::Restart { .. } if state.in_flight.is_some() => {
                 "another action is under way: nothing more to do".to_owned()
             }
+            Command::Restart { .. } if self.is_leave_due(state.now) => {
+                "restarting the collator as soon as EC2 shows that this instance does not end".to_owned()
+            }
             Command::Restart { .. } => "restarting the collator".to_owned(),
             Command::Start if state.seen.is_up() && self.is_stopping() => {
                 "starting the collator as soon as it has stopped".to_owned()

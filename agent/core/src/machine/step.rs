@@ -133,7 +133,11 @@ impl Machine {
                     && !state.disk_stop
                     && state.seen.is_up()
                     && state.in_flight.is_none();
-                if possible {
+                // EC2 confirms in a moment what an earlier life of the agent knew, or calls it off.
+                let is_awaited = self.is_leave_due(now);
+                if possible && is_awaited {
+                    self.state.restart_owed = true;
+                } else if possible {
                     let action = self.restart(Cause::Operator);
                     self.state.in_flight = Some(action.clone());
                     self.note_start(&action);

@@ -223,12 +223,12 @@ pub(crate) async fn webhook(world: &World, request: &Request<Bytes>) -> io::Resu
         Some(Hook::Denies) => return Ok(response(403, "")),
     }
     let message: Value = serde_json::from_slice(request.body())?;
-    world.lock().take(message);
+    world.lock().take(&message);
     Ok(response(200, ""))
 }
 
 impl State {
-    fn take(&mut self, message: Value) {
+    fn take(&mut self, message: &Value) {
         let now = self.now();
         let cause = message["cause"].clone();
         self.note(format!("webhook: {} {cause} {}", message["event"], message["action"]));

@@ -299,6 +299,30 @@ fn notice_of_a_former_life_starts_nothing_before_it_is_called_off() {
 }
 
 #[test]
+fn restart_waits_until_a_notice_of_a_former_life_is_called_off() {
+    for confirmed in [false, true] {
+        let mut harness = Harness::synced();
+        harness.told_by_ec2(NoticeKind::SpotInterruption, None);
+        harness.agent_dies(10);
+        harness.log.clear();
+        harness.runs_anew();
+        harness.run(MINUTE);
+        harness.command(Command::Restart { reason: String::new() });
+        harness.run(10);
+        assert_eq!(harness.container_actions(), []);
+        let expected = if confirmed {
+            harness.told_by_ec2(NoticeKind::SpotInterruption, 48);
+            stop_within(Cause::SpotInterruption, 33)
+        } else {
+            harness.called_off();
+            restart(Cause::Operator)
+        };
+        harness.run(10);
+        assert_eq!(harness.container_actions(), [expected]);
+    }
+}
+
+#[test]
 fn deadline_that_passed_while_the_host_lived_kills_nothing() {
     let mut harness = Harness::synced();
     harness.obeys = false;
