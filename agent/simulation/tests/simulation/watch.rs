@@ -126,7 +126,7 @@ impl State {
 
     /// The agent dies. What it could not save is lost, as its status says.
     pub(crate) fn agent_dies(&mut self) {
-        self.outside.agent_dies();
+        self.outside.agent_rests();
         let (now, machine) = (self.now(), &self.machines[0]);
         let ill_until = machine.failing_state.max(machine.stalled_state);
         if ill_until > 0 && now <= ill_until + RETRY && self.judge.watch.asked + RETRY >= machine.state_ill_since {
