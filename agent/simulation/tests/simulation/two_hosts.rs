@@ -193,7 +193,11 @@ impl super::world::State {
                 machine.suspended = false;
                 machine.woke = Some(now);
             }
-            Wake::Power => machine.powered = true,
+            Wake::Power => {
+                machine.powered = true;
+                // Docker starts what its policies say before there is an agent.
+                self.tick_engine(host);
+            }
             Wake::Engine => machine.engine.up = true,
         }
     }
