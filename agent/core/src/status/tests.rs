@@ -9,6 +9,7 @@ use cases::CASES;
 
 use super::format::width;
 use super::*;
+use crate::event::Holding;
 
 #[expect(clippy::unnecessary_wraps, reason = "all times of a status are optional")]
 fn at(text: &str) -> Option<Timestamp> {
@@ -159,6 +160,7 @@ fn json_has_every_field_of_the_contract() {
         pending: vec!["collator.image".into()],
         replaces_container: true,
     });
+    status.identity = Some(Holding::Held);
     status.maintenance = Some(PauseStatus::default());
     status.update = Some(UpdateStatus::default());
     let ec2 = status.ec2.as_mut().unwrap();
