@@ -28,13 +28,14 @@ fn wait_alone(machine: &NspawnMachine, name: &str) -> Result<()> {
     })
 }
 
-/// A machine with the predecessor that runs, and the service installed, and neither configured nor started.
+/// A machine with the predecessor that runs, and the service installed, configured and neither enabled nor started.
 fn machine_with_predecessor() -> Result<NspawnMachine> {
     let machine = machine()?;
     machine.ok(NETWORK)?;
     machine.ok(PREDECESSOR)?;
     // The service is not started: its configuration is not there yet.
     machine.ok(&format!("{INSTALL} /root/agent.deb"))?;
+    configure(&machine)?;
     machine.ok("systemctl disable t0rn-agent")?;
     Ok(machine)
 }
@@ -43,7 +44,6 @@ fn machine_with_predecessor() -> Result<NspawnMachine> {
 fn running_collator_is_taken_over_and_given_back_across_boots() -> Result<()> {
     t0rn_agent_tests::machine_or_skip!();
     let machine = machine_with_predecessor()?;
-    machine.ok("t0rn-agent init --from-container theirs --yes")?;
     machine.ok("t0rn-agent check >/root/check || { cat /root/check; exit 1; }")?;
     let said = machine.ok("t0rn-agent takeover theirs --yes")?;
     ensure!(said.contains("blocks arrive: "), "{said}");
@@ -70,7 +70,6 @@ fn running_collator_is_taken_over_and_given_back_across_boots() -> Result<()> {
 fn host_that_is_booted_amid_a_takeover_runs_one_of_the_two() -> Result<()> {
     t0rn_agent_tests::machine_or_skip!();
     let machine = machine_with_predecessor()?;
-    configure(&machine)?;
     for (round, seconds) in ["0.3", "0.6", "1.2", "2.4"].into_iter().enumerate() {
         for direction in ["", " --undo"] {
             // Whatever it comes to until then.
