@@ -21,9 +21,9 @@ pub(crate) const WEBHOOK: &str = "webhook.sim";
 
 /// docs/notifications.md: after a few messages about one cause, one in this time.
 const ONE_EVERY: u64 = 5 * MINUTE;
-/// What a reference says holds for two minutes.
+/// What a reference says holds for two minutes, and is read within another.
 const SHOWN: u64 = 3 * MINUTE;
-/// A message is tried again for half an hour.
+/// A message is tried again for half an hour; one that waits behind it has less.
 const TRIED: u64 = 25 * MINUTE;
 
 /// Which of a world's lives have a reference and a webhook.
@@ -71,6 +71,14 @@ pub(crate) enum Opinion {
     Stands,
 }
 
+/// Until when something is wrong with the reference, and where it was when that began.
+#[derive(Clone, Copy)]
+struct Disturbance {
+    opinion: Opinion,
+    until: u64,
+    stood: u64,
+}
+
 /// What is wrong with the webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hook {
@@ -97,8 +105,7 @@ impl Refusal {
 #[derive(Default)]
 pub(crate) struct Outside {
     pub(crate) chains: Chains,
-    /// Until when the reference is no help, and where it was when that began.
-    reference: Option<(Opinion, u64, u64)>,
+    reference: Option<Disturbance>,
     webhook: Option<Refusal>,
     /// When it last heard of a restart, and the oldest one that it has not heard of.
     told: Option<u64>,
@@ -113,7 +120,11 @@ impl Outside {
     }
 
     pub(crate) fn disturb_reference(&mut self, opinion: Opinion, now: u64, time: u64) {
-        self.reference = Some((opinion, now + time, self.chains.height(false, now)));
+        self.reference = Some(Disturbance {
+            opinion,
+            until: now + time,
+            stood: self.chains.height(false, now),
+        });
     }
 
     pub(crate) fn disturb_webhook(&mut self, hook: Hook, now: u64, time: u64) {
@@ -127,12 +138,16 @@ impl Outside {
 
     /// Whether the chain makes no block, or its reference says so: docs/verdicts.md takes both for a halt.
     pub(crate) fn looks_halted(&self, now: u64) -> bool {
-        let says_so = |(opinion, until, _)| opinion == Opinion::Stands && now < until + SHOWN;
+        let says_so = |last: Disturbance| last.opinion == Opinion::Stands && now < last.until + SHOWN;
         self.chains.is_halted(now) || self.reference.is_some_and(says_so)
     }
 
+    fn disturbance(&self, now: u64) -> Option<Disturbance> {
+        self.reference.filter(|last| last.until > now)
+    }
+
     pub(crate) fn is_reference_well(&self, now: u64) -> bool {
-        self.reference.is_none_or(|(_, until, _)| until <= now)
+        self.disturbance(now).is_none()
     }
 
     fn refusal(&self, now: u64) -> Option<&Refusal> {
@@ -158,14 +173,16 @@ impl Outside {
     }
 
     /// Height of the reference, or what it says in place of one.
-    fn opinion(&self, now: u64, at: u64) -> Result<u64, Opinion> {
-        let truth = self.chains.height(false, at);
-        match self.reference.filter(|(_, until, _)| *until > now) {
-            None => Ok(truth),
-            Some((Opinion::Ahead, ..)) => Ok(truth + 1000),
-            Some((Opinion::Behind, ..)) => Ok(truth - 1000),
-            Some((Opinion::Stands, _, stood)) => Ok(stood),
-            Some((opinion, ..)) => Err(opinion),
+    fn opinion(&self, now: u64) -> Result<u64, Opinion> {
+        let truth = self.chains.height(false, now);
+        let Some(Disturbance { opinion, stood, .. }) = self.disturbance(now) else {
+            return Ok(truth);
+        };
+        match opinion {
+            Opinion::Ahead => Ok(truth + 1000),
+            Opinion::Behind => Ok(truth - 1000),
+            Opinion::Stands => Ok(stood),
+            opinion => Err(opinion),
         }
     }
 }
@@ -174,8 +191,7 @@ impl Outside {
 pub(crate) async fn reference(world: &World, request: &Request<Bytes>) -> io::Result<Response<Bytes>> {
     let opinion = {
         let state = world.lock();
-        let now = state.now();
-        state.outside.opinion(now, now)
+        state.outside.opinion(state.now())
     };
     let best = match opinion {
         Ok(best) => best,
