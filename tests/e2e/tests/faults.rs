@@ -224,10 +224,7 @@ fn a_crash_loop_is_slowed_down_and_critical() -> Result<()> {
         log: vec!["Thread 'x' panicked at 'y'".to_owned()],
     };
     agent.sim().control(&Command::FailStarts(fail))?;
-    agent.sim().control(&Command::Crash {
-        code: 101,
-        log: Vec::new(),
-    })?;
+    agent.sim().control(&Command::crash(101))?;
     let status = agent.wait_for("the verdict", LATER, |s| {
         s["health"] == "critical" && s["phase"] == "backoff"
     })?;

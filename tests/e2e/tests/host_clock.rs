@@ -46,10 +46,7 @@ fn holds(agent: &mut Agent) -> Result<()> {
     let (crashes, cures, starts) = (restarts(agent, "crash")?, restarts(agent, "health")?, agent.starts()?);
 
     let run = agent.run_id()?;
-    agent.sim().control(&Command::Crash {
-        code: 101,
-        log: Vec::new(),
-    })?;
+    agent.sim().control(&Command::crash(101))?;
     agent.wait_other_run(&run, SOON)?;
     agent.wait_watched()?;
     ensure!(restarts(agent, "crash")? == crashes + 1, "{}", agent.status()?);

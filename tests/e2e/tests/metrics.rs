@@ -120,10 +120,7 @@ fn a_crash_that_docker_mends_is_a_restart_too() -> Result<()> {
     agent.start()?;
     agent.wait_watched()?;
     let run = agent.run_id()?;
-    agent.sim().control(&Command::Crash {
-        code: 101,
-        log: Vec::new(),
-    })?;
+    agent.sim().control(&Command::crash(101))?;
     agent.wait_other_run(&run, SOON)?;
     wait_value(&agent, "t0rn_agent_restarts_total{cause=\"exited\"}", SOON, is(1.0))?;
     wait_value(&agent, "t0rn_agent_container_restart_seconds", SOON, |v| {
@@ -150,10 +147,7 @@ fn a_real_prometheus_server_takes_the_page_and_keeps_the_fault() -> Result<()> {
     asked("up{job=\"t0rn-agent\"}", &is(1.0))?;
     asked("t0rn_agent_health{state=\"ok\"}", &is(1.0))?;
 
-    agent.sim().control(&Command::Crash {
-        code: 101,
-        log: Vec::new(),
-    })?;
+    agent.sim().control(&Command::crash(101))?;
     asked("increase(t0rn_agent_restarts_total{cause=\"exited\"}[10m])", &|v| {
         v > 0.0
     })?;

@@ -124,10 +124,7 @@ fn failing_starts_are_counted_across_restarts() -> Result<()> {
         log: log.clone(),
     };
     sim.sim().control(&Command::FailStarts(fail))?;
-    sim.sim().control(&Command::Crash {
-        code: 1,
-        log: Vec::new(),
-    })?;
+    sim.sim().control(&Command::crash(1))?;
     until_value(
         "the start after two failures",
         SOON,

@@ -96,6 +96,13 @@ pub enum Command {
     Recover,
 }
 
+impl Command {
+    /// An end without last words.
+    pub fn crash(code: i32) -> Self {
+        Self::Crash { code, log: Vec::new() }
+    }
+}
+
 /// How an exporter is silent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
