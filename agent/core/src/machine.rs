@@ -219,6 +219,9 @@ pub struct State {
     /// An operator asked for a start: that also goes while automatic actions are paused.
     #[serde(rename = "asked")]
     start_requested: bool,
+    /// An operator asked for a start of a container that ran when Docker was heard last: what Docker reports next may be older.
+    #[serde(default)]
+    start_unheard: bool,
     /// Until then, a stop that was ordered and whose end was not reported may still be finishing: by a former life of the
     /// agent, or when the engine went away.
     #[serde(rename = "echo_until")]

@@ -8,6 +8,8 @@ use crate::event::{Container, Exit, Time};
 
 /// `docker stop` and `docker restart` say so only after the container's end.
 const STOP_SETTLES: Duration = Duration::from_secs(2);
+/// Docker repeats its events since a time as soon as it is asked for them.
+const REPORTED_WITHIN: Duration = Duration::from_secs(5);
 /// `docker kill` and `docker rm -f` need only a moment to finish.
 const KILL_SETTLES: Duration = Duration::from_millis(300);
 const CRASH_WINDOW: Duration = Duration::from_mins(10);
@@ -19,6 +21,8 @@ const HARMLESS: [i64; 4] = [1, 10, 12, 28];
 impl Machine {
     /// `ours` says that an action of ours brought this about.
     pub(super) fn on_container(&mut self, now: Time, news: Container, ours: bool) {
+        let up = matches!(news, Container::Running { .. } | Container::Paused { .. });
+        self.note_unheard_start(now, up);
         let first = !std::mem::replace(&mut self.state.observed, true);
         let by_hand = !first && !ours;
         let ours = ours || self.state.echoes(now);
@@ -62,7 +66,7 @@ impl Machine {
                 self.state.spec_matches = spec_matches;
                 self.on_exit(now, at, &exit, ours, first);
             }
-            Container::Signalled { .. } if self.state.in_flight.is_some() && !self.is_starting() => {
+            Container::Signalled { at, signal } if self.is_end_expected(now, at, signal) => {
                 // Docker carries out what it has begun, also where the action fails.
                 self.state.ignore_own_events_until = Some(now + self.policy.stop_bound());
             }
@@ -306,6 +310,29 @@ impl Machine {
     pub(super) fn is_being_stopped(&self, now: Time) -> bool {
         let signalled = self.state.signalled.filter(|_| self.state.seen.is_up());
         signalled.is_some_and(|s| now.since(s.at) < self.policy.stop_bound())
+    }
+
+    /// Whether Docker has said how the container is, in this life of the agent and since it last answered anew.
+    pub(super) fn is_docker_heard(&self) -> bool {
+        let state = &self.state;
+        state.observed && !state.docker_down && state.unconfirmed_until.is_none()
+    }
+
+    /// Docker says how the container is: what it reports of the time before a start that was asked for meanwhile is older
+    /// than that wish.
+    fn note_unheard_start(&mut self, now: Time, up: bool) {
+        if std::mem::take(&mut self.state.start_unheard) {
+            // Of one that runs, a `docker stop` may be under way; one that is reported later is newer than the wish.
+            let wait = if up { REPORTED_WITHIN } else { self.policy.stop_bound() };
+            self.state.ignore_own_events_until = Some(now + wait);
+            self.state.start_requested = !up;
+        }
+    }
+
+    /// Whether a signal brings an end that is not to be taken for a person's `docker stop`.
+    fn is_end_expected(&self, now: Time, at: Option<i64>, signal: i64) -> bool {
+        let ordered = self.state.in_flight.is_some() && !self.is_starting();
+        ordered || (self.state.echoes(now) && self.is_news(at) && !HARMLESS.contains(&signal))
     }
 
     /// Whether an action of ours is bringing it down.

@@ -213,6 +213,9 @@ impl Machine {
             Command::Start if self.is_being_stopped(state.now) => {
                 "the collator is being stopped with docker stop: starting it as soon as it has ended".to_owned()
             }
+            Command::Start if state.seen.is_up() && !self.is_docker_heard() => {
+                "the collator ran when Docker was heard last: starting it if it does not run now".to_owned()
+            }
             Command::Start if state.seen.is_up() => "the collator is running already".to_owned(),
             Command::Start => "starting the collator".to_owned(),
             Command::Stop => "stopping the collator; it stays stopped until t0rn-agent start".to_owned(),

@@ -120,6 +120,7 @@ impl Machine {
                 state.next_start = None;
                 state.last_failure = None;
                 state.start_requested = false;
+                state.start_unheard = false;
                 state.restart_owed = false;
                 self.drop_update(now, actions);
             }
@@ -162,6 +163,7 @@ impl Machine {
     fn take_up(&mut self, now: Time) {
         let down = !self.state.seen.is_up() || self.is_stopping();
         let ending = self.is_being_stopped(now);
+        let heard = self.is_docker_heard();
         let state = &mut self.state;
         // What Docker reports again of the time before, an agent that has just begun included, is older than this wish.
         state.own_events_until = state.own_events_until.max(state.heard_at);
@@ -171,6 +173,7 @@ impl Machine {
         }
         state.desired = Desired::Running;
         state.start_requested = down || ending;
+        state.start_unheard = !heard && !down && !ending;
         state.hold = state.conflict.map(Cause::from);
         state.crash_loop = false;
         state.crashes.clear();

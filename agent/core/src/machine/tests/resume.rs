@@ -136,6 +136,58 @@ fn start_that_is_asked_for_before_docker_repeats_the_stop_holds() {
     }
 }
 
+/// What Docker reports of a `docker stop`, after the first look: what happened since it was heard last.
+fn repeat_stop(harness: &mut Harness, at: i64) {
+    harness.event(Event::Container(Container::Signalled {
+        at: Some(at),
+        signal: 15,
+    }));
+    harness.event(Event::Container(exited(at, 0)));
+    harness.event(Event::Container(Container::Stopped { at: Some(at) }));
+}
+
+#[test]
+fn start_that_is_asked_for_before_docker_reports_an_unheard_stop_holds() {
+    let away: [fn(&mut Harness); 2] = [
+        |harness| harness.agent_dies(3),
+        |harness| harness.event(Event::Docker { reachable: false }),
+    ];
+    for goes_away in away {
+        for over in [true, false] {
+            let mut harness = Harness::synced();
+            goes_away(&mut harness);
+            let at = harness.wall();
+            harness.now.0 += 1000;
+            let answer = harness.machine.acknowledge(&Command::Start);
+            assert!(answer.is_ok_and(|text| text.contains("if it does not run now")));
+            harness.command(Command::Start);
+            harness.event(Event::Docker { reachable: true });
+            harness.up = false;
+            harness.container(if over { exited(at, 0) } else { running(harness.run) });
+            repeat_stop(&mut harness, at);
+            harness.run(HOUR);
+            let cause = if over { Cause::Operator } else { Cause::Exited };
+            assert_eq!(harness.container_actions(), [start(cause)]);
+            harness.expect(Phase::Synced, Health::Ok);
+        }
+    }
+}
+
+#[test]
+fn docker_stop_after_a_start_that_found_it_running_is_a_persons_wish() {
+    let mut harness = Harness::synced();
+    harness.agent_dies(3);
+    harness.command(Command::Start);
+    harness.container(running(harness.run));
+    harness.run(6);
+    harness.signalled(15);
+    harness.exits(0, &[]);
+    harness.stopped();
+    harness.run(HOUR);
+    assert_eq!(harness.container_actions(), []);
+    assert_eq!(harness.wrong(), [Cause::StoppedByPerson]);
+}
+
 #[test]
 fn what_was_removed_meanwhile_is_created_anew() {
     let mut harness = Harness::synced();
