@@ -14,10 +14,11 @@ use agent_core::event::Notice;
 use agent_net::backoff::pauses;
 use agent_runtime::{boottime, wall};
 
-/// Poll interval of urgent documents. Without jitter: the service is this instance's own.
-const URGENT: Duration = Duration::from_millis(1700);
+/// Poll interval of urgent documents, as AWS recommends for the notice of two minutes. Without jitter: the service is this
+/// instance's own.
+const URGENT: Duration = Duration::from_secs(5);
 /// Every so many polls, the documents that leave hours are read as well.
-const SLOW_EVERY: u32 = 20;
+const SLOW_EVERY: u32 = 7;
 /// Path of the instance's id.
 const INSTANCE: &str = "meta-data/instance-id";
 /// Path of the purchase option: `spot`, `on-demand`, …
@@ -146,7 +147,7 @@ impl NoticePoller {
     }
 
     async fn run(mut self) {
-        let pauses = || pauses(2 * URGENT, RETRY_MAX);
+        let pauses = || pauses(URGENT, RETRY_MAX);
         let mut retry = pauses();
         while !self.events.is_closed() {
             let wait = if self.poll().await.is_ok() {

@@ -21,7 +21,7 @@ use crate::status::{ChainStatus, Health, HostStatus, Phase, Verdict};
 
 pub fn render(snapshot: &AgentSnapshot, process: &ProcessStats, format: Format, now: Instant) -> String {
     let mut page = MetricsPage::new(format);
-    agent(&mut page, snapshot, now);
+    agent(&mut page, snapshot, process, now);
     judgement(&mut page, snapshot);
     container(&mut page, snapshot);
     chains(&mut page, snapshot);
@@ -31,13 +31,13 @@ pub fn render(snapshot: &AgentSnapshot, process: &ProcessStats, format: Format, 
     page.into_text()
 }
 
-fn agent(page: &mut MetricsPage, snapshot: &AgentSnapshot, now: Instant) {
-    let agent = &snapshot.status.agent;
+fn agent(page: &mut MetricsPage, snapshot: &AgentSnapshot, process: &ProcessStats, now: Instant) {
+    let version = snapshot.status.agent.version.as_deref();
     page.gauge(
         "t0rn_agent_build_info",
         "Which agent this is.",
         ["version"],
-        agent.version.as_deref().map(|version| ([version], Some(1))),
+        version.map(|version| ([version], Some(1))),
     );
     page.one(
         "t0rn_agent_start_time_seconds",
@@ -47,7 +47,7 @@ fn agent(page: &mut MetricsPage, snapshot: &AgentSnapshot, now: Instant) {
     page.one(
         "t0rn_agent_resident_memory_bytes",
         "Resident memory of the agent.",
-        agent.rss_bytes,
+        process.resident_bytes,
     );
     page.one(
         "t0rn_agent_loop_age_seconds",

@@ -27,6 +27,7 @@ use tokio::time::{Instant, timeout_at};
 pub use self::client::{AgentClient, ClientError};
 pub use self::configuration::{ConfigHandle, ConfigReport, ConfigRequest, ConfigSource, ConfigTask, ReloadError};
 pub use self::socket::{ApiSocket, BindError, bind};
+use crate::process;
 use crate::recorder::LineRedactor;
 use crate::server::{self, LongLivedPermit, ServerLimits};
 use crate::supervisor::KnownSecrets;
@@ -117,7 +118,7 @@ struct ApiState {
 }
 
 async fn status(State(state): State<ApiState>) -> Response {
-    let json = state.handle.snapshot.borrow().status.to_json();
+    let json = process::status_now(&state.handle.snapshot.borrow()).to_json();
     ([(header::CONTENT_TYPE, "application/json")], json).into_response()
 }
 

@@ -4,6 +4,8 @@
 use std::fs;
 
 use agent_core::metrics::ProcessStats;
+use agent_core::published::AgentSnapshot;
+use agent_core::status::Status;
 use jiff::Timestamp;
 
 /// Ticks in a second of the times in `/proc`: `USER_HZ`, part of the kernel's interface to programs.
@@ -28,8 +30,15 @@ pub(crate) fn stats(started: Timestamp) -> ProcessStats {
     }
 }
 
+/// The published status, with the resident memory of this moment.
+pub(crate) fn status_now(snapshot: &AgentSnapshot) -> Status {
+    let mut status = snapshot.status.clone();
+    status.agent.rss_bytes = resident();
+    status
+}
+
 /// Resident memory, bytes.
-pub(crate) fn resident() -> Option<u64> {
+fn resident() -> Option<u64> {
     memory(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")
 }
 

@@ -14,6 +14,7 @@ use super::adapter_facts::AdapterFacts;
 use super::clock::AgentClock;
 use super::counters::Counters;
 use super::status;
+use crate::process;
 
 pub(super) struct Publisher {
     config: Arc<Config>,
@@ -52,7 +53,7 @@ impl Publisher {
 
     /// The status published last.
     pub(super) fn status(&self) -> Status {
-        self.published.borrow().status.clone()
+        process::status_now(&self.published.borrow())
     }
 
     pub(super) fn publish(&self, machine: &Machine) {

@@ -101,7 +101,8 @@ pub(super) fn status(
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             pid: Some(std::process::id()),
             uptime_seconds: Some(started.elapsed().as_secs()),
-            rss_bytes: crate::process::resident(),
+            // Read when somebody asks.
+            rss_bytes: None,
         },
         ..Status::default()
     }

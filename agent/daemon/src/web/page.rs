@@ -33,6 +33,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Interval, interval_at};
 
 use super::WebState;
+use crate::process;
 use crate::recorder::incident::{self, Incident, IncidentError};
 use crate::server::LongLivedPermit;
 
@@ -215,7 +216,7 @@ impl PageConnection {
             () = state.stopped.cancelled() => return None,
             changed = state.snapshot.changed() => {
                 changed.ok()?;
-                Event::default().event("status").data(state.snapshot.borrow_and_update().status.to_json())
+                Event::default().event("status").data(process::status_now(&state.snapshot.borrow_and_update()).to_json())
             }
             _ = beat.tick() => heartbeat(),
         };
