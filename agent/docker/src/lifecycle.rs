@@ -132,8 +132,30 @@ impl Docker {
                 return Err(self.foreign());
             }
             self.halt_in(&found.id, seconds).await?;
+            self.remove_lost(&found).await?;
         }
         self.inspect().await
+    }
+
+    /// Removes a container of which Docker missed the end, so that it lists that run for ever although it reports the stop:
+    /// containerd was killed at the same time.
+    ///
+    /// # Errors
+    /// A process of it goes on.
+    async fn remove_lost(&self, before: &InspectedContainer) -> Result<(), Error> {
+        let run = |found: &InspectedContainer| (found.id.clone(), found.started_at);
+        let now = self.find().await?;
+        if !now.is_some_and(|now| now.is_running() && run(&now) == run(before)) {
+            return Ok(());
+        }
+        if let Some(process) = lost_task::process_of(&before.id).await {
+            return Err(Error::LostTask { process });
+        }
+        warn!(
+            container = self.spec.name(),
+            "docker lists it as running after its stop, and it has no process: removing it"
+        );
+        self.remove(&before.id, true).await
     }
 
     /// Removes the container, stopped first if need be; the image stays. `Ok` when there is none.

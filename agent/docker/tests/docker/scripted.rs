@@ -31,6 +31,10 @@ struct Script {
     root: Option<&'static str>,
     /// Size of the container's image, bytes.
     size: i64,
+    /// A stop is reported, and the run as going on all the same.
+    end_missed: bool,
+    /// The container was removed by force.
+    removed: bool,
 }
 
 impl Script {
@@ -59,6 +63,16 @@ impl Script {
             _ if path.ends_with("/start") => {
                 let started = json!({"Status": "running", "StartedAt": "2026-11-23T06:24:38Z"});
                 self.container.as_mut().unwrap()["State"] = started;
+                (204, Value::Null)
+            }
+            _ if path.ends_with("/stop") => {
+                if !self.end_missed {
+                    self.container.as_mut().unwrap()["State"] = json!({"Status": "exited"});
+                }
+                (204, Value::Null)
+            }
+            _ if request.starts_with("DELETE") && request.contains("force=true") => {
+                (self.container, self.removed) = (None, true);
                 (204, Value::Null)
             }
             "/containers/node/json" => self.container.clone().map_or_else(missing, |found| (200, found)),
@@ -165,6 +179,31 @@ async fn update_without_room_for_the_image_before_it_pulls_nothing() {
         let text = "are free, and the image before it takes 1099511627776 MiB); make room there (`docker system df`)";
         assert_eq!(error.contains(text), refused, "{root} {size}: {error}");
         assert_eq!(error.contains("it was pulled"), !refused, "{root} {size}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn restart_of_a_container_whose_end_docker_missed_makes_it_anew() {
+    for end_missed in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("docker.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let docker = Docker::new(&config(&socket, "node", dir.path())).unwrap();
+        let script = Arc::new(Mutex::new(Script {
+            end_missed,
+            ..Script::default()
+        }));
+        let permit = permit();
+        let restarted = async {
+            docker.ensure_running(&permit).await.unwrap();
+            docker.restart(&permit).await.unwrap()
+        };
+        let up = tokio::select! {
+            () = serve(listener, Arc::clone(&script)) => panic!("serves for ever"),
+            up = restarted => up,
+        };
+        assert!(matches!(up.container, Container::Running { .. }), "{up:?}");
+        assert_eq!(script.lock().unwrap().removed, end_missed);
     }
 }
 
