@@ -91,8 +91,9 @@ pub(crate) fn choose(random: &mut Random, disk: &StateDisk) -> Vec<Fault> {
     chosen
 }
 
-/// Begins the faults one after the other, leaves them for some seconds, and ends them in reverse order.
-pub(crate) fn inflict(faults: &[Fault], site: &mut Site<'_, '_>) -> Result<Starts> {
+/// Begins the faults one after the other, leaves them for some seconds, and ends them in reverse order; `before` are those of the
+/// episode before.
+pub(crate) fn inflict(faults: &[Fault], before: &[Fault], site: &mut Site<'_, '_>) -> Result<Starts> {
     let mut expected = Starts::default();
     for fault in faults {
         let starts = fault
@@ -105,9 +106,10 @@ pub(crate) fn inflict(faults: &[Fault], site: &mut Site<'_, '_>) -> Result<Start
         };
         thread::sleep(site.random.seconds(0, 1));
     }
-    // Docker may be late with the end of a container whose shim is gone, or that it could not see: silence is judged first.
-    let is_late = |fault: &Fault| *fault == Fault::KillShim || OF_THE_ENGINE.contains(fault);
-    if faults.iter().any(is_late) {
+    // Docker may be late with the end of a container whose shim is gone, or that it could not see, or never report it where its
+    // engine has just come back: silence is judged first.
+    let of_engine = |fault: &Fault| OF_THE_ENGINE.contains(fault);
+    if faults.contains(&Fault::KillShim) || faults.iter().chain(before).any(of_engine) {
         expected.health = expected.most;
     }
     thread::sleep(site.random.seconds(1, 6));

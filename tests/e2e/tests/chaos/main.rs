@@ -83,6 +83,7 @@ fn random_faults_restart_what_they_end_and_nothing_else() -> Result<()> {
     let end = Instant::now() + Duration::from_secs(60 * minutes);
     let mut episodes = 0;
     let mut counts = Counts::of(&agent)?;
+    let mut before = Vec::new();
     while Instant::now() < end {
         let chosen = faults::choose(&mut random, &disk);
         episodes += 1;
@@ -94,9 +95,10 @@ fn random_faults_restart_what_they_end_and_nothing_else() -> Result<()> {
             observer: &observer,
             random: &mut random,
         };
-        let expected = faults::inflict(&chosen, &mut site).with_context(|| format!("{chosen:?}"))?;
+        let expected = faults::inflict(&chosen, &before, &mut site).with_context(|| format!("{chosen:?}"))?;
         counts = settled(&agent, counts, expected).with_context(|| format!("after {chosen:?}, {expected:?}"))?;
         observer.result()?;
+        before = chosen;
     }
     ensure!(episodes > 0, "no time for a single fault");
     let looks = observer.end()?;
