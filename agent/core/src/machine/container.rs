@@ -154,6 +154,10 @@ impl Machine {
         state.seen = seen;
         state.spec_matches = spec_matches;
         state.started_at = started_at.or(state.started_at.filter(|_| same_run));
+        if !same_run {
+            // What happened before is of no run that goes on; unlike the start, which identifies this one, it moves with the clock.
+            state.heard_at = state.heard_at.max(started_at);
+        }
         state.up_since.get_or_insert(now);
         state.settle = None;
         state.stop_cause = None;
@@ -308,7 +312,12 @@ impl Machine {
 
     /// Whether a person's `docker stop` is under way.
     pub(super) fn is_being_stopped(&self, now: Time) -> bool {
-        let signalled = self.state.signalled.filter(|_| self.state.seen.is_up());
+        self.state.seen.is_up() && self.is_signalled(now)
+    }
+
+    /// Whether the end that a signal from outside asked for may still be reported.
+    pub(super) fn is_signalled(&self, now: Time) -> bool {
+        let signalled = self.state.signalled;
         signalled.is_some_and(|s| now.since(s.at) < self.policy.stop_bound())
     }
 

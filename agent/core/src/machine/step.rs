@@ -162,7 +162,7 @@ impl Machine {
     /// `start` or `restart`: whatever kept it down is over.
     fn take_up(&mut self, now: Time) {
         let down = !self.state.seen.is_up() || self.is_stopping();
-        let ending = self.is_being_stopped(now);
+        let ending = self.is_signalled(now);
         let heard = self.is_docker_heard();
         let state = &mut self.state;
         // What Docker reports again of the time before, an agent that has just begun included, is older than this wish.

@@ -124,8 +124,31 @@ fn outside(seed: u64, all: &mut Vec<(u64, Trouble)>) {
     }
 }
 
+/// Whether in this life a person stops and starts it while no agent has heard from Docker.
+fn has_absences(seed: u64) -> bool {
+    seed % 8 == 6
+}
+
+/// The agent is killed, a person stops the collator, and an engine that hangs keeps the next agent from hearing of it before a person
+/// asks that agent for a start; of dice of its own.
+fn absences(seed: u64, all: &mut Vec<(u64, Trouble)>) {
+    let mut dice = Dice(seed.rotate_left(16));
+    let mut at = dice.between(300, 2400) * SECOND;
+    while at < LIFE - QUIET {
+        let stopped = at + dice.between(0, 3) * SECOND;
+        let hangs = stopped + dice.between(1, 12) * SECOND;
+        all.push((at, Trouble::AgentKilled));
+        all.push((stopped, Trouble::HandStop));
+        all.push((hangs, Trouble::EngineHangs(dice.between(5, 40) * SECOND)));
+        let typed = hangs + dice.between(1, 30) * SECOND;
+        all.push((typed, Trouble::Types(Command::Start)));
+        at = typed + dice.between(600, 2400) * SECOND;
+    }
+}
+
 /// Troubles with their times, the last first. What a person stops is started again later. Every other life has an update,
-/// every fourth an outside.
+/// every fourth an outside,
+/// and every eighth absences.
 pub(crate) fn course(seed: u64, dice: &mut Dice) -> Vec<(u64, Trouble)> {
     let mut all = Vec::new();
     // Of dice of its own: the other lives stay as they were.
@@ -162,6 +185,9 @@ pub(crate) fn course(seed: u64, dice: &mut Dice) -> Vec<(u64, Trouble)> {
     all.push((LIFE - QUIET, Trouble::Types(Command::Start)));
     if has_outside(seed) {
         outside(seed, &mut all);
+    }
+    if has_absences(seed) {
+        absences(seed, &mut all);
     }
     all.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
     all

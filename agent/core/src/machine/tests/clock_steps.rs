@@ -1,7 +1,7 @@
 //! The wall clock is set, forward or back, and what Docker reports afterwards is judged rightly.
 
 use super::harness::*;
-use crate::event::{Command, Container, Event, Exit, ScrapeError};
+use crate::event::{ActionFailure, Command, Container, Event, Exit, ScrapeError};
 use crate::machine::{Cause, Health, Machine, Phase};
 
 impl Harness {
@@ -163,4 +163,38 @@ fn step_moves_what_docker_is_asked_from() {
     let policy = harness.machine.policy.clone();
     let resumed = Machine::resume(policy, serde_json::from_str(&state).unwrap(), harness.now);
     assert_eq!(resumed.watch_from(), Some(heard - 7_200_000));
+}
+
+#[test]
+fn what_happened_while_no_agent_watched_is_asked_for_after_a_step_too() {
+    for step in STEPS {
+        let mut harness = Harness::synced();
+        let began = harness.run;
+        harness.step_clock(step);
+        harness.run(MINUTE);
+        harness.agent_dies(5);
+        // The same moment, by the clock as it is now.
+        assert_eq!(harness.machine.watch_from(), Some(began + step * 1000), "{step}");
+    }
+}
+
+#[test]
+fn start_holds_while_a_stop_goes_on_that_an_end_of_an_earlier_run_hides() {
+    let mut harness = Harness::synced();
+    harness.signalled(15);
+    // After a step back, Docker's report of an earlier end may bear a time of now: this run counts as ended.
+    let at = Some(harness.wall());
+    harness.event(Event::Container(Container::Stopped { at }));
+    harness.run(3);
+    harness.expect(Phase::Stopped, Health::Critical);
+    harness.obeys = false;
+    harness.command(Command::Start);
+    harness.fails(ActionFailure::DockerUnreachable);
+    harness.now.0 += 100;
+    harness.exits(0, &[]);
+    harness.stopped();
+    harness.obeys = true;
+    harness.run(HOUR);
+    harness.expect(Phase::Synced, Health::Ok);
+    assert!(!harness.wrong().contains(&Cause::StoppedByPerson));
 }
