@@ -1,6 +1,7 @@
 //! The judge of one life. Everything it demands stands in README, docs/verdicts.md, docs/status.md or ARCHITECTURE.md.
 
 use agent_core::event::Command;
+use agent_core::machine::Phase;
 
 use super::engine::Run;
 use super::host::Host;
@@ -64,6 +65,8 @@ pub(crate) struct Watch {
     hand_stop: Option<u64>,
     /// The status says that an update is under way: docs/update.md says what is done then.
     pub(crate) updating: bool,
+    /// It says that a restart is under way, or was when its agent died.
+    restarting: bool,
     /// When the status last changed, and for how long it has been wrong, ms.
     published: u64,
     wrong: u64,
@@ -120,8 +123,12 @@ impl State {
     }
 
     pub(crate) fn wish_stopped(&mut self) {
-        self.judge.watch.hand_stop = Some(self.now());
-        (self.judge.watch.wish, self.judge.watch.asked) = (Wish::Stopped, self.now());
+        let now = self.now();
+        let watch = &mut self.judge.watch;
+        watch.hand_stop = Some(now);
+        // docs/verdicts.md: a `docker stop` while the agent restarts it cannot be distinguished from the agent's.
+        watch.wish = if watch.restarting { Wish::Unknown } else { Wish::Stopped };
+        watch.asked = now;
     }
 
     /// The agent dies. What it could not save is lost, as its status says.
@@ -277,8 +284,9 @@ impl State {
         }
         let changed = host.handle.lock().unwrap().as_mut().is_none_or(|handle| {
             let changed = handle.snapshot.has_changed().unwrap_or(true);
-            let update = &handle.snapshot.borrow_and_update().status.update;
-            watch.updating = update.as_ref().is_some_and(|update| update.step.is_some());
+            let status = &handle.snapshot.borrow_and_update().status;
+            watch.updating = status.update.as_ref().is_some_and(|update| update.step.is_some());
+            watch.restarting = status.phase == Some(Phase::Restarting);
             changed
         });
         watch.published = if changed { 0 } else { watch.published + quantum };
