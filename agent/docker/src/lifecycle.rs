@@ -22,6 +22,7 @@ use super::{Docker, Error, ImageFault, KeyPermit};
 
 pub(crate) mod conflicting_containers;
 mod lost_task;
+mod stale_endpoint;
 mod start_fault;
 
 /// Steps to a running container: at most eight, the rest is for waiting, and for others interfering.
@@ -43,7 +44,7 @@ impl Docker {
     pub async fn ensure_running(&self, permit: &KeyPermit) -> Result<Inspection, Error> {
         let spec = &self.spec;
         let mut image = None;
-        let mut created = false;
+        let (mut created, mut endpoint_freed) = (false, false);
         let mut before = None;
         for _ in 0..STEPS {
             let found = self.find().await?;
@@ -98,7 +99,13 @@ impl Docker {
                     match self.start(&found.id, permit).await {
                         Ok(()) => return self.inspect().await,
                         Err(error) if error.status() == Some(404) && self.find().await?.is_none() => {}
-                        Err(error) => self.after_failed_start(&found, error, created).await?,
+                        Err(error) => match stale_endpoint::network(&error) {
+                            Some(network) if !endpoint_freed => {
+                                self.free_endpoint(&found.id, &network).await?;
+                                endpoint_freed = true;
+                            }
+                            _ => self.after_failed_start(&found, error, created).await?,
+                        },
                     }
                 }
             }

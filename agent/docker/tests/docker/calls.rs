@@ -24,6 +24,8 @@ const CONTAINER: &str = "0123456789abcdef0123";
 struct Engine {
     has_image: bool,
     is_full: bool,
+    /// An earlier container of the name has left an endpoint.
+    endpoint_kept: bool,
     container: Option<Value>,
     calls: BTreeSet<String>,
 }
@@ -72,6 +74,15 @@ impl Engine {
                 (201, json!({"Id": CONTAINER, "Warnings": []}).to_string())
             }
             "GET /containers/{id}/json" => self.container.clone().map_or_else(missing, ok),
+            "POST /containers/{id}/start" if self.endpoint_kept => {
+                let message = "endpoint with name node already exists in network net";
+                (500, json!({"message": message}).to_string())
+            }
+            // Of a container that exists, Docker takes its own endpoint alone.
+            "POST /networks/{name}/disconnect" => {
+                self.endpoint_kept &= self.container.is_some();
+                (200, String::new())
+            }
             "POST /containers/{id}/start" | "POST /containers/{id}/unpause" => state(self, running),
             "POST /containers/{id}/rename" | "POST /containers/{id}/update" => (204, String::new()),
             "POST /containers/{id}/stop" => state(self, json!({"Status": "exited", "ExitCode": 0})),
@@ -95,7 +106,17 @@ fn template(path: &str) -> String {
         ("images" | "networks" | "distribution", _) => "{name}",
         _ => return path.to_owned(),
     };
-    let ends = ["json", "logs", "rename", "start", "stats", "stop", "unpause", "update"];
+    let ends = [
+        "disconnect",
+        "json",
+        "logs",
+        "rename",
+        "start",
+        "stats",
+        "stop",
+        "unpause",
+        "update",
+    ];
     match rest.rsplit_once('/').filter(|(_, end)| ends.contains(end)) {
         Some((_, end)) => format!("/{kind}/{name}/{end}"),
         None => format!("/{kind}/{name}"),
@@ -127,6 +148,7 @@ async fn converse(mut peer: UnixStream, engine: Arc<Mutex<Engine>>) {
 /// Everything that the agent asks of the adapter.
 async fn use_all(docker: &Docker, engine: &Mutex<Engine>) {
     let permit = permit();
+    engine.lock().unwrap().endpoint_kept = true;
     docker.ensure_running(&permit).await.unwrap();
     engine.lock().unwrap().container.as_mut().unwrap()["State"] = json!({"Status": "paused", "Paused": true});
     docker.ensure_running(&permit).await.unwrap();
