@@ -154,9 +154,11 @@ impl Machine {
         state.seen = seen;
         state.spec_matches = spec_matches;
         state.started_at = started_at.or(state.started_at.filter(|_| same_run));
-        if !same_run {
-            // What happened before is of no run that goes on; unlike the start, which identifies this one, it moves with the clock.
-            state.heard_at = state.heard_at.max(started_at);
+        if let Some(started_at) = started_at.filter(|_| !same_run) {
+            // What happened before is of another run. A later bound is of another clock: a look says by the old one when a
+            // container ended. Unlike the start, which identifies this run, both move with the clock.
+            state.heard_at = Some(started_at);
+            state.own_events_until = state.own_events_until.map(|until| until.min(started_at));
         }
         state.up_since.get_or_insert(now);
         state.settle = None;

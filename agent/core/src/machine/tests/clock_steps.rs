@@ -198,3 +198,33 @@ fn start_holds_while_a_stop_goes_on_that_an_end_of_an_earlier_run_hides() {
     harness.expect(Phase::Synced, Health::Ok);
     assert!(!harness.wrong().contains(&Cause::StoppedByPerson));
 }
+
+#[test]
+fn end_by_the_old_clock_hides_no_stop_of_the_next_run() {
+    let mut harness = Harness::synced();
+    let reason = String::new();
+    harness.exits(1, &[]);
+    let ended = harness.wall();
+    harness.command(Command::Stop);
+    harness.step_clock(-7200);
+    harness.agent_dies(5);
+    // The look of the next agent.
+    harness.container(Container::Exited {
+        at: Some(ended),
+        exit: Exit::default(),
+        spec_matches: true,
+    });
+    harness.command(Command::Start);
+    harness.run(5 * MINUTE);
+    harness.expect(Phase::Synced, Health::Ok);
+    harness.command(Command::Restart { reason });
+    harness.run(5 * MINUTE);
+    assert_eq!(harness.machine.watch_from(), Some(harness.run));
+    harness.log.clear();
+    harness.signalled(15);
+    harness.exits(0, &[]);
+    harness.stopped();
+    harness.run(HOUR);
+    assert_eq!(harness.container_actions(), []);
+    harness.expect(Phase::Stopped, Health::Critical);
+}
