@@ -80,7 +80,7 @@ impl Docker {
                         to = spec.hash,
                         "spec changed, replacing"
                     );
-                    self.halt(&found.id).await?;
+                    self.halt(&found, self.spec.stop_seconds()).await?;
                     self.remove(&found.id, false).await?;
                 }
                 Status::RUNNING | Status::STOPPING => return self.inspection(found).await,
@@ -92,20 +92,18 @@ impl Docker {
                         .await?;
                 }
                 // Docker waits up to a minute before its next attempt; stopping ends the wait.
-                Status::RESTARTING => self.halt(&found.id).await?,
+                Status::RESTARTING => self.halt(&found, self.spec.stop_seconds()).await?,
                 Status::CREATED | Status::EXITED | Status::EMPTY => {
                     self.prepare_paths_again().await?;
                     self.evict_others().await?;
                     match self.start(&found.id, permit).await {
                         Ok(()) => return self.inspect().await,
                         Err(error) if error.status() == Some(404) && self.find().await?.is_none() => {}
-                        Err(error) => match stale_endpoint::network(&error) {
-                            Some(network) if !endpoint_freed => {
-                                self.free_endpoint(&found.id, &network).await?;
-                                endpoint_freed = true;
-                            }
-                            _ => self.after_failed_start(&found, error, created).await?,
-                        },
+                        Err(error) if !endpoint_freed && let Some(network) = stale_endpoint::network(&error) => {
+                            self.free_endpoint(&found.id, &network).await?;
+                            endpoint_freed = true;
+                        }
+                        Err(error) => self.after_failed_start(&found, error, created).await?,
                     }
                 }
             }
@@ -138,8 +136,7 @@ impl Docker {
             if !found.ours {
                 return Err(self.foreign());
             }
-            self.halt_in(&found.id, seconds).await?;
-            self.remove_lost(&found).await?;
+            self.halt(&found, seconds).await?;
         }
         self.inspect().await
     }
@@ -170,7 +167,7 @@ impl Docker {
         match self.find().await? {
             Some(found) if !found.ours => Err(self.foreign()),
             Some(found) => {
-                self.halt(&found.id).await?;
+                self.halt(&found, self.spec.stop_seconds()).await?;
                 self.remove(&found.id, false).await
             }
             None => Ok(()),
@@ -289,9 +286,10 @@ impl Docker {
         }
     }
 
-    /// Stops any container of ours, whatever it is doing.
-    async fn halt(&self, id: &str) -> Result<(), Error> {
-        self.halt_in(id, self.spec.stop_seconds()).await
+    /// Stops our container, whatever it is doing.
+    async fn halt(&self, found: &InspectedContainer, seconds: i32) -> Result<(), Error> {
+        self.halt_in(&found.id, seconds).await?;
+        self.remove_lost(found).await
     }
 
     pub(super) async fn halt_in(&self, id: &str, seconds: i32) -> Result<(), Error> {

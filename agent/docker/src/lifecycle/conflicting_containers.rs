@@ -34,7 +34,7 @@ impl Docker {
             let data = spec.exclusive().next().filter(|data| shares(other, data, &places));
             if ours && data.is_some() {
                 warn!(container = name, data = %spec.data.path.display(), "leftover on the data directory, removing it");
-                self.halt(id).await?;
+                self.halt_in(id, spec.stop_seconds()).await?;
                 self.remove(id, false).await?;
                 continue;
             }

@@ -71,9 +71,16 @@ impl Script {
                 }
                 (204, Value::Null)
             }
-            _ if request.starts_with("DELETE") && request.contains("force=true") => {
+            _ if request.starts_with("DELETE") => {
+                let forced = request.contains("force=true");
+                let Some(container) = &self.container else {
+                    return missing();
+                };
+                if !forced && container["State"]["Status"] == "running" {
+                    return (409, json!({"message": "it runs"}));
+                }
                 self.container = None;
-                self.removals += 1;
+                self.removals += u32::from(forced);
                 (204, Value::Null)
             }
             "/containers/node/json" => self.container.clone().map_or_else(missing, |found| (200, found)),
@@ -184,7 +191,7 @@ async fn update_without_room_for_the_image_before_it_pulls_nothing() {
 }
 
 #[tokio::test]
-async fn restart_of_a_container_whose_end_docker_missed_makes_it_anew() {
+async fn container_whose_end_docker_missed_is_removed_by_force() {
     for end_missed in [true, false] {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("docker.sock");
@@ -197,14 +204,17 @@ async fn restart_of_a_container_whose_end_docker_missed_makes_it_anew() {
         let permit = permit();
         let restarted = async {
             docker.ensure_running(&permit).await.unwrap();
-            docker.restart(&permit).await.unwrap()
+            let up = docker.restart(&permit).await.unwrap();
+            docker.discard().await.unwrap();
+            assert_eq!(docker.inspect().await.unwrap().container, Container::Missing);
+            up
         };
         let up = tokio::select! {
             () = serve(listener, Arc::clone(&script)) => panic!("serves for ever"),
             up = restarted => up,
         };
         assert!(matches!(up.container, Container::Running { .. }), "{up:?}");
-        assert_eq!(script.lock().unwrap().removals, u32::from(end_missed));
+        assert_eq!(script.lock().unwrap().removals, 2 * u32::from(end_missed));
     }
 }
 
