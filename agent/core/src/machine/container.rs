@@ -130,6 +130,12 @@ impl Machine {
             if std::mem::take(&mut state.clock_stepped) {
                 state.exited_at = None;
             }
+            if let Some(started_at) = started_at {
+                // What happened before is of another run. A later bound is of another clock: a look says by the old one when
+                // a container ended. Unlike the start, which identifies this run, both move with the clock.
+                state.heard_at = Some(started_at);
+                state.own_events_until = state.own_events_until.map(|until| until.min(started_at));
+            }
             state.ignore_own_events_until = None;
             state.restart_owed = false;
             state.signalled = None;
@@ -154,12 +160,6 @@ impl Machine {
         state.seen = seen;
         state.spec_matches = spec_matches;
         state.started_at = started_at.or(state.started_at.filter(|_| same_run));
-        if let Some(started_at) = started_at.filter(|_| !same_run) {
-            // What happened before is of another run. A later bound is of another clock: a look says by the old one when a
-            // container ended. Unlike the start, which identifies this run, both move with the clock.
-            state.heard_at = Some(started_at);
-            state.own_events_until = state.own_events_until.map(|until| until.min(started_at));
-        }
         state.up_since.get_or_insert(now);
         state.settle = None;
         state.stop_cause = None;

@@ -147,8 +147,7 @@ fn absences(seed: u64, all: &mut Vec<(u64, Trouble)>) {
 }
 
 /// Troubles with their times, the last first. What a person stops is started again later. Every other life has an update,
-/// every fourth an outside,
-/// and every eighth absences.
+/// every fourth an outside, and every eighth absences.
 pub(crate) fn course(seed: u64, dice: &mut Dice) -> Vec<(u64, Trouble)> {
     let mut all = Vec::new();
     // Of dice of its own: the other lives stay as they were.

@@ -36,9 +36,7 @@ fn stepped(seconds: i64) -> Harness {
 fn docker_stop_after_a_step_of_the_clock_is_a_persons_wish() {
     for step in STEPS {
         let mut harness = stepped(step);
-        harness.signalled(15);
-        harness.exits(0, &[]);
-        harness.stopped();
+        harness.docker_stop();
         harness.run(HOUR);
         assert_eq!(harness.container_actions(), [], "{step}");
         harness.expect(Phase::Stopped, Health::Critical);
@@ -60,9 +58,7 @@ fn exit_after_a_step_of_the_clock_is_one_and_is_mended() {
 fn run_that_a_person_starts_after_a_step_is_the_new_one() {
     for step in STEPS {
         let mut harness = stepped(step);
-        harness.signalled(15);
-        harness.exits(0, &[]);
-        harness.stopped();
+        harness.docker_stop();
         harness.run(MINUTE);
         harness.runs_anew();
         harness.run(HOUR);
@@ -221,9 +217,7 @@ fn end_by_the_old_clock_hides_no_stop_of_the_next_run() {
     harness.run(5 * MINUTE);
     assert_eq!(harness.machine.watch_from(), Some(harness.run));
     harness.log.clear();
-    harness.signalled(15);
-    harness.exits(0, &[]);
-    harness.stopped();
+    harness.docker_stop();
     harness.run(HOUR);
     assert_eq!(harness.container_actions(), []);
     harness.expect(Phase::Stopped, Health::Critical);

@@ -179,6 +179,13 @@ impl Harness {
         self.container(Container::Stopped { at });
     }
 
+    /// A whole `docker stop` by a person, on time.
+    pub(super) fn docker_stop(&mut self) {
+        self.signalled(15);
+        self.exits(0, &[]);
+        self.stopped();
+    }
+
     fn carry_out(&mut self, action: &Action) {
         self.depth += 1;
         assert!(self.depth < 50, "{action:?} again and again, without a pause");

@@ -61,9 +61,7 @@ fn news_of_an_earlier_run_are_ignored() {
 fn a_look_that_finds_a_run_going_on_has_the_last_word_over_its_end() {
     let mut harness = Harness::synced();
     harness.now.0 += 1000;
-    harness.signalled(15);
-    harness.exits(0, &[]);
-    harness.stopped();
+    harness.docker_stop();
     harness.container(running(harness.run));
     harness.run(MINUTE);
     assert_eq!(harness.container_actions(), []);
@@ -126,9 +124,7 @@ fn dockers_clock_set_back_costs_no_action_and_blinds_nobody() {
 #[test]
 fn a_stop_that_the_engines_own_end_brought_about_is_no_wish() {
     let mut harness = Harness::synced();
-    harness.signalled(15);
-    harness.exits(0, &[]);
-    harness.stopped();
+    harness.docker_stop();
     harness.event(Event::Docker { reachable: false });
     harness.run(MINUTE);
     harness.event(Event::Docker { reachable: true });

@@ -219,9 +219,7 @@ fn start_takes_up_what_is_held_and_what_a_person_stopped() {
     assert_eq!(harness.container_actions()[1..], [start(Cause::Operator)]);
 
     let mut harness = Harness::synced();
-    harness.signalled(15);
-    harness.exits(0, &[]);
-    harness.stopped();
+    harness.docker_stop();
     harness.run(HOUR);
     harness.command(Command::Start);
     harness.run(5);

@@ -153,9 +153,7 @@ fn a_forced_docker_stop_is_a_wish_too_whatever_the_log_says() {
 fn what_was_stopped_and_then_tidied_away_is_not_wanted() {
     for quickly in [true, false] {
         let mut harness = Harness::synced();
-        harness.signalled(15);
-        harness.exits(0, &[]);
-        harness.stopped();
+        harness.docker_stop();
         harness.run(if quickly { 0 } else { HOUR });
         let at = Some(harness.wall());
         harness.container(Container::Removed { at });
@@ -169,9 +167,7 @@ fn what_was_stopped_and_then_tidied_away_is_not_wanted() {
 #[test]
 fn docker_start_takes_up_what_a_person_had_stopped() {
     let mut harness = Harness::synced();
-    harness.signalled(15);
-    harness.exits(0, &[]);
-    harness.stopped();
+    harness.docker_stop();
     harness.run(HOUR);
     harness.runs_anew();
     harness.run(HOUR);
@@ -188,9 +184,7 @@ fn docker_start_takes_up_what_a_person_had_stopped() {
 #[test]
 fn docker_restart_is_no_fault() {
     let mut harness = Harness::synced();
-    harness.signalled(15);
-    harness.exits(0, &[]);
-    harness.stopped();
+    harness.docker_stop();
     harness.now.0 += 1;
     harness.runs_anew();
     harness.run(24 * HOUR);
@@ -237,9 +231,7 @@ fn the_time_a_container_was_paused_is_no_stall() {
 #[test]
 fn docker_stop_is_a_persons_wish_after_a_crash_loop_too() {
     let mut harness = Harness::after_a_crash_loop();
-    harness.signalled(15);
-    harness.exits(0, &[]);
-    harness.stopped();
+    harness.docker_stop();
     harness.run(HOUR);
     assert_eq!(harness.container_actions(), []);
     assert!(harness.wrong().contains(&Cause::StoppedByPerson));

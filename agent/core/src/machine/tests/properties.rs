@@ -112,9 +112,7 @@ fn lead_on(mut harness: Harness, moves: &[Move]) -> Harness {
             }),
             Move::RunsAnew => harness.runs_anew(),
             Move::DockerStop => {
-                harness.signalled(15);
-                harness.exits(0, &[]);
-                harness.stopped();
+                harness.docker_stop();
             }
             Move::DockerKill => {
                 harness.signalled(9);

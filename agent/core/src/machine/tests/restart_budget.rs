@@ -205,9 +205,7 @@ fn a_failure_is_over_when_the_collator_is_not_wanted_any_more() {
     harness.failing = Some(ActionFailure::Other);
     let reason = String::new();
     harness.command(Command::Restart { reason });
-    harness.signalled(15);
-    harness.exits(0, &[]);
-    harness.stopped();
+    harness.docker_stop();
     harness.run(HOUR);
     assert_eq!(harness.wrong(), [Cause::StoppedByPerson]);
 

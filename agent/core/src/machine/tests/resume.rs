@@ -80,6 +80,16 @@ fn what_died_meanwhile_is_started() {
     assert_eq!(harness.container_actions(), [start(Cause::Exited)]);
 }
 
+/// What Docker reports of a `docker stop`, after the first look: what happened since it was heard last.
+fn repeat_stop(harness: &mut Harness, at: i64) {
+    harness.event(Event::Container(Container::Signalled {
+        at: Some(at),
+        signal: 15,
+    }));
+    harness.event(Event::Container(exited(at, 0)));
+    harness.event(Event::Container(Container::Stopped { at: Some(at) }));
+}
+
 #[test]
 fn what_a_person_stopped_meanwhile_stays_stopped() {
     let mut harness = Harness::synced();
@@ -103,12 +113,7 @@ fn what_a_person_stopped_meanwhile_stays_stopped_after_a_crash_loop_too() {
     let at = harness.wall();
     harness.agent_dies(MINUTE);
     harness.container(exited(at, 0));
-    harness.event(Event::Container(Container::Signalled {
-        at: Some(at),
-        signal: 15,
-    }));
-    harness.event(Event::Container(exited(at, 0)));
-    harness.event(Event::Container(Container::Stopped { at: Some(at) }));
+    repeat_stop(&mut harness, at);
     harness.run(HOUR);
     assert_eq!(harness.container_actions(), []);
     assert!(harness.wrong().contains(&Cause::StoppedByPerson));
@@ -134,16 +139,6 @@ fn start_that_is_asked_for_before_docker_repeats_the_stop_holds() {
         assert_eq!(harness.container_actions(), [start(Cause::Operator)]);
         harness.expect(Phase::Synced, Health::Ok);
     }
-}
-
-/// What Docker reports of a `docker stop`, after the first look: what happened since it was heard last.
-fn repeat_stop(harness: &mut Harness, at: i64) {
-    harness.event(Event::Container(Container::Signalled {
-        at: Some(at),
-        signal: 15,
-    }));
-    harness.event(Event::Container(exited(at, 0)));
-    harness.event(Event::Container(Container::Stopped { at: Some(at) }));
 }
 
 #[test]
@@ -180,9 +175,7 @@ fn docker_stop_after_a_start_that_found_it_running_is_a_persons_wish() {
     harness.command(Command::Start);
     harness.container(running(harness.run));
     harness.run(6);
-    harness.signalled(15);
-    harness.exits(0, &[]);
-    harness.stopped();
+    harness.docker_stop();
     harness.run(HOUR);
     assert_eq!(harness.container_actions(), []);
     assert_eq!(harness.wrong(), [Cause::StoppedByPerson]);
@@ -206,9 +199,7 @@ fn what_is_told_again_begins_with_the_run_that_is_known() {
         "nothing was missed so far"
     );
     // A person's `docker restart`: its stop is of the run before.
-    harness.signalled(15);
-    harness.exits(0, &[]);
-    harness.stopped();
+    harness.docker_stop();
     harness.now.0 += 1000;
     harness.runs_anew();
     harness.run(HOUR);
@@ -221,14 +212,12 @@ fn an_older_stop_of_ours_that_is_told_again_is_no_persons_wish() {
     let mut harness = Harness::synced();
     (harness.para.moves, harness.para.behind) = (false, 500);
     harness.run(5 * MINUTE);
-    let at = Some(harness.run - 1);
+    let at = harness.run - 1;
     harness.para.moves = true;
     harness.run(MINUTE);
     harness.agent_dies(5);
     harness.container(running(harness.run));
-    harness.event(Event::Container(Container::Signalled { at, signal: 15 }));
-    harness.event(Event::Container(exited(harness.run - 1, 0)));
-    harness.event(Event::Container(Container::Stopped { at }));
+    repeat_stop(&mut harness, at);
     harness.run(HOUR);
     assert_eq!(harness.container_actions().len(), 1);
     harness.expect(Phase::Synced, Health::Ok);
@@ -266,9 +255,7 @@ fn a_stop_that_never_came_of_a_restart_is_not_waited_for_for_ever() {
     harness.container(running(harness.run));
     harness.run(HOUR);
     // A person's `docker stop` is a wish and no echo.
-    harness.signalled(15);
-    harness.exits(0, &[]);
-    harness.stopped();
+    harness.docker_stop();
     harness.run(HOUR);
     assert_eq!(harness.container_actions(), []);
     assert_eq!(harness.wrong(), [Cause::StoppedByPerson]);
