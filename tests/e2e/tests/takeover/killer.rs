@@ -101,7 +101,7 @@ impl Killer {
         }
     }
 
-    /// Each connection has one request.
+    /// Each connection has one request: both sides are told that it is the last.
     fn pass(&self, mut peer: UnixStream, target: &Path) -> io::Result<()> {
         let request = read_request(&mut peer)?;
         let text = String::from_utf8_lossy(&request);
@@ -111,7 +111,10 @@ impl Killer {
             return Ok(());
         }
         let mut upstream = UnixStream::connect(target)?;
-        upstream.write_all(&request)?;
+        let line = text.find("\r\n").map_or(0, |end| end + 2);
+        upstream.write_all(&request[..line])?;
+        upstream.write_all(b"connection: close\r\n")?;
+        upstream.write_all(&request[line..])?;
         if due == Some(Moment::During) {
             self.kill();
             return Ok(());
