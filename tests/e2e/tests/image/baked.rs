@@ -32,11 +32,12 @@ disk_warn_percent = 0
 disk_floor = 0
 "#;
 
-/// Mounts `$layers` at `$dir/root`, with a layer over it that nobody keeps if `$upper` names none.
+/// Mounts `$layers` at `$dir/root`, with a layer over it that nobody keeps if `$upper` names none. It is a directory that every Debian has:
+/// one that was made would stay behind.
 const MOUNT: &str = r#"
 set -e
 mount --make-rprivate /
-dir=$(mktemp -d)
+dir=/mnt
 mount -t tmpfs tmpfs "$dir"
 mkdir "$dir/upper" "$dir/work" "$dir/root"
 mount -t overlay overlay -o "lowerdir=$layers,upperdir=${upper:-$dir/upper},workdir=${work:-$dir/work}" "$dir/root"

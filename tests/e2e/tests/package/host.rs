@@ -93,7 +93,7 @@ pub(crate) fn put_next_version(machine: &NspawnMachine) -> Result<()> {
         dpkg-deb --raw-extract "$0" "$1/next"
         sed -i 's/^Version: .*/&+next/' "$1/next/DEBIAN/control"
         echo '# A line that the former version did not have.' >>"$1/next/etc/t0rn-agent/agent.toml"
-        dpkg-deb --root-owner-group --build "$1/next" "$1/next.deb"
+        dpkg-deb --root-owner-group -Znone --build "$1/next" "$1/next.deb"
     "#;
     let mut command = Command::new("sh");
     command.args(["-e", "-c", script]).arg(package()?).arg(folder.path());
