@@ -3,8 +3,9 @@
 # usage: tests/infrastructure/with-aws.sh CMD [ARG…]
 #
 # The provider knows the schema and does nothing (tests/infrastructure/aws); what `terraform init` writes stays in the copy, so
-# that no lock file gets its hash. With T0RN_AWS_PROVIDER=FILE that provider is used, and it is a real one. The command's
-# directory is the copy of provision/; T0RN_ROOT is the project's.
+# that no lock file gets its hash. With T0RN_AWS_PROVIDER=FILE that provider is used, and it is a real one: it is started once, and each
+# Terraform attaches to it, since its start and its checksum are most of a short run. The command's directory is the copy of provision/;
+# T0RN_ROOT is the project's.
 set -euo pipefail
 
 export T0RN_ROOT T0RN_CACHE
@@ -17,7 +18,7 @@ main() {
     command -v terraform >/dev/null || { echo "with-aws: terraform is missing; install 1.11 or later" >&2; exit 3; }
     work=$(mktemp -d)
     # shellcheck disable=SC2064  # the directory is this one
-    trap "rm -rf '$work'" EXIT
+    trap "[ -z \"\${server:-}\" ] || kill \$server; rm -rf '$work'" EXIT
     # A provider's file says its version.
     [[ ! $real =~ _v([0-9.]+) ]] || aws_version=${BASH_REMATCH[1]}
     plugins=$work/plugins/registry.terraform.io/hashicorp/aws/$aws_version/linux_$(dpkg --print-architecture)
@@ -47,10 +48,23 @@ main() {
 	RC
     export TF_CLI_CONFIG_FILE=$work/terraformrc TF_IN_AUTOMATION=1 TF_INPUT=0
     # Terraform and Atmos shall find neither an account nor this machine's settings.
-    unset AWS_PROFILE AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN TF_DATA_DIR TF_PLUGIN_CACHE_DIR
+    unset AWS_PROFILE AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_CA_BUNDLE TF_DATA_DIR TF_PLUGIN_CACHE_DIR
     export AWS_EC2_METADATA_DISABLED=true
+    [ -z "$real" ] || attach "$real" "$work/provider.log"
     cd "$work/provision"
     "$@"
+}
+
+# attach PROVIDER LOG: has it say where it listens.
+attach() {
+    : >"$2"
+    "$1" -debug >"$2" 2>&1 &
+    server=$!
+    until TF_REATTACH_PROVIDERS=$(sed -n "s/.*TF_REATTACH_PROVIDERS='\(.*\)'.*/\1/p" "$2") && [ -n "$TF_REATTACH_PROVIDERS" ]; do
+        kill -0 $server || { cat "$2" >&2 && exit 1; }
+        sleep 0.2
+    done
+    export TF_REATTACH_PROVIDERS
 }
 
 # The program that is the provider, for the types that provision/ names.
