@@ -62,7 +62,7 @@ test: ## everything: format, lints, unit tests, a real engine, a booted machine,
 	@mkdir -p $(OUT) && : > $(T0RN_SKIP_FILE)
 	@status=0; $(MAKE) --no-print-directory --keep-going $(CHECKS) || status=$$?; \
 	 echo 'Side by side, each shown when it is over: $(SIDE_BY_SIDE)'; \
-	 $(MAKE) --no-print-directory --keep-going --jobs --output-sync=target $(SIDE_BY_SIDE) STACK=t0rn-ec1-dev || status=$$?; \
+	 $(MAKE) --no-print-directory --keep-going --jobs --output-sync=target $(SIDE_BY_SIDE) || status=$$?; \
 	 echo; sort -u $(T0RN_SKIP_FILE); exit $$status
 
 nightly: ## what takes hours: simulated lives, schedules of two hosts, chaos, fuzzing, mutants (SIMULATION_SEEDS=1000 CHAOS_MINUTES=120 MINUTES=60)

@@ -4,34 +4,13 @@
 //   PACKAGES    directory with the node_modules that package.json names
 //   PROVISION   a copy of provision/ in which Atmos planned the stack, the account's roles and the component fleet
 //   RECORDED    actions that a workflow was seen to call, one a line, as "ROLE ACTION": each has to be in the role's table
-import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { join, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
-import { account, region, tables } from './tables.mjs'
+import { readFileSync } from 'node:fs'
+import * as policies from './policies.mjs'
+import { tables } from './tables.mjs'
 
 const [stack, packages, provision, recorded] = process.argv.slice(2)
-const require = createRequire(pathToFileURL(join(packages, 'index.js')))
-const { runSimulation } = require('@cloud-copilot/iam-simulate')
-
-function planned(component) {
-  const directory = resolve(provision, 'components/terraform', component)
-  const file = join(directory, `${stack}-${component.replaceAll('/', '-')}.planfile`)
-  if (!existsSync(file)) throw new Error(`${file} is missing: plan the stack and the account first`)
-  const shown = JSON.parse(execFileSync('terraform', [`-chdir=${directory}`, 'show', '-json', file], { maxBuffer: 1 << 28 }))
-  const found = {}
-  for (const change of shown.resource_changes) {
-    const after = change.change.after ?? {}
-    const text = change.type === 'aws_iam_role' ? after.assume_role_policy : after.policy
-    if (typeof text === 'string') found[change.address] = JSON.parse(text)
-  }
-  const policy = (address) => {
-    if (!found[address]) throw new Error(`${component}: the plan does not know ${address}: write it without what is only known later`)
-    return { name: address, policy: found[address] }
-  }
-  return Object.assign(policy, { variables: shown.variables })
-}
+const evaluate = policies.evaluator(packages)
+const planned = (component) => policies.planned(provision, stack, component)
 
 // What AWS gives with the managed policy AmazonSSMManagedInstanceCore.
 const core = { name: 'AmazonSSMManagedInstanceCore', policy: JSON.parse(readFileSync(new URL('ssm-core.json', import.meta.url))) }
@@ -41,8 +20,7 @@ const collator = planned('t0rn-collator')
 const operations = planned('operations')
 const fleet = planned('fleet')
 const roles = {
-  plan: [delivery('aws_iam_role_policy.plan')],
-  apply: [delivery('aws_iam_role_policy.apply'), delivery('aws_iam_policy.apply["network"]'), delivery('aws_iam_policy.apply["machines"]')],
+  ...policies.deploying(delivery),
   bake: [pipeline('aws_iam_role_policy.bake')],
   publish: [pipeline('aws_iam_role_policy.publish')],
   builder: [pipeline('aws_iam_role_policy.builder'), core],
@@ -75,8 +53,6 @@ function trusted(role, context) {
   return refused.map(([claim]) => `${claim} is ${context[claim]}`)
 }
 
-// A key's own policy leaves it to the account's, as KMS makes keys.
-const keyPolicy = { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Principal: { AWS: `arn:aws:iam::${account}:root` }, Action: 'kms:*', Resource: '*' }] }
 let wrong = 0
 
 // Why a call is not allowed; it is when it is for each of its resources.
@@ -84,19 +60,11 @@ async function refusals(role, { action, resources, context }) {
   if (action === 'sts:AssumeRoleWithWebIdentity') return trusted(role, context)
   const found = []
   for (const [resource, own] of resources) {
-    const request = {
-      action,
-      principal: `arn:aws:sts::${account}:assumed-role/${stack}-${role}/test`,
-      resource: { resource, accountId: account },
-      contextVariables: { 'aws:RequestedRegion': region, 'ec2:Region': region, 'aws:userid': 'AROAEXAMPLE:test', 'aws:SecureTransport': 'true', ...context, ...own },
-    }
-    const response = await runSimulation({
-      request, identityPolicies: roles[role], serviceControlPolicies: [], resourceControlPolicies: [], ...(action.startsWith('kms:') ? { resourcePolicy: keyPolicy } : {}),
-    }, {})
-    if (response.resultType === 'error') {
-      console.log(`${role} ${action} ${resource}: no such call: ${response.errors.message}`)
+    const { resultType, overallResult, errors } = await evaluate(stack, role, roles[role], action, resource, { ...context, ...own })
+    if (resultType === 'error') {
+      console.log(`${role} ${action} ${resource}: no such call: ${errors.message}`)
       wrong += 1
-    } else if (response.overallResult !== 'Allowed') found.push(`${resource}: ${response.overallResult}`)
+    } else if (overallResult !== 'Allowed') found.push(`${resource}: ${overallResult}`)
   }
   return found
 }

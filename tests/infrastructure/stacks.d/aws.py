@@ -1,10 +1,12 @@
 """An emulated AWS on 127.0.0.1 (moto), with what the workflows of the stacks need that moto lacks.
 
-Instance refreshes are taken and end at once. Each call is recorded (tests/infrastructure/calls.py).
+Instance refreshes are taken and end at once. Each call is recorded (tests/infrastructure/calls.py),
+and with $T0RN_AUTHORIZER those of the workflows' roles are refused where a role has no right (enforcement.py).
 
 usage: aws.py PORT
 """
 
+import os
 import sys
 import uuid
 from pathlib import Path
@@ -15,7 +17,8 @@ from moto.server import main
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-import calls  # noqa: E402, F401
+import calls  # noqa: E402
+import enforcement  # noqa: E402
 
 refreshes = {}
 
@@ -38,5 +41,7 @@ def describe_instance_refreshes(self):
 AutoScalingResponse.start_instance_refresh = start_instance_refresh
 AutoScalingResponse.describe_instance_refreshes = describe_instance_refreshes
 
+if os.environ.get("T0RN_AUTHORIZER"):
+    calls.observers.append(enforcement.enforce)
 
 main(["-H", "127.0.0.1", "-p", sys.argv[1]])

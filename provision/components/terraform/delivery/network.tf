@@ -96,10 +96,10 @@ locals {
       Condition = merge(local.untagged_here, { StringEquals = merge(local.born.StringEquals, { "aws:RequestTag/Name" = local.defaults }) })
     },
     {
-      # The provider empties the default ACL before it tags it.
+      # Subnets leave the default ACL, and the provider empties it, before it is tagged.
       Sid       = "EmptyDefaultAcl"
       Effect    = "Allow"
-      Action    = "ec2:DeleteNetworkAclEntry"
+      Action    = ["ec2:DeleteNetworkAclEntry", "ec2:ReplaceNetworkAclAssociation"]
       Resource  = "${local.ec2}:network-acl/*"
       Condition = local.untagged_here
     },
