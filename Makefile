@@ -177,7 +177,7 @@ engine: build
 # Builds, boots and throws away machines; no account is needed.
 machines: deb
 	@tests/tools/setup nextest
-	@for tool in rootfs lintian packer aws jq gpg apt-utils; do tests/tools/setup $$tool || true; done
+	@for tool in rootfs lintian packer aws jq gpg apt-utils provider iam; do tests/tools/setup $$tool || true; done
 	$(NEXTEST) --profile machines $(or $(MACHINES),--test package --test image --test bake_image)
 
 package: MACHINES = --test package

@@ -1,5 +1,7 @@
 """An emulated AWS on 127.0.0.1 (moto), and what an image of several volumes needs that moto lacks.
 
+With $T0RN_AUTHORIZER, calls of a workflow's role are refused where it has no right (enforcement.py).
+
 moto gives every image one made-up volume. EC2 takes a snapshot of each volume of the instance, with its mapping and with the
 tags that CreateImage names for snapshots, and lets CreateImage change only whether a volume ends with its instance. moto
 knows neither those tags nor EnableImageDeprecation.
@@ -7,6 +9,7 @@ knows neither those tags nor EnableImageDeprecation.
 usage: emulator.py PORT
 """
 
+import os
 import sys
 
 from moto.core.responses import ActionResult
@@ -14,6 +17,10 @@ from moto.ec2.models import ec2_backends
 from moto.ec2.models.amis import Ami, AmiBackend
 from moto.ec2.responses.amis import AmisResponse
 from moto.server import main
+
+sys.dont_write_bytecode = True
+import calls  # noqa: E402
+import enforcement  # noqa: E402
 
 create_image = AmiBackend.create_image
 respond = AmisResponse.create_image
@@ -95,5 +102,7 @@ AmiBackend.create_image = with_every_volume
 AmisResponse.create_image = as_asked
 AmisResponse.enable_image_deprecation = deprecate
 AmisResponse.copy_image = tagged_at_birth
+if os.environ.get("T0RN_AUTHORIZER"):
+    calls.observers.append(enforcement.enforce)
 
 main(["-H", "127.0.0.1", "-p", sys.argv[1]])

@@ -1,16 +1,17 @@
-// Says to an emulated AWS whether a role may do what it asks for, by the policies of a plan of the component delivery.
+// Says to an emulated AWS whether a role may do what it asks for, by the policies of a plan.
 //
-// usage: node authorizer.mjs STACK PACKAGES PROVISION SOCKET
+// usage: node authorizer.mjs STACK PACKAGES PROVISION COMPONENT SOCKET
 //   PACKAGES, PROVISION   as in judge.mjs
+//   COMPONENT             the one that makes the roles: delivery or image-pipeline
 //   SOCKET                where it listens. A line is {"role", "action", "resources": [[ARN, {KEY: VALUE}]], "context": {KEY: VALUE}}; its
 //                         answer is a line, which is empty where the call is allowed
 import { createServer } from 'node:net'
 import { createInterface } from 'node:readline'
-import { deploying, evaluator, planned } from './policies.mjs'
+import * as policies from './policies.mjs'
 
-const [stack, packages, provision, socket] = process.argv.slice(2)
-const evaluate = evaluator(packages)
-const roles = deploying(planned(provision, stack, 'delivery'))
+const [stack, packages, provision, component, socket] = process.argv.slice(2)
+const evaluate = policies.evaluator(packages)
+const roles = policies.roles[component](policies.planned(provision, stack, component))
 
 async function refusal({ role, action, resources, context }) {
   const ask = (resource, own) => evaluate(stack, role, roles[role], action, resource, { ...context, ...own })

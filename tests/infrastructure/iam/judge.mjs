@@ -20,9 +20,8 @@ const collator = planned('t0rn-collator')
 const operations = planned('operations')
 const fleet = planned('fleet')
 const roles = {
-  ...policies.deploying(delivery),
-  bake: [pipeline('aws_iam_role_policy.bake')],
-  publish: [pipeline('aws_iam_role_policy.publish')],
+  ...policies.roles.delivery(delivery),
+  ...policies.roles['image-pipeline'](pipeline),
   builder: [pipeline('aws_iam_role_policy.builder'), core],
   operator: [operations('aws_iam_policy.operator')],
   fleet: [fleet('aws_iam_policy.operator')],

@@ -25,11 +25,14 @@ export function planned(provision, stack, component) {
   return Object.assign(policy, { variables: shown.variables })
 }
 
-// The roles of the workflow deploy.
-export const deploying = (delivery) => ({
-  plan: [delivery('aws_iam_role_policy.plan')],
-  apply: [delivery('aws_iam_role_policy.apply'), delivery('aws_iam_policy.apply["network"]'), delivery('aws_iam_policy.apply["machines"]')],
-})
+// The roles of the workflows deploy and bake, by the component that makes them.
+export const roles = {
+  delivery: (planned) => ({
+    plan: [planned('aws_iam_role_policy.plan')],
+    apply: [planned('aws_iam_role_policy.apply'), planned('aws_iam_policy.apply["network"]'), planned('aws_iam_policy.apply["machines"]')],
+  }),
+  'image-pipeline': (planned) => ({ bake: [planned('aws_iam_role_policy.bake')], publish: [planned('aws_iam_role_policy.publish')] }),
+}
 
 // A key's own policy leaves it to the account's, as KMS makes keys.
 const keyPolicy = { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Principal: { AWS: `arn:aws:iam::${account}:root` }, Action: 'kms:*', Resource: '*' }] }

@@ -114,6 +114,13 @@ resource "aws_iam_role_policy" "bake" {
         Condition = local.marked
       },
       {
+        # A rule has no owner but its group.
+        Sid      = "Rules"
+        Effect   = "Allow"
+        Action   = "ec2:AuthorizeSecurityGroupIngress"
+        Resource = "arn:${local.partition}:ec2:${var.region}:*:security-group-rule/*"
+      },
+      {
         Sid      = "Builder"
         Effect   = "Allow"
         Action   = "iam:PassRole"

@@ -14,6 +14,8 @@ use t0rn_agent_tests::repository::{cache, root, tool, tools};
 use t0rn_agent_tests::wait;
 use tempfile::TempDir;
 
+use crate::roles::{Authorizer, STACK};
+
 const BASE: &str = "ami-0deb1a12000000001";
 pub(crate) const REGION: &str = "eu-central-1";
 /// Addresses of the account's network: where the programs run, and the machine that is an instance.
@@ -28,6 +30,10 @@ pub(crate) struct AwsAccount {
     dir: TempDir,
     /// What the repository's scripts are told.
     settings: BTreeMap<&'static str, String>,
+    /// The image's name.
+    name: &'static str,
+    /// What roles may do is enforced.
+    authorizer: Option<Authorizer>,
 }
 
 /// Why there is none; `None` when there can be one.
@@ -46,6 +52,22 @@ impl AwsAccount {
     /// The emulator does not come up within a minute.
     pub(crate) fn open() -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("account").tempdir()?;
+        Self::opened(dir, "t0rn-collator", None)
+    }
+
+    /// One in which the repository's scripts run by the roles of the workflow `bake`, each of which may do what its policies allow.
+    ///
+    /// # Errors
+    /// As [`Self::open`], or the policies cannot be planned.
+    pub(crate) fn of_roles() -> Result<Self> {
+        let dir = tempfile::Builder::new().prefix("account").tempdir()?;
+        let authorizer = Authorizer::start(dir.path())?;
+        let mut account = Self::opened(dir, STACK, authorizer)?;
+        account.set("NAME", STACK);
+        Ok(account)
+    }
+
+    fn opened(dir: TempDir, name: &'static str, authorizer: Option<Authorizer>) -> Result<Self> {
         let base = serde_json::json!([{
             "ami_id": BASE, "name": "debian-12-amd64-20260701-1", "owner_id": "136693071363", "description": "Debian 12",
             "public": true, "virtualization_type": "hvm", "architecture": "x86_64", "state": "available",
@@ -61,6 +83,7 @@ impl AwsAccount {
             .arg(root().join("tests/infrastructure/emulator.py"))
             .arg(PORT)
             .env("MOTO_AMIS_PATH", dir.path().join("amis.json"))
+            .envs(authorizer.iter().flat_map(Authorizer::variables))
             .stdin(Stdio::null())
             .stdout(File::create(dir.path().join("out"))?)
             .stderr(File::create(dir.path().join("emulator"))?)
@@ -69,6 +92,8 @@ impl AwsAccount {
             emulator,
             dir,
             settings: BTreeMap::new(),
+            name,
+            authorizer,
         };
         wait::until("the emulated account", Duration::from_mins(1), || {
             let mut look = account.command("bash");
@@ -96,7 +121,7 @@ impl AwsAccount {
         Ok(())
     }
 
-    /// A program in the account's network, with its credentials.
+    /// A program in the account's network, with an administrator's credentials.
     pub(crate) fn command(&self, program: &str) -> Command {
         let path = env::var("PATH").unwrap_or_default();
         let mut command = Command::new("nsenter");
@@ -154,14 +179,25 @@ impl AwsAccount {
     /// It cannot be started.
     pub(crate) fn script(&self, script: &str, args: &[&str]) -> Result<Output> {
         let path = root().join(script);
-        wait::run(300, self.configured("bash").arg(path).args(args))
+        let role = match script {
+            "packer/publish" | "packer/prune" => "publish",
+            _ => "bake",
+        };
+        wait::run(300, self.configured("bash", role).arg(path).args(args))
     }
 
-    /// A program with what was set for the repository's scripts.
-    pub(crate) fn configured(&self, program: &str) -> Command {
+    /// A program with what was set for the repository's scripts, by a role of the workflow where roles are enforced.
+    pub(crate) fn configured(&self, program: &str, role: &str) -> Command {
         let mut command = self.command(program);
+        if self.authorizer.is_some() {
+            command.env("AWS_ACCESS_KEY_ID", role);
+        }
         command.envs(&self.settings);
         command
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
     }
 
     /// Sets a variable for [`Self::script`].
@@ -185,7 +221,11 @@ impl AwsAccount {
 }
 
 impl Drop for AwsAccount {
+    #[expect(clippy::print_stdout, reason = "a failure says what was refused")]
     fn drop(&mut self) {
+        for (_, file) in self.authorizer.iter().flat_map(Authorizer::variables) {
+            print!("{}", fs::read_to_string(file).unwrap_or_default());
+        }
         let _ = self.emulator.kill();
         let _ = self.emulator.wait();
     }

@@ -66,7 +66,7 @@ fn image_without_forbidden_files_is_baked_and_boots_at_its_height() -> Result<()
     if let Some(reason) = NspawnMachine::unavailable().or_else(unavailable) {
         skip!(reason);
     }
-    let account = AwsAccount::open()?;
+    let account = AwsAccount::of_roles()?;
     let builder = Builder::boot(&account)?;
     let vendor = Vendor::open()?;
     let folder = tempfile::Builder::new().prefix("baked").tempdir()?;
@@ -215,7 +215,7 @@ fn an_image_of_two_volumes_comes_of_it(
     ensure!(
         image["Name"]
             .as_str()
-            .is_some_and(|name| name.starts_with("t0rn-collator-")),
+            .is_some_and(|name| name.starts_with(&format!("{}-", account.name()))),
         "{images}"
     );
     let mappings = image["BlockDeviceMappings"].as_array().context("no mappings")?;
@@ -228,16 +228,16 @@ fn an_image_of_two_volumes_comes_of_it(
         );
         let snapshot = volume["SnapshotId"].as_str().context("no snapshot")?;
         let snapshots = account.aws(&format!("ec2 describe-snapshots --snapshot-ids {snapshot}"))?;
-        says_what_is_inside(&snapshots["Snapshots"][0], &certificate)?;
+        says_what_is_inside(&snapshots["Snapshots"][0], &certificate, account.name())?;
     }
-    says_what_is_inside(image, &certificate)?;
+    says_what_is_inside(image, &certificate, account.name())?;
     ensure!(image["Tags"].to_string().contains(former), "{image}");
     ensure!(image["DeprecationTime"].is_string(), "{image}");
     height(&certificate)
 }
 
 /// The tags of an image or a snapshot are those of its certificate.
-fn says_what_is_inside(made: &Value, certificate: &Value) -> Result<()> {
+fn says_what_is_inside(made: &Value, certificate: &Value, name: &str) -> Result<()> {
     let tags = made["Tags"].as_array().context("no tags")?;
     let tag = |key: &str| {
         tags.iter()
@@ -246,7 +246,7 @@ fn says_what_is_inside(made: &Value, certificate: &Value) -> Result<()> {
     };
     let height = height(certificate)?.to_string();
     ensure!(tag("t0rn-agent:parachain-best") == Some(height.into()), "{made}");
-    ensure!(tag("t0rn-agent:name") == Some("t0rn-collator".into()), "{made}");
+    ensure!(tag("t0rn-agent:name") == Some(name.into()), "{made}");
     Ok(())
 }
 

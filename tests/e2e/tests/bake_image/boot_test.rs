@@ -12,6 +12,7 @@ use t0rn_agent_tests::{skip, wait};
 use crate::account::{AwsAccount, said, unavailable};
 use crate::builder::CONFIG;
 use crate::pipeline::baked;
+use crate::roles::BUILDER;
 
 /// Answers for Systems Manager, keeps what was sent, and leaves everything else to the emulated account.
 const AWS: &str = r#"#!/bin/bash
@@ -31,8 +32,10 @@ fn boot_test_instance_is_terminated_whatever_is_found() -> Result<()> {
     if let Some(reason) = unavailable() {
         skip!(reason);
     }
-    let mut account = AwsAccount::open()?;
-    account.aws("iam create-instance-profile --instance-profile-name boot")?;
+    let mut account = AwsAccount::of_roles()?;
+    account.aws(&format!(
+        "iam create-instance-profile --instance-profile-name {BUILDER}"
+    ))?;
     let (image, folder) = baked(&account, 1)?;
     let tools = account.dir().join("tools");
     fs::create_dir(&tools)?;
@@ -41,7 +44,7 @@ fn boot_test_instance_is_terminated_whatever_is_found() -> Result<()> {
     let config = account.dir().join("agent.toml");
     fs::write(&config, CONFIG)?;
     account.first_in_path(&tools);
-    account.set("PROFILE", "boot");
+    account.set("PROFILE", BUILDER);
     account.set("MINUTES", "0");
     for (state, good) in [("Success", true), ("Failed", false)] {
         account.set("STATE", state);

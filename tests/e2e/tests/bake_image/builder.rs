@@ -98,7 +98,7 @@ impl<'a> Builder<'a> {
     ) -> Result<Output> {
         self.let_in()?;
         let folder = self.account.dir();
-        let mut make = self.account.configured("make");
+        let mut make = self.account.configured("make", "bake");
         make.args(["--no-print-directory", "--directory"])
             .arg(root())
             .arg("bake");

@@ -9,6 +9,7 @@ mod builder;
 mod eventual;
 mod pipeline;
 mod refusals;
+mod roles;
 mod session;
 mod stale;
 mod template;

@@ -26,11 +26,14 @@ pub(crate) fn baked(account: &AwsAccount, number: u64) -> Result<(String, PathBu
     ))?;
     let instance = run["Instances"][0]["InstanceId"].as_str().context("no instance")?;
     let made = account.aws(&format!(
-        "ec2 create-image --instance-id {instance} --name t0rn-collator-{number}"
+        "ec2 create-image --instance-id {instance} --name {}-{number}",
+        account.name()
     ))?;
     let image = made["ImageId"].as_str().context("no image")?.to_owned();
     account.aws(&format!(
-        "ec2 create-tags --resources {image} --tags Key=t0rn-agent:name,Value=t0rn-collator"
+        "ec2 create-tags --resources {image} {} --tags Key=t0rn-agent:name,Value={}",
+        account.snapshots(&image)?.join(" "),
+        account.name()
     ))?;
     account.aws(&format!("ec2 terminate-instances --instance-ids {instance}"))?;
     let folder = account.dir().join(format!("bake-{number}"));
@@ -54,7 +57,8 @@ fn step(account: &AwsAccount, script: &str, folder: Option<&PathBuf>) -> Result<
 
 fn current(account: &AwsAccount, region: &str) -> Result<String> {
     let parameter = account.aws(&format!(
-        "ssm get-parameter --region {region} --name /t0rn-agent/t0rn-collator/ami"
+        "ssm get-parameter --region {region} --name /t0rn-agent/{}/ami",
+        account.name()
     ))?;
     let parameter = &parameter["Parameter"];
     ensure!(parameter["DataType"] == "aws:ec2:image", "{parameter}");
@@ -75,10 +79,10 @@ fn baked_image_becomes_current_and_old_ones_go_with_their_snapshots() -> Result<
     if let Some(reason) = unavailable() {
         skip!(reason);
     }
-    let mut account = AwsAccount::open()?;
+    let mut account = AwsAccount::of_roles()?;
     let none = account.script("packer/prune", &[])?;
     ensure!(
-        !none.status.success() && said(&none).contains("no image of t0rn-collator is current"),
+        !none.status.success() && said(&none).contains("no image of t0rn-ec1-dev is current"),
         "{}",
         said(&none)
     );
@@ -104,7 +108,7 @@ fn baked_image_becomes_current_and_old_ones_go_with_their_snapshots() -> Result<
         "{}",
         said(&refused)
     );
-    account.set("NAME", "t0rn-collator");
+    account.set("NAME", account.name());
 
     step(&account, "packer/tag", Some(&folder))?;
     let tagged = account.aws(&format!("ec2 describe-images --image-ids {image}"))?;

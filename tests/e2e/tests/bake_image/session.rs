@@ -12,6 +12,7 @@ use t0rn_agent_tests::{skip, wait};
 use crate::account::{AwsAccount, said, unavailable};
 use crate::builder::CONFIG;
 use crate::pipeline::PACKER;
+use crate::roles::BUILDER;
 use crate::vendor::Vendor;
 
 /// The user-data of a builder that has a subnet and a profile, and what Packer was asked for.
@@ -23,15 +24,17 @@ fn user_data(account: &AwsAccount, vendor: &Vendor, config: &str) -> Result<(Str
         fs::set_permissions(folder.join(program), Permissions::from_mode(0o755))?;
     }
     fs::write(folder.join("agent.toml"), config)?;
-    account.aws("iam create-instance-profile --instance-profile-name builder")?;
+    account.aws(&format!(
+        "iam create-instance-profile --instance-profile-name {BUILDER}"
+    ))?;
     let vpc = account.aws("ec2 create-vpc --cidr-block 10.98.0.0/24")?;
     let vpc = vpc["Vpc"]["VpcId"].as_str().context("no VPC")?;
     let subnet = account.aws(&format!("ec2 create-subnet --vpc-id {vpc} --cidr-block 10.98.0.0/28"))?;
     let subnet = subnet["Subnet"]["SubnetId"].as_str().context("no subnet")?;
-    let mut bake = account.configured("bash");
+    let mut bake = account.configured("bash", "bake");
     bake.arg(root().join("packer/bake")).arg(folder.join("agent.toml"));
     let path = format!("{}:{}:/usr/bin:/bin", folder.display(), tools().display());
-    bake.env("PATH", path).env("SUBNET", subnet).env("PROFILE", "builder");
+    bake.env("PATH", path).env("SUBNET", subnet).env("PROFILE", BUILDER);
     bake.env("DEB", package()?)
         .env("OUTPUT", &output)
         .env("VERSIONS", vendor.list());
@@ -50,7 +53,7 @@ fn bake_with_subnet_and_profile_goes_through_systems_manager() -> Result<()> {
     let (data, told) = user_data(&account, &vendor, CONFIG)?;
     for words in [
         "\nssh_interface=session_manager\n",
-        "\ninstance_profile=builder\n",
+        "\ninstance_profile=t0rn-ec1-dev-image-builder\n",
         "\nuser_data_file=",
     ] {
         ensure!(told.contains(words), "{words:?} is not in: {told}");

@@ -14,7 +14,7 @@ export function calls(stack) {
       must: [
         ...several('ec2', 'DescribeImages DescribeInstances DescribeSubnets DescribeSecurityGroups DescribeInstanceTypes'),
         call('ec2:CreateSecurityGroup', { 'ec2:security-group/sg-1': {}, 'ec2:vpc/vpc-1': {} }, marking),
-        call('ec2:AuthorizeSecurityGroupIngress', { 'ec2:security-group/sg-1': marked }),
+        call('ec2:AuthorizeSecurityGroupIngress', { 'ec2:security-group/sg-1': marked, 'ec2:security-group-rule/sgr-1': {} }),
         ...several('ec2', 'CreateKeyPair ImportKeyPair', 'ec2:key-pair/packer', marking),
         call('ec2:RunInstances', {
           'ec2:image/ami-debian': {}, 'ec2:instance/i-1': {}, 'ec2:key-pair/packer': marked, 'ec2:network-interface/eni-1': {},
@@ -42,6 +42,7 @@ export function calls(stack) {
         call('ec2:RunInstances', { 'ec2:instance/i-1': {} }),
         ...several('ec2', 'StopInstances TerminateInstances ModifyInstanceAttribute', { 'ec2:instance/i-2': {} }),
         call('ec2:TerminateInstances', { 'ec2:instance/i-2': another }),
+        call('ec2:AuthorizeSecurityGroupIngress', { 'ec2:security-group/sg-2': {}, 'ec2:security-group-rule/sgr-1': {} }),
         call('ec2:CreateTags', { 'ec2:instance/i-2': {} }, marking),
         call('ec2:CreateTags', { 'ec2:image/ami-2': another }, marking),
         call('ec2:CreateImage', { 'ec2:instance/i-2': {}, 'ec2:image/ami-new': {} }, marking),

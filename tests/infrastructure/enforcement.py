@@ -15,22 +15,24 @@ from moto.core.exceptions import AccessDeniedError, JsonRESTError
 from moto.ec2.models import ec2_backends
 from moto.iam.models import iam_backends
 
-ROLES = ("plan", "apply")
+ROLES = ("plan", "apply", "bake", "publish")
 ACCOUNT = "123456789012"
 EC2 = {
     "acl": "network-acl", "ami": "image", "eigw": "egress-only-internet-gateway", "eipalloc": "elastic-ip", "eni": "network-interface",
-    "fl": "vpc-flow-log", "i": "instance", "igw": "internet-gateway", "lt": "launch-template", "nat": "natgateway", "rtb": "route-table",
+    "fl": "vpc-flow-log", "i": "instance", "igw": "internet-gateway", "key": "key-pair", "lt": "launch-template", "nat": "natgateway", "rtb": "route-table",
     "sg": "security-group", "sgr": "security-group-rule", "snap": "snapshot", "subnet": "subnet", "vol": "volume", "vpc": "vpc",
     "vpce": "vpc-endpoint",
 }
 # What a call makes, which has no ID yet.
 MADE = {
     "AllocateAddress": ["elastic-ip"], "AuthorizeSecurityGroupEgress": ["security-group-rule"],
-    "AuthorizeSecurityGroupIngress": ["security-group-rule"], "CreateEgressOnlyInternetGateway": ["egress-only-internet-gateway"],
-    "CreateFlowLogs": ["vpc-flow-log"], "CreateInternetGateway": ["internet-gateway"], "CreateLaunchTemplate": ["launch-template"],
+    "AuthorizeSecurityGroupIngress": ["security-group-rule"], "CopyImage": ["image", "snapshot"], "CreateEgressOnlyInternetGateway": ["egress-only-internet-gateway"],
+    "CreateFlowLogs": ["vpc-flow-log"], "CreateImage": ["image", "snapshot"], "CreateInternetGateway": ["internet-gateway"],
+    "CreateKeyPair": ["key-pair"], "CreateLaunchTemplate": ["launch-template"],
     "CreateNatGateway": ["natgateway"], "CreateNetworkAcl": ["network-acl"], "CreateRouteTable": ["route-table"],
-    "CreateSecurityGroup": ["security-group"], "CreateSubnet": ["subnet"], "CreateVolume": ["volume"], "CreateVpc": ["vpc"],
-    "CreateVpcEndpoint": ["vpc-endpoint"], "RunInstances": ["instance", "network-interface", "volume"],
+    "CreateSecurityGroup": ["security-group"], "CreateSnapshot": ["snapshot"], "CreateSubnet": ["subnet"],
+    "CreateVolume": ["volume"], "CreateVpc": ["vpc"],
+    "CreateVpcEndpoint": ["vpc-endpoint"], "ImportKeyPair": ["key-pair"], "RunInstances": ["instance", "network-interface", "volume"],
 }
 # Parameters of other services, and the ARN that each names; what is no resource of a call, the evaluator says.
 NAMED = {
@@ -54,9 +56,11 @@ NAMED = {
 def enforce(response, action, bucket, key):
     """Refuses the call where its role may not do it."""
     role = re.search(r"Credential=([^/]+)/", response.headers.get("Authorization", ""))
-    if not role or role[1] not in ROLES:
+    # Who one is may be asked without any right.
+    if not role or role[1] not in ROLES or action == "sts:GetCallerIdentity":
         return
     for wanted, resources, context in requests(response, action, bucket, key):
+        context = {"aws:RequestedRegion": response.region, "ec2:Region": response.region} | context
         reason = ask({"role": role[1], "action": wanted, "resources": resources, "context": context})
         if reason:
             with open(os.environ["T0RN_REFUSED"], "a", encoding="utf-8") as refused:
@@ -158,6 +162,8 @@ def of_ec2(backend, action, parameters, region):
     asked.append((action, found(backend, parameters, region) + made, context))
     for kind, tags in born.items():
         asked.append(("ec2:CreateTags", [[arn_of_ec2(kind, f"{kind}-new", region), {}]], tags | {"ec2:CreateAction": action.removeprefix("ec2:")}))
+    if action == "ec2:RunInstances":
+        asked += handed(parameters.get("IamInstanceProfile", {}).get("Name"))
     if "DeliverLogsPermissionArn" in parameters:
         asked.append(passed(parameters["DeliverLogsPermissionArn"], "vpc-flow-logs"))
     return asked
@@ -168,7 +174,9 @@ def arn_of_ec2(kind, identifier, region):
 
 
 def found(backend, parameters, region):
-    """What the parameters name by an ID, with its tags and its VPC."""
+    """What the parameters name by an ID, with its tags and its VPC. A tag's value may look like one."""
+    if isinstance(parameters, dict):
+        parameters = {name: value for name, value in parameters.items() if name not in ("Tags", "TagSpecifications")}
     resources = []
     for identifier in {part for value in texts(parameters) for part in resolved(backend, value)}:
         kind = EC2.get(identifier.partition("-")[0])
@@ -212,7 +220,11 @@ def launched(backend, parameters, region):
         resources += [[arn_of_ec2(kind, f"{kind}-of-{group}", region), {}] for kind in MADE["RunInstances"]]
         asked.append(("ec2:RunInstances", resources, context))
         profile = data.get("IamInstanceProfile", {}).get("Name")
-        if profile:
-            roles = iam_backends[ACCOUNT]["aws"].get_instance_profile(profile).roles
-            asked += [passed(role.arn, "ec2") for role in roles]
+        asked += handed(profile)
     return asked
+
+
+def handed(profile):
+    """Whoever starts an instance hands it the role of its profile."""
+    roles = iam_backends[ACCOUNT]["aws"].get_instance_profile(profile).roles if profile else []
+    return [passed(role.arn, "ec2") for role in roles]
