@@ -82,11 +82,14 @@ def parameters_of(response):
 
 
 def ask(question):
-    with socket.socket(socket.AF_UNIX) as authorizer:
-        authorizer.connect(os.environ["T0RN_AUTHORIZER"])
-        with authorizer.makefile("rw", encoding="utf-8") as lines:
-            print(json.dumps(question), file=lines, flush=True)
-            answer = lines.readline()
+    try:
+        with socket.socket(socket.AF_UNIX) as authorizer:
+            authorizer.connect(os.environ["T0RN_AUTHORIZER"])
+            with authorizer.makefile("rw", encoding="utf-8") as lines:
+                print(json.dumps(question), file=lines, flush=True)
+                answer = lines.readline()
+    except OSError as error:
+        return f"the authorizer cannot be asked: {error}"
     return answer.rstrip("\n") if answer else "the authorizer gave no answer"
 
 

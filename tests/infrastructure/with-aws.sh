@@ -50,18 +50,19 @@ main() {
     # Terraform and Atmos shall find neither an account nor this machine's settings.
     unset AWS_PROFILE AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_CA_BUNDLE TF_DATA_DIR TF_PLUGIN_CACHE_DIR
     export AWS_EC2_METADATA_DISABLED=true
-    [ -z "$real" ] || attach "$real" "$work/provider.log"
+    [ -z "$real" ] || attach "$real" "$work"
     cd "$work/provision"
     "$@"
 }
 
-# attach PROVIDER LOG: has it say where it listens.
+# attach PROVIDER FOLDER: has it say where it listens, which is in that folder.
 attach() {
-    : >"$2"
-    "$1" -debug >"$2" 2>&1 &
+    local log=$2/provider.log
+    : >"$log"
+    TMPDIR=$2 "$1" -debug >"$log" 2>&1 &
     server=$!
-    until TF_REATTACH_PROVIDERS=$(sed -n "s/.*TF_REATTACH_PROVIDERS='\(.*\)'.*/\1/p" "$2") && [ -n "$TF_REATTACH_PROVIDERS" ]; do
-        kill -0 $server || { cat "$2" >&2 && exit 1; }
+    until TF_REATTACH_PROVIDERS=$(sed -n "s/.*TF_REATTACH_PROVIDERS='\(.*\)'.*/\1/p" "$log") && [ -n "$TF_REATTACH_PROVIDERS" ]; do
+        kill -0 $server || { cat "$log" >&2 && exit 1; }
         sleep 0.2
     done
     export TF_REATTACH_PROVIDERS
