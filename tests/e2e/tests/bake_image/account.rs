@@ -189,11 +189,16 @@ impl AwsAccount {
     /// A program with what was set for the repository's scripts, by a role of the workflow where roles are enforced.
     pub(crate) fn configured(&self, program: &str, role: &str) -> Command {
         let mut command = self.command(program);
-        if self.authorizer.is_some() {
+        if self.has_roles() {
             command.env("AWS_ACCESS_KEY_ID", role);
         }
         command.envs(&self.settings);
         command
+    }
+
+    /// Whether what each role may do is enforced.
+    pub(crate) fn has_roles(&self) -> bool {
+        self.authorizer.is_some()
     }
 
     pub(crate) fn name(&self) -> &'static str {

@@ -87,6 +87,15 @@ fn baked_image_becomes_current_and_old_ones_go_with_their_snapshots() -> Result<
         said(&none)
     );
 
+    if account.has_roles() {
+        let parameter = format!(
+            "ssm put-parameter --name /t0rn-agent/{}/ami --value ami-1 --type String",
+            account.name()
+        );
+        let refused = account.configured("aws", "bake").args(parameter.split(' ')).output()?;
+        ensure!(said(&refused).contains("(AccessDeniedException)"), "{}", said(&refused));
+    }
+
     // The last is 0 to a shell.
     for keep in ["0", "-1", "all", "18446744073709551616"] {
         account.set("KEEP", keep);
