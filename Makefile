@@ -82,9 +82,9 @@ fuzz: ## bytes that break a parser, searched for MINUTES=10 in all (TARGETS="red
 	tests/tools/fuzz $(or $(MINUTES),10) $(TARGETS)
 
 mutants: ## changes of the code that no test notices (SHARD=3/28: a part of them; BASE=main: those of a change)
-	@tests/tools/setup mutants && mkdir -p $(OUT)
+	@tests/tools/setup mutants nextest && mkdir -p $(OUT)
 	@$(if $(BASE),git diff --no-ext-diff $(BASE)... >$(OUT)/change.diff)
-	cargo mutants --cargo-arg=--locked --no-times --output $(OUT) $(if $(BASE),--in-diff $(OUT)/change.diff,--shard $(or $(SHARD),0/1))
+	cargo mutants --workspace --cargo-arg=--locked --no-times --output $(OUT) $(if $(BASE),--in-diff $(OUT)/change.diff,--shard $(or $(SHARD),0/1) --sharding round-robin)
 
 arm64: ## the package for arm64, cross-built, its program compared with this machine's and booted, both under emulation
 	@tests/tools/setup arm64
@@ -219,6 +219,7 @@ terraform-docs: ## write the inputs and outputs of each Terraform component into
 
 # The life of each STACK with a real terraform-provider-aws (PROVIDER, else the one that is found) and an emulated AWS. `make test`
 # leads that of dev.
-provision-e2e: STACK = t0rn-ec1-dev t0rn-ec1-prod
-provision-e2e:
-	@for stack in $(STACK); do nice tests/infrastructure/provision-e2e "$(PROVIDER)" $$stack || exit 1; done
+# Terraform waits for most of the time: first come, first served.
+provision-e2e: provision-e2e-dev provision-e2e-prod
+provision-e2e-%:
+	tests/infrastructure/provision-e2e "$(PROVIDER)" t0rn-ec1-$*
