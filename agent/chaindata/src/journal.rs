@@ -90,9 +90,9 @@ impl Journal {
     pub(crate) fn ensure_valid(&self) -> anyhow::Result<()> {
         for SwapUnit { place, .. } in &self.units {
             let plain = place.components().all(|part| matches!(part, Component::Normal(_)));
-            let database = place
-                .file_name()
-                .is_some_and(|name| DATABASE_DIRS.iter().any(|dir| name == *dir));
+            let parts: Vec<_> = place.iter().collect();
+            let database = matches!(&parts[..], [.., chains, _, name]
+                if *chains == "chains" && DATABASE_DIRS.iter().any(|dir| name == dir));
             ensure!(
                 plain && database && is_allowed(place, true),
                 "names {}, which no restore exchanges; the journal was not written by this agent: remove its directory, and \
@@ -151,3 +151,7 @@ pub fn describe_interrupted_restore(data: &Path, state_dir: &Path) -> Option<Str
         }
     })
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests;
