@@ -138,6 +138,15 @@ mod tests {
     }
 
     #[test]
+    fn twentieth_of_the_space_is_room_and_less_is_a_compaction() {
+        // 10 GiB an hour; 80 GiB are left after two hours, when some are given back.
+        let shrinking = || (0..120).map(|m| 100 * GIB - m * GIB / 6);
+        let on = |back: u64| (0..20).map(move |m| (80 + back) * GIB - m * GIB / 6);
+        assert_eq!(after(shrinking().chain(on(5))), None);
+        assert!(after(shrinking().chain(on(3))).is_some());
+    }
+
+    #[test]
     fn memory_stays_bounded() {
         let mut forecast = Forecast::default();
         for minute in 0..100_000 {

@@ -91,6 +91,7 @@ fn best_alone_is_progress_of_best() {
         assert!(!look.see(base.clone()), "the first sample proves nothing");
         assert!(!look.see(base.clone()));
         assert_eq!(look.see(sample), progress);
+        assert_eq!(look.tracker.progressed_at(), progress.then_some(look.now));
     }
 }
 

@@ -187,6 +187,17 @@ fn a_restart_is_marked_with_its_cause_and_whether_it_helped() {
 }
 
 #[test]
+fn judgement_is_of_the_last_restart_for_its_cause() {
+    let mut history = History::default();
+    for (minute, cause) in [(40, "stalled"), (30, "stalled"), (20, "frozen")] {
+        history.action(NOW - minute * MINUTE, "restart", cause, None);
+    }
+    history.action(NOW - 10 * MINUTE, "judged", "stalled", Some(true));
+    let restart = |helped| (MarkKind::Restart, None, helped);
+    assert_eq!(marks(&history), [restart(None), restart(Some(true)), restart(None)]);
+}
+
+#[test]
 fn an_end_is_marked_once_and_only_when_it_was_not_ours() {
     let mut history = History::default();
     let at = NOW - 10 * MINUTE;
