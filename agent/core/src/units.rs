@@ -95,10 +95,10 @@ pub fn noun_for(n: u64, noun: &str) -> String {
     format!("{noun}{}", if n == 1 { "" } else { "s" })
 }
 
-/// A size for people, rounded down to MiB.
+/// A size for people, rounded down to MiB where it has one.
 pub fn show_mib(bytes: u64) -> String {
     if bytes < 1 << 20 {
-        return show_size(bytes);
+        return rounded_size(bytes);
     }
     format!("{} MiB", bytes >> 20)
 }
@@ -117,6 +117,12 @@ mod tests {
     fn noun_behind_one_is_singular() {
         let seen = [0, 1, 2].map(|n| counted(n, "peer"));
         assert_eq!(seen, ["0 peers", "1 peer", "2 peers"]);
+    }
+
+    #[test]
+    fn size_in_mib_always_has_a_unit() {
+        let seen = [0, 4_096, 500_000, 1 << 20, (6 << 20) - 1, 300 << 30].map(show_mib);
+        assert_eq!(seen, ["0 B", "4.0 KiB", "488 KiB", "1 MiB", "5 MiB", "307200 MiB"]);
     }
 
     #[test]

@@ -38,6 +38,22 @@ fn a_network_that_comes_and_goes_is_none() {
 }
 
 #[test]
+fn peers_are_steady_after_a_while_with_them_and_few_losses() {
+    let (few, many) = (Duration::from_secs(30), Duration::from_secs(90));
+    let mut look = Look::at(Chain::Parachain);
+    look.see(at(10, 10, 3));
+    look.see_for(60, &at(10, 10, 3));
+    let peers = &look.tracker.peers;
+    assert!(peers.is_steady_for(few) && !peers.is_steady_for(many));
+    for _ in 0..3 {
+        look.see_for(10, &at(10, 10, 0));
+        look.see_for(60, &at(10, 10, 3));
+    }
+    let peers = &look.tracker.peers;
+    assert!(peers.is_unsteady() && !peers.is_steady_for(few));
+}
+
+#[test]
 fn a_peer_that_comes_and_goes_is_no_company() {
     let mut look = Look::at(Chain::Parachain);
     look.see(at(10, 10, 0));
