@@ -28,7 +28,7 @@ mod start_fault;
 /// Steps to a running container: at most eight, the rest is for waiting, and for others interfering.
 const STEPS: usize = 240;
 /// After a step that changed nothing: Docker still works on what an earlier, dropped attempt asked for.
-const SETTLE: Duration = Duration::from_millis(250);
+pub(crate) const SETTLE: Duration = Duration::from_millis(250);
 
 impl Docker {
     /// Brings the container to running as this handle asks for it, and says what it is like then.

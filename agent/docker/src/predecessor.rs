@@ -7,10 +7,14 @@ use bollard::models::{ContainerUpdateBody, RestartPolicy as EnginePolicy, Restar
 use bollard::query_parameters::RenameContainerOptionsBuilder;
 use serde::{Deserialize, Serialize};
 
+use crate::error::layers::{has, layers};
+use crate::lifecycle::SETTLE;
 use crate::{Docker, Error, ExistingContainer};
 
 /// What Docker takes for `StopTimeout` where a container has none, seconds.
 const DEFAULT_STOP_SECONDS: i64 = 10;
+/// How often runc is asked about a container that has just ended, before Docker knows.
+const ENDING: u32 = 20;
 /// Follows the name of a container that was taken over.
 pub const KEPT_SUFFIX: &str = "-before-t0rn-agent";
 
@@ -100,9 +104,18 @@ impl Docker {
             ..ContainerUpdateBody::default()
         };
         let engine = self.engine().await?;
-        let updated = engine.update_container(&predecessor.id, update);
-        self.within("change the restart policy", self.limits.change, updated)
-            .await
+        let mut left = ENDING;
+        loop {
+            let updated = engine.update_container(&predecessor.id, update.clone());
+            let done = self.within("change the restart policy", self.limits.change, updated);
+            match done.await {
+                Err(Error::Api { reason, .. }) if left > 0 && has(&layers(&reason), &["container not running"]) => {
+                    left -= 1;
+                    tokio::time::sleep(SETTLE).await;
+                }
+                done => return done,
+            }
+        }
     }
 
     /// SIGTERM, and SIGKILL after its own stop timeout or `collator.stop_timeout`, whichever is longer.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use agent_config::BindMount;
 use agent_core::event::Container;
-use agent_docker::{Docker, Error, ImageFault, Inspection};
+use agent_docker::{Docker, Error, ImageFault, Inspection, RestartPolicy};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
@@ -35,6 +35,8 @@ struct Script {
     end_missed: bool,
     /// Removals by force.
     removals: u32,
+    /// For so many updates, a container has ended for runc and runs for Docker.
+    ending: u32,
 }
 
 impl Script {
@@ -82,6 +84,20 @@ impl Script {
                 self.container = None;
                 self.removals += u32::from(forced);
                 (204, Value::Null)
+            }
+            _ if path.ends_with("/update") && self.ending > 0 => {
+                self.ending -= 1;
+                refused(
+                    "Cannot update container 0123: runc did not terminate successfully: exit status 1: container not running\n: unknown",
+                )
+            }
+            _ if path.ends_with("/update") => (200, json!({"Warnings": []})),
+            "/containers/theirs/json" => {
+                let config = json!({"Image": IMAGE_ID, "Labels": {}});
+                (
+                    200,
+                    json!({"Id": "3210", "Name": "/theirs", "Image": IMAGE_ID, "Config": config, "State": {"Status": "running"}}),
+                )
             }
             "/containers/node/json" => self.container.clone().map_or_else(missing, |found| (200, found)),
             _ if path.contains("1111/json") => (200, json!({"Id": IMAGE_ID, "Size": self.size})),
@@ -187,6 +203,29 @@ async fn update_without_room_for_the_image_before_it_pulls_nothing() {
         let text = "are free, and the image before it takes 1099511627776 MiB); make room there (`docker system df`)";
         assert_eq!(error.contains(text), refused, "{root} {size}: {error}");
         assert_eq!(error.contains("it was pulled"), !refused, "{root} {size}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn policy_of_a_container_that_is_just_ending_is_changed() {
+    for (ending, changed) in [(2, true), (u32::MAX, false)] {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("docker.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let docker = Docker::new(&config(&socket, "node", dir.path())).unwrap();
+        let script = Script {
+            ending,
+            ..Script::default()
+        };
+        let change = async {
+            let theirs = docker.existing("theirs").await.unwrap().unwrap();
+            docker.set_predecessor_policy(&theirs, &RestartPolicy::no()).await
+        };
+        let done = tokio::select! {
+            () = serve(listener, Arc::new(Mutex::new(script))) => panic!("serves for ever"),
+            done = change => done,
+        };
+        assert_eq!(done.is_ok(), changed, "{done:?}");
     }
 }
 
