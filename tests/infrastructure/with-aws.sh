@@ -18,7 +18,7 @@ main() {
     command -v terraform >/dev/null || { echo "with-aws: terraform is missing; install 1.11 or later" >&2; exit 3; }
     work=$(mktemp -d)
     # shellcheck disable=SC2064  # the directory is this one
-    trap "[ -z \"\${server:-}\" ] || kill \$server; rm -rf '$work'" EXIT
+    trap "[ -z \"\${server:-}\" ] || kill \$server || true; rm -rf '$work'" EXIT
     # A provider's file says its version.
     [[ ! $real =~ _v([0-9.]+) ]] || aws_version=${BASH_REMATCH[1]}
     plugins=$work/plugins/registry.terraform.io/hashicorp/aws/$aws_version/linux_$(dpkg --print-architecture)

@@ -27,10 +27,10 @@ impl Authorizer {
     /// # Errors
     /// It does not come up within three minutes.
     pub(crate) fn start(folder: &Path) -> Result<Option<Self>> {
-        let is_there = |pattern: &str| -> bool {
-            let found = cache().read_dir().into_iter().flatten().flatten();
-            found.into_iter().any(|entry| {
-                entry.file_name().to_string_lossy().starts_with(pattern) && entry.path().join("ready").exists()
+        let is_there = |name: &str| -> bool {
+            let mut found = cache().read_dir().into_iter().flatten().flatten();
+            found.any(|entry| {
+                entry.file_name().to_string_lossy().starts_with(name) && entry.path().join("ready").exists()
             })
         };
         if tool("terraform").is_none() || !is_there("iam-") || !is_there("provider-") {
@@ -48,15 +48,14 @@ impl Authorizer {
             .env_remove("T0RN_AWS_PROVIDER")
             .stdin(Stdio::null())
             .process_group(0);
-        let mut authorizer = Self {
+        let authorizer = Self {
             child: command.spawn()?,
             socket,
         };
         wait::until("the authorizer", Duration::from_mins(3), || {
             ensure!(authorizer.socket.exists(), "it does not listen");
             Ok(())
-        })
-        .inspect_err(|_| drop(authorizer.child.try_wait()))?;
+        })?;
         Ok(Some(authorizer))
     }
 
