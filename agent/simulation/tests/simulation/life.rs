@@ -188,6 +188,7 @@ impl Life {
         let mut state = world.lock();
         let Some((id, runs)) = state.collator() else { return };
         let engine = &state.machine(0).engine;
+        let has_ended = matches!(engine.containers[0].run, Run::Created | Run::Exited);
         if !engine.up || engine.hangs > self.now {
             return;
         }
@@ -196,7 +197,8 @@ impl Life {
                 state.wish_stopped();
                 state.stop(0, &id, 10).unwrap();
             }
-            Trouble::HandStart => {
+            // Of one that runs, also while it is being stopped, Docker takes no start, and nobody hears of it.
+            Trouble::HandStart if has_ended => {
                 state.wish_runs();
                 // Without its mounts it cannot.
                 let _ = state.start(0, &id);
