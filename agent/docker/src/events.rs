@@ -271,11 +271,17 @@ impl Watch {
         if let Some(by_ms) = self.steps.step() {
             self.on_clock_step(by_ms);
         }
+        let docker = self.docker();
+        let translated = translate(&docker.spec, self.id.as_deref(), event);
         if self.is_of_before(nanos) {
+            // What it tells is known. But one before it, by the same clock, may have counted as one of now: how things are has the last word.
+            if let Some(ContainerEvent::Look(_)) = translated {
+                let look = self.look().await?;
+                self.queue.push_back(look);
+            }
             return Ok(());
         }
-        let docker = self.docker();
-        match translate(&docker.spec, self.id.as_deref(), event) {
+        match translated {
             None => {}
             // An engine that was killed stops what outlived it when it is back. No other client can have asked it then.
             Some(ContainerEvent::Tell(
