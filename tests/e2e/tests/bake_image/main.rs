@@ -10,6 +10,7 @@ mod eventual;
 mod pipeline;
 mod refusals;
 mod roles;
+mod seed;
 mod session;
 mod stale;
 mod template;
