@@ -217,9 +217,8 @@ terraform-docs: ## write the inputs and outputs of each Terraform component into
 	@tests/tools/setup terraform-docs
 	tests/infrastructure/terraform-docs/directories | xargs -n 1 terraform-docs --config provision/.terraform-docs.yml
 
-# The life of each STACK with a real terraform-provider-aws (PROVIDER, else the one that is found) and an emulated AWS. `make test`
-# leads that of dev.
-# Terraform waits for most of the time: first come, first served.
+# The life of each stack with a real terraform-provider-aws (PROVIDER, else the one that is found) and an emulated AWS. Terraform waits for
+# most of the time: at the same priority as the others.
 provision-e2e: provision-e2e-dev provision-e2e-prod
 provision-e2e-%:
 	tests/infrastructure/provision-e2e "$(PROVIDER)" t0rn-ec1-$*

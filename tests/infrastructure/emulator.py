@@ -9,7 +9,6 @@ knows neither those tags nor EnableImageDeprecation.
 usage: emulator.py PORT
 """
 
-import os
 import sys
 
 from moto.core.responses import ActionResult
@@ -19,8 +18,7 @@ from moto.ec2.responses.amis import AmisResponse
 from moto.server import main
 
 sys.dont_write_bytecode = True
-import calls  # noqa: E402
-import enforcement  # noqa: E402
+import enforcement  # noqa: E402, F401
 
 create_image = AmiBackend.create_image
 respond = AmisResponse.create_image
@@ -102,7 +100,5 @@ AmiBackend.create_image = with_every_volume
 AmisResponse.create_image = as_asked
 AmisResponse.enable_image_deprecation = deprecate
 AmisResponse.copy_image = tagged_at_birth
-if os.environ.get("T0RN_AUTHORIZER"):
-    calls.observers.append(enforcement.enforce)
 
 main(["-H", "127.0.0.1", "-p", sys.argv[1]])

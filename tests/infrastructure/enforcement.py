@@ -11,6 +11,7 @@ import os
 import re
 import socket
 
+import calls
 from moto.core.exceptions import AccessDeniedError, JsonRESTError
 from moto.ec2.models import ec2_backends
 from moto.iam.models import iam_backends
@@ -231,3 +232,7 @@ def handed(profile):
     """Whoever starts an instance hands it the role of its profile."""
     roles = iam_backends[ACCOUNT]["aws"].get_instance_profile(profile).roles if profile else []
     return [passed(role.arn, "ec2") for role in roles]
+
+
+if os.environ.get("T0RN_AUTHORIZER"):
+    calls.observers.append(enforce)

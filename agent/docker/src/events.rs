@@ -274,7 +274,8 @@ impl Watch {
         let docker = self.docker();
         let translated = translate(&docker.spec, self.id.as_deref(), event);
         if self.is_of_before(nanos) {
-            // What it tells is known. But one before it, by the same clock, may have counted as one of now: how things are has the last word.
+            // What it tells is known. But one before it, by the same clock, may have counted as one of now: how things are has
+            // the last word.
             if let Some(ContainerEvent::Look(_)) = translated {
                 let look = self.look().await?;
                 self.queue.push_back(look);

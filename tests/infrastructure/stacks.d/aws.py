@@ -6,7 +6,6 @@ and with $T0RN_AUTHORIZER those of the workflows' roles are refused where a role
 usage: aws.py PORT
 """
 
-import os
 import sys
 import uuid
 from pathlib import Path
@@ -17,8 +16,7 @@ from moto.server import main
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-import calls  # noqa: E402
-import enforcement  # noqa: E402
+import enforcement  # noqa: E402, F401
 
 refreshes = {}
 
@@ -41,7 +39,5 @@ def describe_instance_refreshes(self):
 AutoScalingResponse.start_instance_refresh = start_instance_refresh
 AutoScalingResponse.describe_instance_refreshes = describe_instance_refreshes
 
-if os.environ.get("T0RN_AUTHORIZER"):
-    calls.observers.append(enforcement.enforce)
 
 main(["-H", "127.0.0.1", "-p", sys.argv[1]])

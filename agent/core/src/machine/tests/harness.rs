@@ -1,5 +1,8 @@
 //! A node under the core's eyes.
 
+mod values;
+
+pub(super) use self::values::{healthy_host, pause, restart, running, start};
 use super::invariants::InvariantChecker;
 pub(super) use super::node::Node;
 use crate::event::{
@@ -362,46 +365,5 @@ impl Harness {
 
     pub(super) fn wrong(&self) -> Vec<Cause> {
         self.machine.problems().into_iter().map(|p| p.cause).collect()
-    }
-}
-
-pub(super) fn running(started_at: i64) -> Container {
-    Container::Running {
-        started_at: Some(started_at),
-        spec_matches: true,
-    }
-}
-
-pub(super) fn healthy_host() -> HostFacts {
-    HostFacts {
-        disk_free_bytes: Some(60 << 30),
-        disk_total_bytes: Some(100 << 30),
-        memory_available_bytes: Some(2 << 30),
-        memory_full_percent: Some(0.0),
-        io_full_percent: Some(0.0),
-        load1: Some(0.5),
-        network_ok: Some(true),
-        clock_offset_ms: Some(0.4),
-    }
-}
-
-pub(super) fn restart(cause: Cause) -> Action {
-    Action::Restart {
-        cause,
-        spec: DesiredSpec::default(),
-    }
-}
-
-pub(super) fn start(cause: Cause) -> Action {
-    Action::Start {
-        cause,
-        spec: DesiredSpec::default(),
-    }
-}
-
-pub(super) fn pause(seconds: u64) -> Command {
-    Command::Pause {
-        seconds,
-        reason: "maintenance".to_owned(),
     }
 }
