@@ -161,6 +161,9 @@ pub struct State {
     /// Docker events at or before this wall time (Unix milliseconds) were caused by the agent.
     #[serde(rename = "ours_until")]
     own_events_until: Option<i64>,
+    /// When the newest stop of the agent's ended this run, Unix milliseconds of Docker's clock at that time.
+    #[serde(default)]
+    own_end: Option<i64>,
     /// A signal was sent to this run through Docker from outside.
     signalled: Option<Signalled>,
     settle: Option<GracePeriod>,
@@ -350,5 +353,10 @@ impl State {
     /// Whether a report may still be about an action of an earlier agent process.
     fn echoes(&self, now: Time) -> bool {
         self.ignore_own_events_until.is_some_and(|until| now < until)
+    }
+
+    /// The end that a failed restart had asked for was reported.
+    fn confirm_restart(&mut self) {
+        self.health_restarts += u64::from(self.restart_budget.confirm());
     }
 }

@@ -274,11 +274,18 @@ impl Watch {
         let docker = self.docker();
         let translated = translate(&docker.spec, self.id.as_deref(), event);
         if self.is_of_before(nanos) {
-            // What it tells is known. But one before it, by the same clock, may have counted as one of now: how things are has
-            // the last word.
-            if let Some(ContainerEvent::Look(_)) = translated {
-                let look = self.look().await?;
-                self.queue.push_back(look);
+            match translated {
+                // What it tells is known. But one before it, by the same clock, may have counted as one of now: how things are
+                // has the last word.
+                Some(ContainerEvent::Look(_)) => {
+                    let look = self.look().await?;
+                    self.queue.push_back(look);
+                }
+                // A look told of the end, and the clock was set since.
+                Some(ContainerEvent::Tell(stop @ Container::Stopped { at })) if self.run.is_told_end(at) => {
+                    self.queue.push_back(EngineEvent::Container(stop));
+                }
+                _ => {}
             }
             return Ok(());
         }

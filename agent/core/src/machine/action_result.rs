@@ -50,6 +50,7 @@ impl Machine {
             Container::Exited { .. } | Container::Created { .. } | Container::Missing if !starts => {
                 if let Container::Exited { at, exit, .. } = &container {
                     self.note_exit(now, *at, exit);
+                    self.state.own_end = *at;
                 }
                 let seen = if container == Container::Missing {
                     ContainerState::Missing
@@ -105,8 +106,8 @@ impl Machine {
         if let (Action::Restart { cause, .. }, ActionFailure::DockerUnreachable, true) =
             (action, kind, self.state.seen.is_up())
         {
-            // Nothing was done, so nothing was tried.
-            if self.state.restart_budget.take_back(*cause) {
+            // As far as it is known, nothing was done, so nothing was tried.
+            if self.state.restart_budget.doubt(*cause) {
                 self.state.health_restarts -= 1;
             }
         }

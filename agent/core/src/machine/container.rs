@@ -10,6 +10,8 @@ use crate::event::{Container, Exit, Time};
 const STOP_SETTLES: Duration = Duration::from_secs(2);
 /// Docker repeats its events since a time as soon as it is asked for them.
 const REPORTED_WITHIN: Duration = Duration::from_secs(5);
+/// Longest time between an end, as Docker notes it, and its report of the stop, milliseconds.
+const REPORTED_AFTER: i64 = 5_000;
 /// `docker kill` and `docker rm -f` need only a moment to finish.
 const KILL_SETTLES: Duration = Duration::from_millis(300);
 const CRASH_WINDOW: Duration = Duration::from_mins(10);
@@ -73,7 +75,7 @@ impl Machine {
             Container::Signalled { at, signal } if self.is_news(at) && !ours && !HARMLESS.contains(&signal) => {
                 self.state.signalled.get_or_insert(Signalled { at: now, signal });
             }
-            Container::Stopped { at } if self.is_news(at) && !ours => {
+            Container::Stopped { at } if self.is_news(at) && !ours && !self.is_own_end(at) => {
                 if self.state.seen.is_up() {
                     // Its end was not heard of; it has one all the same.
                     self.set_down(ContainerState::Exited);
@@ -126,6 +128,9 @@ impl Machine {
         if !same_run {
             // A run that was up until now has had an end that was not seen, and that is the newest.
             state.out_of_memory &= !state.seen.is_up();
+            if state.seen.is_up() && state.echoes(now) {
+                state.confirm_restart();
+            }
             state.up_since = Some(now);
             if std::mem::take(&mut state.clock_stepped) {
                 state.exited_at = None;
@@ -137,6 +142,7 @@ impl Machine {
                 state.own_events_until = state.own_events_until.map(|until| until.min(started_at));
             }
             state.ignore_own_events_until = None;
+            state.own_end = None;
             state.restart_owed = false;
             state.signalled = None;
             state
@@ -205,6 +211,9 @@ impl Machine {
     pub(super) fn on_exit(&mut self, now: Time, at: Option<i64>, exit: &Exit, ours: bool, first: bool) {
         let before = self.state.seen;
         let signalled = self.state.signalled.take();
+        if ours {
+            self.state.confirm_restart();
+        }
         // Between two ends there may have been a run too short to be seen.
         let later = at.zip(self.state.exited_at).is_some_and(|(at, known)| {
             if self.state.clock_stepped {
@@ -310,6 +319,12 @@ impl Machine {
         let started_at = self.state.started_at.filter(|_| !self.state.clock_stepped);
         let before_this_run = self.state.seen.is_up() && started_at.is_some_and(|s| at <= s);
         !before_this_run && self.state.own_events_until.is_none_or(|until| at > until)
+    }
+
+    /// Whether Docker reports once more, by a clock that was set since, what a stop of the agent's brought about.
+    fn is_own_end(&self, at: Option<i64>) -> bool {
+        at.zip(self.state.own_end)
+            .is_some_and(|(at, end)| (0..REPORTED_AFTER).contains(&(at - end)))
     }
 
     /// Whether a person's `docker stop` is under way.

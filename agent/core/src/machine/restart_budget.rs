@@ -17,6 +17,9 @@ pub struct RestartBudget {
     /// When health restarts were ordered, within the budget's window.
     spent: VecDeque<Time>,
     open: BTreeMap<Cause, Attempt>,
+    /// The last order, where it is not known whether Docker carried it out.
+    #[serde(default)]
+    doubted: Option<(Time, Cause, Attempt)>,
 }
 
 /// Restarts for one cause since the chain last got beyond where it was stuck.
@@ -79,6 +82,7 @@ impl RestartBudget {
         chain: Option<Chain>,
         heights: BTreeMap<Chain, (Option<u64>, Option<u64>)>,
     ) {
+        self.doubted = None;
         self.spent.retain(|t| now.since(*t) < window);
         self.spent.push_back(now);
         let trial = self.open.entry(cause).or_insert(Attempt {
@@ -91,16 +95,28 @@ impl RestartBudget {
         trial.judged = false;
     }
 
-    /// Takes back the last order for `cause`: it was not carried out. False when there was none.
-    pub fn take_back(&mut self, cause: Cause) -> bool {
+    /// Takes back the last order for `cause`, unless its end is reported after all. False when there was none.
+    pub fn doubt(&mut self, cause: Cause) -> bool {
         let Some(trial) = self.open.get_mut(&cause) else {
             return false;
         };
+        let tried = trial.clone();
         trial.tries -= 1;
         if trial.tries == 0 {
             self.open.remove(&cause);
         }
-        self.spent.pop_back().is_some()
+        self.doubted = self.spent.pop_back().map(|ordered| (ordered, cause, tried));
+        self.doubted.is_some()
+    }
+
+    /// Docker has carried out the order in doubt. False when there was none.
+    pub fn confirm(&mut self) -> bool {
+        let Some((ordered, cause, attempt)) = self.doubted.take() else {
+            return false;
+        };
+        self.spent.push_back(ordered);
+        self.open.insert(cause, attempt);
+        true
     }
 
     /// Notes that `chain` stands at these heights; returns the causes whose cure has thereby helped.

@@ -78,11 +78,15 @@ impl Run {
         self.oom |= !late;
     }
 
+    /// Whether an event of that time is about the end that a look has reported.
+    pub(super) fn is_told_end(&self, at: Option<i64>) -> bool {
+        at.zip(self.told_end)
+            .is_some_and(|(at, end)| (0..EVENT_DELAY).contains(&(at - end)))
+    }
+
     /// Docker reported its end. `started_at` as the container says, if it has not been started again since.
     pub(super) fn ended(&mut self, at: Option<i64>, started_at: Option<i64>) -> Ended {
-        let is_reported = at
-            .zip(self.told_end)
-            .is_some_and(|(at, end)| (0..EVENT_DELAY).contains(&(at - end)));
+        let is_reported = self.is_told_end(at);
         let known = self.started_at.filter(|started| at.is_none_or(|at| *started <= at));
         let looked = self.looked.filter(|(started, _)| Some(*started) == started_at);
         let since = match (self.before, looked) {

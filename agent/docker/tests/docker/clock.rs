@@ -25,17 +25,41 @@ fn event(action: &str, unix: i64) -> String {
     ) + "\n"
 }
 
-/// Answers one request: with no container, or with the next list of events, after which the stream ends.
-async fn answer(mut peer: UnixStream, events: &Mutex<Vec<String>>, asked: &Mutex<Vec<i64>>, connected: &Notify) {
+/// The container after its end.
+fn ended(unix: i64) -> String {
+    let time = |unix| Timestamp::from_second(unix).unwrap();
+    format!(
+        r#"{{"Id":"ab","Name":"/node","Image":"sha256:1111","Config":{{"Image":"node:1","Labels":{{"t0rn-agent.managed":"true"}}}},
+            "State":{{"Status":"exited","ExitCode":0,"StartedAt":"{}","FinishedAt":"{}"}}}}"#,
+        time(unix - 60),
+        time(unix)
+    )
+}
+
+/// What Docker has to tell, whatever it is asked.
+#[derive(Default)]
+struct Told {
+    /// The container, where there is one.
+    container: Option<String>,
+    /// One text for each connection, the last first; the stream ends after it.
+    events: Vec<String>,
+}
+
+/// Answers one request.
+async fn answer(mut peer: UnixStream, told: &Mutex<Told>, asked: &Mutex<Vec<i64>>, connected: &Notify) {
     let (head, _) = read(&mut peer).await;
     let path = head.split(' ').nth(1).unwrap_or_default();
     let (status, body) = if path.ends_with("/version") {
         ("200 OK", r#"{"ApiVersion":"1.45","MinAPIVersion":"1.12"}"#.to_owned())
-    } else if let Some((_, since)) = path.split_once("since=") {
+    } else if let Some((_, since)) = path.split_once("/events?since=") {
         let since: String = since.chars().take_while(char::is_ascii_digit).collect();
         asked.lock().unwrap().push(since.parse().unwrap());
         connected.notify_one();
-        ("200 OK", events.lock().unwrap().pop().unwrap_or_default())
+        ("200 OK", told.lock().unwrap().events.pop().unwrap_or_default())
+    } else if path.ends_with("/containers/node/json")
+        && let Some(container) = &told.lock().unwrap().container
+    {
+        ("200 OK", container.clone())
     } else {
         ("404 Not Found", r#"{"message":"No such container"}"#.to_owned())
     };
@@ -48,16 +72,15 @@ async fn answer(mut peer: UnixStream, events: &Mutex<Vec<String>>, asked: &Mutex
     let _ = peer.write_all(answer.as_bytes()).await;
 }
 
-/// An engine at `socket` that gives these events, the last first, one text for each connection.
-fn engine(socket: &Path, events: Vec<String>) -> (Arc<Mutex<Vec<i64>>>, Arc<Notify>) {
+fn engine(socket: &Path, told: Told) -> (Arc<Mutex<Vec<i64>>>, Arc<Notify>) {
     let listener = UnixListener::bind(socket).unwrap();
     let (asked, connected) = (Arc::default(), Arc::new(Notify::new()));
     let (noted, connects) = (Arc::clone(&asked), Arc::clone(&connected));
     tokio::spawn(async move {
-        let events = Arc::new(Mutex::new(events));
+        let told = Mutex::new(told);
         loop {
             let (peer, _) = listener.accept().await.unwrap();
-            answer(peer, &events, &noted, &connects).await;
+            answer(peer, &told, &noted, &connects).await;
         }
     });
     (asked, connected)
@@ -82,7 +105,11 @@ async fn stop_after_the_clock_was_set_back_is_news_and_what_was_before_is_not() 
     let docker = Docker::new(&config(&socket, "node", dir.path())).unwrap();
     // Nothing at first, then what came before the step with what came after it.
     let later = event("kill", BEGIN - 5) + &event("stop", BEGIN - BACK);
-    let (asked, connected) = engine(&socket, vec![later, String::new()]);
+    let told = Told {
+        events: vec![later, String::new()],
+        ..Told::default()
+    };
+    let (asked, connected) = engine(&socket, told);
     let mut watch = Watch::since(&docker, Some((BEGIN - 60) * 1000));
     tokio::select! {
         () = connected.notified() => {}
@@ -97,12 +124,29 @@ async fn stop_after_the_clock_was_set_back_is_news_and_what_was_before_is_not() 
 
 #[tokio::test]
 async fn what_was_before_the_clock_was_set_back_is_no_news_for_an_agent_that_begins_after_it() {
+    let events = event("kill", BEGIN - 5) + &event("stop", BEGIN - 4) + &event("stop", BEGIN - BACK);
+    assert_eq!(told_after_the_step(None, events).await, Some((BEGIN - BACK) * 1000));
+}
+
+#[tokio::test]
+async fn stop_of_the_run_that_ended_last_is_news_for_an_agent_that_begins_after_the_clock_was_set_back() {
+    let earlier = event("stop", BEGIN - 1_000);
+    let last = event("kill", BEGIN - 5) + &event("stop", BEGIN - 4);
+    let events = earlier + &last + &event("stop", BEGIN - BACK);
+    assert_eq!(
+        told_after_the_step(Some(ended(BEGIN - 4)), events).await,
+        Some((BEGIN - 4) * 1000)
+    );
+}
+
+/// The first stop that an agent hears of which begins after the clock was set back.
+async fn told_after_the_step(container: Option<String>, events: String) -> Option<i64> {
     let _clock = World::begin(Timestamp::from_second(BEGIN - BACK).unwrap());
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("docker.sock");
     let docker = Docker::new(&config(&socket, "node", dir.path())).unwrap();
-    let told = event("kill", BEGIN - 5) + &event("stop", BEGIN - BACK);
-    let _engine = engine(&socket, vec![told]);
+    let events = vec![events];
+    let _engine = engine(&socket, Told { container, events });
     let mut watch = Watch::since(&docker, Some((BEGIN - BACK - 60) * 1000));
-    assert_eq!(stopped(&mut watch).await, Some((BEGIN - BACK) * 1000));
+    stopped(&mut watch).await
 }

@@ -136,9 +136,16 @@ impl State {
         self.outside.agent_rests();
         let (now, machine) = (self.now(), &self.machines[0]);
         let ill_until = machine.failing_state.max(machine.stalled_state);
-        if ill_until > 0 && now <= ill_until + RETRY && self.judge.watch.asked + RETRY >= machine.state_ill_since {
-            (self.judge.watch.wish, self.judge.watch.maintenance) = (Wish::Unknown, 0);
+        if ill_until == 0 || now > ill_until + RETRY {
+            return;
         }
+        let (watch, since) = (&mut self.judge.watch, machine.state_ill_since);
+        if watch.asked + RETRY >= since {
+            (watch.wish, watch.maintenance) = (Wish::Unknown, 0);
+        }
+        let before = watch.restarts.len();
+        watch.restarts.retain(|at| at + RETRY < since);
+        watch.uncertain += before - watch.restarts.len();
     }
 
     pub(crate) fn wish_runs(&mut self) {

@@ -1,8 +1,8 @@
 //! The wall clock is set, forward or back, and what Docker reports afterwards is judged rightly.
 
 use super::harness::*;
-use crate::event::{ActionFailure, Command, Container, Event, Exit, ScrapeError};
-use crate::machine::{Cause, Health, Machine, Phase};
+use crate::event::{ActionFailure, Command, Container, Event, Exit, HostFacts, ScrapeError};
+use crate::machine::{Action, Cause, Health, Machine, Phase};
 
 impl Harness {
     /// Somebody sets the host's clock.
@@ -108,6 +108,31 @@ fn reports_of_own_actions_from_before_a_step_stay_own() {
     harness.container(Container::Stopped { at: Some(before) });
     harness.run(HOUR);
     assert_eq!(harness.container_actions(), []);
+    harness.expect(Phase::Synced, Health::Ok);
+}
+
+#[test]
+fn stop_of_the_agents_own_that_is_repeated_after_a_step_is_nobodys_wish() {
+    let mut harness = Harness::synced();
+    let room = |free| HostFacts {
+        disk_free_bytes: Some(free),
+        ..healthy_host()
+    };
+    harness.host = Some(room(1));
+    harness.run(MINUTE);
+    assert_eq!(harness.container_actions(), [Action::Stop { cause: Cause::DiskFull }]);
+    let stopped = harness.wall();
+    harness.step_clock(-7200);
+    harness.agent_dies(5);
+    harness.container(Container::Exited {
+        at: Some(stopped),
+        exit: Exit::default(),
+        spec_matches: true,
+    });
+    harness.container(Container::Stopped { at: Some(stopped) });
+    harness.run(MINUTE);
+    harness.host = Some(room(1 << 40));
+    harness.run(5 * MINUTE);
     harness.expect(Phase::Synced, Health::Ok);
 }
 

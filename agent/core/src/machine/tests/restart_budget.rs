@@ -176,6 +176,29 @@ fn a_restart_that_docker_could_not_be_asked_for_was_none() {
 }
 
 #[test]
+fn restart_that_a_hanging_engine_carries_out_after_all_was_one() {
+    for runs_anew in [false, true] {
+        let mut harness = stalled();
+        harness.failing = Some(ActionFailure::DockerUnreachable);
+        harness.run(10 * MINUTE);
+        assert_eq!(harness.container_actions(), [restart(Cause::Stalled)]);
+        assert_eq!(harness.machine.health_restarts(), 0);
+        harness.failing = None;
+        harness.obeys = false;
+        harness.event(crate::event::Event::Docker { reachable: true });
+        if runs_anew {
+            harness.runs_anew();
+        } else {
+            harness.exits(137, &[]);
+        }
+        assert_eq!(harness.machine.budget_left(), 2, "{runs_anew}");
+        assert_eq!(harness.machine.health_restarts(), 1, "{runs_anew}");
+        harness.exits(1, &[]);
+        assert_eq!(harness.machine.budget_left(), 2, "{runs_anew}: once");
+    }
+}
+
+#[test]
 fn a_failure_is_over_when_the_collator_has_run_on_for_half_an_hour() {
     // Docker's policy was faster than a start that failed, or an operator's restart was refused.
     for exits in [true, false] {
