@@ -53,6 +53,7 @@ const BACKOFF_CAP: Duration = Duration::from_secs(5);
 const REPLAY: Duration = Duration::from_secs(5);
 /// An event later than now by so many milliseconds has the time of another clock.
 const SKEW: i64 = 1_000;
+
 #[derive(Debug, Clone, PartialEq)]
 pub enum EngineEvent {
     /// The engine answers (again). What the container is like follows.
@@ -95,6 +96,7 @@ impl Docker {
             ping: Instant::now(),
             connected: None,
             run: Run::default(),
+            end: None,
             id: None,
             steps: StepDetector::begin(),
             replay_ends: None,
@@ -125,6 +127,8 @@ struct Watch {
     /// Since when this connection, or the one before it, has held.
     connected: Option<Instant>,
     run: Run,
+    /// The newest end that an event told of, without its log.
+    end: Option<Container>,
     /// Id of the container that was seen last: it is ours under any name.
     id: Option<String>,
     steps: StepDetector,
@@ -296,7 +300,16 @@ impl Watch {
                 Container::Signalled { at: Some(at), .. } | Container::Stopped { at: Some(at) },
             )) if self.away.as_ref().is_some_and(|away| away.contains(&at)) => {}
             Some(ContainerEvent::Tell(container)) => self.queue.push_back(EngineEvent::Container(container)),
-            Some(ContainerEvent::Oom { at }) => self.run.out_of_memory(at),
+            Some(ContainerEvent::Oom { at }) => {
+                let late = self.run.out_of_memory(at);
+                if let Some(Container::Exited { at, exit, .. }) = &mut self.end
+                    && late.is_some()
+                    && late == *at
+                {
+                    exit.oom = true;
+                    self.queue.extend(self.end.take().map(EngineEvent::Container));
+                }
+            }
             Some(ContainerEvent::Died(death)) => {
                 if let Some(container) = self.mourn(death).await {
                     self.queue.push_back(EngineEvent::Container(container));
@@ -348,11 +361,13 @@ impl Watch {
         let oom = ended.oom || same.as_ref().is_some_and(|found| found.oom);
         let log = self.docker.lines(EXIT_LINES, ended.since, at).await.unwrap_or_default();
         let code = code.or(same.and_then(|found| found.exit_code));
-        Some(Container::Exited {
+        let end = |log| Container::Exited {
             at,
             exit: Exit { code, oom, log },
             spec_matches,
-        })
+        };
+        self.end = Some(end(Vec::new()));
+        Some(end(log))
     }
 }
 

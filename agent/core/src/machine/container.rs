@@ -37,6 +37,11 @@ impl Machine {
         {
             self.state.heard_at = self.state.heard_at.max(at);
         }
+        if let Container::Exited { at: Some(at), exit, .. } = &news
+            && self.state.exited_at == Some(*at)
+        {
+            self.note_exit(now, Some(*at), exit);
+        }
         match news {
             Container::Running {
                 started_at,
@@ -268,6 +273,12 @@ impl Machine {
 
     pub(super) fn note_exit(&mut self, now: Time, at: Option<i64>, exit: &Exit) {
         if at.is_some() && at == self.state.exited_at {
+            // Docker may report the memory limit after the end, and when the next run has begun.
+            if exit.is_out_of_memory()
+                && let Some(last) = &mut self.state.last_exit
+            {
+                (last.oom, self.state.out_of_memory) = (true, true);
+            }
             return;
         }
         self.state.exited_at = at;

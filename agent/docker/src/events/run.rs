@@ -69,13 +69,14 @@ impl Run {
     }
 
     /// Docker reported the memory limit. Its notices overtake each other: this one may come before the
-    /// start, and after the end when it is about the run before.
-    pub(super) fn out_of_memory(&mut self, at: Option<i64>) {
+    /// start, and after the end when it is about the run before: the end of that one is returned then.
+    pub(super) fn out_of_memory(&mut self, at: Option<i64>) -> Option<i64> {
         let late = match (at, self.before) {
-            (Some(at), Before::Run(end)) => (0..=RUN_SLACK).contains(&(at - end)),
-            _ => false,
+            (Some(at), Before::Run(end)) if (0..=RUN_SLACK).contains(&(at - end)) => Some(end),
+            _ => None,
         };
-        self.oom |= !late;
+        self.oom |= late.is_none();
+        late
     }
 
     /// Whether an event of that time is about the end that a look has reported.
@@ -130,10 +131,10 @@ mod tests {
     #[test]
     fn a_run_is_blamed_for_its_own_memory_only() {
         let mut run = Run::default();
-        run.out_of_memory(Some(999));
+        assert_eq!(run.out_of_memory(Some(999)), None);
         run.started(Some(1_000));
         assert!(run.ended(Some(1_100), None).oom, "the notice may overtake the start");
-        run.out_of_memory(Some(1_110));
+        assert_eq!(run.out_of_memory(Some(1_110)), Some(1_100));
         run.started(Some(1_300));
         assert!(!run.ended(Some(2_000), None).oom, "the notice may come after the end");
     }

@@ -5,7 +5,6 @@
 #![expect(clippy::disallowed_methods, reason = "tests work on files of their own")]
 
 mod calls;
-mod clock;
 mod engine;
 mod events;
 mod fake;
@@ -16,3 +15,4 @@ mod restart;
 mod scripted;
 mod sharing;
 mod stopping;
+mod told;

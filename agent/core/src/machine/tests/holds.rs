@@ -1,7 +1,7 @@
 //! Faults that end a run: what is held, what waits for room, what is started again.
 
 use super::harness::*;
-use crate::event::{Command, Disk, Event, Exit, HostFacts, ScrapeError};
+use crate::event::{Command, Container, Disk, Event, Exit, HostFacts, ScrapeError};
 use crate::machine::{Action, Cause, Health, Phase, Policy};
 
 #[test]
@@ -167,6 +167,32 @@ fn a_kill_for_memory_is_restarted_and_says_how_much_there_was() {
     harness.expect(Phase::Synced, Health::Degraded);
     harness.run(30 * MINUTE);
     harness.expect(Phase::Synced, Health::Ok);
+}
+
+#[test]
+fn memory_limit_that_is_reported_after_the_end_explains_it() {
+    for runs in [false, true] {
+        let mut harness = Harness::synced();
+        let at = Some(harness.wall());
+        let ends = |oom| Container::Exited {
+            at,
+            exit: Exit {
+                code: Some(137),
+                oom,
+                log: vec![],
+            },
+            spec_matches: true,
+        };
+        harness.container(ends(false));
+        if runs {
+            harness.now.0 += 100;
+            harness.runs_anew();
+        }
+        harness.container(ends(true));
+        harness.run(MINUTE);
+        assert_eq!(harness.wrong(), [Cause::OutOfMemory], "{runs}");
+        assert_eq!(harness.machine.crash_restarts(), 1, "{runs}");
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! An engine, played, whose host's clock is set while the agent is not connected.
+//! An engine, played, whose events come late, or by the clock of before somebody set it.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -19,7 +19,7 @@ const BEGIN: i64 = 1_800_000_000;
 const BACK: i64 = 7_200;
 
 fn event(action: &str, unix: i64) -> String {
-    let attributes = r#""name":"node","t0rn-agent.managed":"true","signal":"15""#;
+    let attributes = r#""name":"node","t0rn-agent.managed":"true","signal":"15","exitCode":"137""#;
     format!(
         r#"{{"Type":"container","Action":"{action}","Actor":{{"ID":"ab","Attributes":{{{attributes}}}}},"timeNano":{unix}000000000}}"#
     ) + "\n"
@@ -149,4 +149,31 @@ async fn told_after_the_step(container: Option<String>, events: String) -> Optio
     let _engine = engine(&socket, Told { container, events });
     let mut watch = Watch::since(&docker, Some((BEGIN - BACK - 60) * 1000));
     stopped(&mut watch).await
+}
+
+#[tokio::test]
+async fn memory_limit_that_is_reported_after_an_end_is_told_with_it() {
+    let _clock = World::begin(Timestamp::from_second(BEGIN).unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("docker.sock");
+    let docker = Docker::new(&config(&socket, "node", dir.path())).unwrap();
+    let events = vec![event("die", BEGIN - 5) + &event("oom", BEGIN - 5)];
+    let _engine = engine(
+        &socket,
+        Told {
+            events,
+            ..Told::default()
+        },
+    );
+    let mut watch = Watch::since(&docker, Some((BEGIN - 60) * 1000));
+    let mut ends = Vec::new();
+    for _ in 0..2 {
+        let end = watch.container("the end", |container| match container {
+            Container::Exited { at, exit, .. } => Some((*at, exit.code, exit.oom)),
+            _ => None,
+        });
+        ends.push(end.await);
+    }
+    let at = Some((BEGIN - 5) * 1000);
+    assert_eq!(ends, [(at, Some(137), false), (at, Some(137), true)]);
 }
