@@ -199,6 +199,7 @@ deny:
 shell:
 	@tests/tools/setup shellcheck
 	shellcheck -x $$(git ls-files -z ':!*.tftpl' | xargs -0 grep -lIE '^(#!.*(bash|/sh)|# shellcheck shell=.*)$$')
+	tests/tools/planted-faults --texts
 
 docs: build
 	tests/tools/docs $(STATIC)/t0rn-agent
