@@ -62,7 +62,7 @@ def note: .note // .status.summary // (if .answer == "answered" then "no readabl
 
 def cells($accounts):
   (if $accounts then [.account] else [] end)
-  + [.region, .stack // "-", .instance // "-", health]
+  + [(.region | if . == "" then "-" else . end), .stack // "-", .instance // "-", if .answer == "refused" then "-" else health end]
   + (if .status then [chain("parachain"), chain("relaychain"), (.status.agent.version // "?"), image] else ["", "", "", ""] end)
   + [note];
 
@@ -70,13 +70,21 @@ def aligned:
   (transpose | map(map(length) | max)) as $widths
   | map([range(length) as $i | .[$i] + (if $i == length - 1 then "" else " " * ($widths[$i] - (.[$i] | length)) // "" end)] | join("  ")) | .[];
 
-def counts: group_by(health) | map("\(length) \(.[0] | health)") | join(", ");
+def counts: "\(length) collator\(if length == 1 then "" else "s" end): " + (group_by(health) | map("\(length) \(.[0] | health)") | join(", "));
+
+# An account and region, of which no collator is known.
+def place: [.account, .region] | map(select(. != "")) | if . == [] then "the account at hand" else join(" ") end;
+
+def summary:
+  (map(select(.answer == "refused"))) as $refused
+  | [(. - $refused | if . == [] then empty else counts end), ($refused | if . == [] then empty else "not asked: " + (map(place) | join(", ")) end)]
+  | join("; ");
 
 def table:
   (map(.account) | any(. != "")) as $accounts
   | ([(if $accounts then ["ACCOUNT"] else [] end) + ["REGION", "STACK", "INSTANCE", "HEALTH", "PARACHAIN", "RELAYCHAIN", "AGENT", "IMAGE", "SAYS"]]
      + map(cells($accounts)) | map(map(tostring)) | aligned),
-    "\(length) collators: \(counts)";
+    summary;
 
 def blocks:
   .[] | "== \(.account | if . == "" then "" else . + " " end)\(.region) \(.stack // "-") \(.instance // "-"): "

@@ -1,5 +1,10 @@
 # shellcheck shell=bash
-# What ask and fleet share: parameters of a document.
+# What ask and fleet share: the AWS CLI, and parameters of a document.
+
+# An address that does not answer is not waited for by the CLI's own minute, five times over.
+aws() {
+    command aws "$@" --cli-connect-timeout 10
+}
 
 # checked_parameters NAME PARAMETER=VALUE…: exit 2 where one is none.
 checked_parameters() {
