@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # What can be known before an instance is started: packer/bake refuses here what could not succeed, with the remedy.
-# Sourced by it, after lib.sh; it has set `here`, `config`, `arguments`, `deb` and `region`.
+# What this machine knows comes first. Sourced by it, after lib.sh; it has set `here`, `config`, `arguments`, `deb`, `output` and `region`.
 # shellcheck disable=SC2154
 
 # As EC2 names it (x86_64, arm64), and as Debian and Docker do (amd64, arm64).
@@ -48,6 +48,7 @@ check_variables() {
     done
 }
 
+# Sets `type`, the builder's instance type, too.
 check_architecture() {
     architecture=$(given architecture)
     architecture=${architecture:-x86_64}
@@ -56,6 +57,8 @@ check_architecture() {
     arm64) debian_architecture=arm64 ;;
     *) die "architecture=$architecture is neither x86_64 nor arm64" ;;
     esac
+    type=$(given instance_type)
+    [ -n "$type" ] || case $architecture in arm64) type=m7g.large ;; *) type=m6a.large ;; esac
 }
 
 check_package() {
@@ -66,7 +69,7 @@ check_package() {
             die "expected one package t0rn-agent_VERSION_$debian_architecture.deb in target/debian: make deb, or set DEB"
         deb=${built[0]}
     fi
-    found=$(dpkg-deb --field "$deb" Architecture) || die "DEB=$deb is no Debian package: make deb"
+    found=$(dpkg-deb --field "$deb" Architecture 2>&1) || die "DEB=$deb is no Debian package: make deb: $found"
     [ "$found" = "$debian_architecture" ] || [ "$found" = all ] ||
         die "$deb is built for $found, and the image is for $debian_architecture: set DEB, or PKR_VAR_architecture"
 }
@@ -76,7 +79,8 @@ check_config() {
     local agent said code=0
     case $(uname -m)$architecture in x86_64x86_64 | aarch64arm64)
         agent=$(mktemp)
-        dpkg-deb --fsys-tarfile "$deb" | tar --extract --to-stdout ./usr/bin/t0rn-agent >"$agent"
+        dpkg-deb --fsys-tarfile "$deb" 2>/dev/null | tar --extract --to-stdout ./usr/bin/t0rn-agent >"$agent" 2>/dev/null ||
+            die "DEB=$deb has no /usr/bin/t0rn-agent that can be read: make deb"
         chmod 755 "$agent"
         said=$("$agent" config check "$config" 2>&1) || code=$?
         rm -f "$agent"
@@ -102,7 +106,8 @@ check_platform() {
     elif ! manifest=$(timeout 30 docker manifest inspect --verbose "$image" 2>&1); then
         say "the platforms of $image cannot be looked up: $(tail -n 1 <<<"$manifest")"
     else
-        platforms=$(jq --raw-output '[.. | objects | .platform? // empty | select(.os == "linux") | .architecture] | unique | join(" ")' <<<"$manifest")
+        platforms=$(jq --raw-output '[.. | objects | .platform? // empty | select(.os == "linux") | .architecture] | unique | join(" ")' <<<"$manifest" 2>/dev/null) ||
+            say "the platforms of $image cannot be looked up: docker answers no JSON"
         [ -z "$platforms" ] || [[ " $platforms " == *" $debian_architecture "* ]] ||
             die "$image has no image for linux/$debian_architecture, but for: $platforms; set PKR_VAR_architecture to one that it has (amd64: x86_64), or build the node for $debian_architecture"
     fi
@@ -124,12 +129,9 @@ look_up() {
     die "$1 is not found in $region: $words"
 }
 
-# Sets `type`, the builder's instance type.
 check_account() {
     local image key
     request 0 sts get-caller-identity --region "$region"
-    type=$(given instance_type)
-    [ -n "$type" ] || case $architecture in arm64) type=m7g.large ;; *) type=m6a.large ;; esac
     look_up "PKR_VAR_instance_type=$type" ec2 describe-instance-types --region "$region" \
         --instance-types "$type" --output text --query 'InstanceTypes[].ProcessorInfo.SupportedArchitectures[]'
     [[ " ${answer//[[:space:]]/ } " == *" $architecture "* ]] ||
@@ -149,9 +151,8 @@ check_account() {
     fi
 }
 
-# How the builder is reached. Sets `interface`, and `network`: arguments of Packer.
-check_network() {
-    local subnet profile opened base address
+# How the builder is to be reached. Sets `subnet`, `profile`, `interface` and `network`.
+check_interface() {
     subnet=$(given subnet_id)
     subnet=${subnet:-${SUBNET:-}}
     profile=$(given instance_profile)
@@ -161,6 +162,90 @@ check_network() {
         interface=public_ip
         [ -z "$subnet" ] || [ -z "$profile" ] || interface=session_manager
     fi
+    [[ -z $subnet || $subnet =~ ^subnet-[0-9a-f]{8,17}$ ]] || die "SUBNET=$subnet is no id of a subnet, such as subnet-0123456789abcdef0"
+    network=(-var "subnet_id=$subnet" -var "ssh_interface=$interface")
+    case $interface in
+    session_manager)
+        [ -n "$profile" ] || die "ssh_interface=session_manager needs PROFILE: an instance profile with AmazonSSMManagedInstanceCore"
+        command -v session-manager-plugin >/dev/null ||
+            die "session-manager-plugin is not installed; the builder is reached with it: https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-working-with-install-plugin.html"
+        network+=(-var "instance_profile=$profile")
+        ;;
+    private_ip)
+        [ -n "$subnet$(opened)" ] || die "ssh_interface=private_ip needs SUBNET: one that this machine reaches by its private address"
+        ;;
+    esac
+}
+
+# What the caller has opened port 22 of the builder to.
+opened() {
+    echo "$(given ssh_source_cidrs)$(given security_group_id)"
+}
+
+check_output() {
+    local said
+    said=$(mkdir -p "$output" 2>&1) && [ -w "$output" ] || die "OUTPUT=$output cannot be written: set it to a folder that can: ${said:-no right to write there}"
+    output=$(realpath "$output")
+}
+
+# Amazon's agents and cosign go to the builder in a folder; one that was given is taken as it is. Sets `downloads` and `programs`.
+check_downloads() {
+    local name
+    programs=(amazon-ssm-agent amazon-cloudwatch-agent)
+    [ -z "$cosign_key" ] || programs+=(cosign)
+    downloads=$(given downloads)
+    if [ -z "$downloads" ]; then
+        downloads=$output/downloads
+        rm -rf "$downloads"
+        mkdir "$downloads"
+        return
+    fi
+    [ -d "$downloads" ] || die "downloads=$downloads is no folder: packer/fetch DIR fills one"
+    for name in "${programs[@]}"; do
+        grep -qsE "^$name | [*]?(\./)?$name\.deb$" "$downloads/verified" "$downloads/SHA256SUMS" ||
+            die "downloads=$downloads has no verified $name: packer/fetch $downloads $architecture ${programs[*]}"
+    done
+    [ "$interface" != session_manager ] || grep -qs '^amazon-ssm-agent ' "$downloads/verified" ||
+        die "session_manager needs an amazon-ssm-agent that packer/fetch verified: leave downloads out"
+}
+
+# Packer's own look at every setting. Sets `settings`.
+check_template() {
+    local said
+    settings=(-var "name=$name" -var "region=$region" -var "architecture=$architecture" -var "instance_type=$type" -var "agent_deb=$deb"
+        -var "agent_config=$(realpath "$config")" -var "output=$output" -var "downloads=$downloads")
+    if [ "$interface" = session_manager ]; then
+        : >"$output/user-data"
+        settings+=(-var "user_data_file=$output/user-data")
+    fi
+    # Without the settings, which it would read, and refuse as if the plugin were missing.
+    (unset "${!PKR_VAR_@}" && packer init "$here") || die "the Amazon plugin of Packer cannot be installed (see above); packer plugins install github.com/hashicorp/amazon"
+    said=$(packer validate "${settings[@]}" "${network[@]}" "${arguments[@]}" "$here" 2>&1) || die "Packer refuses the template or a variable: $said"
+}
+
+# Where the chain is to start, as far as it is known without AWS.
+check_start() {
+    local wanted
+    case ${FROM:-current} in
+    current | genesis) ;;
+    seed)
+        [ -n "$(given seed_url)" ] || die "FROM=seed needs seed_url and seed_sha256: set PKR_VAR_seed_url and PKR_VAR_seed_sha256"
+        check_seed
+        ;;
+    snap-*) [[ $FROM =~ ^snap-[0-9a-f]{8,17}$ ]] || die "FROM=$FROM is no id of a snapshot: snap- and hexadecimal digits" ;;
+    *) die "FROM=$FROM is none of current, seed, genesis, snap-…" ;;
+    esac
+    wanted=$(given chain_gib)
+    [[ -z $wanted || $wanted =~ ^[1-9][0-9]{0,4}$ ]] || die "chain_gib=$wanted is no number of GiB from 1 to 16384"
+}
+
+check_seed() {
+    [ -n "$(given seed_sha256)" ] || die "seed_url needs seed_sha256: the checksum that its publisher gives"
+}
+
+# Whether the builder can be reached in that way. Adds to `network`.
+check_network() {
+    local base address
     if [ -n "$subnet" ]; then
         look_up "SUBNET=$subnet" ec2 describe-subnets --region "$region" --subnet-ids "$subnet" --query 'Subnets[0].CidrBlock' --output text
         base=$answer
@@ -168,22 +253,15 @@ check_network() {
         look_up "a default VPC" ec2 describe-vpcs --region "$region" --filters Name=is-default,Values=true --query 'Vpcs[].VpcId' --output text
         [ -n "$answer" ] || die "$region has no default VPC: set SUBNET to a private subnet, and PROFILE to an instance profile with AmazonSSMManagedInstanceCore"
     fi
-    opened=$(given ssh_source_cidrs)$(given security_group_id)
-    network=(-var "subnet_id=$subnet" -var "ssh_interface=$interface")
     case $interface in
     session_manager)
-        [ -n "$profile" ] || die "ssh_interface=session_manager needs PROFILE: an instance profile with AmazonSSMManagedInstanceCore"
-        command -v session-manager-plugin >/dev/null ||
-            die "session-manager-plugin is not installed; the builder is reached with it: https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-working-with-install-plugin.html"
         attempt 0 iam get-instance-profile --instance-profile-name "$profile" || [ "$code" != NoSuchEntity ] ||
             die "PROFILE=$profile is no instance profile of this account: $words"
         [ -z "$subnet" ] || ! is_public "$subnet" ||
             die "$subnet is a public subnet, and the builder has no public address there: set SUBNET to a private one, with a NAT gateway"
-        network+=(-var "instance_profile=$profile")
         ;;
     private_ip)
-        [ -z "$opened" ] || return 0
-        [ -n "$subnet" ] || die "ssh_interface=private_ip needs SUBNET: one that this machine reaches by its private address"
+        [ -z "$(opened)" ] || return 0
         address=$(ip -4 route get "${base%/*}" 2>/dev/null | sed -n 's/.* src \([0-9.]*\).*/\1/p' || true)
         [ -n "$address" ] || die "this machine has no route to $subnet ($base): bake from a network that has, set PKR_VAR_ssh_source_cidrs='[\"10.0.0.0/8\"]', or PROFILE for session_manager"
         say "port 22 of the builder is open to $address"
