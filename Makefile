@@ -213,6 +213,7 @@ provision: build
 	nice tests/infrastructure/prometheus
 	tests/infrastructure/pins
 	tests/infrastructure/environments
+	tests/infrastructure/commands
 
 terraform-docs: ## write the inputs and outputs of each Terraform component into its README.md
 	@tests/tools/setup terraform-docs

@@ -12,10 +12,13 @@ settling='.*NotFound.*|.*InUse.*|Incorrect.*State|.*\.Unavailable|.*NotAvailable
 # attempt SECONDS ARGUMENT…: runs `aws ARGUMENT…`, whose output is in `answer` then. When it fails, returns 1 with the error's code
 # and text in `code` and `words`. What only time can settle is asked for SECONDS, an API that is busy or out of reach for 5 minutes.
 attempt() {
-    local seconds=$1 waited=0 pause=1 bound errors
+    local seconds=$1 waited=0 tries=0 pause=1 bound errors began
     shift
     errors=$(mktemp)
-    until answer=$(aws "$@" 2>"$errors"); do
+    # The CLI's own patience, up to five minutes for an address that does not answer, would be silence here.
+    until began=$SECONDS; answer=$(AWS_MAX_ATTEMPTS=${AWS_MAX_ATTEMPTS:-2} aws "$@" --cli-connect-timeout 10 2>"$errors"); do
+        waited=$((waited + SECONDS - began))
+        tries=$((tries + 1))
         words=$(tr -s '\n' ' ' <"$errors")
         code=$(sed -nE 's/.*An error occurred \(([^)]+)\).*/\1/p' <<<"$words")
         bound=0
@@ -29,7 +32,7 @@ attempt() {
             return 1
         fi
         # What passes by itself has mostly passed at the fourth try. To reach no API (no code) takes long each time.
-        [[ $waited -ne 7 && ($waited -ne 0 || -n $code) ]] || say "aws $1 $2 is tried again, for up to $bound s: $words" >&2
+        [[ $tries -ne 4 && ($tries -ne 1 || -n $code) ]] || say "aws $1 $2 is tried again, for up to $bound s: $words" >&2
         sleep "$pause"
         waited=$((waited + pause))
         pause=$((pause < 8 ? pause * 2 : 15))

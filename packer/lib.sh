@@ -19,7 +19,7 @@ are_regions() {
     local one
     [ $# -gt 1 ] || die "$1 is not set: the region of the image, such as eu-central-1"
     for one in "${@:2}"; do
-        [[ $one =~ ^[a-z]{2}(-[a-z]+)+-[0-9]$ ]] || die "$1: $one is no region of AWS, such as eu-central-1"
+        [[ $one =~ ^[a-z]{2,4}(-[a-z]+)+-[0-9]$ ]] || die "$1: $one is no region of AWS, such as eu-central-1"
     done
 }
 
@@ -41,9 +41,8 @@ current() {
 # baked DIR: region and image that packer/bake wrote about.
 baked() {
     local artifact
-    [ -n "${1:-}" ] || die "the first argument has to be the folder that packer/bake wrote, such as target/bake/$name"
     [ -f "$1/manifest.json" ] || die "$1 has no manifest.json: name the folder that packer/bake wrote, target/bake/NAME by default, or bake first"
-    artifact=$(jq --raw-output '.last_run_uuid as $run | [.builds[]? | select(.packer_run_uuid == $run)][-1].artifact_id // ""' "$1/manifest.json") ||
+    artifact=$(jq --raw-output '.last_run_uuid as $run | [.builds[]? | select(.packer_run_uuid == $run)][-1].artifact_id // ""' "$1/manifest.json" 2>/dev/null) ||
         die "$1/manifest.json is not what Packer wrote: bake again"
     [[ $artifact =~ ^[a-z0-9-]+:ami-[0-9a-f]+$ ]] || die "$1/manifest.json names no image of one region but '$artifact': bake again"
     echo "${artifact/:/ }"

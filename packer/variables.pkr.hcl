@@ -105,7 +105,7 @@ variable "region" {
   type    = string
   default = "eu-central-1"
   validation {
-    condition     = regex_replace(var.region, "^[a-z]{2}(-[a-z]+)+-[0-9]$", "good") == "good"
+    condition     = regex_replace(var.region, "^[a-z]{2,4}(-[a-z]+)+-[0-9]$", "good") == "good"
     error_message = "The region is that of an AWS account, as in eu-central-1."
   }
 }
@@ -132,7 +132,7 @@ variable "instance_type" {
 
 variable "source_ami" {
   type        = string
-  description = "The base, a Debian 12. Empty: Debian's newest."
+  description = "The base, a Debian 12. Empty: the newest of 136693071363, Debian's account in the partition aws; in another partition, give one."
   default     = ""
   validation {
     condition     = regex_replace(var.source_ami, "^(ami-[0-9a-f]{8,17})?$", "good") == "good"
