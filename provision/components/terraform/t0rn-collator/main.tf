@@ -15,15 +15,15 @@ module "label" {
 module "user_data" {
   source = "../modules/user-data"
 
-  image   = var.collator_image
-  command = var.collator_command
-  env     = var.collator_env
-  ports   = var.collator_ports
-  mounts  = var.collator_mounts
-  chains  = var.chains
-  lists   = var.agent_lists
+  collator_image   = var.collator_image
+  collator_command = var.collator_command
+  collator_env     = var.collator_env
+  collator_ports   = var.collator_ports
+  collator_mounts  = var.collator_mounts
+  chains           = var.chains
+  agent_lists      = var.agent_lists
 
-  settings = merge(
+  agent_settings = merge(
     var.agent_settings,
     { ec2 = merge(lookup(var.agent_settings, "ec2", {}), { lifecycle_hook = local.hook }) },
     var.identity_fence == null ? {} : {

@@ -3,22 +3,22 @@
 locals {
   given = {
     for section in local.order : section => concat(
-      [for key, value in lookup(var.settings, section, {}) : "${key} = ${contains(local.bare, try(local.settings[section][key], "")) ? value : jsonencode(value)}"],
-      [for key, values in lookup(var.lists, section, {}) : "${key} = ${jsonencode(values)}"],
+      [for key, value in lookup(var.agent_settings, section, {}) : "${key} = ${contains(local.bare, try(local.settings[section][key], "")) ? value : jsonencode(value)}"],
+      [for key, values in lookup(var.agent_lists, section, {}) : "${key} = ${jsonencode(values)}"],
     )
   }
 
   collator = concat(
-    ["image = ${jsonencode(var.image)}"],
-    length(var.command) == 0 ? [] : ["command = ${jsonencode(var.command)}"],
-    length(var.env) == 0 ? [] : ["env = { ${join(", ", [for name, value in var.env : "${name} = ${jsonencode(value)}"])} }"],
-    var.ports == null ? [] : ["ports = ${jsonencode(var.ports)}"],
+    ["image = ${jsonencode(var.collator_image)}"],
+    length(var.collator_command) == 0 ? [] : ["command = ${jsonencode(var.collator_command)}"],
+    length(var.collator_env) == 0 ? [] : ["env = { ${join(", ", [for name, value in var.collator_env : "${name} = ${jsonencode(value)}"])} }"],
+    var.collator_ports == null ? [] : ["ports = ${jsonencode(var.collator_ports)}"],
     local.given.collator,
   )
 
   sections = concat(
     [for section in local.order : concat(["[${section}]"], section == "collator" ? local.collator : local.given[section]) if section == "collator" || length(local.given[section]) > 0],
-    [for mount in var.mounts : ["[[mounts]]", "source = ${jsonencode(mount.source)}", "target = ${jsonencode(mount.target)}", "read_only = ${mount.read_only}"]],
+    [for mount in var.collator_mounts : ["[[mounts]]", "source = ${jsonencode(mount.source)}", "target = ${jsonencode(mount.target)}", "read_only = ${mount.read_only}"]],
     [for name, chain in var.chains : concat(["[chains.${name}]", "metrics = ${jsonencode(chain.metrics)}"], chain.prefix == null ? [] : ["prefix = ${jsonencode(chain.prefix)}"])],
   )
 

@@ -9,6 +9,6 @@ output "cloud_config" {
 
   precondition {
     condition     = length(local.cloud_config) <= 16384
-    error_message = "the user-data has ${length(local.cloud_config)} bytes, and EC2 takes 16384: shorten command, or put files on the image."
+    error_message = "the user-data has ${length(local.cloud_config)} bytes, and EC2 takes 16384: shorten collator_command, or put files on the image."
   }
 }

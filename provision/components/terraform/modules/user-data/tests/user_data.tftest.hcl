@@ -1,5 +1,5 @@
 variables {
-  image = "3h4xx/t0rn-collator:v1.2.0-rc.4"
+  collator_image = "3h4xx/t0rn-collator:v1.2.0-rc.4"
 }
 
 run "only_what_is_given_is_written" {
@@ -15,7 +15,7 @@ run "numbers_and_truths_stand_without_quotes" {
   command = plan
 
   variables {
-    settings = { health = { lag_blocks = "20", stall_after = "10m" }, identity = { required = "true", volume = "vol-0123456789abcdef0" } }
+    agent_settings = { health = { lag_blocks = "20", stall_after = "10m" }, identity = { required = "true", volume = "vol-0123456789abcdef0" } }
   }
 
   assert {
@@ -33,8 +33,8 @@ run "lists_stand_in_their_section_with_and_without_other_settings" {
   command = plan
 
   variables {
-    settings = { collator = { nofile = "65536" } }
-    lists    = { collator = { cap_add = ["CHOWN", "SETUID"] }, metrics = { hosts = ["collator-1.example.com"] }, update = { repositories = ["registry.example.com:5000/t0rn/collator", "org/node"] } }
+    agent_settings = { collator = { nofile = "65536" } }
+    agent_lists    = { collator = { cap_add = ["CHOWN", "SETUID"] }, metrics = { hosts = ["collator-1.example.com"] }, update = { repositories = ["registry.example.com:5000/t0rn/collator", "org/node"] } }
   }
 
   assert {
@@ -61,7 +61,7 @@ run "refuses_more_than_ec2_takes" {
   command = plan
 
   variables {
-    command = [for n in range(1000) : "--bootnodes=/dns/a.example.com/tcp/33333/${n}"]
+    collator_command = [for n in range(1000) : "--bootnodes=/dns/a.example.com/tcp/33333/${n}"]
   }
 
   expect_failures = [output.cloud_config]
@@ -71,90 +71,90 @@ run "refuses_an_image_without_a_tag" {
   command = plan
 
   variables {
-    image = "3h4xx/t0rn-collator"
+    collator_image = "3h4xx/t0rn-collator"
   }
 
-  expect_failures = [var.image]
+  expect_failures = [var.collator_image]
 }
 
 run "refuses_the_latest_image" {
   command = plan
 
   variables {
-    image = "3h4xx/t0rn-collator:latest"
+    collator_image = "3h4xx/t0rn-collator:latest"
   }
 
-  expect_failures = [var.image]
+  expect_failures = [var.collator_image]
 }
 
 run "refuses_a_digest_cut_short" {
   command = plan
 
   variables {
-    image = "3h4xx/t0rn-collator@sha256:0123"
+    collator_image = "3h4xx/t0rn-collator@sha256:0123"
   }
 
-  expect_failures = [var.image]
+  expect_failures = [var.collator_image]
 }
 
 run "refuses_a_node_key_on_the_command_line" {
   command = plan
 
   variables {
-    command = ["--collator", "--node-key=0123"]
+    collator_command = ["--collator", "--node-key=0123"]
   }
 
-  expect_failures = [var.command]
+  expect_failures = [var.collator_command]
 }
 
 run "refuses_a_key_that_everybody_knows" {
   command = plan
 
   variables {
-    command = ["--collator", "--alice"]
+    collator_command = ["--collator", "--alice"]
   }
 
-  expect_failures = [var.command]
+  expect_failures = [var.collator_command]
 }
 
 run "refuses_a_secret_in_the_environment" {
   command = plan
 
   variables {
-    env = { KEYSTORE_PASSWORD = "x" }
+    collator_env = { KEYSTORE_PASSWORD = "x" }
   }
 
-  expect_failures = [var.env]
+  expect_failures = [var.collator_env]
 }
 
 run "refuses_a_variable_with_a_dash" {
   command = plan
 
   variables {
-    env = { RUST-LOG = "info" }
+    collator_env = { RUST-LOG = "info" }
   }
 
-  expect_failures = [var.env]
+  expect_failures = [var.collator_env]
 }
 
 run "refuses_a_port_alone" {
   command = plan
 
   variables {
-    ports = ["33333"]
+    collator_ports = ["33333"]
   }
 
-  expect_failures = [var.ports]
+  expect_failures = [var.collator_ports]
 }
 
 run "refuses_a_relative_mount" {
   command = plan
 
   variables {
-    mounts = [{ source = "keystore", target = "/node/keystore" }]
+    collator_mounts = [{ source = "keystore", target = "/node/keystore" }]
   }
 
-  expect_failures = [var.mounts]
+  expect_failures = [var.collator_mounts]
 }
 
 run "refuses_a_third_chain" {
@@ -181,68 +181,68 @@ run "refuses_an_unknown_section" {
   command = plan
 
   variables {
-    settings = { helth = { stall_after = "10m" } }
+    agent_settings = { helth = { stall_after = "10m" } }
   }
 
-  expect_failures = [var.settings]
+  expect_failures = [var.agent_settings]
 }
 
 run "refuses_an_unknown_key" {
   command = plan
 
   variables {
-    settings = { health = { stall = "10m" } }
+    agent_settings = { health = { stall = "10m" } }
   }
 
-  expect_failures = [var.settings]
+  expect_failures = [var.agent_settings]
 }
 
 run "refuses_a_duration_without_a_unit" {
   command = plan
 
   variables {
-    settings = { health = { stall_after = "10" } }
+    agent_settings = { health = { stall_after = "10" } }
   }
 
-  expect_failures = [var.settings]
+  expect_failures = [var.agent_settings]
 }
 
 run "refuses_a_size_in_words" {
   command = plan
 
   variables {
-    settings = { host = { disk_floor = "2 gigabytes" } }
+    agent_settings = { host = { disk_floor = "2 gigabytes" } }
   }
 
-  expect_failures = [var.settings]
+  expect_failures = [var.agent_settings]
 }
 
 run "refuses_the_webhook_which_is_a_secret" {
   command = plan
 
   variables {
-    settings = { notify = { webhook = "https://hooks.example.com/T0/B0/x" } }
+    agent_settings = { notify = { webhook = "https://hooks.example.com/T0/B0/x" } }
   }
 
-  expect_failures = [var.settings]
+  expect_failures = [var.agent_settings]
 }
 
 run "refuses_a_section_that_has_a_variable_of_its_own" {
   command = plan
 
   variables {
-    settings = { chains = { parachain = "http://127.0.0.1:7001/metrics" } }
+    agent_settings = { chains = { parachain = "http://127.0.0.1:7001/metrics" } }
   }
 
-  expect_failures = [var.settings]
+  expect_failures = [var.agent_settings]
 }
 
 run "refuses_a_volume_by_name" {
   command = plan
 
   variables {
-    settings = { identity = { volume = "keys" } }
+    agent_settings = { identity = { volume = "keys" } }
   }
 
-  expect_failures = [var.settings]
+  expect_failures = [var.agent_settings]
 }
