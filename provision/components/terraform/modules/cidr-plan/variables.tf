@@ -9,13 +9,8 @@ variable "cidr_block" {
   }
 
   validation {
-    condition     = !can(cidrnetmask(var.cidr_block)) || can(regex("/[1-9][0-9]?$", var.cidr_block))
-    error_message = "cidr_block must have a prefix without a zero before it, such as 10.10.0.0/18."
-  }
-
-  validation {
-    condition     = try(cidrhost(var.cidr_block, 0) == split("/", var.cidr_block)[0], true)
-    error_message = "cidr_block must begin at its own network's address: for 10.10.1.0/18 write ${try(cidrhost(var.cidr_block, 0), "10.10.0.0")}/${try(split("/", var.cidr_block)[1], "18")}."
+    condition     = !can(cidrnetmask(var.cidr_block)) || try("${cidrhost(var.cidr_block, 0)}/${tonumber(split("/", var.cidr_block)[1])}" == var.cidr_block, false)
+    error_message = "cidr_block must begin at its own network's address, without zeros before a number: for ${var.cidr_block} write ${try("${cidrhost(var.cidr_block, 0)}/${tonumber(split("/", var.cidr_block)[1])}", "10.10.0.0/18")}."
   }
 
   validation {
@@ -24,7 +19,7 @@ variable "cidr_block" {
   }
 
   validation {
-    condition     = !can(cidrnetmask(var.cidr_block)) || can(regex("^(10\\.|172\\.(1[6-9]|2[0-9]|3[01])\\.|192\\.168\\.)", var.cidr_block))
+    condition     = !can(cidrnetmask(var.cidr_block)) || can(regex("^(10\\.|172\\.(1[6-9]|2[0-9]|3[01])\\.|192\\.168\\.)", cidrhost(var.cidr_block, 0)))
     error_message = "cidr_block must lie in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16: other addresses belong to others, who could not be reached any more."
   }
 }
@@ -45,7 +40,7 @@ variable "availability_zones" {
   }
 
   validation {
-    condition     = alltrue([for zone in var.availability_zones : can(regex("^[a-z]{2}(-[a-z]+)+-[0-9][a-h]$", zone))])
+    condition     = alltrue([for zone in var.availability_zones : can(regex("^[a-z]{2,4}(-[a-z]+)+-[0-9][a-h]$", zone))])
     error_message = "availability_zones must be full names of zones, a region and a letter from a to h, such as eu-central-1a; zone ids (euc1-az1) and local zones have no place in the plan."
   }
 }
