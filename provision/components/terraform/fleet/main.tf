@@ -9,6 +9,7 @@ module "label" {
   tenant      = var.tenant
   environment = var.environment
   stage       = var.stage
+  region      = var.region
   name        = "fleet"
   tags        = var.tags
 }

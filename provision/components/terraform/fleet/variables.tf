@@ -29,7 +29,7 @@ variable "region" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    condition     = can(regex("^[a-z]{2,4}(-[a-z]+)+-[0-9]$", var.region))
     error_message = "region must be an AWS region's full name, such as eu-central-1; its short name belongs into environment."
   }
 }
@@ -40,8 +40,8 @@ variable "role_arn" {
   default     = null
 
   validation {
-    condition     = var.role_arn == null || can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$", var.role_arn))
-    error_message = "role_arn must be the ARN of a role, such as arn:aws:iam::111122223333:role/t0rn-apply, or null for the account of the credentials at hand."
+    condition     = var.role_arn == null || can(regex("^arn:${module.label.partition}:iam::[0-9]{12}:role/.+$", var.role_arn))
+    error_message = "role_arn must be the ARN of a role in the partition of ${var.region}, such as arn:${module.label.partition}:iam::111122223333:role/t0rn-apply, or null for the account of the credentials at hand."
   }
 }
 
@@ -51,8 +51,8 @@ variable "permissions_boundary_arn" {
   default     = null
 
   validation {
-    condition     = var.permissions_boundary_arn == null || can(regex("^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/.+$", var.permissions_boundary_arn))
-    error_message = "permissions_boundary_arn must be the ARN of a policy, such as arn:aws:iam::111122223333:policy/boundary, or null for none."
+    condition     = var.permissions_boundary_arn == null || can(regex("^arn:${module.label.partition}:iam::([0-9]{12}|aws):policy/.+$", var.permissions_boundary_arn))
+    error_message = "permissions_boundary_arn must be the ARN of a policy in the partition of ${var.region}, such as arn:${module.label.partition}:iam::111122223333:policy/boundary, or null for none."
   }
 }
 
@@ -86,7 +86,7 @@ variable "dashboard_regions" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for region in var.dashboard_regions : can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", region))])
+    condition     = alltrue([for region in var.dashboard_regions : can(regex("^[a-z]{2,4}(-[a-z]+)+-[0-9]$", region))])
     error_message = "dashboard_regions are AWS regions' full names, such as eu-west-1."
   }
 }
@@ -109,8 +109,8 @@ variable "monitoring_sink_arn" {
   default     = null
 
   validation {
-    condition     = var.monitoring_sink_arn == null || can(regex("^arn:aws[a-z-]*:oam:[a-z0-9-]+:[0-9]{12}:sink/.+$", var.monitoring_sink_arn))
-    error_message = "monitoring_sink_arn must be the ARN of a sink, the output sink_arn of the monitoring account's fleet, or null for none."
+    condition     = var.monitoring_sink_arn == null || can(regex("^arn:${module.label.partition}:oam:${var.region}:[0-9]{12}:sink/.+$", var.monitoring_sink_arn))
+    error_message = "monitoring_sink_arn must be the ARN of a sink of ${var.region}, the output sink_arn of the monitoring account's fleet, or null for none."
   }
 
   validation {
@@ -138,8 +138,8 @@ variable "alarm_topic_arns" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for arn in var.alarm_topic_arns : can(regex("^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$", arn))])
-    error_message = "alarm_topic_arns are ARNs of SNS topics, such as arn:aws:sns:eu-central-1:111122223333:pager."
+    condition     = alltrue([for arn in var.alarm_topic_arns : can(regex("^arn:${module.label.partition}:sns:${var.region}:[0-9]{12}:[A-Za-z0-9_-]+$", arn))])
+    error_message = "alarm_topic_arns are ARNs of SNS topics of ${var.region}, whose alarms reach no others, such as arn:${module.label.partition}:sns:${var.region}:111122223333:pager."
   }
 }
 

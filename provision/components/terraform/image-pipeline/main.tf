@@ -6,6 +6,7 @@ module "label" {
   tenant      = var.tenant
   environment = var.environment
   stage       = var.stage
+  region      = var.region
   name        = "image-pipeline"
   tags        = var.tags
 }

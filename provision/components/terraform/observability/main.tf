@@ -4,6 +4,7 @@ module "label" {
   tenant      = var.tenant
   environment = var.environment
   stage       = var.stage
+  region      = var.region
   name        = "observability"
   tags        = var.tags
 }

@@ -29,7 +29,7 @@ variable "region" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    condition     = can(regex("^[a-z]{2,4}(-[a-z]+)+-[0-9]$", var.region))
     error_message = "region must be an AWS region's full name, such as eu-central-1; its short name belongs into environment."
   }
 }
@@ -40,8 +40,8 @@ variable "role_arn" {
   default     = null
 
   validation {
-    condition     = var.role_arn == null || can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$", var.role_arn))
-    error_message = "role_arn must be the ARN of a role, such as arn:aws:iam::111122223333:role/t0rn-apply, or null for the account of the credentials at hand."
+    condition     = var.role_arn == null || can(regex("^arn:${module.label.partition}:iam::[0-9]{12}:role/.+$", var.role_arn))
+    error_message = "role_arn must be the ARN of a role in the partition of ${var.region}, such as arn:${module.label.partition}:iam::111122223333:role/t0rn-apply, or null for the account of the credentials at hand."
   }
 }
 
@@ -122,8 +122,8 @@ variable "alarm_topic_arns" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for arn in var.alarm_topic_arns : can(regex("^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$", arn))])
-    error_message = "alarm_topic_arns are ARNs of SNS topics, such as arn:aws:sns:eu-central-1:111122223333:pager."
+    condition     = alltrue([for arn in var.alarm_topic_arns : can(regex("^arn:${module.label.partition}:sns:${var.region}:[0-9]{12}:[A-Za-z0-9_-]+$", arn))])
+    error_message = "alarm_topic_arns are ARNs of SNS topics of ${var.region}, whose alarms reach no others, such as arn:${module.label.partition}:sns:${var.region}:111122223333:pager."
   }
 }
 

@@ -8,6 +8,7 @@ module "label" {
   tenant      = var.tenant
   environment = var.environment
   stage       = var.stage
+  region      = var.region
   name        = "operations"
   tags        = var.tags
 }

@@ -29,7 +29,7 @@ variable "region" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    condition     = can(regex("^[a-z]{2,4}(-[a-z]+)+-[0-9]$", var.region))
     error_message = "region must be an AWS region's full name, such as eu-central-1; its short name belongs into environment."
   }
 }
@@ -40,8 +40,8 @@ variable "role_arn" {
   default     = null
 
   validation {
-    condition     = var.role_arn == null || can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$", var.role_arn))
-    error_message = "role_arn must be the ARN of a role, such as arn:aws:iam::111122223333:role/t0rn-apply, or null for the account of the credentials at hand."
+    condition     = var.role_arn == null || can(regex("^arn:${module.label.partition}:iam::[0-9]{12}:role/.+$", var.role_arn))
+    error_message = "role_arn must be the ARN of a role in the partition of ${var.region}, such as arn:${module.label.partition}:iam::111122223333:role/t0rn-apply, or null for the account of the credentials at hand."
   }
 }
 
@@ -51,8 +51,8 @@ variable "permissions_boundary_arn" {
   default     = null
 
   validation {
-    condition     = var.permissions_boundary_arn == null || can(regex("^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/.+$", var.permissions_boundary_arn))
-    error_message = "permissions_boundary_arn must be the ARN of a policy, such as arn:aws:iam::111122223333:policy/boundary, or null for none."
+    condition     = var.permissions_boundary_arn == null || can(regex("^arn:${module.label.partition}:iam::([0-9]{12}|aws):policy/.+$", var.permissions_boundary_arn))
+    error_message = "permissions_boundary_arn must be the ARN of a policy in the partition of ${var.region}, such as arn:${module.label.partition}:iam::111122223333:policy/boundary, or null for none."
   }
 }
 
@@ -73,8 +73,8 @@ variable "private_subnet_ids" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for subnet in values(var.private_subnet_ids) : can(regex("^subnet-[0-9a-f]{8,17}$", subnet))])
-    error_message = "private_subnet_ids must be ids of subnets by zone, such as { eu-central-1a = \"subnet-0123456789abcdef0\" }, as the component infra/vpc puts them out."
+    condition     = length(var.private_subnet_ids) > 0 && alltrue([for subnet in values(var.private_subnet_ids) : can(regex("^subnet-[0-9a-f]{8,17}$", subnet))])
+    error_message = "private_subnet_ids must be ids of subnets by zone, at least one, such as { eu-central-1a = \"subnet-0123456789abcdef0\" }, as the component infra/vpc puts them out."
   }
 }
 
@@ -82,6 +82,11 @@ variable "availability_zone" {
   description = "The zone of the identity volume, as the component t0rn-identity puts it out: the collator cannot be in another one."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^${var.region}[a-h]$", var.availability_zone))
+    error_message = "availability_zone must be a zone of ${var.region}, such as ${var.region}a: network and identity volume are there."
+  }
 
   validation {
     condition     = contains(keys(var.private_subnet_ids), var.availability_zone)
@@ -106,7 +111,7 @@ variable "identity_fence" {
   default     = null
 
   validation {
-    condition     = var.identity_fence == null || contains(["nothing", "full_node"], coalesce(var.identity_fence, "nothing"))
+    condition     = var.identity_fence == null || try(contains(["nothing", "full_node"], var.identity_fence), false)
     error_message = "identity_fence must be nothing, full_node or null."
   }
 }
@@ -179,7 +184,7 @@ variable "instance_types" {
 
   validation {
     condition     = var.architecture == null || try(local.families[split(".", var.instance_types[0])[0]].architecture, var.architecture) == var.architecture
-    error_message = "instance_types must be ${coalesce(var.architecture, "null")}, as architecture says, and ${var.instance_types[0]} is ${try(local.families[split(".", var.instance_types[0])[0]].architecture, "unknown")}: choose other types, or set architecture = \"${try(local.families[split(".", var.instance_types[0])[0]].architecture, "unknown")}\" and take an image for it."
+    error_message = "instance_types must be ${coalesce(var.architecture, "null")}, as architecture says, and ${coalesce(try(var.instance_types[0], null), "none")} is ${try(local.families[split(".", var.instance_types[0])[0]].architecture, "unknown")}: choose other types, or set architecture = \"${try(local.families[split(".", var.instance_types[0])[0]].architecture, "unknown")}\" and take an image for it."
   }
 
   validation {
@@ -199,7 +204,7 @@ variable "architecture" {
   default     = null
 
   validation {
-    condition     = var.architecture == null || contains(["x86_64", "arm64"], coalesce(var.architecture, "x86_64"))
+    condition     = var.architecture == null || try(contains(["x86_64", "arm64"], var.architecture), false)
     error_message = "architecture must be x86_64, arm64 or null."
   }
 }
@@ -345,8 +350,8 @@ variable "kms_key_arn" {
   default     = null
 
   validation {
-    condition     = var.kms_key_arn == null || can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.kms_key_arn))
-    error_message = "kms_key_arn must be the ARN of a key (no alias), such as arn:aws:kms:eu-central-1:111122223333:key/…, or null for the account's default key."
+    condition     = var.kms_key_arn == null || can(regex("^arn:${module.label.partition}:kms:${var.region}:[0-9]{12}:key/.+$", var.kms_key_arn))
+    error_message = "kms_key_arn must be the ARN of a key of ${var.region} (no alias), such as arn:${module.label.partition}:kms:${var.region}:111122223333:key/…, or null for the account's default key."
   }
 }
 
@@ -416,8 +421,8 @@ variable "p2p_cidr_blocks" {
   }
 
   validation {
-    condition     = alltrue([for block in var.p2p_cidr_blocks : try(cidrhost(block, 0) == split("/", block)[0] && can(regex("/(0|[1-9][0-9]?)$", block)), true)])
-    error_message = "p2p_cidr_blocks must begin at their own network's address, without zeros before a number: AWS would keep ${join(", ", [for block in var.p2p_cidr_blocks : try("${cidrhost(block, 0)}/${tonumber(split("/", block)[1])}", block)])}."
+    condition     = alltrue([for block in var.p2p_cidr_blocks : try("${cidrhost(block, 0)}/${tonumber(split("/", block)[1])}" == block, true)])
+    error_message = "p2p_cidr_blocks must begin at their own network's address, without zeros before a number: AWS would keep ${join(", ", [for block in var.p2p_cidr_blocks : try("${cidrhost(block, 0)}/${tonumber(split("/", block)[1])}", block) if block != null])}."
   }
 
   validation {

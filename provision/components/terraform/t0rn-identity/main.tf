@@ -11,6 +11,7 @@ module "label" {
   tenant      = var.tenant
   environment = var.environment
   stage       = var.stage
+  region      = var.region
   name        = "identity"
   tags        = var.tags
 }

@@ -316,3 +316,13 @@ run "a_vpc_that_is_none_is_refused" {
     vpc_id = "vpc-*"
   }
 }
+
+run "refuses_a_key_of_another_region" {
+  command = plan
+
+  variables {
+    kms_key_arns = ["arn:aws:kms:eu-west-1:111122223333:key/1234"]
+  }
+
+  expect_failures = [var.kms_key_arns]
+}

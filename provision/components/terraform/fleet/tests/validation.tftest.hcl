@@ -163,3 +163,33 @@ run "an_account_that_monitors_and_is_monitored_is_refused" {
     source_account_ids  = ["444455556666"]
   }
 }
+
+run "a_topic_of_another_region_is_refused" {
+  command = plan
+
+  variables {
+    alarm_topic_arns = ["arn:aws:sns:eu-west-1:111122223333:pager"]
+  }
+
+  expect_failures = [var.alarm_topic_arns]
+}
+
+run "a_sink_of_another_region_is_refused" {
+  command = plan
+
+  variables {
+    monitoring_sink_arn = "arn:aws:oam:eu-west-1:111122223333:sink/0123"
+  }
+
+  expect_failures = [var.monitoring_sink_arn]
+}
+
+run "a_boundary_of_another_partition_is_refused" {
+  command = plan
+
+  variables {
+    permissions_boundary_arn = "arn:aws-cn:iam::111122223333:policy/boundary"
+  }
+
+  expect_failures = [var.permissions_boundary_arn]
+}

@@ -269,3 +269,21 @@ run "a_wildcard_environment_is_refused" {
     publish_environment = "*"
   }
 }
+
+run "takes_a_key_of_another_region" {
+  command = plan
+
+  variables {
+    kms_key_arns = ["arn:aws:kms:eu-west-1:111122223333:key/1234"]
+  }
+}
+
+run "refuses_a_key_of_another_partition" {
+  command = plan
+
+  variables {
+    kms_key_arns = ["arn:aws-cn:kms:cn-north-1:111122223333:key/1234"]
+  }
+
+  expect_failures = [var.kms_key_arns]
+}

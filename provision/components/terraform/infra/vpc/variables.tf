@@ -29,7 +29,7 @@ variable "region" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    condition     = can(regex("^[a-z]{2,4}(-[a-z]+)+-[0-9]$", var.region))
     error_message = "region must be an AWS region's full name, such as eu-central-1; its short name belongs into environment."
   }
 }
@@ -40,8 +40,8 @@ variable "role_arn" {
   default     = null
 
   validation {
-    condition     = var.role_arn == null || can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$", var.role_arn))
-    error_message = "role_arn must be the ARN of a role, such as arn:aws:iam::111122223333:role/t0rn-apply, or null for the account of the credentials at hand."
+    condition     = var.role_arn == null || can(regex("^arn:${module.label.partition}:iam::[0-9]{12}:role/.+$", var.role_arn))
+    error_message = "role_arn must be the ARN of a role in the partition of ${var.region}, such as arn:${module.label.partition}:iam::111122223333:role/t0rn-apply, or null for the account of the credentials at hand."
   }
 }
 
@@ -51,8 +51,8 @@ variable "permissions_boundary_arn" {
   default     = null
 
   validation {
-    condition     = var.permissions_boundary_arn == null || can(regex("^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/.+$", var.permissions_boundary_arn))
-    error_message = "permissions_boundary_arn must be the ARN of a policy, such as arn:aws:iam::111122223333:policy/boundary, or null for none."
+    condition     = var.permissions_boundary_arn == null || can(regex("^arn:${module.label.partition}:iam::([0-9]{12}|aws):policy/.+$", var.permissions_boundary_arn))
+    error_message = "permissions_boundary_arn must be the ARN of a policy in the partition of ${var.region}, such as arn:${module.label.partition}:iam::111122223333:policy/boundary, or null for none."
   }
 }
 
@@ -69,8 +69,8 @@ variable "availability_zones" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for zone in var.availability_zones : startswith(zone, var.region)])
-    error_message = "availability_zones must be zones of ${var.region}, such as ${var.region}a."
+    condition     = length(var.availability_zones) > 0 && alltrue([for zone in var.availability_zones : try(startswith(zone, var.region), false)])
+    error_message = "availability_zones must be zones of ${var.region}, at least one, such as ${var.region}a."
   }
 }
 
@@ -148,8 +148,8 @@ variable "kms_key_arn" {
   default     = null
 
   validation {
-    condition     = var.kms_key_arn == null || can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.kms_key_arn))
-    error_message = "kms_key_arn must be the ARN of a key (no alias), such as arn:aws:kms:eu-central-1:111122223333:key/…, or null for Amazon's own keys."
+    condition     = var.kms_key_arn == null || can(regex("^arn:${module.label.partition}:kms:${var.region}:[0-9]{12}:key/.+$", var.kms_key_arn))
+    error_message = "kms_key_arn must be the ARN of a key of ${var.region} (no alias), such as arn:${module.label.partition}:kms:${var.region}:111122223333:key/…, or null for Amazon's own keys."
   }
 }
 
@@ -160,8 +160,13 @@ variable "network_acl_cidr_blocks" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for block in var.network_acl_cidr_blocks : can(cidrnetmask(block)) && try(cidrhost(block, 0) == split("/", block)[0], false)]) && length(var.network_acl_cidr_blocks) <= 10
-    error_message = "network_acl_cidr_blocks must be at most 10 IPv4 ranges that begin at their own network's address, such as 192.168.0.0/16: an ACL takes 20 rules."
+    condition     = alltrue([for block in var.network_acl_cidr_blocks : can(cidrnetmask(block)) && try("${cidrhost(block, 0)}/${tonumber(split("/", block)[1])}" == block, false)]) && length(var.network_acl_cidr_blocks) <= 10
+    error_message = "network_acl_cidr_blocks must be at most 10 IPv4 ranges that begin at their own network's address, without zeros before a number, such as 192.168.0.0/16: an ACL takes 20 rules."
+  }
+
+  validation {
+    condition     = !anytrue([for block in var.network_acl_cidr_blocks : try(endswith(block, "/0"), false)])
+    error_message = "network_acl_cidr_blocks must not have 0.0.0.0/0: it opens every port to everybody, which this ACL is there to refuse. Name the networks that are let in."
   }
 }
 
@@ -183,7 +188,7 @@ variable "audit_trail_arn" {
   default     = null
 
   validation {
-    condition     = var.audit_trail_arn == null || can(regex("^arn:aws[a-z-]*:cloudtrail:[a-z0-9-]+:[0-9]{12}:trail/.+$", var.audit_trail_arn))
-    error_message = "audit_trail_arn must be the ARN of a trail, such as arn:aws:cloudtrail:eu-central-1:111122223333:trail/audit, or null while there is none."
+    condition     = var.audit_trail_arn == null || can(regex("^arn:${module.label.partition}:cloudtrail:[a-z0-9-]+:[0-9]{12}:trail/.+$", var.audit_trail_arn))
+    error_message = "audit_trail_arn must be the ARN of a trail in the partition of ${var.region}, such as arn:${module.label.partition}:cloudtrail:${var.region}:111122223333:trail/audit, or null while there is none."
   }
 }

@@ -13,6 +13,11 @@ output "path" {
   value       = "/${join("/", [var.tenant, var.environment, var.stage, var.name])}"
 }
 
+output "partition" {
+  description = "AWS partition of the region, such as aws."
+  value       = local.partition
+}
+
 output "tags" {
   description = "The tags of every resource."
   value       = local.tags

@@ -18,6 +18,17 @@ variable "environment" {
     condition     = can(regex("^[a-z0-9]{1,8}$", var.environment))
     error_message = "environment must be 1 to 8 lowercase letters and digits, such as ec1 for eu-central-1: it is part of every name."
   }
+
+  validation {
+    condition     = local.short_names[var.region] == var.environment || !contains(values(local.short_names), var.environment)
+    error_message = "environment and region contradict each other: ${var.environment} is short for ${join(" or ", sort([for region, name in local.short_names : region if name == var.environment]))}, and region is ${var.region}: set environment = \"${local.short_names[var.region]}\", or that region."
+  }
+}
+
+variable "region" {
+  description = "AWS region, such as eu-central-1."
+  type        = string
+  nullable    = false
 }
 
 variable "stage" {

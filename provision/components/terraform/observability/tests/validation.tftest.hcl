@@ -145,3 +145,13 @@ run "refuses_an_address_with_an_end_of_line" {
 
   expect_failures = [var.alarm_emails]
 }
+
+run "a_topic_of_another_region_is_refused" {
+  command = plan
+
+  variables {
+    alarm_topic_arns = ["arn:aws:sns:eu-west-1:111122223333:pager"]
+  }
+
+  expect_failures = [var.alarm_topic_arns]
+}

@@ -134,3 +134,13 @@ run "a_group_of_no_name_is_refused" {
     autoscaling_group_name = ""
   }
 }
+
+run "refuses_a_role_of_another_partition" {
+  command = plan
+
+  variables {
+    role_arn = "arn:aws-cn:iam::111122223333:role/t0rn-apply"
+  }
+
+  expect_failures = [var.role_arn]
+}

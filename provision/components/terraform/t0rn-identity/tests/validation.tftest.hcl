@@ -80,3 +80,23 @@ run "refuses_to_keep_no_snapshot" {
 
   expect_failures = [var.snapshots_kept]
 }
+
+run "refuses_a_key_of_another_region" {
+  command = plan
+
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-west-1:111122223333:key/1234"
+  }
+
+  expect_failures = [var.kms_key_arn]
+}
+
+run "refuses_a_role_of_another_partition" {
+  command = plan
+
+  variables {
+    role_arn = "arn:aws-cn:iam::111122223333:role/t0rn-apply"
+  }
+
+  expect_failures = [var.role_arn]
+}

@@ -112,3 +112,71 @@ run "refuses_the_alias_of_a_key" {
 
   expect_failures = [var.kms_key_arn]
 }
+
+run "refuses_no_zone" {
+  command = plan
+
+  variables {
+    availability_zones = []
+  }
+
+  expect_failures = [var.availability_zones]
+}
+
+run "refuses_a_zone_that_is_null" {
+  command = plan
+
+  variables {
+    availability_zones = [null]
+  }
+
+  expect_failures = [var.availability_zones]
+}
+
+run "refuses_a_key_of_another_region" {
+  command = plan
+
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-west-1:111122223333:key/1234"
+  }
+
+  expect_failures = [var.kms_key_arn]
+}
+
+run "refuses_a_trail_of_another_partition" {
+  command = plan
+
+  variables {
+    audit_trail_arn = "arn:aws-cn:cloudtrail:cn-north-1:111122223333:trail/audit"
+  }
+
+  expect_failures = [var.audit_trail_arn]
+}
+
+run "takes_a_trail_of_another_region" {
+  command = plan
+
+  variables {
+    audit_trail_arn = "arn:aws:cloudtrail:us-east-1:111122223333:trail/audit"
+  }
+}
+
+run "refuses_a_range_of_the_acl_with_a_zero_before_its_prefix" {
+  command = plan
+
+  variables {
+    network_acl_cidr_blocks = ["10.0.0.0/08"]
+  }
+
+  expect_failures = [var.network_acl_cidr_blocks]
+}
+
+run "refuses_everybody_in_the_acl" {
+  command = plan
+
+  variables {
+    network_acl_cidr_blocks = ["0.0.0.0/0"]
+  }
+
+  expect_failures = [var.network_acl_cidr_blocks]
+}

@@ -2,6 +2,7 @@ variables {
   tenant      = "t0rn"
   environment = "ec1"
   stage       = "dev"
+  region      = "eu-central-1"
   name        = "collator"
 }
 
@@ -169,4 +170,78 @@ run "refuses_a_tag_with_a_control_character" {
   }
 
   expect_failures = [var.tags]
+}
+
+run "refuses_another_regions_short_name" {
+  command = plan
+
+  variables {
+    environment = "ew1"
+  }
+
+  expect_failures = [var.environment]
+}
+
+run "refuses_a_region_whose_short_name_is_another" {
+  command = plan
+
+  variables {
+    region = "us-east-1"
+  }
+
+  expect_failures = [var.environment]
+}
+
+run "takes_a_name_that_is_no_regions" {
+  command = plan
+
+  variables {
+    environment = "fra"
+  }
+}
+
+run "two_regions_of_one_short_name_may_both_have_it" {
+  command = plan
+
+  variables {
+    environment = "as1"
+    region      = "ap-southeast-1"
+  }
+}
+
+run "the_partition_is_the_regions" {
+  command = plan
+
+  assert {
+    condition     = output.partition == "aws"
+    error_message = "got ${output.partition}"
+  }
+}
+
+run "the_sovereign_cloud_is_a_partition" {
+  command = plan
+
+  variables {
+    region      = "eusc-de-east-1"
+    environment = "ede1"
+  }
+
+  assert {
+    condition     = output.partition == "aws-eusc"
+    error_message = "got ${output.partition}"
+  }
+}
+
+run "isolated_regions_are_told_apart" {
+  command = plan
+
+  variables {
+    region      = "us-isob-east-1"
+    environment = "uie1"
+  }
+
+  assert {
+    condition     = output.partition == "aws-iso-b"
+    error_message = "got ${output.partition}"
+  }
 }
