@@ -276,8 +276,13 @@ fn public_subnet_serves_public_address_and_not_systems_manager() -> Result<()> {
     account.aws(&format!(
         "ec2 create-route --route-table-id {table} --destination-cidr-block 0.0.0.0/0 --gateway-id {gateway}"
     ))?;
-    let words = "Within is a whole number of blocks";
-    refused(&mut account, &[("SUBNET", &subnet), ("PKR_VAR_within", "0")], words)?;
+    // What is asked after the network.
+    let words = "snap-0123456789abcdef0 is not found in";
+    refused(
+        &mut account,
+        &[("SUBNET", &subnet), ("FROM", "snap-0123456789abcdef0")],
+        words,
+    )?;
     program(&account, "session-manager-plugin", "#!/bin/sh\n")?;
     let words = "PROFILE=builder is no instance profile";
     refused(&mut account, &[("SUBNET", &subnet), ("PROFILE", "builder")], words)?;
