@@ -18,7 +18,7 @@ pub struct RestartBudget {
     spent: VecDeque<Time>,
     open: BTreeMap<Cause, Attempt>,
     /// The last order, where it is not known whether Docker carried it out.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     doubted: Option<(Time, Cause, Attempt)>,
 }
 
