@@ -335,7 +335,7 @@ impl Machine {
     /// Whether Docker reports once more, by a clock that was set since, what a stop of the agent's brought about.
     fn is_own_end(&self, at: Option<i64>) -> bool {
         at.zip(self.state.own_end)
-            .is_some_and(|(at, end)| (0..REPORTED_AFTER).contains(&(at - end)))
+            .is_some_and(|(at, end)| (0..REPORTED_AFTER).contains(&at.saturating_sub(end)))
     }
 
     /// Whether a person's `docker stop` is under way.

@@ -1,7 +1,7 @@
 //! The wall clock is set, forward or back, and what Docker reports afterwards is judged rightly.
 
 use super::harness::*;
-use crate::event::{ActionFailure, Command, Container, Event, Exit, HostFacts, ScrapeError};
+use crate::event::{ActionFailure, Command, Container, Event, Exit, HostFacts, Outcome, ScrapeError};
 use crate::machine::{Action, Cause, Health, Machine, Phase};
 
 impl Harness {
@@ -134,6 +134,24 @@ fn stop_of_the_agents_own_that_is_repeated_after_a_step_is_nobodys_wish() {
     harness.host = Some(room(1 << 40));
     harness.run(5 * MINUTE);
     harness.expect(Phase::Synced, Health::Ok);
+}
+
+#[test]
+fn times_at_both_ends_of_their_range_are_compared() {
+    let mut harness = Harness::synced();
+    harness.obeys = false;
+    harness.command(Command::Stop);
+    harness.event(Event::Finished(Outcome::Done {
+        container: Container::Exited {
+            at: Some(i64::MIN),
+            exit: Exit::default(),
+            spec_matches: true,
+        },
+        at: None,
+    }));
+    harness.container(Container::Stopped { at: Some(i64::MAX) });
+    harness.run(MINUTE);
+    harness.expect(Phase::Stopped, Health::Critical);
 }
 
 #[test]
