@@ -141,8 +141,8 @@ impl Docker {
         self.inspect().await
     }
 
-    /// Removes a container of which Docker missed the end, so that it lists that run for ever although it reports the stop:
-    /// containerd was killed at the same time.
+    /// Removes a container of which Docker missed the end, so that it lists that run for ever although it reports the stop, or
+    /// that it got no exit event: containerd was killed at the same time.
     ///
     /// # Errors
     /// A process of it goes on.
@@ -288,7 +288,13 @@ impl Docker {
 
     /// Stops our container, whatever it is doing.
     async fn halt(&self, found: &InspectedContainer, seconds: i32) -> Result<(), Error> {
-        self.halt_in(&found.id, seconds).await?;
+        let halted = self.halt_in(&found.id, seconds).await;
+        // Of a process that is gone, Docker waits for an end that it has missed.
+        let is_gone = matches!(&halted, Err(error) if error.status() == Some(500))
+            && lost_task::process_of(&found.id).await.is_none();
+        if !is_gone {
+            halted?;
+        }
         self.remove_lost(found).await
     }
 

@@ -33,6 +33,8 @@ struct Script {
     size: i64,
     /// A stop is reported, and the run as going on all the same.
     end_missed: bool,
+    /// Besides, Docker has waited for the end.
+    end_awaited: bool,
     /// Removals by force.
     removals: u32,
     /// For so many updates, a container has ended for runc and runs for Docker.
@@ -68,6 +70,11 @@ impl Script {
                 (204, Value::Null)
             }
             _ if path.ends_with("/stop") => {
+                if self.end_awaited {
+                    return refused(
+                        "cannot stop container: 0123: tried to kill container, but did not receive an exit event",
+                    );
+                }
                 if !self.end_missed {
                     self.container.as_mut().unwrap()["State"] = json!({"Status": "exited"});
                 }
@@ -231,13 +238,14 @@ async fn policy_of_a_container_that_is_just_ending_is_changed() {
 
 #[tokio::test]
 async fn container_whose_end_docker_missed_is_removed_by_force() {
-    for end_missed in [true, false] {
+    for (end_missed, end_awaited) in [(true, false), (true, true), (false, false)] {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("docker.sock");
         let listener = UnixListener::bind(&socket).unwrap();
         let docker = Docker::new(&config(&socket, "node", dir.path())).unwrap();
         let script = Arc::new(Mutex::new(Script {
             end_missed,
+            end_awaited,
             ..Script::default()
         }));
         let permit = permit();
