@@ -199,6 +199,23 @@ fn restart_that_a_hanging_engine_carries_out_after_all_was_one() {
 }
 
 #[test]
+fn new_run_long_after_a_restart_that_failed_confirms_nothing() {
+    let mut harness = stalled();
+    harness.failing = Some(ActionFailure::DockerUnreachable);
+    harness.run(10 * MINUTE);
+    harness.failing = None;
+    let seconds = HOUR;
+    let reason = String::new();
+    harness.command(Command::Pause { seconds, reason });
+    harness.event(crate::event::Event::Docker { reachable: true });
+    harness.container(running(harness.run));
+    harness.run(30 * MINUTE);
+    harness.runs_anew();
+    assert_eq!(harness.machine.budget_left(), 3);
+    assert_eq!(harness.machine.health_restarts(), 0);
+}
+
+#[test]
 fn a_failure_is_over_when_the_collator_has_run_on_for_half_an_hour() {
     // Docker's policy was faster than a start that failed, or an operator's restart was refused.
     for exits in [true, false] {
