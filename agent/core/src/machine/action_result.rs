@@ -59,6 +59,8 @@ impl Machine {
                 };
                 self.set_down(seen);
                 self.state.stopped_by_agent = true;
+                // What is reported from now on is no echo of it.
+                self.state.ignore_own_events_until = None;
                 if let Action::Backoff { wait, .. } = action {
                     self.state.next_start = Some(now + *wait);
                 }

@@ -127,14 +127,14 @@ impl EventLoop {
         self.recorder.event(now, &event);
         self.history.event(&event);
         self.publisher.counters.event(&event);
-        let turn = matches!(event, Event::Operator(_) | Event::Finished(_));
+        let turn = matches!(event, Event::Operator(_) | Event::Finished(_) | Event::Container(_));
         let actions = self.machine.step(now, event);
         self.permits.republish(&self.machine);
         self.executor.give_way(&self.machine);
         self.publisher.counters.outcome(now, &self.machine);
         if turn || !actions.is_empty() {
-            // Budgets and commands are on disk before their actions begin, and results before a restarted agent could
-            // repeat them.
+            // Budgets and commands are on disk before their actions begin, and results and Docker's reports before a restarted
+            // agent could take what was owed for what is.
             self.save().await;
         }
         self.carry_out(actions);

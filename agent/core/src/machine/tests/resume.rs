@@ -359,3 +359,30 @@ fn a_chain_that_was_added_to_the_configuration_gets_its_tracker() {
     let machine = Machine::resume(both, state, harness.now);
     assert_eq!(machine.state().trackers.len(), 2);
 }
+
+#[test]
+fn start_that_was_owed_is_older_than_a_stop_of_the_run_that_it_began() {
+    let mut harness = Harness::synced();
+    harness.obeys = false;
+    harness.command(Command::Stop);
+    harness.docker_stop();
+    harness.done(Container::Exited {
+        at: Some(harness.wall()),
+        exit: Exit::default(),
+        spec_matches: true,
+    });
+    harness.run(2);
+    harness.command(Command::Start);
+    assert_eq!(
+        harness.container_actions(),
+        [Action::Stop { cause: Cause::Operator }, start(Cause::Operator)]
+    );
+    // Docker carries it out, and a person stops it while no agent watches.
+    harness.agent_dies(5);
+    harness.log.clear();
+    harness.obeys = true;
+    harness.docker_stop();
+    harness.run(HOUR);
+    assert_eq!(harness.container_actions(), []);
+    harness.expect(Phase::Stopped, Health::Critical);
+}
