@@ -32,6 +32,8 @@ pub fn is_stopped_for_snapshot(state_dir: &Path) -> bool {
 /// Removes the marker durably: the collator was started again, or an operator took over, whose stop a later snapshot has to
 /// respect.
 pub fn clear_stop_marker(state_dir: &Path) {
-    // A leftover is removed by the next command.
-    let _ = remove_file(&path(state_dir));
+    // Also an unlink of nothing waits on a file system that does not take writes. A leftover is removed by the next command.
+    if has_stop_marker(state_dir) {
+        let _ = remove_file(&path(state_dir));
+    }
 }

@@ -288,12 +288,24 @@ impl Docker {
 
     /// Stops our container, whatever it is doing.
     async fn halt(&self, found: &InspectedContainer, seconds: i32) -> Result<(), Error> {
-        let halted = self.halt_in(&found.id, seconds).await;
-        // Of a process that is gone, Docker waits for an end that it has missed.
-        let is_gone = matches!(&halted, Err(error) if error.status() == Some(500))
-            && lost_task::process_of(&found.id).await.is_none();
-        if !is_gone {
-            halted?;
+        match self.halt_in(&found.id, seconds).await {
+            Err(Error::Api {
+                action,
+                status: Some(500),
+                reason,
+            }) => {
+                // Of a process that is gone, Docker waits for an end that it has missed.
+                if let Some(process) = lost_task::process_of(&found.id).await {
+                    return Err(Error::Api {
+                        action,
+                        status: Some(500),
+                        reason: format!(
+                            "{reason}; its process {process} goes on: in state D (`ps axl`), it waits for a disk"
+                        ),
+                    });
+                }
+            }
+            halted => halted?,
         }
         self.remove_lost(found).await
     }

@@ -159,6 +159,9 @@ fn goes_on_while_stalled(agent: &mut Agent, disk: &LoopDisk, problem: Option<&st
         mode: control::Silence::Hang,
     })?;
     agent.wait_other_run(&run, WINDOW + LATE)?;
+    // A command is answered while the disk stalls.
+    let said = agent.ok(["start"])?;
+    ensure!(problem.is_none() || said.contains("could not be saved"), "{said}");
     // Two are kept apart also now.
     let refused = Command::new(t0rn_agent_tests::agent::binary()?)
         .args(["run", "--config"])

@@ -14,6 +14,8 @@ use crate::units::show_duration;
 #[error("{0}")]
 pub struct CommandError(pub String);
 
+const BEING_STOPPED: &str = "being stopped by an operator: it runs still; t0rn-agent start takes it up again";
+
 impl Machine {
     /// One sentence on `cause` as it stands now, with the remedy.
     pub fn explain(&self, cause: Cause) -> String {
@@ -82,6 +84,7 @@ impl Machine {
                     .to_owned()
             }
             Cause::Operator if state.desired == Desired::Running => "an operator asked for it".to_owned(),
+            Cause::Operator if state.seen.is_up() => BEING_STOPPED.to_owned(),
             Cause::Update | Cause::UpdateFailed => self.explain_update(),
             Cause::DatabaseMigrated => {
                 let last = self.past_updates().next_back().and_then(|past| past.images.as_ref());

@@ -147,7 +147,10 @@ impl EventLoop {
             );
         }
         self.publisher.publish(&self.machine);
-        if let Some((reply, answer)) = self.reply.take() {
+        if let Some((reply, mut answer)) = self.reply.take() {
+            if let (Ok(text), Some(_)) = (&mut answer, self.store.unsaved()) {
+                text.push_str("; it could not be saved, and another agent will not know of it");
+            }
             // The client may have disconnected; its command still counts.
             let _ = reply.send(answer);
         }

@@ -375,3 +375,16 @@ fn start_during_a_docker_stop_is_done_when_that_has_ended_it() {
     harness.expect(Phase::Synced, Health::Ok);
     assert_eq!(harness.wrong(), []);
 }
+
+#[test]
+fn collator_that_is_being_stopped_is_not_called_stopped() {
+    let mut harness = Harness::synced();
+    harness.obeys = false;
+    harness.command(Command::Stop);
+    harness.expect(Phase::Stopped, Health::Critical);
+    let says = harness.machine.explain(Cause::Operator);
+    assert!(says.contains("it runs still"), "{says}");
+    harness.exits(0, &[]);
+    let says = harness.machine.explain(Cause::Operator);
+    assert!(says.starts_with("stopped by an operator"), "{says}");
+}
