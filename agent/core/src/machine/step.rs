@@ -204,7 +204,8 @@ impl Machine {
         }
         if let Some(settle) = state.settle.filter(|s| s.until <= now) {
             state.settle = None;
-            if settle.cause == Cause::StoppedByPerson && !state.seen.is_up() {
+            // An operator's stop stays one.
+            if settle.cause == Cause::StoppedByPerson && !state.seen.is_up() && state.desired == Desired::Running {
                 state.desired = Desired::StoppedByPerson;
             }
         }

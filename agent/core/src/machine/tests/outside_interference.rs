@@ -1,7 +1,7 @@
 //! Hands on the container from outside, and news that are late, stale or the echo of our own doing.
 
 use super::harness::*;
-use crate::event::{ActionFailure, Chain, Container, Event, Sample, ScrapeError};
+use crate::event::{ActionFailure, Chain, Command, Container, Event, Sample, ScrapeError};
 use crate::machine::{Action, Cause, Health, Phase};
 
 #[test]
@@ -356,4 +356,14 @@ fn exporter_of_another_container_before_the_first_look_is_no_removal() {
     harness.container(Container::Missing);
     harness.run(5);
     assert_eq!(harness.container_actions(), [start(Cause::Missing)]);
+}
+
+#[test]
+fn docker_stop_beside_an_operators_stop_takes_nothing_from_it() {
+    let mut harness = Harness::synced();
+    harness.failing = Some(ActionFailure::Other);
+    harness.command(Command::Stop);
+    harness.docker_stop();
+    harness.run(5);
+    assert_eq!(harness.wrong(), [Cause::Operator, Cause::ActionFailed]);
 }
