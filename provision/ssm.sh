@@ -1,6 +1,10 @@
 # shellcheck shell=bash
 # What ask and fleet share: the AWS CLI, and parameters of a document.
 
+for program in aws jq; do
+    command -v "$program" >/dev/null || { echo "${0##*/}: $program is not installed" >&2; exit 2; }
+done
+
 # An address that does not answer is not waited for by the CLI's own minute, five times over.
 aws() {
     command aws "$@" --cli-connect-timeout 10
