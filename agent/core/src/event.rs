@@ -125,6 +125,13 @@ pub struct Exit {
     pub log: Vec<String>,
 }
 
+/// Whether Docker's report of time `at` may be about an end that it notes for `end`, both Unix milliseconds of one clock: it waits
+/// up to 2 s for the last output.
+pub fn reports_end(at: Option<i64>, end: Option<i64>) -> bool {
+    at.zip(end)
+        .is_some_and(|(at, end)| (0..5_000).contains(&at.saturating_sub(end)))
+}
+
 /// What Docker says about the container. `at` is Docker's own wall clock in Unix milliseconds, so that
 /// news of an earlier run can be distinguished from news of this one; `None` where the source has no clock.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -302,9 +302,10 @@ impl Watch {
             Some(ContainerEvent::Tell(container)) => self.queue.push_back(EngineEvent::Container(container)),
             Some(ContainerEvent::Oom { at }) => {
                 let late = self.run.out_of_memory(at);
-                if let Some(Container::Exited { at, exit, .. }) = &mut self.end
-                    && late.is_some()
-                    && late == *at
+                if let Some(Container::Exited {
+                    at: Some(end), exit, ..
+                }) = &mut self.end
+                    && late == Some(*end)
                 {
                     exit.oom = true;
                     self.queue.extend(self.end.take().map(EngineEvent::Container));

@@ -291,18 +291,14 @@ impl Docker {
         match self.halt_in(&found.id, seconds).await {
             Err(Error::Api {
                 action,
-                status: Some(500),
+                status: status @ Some(500),
                 reason,
             }) => {
                 // Of a process that is gone, Docker waits for an end that it has missed.
                 if let Some(process) = lost_task::process_of(&found.id).await {
-                    return Err(Error::Api {
-                        action,
-                        status: Some(500),
-                        reason: format!(
-                            "{reason}; its process {process} goes on: in state D (`ps axl`), it waits for a disk"
-                        ),
-                    });
+                    let reason =
+                        format!("{reason}; its process {process} goes on: in state D (`ps axl`), it waits for a disk");
+                    return Err(Error::Api { action, status, reason });
                 }
             }
             halted => halted?,

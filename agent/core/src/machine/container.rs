@@ -4,14 +4,12 @@ use std::time::Duration;
 
 use super::{Action, Cause, ContainerState, Desired, GracePeriod, LastExit, Machine, Signalled};
 use crate::chain_health::ChainTracker;
-use crate::event::{Container, Exit, Time};
+use crate::event::{Container, Exit, Time, reports_end};
 
 /// `docker stop` and `docker restart` say so only after the container's end.
 const STOP_SETTLES: Duration = Duration::from_secs(2);
 /// Docker repeats its events since a time as soon as it is asked for them.
 const REPORTED_WITHIN: Duration = Duration::from_secs(5);
-/// Longest time between an end, as Docker notes it, and its report of the stop, milliseconds.
-const REPORTED_AFTER: i64 = 5_000;
 /// `docker kill` and `docker rm -f` need only a moment to finish.
 const KILL_SETTLES: Duration = Duration::from_millis(300);
 const CRASH_WINDOW: Duration = Duration::from_mins(10);
@@ -80,7 +78,8 @@ impl Machine {
             Container::Signalled { at, signal } if self.is_news(at) && !ours && !HARMLESS.contains(&signal) => {
                 self.state.signalled.get_or_insert(Signalled { at: now, signal });
             }
-            Container::Stopped { at } if self.is_news(at) && !ours && !self.is_own_end(at) => {
+            // After a step of the clock, Docker may report once more what a stop of the agent's brought about.
+            Container::Stopped { at } if self.is_news(at) && !ours && !reports_end(at, self.state.own_end) => {
                 if self.state.seen.is_up() {
                     // Its end was not heard of; it has one all the same.
                     self.set_down(ContainerState::Exited);
@@ -330,12 +329,6 @@ impl Machine {
         let started_at = self.state.started_at.filter(|_| !self.state.clock_stepped);
         let before_this_run = self.state.seen.is_up() && started_at.is_some_and(|s| at <= s);
         !before_this_run && self.state.own_events_until.is_none_or(|until| at > until)
-    }
-
-    /// Whether Docker reports once more, by a clock that was set since, what a stop of the agent's brought about.
-    fn is_own_end(&self, at: Option<i64>) -> bool {
-        at.zip(self.state.own_end)
-            .is_some_and(|(at, end)| (0..REPORTED_AFTER).contains(&at.saturating_sub(end)))
     }
 
     /// Whether a person's `docker stop` is under way.

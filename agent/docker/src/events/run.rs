@@ -2,10 +2,7 @@
 
 use crate::inspection::InspectedContainer;
 use crate::logs::RUN_SLACK;
-
-/// Longest time between the end of a run, as Docker notes it, and its event: Docker waits up to 2 s for
-/// the last output.
-const EVENT_DELAY: i64 = 5_000;
+use agent_core::event::reports_end;
 
 #[derive(Debug, Default)]
 pub(super) struct Run {
@@ -81,8 +78,7 @@ impl Run {
 
     /// Whether an event of that time is about the end that a look has reported.
     pub(super) fn is_told_end(&self, at: Option<i64>) -> bool {
-        at.zip(self.told_end)
-            .is_some_and(|(at, end)| (0..EVENT_DELAY).contains(&(at - end)))
+        reports_end(at, self.told_end)
     }
 
     /// Docker reported its end. `started_at` as the container says, if it has not been started again since.
