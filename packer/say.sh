@@ -10,19 +10,7 @@ die() {
     exit 1
 }
 
-usage() {
-    sed -n '2,/^set/{s/^# \{0,1\}//p}' "$0"
-}
-
-# misused WHAT: ends the script where an argument is missing or unknown.
-misused() {
-    echo "${0##*/}: $*" >&2
-    usage >&2
-    exit 2
-}
-
-# Before anything else can be wrong. A sourced file has the arguments of the script.
-case ${1:-} in
--h | --help) usage && exit ;;
--*) misused "$1 is no option" ;;
-esac
+# Before anything else can be wrong.
+# shellcheck source=provision/usage.sh
+. "${BASH_SOURCE[0]%/*}/../provision/usage.sh"
+[[ ${1:-} != -* ]] || misused "$1 is no option"

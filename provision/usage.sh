@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Help of the scripts beside it: the comment at the head of each.
+# Help of the scripts here and in packer/: the comment at the head of each.
 
 usage() {
     sed -n '2,/^set/{s/^# \{0,1\}//p}' "$0"
