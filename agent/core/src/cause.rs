@@ -88,6 +88,8 @@ pub enum Cause {
     IdentityDiskStalled,
     // the agent itself
     StateUnsaved,
+    StateSetAside,
+    RecordsUnsaved,
     CertificateUnreadable,
     ConfigurationRefused,
     // what else has the collator's files

@@ -313,6 +313,10 @@ pub enum Event {
     Finished(Outcome),
     /// The agent's state cannot be saved: why; `None` is that it can again.
     StateUnsaved(Option<String>),
+    /// The state of an earlier life could not be used and was set aside: why, and as what.
+    StateSetAside(String),
+    /// The flight recorder cannot write: why; `None` is that it can again.
+    RecordsUnsaved(Option<String>),
     /// Which disks do not answer now.
     DisksStalled(Vec<Disk>),
     /// The wall clock was set, forward by so many milliseconds or back: Docker's times from before and those from now on

@@ -252,6 +252,11 @@ pub struct State {
     /// Latest answer to the auto scaling group in this life of the agent.
     lifecycle: Option<LifecycleAnswer>,
     unsaved: Option<String>,
+    /// Why the state of an earlier life was not used, until an operator says what is wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    set_aside: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    records_unsaved: Option<String>,
     /// Disks that do not answer.
     #[serde(default)]
     stalled: Vec<Disk>,
@@ -306,6 +311,7 @@ impl Machine {
         state.release = handover::Release::default();
         state.lifecycle = None;
         state.unsaved = None;
+        state.records_unsaved = None;
         state.stalled.clear();
         state.certificate_error = None;
         state.configuration_error = None;

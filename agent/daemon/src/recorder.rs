@@ -22,7 +22,7 @@ pub use redact::named as secrets;
 pub use redact::text as redacted;
 pub use redact::{LineRedactor, command_words, image_secrets, url_secrets, variable_value, with_forms};
 pub use tail::tail;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{timeout, timeout_at};
 use tracing::warn;
 use writer::TraceWriter;
@@ -83,6 +83,7 @@ pub struct Recorder {
     queue: mpsc::Sender<WriterCommand>,
     /// Lines dropped at a full queue, not yet reported to the writer.
     overrun: Arc<AtomicU64>,
+    problem: watch::Receiver<Option<String>>,
 }
 
 #[derive(Debug)]
@@ -108,8 +109,18 @@ impl Recorder {
         let (queue, messages) = mpsc::channel(QUEUE);
         let overrun = Arc::<AtomicU64>::default();
         let writer = TraceWriter::new(dir.to_owned(), limits);
+        let problem = writer.problem();
         tokio::spawn(write(writer, messages, Arc::clone(&overrun)));
-        Self { queue, overrun }
+        Self {
+            queue,
+            overrun,
+            problem,
+        }
+    }
+
+    /// Why the disk takes no lines, now and from now on; `None` while it takes them.
+    pub fn problem(&self) -> watch::Receiver<Option<String>> {
+        self.problem.clone()
     }
 
     /// Records one event; a tick leaves no line.

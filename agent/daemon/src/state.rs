@@ -4,8 +4,8 @@
 
 mod lock;
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags};
@@ -15,7 +15,7 @@ use tracing::warn;
 
 use agent_core::event::Time;
 use agent_core::schema::schema_of;
-use agent_files::{make_dir, replace_file, sync_dir, write_file};
+use agent_files::{Dir, make_dir, replace_file, sync_dir, write_file};
 use agent_runtime::{boottime, wall};
 
 pub(crate) use self::lock::is_over;
@@ -48,6 +48,16 @@ pub struct LoadedState<T> {
     pub boot: Option<BootTime>,
 }
 
+/// What [`load`] found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Load<T> {
+    /// No agent saved anything here.
+    Nothing,
+    /// A file that cannot be used: why, and what it was renamed to.
+    SetAside(String),
+    State(LoadedState<T>),
+}
+
 /// A moment in the life of a booted host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BootTime {
@@ -65,9 +75,16 @@ impl BootTime {
     }
 }
 
-fn remedy(error: &io::Error) -> &'static str {
+/// What a person does about an error of a file in `agent.state_dir`.
+pub fn remedy(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free space on the disk of agent.state_dir",
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "the disk of agent.state_dir is mounted read-only, as the kernel does after an error: look at dmesg"
+        }
+        _ if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) => {
+            "the disk of agent.state_dir has an error: look at dmesg"
+        }
         _ => "agent.state_dir must be a folder the agent can write to",
     }
 }
@@ -91,25 +108,29 @@ struct StateDocument<T> {
     state: T,
 }
 
-/// Loads the state from `dir`; `None` when there is none yet. A damaged file, or one of a newer agent, is renamed to
-/// `state.json.damaged-<n>`, logged, and `None` as well: the agent starts from its observations.
+/// Loads the state from `dir`. A damaged file, or one of a newer agent, is renamed to `state.json.damaged-<n>` and
+/// logged: the agent starts from its observations.
 ///
-/// Fails when the file exists and cannot be read or renamed.
-pub fn load<T: DeserializeOwned>(dir: &Path) -> Result<Option<LoadedState<T>>, StateError> {
+/// Fails when the file exists and cannot be read. One that cannot be renamed is overwritten by the next save.
+pub fn load<T: DeserializeOwned>(dir: &Path) -> Result<Load<T>, StateError> {
     let path = dir.join(FILE);
     let failed = |error| StateError {
         action: "read",
         path: path.clone(),
         error,
     };
-    let mut text = Vec::new();
-    let reason = match File::open(&path).and_then(|file| file.take(SIZE_MAX + 1).read_to_end(&mut text)) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) if e.kind() != io::ErrorKind::IsADirectory => return Err(failed(e)),
-        Err(e) => e.to_string(),
-        Ok(_) if text.len() as u64 > SIZE_MAX => format!("larger than {SIZE_MAX} bytes"),
-        Ok(_) => match parse(&text) {
-            Ok(loaded) => return Ok(Some(loaded)),
+    let read = match Dir::open(dir) {
+        Ok(dir) => dir.read_file(FILE, SIZE_MAX),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Load::Nothing),
+        Err(e) => return Err(failed(e)),
+    };
+    let reason = match read {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Load::Nothing),
+        // Too large, or no regular file of its own.
+        Err(e) if e.kind() == io::ErrorKind::Other => e.to_string(),
+        Err(e) => return Err(failed(e)),
+        Ok(text) => match parse(&text) {
+            Ok(loaded) => return Ok(Load::State(loaded)),
             Err(reason) => reason,
         },
     };
@@ -120,9 +141,9 @@ pub fn load<T: DeserializeOwned>(dir: &Path) -> Result<Option<LoadedState<T>>, S
     })?;
     warn!(
         path = %path.display(), kept_as = %aside.display(), reason,
-        "state cannot be used: budgets, pauses and counts begin anew"
+        "state cannot be used: whether the collator was stopped or paused is forgotten, budgets and counts begin anew"
     );
-    Ok(None)
+    Ok(Load::SetAside(format!("{reason}; kept as {}", aside.display())))
 }
 
 /// Saves `value` and the agent's clock in `dir` (made when absent), atomically even in a power cut. Blocks on the disk.

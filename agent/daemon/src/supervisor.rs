@@ -69,7 +69,7 @@ pub use self::run::{hangups, run};
 use self::state_store::StateStore;
 use crate::history::SharedHistory;
 use crate::recorder::{self, Recorder};
-use crate::state::{BootTime, LoadedState};
+use crate::state::{BootTime, Load, LoadedState};
 use crate::systemd::ServiceManager;
 use crate::{api, state, web};
 
@@ -164,7 +164,12 @@ async fn assemble(
     configurations: mpsc::Receiver<api::ConfigRequest>,
 ) -> anyhow::Result<(EventLoop, Inputs)> {
     let dir = &config.agent.state_dir;
-    let (clock, machine, step) = resume(config).await?;
+    let Resumed {
+        clock,
+        machine,
+        step,
+        set_aside,
+    } = resume(config).await?;
     let permits = Permits::new(&machine);
     let recorder = Arc::new(Recorder::open(
         &recorder::flight_dir(dir),
@@ -192,6 +197,7 @@ async fn assemble(
         save,
         publish,
         disks: disk::stalled(),
+        records: recorder.problem(),
     };
     let event_loop = EventLoop {
         config: Arc::clone(config),
@@ -202,7 +208,11 @@ async fn assemble(
         certificate: CertificateState::new(config),
         store: StateStore::new(dir.clone()),
         history: SharedHistory::default(),
-        pending: step.map(|by_ms| Event::ClockStepped { by_ms }).into_iter().collect(),
+        pending: step
+            .map(|by_ms| Event::ClockStepped { by_ms })
+            .into_iter()
+            .chain(set_aside.map(Event::StateSetAside))
+            .collect(),
         steps: StepDetector::begin(),
         reply: None,
         phase: machine.phase(),
@@ -217,19 +227,41 @@ async fn assemble(
     Ok((event_loop, inputs))
 }
 
-/// Clock and core, resumed from the saved state; and how far the wall clock was set since.
-async fn resume(config: &Config) -> anyhow::Result<(AgentClock, Machine, Option<i64>)> {
+/// Clock and core as the saved state has them.
+struct Resumed {
+    clock: AgentClock,
+    machine: Machine,
+    /// How far the wall clock was set since, in milliseconds.
+    step: Option<i64>,
+    /// Why the saved state was not used, and where it is kept.
+    set_aside: Option<String>,
+}
+
+async fn resume(config: &Config) -> anyhow::Result<Resumed> {
     let policy = Policy::from(config);
     let dir = config.agent.state_dir.clone();
     let loaded = disk::run(Disk::State, move || state::load::<agent_core::machine::State>(&dir)).await??;
-    let Some(loaded) = loaded else {
-        let clock = AgentClock::starting_at(Time(0));
-        return Ok((clock, Machine::new(policy, clock.now()), None));
+    let set_aside = match loaded {
+        Load::State(loaded) => {
+            let (away, step) = absence(&loaded, BootTime::now().as_ref(), wall::unix_ms());
+            let clock = AgentClock::starting_at(loaded.clock + away);
+            return Ok(Resumed {
+                clock,
+                machine: Machine::resume(policy, loaded.value, clock.now()),
+                step,
+                set_aside: None,
+            });
+        }
+        Load::Nothing => None,
+        Load::SetAside(why) => Some(why),
     };
-    let (away, step) = absence(&loaded, BootTime::now().as_ref(), wall::unix_ms());
-    let clock = AgentClock::starting_at(loaded.clock + away);
-    let machine = Machine::resume(policy, loaded.value, clock.now());
-    Ok((clock, machine, step))
+    let clock = AgentClock::starting_at(Time(0));
+    Ok(Resumed {
+        clock,
+        machine: Machine::new(policy, clock.now()),
+        step: None,
+        set_aside,
+    })
 }
 
 /// How long no agent watched, and how far the wall clock was set meanwhile, in milliseconds. Within one boot, the clock since

@@ -13,7 +13,7 @@ use agent_daemon::identity::keystore::{import_keystore, import_node_key};
 use agent_daemon::identity::lease::{self, Lease, LeaseFile};
 use agent_daemon::recorder::incident::{self, IncidentBundle};
 use agent_daemon::recorder::{Recorder, RecorderLimits};
-use agent_daemon::state;
+use agent_daemon::state::{self, Load, LoadedState};
 use agent_daemon::trace_reader::{NextLine, TraceReader};
 use anyhow::{Context as _, Result, ensure};
 
@@ -26,8 +26,15 @@ fn save(dir: &Path, number: usize) -> Result<()> {
     Ok(state::save(dir, Time(number as u64), &numbered(number))?)
 }
 
+fn load(dir: &Path) -> Result<Option<LoadedState<Vec<usize>>>> {
+    Ok(match state::load(dir)? {
+        Load::State(state) => Some(state),
+        Load::Nothing | Load::SetAside(_) => None,
+    })
+}
+
 fn verify_state(dir: &Path, progress: Progress) -> Result<()> {
-    let loaded = state::load::<Vec<usize>>(dir)?;
+    let loaded = load(dir)?;
     let found = loaded
         .as_ref()
         .and_then(|state| state.value.first().copied())
@@ -51,7 +58,7 @@ fn verify_state(dir: &Path, progress: Progress) -> Result<()> {
     // The next agent goes on.
     save(dir, 7)?;
     ensure!(
-        state::load::<Vec<usize>>(dir)?.is_some_and(|state| state.value[0] == 7),
+        load(dir)?.is_some_and(|state| state.value[0] == 7),
         "it cannot be saved any more"
     );
     Ok(())

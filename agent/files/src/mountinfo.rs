@@ -5,6 +5,9 @@ use std::io;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
+/// Options of a file system that takes no writes: mounted so, and stopped by the kernel after an error (Linux 6.14, 6.6).
+const READ_ONLY: [&[u8]; 3] = [b"ro", b"emergency_ro", b"shutdown"];
+
 /// A mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
@@ -13,7 +16,8 @@ pub struct Mount {
     /// The directory of the file system that is mounted.
     pub root: PathBuf,
     pub point: PathBuf,
-    /// Whether the file system itself is read-only; per-mount options do not count.
+    /// Whether the file system itself takes no writes: it is read-only, or stopped after an error. Per-mount options do not
+    /// count.
     pub read_only: bool,
 }
 
@@ -40,7 +44,9 @@ impl Mount {
             device: (major.parse().ok()?, minor.parse().ok()?),
             root,
             point,
-            read_only: options.split(|byte| *byte == b',').any(|option| option == b"ro"),
+            read_only: options
+                .split(|byte| *byte == b',')
+                .any(|option| READ_ONLY.contains(&option)),
         })
     }
 }
@@ -71,6 +77,8 @@ mod tests {
         let table = b"\
 40 1 259:3 /a\\040b /with\\011tab\\134040 ro,nosuid shared:3 - ext4 /dev/nvme1n1 rw,errors=remount-ro
 41 1 0:23 / /plain\\+12\\777 rw - tmpfs tmpfs rw,ro
+43 1 7:1 / /failed rw,relatime - ext4 /dev/loop1 rw,emergency_ro
+44 1 7:2 / /shut rw - ext4 /dev/loop2 rw,shutdown
 no line
 42 1 8:1 / /cut rw";
         let mount = |device, root: &str, point: &str, read_only| Mount {
@@ -84,6 +92,8 @@ no line
             [
                 mount((259, 3), "/a b", "/with\ttab\\040", false),
                 mount((0, 23), "/", "/plain\\+12\\777", true),
+                mount((7, 1), "/", "/failed", true),
+                mount((7, 2), "/", "/shut", true),
             ]
         );
     }

@@ -1,6 +1,7 @@
-//! Disks that stall (a file system on a loop device, frozen): supervision goes on, and the next agent starts.
+//! Disks that stall, fail and fill up (a file system on a loop device): supervision goes on, and the next agent starts.
 
 use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -32,7 +33,9 @@ impl LoopDisk {
         let dir = tempfile::tempdir()?;
         let image = dir.path().join("disk.img");
         File::create(&image)?.set_len(32 << 20)?;
-        run(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&image))?;
+        run(Command::new("mkfs.ext4")
+            .args(["-q", "-F", "-e", "remount-ro"])
+            .arg(&image))?;
         let device = run(Command::new("losetup").args(["--find", "--show"]).arg(&image))?;
         let disk = Self {
             dir,
@@ -55,6 +58,23 @@ impl LoopDisk {
         fs::create_dir(&path)?;
         chown(&path, Some(1000), Some(1000))?;
         Ok(path)
+    }
+
+    /// The file system finds an error, and is mounted read-only by the kernel.
+    fn fail(&self) -> Result<()> {
+        let name = self.device.trim_start_matches("/dev/");
+        fs::write(format!("/sys/fs/ext4/{name}/trigger_fs_error"), "a test")?;
+        let probe = File::create(self.mount().join("probe"));
+        ensure!(probe.is_err_and(|error| error.kind() == io::ErrorKind::ReadOnlyFilesystem));
+        Ok(())
+    }
+
+    /// Takes all the room that is left.
+    fn fill(&self) -> Result<()> {
+        let mut file = File::create(self.mount().join("filling"))?;
+        // Fails when the disk is full, which is the purpose.
+        let _ = io::copy(&mut io::repeat(b'x'), &mut file);
+        Ok(())
     }
 
     fn freeze(&self) -> Result<Frozen> {
@@ -84,7 +104,7 @@ impl Frozen {
             .spawn()?;
         let mut said = [0; 7];
         let output = shell.stdout.as_mut().context("no output")?;
-        let read = std::io::Read::read_exact(output, &mut said);
+        let read = io::Read::read_exact(output, &mut said);
         let frozen = Self(shell);
         read.context("fsfreeze failed")?;
         Ok(frozen)
@@ -146,6 +166,15 @@ fn goes_on_while_stalled(agent: &mut Agent, disk: &LoopDisk, problem: Option<&st
     })?;
 
     let first = agent.abandon()?;
+    if problem.is_some() {
+        let status = agent.cli(["status"])?;
+        let text = String::from_utf8_lossy(&status.stdout).replace('\n', " ");
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        ensure!(
+            words.contains("was killed and its process hangs in the kernel"),
+            "{text}"
+        );
+    }
     agent.start()?;
     wait::until("the next agent", SOON, || {
         let status = prompt_status(agent)?;
@@ -247,6 +276,88 @@ fn stalled_identity_disk_is_named_and_no_next_agent_is_kept_out() -> Result<()> 
     reap(first)?;
     agent.wait_for("the collator", LATER, |status| {
         status["phase"] == "syncing" && !has(status, problem)
+    })?;
+    Ok(())
+}
+
+/// The collator is restarted when its exporters hang.
+fn restarts_what_is_frozen(agent: &Agent) -> Result<()> {
+    agent.wait_watched()?;
+    let run = agent.run_id()?;
+    agent.sim().control(&control::Command::Freeze {
+        mode: control::Silence::Hang,
+    })?;
+    agent.wait_other_run(&run, WINDOW + LATE).map(drop)
+}
+
+#[test]
+fn state_disk_that_became_read_only_is_named_and_no_next_agent_is_kept_out() -> Result<()> {
+    let engine = Engine::shared()?;
+    let disk = disk!();
+    let mut agent = Agent::new(&engine, "readonlystate", &SYNCING)?;
+    agent.set("agent.state_dir", disk.mount().join("state").display().to_string())?;
+    agent.start()?;
+    agent.wait_watched()?;
+    disk.fail()?;
+    let problem = "mounted read-only, as the kernel does after an error: look at dmesg";
+    for next in [false, true] {
+        if next {
+            agent.kill()?;
+            agent.start()?;
+        }
+        restarts_what_is_frozen(&agent)?;
+        agent.wait_for("the problem", LATER, |status| has(status, problem))?;
+    }
+    let checked = agent.cli(["check"])?;
+    let text = String::from_utf8_lossy(&checked.stdout);
+    ensure!(checked.status.code() == Some(1) && text.contains(problem), "{text}");
+    let second = Command::new(t0rn_agent_tests::agent::binary()?)
+        .args(["run", "--config"])
+        .arg(agent.config_file())
+        .output()?;
+    let text = String::from_utf8_lossy(&second.stderr);
+    ensure!(
+        !second.status.success() && text.contains("another t0rn-agent"),
+        "{text}"
+    );
+    Ok(())
+}
+
+#[test]
+fn records_that_a_full_state_disk_does_not_take_are_a_problem() -> Result<()> {
+    let engine = Engine::shared()?;
+    let disk = disk!();
+    let mut agent = Agent::new(&engine, "fullstate", &SYNCING)?;
+    agent.set("agent.state_dir", disk.mount().join("state").display().to_string())?;
+    agent.start()?;
+    agent.wait_watched()?;
+    disk.fill()?;
+    restarts_what_is_frozen(&agent)?;
+    let status = agent.wait_for("the problem", LATER, |status| {
+        has(status, "the flight recorder has a gap, and incidents may be missing")
+    })?;
+    ensure!(has(&status, "free space on the disk of agent.state_dir"), "{status}");
+    Ok(())
+}
+
+#[test]
+fn stop_that_a_damaged_state_forgot_is_said_until_an_operator_decides() -> Result<()> {
+    let engine = Engine::shared()?;
+    let mut agent = Agent::running(&engine, "damagedstate", &SYNCING)?;
+    agent.ok(["stop"])?;
+    agent.wait_phase("stopped", SOON)?;
+    agent.kill()?;
+    fs::write(agent.state_dir().join("state.json"), "{\"schema\":1,")?;
+    agent.start()?;
+    let problem = "a stop, a pause or an update that an operator asked for may be forgotten";
+    let status = agent.wait_for("the problem", SOON, |status| has(status, problem))?;
+    ensure!(has(&status, "state.json.damaged-1"), "{status}");
+    agent.kill()?;
+    agent.start()?;
+    agent.wait_for("the problem in the next life", SOON, |status| has(status, problem))?;
+    agent.ok(["stop"])?;
+    agent.wait_for("the stop", SOON, |status| {
+        status["phase"] == "stopped" && !has(status, problem)
     })?;
     Ok(())
 }

@@ -11,6 +11,7 @@ mod keystore;
 mod ports;
 mod report;
 mod signature;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -30,8 +31,8 @@ use crate::globals::GlobalArgs;
 use crate::output::print;
 
 pub(crate) const EXAMPLES: &str = "\
-Docker, image, container, ports, exporters, data directory, disk, keystore, memory, clock and
-network: each says PASS, WARN, FAIL or SKIP (cannot be determined here), and what to do.
+Docker, image, container, ports, exporters, data directory, disk, keystore, the agent's state,
+memory, clock and network: each says PASS, WARN, FAIL or SKIP (cannot be determined here), and what to do.
 Changes nothing. Exit code 1 when something fails.
 
 Examples:
@@ -73,15 +74,16 @@ pub(crate) async fn failed_checks(config: &Config) -> Vec<String> {
 /// Runs all checks that `config` asks for. Ends within 8 s.
 async fn run_checks(config: &Config) -> CheckReport {
     let end = Instant::now() + TIMEOUT;
-    let (agent, docker, host, data) = tokio::join!(
-        within(end, "agent", check_agent(config)),
+    let (agent, docker, host, data, state) = tokio::join!(
+        Box::pin(within(end, "agent", check_agent(config))),
         Box::pin(check_docker(end, config)),
         within(end, "host", host::check_host(config)),
         within(end, "data", data::check_data(config)),
+        within(end, "state", state::check_state(config)),
     );
     let identity = identity::check_identity(config);
     let signature = signature::check_signature(config, agent_docker::cosign().as_deref());
-    CheckReport::new([agent, docker, signature, data, identity, host].concat())
+    CheckReport::new([agent, docker, signature, data, identity, state, host].concat())
 }
 
 async fn check_agent(config: &Config) -> Vec<Finding> {

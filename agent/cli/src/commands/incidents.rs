@@ -89,6 +89,7 @@ fn print_json(value: &(impl serde::Serialize + ?Sized), out: &mut dyn Write) -> 
 }
 
 /// The directory of incidents and what is in it. An unreadable directory is an error: it must not look like an empty one.
+/// An unreadable incident is told on standard error.
 pub(super) fn read_incidents(globals: &GlobalArgs) -> anyhow::Result<(PathBuf, Vec<Incident>)> {
     let dir = incidents_dir(&globals.state_dir());
     match fs::read_dir(&dir) {
@@ -100,6 +101,15 @@ pub(super) fn read_incidents(globals: &GlobalArgs) -> anyhow::Result<(PathBuf, V
             };
             Err(error).with_context(|| format!("cannot read {}{remedy}", dir.display()))
         }
-        _ => Ok((dir.clone(), incident::list(&dir))),
+        _ => {
+            let mut incidents = Vec::new();
+            for incident in incident::list_all(&dir) {
+                match incident {
+                    Ok(incident) => incidents.push(incident),
+                    Err(error) => writeln!(io::stderr().lock(), "t0rn-agent: {error}")?,
+                }
+            }
+            Ok((dir, incidents))
+        }
     }
 }

@@ -95,20 +95,13 @@ impl Machine {
                     sentence(cause)
                 )
             }
-            Cause::StateUnsaved => with_reason(cause, state.unsaved.as_deref()),
-            Cause::CertificateUnreadable => with_reason(cause, state.certificate_error.as_deref()),
-            Cause::ConfigurationRefused => format!(
-                "{}; then t0rn-agent reload",
-                with_reason(cause, state.configuration_error.as_deref())
-            ),
-            Cause::Shared => format!(
-                "{}; stop that container, or mount something else there",
-                with_reason(cause, state.shared.as_deref())
-            ),
-            Cause::Altered => format!(
-                "{}; the agent makes it as configured when it restarts it next (t0rn-agent restart)",
-                with_reason(cause, state.altered.as_deref())
-            ),
+            Cause::StateUnsaved
+            | Cause::StateSetAside
+            | Cause::RecordsUnsaved
+            | Cause::CertificateUnreadable
+            | Cause::ConfigurationRefused
+            | Cause::Shared
+            | Cause::Altered => self.explain_with_reason(cause),
             Cause::NoCollation => {
                 let limit = self.policy.no_collation_after.unwrap_or_default();
                 format!(
@@ -130,6 +123,28 @@ impl Machine {
             }
             _ => self.explain_chain(cause).unwrap_or_else(|| sentence(cause).to_owned()),
         }
+    }
+
+    /// A cause of which the reason is known in words.
+    fn explain_with_reason(&self, cause: Cause) -> String {
+        let state = &self.state;
+        let (reason, remedy) = match cause {
+            Cause::StateUnsaved => (&state.unsaved, ""),
+            Cause::StateSetAside => (
+                &state.set_aside,
+                "; ask for it again, or say with t0rn-agent start that the collator is to run",
+            ),
+            Cause::RecordsUnsaved => (&state.records_unsaved, ""),
+            Cause::CertificateUnreadable => (&state.certificate_error, ""),
+            Cause::ConfigurationRefused => (&state.configuration_error, "; then t0rn-agent reload"),
+            Cause::Shared => (&state.shared, "; stop that container, or mount something else there"),
+            Cause::Altered => (
+                &state.altered,
+                "; the agent makes it as configured when it restarts it next (t0rn-agent restart)",
+            ),
+            _ => (&None, ""),
+        };
+        with_reason(cause, reason.as_deref()) + remedy
     }
 
     /// What the last lines of the newest end show, with the remedy of their row.
@@ -370,6 +385,10 @@ fn sentence(cause: Cause) -> &'static str {
             "the disk of identity.mount does not answer: look at dmesg, and at its device and mount"
         }
         Cause::StateUnsaved => "a restart of the agent would forget what it knows",
+        Cause::StateSetAside => {
+            "the agent's state was not usable: a stop, a pause or an update that an operator asked for may be forgotten"
+        }
+        Cause::RecordsUnsaved => "the flight recorder has a gap, and incidents may be missing",
         Cause::Shared => "another container has the collator's keys or writes to its data",
         Cause::Altered => "the container was changed from outside",
         Cause::CertificateUnreadable => "it is not known what data the image came with",

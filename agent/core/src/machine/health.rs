@@ -280,21 +280,17 @@ impl Machine {
         );
         causes.extend(state.stalled.iter().map(|disk| disk.stalled()));
         // A stalled disk is why.
-        if state.unsaved.is_some() && !state.stalled.contains(&Disk::State) {
-            causes.push(Cause::StateUnsaved);
-        }
-        if state.certificate_error.is_some() {
-            causes.push(Cause::CertificateUnreadable);
-        }
-        if state.configuration_error.is_some() {
-            causes.push(Cause::ConfigurationRefused);
-        }
-        if state.shared.is_some() && state.seen.is_up() {
-            causes.push(Cause::Shared);
-        }
-        if state.altered.is_some() && state.seen.is_up() {
-            causes.push(Cause::Altered);
-        }
+        let answers = !state.stalled.contains(&Disk::State);
+        let own = [
+            (state.unsaved.is_some() && answers, Cause::StateUnsaved),
+            (state.set_aside.is_some(), Cause::StateSetAside),
+            (state.records_unsaved.is_some() && answers, Cause::RecordsUnsaved),
+            (state.certificate_error.is_some(), Cause::CertificateUnreadable),
+            (state.configuration_error.is_some(), Cause::ConfigurationRefused),
+            (state.shared.is_some() && state.seen.is_up(), Cause::Shared),
+            (state.altered.is_some() && state.seen.is_up(), Cause::Altered),
+        ];
+        causes.extend(own.into_iter().filter_map(|(holds, cause)| holds.then_some(cause)));
         match &state.in_flight {
             // Being cured is not being well.
             Some(Action::Restart { cause, .. }) if Cause::HEALTH.contains(cause) => causes.push(*cause),
@@ -384,6 +380,8 @@ impl Machine {
             | Cause::UpdateFailed
             | Cause::NoExporter
             | Cause::StateUnsaved
+            | Cause::StateSetAside
+            | Cause::RecordsUnsaved
             | Cause::StateDiskStalled
             | Cause::IdentityDiskStalled
             | Cause::CertificateUnreadable

@@ -151,7 +151,8 @@ fn over_after(cause: Cause) -> Duration {
         | Cause::StateDiskStalled
         | Cause::DataDiskStalled
         | Cause::IdentityDiskStalled
-        | Cause::StateUnsaved => OVER_AFTER,
+        | Cause::StateUnsaved
+        | Cause::RecordsUnsaved => OVER_AFTER,
         _ => Duration::ZERO,
     }
 }

@@ -51,6 +51,8 @@ impl Machine {
             Event::Identity(identity) => self.on_identity(identity),
             Event::IdentityReleased => self.on_identity_released(),
             Event::StateUnsaved(error) => self.state.unsaved = error,
+            Event::StateSetAside(why) => self.state.set_aside = Some(why),
+            Event::RecordsUnsaved(error) => self.state.records_unsaved = error,
             Event::DisksStalled(disks) => self.state.stalled = disks,
             Event::ClockStepped { by_ms } => self.state.on_clock_step(by_ms),
             Event::Gap => self.forget_windows(),
@@ -113,6 +115,9 @@ impl Machine {
 
     fn on_command(&mut self, now: Time, command: Command, actions: &mut Vec<Action>) {
         let state = &mut self.state;
+        if !matches!(command, Command::Update { .. }) {
+            state.set_aside = None;
+        }
         match command {
             Command::Stop => {
                 state.desired = Desired::StoppedByOperator;

@@ -169,6 +169,8 @@ pub(super) enum EventName {
     Databases,
     Finished,
     StateUnsaved,
+    StateSetAside,
+    RecordsUnsaved,
     DisksStalled,
     ClockStepped,
     Configuration,

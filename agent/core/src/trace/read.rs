@@ -91,6 +91,8 @@ fn record(line: TraceLine) -> Result<Record, TraceError> {
         EventName::Altered => Event::Altered(line.reason),
         EventName::IdentityReleased => Event::IdentityReleased,
         EventName::StateUnsaved => Event::StateUnsaved(line.error),
+        EventName::StateSetAside => Event::StateSetAside(line.error.unwrap_or_default()),
+        EventName::RecordsUnsaved => Event::RecordsUnsaved(line.error),
         EventName::DisksStalled => Event::DisksStalled(line.disks.unwrap_or_default()),
         EventName::ClockStepped => clock_step(&line),
         EventName::Configuration => configuration(line)?,

@@ -252,6 +252,8 @@ fn number() -> impl Strategy<Value = Option<f64>> {
 fn own_host() -> impl Strategy<Value = Event> {
     prop_oneof![
         prop::option::of(any::<String>()).prop_map(Event::StateUnsaved),
+        any::<String>().prop_map(Event::StateSetAside),
+        prop::option::of(any::<String>()).prop_map(Event::RecordsUnsaved),
         prop::option::of(any::<String>()).prop_map(Event::ConfigurationRefused),
         prop::sample::subsequence(crate::event::Disk::VARIANTS, 0..=3).prop_map(Event::DisksStalled),
         any::<i64>().prop_map(|by_ms| Event::ClockStepped { by_ms }),

@@ -88,6 +88,8 @@ pub fn write_line(out: &mut impl Write, time: Time, event: &Event) -> io::Result
         },
         Event::IdentityReleased => TraceLine::new(time, EventName::IdentityReleased),
         Event::StateUnsaved(_)
+        | Event::StateSetAside(_)
+        | Event::RecordsUnsaved(_)
         | Event::DisksStalled(_)
         | Event::ClockStepped { .. }
         | Event::Configuration { .. }
@@ -133,6 +135,14 @@ fn own_line(time: Time, event: &Event) -> TraceLine {
         Event::StateUnsaved(error) => TraceLine {
             error: error.clone(),
             ..TraceLine::new(time, EventName::StateUnsaved)
+        },
+        Event::StateSetAside(why) => TraceLine {
+            error: Some(why.clone()),
+            ..TraceLine::new(time, EventName::StateSetAside)
+        },
+        Event::RecordsUnsaved(error) => TraceLine {
+            error: error.clone(),
+            ..TraceLine::new(time, EventName::RecordsUnsaved)
         },
         Event::ConfigurationRefused(error) => TraceLine {
             error: error.clone(),

@@ -7,10 +7,12 @@ use std::time::Duration;
 use futures_util::{Stream, TryStreamExt};
 use reqwest::header::ACCEPT;
 use reqwest::{Method, Response};
-use tokio::time::{sleep, timeout};
+use tokio::net::UnixStream;
+use tokio::time::sleep;
 
 use super::configuration::ConfigAnswer;
 use super::{AGENT, ConfigReport, GIVES_UP, Reply};
+use crate::state::is_over;
 use agent_core::event::Command;
 use agent_core::status::{SCHEMA, Status};
 use agent_core::units::show_duration;
@@ -23,6 +25,8 @@ const ANSWER_MAX: usize = 64 * 1024;
 const LOG_MAX: usize = 32 * 1024 * 1024;
 /// The agent limits a request to 8 s; its error about a slow one must still arrive.
 const TIMEOUT: Duration = Duration::from_secs(9);
+/// Interval of looks at the process on the other side, while it does not answer.
+const PEER_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Client of the agent's socket, one connection per request.
 #[derive(Debug, Clone)]
@@ -41,10 +45,15 @@ pub enum ClientError {
     #[error("no right to talk to the agent (use sudo, or join the group t0rn-agent): {}", .0.display())]
     Denied(PathBuf),
     #[error(
-        "the agent hangs (try: systemctl restart t0rn-agent; the collator runs on): no answer from {} \
+        "the agent hangs (try: systemctl restart t0rn-agent, which leaves the collator as it is): no answer from {} \
          within {}", socket.display(), show_duration(*limit)
     )]
     Hangs { socket: PathBuf, limit: Duration },
+    #[error(
+        "the agent (pid {pid}) was killed and its process hangs in the kernel, so that nothing looks after the collator \
+         (see dmesg for a disk that does not answer, then: systemctl restart t0rn-agent): {}", socket.display()
+    )]
+    Killed { socket: PathBuf, pid: u32 },
     #[error("the agent broke off (see: journalctl -u t0rn-agent): {}: {reason}", socket.display())]
     Broken { socket: PathBuf, reason: String },
     /// The agent's error message.
@@ -131,8 +140,9 @@ impl AgentClient {
         lines: u32,
     ) -> Result<impl Stream<Item = Result<Vec<u8>, ClientError>> + use<>, ClientError> {
         let path = format!("/v1/logs?tail={lines}&follow=true");
-        let answer = timeout(TIMEOUT, self.send(Method::GET, &path, String::new()));
-        let answer = answer.await.unwrap_or_else(|_| Err(self.hangs(TIMEOUT)))?;
+        let answer = self
+            .within(TIMEOUT, self.send(Method::GET, &path, String::new()))
+            .await?;
         let client = self.clone();
         let chunks = answer.bytes_stream();
         Ok(chunks
@@ -150,9 +160,36 @@ impl AgentClient {
         max: usize,
     ) -> Result<Vec<u8>, ClientError> {
         let exchange = async { self.collect(self.send(method, path, body).await?, max).await };
-        timeout(limit, exchange)
-            .await
-            .unwrap_or_else(|_| Err(self.hangs(limit)))
+        self.within(limit, exchange).await
+    }
+
+    /// The answer of an agent that gives one in time.
+    async fn within<T>(
+        &self,
+        limit: Duration,
+        answer: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, ClientError> {
+        tokio::select! {
+            biased;
+            answer = answer => answer,
+            pid = self.killed() => Err(ClientError::Killed { socket: self.socket.clone(), pid }),
+            () = sleep(limit) => Err(ClientError::Hangs { socket: self.socket.clone(), limit }),
+        }
+    }
+
+    /// Returns the process that listens on the socket as soon as it was seen to be killed. The kernel accepts connections for
+    /// it until it has ended.
+    async fn killed(&self) -> u32 {
+        loop {
+            sleep(PEER_INTERVAL).await;
+            let peer = UnixStream::connect(&self.socket)
+                .await
+                .and_then(|peer| peer.peer_cred());
+            let pid = peer.ok().and_then(|peer| u32::try_from(peer.pid()?).ok());
+            if let Some(pid) = pid.filter(|pid| is_over(*pid)) {
+                return pid;
+            }
+        }
     }
 
     async fn collect(&self, answer: Response, max: usize) -> Result<Vec<u8>, ClientError> {
@@ -207,13 +244,6 @@ impl AgentClient {
         ClientError::Broken {
             socket: self.socket.clone(),
             reason,
-        }
-    }
-
-    fn hangs(&self, limit: Duration) -> ClientError {
-        ClientError::Hangs {
-            socket: self.socket.clone(),
-            limit,
         }
     }
 }

@@ -134,9 +134,18 @@ pub fn set_helped(dir: &Path, id: &str, helped: bool) -> Result<(), IncidentErro
 
 /// All incidents, newest first; one that cannot be read is left out.
 pub fn list(dir: &Path) -> Vec<Incident> {
-    let mut ids = ids(dir).unwrap_or_default();
-    ids.reverse();
-    ids.iter().filter_map(|id| load(dir, id).ok()).collect()
+    list_all(dir).into_iter().flatten().collect()
+}
+
+/// All incidents, newest first, with those that cannot be read.
+pub fn list_all(dir: &Path) -> Vec<Result<Incident, IncidentError>> {
+    let ids = ids(dir).unwrap_or_default().into_iter().rev();
+    let loaded = ids.map(|id| match load(dir, &id) {
+        // The folder is there.
+        Err(IncidentError::NotFound(id)) => Err(IncidentError::Io("read", id, io::ErrorKind::NotFound.into())),
+        loaded => loaded,
+    });
+    loaded.collect()
 }
 
 fn load(dir: &Path, id: &str) -> Result<Incident, IncidentError> {

@@ -6,10 +6,12 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::files::{self, list, tidy};
 use super::{RecordedLine, RecorderLimits};
+use crate::state::remedy;
 use agent_core::event::{Event, Time};
 use agent_core::trace::{write_clock, write_line};
 use agent_files::make_dir;
@@ -30,6 +32,8 @@ pub(super) struct TraceWriter {
     missing: u64,
     /// When writing is tried again after an error.
     retry_at: Option<Instant>,
+    /// Why it cannot write; `None` while it can.
+    problem: watch::Sender<Option<String>>,
 }
 
 struct OpenFile {
@@ -50,7 +54,13 @@ impl TraceWriter {
             fresh: true,
             missing: 0,
             retry_at: None,
+            problem: watch::Sender::default(),
         }
+    }
+
+    /// Why it cannot write, now and from now on; `None` while it can.
+    pub(super) fn problem(&self) -> watch::Receiver<Option<String>> {
+        self.problem.subscribe()
     }
 
     pub(super) fn write(&mut self, now: Instant, line: &RecordedLine) {
@@ -66,6 +76,7 @@ impl TraceWriter {
                     lines = self.missing,
                     "flight recorder goes on; this many lines are missing"
                 );
+                self.problem.send_replace(None);
             }
             self.missing = 0;
             self.fresh = false;
@@ -163,6 +174,8 @@ impl TraceWriter {
         if self.retry_at.is_none() {
             warn!(dir = %self.dir.display(), %error, "flight recorder stopped; it goes on when the disk takes more");
         }
+        let problem = format!("failed to write to {}: {error}; {}", self.dir.display(), remedy(error));
+        self.problem.send_replace(Some(problem));
         self.open = None;
         self.retry_at = Some(now + self.limits.retry);
     }

@@ -5,7 +5,8 @@
 //! agent locks the first that it gets, then examines all others: each has to be free or held by a process of which no
 //! thread can run another instruction. Two agents are impossible: each has its lock before it examines the others', so the
 //! later one finds the earlier. The holder of a lock is what the kernel says (`/proc/locks`), no note that may be old; where
-//! it does not say, the holder counts as alive. The directory itself is the last of them: a full disk takes no new file.
+//! it does not say, the holder counts as alive. The directory itself is the last of them: a full or read-only disk takes no
+//! new file.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -66,7 +67,7 @@ fn lock_files(dir: &Path, open: impl Fn(&Path) -> io::Result<File>) -> Result<St
         let file = match open(index) {
             Ok(file) => file,
             // Without the others, an agent that hangs keeps the next one out.
-            Err(error) if (1..LOCKS.len()).contains(&index) || is_full(&error) => {
+            Err(error) if (1..LOCKS.len()).contains(&index) || takes_no_file(&error) => {
                 debug!(%error, index, "no lock file");
                 continue;
             }
@@ -90,14 +91,20 @@ fn lock_files(dir: &Path, open: impl Fn(&Path) -> io::Result<File>) -> Result<St
 }
 
 /// Opens a lock file, and makes it when absent. The file stays after unlocking: removing it would let two agents lock two
-/// files of one name. One that is there is opened without a write to its disk, which may be stalled.
+/// files of one name. One that is there is opened without a write to its disk, which may be stalled or read-only.
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o640);
     match options.open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => options.create(true).truncate(false).open(path),
+        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => File::open(path),
         opened => opened,
     }
+}
+
+/// Whether no file can be made: no room, or a disk that became read-only.
+fn takes_no_file(error: &io::Error) -> bool {
+    is_full(error) || error.kind() == io::ErrorKind::ReadOnlyFilesystem
 }
 
 /// Whether there is no room for a file.

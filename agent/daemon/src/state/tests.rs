@@ -1,5 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed test may panic")]
 
+use std::fs::File;
+
 use proptest::prelude::*;
 use tempfile::tempdir;
 
@@ -15,14 +17,22 @@ fn aside(dir: &Path) -> Vec<String> {
     names
 }
 
+/// The state that was saved last.
+fn saved<T: DeserializeOwned + std::fmt::Debug>(dir: &Path) -> LoadedState<T> {
+    match load(dir).unwrap() {
+        Load::State(state) => state,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn last_saved_state_is_loaded() {
     let dir = tempdir().unwrap();
     let dir = dir.path().join("deep/down");
-    assert_eq!(load::<String>(&dir).unwrap(), None);
+    assert_eq!(load::<String>(&dir).unwrap(), Load::Nothing);
     save(&dir, Time(1), &"first").unwrap();
     save(&dir, Time(42), &"second").unwrap();
-    let loaded = load::<String>(&dir).unwrap().unwrap();
+    let loaded = saved::<String>(&dir);
     assert_eq!((loaded.value.as_str(), loaded.clock), ("second", Time(42)));
     assert!(loaded.saved_unix_ms > 1_700_000_000_000);
     let kept = ["state.json", "state.reserve"];
@@ -48,11 +58,11 @@ fn state_written_over_the_reserve_is_loaded() {
             state: text,
         };
         exchange(&reserve, &path, &serde_json::to_vec(&document).unwrap()).unwrap();
-        assert_eq!(load::<String>(dir.path()).unwrap().unwrap().value, text);
+        assert_eq!(saved::<String>(dir.path()).value, text);
     }
     save(dir.path(), Time(3), &"fifth").unwrap();
     assert_eq!(fs::metadata(&reserve).unwrap().len(), RESERVED as u64);
-    assert_eq!(load::<String>(dir.path()).unwrap().unwrap().value, "fifth");
+    assert_eq!(saved::<String>(dir.path()).value, "fifth");
 }
 
 #[test]
@@ -60,9 +70,9 @@ fn unfinished_write_keeps_the_last_state() {
     let dir = tempdir().unwrap();
     save(dir.path(), Time(1), &1_u8).unwrap();
     fs::write(dir.path().join("state.json.tmp"), "{\"schema\":1,\"sav").unwrap();
-    assert_eq!(load::<u8>(dir.path()).unwrap().unwrap().value, 1);
+    assert_eq!(saved::<u8>(dir.path()).value, 1);
     save(dir.path(), Time(2), &2_u8).unwrap();
-    assert_eq!(load::<u8>(dir.path()).unwrap().unwrap().value, 2);
+    assert_eq!(saved::<u8>(dir.path()).value, 2);
 }
 
 #[test]
@@ -79,7 +89,13 @@ fn unusable_state_is_set_aside_at_most_five_times() {
     ];
     for text in texts {
         fs::write(dir.path().join(FILE), text).unwrap();
-        assert_eq!(load::<u8>(dir.path()).unwrap(), None, "{text:?}");
+        let Load::SetAside(why) = load::<u8>(dir.path()).unwrap() else {
+            panic!("{text:?}")
+        };
+        assert!(
+            why.contains("; kept as ") && why.contains("state.json.damaged-"),
+            "{why}"
+        );
         assert!(!dir.path().join(FILE).exists());
     }
     assert_eq!(
@@ -92,20 +108,40 @@ fn unusable_state_is_set_aside_at_most_five_times() {
         "kept as it was"
     );
     save(dir.path(), Time(0), &9_u8).unwrap();
-    assert_eq!(load::<u8>(dir.path()).unwrap().unwrap().value, 9);
+    assert_eq!(saved::<u8>(dir.path()).value, 9);
 }
 
+type Make = fn(&Path);
+
 #[test]
-fn folder_or_huge_file_in_its_place_is_set_aside() {
+fn what_is_no_file_of_its_own_or_huge_is_set_aside() {
     let dir = tempdir().unwrap();
-    fs::create_dir(dir.path().join(FILE)).unwrap();
-    assert_eq!(load::<u8>(dir.path()).unwrap(), None);
-    File::create(dir.path().join(FILE))
-        .unwrap()
-        .set_len(SIZE_MAX + 1)
-        .unwrap();
-    assert_eq!(load::<u8>(dir.path()).unwrap(), None);
-    assert_eq!(aside(dir.path()).len(), 2);
+    let file = dir.path().join(FILE);
+    let places: [(Make, &str); 4] = [
+        (|file| fs::create_dir(file).unwrap(), "no regular file"),
+        // A reader would wait for a writer.
+        (
+            |file| rustix::fs::mkfifoat(CWD, file, 0o600.into()).unwrap(),
+            "no regular file",
+        ),
+        (
+            |file| std::os::unix::fs::symlink("/dev/zero", file).unwrap(),
+            "symbolic link",
+        ),
+        (
+            |file| File::create(file).unwrap().set_len(SIZE_MAX + 1).unwrap(),
+            "larger than",
+        ),
+    ];
+    for (number, (make, why)) in places.into_iter().enumerate() {
+        make(&file);
+        let loaded = load::<u8>(dir.path()).unwrap();
+        assert!(
+            matches!(&loaded, Load::SetAside(reason) if reason.contains(why)),
+            "{loaded:?}"
+        );
+        assert_eq!(aside(dir.path()).len(), number + 1);
+    }
 }
 
 #[test]
@@ -142,17 +178,27 @@ proptest! {
     fn no_bytes_make_it_fail_or_panic(bytes in prop::collection::vec(any::<u8>(), 0..100), cut in 0..200_usize) {
         let dir = tempdir().unwrap();
         fs::write(dir.path().join(FILE), &bytes).unwrap();
-        prop_assert_eq!(load::<Vec<u64>>(dir.path()).unwrap(), None);
+        prop_assert!(matches!(load::<Vec<u64>>(dir.path()).unwrap(), Load::SetAside(_)));
         save(dir.path(), Time(7), &vec![1_u64, 2, 3]).unwrap();
         let whole = fs::read(dir.path().join(FILE)).unwrap();
         fs::write(dir.path().join(FILE), &whole[..cut.min(whole.len())]).unwrap();
-        prop_assert_eq!(load::<Vec<u64>>(dir.path()).unwrap().is_some(), cut >= whole.trim_ascii_end().len());
+        let is_whole = matches!(load::<Vec<u64>>(dir.path()).unwrap(), Load::State(_));
+        prop_assert_eq!(is_whole, cut >= whole.trim_ascii_end().len());
     }
 }
 
 #[test]
 fn refusal_names_its_reason_once_and_the_remedy_of_that_reason() {
-    for (code, remedy) in [(28, "free space"), (13, "a folder the agent can write to")] {
+    for (code, remedy) in [
+        (28, "free space"),
+        (122, "free space"),
+        (
+            30,
+            "mounted read-only, as the kernel does after an error: look at dmesg",
+        ),
+        (5, "has an error: look at dmesg"),
+        (13, "a folder the agent can write to"),
+    ] {
         let error = StateError {
             action: "write",
             path: "/state".into(),

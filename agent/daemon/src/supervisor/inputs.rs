@@ -41,6 +41,8 @@ pub(super) enum Input {
     PublishDue,
     /// Another disk does not answer, or one answers again.
     DisksChanged(StalledDisks),
+    /// Why the flight recorder cannot write; `None` is that it can again.
+    RecordsUnsaved(Option<String>),
 }
 
 type EngineEvents = Pin<Box<dyn Stream<Item = EngineEvent> + Send>>;
@@ -55,6 +57,7 @@ pub(super) struct Inputs {
     pub(super) save: Interval,
     pub(super) publish: Interval,
     pub(super) disks: watch::Receiver<StalledDisks>,
+    pub(super) records: watch::Receiver<Option<String>>,
 }
 
 /// The two intervals of the loop: saving and publishing.
@@ -89,6 +92,7 @@ impl Inputs {
             Some(event) = self.identity.recv() => Input::Identity(event),
             Some(observation) = self.observations.recv() => Input::Observation(observation),
             Ok(()) = self.disks.changed() => Input::DisksChanged(*self.disks.borrow_and_update()),
+            Ok(()) = self.records.changed() => Input::RecordsUnsaved(self.records.borrow_and_update().clone()),
             Some(()) = deadline => Input::Deadline,
             _ = self.save.tick() => Input::SaveDue,
             _ = self.publish.tick() => Input::PublishDue,

@@ -6,6 +6,28 @@ use std::time::Duration;
 
 use super::control::ScheduledCommand;
 
+/// What `--help` prints.
+pub const HELP: &str = "\
+A simulated collator: the exporters, the log and the files of a node, without a chain.
+
+Of the node's own arguments it reads --base-path, --name, --collator and --prometheus-port, the last also
+after --, for the relay chain. Others are accepted and ignored. Its own, which stand anywhere:
+
+  --sim-target N              height of the parachain's network at the first start (5000)
+  --sim-speed N               blocks per second while behind (500)
+  --sim-block-time MS         time between blocks (6000)
+  --sim-relay-target N, --sim-relay-speed N, --sim-relay-block-time MS
+                              the same of the relay chain (20000, 2000, 6000)
+  --sim-relay-first           the parachain begins when the relay chain is synced
+  --sim-peers N               number of peers (8)
+  --sim-prefix NAME           prefix of the metrics (substrate)
+  --sim-start-delay MS        time until it does anything (0)
+  --sim-stop-delay MS         time from SIGTERM to its end (300)
+  --sim-control-port N        port for commands (7999)
+  --sim-db-version N          version in the parachain's database
+  --sim-fault FAULT           stall, or {\"do\": \"stall\", \"after_seconds\": 5, \"once\": true}; may be repeated
+";
+
 #[derive(Debug, Clone)]
 pub struct Args {
     pub base_path: PathBuf,
@@ -168,6 +190,18 @@ mod tests {
             ([7101, 9716], true, "me")
         );
         assert_eq!(args.base_path, PathBuf::from("/node/data"));
+    }
+
+    #[test]
+    fn help_names_every_flag_of_its_own() {
+        let flags = HELP.split_whitespace().filter(|word| word.starts_with("--sim-"));
+        for flag in flags {
+            let parsed = parse(&format!("{} 7", flag.trim_end_matches(',')));
+            assert!(
+                !parsed.is_err_and(|error| error.starts_with("unexpected argument")),
+                "{flag}"
+            );
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::args::Args;
+use super::args::{Args, HELP};
 use super::control::{Answer, Command, FailStarts, Silence};
 use super::data::{Data, Remembered, unix_millis};
 use super::model::{Model, View};
@@ -82,6 +82,11 @@ impl Shared {
 
 /// Runs until it is stopped, or crashes when told to.
 pub fn run(line: impl IntoIterator<Item = String>) -> ExitCode {
+    let line: Vec<String> = line.into_iter().collect();
+    if line.iter().any(|word| word == "--help" || word == "-h") {
+        log::raw(HELP.as_bytes());
+        return ExitCode::SUCCESS;
+    }
     let args = match Args::parse(line) {
         Ok(args) => args,
         Err(e) => {

@@ -41,7 +41,14 @@ fn newer_state_is_kept_aside_and_explained() -> Result<()> {
     let mut host = Host::new()?;
     let text = newer("state/stopped.json")?;
     fs::write(host.path("state/state.json"), &text)?;
-    host.known()?;
+    let known = host.known()?;
+    ensure!(
+        says(
+            &known,
+            "a stop, a pause or an update that an operator asked for may be forgotten"
+        ),
+        "{known}"
+    );
     ensure_explained(&host.log(), "state.json", "reads it when it is renamed back")?;
     host.end()?;
     ensure!(

@@ -8,6 +8,7 @@ use super::*;
 use agent_config::ContainerUser;
 use agent_core::event::HostFacts;
 use agent_daemon::engine_stub::{Engine, Log};
+use agent_files::Mount;
 
 fn config(more: &str) -> Config {
     Config::parse(&format!("[collator]\nimage = \"example/collator:1\"\n{more}"), "test").unwrap()
@@ -31,7 +32,16 @@ async fn without_docker_its_checks_are_skipped_and_others_run() {
     for check in ["image", "container", "ports", "exporters"] {
         assert_eq!(of(&report, check)[0].result, Grade::Skip, "{check}");
     }
-    for check in ["data", "filesystem", "disk", "keystore", "memory", "clock", "network"] {
+    for check in [
+        "data",
+        "filesystem",
+        "disk",
+        "keystore",
+        "state",
+        "memory",
+        "clock",
+        "network",
+    ] {
         assert_eq!(of(&report, check).len(), 1, "{check}");
     }
 }
@@ -89,6 +99,45 @@ fn data_directory_of_another_user_fails_with_remedy() {
     assert_eq!(data::check_owner(&dir.path().join("new"), user(7)).result, Grade::Pass);
     fs::write(dir.path().join("file"), "").unwrap();
     assert_eq!(data::check_owner(&dir.path().join("file"), None).result, Grade::Fail);
+}
+
+#[test]
+fn state_directory_that_takes_nothing_fails_and_little_room_warns() {
+    let dir = tempfile::tempdir().unwrap();
+    let much = Some((1 << 30, 1 << 40));
+    let found = |path: &Path, space| state::check_dir(path, space, &[]);
+    assert_eq!(found(dir.path(), much).result, Grade::Pass);
+    assert_eq!(
+        found(&dir.path().join("new"), much).result,
+        Grade::Pass,
+        "the agent makes it"
+    );
+    let little = found(dir.path(), Some((100 << 20, 1 << 40)));
+    assert!(
+        little.result == Grade::Warn && little.text.contains("recordings and incidents may be lost"),
+        "{little:?}"
+    );
+    assert_eq!(found(dir.path(), None).result, Grade::Skip);
+    let device = fs::metadata(dir.path()).unwrap().dev();
+    let mounts = Mount::parse(
+        format!(
+            "40 1 {}:{} / / rw - ext4 /dev/nvme1n1 rw,emergency_ro",
+            rustix::fs::major(device),
+            rustix::fs::minor(device)
+        )
+        .as_bytes(),
+    );
+    let stopped = state::check_dir(dir.path(), much, &mounts);
+    assert!(
+        stopped.result == Grade::Fail && stopped.text.contains("look at dmesg"),
+        "{stopped:?}"
+    );
+    fs::write(dir.path().join("file"), "").unwrap();
+    let file = found(&dir.path().join("file"), much);
+    assert!(
+        file.result == Grade::Fail && file.text.contains("correct agent.state_dir"),
+        "{file:?}"
+    );
 }
 
 #[test]

@@ -265,6 +265,66 @@ fn state_that_cannot_be_saved_is_a_problem_until_it_is_saved() {
 }
 
 #[test]
+fn state_that_was_set_aside_is_a_problem_until_an_operator_says_what_is_wanted() {
+    let why = "its schema is 2, this agent knows 1; kept as state.json.damaged-1";
+    for (command, ends) in [
+        (Command::Start, true),
+        (Command::Stop, true),
+        (Command::Resume, true),
+        (
+            Command::Update {
+                image: "registry/collator:2".to_owned(),
+                automatic: true,
+            },
+            false,
+        ),
+    ] {
+        let mut harness = Harness::synced();
+        harness.event(Event::StateSetAside(why.to_owned()));
+        harness.expect(Phase::Synced, Health::Degraded);
+        harness.run(HOUR);
+        assert_eq!(
+            (harness.wrong(), harness.told(Cause::StateSetAside)),
+            (vec![Cause::StateSetAside], 1)
+        );
+        assert_eq!(
+            harness.machine.problems()[0].text,
+            format!(
+                "the agent's state was not usable: a stop, a pause or an update that an operator asked for may be \
+                 forgotten: {why}; ask for it again, or say with t0rn-agent start that the collator is to run"
+            )
+        );
+        harness.agent_dies(1);
+        assert!(
+            harness.wrong().contains(&Cause::StateSetAside),
+            "another agent does not know it either"
+        );
+        harness.event(Event::Operator(command.clone()));
+        assert_eq!(!harness.wrong().contains(&Cause::StateSetAside), ends, "{command:?}");
+    }
+}
+
+#[test]
+fn records_that_cannot_be_written_are_a_problem_until_they_are() {
+    let mut harness = Harness::synced();
+    harness.event(Event::RecordsUnsaved(Some("no space left".to_owned())));
+    harness.expect(Phase::Synced, Health::Degraded);
+    harness.run(HOUR);
+    assert_eq!(
+        (harness.wrong(), harness.told(Cause::RecordsUnsaved)),
+        (vec![Cause::RecordsUnsaved], 1)
+    );
+    assert_eq!(
+        harness.machine.problems()[0].text,
+        "the flight recorder has a gap, and incidents may be missing: no space left"
+    );
+    harness.event(Event::RecordsUnsaved(None));
+    harness.expect(Phase::Synced, Health::Ok);
+    harness.run(HOUR);
+    assert_eq!(harness.over(Cause::RecordsUnsaved), 1);
+}
+
+#[test]
 fn refused_configuration_is_a_problem_until_one_is_accepted() {
     let mut harness = Harness::synced();
     let error = "agent.toml:9: key `health.stall_after`: 5 is no duration; write \"5s\"";

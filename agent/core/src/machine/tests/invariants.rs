@@ -163,6 +163,8 @@ impl InvariantChecker {
             | Event::Altered(_)
             | Event::IdentityReleased
             | Event::StateUnsaved(_)
+            | Event::StateSetAside(_)
+            | Event::RecordsUnsaved(_)
             | Event::DisksStalled(_)
             | Event::ClockStepped { .. }
             | Event::Configuration { .. }

@@ -41,6 +41,24 @@ fn write(dir: &Path, bundle: &IncidentBundle) -> Result<String, IncidentError> {
 }
 
 #[test]
+fn incident_that_was_cut_is_listed_as_unreadable() {
+    let dir = tempdir().unwrap();
+    let ids = [0, 1, 2].map(|n| write(dir.path(), &bundle(AT + n * 1000)).unwrap());
+    fs::write(dir.path().join(&ids[0]).join("incident.json"), "{\"id\": \"2026").unwrap();
+    fs::remove_file(dir.path().join(&ids[1]).join("incident.json")).unwrap();
+    let all = list_all(dir.path());
+    assert_eq!(all[0].as_ref().unwrap().id, ids[2]);
+    for (found, id) in all[1..].iter().zip([&ids[1], &ids[0]]) {
+        let error = found.as_ref().unwrap_err().to_string();
+        assert!(
+            error.starts_with(&format!("failed to read incident {id:?}: ")),
+            "{error}"
+        );
+    }
+    assert_eq!(list(dir.path()).len(), 1);
+}
+
+#[test]
 fn bundle_is_written_in_full_under_an_id_that_sorts_by_time() {
     let dir = tempdir().unwrap();
     let dir = dir.path().join("incidents");

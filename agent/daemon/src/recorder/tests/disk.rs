@@ -33,10 +33,16 @@ async fn full_disk_stops_recording_which_resumes_with_a_gap() {
     }
     assert!(recorder.flush(WAIT).await);
     assert_eq!(files::list(dir.path()).unwrap().len(), 1, "no other file is begun");
+    let problem = recorder.problem().borrow().clone().unwrap();
+    assert!(
+        problem.contains("; free space on the disk of agent.state_dir"),
+        "{problem}"
+    );
     fs::remove_file(&first).unwrap();
     recorder.event(Time(10), &sample(Chain::Parachain, 10));
     recorder.event(Time(11), &sample(Chain::Parachain, 11));
     assert!(recorder.flush(WAIT).await);
+    assert_eq!(*recorder.problem().borrow(), None);
     let events = events(&recorded(dir.path()));
     assert_eq!(
         events[0],

@@ -51,6 +51,7 @@ impl EventLoop {
             Input::Identity(IdentityEvent::Released) => Some(Event::IdentityReleased),
             Input::Observation(observation) => self.on_observation(observation),
             Input::DisksChanged(stalled) => Some(disks_event(stalled)),
+            Input::RecordsUnsaved(why) => Some(Event::RecordsUnsaved(why)),
             Input::Deadline => Some(Event::Tick),
             Input::End | Input::WatchdogDue | Input::SaveDue | Input::PublishDue => None,
         }
