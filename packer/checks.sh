@@ -76,21 +76,8 @@ check_package() {
 
 # By the agent of the package itself, where this machine can run it.
 check_config() {
-    local agent said code=0
-    case $(uname -m)$architecture in x86_64x86_64 | aarch64arm64)
-        agent=$(mktemp)
-        dpkg-deb --fsys-tarfile "$deb" 2>/dev/null | tar --extract --to-stdout ./usr/bin/t0rn-agent >"$agent" 2>/dev/null ||
-            die "DEB=$deb has no /usr/bin/t0rn-agent that can be read: make deb"
-        chmod 755 "$agent"
-        said=$("$agent" config check "$config" 2>&1) || code=$?
-        rm -f "$agent"
-        case $code in
-        0) ;;
-        126) say "$config is not checked here: ${TMPDIR:-/tmp} is mounted noexec; set TMPDIR to a folder that is not" ;;
-        *) die "$config is not valid: $said" ;;
-        esac
-        ;;
-    esac
+    local said
+    case $(uname -m)$architecture in x86_64x86_64 | aarch64arm64) config_check "$config" "$deb" ;; esac
     said=$(setting data path)
     [ "${said:-/var/lib/t0rn-collator}" = /var/lib/t0rn-collator ] ||
         die "data.path in $config is $said: on the image it has to be /var/lib/t0rn-collator, where the chain's volume is"
@@ -162,7 +149,8 @@ check_interface() {
         interface=public_ip
         [ -z "$subnet" ] || [ -z "$profile" ] || interface=session_manager
     fi
-    [[ -z $subnet || $subnet =~ ^subnet-[0-9a-f]{8,17}$ ]] || die "SUBNET=$subnet is no id of a subnet, such as subnet-0123456789abcdef0"
+    checked_subnet "$subnet"
+    checked_profile "$profile"
     network=(-var "subnet_id=$subnet" -var "ssh_interface=$interface")
     case $interface in
     session_manager)
@@ -236,7 +224,7 @@ check_start() {
     *) die "FROM=$FROM is none of current, seed, genesis, snap-…" ;;
     esac
     wanted=$(given chain_gib)
-    [[ -z $wanted || $wanted =~ ^[1-9][0-9]{0,4}$ ]] || die "chain_gib=$wanted is no number of GiB from 1 to 16384"
+    [[ -z $wanted || $wanted =~ ^[1-9][0-9]{0,4}$ && $wanted -le 16384 ]] || die "chain_gib=$wanted is no number of GiB from 1 to 16384"
 }
 
 check_seed() {

@@ -179,5 +179,7 @@ build {
   post-processor "manifest" {
     output     = "${var.output}/manifest.json"
     strip_path = true
+    # What comes next is refused under another name.
+    custom_data = { name = var.name }
   }
 }

@@ -4,8 +4,8 @@
 shopt -s inherit_errexit
 # shellcheck source=packer/say.sh
 . "${BASH_SOURCE[0]%/*}/say.sh"
-# shellcheck source=packer/aws.sh
-. "${BASH_SOURCE[0]%/*}/aws.sh"
+# shellcheck source=provision/aws.sh
+. "${BASH_SOURCE[0]%/*}/../provision/aws.sh"
 
 # need TOOL…: ends the script where a program is missing.
 need() {
@@ -19,8 +19,42 @@ are_regions() {
     local one
     [ $# -gt 1 ] || die "$1 is not set: the region of the image, such as eu-central-1"
     for one in "${@:2}"; do
-        [[ $one =~ ^[a-z]{2,4}(-[a-z]+)+-[0-9]$ ]] || die "$1: $one is no region of AWS, such as eu-central-1"
+        is_region "$one" || die "$1: $one is no region of AWS, such as eu-central-1"
     done
+}
+
+# checked_subnet ID, checked_profile NAME: end the script where it is none; empty is none that is needed.
+checked_subnet() {
+    [[ -z $1 || $1 =~ ^subnet-[0-9a-f]{8,17}$ ]] || die "SUBNET=$1 is no id of a subnet, such as subnet-0123456789abcdef0"
+}
+
+checked_profile() {
+    [[ -z $1 || $1 =~ ^[A-Za-z0-9_+=,.@-]{1,128}$ ]] || die "PROFILE=$1 is no name of an instance profile, such as t0rn-ec1-dev-image-builder (the name, not the ARN)"
+}
+
+# own_package: prints the agent's package that this machine can run: DEB, or the only one in target/debian. Returns 1 where there is none.
+own_package() {
+    local own=amd64 built
+    [ "$(uname -m)" != aarch64 ] || own=arm64
+    built=("${BASH_SOURCE[0]%/*}"/../target/debian/t0rn-agent_*_"$own".deb)
+    [ -z "${DEB:-}" ] || built=("$DEB")
+    [ ${#built[@]} = 1 ] && [[ $(dpkg-deb --field "${built[0]}" Architecture 2>/dev/null) == "$own" ]] && echo "${built[0]}"
+}
+
+# config_check FILE DEB: ends the script where the agent of the package does not take the configuration. This machine can run it.
+config_check() {
+    local agent said code=0
+    agent=$(mktemp)
+    dpkg-deb --fsys-tarfile "$2" 2>/dev/null | tar --extract --to-stdout ./usr/bin/t0rn-agent >"$agent" 2>/dev/null ||
+        die "DEB=$2 has no /usr/bin/t0rn-agent that can be read: make deb"
+    chmod 755 "$agent"
+    said=$("$agent" config check "$1" 2>&1) || code=$?
+    rm -f "$agent"
+    case $code in
+    0) ;;
+    126) say "$1 is not checked here: ${TMPDIR:-/tmp} is mounted noexec; set TMPDIR to a folder that is not" ;;
+    *) die "$1 is not valid: $said" ;;
+    esac
 }
 
 name=${NAME:-t0rn-collator}
@@ -38,13 +72,16 @@ current() {
     fi
 }
 
-# baked DIR: region and image that packer/bake wrote about.
+# baked DIR: region and image that packer/bake wrote about, under this name.
 baked() {
-    local artifact
+    local artifact of
     [ -f "$1/manifest.json" ] || die "$1 has no manifest.json: name the folder that packer/bake wrote, target/bake/NAME by default, or bake first"
     artifact=$(jq --raw-output '.last_run_uuid as $run | [.builds[]? | select(.packer_run_uuid == $run)][-1].artifact_id // ""' "$1/manifest.json" 2>/dev/null) ||
         die "$1/manifest.json is not what Packer wrote: bake again"
     [[ $artifact =~ ^[a-z0-9-]+:ami-[0-9a-f]+$ ]] || die "$1/manifest.json names no image of one region but '$artifact': bake again"
+    # What an earlier version baked does not say it.
+    of=$(jq --raw-output '.last_run_uuid as $run | [.builds[] | select(.packer_run_uuid == $run)][-1].custom_data.name? // ""' "$1/manifest.json")
+    [[ -z $of || $of = "$name" ]] || die "$1 has an image of NAME=$of, and NAME is $name: set NAME=$of, or name the folder of $name"
     echo "${artifact/:/ }"
 }
 

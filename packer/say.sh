@@ -1,9 +1,5 @@
 # shellcheck shell=bash
-# How a step of the pipeline speaks, and ends. Its help is the comment at its head.
-
-say() {
-    echo "${0##*/}: $*"
-}
+# How a step of the pipeline ends. It speaks as the scripts of provision/ do, and has its help at its head, too.
 
 die() {
     echo "${0##*/}: $*" >&2

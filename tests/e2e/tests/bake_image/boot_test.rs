@@ -39,13 +39,16 @@ fn boot_test_instance_is_terminated_whatever_is_found() -> Result<()> {
     let (image, folder) = baked(&account, 1)?;
     let tools = account.dir().join("tools");
     fs::create_dir(&tools)?;
-    fs::write(tools.join("aws"), AWS)?;
-    fs::set_permissions(tools.join("aws"), Permissions::from_mode(0o755))?;
+    // Nothing is waited for.
+    for (program, text) in [("aws", AWS), ("sleep", "#!/bin/sh\n")] {
+        fs::write(tools.join(program), text)?;
+        fs::set_permissions(tools.join(program), Permissions::from_mode(0o755))?;
+    }
     let config = account.dir().join("agent.toml");
     fs::write(&config, CONFIG)?;
     account.first_in_path(&tools);
     account.set("PROFILE", BUILDER);
-    account.set("MINUTES", "0");
+    account.set("MINUTES", "1");
     for (state, good) in [("Success", true), ("Failed", false)] {
         account.set("STATE", state);
         let looked = account.script(

@@ -113,7 +113,7 @@ fn bake_that_cannot_succeed_is_refused_before_anything_is_made() -> Result<()> {
         ),
         (
             &[("PKR_VAR_chain_gib", "much")],
-            "Packer refuses the template or a variable",
+            "chain_gib=much is no number of GiB from 1 to 16384",
         ),
         (&[("PKR_VAR_architecture", "amd64")], "neither x86_64 nor arm64"),
         (&[("DEB", "/nowhere.deb")], "is no Debian package: make deb"),

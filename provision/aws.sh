@@ -1,43 +1,55 @@
 # shellcheck shell=bash
 # Requests to AWS, whose APIs are eventually consistent: for a while after a change, what was made is not found, what was
 # released is in use, and a state is the former one. One rule for all of them: ask again with growing pauses, up to a bound, and
-# believe the answer only then. Needs aws.
+# believe the answer only then. For the scripts here and in packer/. Needs aws, and usage.sh.
 
 # Codes of errors that pass by themselves, whatever the request.
 passing='RequestLimitExceeded|.*Throttl.*|.*RateExceeded|SlowDown|TooMany.*|PriorRequestNotComplete|.*Concurrent.*LimitExceeded|Internal.*|ServiceUnavailable.*|Unavailable|RequestTimeout.*|5[0-9][0-9]'
-unreachable='Could not connect to the endpoint|Connection was closed|[Tt]imeout on endpoint|Connection reset|failed to reach'
+unreachable='Could not connect to the endpoint|Connection was closed|[Tt]imeout on endpoint|Connection reset|failed to reach|Failed to connect to proxy'
 # Codes that are believed only when they last.
 settling='.*NotFound.*|.*InUse.*|Incorrect.*State|.*\.Unavailable|.*NotAvailable.*|DependencyViolation|InvocationDoesNotExist'
 
-# attempt SECONDS ARGUMENT…: runs `aws ARGUMENT…`, whose output is in `answer` then. When it fails, returns 1 with the error's code
-# and text in `code` and `words`. What only time can settle is asked for SECONDS, an API that is busy or out of reach for 5 minutes.
-attempt() {
-    local seconds=$1 waited=0 tries=0 pause=1 bound errors began
-    shift
+# is_region NAME: whether a region of AWS may be called so.
+is_region() {
+    [[ $1 =~ ^[a-z]{2,4}(-[a-z]+)+-[0-9]$ ]]
+}
+
+# tried ARGUMENT…: runs `aws ARGUMENT…` once, whose output is in `answer` then. When it fails, returns 1 with the error's code and
+# text in `code` and `words`.
+tried() {
+    local errors failed=0
     errors=$(mktemp)
     # The CLI's own patience, up to five minutes for an address that does not answer, would be silence here.
-    until began=$SECONDS; answer=$(AWS_MAX_ATTEMPTS=${AWS_MAX_ATTEMPTS:-2} aws "$@" --cli-connect-timeout 10 2>"$errors"); do
+    answer=$(AWS_MAX_ATTEMPTS=${AWS_MAX_ATTEMPTS:-2} aws "$@" --cli-connect-timeout 10 2>"$errors") || failed=1
+    words=$(tr -s '\n' ' ' <"$errors")
+    code=$(sed -nE 's/.*An error occurred \(([^)]+)\).*/\1/p' <<<"$words")
+    rm -f "$errors"
+    return $failed
+}
+
+# attempt SECONDS ARGUMENT…: `tried`, and asked again: what only time can settle for SECONDS, an API that is busy for 5 minutes, and one
+# that is out of reach for a minute, or SECONDS where that is longer.
+attempt() {
+    local seconds=$1 waited=0 tries=0 pause=1 bound began
+    shift
+    until began=$SECONDS; tried "$@"; do
         waited=$((waited + SECONDS - began))
         tries=$((tries + 1))
-        words=$(tr -s '\n' ' ' <"$errors")
-        code=$(sed -nE 's/.*An error occurred \(([^)]+)\).*/\1/p' <<<"$words")
         bound=0
-        if [[ $code =~ ^($passing)$ || $words =~ $unreachable ]]; then
+        if [[ $code =~ ^($passing)$ ]]; then
             bound=300
+        elif [[ $words =~ $unreachable ]]; then
+            bound=$((seconds > 60 ? seconds : 60))
         elif [[ $code =~ ^($settling)$ ]]; then
             bound=$seconds
         fi
-        if [ "$waited" -ge "$bound" ]; then
-            rm -f "$errors"
-            return 1
-        fi
+        [ "$waited" -lt "$bound" ] || return 1
         # What passes by itself has mostly passed at the fourth try. To reach no API (no code) takes long each time.
-        [[ $tries -ne 4 && ($tries -ne 1 || -n $code) ]] || say "aws $1 $2 is tried again, for up to $bound s: $words" >&2
+        [[ $tries != 4 || -z $code ]] && [[ $tries != 1 || -n $code ]] || say "aws $1 $2 is tried again, for up to $bound s: $words" >&2
         sleep "$pause"
         waited=$((waited + pause))
         pause=$((pause < 8 ? pause * 2 : 15))
     done
-    rm -f "$errors"
 }
 
 # request SECONDS ARGUMENT…: `attempt`; ends the script, with the remedy first, when that fails.
@@ -68,13 +80,15 @@ remedy() {
     [[ " $* " != *" --region "* ]] || region=$(sed -E 's/.* --region ([^ ]+).*/ in \1/' <<<" $*")
     operation=$(sed -nE 's/.*when calling the ([A-Za-z]+) operation.*/\1/p' <<<"$words")
     case $code in
-    '') remedy_without_code "$region" ;;
+    '') remedy_without_code "$1" "$region" ;;
     AccessDenied* | Unauthorized* | *NotAuthorized* | Client.Unauthorized*)
         echo "allow $1:${operation:-$2}$region to these credentials"
         ;;
     Expired* | RequestExpired | AuthFailure | InvalidClientTokenId | UnrecognizedClient* | SignatureDoesNotMatch | InvalidToken)
         echo "sign in again, or enable the region$region: these credentials are not valid there"
         ;;
+    InvalidInstanceId | TargetNotConnected) echo "see that the instance is registered with Systems Manager$region: its way out, its role, its SSM agent" ;;
+    InvalidDocument*) echo "see that the document is there$region: the components operations and fleet make them" ;;
     OptInRequired) echo "enable the region$region in the account" ;;
     *Kms* | *KMS*) echo "name a KMS key that is enabled$region, and that these credentials may use" ;;
     IdempotentParameterMismatch) echo "set the variables as they were, or remove what the former run began$region" ;;
@@ -91,7 +105,7 @@ remedy() {
     esac
 }
 
-# remedy_without_code REGION: what to do where the AWS CLI got no answer from an API, or asked none.
+# remedy_without_code SERVICE REGION: what to do where the AWS CLI got no answer from an API, or asked none.
 remedy_without_code() {
     case $words in
     *SSO* | *'Token has expired'*) echo "sign in again: aws sso login" ;;
@@ -99,9 +113,10 @@ remedy_without_code() {
     *'config profile'*) echo "set AWS_PROFILE to a profile that exists: aws configure list-profiles" ;;
     *)
         if [[ $words =~ $unreachable ]]; then
-            echo "see that this machine reaches AWS and that the region is one of AWS's, then run it again: the API$1 does not answer"
+            echo "see that the region is spelt right and that this machine reaches AWS (a route, a proxy, or in a closed network an endpoint for $1)," \
+                "then run it again: the API$2 does not answer"
         else
-            echo "the request is refused$1"
+            echo "mend what the AWS CLI says"
         fi
         ;;
     esac
