@@ -1,14 +1,9 @@
 # shellcheck shell=bash
-# What ask and fleet share: the AWS CLI, and parameters of a document.
+# What ask and fleet share: requests to AWS, and parameters of a document.
+# shellcheck source=provision/aws.sh
+. "${BASH_SOURCE[0]%/*}/aws.sh"
 
-for program in aws jq; do
-    command -v "$program" >/dev/null || { echo "${0##*/}: $program is not installed" >&2; exit 2; }
-done
-
-# An address that does not answer is not waited for by the CLI's own minute, five times over.
-aws() {
-    command aws "$@" --cli-connect-timeout 10
-}
+needed aws jq
 
 # checked_parameters NAME PARAMETER=VALUE…: exit 2 where one is none.
 checked_parameters() {
