@@ -86,7 +86,7 @@ variable "oidc_provider_arn" {
 
   validation {
     condition     = var.oidc_provider_arn == null || can(regex("^arn:${module.label.partition}:iam::[0-9]{12}:oidc-provider/token\\.actions\\.githubusercontent\\.com$", var.oidc_provider_arn))
-    error_message = "oidc_provider_arn must be such as arn:${module.label.partition}:iam::111122223333:oidc-provider/token.actions.githubusercontent.com, or null to make the provider."
+    error_message = "oidc_provider_arn must be the ARN of GitHub's identity provider in the partition of ${var.region}, such as arn:${module.label.partition}:iam::111122223333:oidc-provider/token.actions.githubusercontent.com, or null to make the provider."
   }
 }
 

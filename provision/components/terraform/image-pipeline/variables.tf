@@ -85,8 +85,8 @@ variable "oidc_provider_arn" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:oidc-provider/token\\.actions\\.githubusercontent\\.com$", var.oidc_provider_arn))
-    error_message = "oidc_provider_arn must be such as arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com; apply the component delivery first."
+    condition     = can(regex("^arn:${module.label.partition}:iam::[0-9]{12}:oidc-provider/token\\.actions\\.githubusercontent\\.com$", var.oidc_provider_arn))
+    error_message = "oidc_provider_arn must be the ARN of GitHub's identity provider in the partition of ${var.region}, such as arn:${module.label.partition}:iam::111122223333:oidc-provider/token.actions.githubusercontent.com; apply the component delivery first."
   }
 }
 

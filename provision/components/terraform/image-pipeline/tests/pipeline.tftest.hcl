@@ -243,6 +243,15 @@ run "a_relative_parameter_is_refused" {
   }
 }
 
+run "an_identity_provider_of_another_partition_is_refused" {
+  command         = plan
+  expect_failures = [var.oidc_provider_arn]
+
+  variables {
+    oidc_provider_arn = "arn:aws-cn:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"
+  }
+}
+
 run "another_identity_provider_is_refused" {
   command         = plan
   expect_failures = [var.oidc_provider_arn]
