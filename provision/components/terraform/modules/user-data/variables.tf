@@ -106,12 +106,12 @@ variable "agent_settings" {
 
   validation {
     condition     = length(setsubtract(keys(var.agent_settings), local.order)) == 0
-    error_message = "agent_settings has sections that the agent does not know, or that are variables of their own: ${join(", ", setsubtract(keys(var.agent_settings), local.order))}. There are ${join(", ", local.order)}."
+    error_message = "agent_settings has sections that the agent does not know, or that are variables of their own: ${join(", ", [for section in setsubtract(keys(var.agent_settings), local.order) : section == "" ? "one without a name (\"\")" : section])}. There are ${join(", ", local.order)}."
   }
 
   validation {
     condition     = alltrue(flatten([for section, values in var.agent_settings : [for key, _ in values : !contains(keys(local.settings), section) || contains(keys(try(local.settings[section], {})), key)] if values != null]))
-    error_message = "agent_settings has keys that the agent does not know or that may not be in user-data: ${join(", ", flatten([for section, values in var.agent_settings : [for key, _ in values : "${section}.${key}" if !contains(keys(try(local.settings[section], {})), key)] if values != null]))}. `t0rn-agent config default` shows them all; notify.webhook is a secret and is set on the host."
+    error_message = "agent_settings has keys that the agent does not know or that may not be in user-data: ${join(", ", flatten([for section, values in var.agent_settings : [for key, _ in values : "${section == "" ? "\"\"" : section}.${key == "" ? "\"\"" : key}" if !contains(keys(try(local.settings[section], {})), key)] if values != null]))}. `t0rn-agent config default` shows them all; notify.webhook is a secret and is set on the host."
   }
 
   validation {
@@ -150,7 +150,7 @@ variable "agent_lists" {
 
   validation {
     condition     = alltrue(flatten([for section, values in var.agent_lists : [for key, _ in values : can(local.lists[section][key])] if values != null]))
-    error_message = "agent_lists has keys that are no lists of the agent's: ${join(", ", flatten([for section, values in var.agent_lists : [for key, _ in values : "${section}.${key}" if !can(local.lists[section][key])] if values != null]))}. There are ${join(", ", flatten([for section, keys in local.lists : [for key, _ in keys : "${section}.${key}"]]))}; collator_command, collator_ports and collator_mounts are variables of their own."
+    error_message = "agent_lists has keys that are no lists of the agent's: ${join(", ", flatten([for section, values in var.agent_lists : [for key, _ in values : "${section == "" ? "\"\"" : section}.${key == "" ? "\"\"" : key}" if !can(local.lists[section][key])] if values != null]))}. There are ${join(", ", flatten([for section, keys in local.lists : [for key, _ in keys : "${section}.${key}"]]))}; collator_command, collator_ports and collator_mounts are variables of their own."
   }
 
   validation {
