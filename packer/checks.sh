@@ -17,11 +17,12 @@ given() {
     echo "$value"
 }
 
-# setting SECTION KEY: a text of the collator's agent.toml.
+# setting SECTION KEY: a text of the collator's agent.toml, below its section's heading or with both names in front of it.
 setting() {
-    awk -v section="[$1]" -v key="$2" '
-        /^[[:space:]]*\[/ { inside = $1 == section }
-        inside && $0 ~ "^[[:space:]]*" key "[[:space:]]*=" {
+    awk -v section="$1" -v key="$2" '
+        /^[[:space:]]*\[/ { heading = $0; gsub(/#.*|[[:space:]]/, "", heading); next }
+        { name = $0; sub(/=.*/, "", name); gsub(/[[:space:]]/, "", name) }
+        heading == "" && name == section "." key || heading == "[" section "]" && name == key {
             sub(/^[^=]*=[[:space:]]*["'\'']/, ""); sub(/["'\''].*$/, ""); print; exit
         }' "$config"
 }
