@@ -1,4 +1,4 @@
-//! Nothing of the machine that baked goes along: each thing is planted once, and found by its name.
+//! Nothing of the machine that baked goes along: each thing is planted once, and found by its check and its name.
 
 use std::fs;
 use std::process::Output;
@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use t0rn_agent_tests::repository::{copy_validate, root};
 
 use crate::baked::{CONFIG, baked, beside_the_image, machine, user_data, validate as validate_running, wait_watched};
-use crate::plants::PLANTS;
+use crate::plants::{Plant, plants, rounds};
 
 fn validate(plant: &str) -> Result<(String, Output)> {
     let output = beside_the_image(&format!(
@@ -31,7 +31,7 @@ fn a_clean_image_passes_and_says_what_it_could_not_judge() -> Result<()> {
         "{skipped:?}"
     );
     // Each check that a plant is meant for exists, and passed here.
-    for (check, _) in PLANTS {
+    for Plant { check, .. } in plants()? {
         ensure!(said.contains(&format!("PASS {check}\n")), "{check}: {said}");
     }
     Ok(())
@@ -40,19 +40,25 @@ fn a_clean_image_passes_and_says_what_it_could_not_judge() -> Result<()> {
 #[test]
 fn every_forbidden_thing_is_found_by_its_name_and_by_nothing_less() -> Result<()> {
     t0rn_agent_tests::machine_or_skip!();
-    for (check, plant) in PLANTS {
-        let (said, output) = validate(plant)?;
-        ensure!(output.status.code() == Some(1), "{check}: {plant}: {output:?}");
-        let failed = said.lines().find(|line| line.starts_with(&format!("FAIL {check}: ")));
-        // What was found, and what to do about it.
-        ensure!(
-            failed.is_some_and(|line| line.contains("; ")),
-            "{check}: {plant}: {said}"
-        );
+    for round in rounds()? {
+        let scripts: Vec<_> = round.iter().map(|plant| plant.script.as_str()).collect();
+        let (said, output) = validate(&scripts.join("\n"))?;
+        ensure!(output.status.code() == Some(1), "{scripts:?}: {output:?}");
+        for plant in &round {
+            ensure!(named(&said, plant), "{plant:?}: {said}");
+        }
         // All checks are made, also those behind it.
         ensure!(said.contains("SKIP certificate: "), "{said}");
     }
     Ok(())
+}
+
+/// What was found, by this check and under this name, and what to do about it.
+fn named(said: &str, plant: &Plant) -> bool {
+    let failed = format!("FAIL {}: ", plant.check);
+    said.lines()
+        .filter_map(|line| line.strip_prefix(&failed)?.split_once("; "))
+        .any(|(found, remedy)| !remedy.is_empty() && format!(" {found} ").contains(&format!(" {} ", plant.found)))
 }
 
 #[test]
@@ -98,14 +104,14 @@ fn the_cleanup_takes_away_whatever_validation_would_find() -> Result<()> {
         "sudo_settings",
         "swap",
     ];
-    let script: Vec<_> = PLANTS
-        .iter()
-        .filter(|(check, _)| {
+    let script: Vec<_> = plants()?
+        .into_iter()
+        .filter(|Plant { check, .. }| {
             !others
                 .iter()
                 .any(|other| check == other || (other.ends_with('_') && check.starts_with(other)))
         })
-        .map(|(_, plant)| *plant)
+        .map(|plant| plant.script)
         .collect();
     // Outside the data directory, a key is somebody's own doing: the clean-up does not search the world.
     let script = script.join("\n").replace("srv/node/", "var/lib/t0rn-collator/other/");
