@@ -1,7 +1,7 @@
 """An AWS provider that knows the schema and does nothing: what Terraform checks and plans with it is real, and what it
 creates has made-up identifiers.
 
-usage (by Terraform): provider.py SCHEMA     SCHEMA: what schema.py wrote
+usage: provider.py SCHEMA --dev     SCHEMA: what schema.py wrote; prints how Terraform attaches to it
 """
 
 import hashlib
