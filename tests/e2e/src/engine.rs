@@ -229,6 +229,19 @@ impl Engine {
         Ok(fs::read_to_string(file)?.trim().parse()?)
     }
 
+    /// Whether dockerd and containerd speak with each other: dockerd asks it for its version.
+    ///
+    /// # Errors
+    /// They do not.
+    pub fn reaches_containerd(&self) -> Result<()> {
+        let components = self.docker(["version", "--format", "{{range .Server.Components}}{{.Name}} {{end}}"])?;
+        ensure!(
+            components.contains("containerd"),
+            "dockerd has no connection to containerd: {components}"
+        );
+        Ok(())
+    }
+
     /// The interface of a private engine's default network.
     ///
     /// # Errors
