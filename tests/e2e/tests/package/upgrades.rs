@@ -40,33 +40,40 @@ systemd-run --quiet --unit registry python3 /root/registry.py
 /// A machine, and versions of the package that it has not had yet.
 struct Upgraded {
     machine: NspawnMachine,
-    versions: u32,
+    built: u32,
+    installed: u32,
 }
 
 impl Upgraded {
     fn new() -> Result<Self> {
         let machine = running()?;
         machine.ok("dpkg-deb --raw-extract /root/agent.deb /root/next")?;
-        let versions = 0;
-        Ok(Self { machine, versions })
+        let (built, installed) = (0, 0);
+        Ok(Self {
+            machine,
+            built,
+            installed,
+        })
     }
 
     /// Builds the next version beforehand, so that its installation takes as long as `dpkg` does.
     fn build(&mut self) -> Result<()> {
-        self.versions += 1;
+        self.built += 1;
         let script = format!(
-            "sed -i 's/^Version: \\([^+]*\\).*/Version: \\1+next{}/' /root/next/DEBIAN/control \
-             && dpkg-deb --root-owner-group -Znone --build /root/next /root/next.deb",
-            self.versions
+            "sed -i 's/^Version: \\([^+]*\\).*/Version: \\1+next{version}/' /root/next/DEBIAN/control \
+             && dpkg-deb --root-owner-group -Znone --build /root/next /root/next{version}.deb",
+            version = self.built
         );
         self.machine.ok(&script)?;
         Ok(())
     }
 
-    /// Installs the version that was built; the former agent is gone afterwards.
-    fn install(&self) -> Result<()> {
+    /// Installs the next of the versions that were built; the former agent is gone afterwards.
+    fn install(&mut self) -> Result<()> {
         let former = main_pid(&self.machine)?;
-        self.machine.ok(&format!("{INSTALL} /root/next.deb"))?;
+        self.installed += 1;
+        self.machine
+            .ok(&format!("{INSTALL} /root/next{}.deb", self.installed))?;
         ensure!(main_pid(&self.machine)? != former, "the former agent still runs");
         Ok(())
     }
@@ -182,6 +189,8 @@ impl Upgraded {
     }
 
     fn update(&mut self) -> Result<()> {
+        // Both beforehand: nothing that is watched waits for a build.
+        self.build()?;
         self.build()?;
         self.machine.ok("docker tag sim-collator sim-next:v2")?;
         let changes = "-c 'LABEL next=true' -c 'ENTRYPOINT [\"/usr/local/bin/sim-collator\"]' -c 'USER 1000:1000' \
@@ -193,7 +202,6 @@ impl Upgraded {
         // Once while the former collator stops, and once while the new one is watched.
         self.wait_for("the stop for the update", |status| !status["update"]["step"].is_null())?;
         self.install()?;
-        self.build()?;
         self.wait_for("the probation", |status| status["update"]["step"] == "probation")?;
         self.install()?;
         self.wait_for("the end of the update", |status| status["update"]["result"] == "done")?;
@@ -230,13 +238,13 @@ impl Upgraded {
 
     fn restore(&mut self) -> Result<()> {
         self.build()?;
+        self.build()?;
         let before = self.starts()?;
         let restore = self.spawn("t0rn-agent snapshot restore /root/chain.tar.zst")?;
         wait::until("the restore", SOON, || {
             self.machine.ok("[ -e /var/lib/t0rn-collator/.restore ]").map(drop)
         })?;
         self.install()?;
-        self.build()?;
         wait::until("the stop for the restore", LATER, || {
             let (status, said) = (self.status()?, fs::read_to_string(self.machine.path("/root/output")?)?);
             ensure!(status["phase"] == "stopped", "{status} {said}");
