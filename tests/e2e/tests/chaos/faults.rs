@@ -95,6 +95,11 @@ pub(crate) fn choose(random: &mut Random, disk: &StateDisk) -> Vec<Fault> {
 /// episode before.
 pub(crate) fn inflict(faults: &[Fault], before: &[Fault], site: &mut Site<'_, '_>) -> Result<Starts> {
     let mut expected = Starts::default();
+    // After a kill it takes some seconds until dockerd has started the next one and speaks with it. For one that is killed before that,
+    // dockerd waits a minute: it carries out nothing meanwhile, and does not report the `docker stop` that it takes.
+    if faults.contains(&Fault::KillContainerd) {
+        until("containerd to serve dockerd", SOON, || site.engine.reaches_containerd())?;
+    }
     for fault in faults {
         let starts = fault
             .begin(site)
@@ -198,12 +203,7 @@ impl Fault {
             Self::NoLink => link(site.engine, "down")?,
             Self::FullDisk => site.disk.fill()?,
             Self::FrozenDisk => site.disk.freeze()?,
-            // After a kill it takes some seconds until dockerd has started the next one and speaks with it. For one that is killed before
-            // that, dockerd waits a minute: it carries out nothing meanwhile, and does not report the `docker stop` that it takes.
-            Self::KillContainerd => {
-                until("containerd to serve dockerd", SOON, || site.engine.reaches_containerd())?;
-                signal(site.engine.containerd()?, Signal::KILL)?;
-            }
+            Self::KillContainerd => signal(site.engine.containerd()?, Signal::KILL)?,
             Self::KillEngine => {
                 // Killed within a start, it forgets the container's process and its address on the bridge for good.
                 if !site.observer.wants_down() {
