@@ -8,6 +8,8 @@ passing='RequestLimitExceeded|.*Throttl.*|.*RateExceeded|SlowDown|TooMany.*|Prio
 unreachable='Could not connect to the endpoint|Connection was closed|[Tt]imeout on endpoint|Connection reset|failed to reach|Failed to connect to proxy'
 # Codes that are believed only when they last.
 settling='.*NotFound.*|.*InUse.*|Incorrect.*State|.*\.Unavailable|.*NotAvailable.*|DependencyViolation|InvocationDoesNotExist'
+# What EC2 says of an instance profile that was just made.
+unsettled='InvalidParameterValue.*iamInstanceProfile'
 
 # is_region NAME: whether a region of AWS may be called so.
 is_region() {
@@ -40,7 +42,7 @@ attempt() {
             bound=300
         elif [[ $words =~ $unreachable ]]; then
             bound=$((seconds > 60 ? seconds : 60))
-        elif [[ $code =~ ^($settling)$ ]]; then
+        elif [[ $code =~ ^($settling)$ || $words =~ $unsettled ]]; then
             bound=$seconds
         fi
         [ "$waited" -lt "$bound" ] || return 1
@@ -64,10 +66,11 @@ asked() {
 }
 
 # await SECONDS PAUSE COMMAND…: runs COMMAND until it succeeds, with PAUSE seconds between two tries; returns 1 when it has not after
-# SECONDS. COMMAND runs without errexit: what is to end the script there is said with `|| exit`, or by `request`.
+# SECONDS, its own time included. COMMAND runs without errexit: what is to end the script there is said with `|| exit`, or by `request`.
 await() {
-    local bound=$1 pause=$2 waited=0
-    until "${@:3}"; do
+    local bound=$1 pause=$2 waited=0 began
+    until began=$SECONDS; "${@:3}"; do
+        waited=$((waited + SECONDS - began))
         [ "$waited" -lt "$bound" ] || return 1
         sleep "$pause"
         waited=$((waited + pause))
@@ -84,19 +87,31 @@ remedy() {
     AccessDenied* | Unauthorized* | *NotAuthorized* | Client.Unauthorized*)
         echo "allow $1:${operation:-$2}$region to these credentials"
         ;;
-    Expired* | RequestExpired | AuthFailure | InvalidClientTokenId | UnrecognizedClient* | SignatureDoesNotMatch | InvalidToken)
+    AuthFailure | Expired* | RequestExpired | SignatureDoesNotMatch | InvalidSignature*)
+        case $words in
+        *'not yet current'* | *'ignature expired'* | *'Request has expired'*) echo "set this machine's clock, or sign in again: AWS takes the request for one of another time$region" ;;
+        *'Not authorized for images'*) echo "name an image of this account, or have it shared with this account" ;;
+        *) echo "sign in again, or enable the region$region: these credentials are not valid there" ;;
+        esac
+        ;;
+    InvalidClientTokenId | UnrecognizedClient* | InvalidToken)
         echo "sign in again, or enable the region$region: these credentials are not valid there"
         ;;
     InvalidInstanceId | TargetNotConnected) echo "see that the instance is registered with Systems Manager$region: its way out, its role, its SSM agent" ;;
     InvalidDocument*) echo "see that the document is there$region: the components operations and fleet make them" ;;
     OptInRequired) echo "enable the region$region in the account" ;;
     *Kms* | *KMS*) echo "name a KMS key that is enabled$region, and that these credentials may use" ;;
+    InsufficientInstanceCapacity | Unsupported) echo "choose another type of instance (TYPE), or a subnet of another zone (SUBNET)$region" ;;
+    VPCIdNotSpecified | DefaultVpcDoesNotExist) echo "set SUBNET, such as a private subnet of infra/vpc: there is no default VPC$region" ;;
+    InsufficientFreeAddressesInSubnet) echo "set SUBNET to one with a free address$region" ;;
+    PendingVerification) echo "wait until AWS has verified the account for the region$region, up to four hours" ;;
+    InvalidParameters) echo "write the parameters as the document describes them" ;;
     IdempotentParameterMismatch) echo "set the variables as they were, or remove what the former run began$region" ;;
     *LimitExceeded) echo "raise the quota$region, or remove what is not needed there (packer/prune)" ;;
     *)
         if [[ $code =~ ^($passing)$ ]]; then
             echo "run it again when the API$region answers"
-        elif [[ $code =~ ^($settling)$ ]]; then
+        elif [[ $code =~ ^($settling)$ || $words =~ $unsettled ]]; then
             echo "see whether it exists and is free$region, then run it again"
         else
             echo "the request is refused$region"

@@ -2,10 +2,10 @@
 
 def final: . as $status | ["Success", "Failed", "Cancelled", "TimedOut"] | index($status) != null;
 
-# Whether nothing more is to be expected: input is a list of invocations.
+# Whether nothing more is to be expected: input is a list of invocations, which may lag behind their command.
 def settled($state; $managed):
   (.CommandInvocations | map({key: .InstanceId, value: .Status}) | from_entries) as $statuses
-  | ($state | final)
+  | ($state | final) and ($state != "Success" or ($statuses | . != {} and all(.[]; final)))
     or ($managed.InstanceInformationList | map(select(.PingStatus == "Online")) | all(.InstanceId as $id | $statuses[$id] // "" | final));
 
 # The agent's status is one line, whatever Systems Manager adds to it.

@@ -93,7 +93,10 @@ def cancel_command(self):
 
 def send_command(self):
     asked(self, "SendCommand")
-    return send(self)
+    sent = send(self)
+    # Not done before it was asked for.
+    self.ssm_backend._commands[-1].status = "InProgress"
+    return sent
 
 
 send = Ssm.send_command

@@ -4,7 +4,7 @@ output "oidc_provider_arn" {
 }
 
 output "plan_role_arn" {
-  description = "For the variable AWS_PLAN_ROLE of the workflow deploy."
+  description = "For the variable AWS_PLAN_ROLES of the workflow deploy."
   value       = module.plan.arn
 }
 

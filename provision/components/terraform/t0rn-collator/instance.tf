@@ -97,6 +97,19 @@ resource "aws_launch_template" "this" {
     }
 
     precondition {
+      condition     = alltrue([for mapping in data.aws_ami.this.block_device_mappings : var.root_volume_gib >= try(tonumber(mapping.ebs.volume_size), 0) if mapping.device_name == data.aws_ami.this.root_device_name])
+      error_message = "root_volume_gib is ${var.root_volume_gib}, which is smaller than the root volume of the image ${data.aws_ami.this.id}: EC2 starts no instance with less."
+    }
+
+    precondition {
+      condition = try(var.chain_volume_gib >= (
+        var.chain_snapshot_id != null ? data.aws_ebs_snapshot.chain[0].volume_size :
+        max(0, [for mapping in data.aws_ami.this.block_device_mappings : try(tonumber(mapping.ebs.volume_size), 0) if mapping.device_name == var.chain_device]...)
+      ), var.chain_volume_gib == null)
+      error_message = "chain_volume_gib is ${coalesce(var.chain_volume_gib, 0)}, which is smaller than the snapshot of the chain (${var.chain_snapshot_id != null ? coalesce(var.chain_snapshot_id, "none") : "of the image ${data.aws_ami.this.id}"}): EC2 starts no instance with less."
+    }
+
+    precondition {
       condition     = var.chain_volume_initialization_rate == null || var.chain_snapshot_id != null || contains([for mapping in data.aws_ami.this.block_device_mappings : mapping.device_name], var.chain_device)
       error_message = "the image ${data.aws_ami.this.id} brings no snapshot as ${var.chain_device}, so that there is nothing to initialize: leave chain_volume_initialization_rate out, or name the device of its chain as chain_device."
     }

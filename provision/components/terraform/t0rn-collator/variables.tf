@@ -196,6 +196,11 @@ variable "instance_types" {
     condition     = length(var.instance_types) == 1 || (var.spot && length(var.instance_types) > 1)
     error_message = "instance_types must be one type; several only with spot = true, where any of them will do."
   }
+
+  validation {
+    condition     = length(distinct([for type in var.instance_types : can(regex("^t[0-9]", type))])) <= 1
+    error_message = "instance_types must all have CPU credits (t3, t3a, t4g), or none of them: EC2 starts no other with the template's credits, and the alarm about them would stand for ever."
+  }
 }
 
 variable "architecture" {

@@ -159,7 +159,7 @@ const BAKE: &[&str] = &["bake", "--deadline", "20ms", "--credible", "10ms"];
 
 pub(crate) const COMMANDS: &[Privileged] = &[
     command("prepare", &["--config", "/mnt/parent.toml", "prepare"], PARENT, PARENT),
-    ending(command("check", &["check"], KEYS, &[]), 1, "13 checks: "),
+    ending(command("check", &["check"], KEYS, &[]), 1, "14 checks: "),
     ending(command("status", &["status"], RESTORED, &[]), 3, "no agent is running"),
     command("identity status", &["identity", "status"], VOLUME, KEY_FILES),
     command("identity init", &["identity", "init"], VOLUME, KEY_FILES),

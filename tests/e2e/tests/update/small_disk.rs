@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use t0rn_agent_tests::agent::{Agent, SYNCING};
 use t0rn_agent_tests::engine::Engine;
-use t0rn_agent_tests::wait::SOON;
+use t0rn_agent_tests::wait::{LATER, SOON};
 
 use crate::{allowed, configured, one_collator, update, variant};
 
@@ -36,7 +36,10 @@ fn with_a_full_disk_under_the_state_nothing_is_changed() -> Result<()> {
     ensure!(code == Some(1) && text.contains("agent.state_dir"), "{code:?}: {text}");
     ensure!(agent.run_id()? == run, "it was touched");
     fs::remove_file(small.0.path().join("filler"))?;
-    agent.wait_for("the state to be saved", SOON, |status| status["health"] == "ok")?;
+    // The recorder tries again after a minute.
+    agent.wait_for("state and records to be saved", LATER, |status| {
+        status["health"] == "ok"
+    })?;
     one_collator(&agent, &configured(&agent)?)?;
     agent.kill()
 }

@@ -65,8 +65,8 @@ variable "tags" {
   }
 
   validation {
-    condition     = alltrue([for key in keys(var.tags) : !startswith(lower(key), "aws:") && length(key) <= 128]) && length(var.tags) <= 40
-    error_message = "tags must be at most 40, their keys at most 128 characters and not begin with aws:, which Amazon keeps for itself."
+    condition     = alltrue([for key in keys(var.tags) : !startswith(lower(key), "aws:") && length(key) <= 128]) && length(var.tags) <= 37
+    error_message = "tags must be at most 37 (Data Lifecycle Manager takes 45 with those of the label), their keys at most 128 characters and not begin with aws:, which Amazon keeps for itself."
   }
 
   validation {

@@ -130,3 +130,14 @@ run "another_stack_has_other_names" {
     error_message = "two stacks of one account would share a name"
   }
 }
+
+run "refuses_types_with_and_without_credits" {
+  command = plan
+
+  variables {
+    spot           = true
+    instance_types = ["t3a.large", "m6a.large"]
+  }
+
+  expect_failures = [var.instance_types]
+}

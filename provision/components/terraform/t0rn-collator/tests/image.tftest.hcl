@@ -187,3 +187,91 @@ run "refuses_more_operations_than_the_image_s_volume_gives" {
 
   expect_failures = [aws_launch_template.this]
 }
+
+run "refuses_volumes_smaller_than_the_image_s" {
+  command = plan
+
+  override_data {
+    target = data.aws_ami.this
+    values = {
+      id               = "ami-0123456789abcdef0"
+      architecture     = "x86_64"
+      root_device_name = "/dev/xvda"
+
+      block_device_mappings = [
+        { device_name = "/dev/xvda", ebs = { volume_size = "30" }, no_device = "", virtual_name = "" },
+        { device_name = "/dev/sdf", ebs = { volume_size = "200" }, no_device = "", virtual_name = "" },
+      ]
+    }
+  }
+
+  variables {
+    root_volume_gib  = 20
+    chain_volume_gib = 200
+  }
+
+  expect_failures = [aws_launch_template.this]
+}
+
+run "refuses_a_chain_volume_smaller_than_the_image_s" {
+  command = plan
+
+  override_data {
+    target = data.aws_ami.this
+    values = {
+      id               = "ami-0123456789abcdef0"
+      architecture     = "x86_64"
+      root_device_name = "/dev/xvda"
+
+      block_device_mappings = [{ device_name = "/dev/sdf", ebs = { volume_size = "200" }, no_device = "", virtual_name = "" }]
+    }
+  }
+
+  variables {
+    chain_volume_gib = 199
+  }
+
+  expect_failures = [aws_launch_template.this]
+}
+
+run "refuses_a_chain_volume_smaller_than_the_snapshot" {
+  command = plan
+
+  override_data {
+    target = data.aws_ebs_snapshot.chain[0]
+    values = {
+      encrypted   = true
+      volume_size = 500
+    }
+  }
+
+  variables {
+    chain_snapshot_id = "snap-0123456789abcdef0"
+    chain_volume_gib  = 499
+  }
+
+  expect_failures = [aws_launch_template.this]
+}
+
+run "volumes_as_large_as_the_image_s_will_do" {
+  command = plan
+
+  override_data {
+    target = data.aws_ami.this
+    values = {
+      id               = "ami-0123456789abcdef0"
+      architecture     = "x86_64"
+      root_device_name = "/dev/xvda"
+
+      block_device_mappings = [
+        { device_name = "/dev/xvda", ebs = { volume_size = "20" }, no_device = "", virtual_name = "" },
+        { device_name = "/dev/sdf", ebs = { volume_size = "200" }, no_device = "", virtual_name = "" },
+      ]
+    }
+  }
+
+  variables {
+    root_volume_gib  = 20
+    chain_volume_gib = 200
+  }
+}
