@@ -61,8 +61,9 @@ pub struct ChainTracker {
     chain: Chain,
     sample: Option<Sample>,
     sampled_at: Option<Time>,
-    /// The last scrape, answered or not, and the time since the one before it.
+    /// The last scrape, answered or not.
     looked_at: Option<Time>,
+    /// The time between the newest sample and the scrape before it.
     spacing: Duration,
     /// Observed time since the newest sample.
     pub(crate) unanswered: Duration,

@@ -20,6 +20,9 @@ impl ChainTracker {
             *self = self.renewed();
         }
         let looked = self.look(now, windows);
+        if !looked.is_zero() {
+            self.spacing = looked;
+        }
         let passed = match self.sampled_at {
             // Failed scrapes in between count as observation; but one answer after a long silence is weak evidence.
             Some(_) => (self.unanswered + looked).min(windows.gap_after.max(windows.stall_after / 2)),
@@ -153,13 +156,9 @@ impl ChainTracker {
         if passed > windows.gap_after {
             self.forget_windows();
         }
+        // Windows that were forgotten begin with this scrape.
         let watched = self.looked_at.replace(now).is_some();
-        if watched {
-            self.spacing = passed;
-            passed
-        } else {
-            Duration::ZERO
-        }
+        if watched { passed } else { Duration::ZERO }
     }
 
     /// Counts time without progress towards being alone and being stuck.

@@ -94,6 +94,21 @@ fn rare_looks_do_not_make_a_sample_old() {
 }
 
 #[test]
+fn a_late_look_without_an_answer_makes_no_old_sample_fresh() {
+    let mut look = Look::at(Chain::Parachain);
+    look.spacing = 1;
+    look.see(at(10, 100, 3));
+    look.see(at(11, 100, 3));
+    look.miss(ScrapeError::Timeout);
+    assert_eq!(look.verdict(), Verdict::Syncing);
+    look.spacing = 15;
+    look.miss(ScrapeError::Timeout);
+    assert_eq!(look.verdict(), Verdict::Unknown);
+    look.see(at(12, 100, 3));
+    assert_eq!(look.verdict(), Verdict::Syncing);
+}
+
+#[test]
 fn time_offline_is_not_isolation_though_the_answer_comes_afterwards() {
     let mut look = Look::at(Chain::Relaychain);
     look.see(at(10, 10, 0));
