@@ -83,7 +83,21 @@ pub struct Recorder {
     queue: mpsc::Sender<WriterCommand>,
     /// Lines dropped at a full queue, not yet reported to the writer.
     overrun: Arc<AtomicU64>,
-    problem: watch::Receiver<Option<String>>,
+    unsaved: watch::Sender<Unsaved>,
+}
+
+/// Why records are not on disk; `None` where they are.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Unsaved {
+    lines: Option<String>,
+    /// Of the last incident; until one is kept, or lines are again.
+    incident: Option<String>,
+}
+
+impl Unsaved {
+    pub fn why(&self) -> Option<&str> {
+        self.lines.as_deref().or(self.incident.as_deref())
+    }
 }
 
 #[derive(Debug)]
@@ -108,19 +122,28 @@ impl Recorder {
     pub fn open(dir: &Path, limits: RecorderLimits) -> Self {
         let (queue, messages) = mpsc::channel(QUEUE);
         let overrun = Arc::<AtomicU64>::default();
-        let writer = TraceWriter::new(dir.to_owned(), limits);
-        let problem = writer.problem();
+        let unsaved = watch::Sender::default();
+        let writer = TraceWriter::new(dir.to_owned(), limits, unsaved.clone());
         tokio::spawn(write(writer, messages, Arc::clone(&overrun)));
         Self {
             queue,
             overrun,
-            problem,
+            unsaved,
         }
     }
 
-    /// Why the disk takes no lines, now and from now on; `None` while it takes them.
-    pub fn problem(&self) -> watch::Receiver<Option<String>> {
-        self.problem.clone()
+    /// What the disk does not take, now and from now on.
+    pub fn unsaved(&self) -> watch::Receiver<Unsaved> {
+        self.unsaved.subscribe()
+    }
+
+    /// Notes that an incident was kept, or why it was not.
+    pub fn note_incident(&self, unsaved: Option<String>) {
+        self.unsaved.send_if_modified(|now| {
+            let changes = now.incident != unsaved;
+            now.incident = unsaved;
+            changes
+        });
     }
 
     /// Records one event; a tick leaves no line.

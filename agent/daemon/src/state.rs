@@ -5,17 +5,19 @@
 mod lock;
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags};
+use rustix::fs::{CWD, OFlags, RenameFlags};
+use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use agent_core::event::Time;
 use agent_core::schema::schema_of;
-use agent_files::{Dir, make_dir, replace_file, sync_dir, write_file};
+use agent_files::{Mount, make_dir, replace_file, sync_dir, write_file};
 use agent_runtime::{boottime, wall};
 
 pub(crate) use self::lock::is_over;
@@ -33,8 +35,12 @@ const RESERVED: usize = 64 << 10;
 const PADDED: usize = 16 << 10;
 /// Size of the largest file read, bytes; the agent's own is a few KiB.
 const SIZE_MAX: u64 = 16 << 20;
-/// Most damaged files kept for inspection.
+/// Most unusable files kept for inspection.
 const DAMAGED_MAX: usize = 5;
+/// What the name of such a file begins with; a number follows.
+const ASIDE: &str = "state.json.damaged-";
+/// Errors of a disk, or of what is on it, that no setting mends.
+const DAMAGED: [Errno; 3] = [Errno::IO, Errno::UCLEAN, Errno::BADMSG];
 
 /// The state that [`save`] wrote last.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +59,7 @@ pub struct LoadedState<T> {
 pub enum Load<T> {
     /// No agent saved anything here.
     Nothing,
-    /// A file that cannot be used: why, and what it was renamed to.
+    /// One that cannot be used: why, and where it is kept.
     SetAside(String),
     State(LoadedState<T>),
 }
@@ -75,27 +81,60 @@ impl BootTime {
     }
 }
 
-/// What a person does about an error of a file in `agent.state_dir`.
-pub fn remedy(error: &io::Error) -> &'static str {
+/// What a person does about an error of a file in `dir`, which is in `agent.state_dir`. Blocks on the disk.
+pub fn remedy(error: &io::Error, dir: &Path) -> &'static str {
+    remedy_among(&Mount::all().unwrap_or_default(), error, dir)
+}
+
+/// The same with a table of mounts that was read.
+pub fn remedy_among(mounts: &[Mount], error: &io::Error, dir: &Path) -> &'static str {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free space on the disk of agent.state_dir",
-        io::ErrorKind::ReadOnlyFilesystem => {
+        io::ErrorKind::ReadOnlyFilesystem if is_disk_read_only(dir, mounts) => {
             "the disk of agent.state_dir is mounted read-only, as the kernel does after an error: look at dmesg"
         }
-        _ if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) => {
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "agent.state_dir is read-only for the agent alone, not its disk: name it in ReadWritePaths= of a drop-in for the \
+             service, or mount it writable"
+        }
+        _ if error
+            .raw_os_error()
+            .is_some_and(|code| DAMAGED.contains(&Errno::from_raw_os_error(code))) =>
+        {
             "the disk of agent.state_dir has an error: look at dmesg"
         }
         _ => "agent.state_dir must be a folder the agent can write to",
     }
 }
 
+/// Whether the file system of a directory, which need not be there yet, takes no writes from anybody. A mount that is
+/// read-only for some, as a unit's `ProtectSystem=` makes it, is no such one. Blocks on the disk.
+pub fn is_disk_read_only(dir: &Path, mounts: &[Mount]) -> bool {
+    let existing = dir.ancestors().find_map(|place| fs::canonicalize(place).ok());
+    existing.is_some_and(|place| Mount::around(mounts, &place).is_some_and(|mount| mount.read_only))
+}
+
 #[derive(Debug, thiserror::Error)]
-#[error("failed to {action} {}: {error}; {}", path.display(), remedy(error))]
+#[error("failed to {action} {}: {error}; {remedy}", path.display())]
 pub struct StateError {
     action: &'static str,
     path: PathBuf,
     /// Shown in the message, and so no source.
     error: io::Error,
+    remedy: &'static str,
+}
+
+impl StateError {
+    /// Blocks on the disk.
+    fn new(action: &'static str, path: PathBuf, error: io::Error) -> Self {
+        let remedy = remedy(&error, path.parent().unwrap_or(&path));
+        Self {
+            action,
+            path,
+            error,
+            remedy,
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -109,41 +148,57 @@ struct StateDocument<T> {
 }
 
 /// Loads the state from `dir`. A damaged file, or one of a newer agent, is renamed to `state.json.damaged-<n>` and
-/// logged: the agent starts from its observations.
+/// logged: the agent starts from its observations. An earlier agent that ended before it saved anything changes nothing
+/// about that.
 ///
 /// Fails when the file exists and cannot be read. One that cannot be renamed is overwritten by the next save.
 pub fn load<T: DeserializeOwned>(dir: &Path) -> Result<Load<T>, StateError> {
     let path = dir.join(FILE);
-    let failed = |error| StateError {
-        action: "read",
-        path: path.clone(),
-        error,
-    };
-    let read = match Dir::open(dir) {
-        Ok(dir) => dir.read_file(FILE, SIZE_MAX),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Load::Nothing),
-        Err(e) => return Err(failed(e)),
-    };
-    let reason = match read {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Load::Nothing),
-        // Too large, or no regular file of its own.
-        Err(e) if e.kind() == io::ErrorKind::Other => e.to_string(),
-        Err(e) => return Err(failed(e)),
-        Ok(text) => match parse(&text) {
-            Ok(loaded) => return Ok(Load::State(loaded)),
-            Err(reason) => reason,
+    let why = match read(&path).map(|text| text.and_then(|text| parse(&text))) {
+        Ok(Ok(loaded)) => return Ok(Load::State(loaded)),
+        Ok(Err(reason)) => match set_aside(dir, &path) {
+            Ok(aside) => format!("{reason}; kept as {}", aside.display()),
+            Err(error) => format!("{reason}; {} cannot be renamed: {error}", path.display()),
         },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            match kept_aside(dir).ok().and_then(|kept| kept.last().copied()) {
+                Some(number) => format!("nothing was saved since; kept as {}", aside(dir, number).display()),
+                None => return Ok(Load::Nothing),
+            }
+        }
+        Err(error) => return Err(StateError::new("read", path, error)),
     };
-    let aside = set_aside(dir, &path).map_err(|error| StateError {
-        action: "set aside",
-        path: path.clone(),
-        error,
-    })?;
     warn!(
-        path = %path.display(), kept_as = %aside.display(), reason,
+        why,
         "state cannot be used: whether the collator was stopped or paused is forgotten, budgets and counts begin anew"
     );
-    Ok(Load::SetAside(format!("{reason}; kept as {}", aside.display())))
+    Ok(Load::SetAside(why))
+}
+
+/// The text of a regular file, or why it is none.
+fn read(path: &Path) -> io::Result<Result<Vec<u8>, String>> {
+    // A reader of a pipe would wait for a writer.
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path);
+    let file = match opened {
+        Err(error) if fs::symlink_metadata(path).is_ok_and(|about| about.is_symlink()) => {
+            return Ok(Err(format!("it is a symbolic link that leads to no file: {error}")));
+        }
+        opened => opened?,
+    };
+    if !file.metadata()?.is_file() {
+        return Ok(Err("it is no regular file".to_owned()));
+    }
+    let mut text = Vec::new();
+    file.take(SIZE_MAX + 1).read_to_end(&mut text)?;
+    Ok(if text.len() as u64 > SIZE_MAX {
+        Err(format!("it is larger than {SIZE_MAX} bytes"))
+    } else {
+        Ok(text)
+    })
 }
 
 /// Saves `value` and the agent's clock in `dir` (made when absent), atomically even in a power cut. Blocks on the disk.
@@ -157,11 +212,7 @@ pub fn save<T: Serialize>(dir: &Path, clock: Time, value: &T) -> Result<(), Stat
             }
             replace_with_reserve(dir, &path, &text)
         })
-        .map_err(|error| StateError {
-            action: "write",
-            path,
-            error,
-        })
+        .map_err(|error| StateError::new("write", path, error))
 }
 
 pub(crate) fn text<T: Serialize>(saved_unix_ms: i64, clock: Time, state: &T) -> io::Result<Vec<u8>> {
@@ -192,7 +243,7 @@ fn replace_with_reserve(dir: &Path, path: &Path, text: &[u8]) -> io::Result<()> 
     }
 }
 
-/// Overwrites the reserve, which needs no space, and exchanges the two names atomically.
+/// Overwrites the reserve, which needs no space, and makes it the file, atomically.
 fn exchange(reserve: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).open(reserve)?;
     let length = usize::try_from(file.metadata()?.len()).unwrap_or_default();
@@ -200,7 +251,11 @@ fn exchange(reserve: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
     padded.resize(length.max(text.len()), b' ');
     file.write_all(&padded)?;
     file.sync_all()?;
-    rustix::fs::renameat_with(CWD, reserve, CWD, path, RenameFlags::EXCHANGE)?;
+    match rustix::fs::renameat_with(CWD, reserve, CWD, path, RenameFlags::EXCHANGE) {
+        // Nothing to exchange it with: the state was set aside.
+        Err(Errno::NOENT) => fs::rename(reserve, path)?,
+        exchanged => exchanged?,
+    }
     sync_dir(path.parent().unwrap_or(path))
 }
 
@@ -222,28 +277,39 @@ pub(crate) fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<LoadedState<T>, 
 
 /// Renames the file to the next free number and removes the oldest of too many.
 fn set_aside(dir: &Path, path: &Path) -> io::Result<PathBuf> {
-    let prefix = format!("{FILE}.damaged-");
+    let numbers = kept_aside(dir)?;
+    let new = aside(dir, numbers.last().map_or(1, |n| n.saturating_add(1)));
+    fs::rename(path, &new)?;
+    for number in &numbers[..(numbers.len() + 1).saturating_sub(DAMAGED_MAX)] {
+        let old = aside(dir, *number);
+        let removed = if old.is_dir() {
+            fs::remove_dir_all(&old)
+        } else {
+            fs::remove_file(&old)
+        };
+        if let Err(error) = removed {
+            warn!(path = %old.display(), %error, "failed to remove an old state");
+        }
+    }
+    Ok(new)
+}
+
+/// Numbers of the files that were set aside, sorted.
+fn kept_aside(dir: &Path) -> io::Result<Vec<u64>> {
     let mut numbers: Vec<u64> = Vec::new();
     for entry in fs::read_dir(dir)? {
         let name = entry?.file_name();
         numbers.extend(
             name.to_str()
-                .and_then(|name| name.strip_prefix(&prefix)?.parse::<u64>().ok()),
+                .and_then(|name| name.strip_prefix(ASIDE)?.parse::<u64>().ok()),
         );
     }
     numbers.sort_unstable();
-    let aside = dir.join(format!("{prefix}{}", numbers.last().map_or(1, |n| n.saturating_add(1))));
-    fs::rename(path, &aside)?;
-    for number in &numbers[..(numbers.len() + 1).saturating_sub(DAMAGED_MAX)] {
-        let old = dir.join(format!("{prefix}{number}"));
-        let removed = if old.is_dir() {
-            fs::remove_dir_all(old)
-        } else {
-            fs::remove_file(old)
-        };
-        removed?;
-    }
-    Ok(aside)
+    Ok(numbers)
+}
+
+fn aside(dir: &Path, number: u64) -> PathBuf {
+    dir.join(format!("{ASIDE}{number}"))
 }
 
 #[cfg(test)]

@@ -197,7 +197,7 @@ async fn assemble(
         save,
         publish,
         disks: disk::stalled(),
-        records: recorder.problem(),
+        records: recorder.unsaved(),
     };
     let event_loop = EventLoop {
         config: Arc::clone(config),

@@ -230,7 +230,7 @@ fn incident_after_power_cut_is_whole_or_absent() -> Result<()> {
             run,
             |root, progress| {
                 let dir = root.join("incidents");
-                let listed = incident::list(&dir);
+                let listed: Vec<_> = incident::list(&dir)?.into_iter().flatten().collect();
                 for number in 1..=2_usize {
                     let id = bundle(number).id;
                     let Some(found) = listed.iter().find(|incident| incident.id == id) else {

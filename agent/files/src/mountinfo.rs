@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStringExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Options of a file system that takes no writes: mounted so, and stopped by the kernel after an error (Linux 6.14, 6.6).
 const READ_ONLY: [&[u8]; 3] = [b"ro", b"emergency_ro", b"shutdown"];
@@ -26,6 +26,13 @@ impl Mount {
     pub fn all() -> io::Result<Vec<Self>> {
         // Bytes: a mount may have a name that is no text.
         Ok(Self::parse(&std::fs::read("/proc/self/mountinfo")?))
+    }
+
+    /// The one of `mounts` that a path is on. The path is an absolute one without links.
+    pub fn around<'a>(mounts: &'a [Self], path: &Path) -> Option<&'a Self> {
+        let around = mounts.iter().filter(|mount| path.starts_with(&mount.point));
+        // Of several at one place the last covers the others, and is what `max` gives.
+        around.max_by_key(|mount| mount.point.components().count())
     }
 
     /// Reads the text of a table; a line that is none is left out.
@@ -96,5 +103,29 @@ no line
                 mount((7, 2), "/", "/shut", true),
             ]
         );
+    }
+
+    #[test]
+    fn path_is_on_the_deepest_mount_and_of_two_at_one_place_on_the_last() {
+        let mounts = Mount::parse(
+            b"\
+22 1 8:1 / / rw - ext4 /dev/sda1 rw
+23 22 8:2 / /var rw - ext4 /dev/sdb rw
+24 23 8:3 / /var/lib rw - ext4 /dev/sdc rw
+25 24 8:4 / /var/lib rw - ext4 /dev/sdd rw
+26 22 8:5 / /var/library rw - ext4 /dev/sde rw
+",
+        );
+        let device = |path| Mount::around(&mounts, Path::new(path)).map(|mount| mount.device);
+        for (path, expected) in [
+            ("/srv", (8, 1)),
+            ("/var", (8, 2)),
+            ("/var/lib", (8, 4)),
+            ("/var/lib/t0rn-agent", (8, 4)),
+            ("/var/library/x", (8, 5)),
+        ] {
+            assert_eq!(device(path), Some(expected), "{path}");
+        }
+        assert_eq!(device("relative"), None);
     }
 }

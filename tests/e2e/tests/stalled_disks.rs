@@ -165,8 +165,20 @@ fn goes_on_while_stalled(agent: &mut Agent, disk: &LoopDisk, problem: Option<&st
         Ok(())
     })?;
 
+    let mut follower = Command::new(t0rn_agent_tests::agent::binary()?);
+    follower
+        .args(["logs", "--follow", "--config"])
+        .arg(agent.config_file())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let follower = follower.spawn()?;
     let first = agent.abandon()?;
+    // Ends in any case: the connection of an agent that is gone, too, breaks off.
+    let followed = follower.wait_with_output()?;
+    ensure!(!followed.status.success(), "{followed:?}");
     if problem.is_some() {
+        let text = String::from_utf8_lossy(&followed.stderr);
+        ensure!(text.contains("was killed and its process hangs in the kernel"), "{text}");
         let status = agent.cli(["status"])?;
         let text = String::from_utf8_lossy(&status.stdout).replace('\n', " ");
         let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -334,7 +346,7 @@ fn records_that_a_full_state_disk_does_not_take_are_a_problem() -> Result<()> {
     disk.fill()?;
     restarts_what_is_frozen(&agent)?;
     let status = agent.wait_for("the problem", LATER, |status| {
-        has(status, "the flight recorder has a gap, and incidents may be missing")
+        has(status, "lines of the flight recorder or an incident could not be saved")
     })?;
     ensure!(has(&status, "free space on the disk of agent.state_dir"), "{status}");
     Ok(())

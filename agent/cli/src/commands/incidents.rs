@@ -1,14 +1,13 @@
 //! `incidents`: what the agent did, from its files.
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::{Args, Subcommand};
 
 use agent_daemon::recorder::incident::{self, Incident, IncidentError};
 use agent_daemon::recorder::incidents_dir;
+use agent_daemon::state::remedy;
 
 use crate::escapes::EscapeFilter;
 use crate::globals::GlobalArgs;
@@ -88,28 +87,23 @@ fn print_json(value: &(impl serde::Serialize + ?Sized), out: &mut dyn Write) -> 
     print(out, &(serde_json::to_string_pretty(value)? + "\n"))
 }
 
-/// The directory of incidents and what is in it. An unreadable directory is an error: it must not look like an empty one.
-/// An unreadable incident is told on standard error.
+/// The directory of incidents and what is in it. An unreadable incident is told on standard error.
 pub(super) fn read_incidents(globals: &GlobalArgs) -> anyhow::Result<(PathBuf, Vec<Incident>)> {
     let dir = incidents_dir(&globals.state_dir());
-    match fs::read_dir(&dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            let remedy = if error.kind() == io::ErrorKind::PermissionDenied {
-                "; use sudo"
-            } else {
-                ""
-            };
-            Err(error).with_context(|| format!("cannot read {}{remedy}", dir.display()))
-        }
-        _ => {
-            let mut incidents = Vec::new();
-            for incident in incident::list_all(&dir) {
-                match incident {
-                    Ok(incident) => incidents.push(incident),
-                    Err(error) => writeln!(io::stderr().lock(), "t0rn-agent: {error}")?,
-                }
-            }
-            Ok((dir, incidents))
+    let listed = incident::list(&dir).map_err(|error| {
+        let remedy = match error.kind() {
+            io::ErrorKind::PermissionDenied => "use sudo",
+            _ => remedy(&error, &dir),
+        };
+        let words = format!("cannot read {}; {remedy}", dir.display());
+        anyhow::Error::new(error).context(words)
+    })?;
+    let mut incidents = Vec::new();
+    for incident in listed {
+        match incident {
+            Ok(incident) => incidents.push(incident),
+            Err(error) => writeln!(io::stderr().lock(), "t0rn-agent: {error}")?,
         }
     }
+    Ok((dir, incidents))
 }

@@ -388,7 +388,7 @@ fn sentence(cause: Cause) -> &'static str {
         Cause::StateSetAside => {
             "the agent's state was not usable: a stop, a pause or an update that an operator asked for may be forgotten"
         }
-        Cause::RecordsUnsaved => "the flight recorder has a gap, and incidents may be missing",
+        Cause::RecordsUnsaved => "lines of the flight recorder or an incident could not be saved",
         Cause::Shared => "another container has the collator's keys or writes to its data",
         Cause::Altered => "the container was changed from outside",
         Cause::CertificateUnreadable => "it is not known what data the image came with",

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use futures_util::{Stream, TryStreamExt};
+use futures_util::{Stream, TryStreamExt, stream};
 use reqwest::header::ACCEPT;
 use reqwest::{Method, Response};
 use tokio::net::UnixStream;
@@ -27,6 +27,8 @@ const LOG_MAX: usize = 32 * 1024 * 1024;
 const TIMEOUT: Duration = Duration::from_secs(9);
 /// Interval of looks at the process on the other side, while it does not answer.
 const PEER_INTERVAL: Duration = Duration::from_millis(500);
+/// The same while a log is followed, which may have no lines for long.
+const FOLLOWED_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Client of the agent's socket, one connection per request.
 #[derive(Debug, Clone)]
@@ -134,7 +136,7 @@ impl AgentClient {
         self.exchange(Method::GET, &path, String::new(), TIMEOUT, LOG_MAX).await
     }
 
-    /// The same log, followed until the container is gone. Its beginning takes at most 9 s.
+    /// The same log, followed until the container is gone, or the agent was killed. Its beginning takes at most 9 s.
     pub async fn follow_log(
         &self,
         lines: u32,
@@ -145,9 +147,19 @@ impl AgentClient {
             .await?;
         let client = self.clone();
         let chunks = answer.bytes_stream();
-        Ok(chunks
+        let chunks = chunks
             .map_ok(|chunk| chunk.to_vec())
-            .map_err(move |e| client.broken(http::innermost(&e))))
+            .map_err(move |e| client.broken(http::innermost(&e)));
+        let client = self.clone();
+        let killed = async move { client.killed(FOLLOWED_INTERVAL).await };
+        let rest = (Box::pin(chunks), Box::pin(killed));
+        Ok(stream::try_unfold(rest, async |(mut chunks, mut killed)| {
+            tokio::select! {
+                biased;
+                chunk = chunks.try_next() => Ok(chunk?.map(|chunk| (chunk, (chunks, killed)))),
+                killed = &mut killed => Err(killed),
+            }
+        }))
     }
 
     /// A whole answer of at most `max` bytes, within `limit`.
@@ -172,22 +184,23 @@ impl AgentClient {
         tokio::select! {
             biased;
             answer = answer => answer,
-            pid = self.killed() => Err(ClientError::Killed { socket: self.socket.clone(), pid }),
+            killed = self.killed(PEER_INTERVAL) => Err(killed),
             () = sleep(limit) => Err(ClientError::Hangs { socket: self.socket.clone(), limit }),
         }
     }
 
-    /// Returns the process that listens on the socket as soon as it was seen to be killed. The kernel accepts connections for
+    /// Returns as soon as the process that listens on the socket was seen to be killed. The kernel accepts connections for
     /// it until it has ended.
-    async fn killed(&self) -> u32 {
+    async fn killed(&self, interval: Duration) -> ClientError {
         loop {
-            sleep(PEER_INTERVAL).await;
+            sleep(interval).await;
             let peer = UnixStream::connect(&self.socket)
                 .await
                 .and_then(|peer| peer.peer_cred());
             let pid = peer.ok().and_then(|peer| u32::try_from(peer.pid()?).ok());
             if let Some(pid) = pid.filter(|pid| is_over(*pid)) {
-                return pid;
+                let socket = self.socket.clone();
+                return ClientError::Killed { socket, pid };
             }
         }
     }

@@ -132,20 +132,19 @@ pub fn set_helped(dir: &Path, id: &str, helped: bool) -> Result<(), IncidentErro
         .map_err(|e| IncidentError::Io("update", id.to_owned(), e))
 }
 
-/// All incidents, newest first; one that cannot be read is left out.
-pub fn list(dir: &Path) -> Vec<Incident> {
-    list_all(dir).into_iter().flatten().collect()
-}
-
-/// All incidents, newest first, with those that cannot be read.
-pub fn list_all(dir: &Path) -> Vec<Result<Incident, IncidentError>> {
-    let ids = ids(dir).unwrap_or_default().into_iter().rev();
-    let loaded = ids.map(|id| match load(dir, &id) {
+/// All incidents, newest first, with why one cannot be read; none where `dir` is missing. A directory that cannot be read
+/// is an error: it must not look like an empty one.
+pub fn list(dir: &Path) -> io::Result<Vec<Result<Incident, IncidentError>>> {
+    let ids = match ids(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        ids => ids?,
+    };
+    let loaded = ids.into_iter().rev().map(|id| match load(dir, &id) {
         // The folder is there.
         Err(IncidentError::NotFound(id)) => Err(IncidentError::Io("read", id, io::ErrorKind::NotFound.into())),
         loaded => loaded,
     });
-    loaded.collect()
+    Ok(loaded.collect())
 }
 
 fn load(dir: &Path, id: &str) -> Result<Incident, IncidentError> {

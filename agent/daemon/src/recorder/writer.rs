@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::files::{self, list, tidy};
-use super::{RecordedLine, RecorderLimits};
+use super::{RecordedLine, RecorderLimits, Unsaved};
 use crate::state::remedy;
 use agent_core::event::{Event, Time};
 use agent_core::trace::{write_clock, write_line};
@@ -32,8 +32,7 @@ pub(super) struct TraceWriter {
     missing: u64,
     /// When writing is tried again after an error.
     retry_at: Option<Instant>,
-    /// Why it cannot write; `None` while it can.
-    problem: watch::Sender<Option<String>>,
+    unsaved: watch::Sender<Unsaved>,
 }
 
 struct OpenFile {
@@ -45,7 +44,7 @@ struct OpenFile {
 }
 
 impl TraceWriter {
-    pub(super) fn new(dir: PathBuf, limits: RecorderLimits) -> Self {
+    pub(super) fn new(dir: PathBuf, limits: RecorderLimits, unsaved: watch::Sender<Unsaved>) -> Self {
         Self {
             dir,
             limits,
@@ -54,13 +53,8 @@ impl TraceWriter {
             fresh: true,
             missing: 0,
             retry_at: None,
-            problem: watch::Sender::default(),
+            unsaved,
         }
-    }
-
-    /// Why it cannot write, now and from now on; `None` while it can.
-    pub(super) fn problem(&self) -> watch::Receiver<Option<String>> {
-        self.problem.subscribe()
     }
 
     pub(super) fn write(&mut self, now: Instant, line: &RecordedLine) {
@@ -76,7 +70,6 @@ impl TraceWriter {
                     lines = self.missing,
                     "flight recorder goes on; this many lines are missing"
                 );
-                self.problem.send_replace(None);
             }
             self.missing = 0;
             self.fresh = false;
@@ -100,11 +93,15 @@ impl TraceWriter {
             return;
         }
         if let Err(e) = open.file.sync_data() {
-            self.refused(now, &e);
-        } else if !open.path.exists() {
+            return self.refused(now, &e);
+        }
+        if !open.path.exists() {
             warn!(path = %open.path.display(), "the flight recorder's file was removed; it goes on in a new one");
             self.open = None;
         }
+        // The disk takes what it refused, and an incident as well.
+        self.unsaved
+            .send_if_modified(|unsaved| unsaved.lines.is_some() && std::mem::take(unsaved) != Unsaved::default());
     }
 
     fn append(&mut self, now: Instant, line: &RecordedLine) -> io::Result<()> {
@@ -174,8 +171,12 @@ impl TraceWriter {
         if self.retry_at.is_none() {
             warn!(dir = %self.dir.display(), %error, "flight recorder stopped; it goes on when the disk takes more");
         }
-        let problem = format!("failed to write to {}: {error}; {}", self.dir.display(), remedy(error));
-        self.problem.send_replace(Some(problem));
+        let problem = format!(
+            "failed to write to {}: {error}; {}",
+            self.dir.display(),
+            remedy(error, &self.dir)
+        );
+        self.unsaved.send_modify(|unsaved| unsaved.lines = Some(problem));
         self.open = None;
         self.retry_at = Some(now + self.limits.retry);
     }

@@ -13,10 +13,10 @@ use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use agent_files::make_dir;
+use agent_files::{Mount, make_dir};
 use tracing::{debug, warn};
 
-use super::StateError;
+use super::{StateError, is_disk_read_only};
 
 /// The lock files: one more than the most agents that may hang at a time.
 const LOCKS: [&str; 4] = ["agent.lock", "agent.lock.2", "agent.lock.3", "agent.lock.4"];
@@ -50,11 +50,7 @@ pub fn lock(dir: &Path) -> Result<StateLock, LockError> {
 }
 
 fn lock_files(dir: &Path, open: impl Fn(&Path) -> io::Result<File>) -> Result<StateLock, LockError> {
-    let failed = |error| StateError {
-        action: "lock",
-        path: dir.join(LOCKS[0]),
-        error,
-    };
+    let failed = |error| StateError::new("lock", dir.join(LOCKS[0]), error);
     if !dir.is_dir() {
         make_dir(dir).map_err(failed)?;
     }
@@ -67,7 +63,7 @@ fn lock_files(dir: &Path, open: impl Fn(&Path) -> io::Result<File>) -> Result<St
         let file = match open(index) {
             Ok(file) => file,
             // Without the others, an agent that hangs keeps the next one out.
-            Err(error) if (1..LOCKS.len()).contains(&index) || takes_no_file(&error) => {
+            Err(error) if (1..LOCKS.len()).contains(&index) || takes_no_file(dir, &error) => {
                 debug!(%error, index, "no lock file");
                 continue;
             }
@@ -102,9 +98,12 @@ fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Whether no file can be made: no room, or a disk that became read-only.
-fn takes_no_file(error: &io::Error) -> bool {
-    is_full(error) || error.kind() == io::ErrorKind::ReadOnlyFilesystem
+/// Whether no file can be made: no room, or a disk that became read-only. Where the agent alone may not write, its unit or
+/// its container is wrong, and it does not start.
+fn takes_no_file(dir: &Path, error: &io::Error) -> bool {
+    is_full(error)
+        || error.kind() == io::ErrorKind::ReadOnlyFilesystem
+            && is_disk_read_only(dir, &Mount::all().unwrap_or_default())
 }
 
 /// Whether there is no room for a file.
@@ -114,11 +113,7 @@ pub(super) fn is_full(error: &io::Error) -> bool {
 
 /// Locks a file; false where a process that hangs for good holds it.
 fn take(dir: &Path, file: &File) -> Result<bool, LockError> {
-    let failed = |error| StateError {
-        action: "lock",
-        path: dir.to_owned(),
-        error,
-    };
+    let failed = |error| StateError::new("lock", dir.join(LOCKS[0]), error);
     match file.try_lock() {
         Ok(()) => return Ok(true),
         Err(TryLockError::WouldBlock) => {}
@@ -250,8 +245,14 @@ mod tests {
         let with_room = lock(dir.path()).unwrap();
         assert!(matches!(lock_files(dir.path(), full), Err(LockError::Held { .. })));
         drop(with_room);
-        let denied = |_: &Path| Err(io::ErrorKind::PermissionDenied.into());
-        assert!(matches!(lock_files(dir.path(), denied), Err(LockError::State(_))));
+        // Read-only for the agent alone, as its unit may make it.
+        for kind in [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem] {
+            let denied = |_: &Path| Err(kind.into());
+            assert!(
+                matches!(lock_files(dir.path(), denied), Err(LockError::State(_))),
+                "{kind}"
+            );
+        }
     }
 
     #[test]

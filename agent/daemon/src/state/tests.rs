@@ -7,7 +7,7 @@ use tempfile::tempdir;
 
 use super::*;
 
-fn aside(dir: &Path) -> Vec<String> {
+fn names_aside(dir: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(dir)
         .unwrap()
         .map(|e| e.unwrap().file_name().into_string().unwrap())
@@ -99,7 +99,7 @@ fn unusable_state_is_set_aside_at_most_five_times() {
         assert!(!dir.path().join(FILE).exists());
     }
     assert_eq!(
-        aside(dir.path()),
+        names_aside(dir.path()),
         (3..=7).map(|n| format!("state.json.damaged-{n}")).collect::<Vec<_>>()
     );
     assert_eq!(
@@ -117,7 +117,7 @@ type Make = fn(&Path);
 fn what_is_no_file_of_its_own_or_huge_is_set_aside() {
     let dir = tempdir().unwrap();
     let file = dir.path().join(FILE);
-    let places: [(Make, &str); 4] = [
+    let places: [(Make, &str); 6] = [
         (|file| fs::create_dir(file).unwrap(), "no regular file"),
         // A reader would wait for a writer.
         (
@@ -126,7 +126,15 @@ fn what_is_no_file_of_its_own_or_huge_is_set_aside() {
         ),
         (
             |file| std::os::unix::fs::symlink("/dev/zero", file).unwrap(),
-            "symbolic link",
+            "no regular file",
+        ),
+        (
+            |file| std::os::unix::fs::symlink("nowhere", file).unwrap(),
+            "leads to no file",
+        ),
+        (
+            |file| std::os::unix::fs::symlink(FILE, file).unwrap(),
+            "leads to no file",
         ),
         (
             |file| File::create(file).unwrap().set_len(SIZE_MAX + 1).unwrap(),
@@ -140,8 +148,55 @@ fn what_is_no_file_of_its_own_or_huge_is_set_aside() {
             matches!(&loaded, Load::SetAside(reason) if reason.contains(why)),
             "{loaded:?}"
         );
-        assert_eq!(aside(dir.path()).len(), number + 1);
+        assert_eq!(names_aside(dir.path()).len(), DAMAGED_MAX.min(number + 1));
     }
+}
+
+#[test]
+fn state_with_another_name_is_loaded() {
+    let dir = tempdir().unwrap();
+    save(dir.path(), Time(1), &"as said").unwrap();
+    let file = dir.path().join(FILE);
+    fs::hard_link(&file, dir.path().join("backup")).unwrap();
+    assert_eq!(saved::<String>(dir.path()).value, "as said");
+    fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink("backup", &file).unwrap();
+    assert_eq!(saved::<String>(dir.path()).value, "as said");
+    assert_eq!(names_aside(dir.path()).len(), 0);
+}
+
+#[test]
+fn state_that_cannot_be_renamed_is_told_and_overwritten() {
+    let dir = tempdir().unwrap();
+    fs::write(dir.path().join(FILE), "damaged").unwrap();
+    // No number is left.
+    fs::create_dir(aside(dir.path(), u64::MAX)).unwrap();
+    let Load::SetAside(why) = load::<u8>(dir.path()).unwrap() else {
+        panic!("it is damaged")
+    };
+    assert!(why.contains("cannot be renamed"), "{why}");
+    save(dir.path(), Time(0), &1_u8).unwrap();
+    assert_eq!(saved::<u8>(dir.path()).value, 1);
+}
+
+#[test]
+fn state_set_aside_is_told_until_another_is_saved() {
+    let dir = tempdir().unwrap();
+    save(dir.path(), Time(0), &1_u8).unwrap();
+    fs::write(dir.path().join(FILE), "damaged").unwrap();
+    for _ in 0..2 {
+        let Load::SetAside(why) = load::<u8>(dir.path()).unwrap() else {
+            panic!("forgotten")
+        };
+        assert!(
+            why.contains("kept as ") && why.contains("state.json.damaged-1"),
+            "{why}"
+        );
+    }
+    // A full disk.
+    let document = text(1, Time(2), &2_u8).unwrap();
+    exchange(&dir.path().join(RESERVE), &dir.path().join(FILE), &document).unwrap();
+    assert_eq!(saved::<u8>(dir.path()).value, 2);
 }
 
 #[test]
@@ -189,22 +244,43 @@ proptest! {
 
 #[test]
 fn refusal_names_its_reason_once_and_the_remedy_of_that_reason() {
+    let dir = tempdir().unwrap();
     for (code, remedy) in [
         (28, "free space"),
         (122, "free space"),
         (
             30,
-            "mounted read-only, as the kernel does after an error: look at dmesg",
+            "read-only for the agent alone, not its disk: name it in ReadWritePaths=",
         ),
         (5, "has an error: look at dmesg"),
+        (117, "has an error: look at dmesg"),
+        (74, "has an error: look at dmesg"),
         (13, "a folder the agent can write to"),
     ] {
-        let error = StateError {
-            action: "write",
-            path: "/state".into(),
-            error: io::Error::from_raw_os_error(code),
-        };
+        let error = StateError::new("write", dir.path().join(FILE), io::Error::from_raw_os_error(code));
         assert!(error.to_string().contains(remedy), "{error}");
         assert!(std::error::Error::source(&error).is_none(), "it would be said twice");
+    }
+    let stopped = Mount::parse(b"1 0 8:1 / / rw - ext4 /dev/a rw,emergency_ro");
+    let after_an_error = remedy_among(&stopped, &io::ErrorKind::ReadOnlyFilesystem.into(), dir.path());
+    assert!(after_an_error.contains("mounted read-only, as the kernel does after an error: look at dmesg"));
+}
+
+#[test]
+fn disk_is_read_only_where_its_file_system_is_and_not_one_mount_of_it() {
+    let dir = tempdir().unwrap();
+    let place = fs::canonicalize(dir.path()).unwrap();
+    for (of_mount, of_system, expected) in [("rw", "rw", false), ("ro", "rw", false), ("rw", "ro", true)] {
+        let table = format!(
+            "1 0 8:1 / / rw - ext4 /dev/a ro\n2 1 8:2 / {} {of_mount} - ext4 /dev/b {of_system}\n",
+            place.display()
+        );
+        let mounts = Mount::parse(table.as_bytes());
+        assert_eq!(is_disk_read_only(dir.path(), &mounts), expected, "{table}");
+        assert_eq!(
+            is_disk_read_only(&dir.path().join("yet/to/come"), &mounts),
+            expected,
+            "{table}"
+        );
     }
 }

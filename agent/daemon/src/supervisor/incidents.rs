@@ -12,6 +12,7 @@ use agent_core::status::{LastIncident, Status};
 use agent_docker::Docker;
 use agent_runtime::disk::{self, Disk};
 use agent_runtime::wall;
+use anyhow::anyhow;
 use jiff::Timestamp;
 use tokio::time::timeout;
 use tracing::{info, warn};
@@ -19,7 +20,7 @@ use tracing::{info, warn};
 use super::known_secrets::secrets;
 use super::status::chain_evidence;
 use crate::exporter::ExporterClient;
-use crate::recorder::incident::{self, IncidentBundle, IncidentIds};
+use crate::recorder::incident::{self, Incident, IncidentBundle, IncidentIds};
 use crate::recorder::{self, Recorder};
 
 /// An incident never delays its action by more than this.
@@ -67,10 +68,17 @@ impl Incidents {
         let dir = recorder::incidents_dir(&config.agent.state_dir);
         let listed = dir.clone();
         let kept = disk::run_long(Disk::State, TIMEOUT, move || incident::list(&listed)).await;
+        let kept = kept.map_err(anyhow::Error::from).and_then(|kept| Ok(kept?));
         let kept = kept.unwrap_or_else(|error| {
             warn!(%error, "the incidents are unknown");
             Vec::new()
         });
+        let read = |incident: Result<_, _>| {
+            incident
+                .inspect_err(|error| warn!(%error, "an incident is unknown"))
+                .ok()
+        };
+        let kept: Vec<Incident> = kept.into_iter().filter_map(read).collect();
         let mut open = BTreeMap::new();
         for incident in kept.iter().filter(|incident| incident.helped.is_none()) {
             // Listed newest first.
@@ -158,20 +166,21 @@ impl IncidentWriter {
     /// Writes the incident that `action` answers; `None` when that failed, which does not stop the action.
     pub(super) async fn keep(&self, action: &Action, evidence: Evidence) -> Option<LastIncident> {
         let (id, at) = (evidence.id.clone(), evidence.at);
-        match timeout(TIMEOUT, self.write(action, evidence)).await {
-            Ok(Ok(())) => {
-                info!(id, "incident kept");
-                return Some(LastIncident {
-                    at: Timestamp::from_second(at.as_second()).ok(),
-                    id: Some(id),
-                    cause: Some(action.cause().into_str().to_owned()),
-                    helped: None,
-                });
-            }
-            Ok(Err(error)) => warn!(%error, "failed to keep the incident"),
-            Err(_) => warn!(limit = ?TIMEOUT, "failed to keep the incident in time"),
+        let kept = timeout(TIMEOUT, self.write(action, evidence)).await;
+        let kept = kept.unwrap_or_else(|_| Err(anyhow!("incident {id:?} was not kept within {TIMEOUT:?}")));
+        if let Err(error) = kept {
+            warn!(%error, "failed to keep the incident");
+            self.recorder.note_incident(Some(error.to_string()));
+            return None;
         }
-        None
+        info!(id, "incident kept");
+        self.recorder.note_incident(None);
+        Some(LastIncident {
+            at: Timestamp::from_second(at.as_second()).ok(),
+            id: Some(id),
+            cause: Some(action.cause().into_str().to_owned()),
+            helped: None,
+        })
     }
 
     async fn write(&self, action: &Action, evidence: Evidence) -> anyhow::Result<()> {

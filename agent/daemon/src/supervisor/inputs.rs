@@ -16,6 +16,7 @@ use super::executor::{Completion, Executor};
 use super::probes::Observation;
 use crate::api;
 use crate::identity::IdentityEvent;
+use crate::recorder::Unsaved;
 use crate::systemd::ServiceManager;
 
 /// The state is saved at least this often, so that windows and history survive a power cut.
@@ -57,7 +58,7 @@ pub(super) struct Inputs {
     pub(super) save: Interval,
     pub(super) publish: Interval,
     pub(super) disks: watch::Receiver<StalledDisks>,
-    pub(super) records: watch::Receiver<Option<String>>,
+    pub(super) records: watch::Receiver<Unsaved>,
 }
 
 /// The two intervals of the loop: saving and publishing.
@@ -92,7 +93,7 @@ impl Inputs {
             Some(event) = self.identity.recv() => Input::Identity(event),
             Some(observation) = self.observations.recv() => Input::Observation(observation),
             Ok(()) = self.disks.changed() => Input::DisksChanged(*self.disks.borrow_and_update()),
-            Ok(()) = self.records.changed() => Input::RecordsUnsaved(self.records.borrow_and_update().clone()),
+            Ok(()) = self.records.changed() => Input::RecordsUnsaved(self.records.borrow_and_update().why().map(str::to_owned)),
             Some(()) = deadline => Input::Deadline,
             _ = self.save.tick() => Input::SaveDue,
             _ = self.publish.tick() => Input::PublishDue,

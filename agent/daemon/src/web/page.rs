@@ -151,7 +151,9 @@ async fn history(State(state): State<WebState>, Query(query): Query<HistoryQuery
 async fn incidents(State(state): State<WebState>) -> Response {
     let named = |incident: Incident| json!({"id": incident.id, "at": incident.at, "cause": incident.cause});
     match on_state_disk(&state, incident::list).await {
-        Ok(incidents) => Json(incidents.into_iter().map(named).collect::<Value>()).into_response(),
+        // One that cannot be read was logged when the agent started.
+        Ok(Ok(incidents)) => Json(incidents.into_iter().flatten().map(named).collect::<Value>()).into_response(),
+        Ok(Err(error)) => failed(StatusCode::INTERNAL_SERVER_ERROR, &error),
         Err(answer) => answer,
     }
 }

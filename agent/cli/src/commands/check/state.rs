@@ -5,9 +5,9 @@ use std::path::Path;
 use agent_config::Config;
 use agent_core::units::rounded_size;
 use agent_daemon::host::space;
-use agent_daemon::state::remedy;
+use agent_daemon::state::{is_disk_read_only, remedy_among};
 use agent_files::Mount;
-use rustix::fs::{Access, access, major, minor, stat};
+use rustix::fs::{Access, access};
 use rustix::io::Errno;
 
 use super::report::Finding;
@@ -30,24 +30,25 @@ pub(super) async fn check_state(config: &Config) -> Vec<Finding> {
 /// `space` is what is free of its disk and all of it, bytes.
 pub(super) fn check_dir(dir: &Path, space: Option<(u64, u64)>, mounts: &[Mount]) -> Finding {
     let shown = dir.display();
-    let permitted = access(dir, Access::WRITE_OK).and_then(|()| {
-        let about = stat(dir)?;
-        let device = (major(about.st_dev), minor(about.st_dev));
+    // The agent makes what is missing.
+    let existing = dir.ancestors().find(|place| place.exists()).unwrap_or(dir);
+    let permitted = match access(existing, Access::WRITE_OK) {
         // After an error the kernel refuses writes that it permits.
-        let refused = mounts.iter().any(|mount| mount.device == device && mount.read_only);
-        if refused { Err(Errno::ROFS) } else { Ok(()) }
-    });
+        Ok(()) if is_disk_read_only(dir, mounts) => Err(Errno::ROFS),
+        permitted => permitted,
+    };
     match permitted {
-        Ok(()) if !dir.is_dir() => {
+        Ok(()) if !existing.is_dir() => {
             return Finding::fail(CHECK, format!("{shown} is not a directory: correct agent.state_dir"));
         }
         Err(Errno::ACCESS | Errno::PERM) => {
             return Finding::skip(CHECK, format!("{shown} is not for this user: run this as root"));
         }
-        Err(Errno::NOENT) | Ok(()) => {}
+        Ok(()) => {}
         Err(error) => {
             let error = error.into();
-            return Finding::fail(CHECK, format!("cannot write to {shown}: {error}; {}", remedy(&error)));
+            let remedy = remedy_among(mounts, &error, dir);
+            return Finding::fail(CHECK, format!("cannot write to {shown}: {error}; {remedy}"));
         }
     }
     match space {

@@ -316,7 +316,7 @@ fn records_that_cannot_be_written_are_a_problem_until_they_are() {
     );
     assert_eq!(
         harness.machine.problems()[0].text,
-        "the flight recorder has a gap, and incidents may be missing: no space left"
+        "lines of the flight recorder or an incident could not be saved: no space left"
     );
     harness.event(Event::RecordsUnsaved(None));
     harness.expect(Phase::Synced, Health::Ok);

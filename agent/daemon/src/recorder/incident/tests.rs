@@ -40,13 +40,18 @@ fn write(dir: &Path, bundle: &IncidentBundle) -> Result<String, IncidentError> {
     Ok(bundle.id)
 }
 
+/// Those that can be read.
+fn kept(dir: &Path) -> Vec<Incident> {
+    list(dir).unwrap().into_iter().flatten().collect()
+}
+
 #[test]
 fn incident_that_was_cut_is_listed_as_unreadable() {
     let dir = tempdir().unwrap();
     let ids = [0, 1, 2].map(|n| write(dir.path(), &bundle(AT + n * 1000)).unwrap());
     fs::write(dir.path().join(&ids[0]).join("incident.json"), "{\"id\": \"2026").unwrap();
     fs::remove_file(dir.path().join(&ids[1]).join("incident.json")).unwrap();
-    let all = list_all(dir.path());
+    let all = list(dir.path()).unwrap();
     assert_eq!(all[0].as_ref().unwrap().id, ids[2]);
     for (found, id) in all[1..].iter().zip([&ids[1], &ids[0]]) {
         let error = found.as_ref().unwrap_err().to_string();
@@ -55,7 +60,16 @@ fn incident_that_was_cut_is_listed_as_unreadable() {
             "{error}"
         );
     }
-    assert_eq!(list(dir.path()).len(), 1);
+}
+
+#[test]
+fn directory_that_cannot_be_read_is_no_empty_one() {
+    let dir = tempdir().unwrap();
+    let missing = list(&dir.path().join("missing")).unwrap();
+    assert!(missing.is_empty(), "{missing:?}");
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    assert_eq!(list(&file).unwrap_err().kind(), io::ErrorKind::NotADirectory);
 }
 
 #[test]
@@ -85,7 +99,7 @@ fn bundle_is_written_in_full_under_an_id_that_sorts_by_time() {
 
     assert_eq!(write(&dir, &bundle(AT)).unwrap(), "20261122T225000Z-stalled-2");
     assert_eq!(write(&dir, &bundle(AT + 60_000)).unwrap(), "20261122T225100Z-stalled");
-    let listed: Vec<_> = list(&dir).into_iter().map(|incident| incident.id).collect();
+    let listed: Vec<_> = kept(&dir).into_iter().map(|incident| incident.id).collect();
     assert_eq!(
         listed,
         [
@@ -94,7 +108,7 @@ fn bundle_is_written_in_full_under_an_id_that_sorts_by_time() {
             "20261122T225000Z-stalled"
         ]
     );
-    let incident = list(&dir).remove(0);
+    let incident = kept(&dir).remove(0);
     assert_eq!((incident.at.as_str(), incident.helped), ("2026-11-22T22:51:00Z", None));
 }
 
@@ -109,7 +123,7 @@ fn single_incident_outlives_repeated_ones() {
         };
         write(dir.path(), &again).unwrap();
     }
-    let kept = list(dir.path());
+    let kept = kept(dir.path());
     assert_eq!(kept.len(), COUNT_MAX);
     assert_eq!(kept.last().map(|i| &i.id), Some(&once));
 }
@@ -119,10 +133,10 @@ fn helped_is_recorded_afterwards() {
     let dir = tempdir().unwrap();
     let id = write(dir.path(), &bundle(AT)).unwrap();
     set_helped(dir.path(), &id, false).unwrap();
-    assert_eq!(list(dir.path())[0].helped, Some(false));
+    assert_eq!(kept(dir.path())[0].helped, Some(false));
     set_helped(dir.path(), &id, true).unwrap();
     assert!(show(dir.path(), &id).unwrap().contains("helped   yes\n"));
-    assert_eq!(list(dir.path())[0].evidence, bundle(AT).evidence);
+    assert_eq!(kept(dir.path())[0].evidence, bundle(AT).evidence);
 }
 
 #[test]
@@ -151,7 +165,7 @@ fn never_more_than_fifty_and_the_newest_stay() {
     for n in 0..60 {
         write(dir.path(), &bundle(AT + n * 1000)).unwrap();
     }
-    let all = list(dir.path());
+    let all = kept(dir.path());
     assert_eq!(all.len(), COUNT_MAX);
     assert_eq!(all[0].id, "20261122T225059Z-stalled");
     assert_eq!(all[49].id, "20261122T225010Z-stalled");
@@ -184,7 +198,7 @@ fn never_more_bytes_than_allowed_together_or_in_one_file() {
             "whole lines only"
         );
     }
-    assert_eq!(list(dir.path()).len(), 2);
+    assert_eq!(kept(dir.path()).len(), 2);
 }
 
 #[test]
@@ -283,7 +297,7 @@ fn path_as_id_is_rejected_and_unknown_id_is_named() {
             "{id:?}"
         );
     }
-    assert!(list(&dir.path().join("nowhere")).is_empty());
+    assert!(kept(&dir.path().join("nowhere")).is_empty());
 }
 
 #[test]
@@ -295,7 +309,7 @@ fn unfinished_and_damaged_incidents_are_ignored() {
     fs::write(dir.path().join("20261122T000000Z-frozen/incident.json"), "{\"id\":").unwrap();
     let id = write(dir.path(), &bundle(AT)).unwrap();
     assert!(!half.exists());
-    assert_eq!(list(dir.path()).iter().map(|i| i.id.as_str()).collect::<Vec<_>>(), [id]);
+    assert_eq!(kept(dir.path()).iter().map(|i| i.id.as_str()).collect::<Vec<_>>(), [id]);
     assert!(matches!(
         show(dir.path(), "20261122T000000Z-frozen"),
         Err(IncidentError::Io("read", ..))

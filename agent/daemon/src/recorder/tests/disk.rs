@@ -33,23 +33,32 @@ async fn full_disk_stops_recording_which_resumes_with_a_gap() {
     }
     assert!(recorder.flush(WAIT).await);
     assert_eq!(files::list(dir.path()).unwrap().len(), 1, "no other file is begun");
-    let problem = recorder.problem().borrow().clone().unwrap();
+    recorder.note_incident(Some("not kept".to_owned()));
+    let unsaved = recorder.unsaved();
+    let why = || unsaved.borrow().why().map(str::to_owned);
     assert!(
-        problem.contains("; free space on the disk of agent.state_dir"),
-        "{problem}"
+        why().is_some_and(|why| why.contains("; free space on the disk of agent.state_dir")),
+        "{:?}",
+        why()
     );
     fs::remove_file(&first).unwrap();
     recorder.event(Time(10), &sample(Chain::Parachain, 10));
     recorder.event(Time(11), &sample(Chain::Parachain, 11));
     assert!(recorder.flush(WAIT).await);
-    assert_eq!(*recorder.problem().borrow(), None);
+    assert_eq!(why(), None, "the incident's disk is the same");
+    recorder.note_incident(Some("not kept".to_owned()));
+    recorder.event(Time(12), &sample(Chain::Parachain, 12));
+    assert!(recorder.flush(WAIT).await);
+    assert_eq!(why().as_deref(), Some("not kept"), "that disk takes lines");
+    recorder.note_incident(None);
+    assert_eq!(why(), None);
     let events = events(&recorded(dir.path()));
     assert_eq!(
         events[0],
         (Time(10), Event::Gap),
         "a replay must not take the hole for silence"
     );
-    assert_eq!(events.len(), 3);
+    assert_eq!(events.len(), 4);
 }
 
 #[test]
@@ -63,6 +72,7 @@ fn no_write_is_tried_before_the_retry_interval() {
             file: 1,
             ..RecorderLimits::default()
         },
+        watch::Sender::default(),
     );
     let line = |n| {
         let mut text = Vec::new();
@@ -92,7 +102,11 @@ fn no_write_is_tried_before_the_retry_interval() {
 #[test]
 fn no_line_waits_for_the_disk_longer_than_a_minute() {
     let dir = tempdir().unwrap();
-    let mut writer = TraceWriter::new(dir.path().to_owned(), RecorderLimits::default());
+    let mut writer = TraceWriter::new(
+        dir.path().to_owned(),
+        RecorderLimits::default(),
+        watch::Sender::default(),
+    );
     let line = RecordedLine {
         time: Time(1),
         text: b"{\"t\":0.001,\"event\":\"gap\"}\n".to_vec(),
@@ -112,7 +126,11 @@ fn no_line_waits_for_the_disk_longer_than_a_minute() {
 #[test]
 fn week_of_two_chains_at_5_s_fits_many_times() {
     let dir = tempdir().unwrap();
-    let mut writer = TraceWriter::new(dir.path().to_owned(), limits(64 << 20, 1 << 18));
+    let mut writer = TraceWriter::new(
+        dir.path().to_owned(),
+        limits(64 << 20, 1 << 18),
+        watch::Sender::default(),
+    );
     let six_hours = 6 * 3600 / 5;
     // The first line marks the time before the recording.
     let mut written = 1;

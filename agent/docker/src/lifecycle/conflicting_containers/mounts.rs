@@ -26,8 +26,7 @@ impl Mounts {
 
     /// The file system that a path is on, and its path there.
     fn origin(&self, path: &Path) -> Option<((u32, u32), PathBuf)> {
-        let around = self.0.iter().filter(|mount| path.starts_with(&mount.point));
-        let mount = around.max_by_key(|mount| mount.point.components().count())?;
+        let mount = Mount::around(&self.0, path)?;
         let rest = path.strip_prefix(&mount.point).ok()?;
         Some((mount.device, mount.root.join(rest)))
     }
