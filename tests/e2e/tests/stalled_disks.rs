@@ -174,10 +174,10 @@ fn goes_on_while_stalled(agent: &mut Agent, disk: &LoopDisk, problem: Option<&st
     let follower = follower.spawn()?;
     let first = agent.abandon()?;
     // Ends in any case: the connection of an agent that is gone, too, breaks off.
-    let followed = follower.wait_with_output()?;
-    ensure!(!followed.status.success(), "{followed:?}");
+    let ended = follower.wait_with_output()?;
+    ensure!(!ended.status.success(), "{ended:?}");
     if problem.is_some() {
-        let text = String::from_utf8_lossy(&followed.stderr);
+        let text = String::from_utf8_lossy(&ended.stderr);
         ensure!(text.contains("was killed and its process hangs in the kernel"), "{text}");
         let status = agent.cli(["status"])?;
         let text = String::from_utf8_lossy(&status.stdout).replace('\n', " ");
