@@ -221,8 +221,16 @@ pub enum Command {
     Restart {
         reason: String,
     },
-    Stop,
-    Start,
+    Stop {
+        /// Not for good: for a snapshot, say.
+        #[serde(default)]
+        automatic: bool,
+    },
+    Start {
+        /// After such a stop.
+        #[serde(default)]
+        automatic: bool,
+    },
     Pause {
         seconds: u64,
         reason: String,
@@ -234,6 +242,11 @@ pub enum Command {
         #[serde(default)]
         automatic: bool,
     },
+}
+
+impl Command {
+    pub const START: Self = Self::Start { automatic: false };
+    pub const STOP: Self = Self::Stop { automatic: false };
 }
 
 /// How an action of ours ended.

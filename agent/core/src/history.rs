@@ -241,7 +241,7 @@ impl History {
             }
             Command::Resume => self.spans.end(SpanKind::Pause, at, None),
             Command::Update { image, .. } => self.wanted = Some(image.clone()),
-            Command::Restart { .. } | Command::Stop | Command::Start => {}
+            Command::Restart { .. } | Command::Stop { .. } | Command::Start { .. } => {}
         }
     }
 

@@ -187,7 +187,7 @@ fn within_bounds(command: Command) -> Result<Command, String> {
             }
             return Ok(command);
         }
-        Command::Stop | Command::Start | Command::Resume => return Ok(command),
+        Command::Stop { .. } | Command::Start { .. } | Command::Resume => return Ok(command),
     };
     if reason.contains(char::is_control) {
         return Err("the reason has to be one line of plain text".to_owned());

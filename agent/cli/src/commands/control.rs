@@ -77,7 +77,9 @@ pub(crate) async fn send_command(
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let answer = globals.client().command(&command).await?;
-    if let (Command::Restart { .. } | Command::Stop | Command::Start, Ok(config)) = (&command, globals.load_config()) {
+    if let (Command::Restart { .. } | Command::Stop { .. } | Command::Start { .. }, Ok(config)) =
+        (&command, globals.load_config())
+    {
         operator_took_over(&config);
     }
     let reply = answer.trim_end();

@@ -91,7 +91,7 @@ pub(crate) async fn quiesce(config: &Config, client: &AgentClient) -> anyhow::Re
         set_stop_marker(&config.agent.state_dir)?;
     }
     if agent.is_some() {
-        send(client, &Command::Stop).await?;
+        send(client, &Command::Stop { automatic: true }).await?;
     }
     let limit = config.collator.stop_timeout + AGENT_STOP_MARGIN;
     let end = Instant::now() + limit;
@@ -142,7 +142,7 @@ pub(crate) async fn quiesce(config: &Config, client: &AgentClient) -> anyhow::Re
 /// Starts the collator again, if [`quiesce`] stopped it.
 pub(crate) async fn resume(config: &Config, client: &AgentClient) -> anyhow::Result<()> {
     if has_stop_marker(&config.agent.state_dir) {
-        let started = send(client, &Command::Start).await;
+        let started = send(client, &Command::Start { automatic: true }).await;
         started.context("the collator was not started again: t0rn-agent start")?;
         clear_stop_marker(&config.agent.state_dir);
     }

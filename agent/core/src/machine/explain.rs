@@ -203,7 +203,7 @@ impl Machine {
     /// Fails when it cannot be carried out now; the operator's wish is kept all the same.
     pub fn acknowledge(&self, command: &Command) -> Result<String, CommandError> {
         let state = &self.state;
-        let wants_it_up = matches!(command, Command::Restart { .. } | Command::Start);
+        let wants_it_up = matches!(command, Command::Restart { .. } | Command::Start { .. });
         Ok(match command {
             _ if wants_it_up && state.seen == ContainerState::Foreign => {
                 return Err(CommandError(sentence(Cause::Foreign).to_owned()));
@@ -225,18 +225,18 @@ impl Machine {
                 "restarting the collator as soon as EC2 shows that this instance does not end".to_owned()
             }
             Command::Restart { .. } => "restarting the collator".to_owned(),
-            Command::Start if state.seen.is_up() && self.is_stopping() => {
+            Command::Start { .. } if state.seen.is_up() && self.is_stopping() => {
                 "starting the collator as soon as it has stopped".to_owned()
             }
-            Command::Start if self.is_being_stopped(state.now) => {
+            Command::Start { .. } if self.is_being_stopped(state.now) => {
                 "the collator is being stopped with docker stop: starting it as soon as it has ended".to_owned()
             }
-            Command::Start if state.seen.is_up() && !self.is_docker_heard() => {
+            Command::Start { .. } if state.seen.is_up() && !self.is_docker_heard() => {
                 "the collator ran when Docker was heard last: starting it if it does not run now".to_owned()
             }
-            Command::Start if state.seen.is_up() => "the collator is running already".to_owned(),
-            Command::Start => "starting the collator".to_owned(),
-            Command::Stop => "stopping the collator; it stays stopped until t0rn-agent start".to_owned(),
+            Command::Start { .. } if state.seen.is_up() => "the collator is running already".to_owned(),
+            Command::Start { .. } => "starting the collator".to_owned(),
+            Command::Stop { .. } => "stopping the collator; it stays stopped until t0rn-agent start".to_owned(),
             Command::Pause { seconds, .. } => {
                 format!(
                     "automatic actions are paused for {}",

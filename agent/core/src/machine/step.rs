@@ -115,11 +115,16 @@ impl Machine {
 
     fn on_command(&mut self, now: Time, command: Command, actions: &mut Vec<Action>) {
         let state = &mut self.state;
-        if !matches!(command, Command::Update { .. }) {
+        // What a person wanted is still unknown after these.
+        let says_nothing = matches!(
+            command,
+            Command::Update { .. } | Command::Stop { automatic: true } | Command::Start { automatic: true }
+        );
+        if !says_nothing {
             state.set_aside = None;
         }
         match command {
-            Command::Stop => {
+            Command::Stop { .. } => {
                 state.desired = Desired::StoppedByOperator;
                 state.settle = None;
                 state.next_start = None;
@@ -129,7 +134,7 @@ impl Machine {
                 state.restart_owed = false;
                 self.drop_update(now, actions);
             }
-            Command::Start => self.take_up(now),
+            Command::Start { .. } => self.take_up(now),
             Command::Restart { .. } => {
                 self.take_up(now);
                 let barred = self.leaves(now) || !self.may_start();

@@ -104,7 +104,7 @@ pub(super) struct TraceLine {
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub(super) seconds: Option<u64>,
 
-    /// Of an update.
+    /// Of an update; whether without an operator, also of a stop or start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) image: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -168,12 +168,13 @@ fn command(line: TraceLine) -> Result<Command, TraceError> {
         event: "operator",
         what,
     };
+    let automatic = line.automatic.unwrap_or(false);
     Ok(match line.command.as_deref() {
         Some("restart") => Command::Restart {
             reason: line.reason.unwrap_or_default(),
         },
-        Some("stop") => Command::Stop,
-        Some("start") => Command::Start,
+        Some("stop") => Command::Stop { automatic },
+        Some("start") => Command::Start { automatic },
         Some("pause") => Command::Pause {
             seconds: line.seconds.ok_or(missing("`seconds`"))?,
             reason: line.reason.unwrap_or_default(),
@@ -181,7 +182,7 @@ fn command(line: TraceLine) -> Result<Command, TraceError> {
         Some("resume") => Command::Resume,
         Some("update") => Command::Update {
             image: line.image.ok_or(missing("`image`"))?,
-            automatic: line.automatic.unwrap_or(false),
+            automatic,
         },
         _ => return Err(missing("`command`: restart, stop, start, pause, resume or update")),
     })

@@ -374,8 +374,8 @@ fn event() -> impl Strategy<Value = Event> {
         Just(Event::Gap),
         any::<String>().prop_map(|reason| Event::Operator(Command::Restart { reason })),
         any::<(u64, String)>().prop_map(|(seconds, reason)| Event::Operator(Command::Pause { seconds, reason })),
-        Just(Event::Operator(Command::Stop)),
-        Just(Event::Operator(Command::Start)),
+        any::<bool>().prop_map(|automatic| Event::Operator(Command::Stop { automatic })),
+        any::<bool>().prop_map(|automatic| Event::Operator(Command::Start { automatic })),
         Just(Event::Operator(Command::Resume)),
         any::<(String, bool)>().prop_map(|(image, automatic)| Event::Operator(Command::Update { image, automatic })),
         any::<[String; 4]>().prop_map(|[a, b, c, d]| {

@@ -263,25 +263,39 @@ fn reading_line(time: Time, reading: Result<Reading, ReferenceError>) -> TraceLi
 }
 
 fn operator_line(time: Time, command: &Command) -> TraceLine {
-    let (word, reason, seconds) = match command {
-        Command::Restart { reason } => ("restart", Some(reason.clone()), None),
-        Command::Stop => ("stop", None, None),
-        Command::Start => ("start", None, None),
-        Command::Pause { seconds, reason } => ("pause", Some(reason.clone()), Some(*seconds)),
-        Command::Resume => ("resume", None, None),
-        Command::Update { image, automatic } => {
-            return TraceLine {
-                command: Some("update".to_owned()),
-                image: Some(image.clone()),
-                automatic: automatic.then_some(true),
-                ..TraceLine::new(time, EventName::Operator)
-            };
-        }
-    };
-    TraceLine {
-        command: Some(word.to_owned()),
-        reason,
-        seconds,
-        ..TraceLine::new(time, EventName::Operator)
+    let line = TraceLine::new(time, EventName::Operator);
+    let of = |word: &str| Some(word.to_owned());
+    match command {
+        Command::Restart { reason } => TraceLine {
+            command: of("restart"),
+            reason: Some(reason.clone()),
+            ..line
+        },
+        Command::Stop { automatic } => TraceLine {
+            command: of("stop"),
+            automatic: automatic.then_some(true),
+            ..line
+        },
+        Command::Start { automatic } => TraceLine {
+            command: of("start"),
+            automatic: automatic.then_some(true),
+            ..line
+        },
+        Command::Pause { seconds, reason } => TraceLine {
+            command: of("pause"),
+            reason: Some(reason.clone()),
+            seconds: Some(*seconds),
+            ..line
+        },
+        Command::Resume => TraceLine {
+            command: of("resume"),
+            ..line
+        },
+        Command::Update { image, automatic } => TraceLine {
+            command: of("update"),
+            image: Some(image.clone()),
+            automatic: automatic.then_some(true),
+            ..line
+        },
     }
 }

@@ -176,7 +176,7 @@ async fn requests_beyond_the_limit_of_connections_wait() {
     };
     let mut agent = agent(Log::Short, limits).await;
     // One waits for the event loop, one for the rest of its own body.
-    let stop = serde_json::to_string(&Command::Stop).unwrap();
+    let stop = serde_json::to_string(&Command::STOP).unwrap();
     let post = |length: usize, body: &str| {
         format!("POST /v1/command HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n{body}")
     };

@@ -74,7 +74,7 @@ fn trouble(dice: &mut Dice) -> Trouble {
             called_off: dice.percent(50),
         },
         22 | 23 => Trouble::Types(match dice.between(0, 3) {
-            0 => Command::Stop,
+            0 => Command::STOP,
             1 => Command::Restart {
                 reason: "a person".to_owned(),
             },
@@ -141,7 +141,7 @@ fn absences(seed: u64, all: &mut Vec<(u64, Trouble)>) {
         all.push((stopped, Trouble::HandStop));
         all.push((hangs, Trouble::EngineHangs(dice.between(5, 40) * SECOND)));
         let typed = hangs + dice.between(1, 30) * SECOND;
-        all.push((typed, Trouble::Types(Command::Start)));
+        all.push((typed, Trouble::Types(Command::START)));
         at = typed + dice.between(600, 2400) * SECOND;
     }
 }
@@ -162,12 +162,12 @@ pub(crate) fn course(seed: u64, dice: &mut Dice) -> Vec<(u64, Trouble)> {
         let next = trouble(dice);
         let end = (at + dice.between(30, 900) * SECOND).min(LIFE - QUIET);
         match &next {
-            Trouble::Types(Command::Stop) => all.push((end, Trouble::Types(Command::Start))),
+            Trouble::Types(Command::STOP) => all.push((end, Trouble::Types(Command::START))),
             Trouble::HandStop => {
                 let back = if dice.percent(50) {
                     Trouble::HandStart
                 } else {
-                    Trouble::Types(Command::Start)
+                    Trouble::Types(Command::START)
                 };
                 all.push((end, back));
             }
@@ -181,7 +181,7 @@ pub(crate) fn course(seed: u64, dice: &mut Dice) -> Vec<(u64, Trouble)> {
             dice.between(120, 1200)
         } * SECOND;
     }
-    all.push((LIFE - QUIET, Trouble::Types(Command::Start)));
+    all.push((LIFE - QUIET, Trouble::Types(Command::START)));
     if has_outside(seed) {
         outside(seed, &mut all);
     }

@@ -155,7 +155,10 @@ impl State {
     pub(crate) fn asked(&mut self, command: &Command) {
         self.judge.watch.asked = self.now();
         // Until it is answered, either may be right.
-        if matches!(command, Command::Stop | Command::Start | Command::Restart { .. }) {
+        if matches!(
+            command,
+            Command::Stop { .. } | Command::Start { .. } | Command::Restart { .. }
+        ) {
             self.judge.watch.wish = Wish::Unknown;
         }
     }
@@ -170,8 +173,8 @@ impl State {
         }
         match command {
             _ if !done => {}
-            Command::Stop => watch.wish = Wish::Stopped,
-            Command::Start | Command::Restart { .. } => watch.wish = Wish::Runs,
+            Command::Stop { .. } => watch.wish = Wish::Stopped,
+            Command::Start { .. } | Command::Restart { .. } => watch.wish = Wish::Runs,
             // From when it was given: the answer takes longer than the agent does.
             Command::Pause { seconds, .. } => watch.maintenance = given + seconds * SECOND,
             Command::Resume => watch.maintenance = 0,

@@ -137,7 +137,7 @@ async fn prepare_data(config: &Config, marks: &ProgressMarks, docker: &Docker) -
 /// Stops the node as an operator would. Returns its exit.
 async fn stop_node(handle: &api::Handle, config: &Config) -> anyhow::Result<Exit> {
     let (reply, answer) = oneshot::channel();
-    let command = Command::Stop;
+    let command = Command::STOP;
     let asked = handle.commands.send(api::CommandRequest { command, reply }).await;
     asked.context("the supervisor ended")?;
     info!("stopping the node");

@@ -78,10 +78,10 @@ async fn advance(session: &Session, found: &Found, step: Step, out: &mut dyn Wri
         Step::DisableRestarts => docker.set_predecessor_policy(predecessor, &RestartPolicy::no()).await?,
         Step::StopPredecessor => {
             // So that it tries again soon when this command is killed during the stop.
-            session.send(Command::Start).await;
+            session.send(Command::START).await;
             let began = Instant::now();
             docker.stop_predecessor(predecessor).await?;
-            session.send(Command::Start).await;
+            session.send(Command::START).await;
             let code = docker.existing(&kept).await?.and_then(|found| found.exit_code);
             let took = rounded_duration(began.elapsed().as_secs());
             say(out, &format!("{kept} is stopped after {took}{}\n", describe_exit(code)));
@@ -155,7 +155,7 @@ async fn await_collator(session: &Session, wanted: &[CollatorState], limit: Dura
             return Ok(());
         }
         // Once: each request lifts a hold.
-        is_asked = is_asked || session.send(Command::Start).await;
+        is_asked = is_asked || session.send(Command::START).await;
         let status = session.status().await.ok();
         let holds = status
             .as_ref()

@@ -114,7 +114,7 @@ async fn back(session: &Session, found: &Found, step: UndoStep, out: &mut dyn Wr
 async fn stop_by_agent(session: &Session, out: &mut dyn Write) -> anyhow::Result<()> {
     let limit = session.config.collator.stop_timeout + AGENT_STOP_MARGIN;
     let end = Instant::now() + limit;
-    session.send(Command::Stop).await;
+    session.send(Command::STOP).await;
     loop {
         let stopped = session.observe(&session.find().await?).await?;
         if stopped.agent == AgentState::Stopped && stopped.collator != CollatorState::Runs {

@@ -140,7 +140,7 @@ fn stop_of_the_agents_own_that_is_repeated_after_a_step_is_nobodys_wish() {
 fn times_at_both_ends_of_their_range_are_compared() {
     let mut harness = Harness::synced();
     harness.obeys = false;
-    harness.command(Command::Stop);
+    harness.command(Command::STOP);
     harness.event(Event::Finished(Outcome::Done {
         container: Container::Exited {
             at: Some(i64::MIN),
@@ -227,7 +227,7 @@ fn start_holds_while_a_stop_goes_on_that_an_end_of_an_earlier_run_hides() {
     harness.run(3);
     harness.expect(Phase::Stopped, Health::Critical);
     harness.obeys = false;
-    harness.command(Command::Start);
+    harness.command(Command::START);
     harness.fails(ActionFailure::DockerUnreachable);
     harness.now.0 += 100;
     harness.exits(0, &[]);
@@ -244,7 +244,7 @@ fn end_by_the_old_clock_hides_no_stop_of_the_next_run() {
     let reason = String::new();
     harness.exits(1, &[]);
     let ended = harness.wall();
-    harness.command(Command::Stop);
+    harness.command(Command::STOP);
     harness.step_clock(-7200);
     harness.agent_dies(5);
     // The look of the next agent.
@@ -253,7 +253,7 @@ fn end_by_the_old_clock_hides_no_stop_of_the_next_run() {
         exit: Exit::default(),
         spec_matches: true,
     });
-    harness.command(Command::Start);
+    harness.command(Command::START);
     harness.run(5 * MINUTE);
     harness.expect(Phase::Synced, Health::Ok);
     harness.command(Command::Restart { reason });

@@ -52,7 +52,7 @@ fn hold_for_a_last_line_shows_the_remedy_of_its_row() {
         "the node does not accept its arguments: name the chain spec as the container sees it (--chain, mounts), restart \
          the agent, then t0rn-agent start"
     );
-    harness.event(Event::Operator(Command::Start));
+    harness.event(Event::Operator(Command::START));
     harness.exits(2, &["error: unexpected argument '--x' found"]);
     let text = harness.machine.explain(Cause::BadArguments);
     assert!(
@@ -268,9 +268,11 @@ fn state_that_cannot_be_saved_is_a_problem_until_it_is_saved() {
 fn state_that_was_set_aside_is_a_problem_until_an_operator_says_what_is_wanted() {
     let why = "its schema is 2, this agent knows 1; kept as state.json.damaged-1";
     for (command, ends) in [
-        (Command::Start, true),
-        (Command::Stop, true),
+        (Command::START, true),
+        (Command::STOP, true),
         (Command::Resume, true),
+        (Command::Stop { automatic: true }, false),
+        (Command::Start { automatic: true }, false),
         (
             Command::Update {
                 image: "registry/collator:2".to_owned(),

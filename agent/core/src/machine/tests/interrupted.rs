@@ -39,7 +39,7 @@ fn pause_ends_running_step_and_stops_probation_clock() {
 fn a_stop_gives_up_what_has_not_begun_and_lets_the_rest_wait_for_start() {
     let mut harness = Harness::synced();
     harness.asks();
-    harness.command(Command::Stop);
+    harness.command(Command::STOP);
     assert_eq!((harness.result(), harness.runs()), (Some(UpdateResult::Failed), None));
     harness.pulled();
     assert_eq!(
@@ -48,13 +48,13 @@ fn a_stop_gives_up_what_has_not_begun_and_lets_the_rest_wait_for_start() {
     );
 
     let mut harness = Harness::on_probation();
-    harness.command(Command::Stop);
+    harness.command(Command::STOP);
     harness.run(DAY);
     assert_eq!(
         (harness.step(), harness.container_actions()),
         (Some(UpdateStep::Probation), vec![stop(Cause::Operator)])
     );
-    harness.command(Command::Start);
+    harness.command(Command::START);
     harness.run(11 * MINUTE);
     assert_eq!(
         (harness.result(), harness.runs()),

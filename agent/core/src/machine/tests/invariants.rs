@@ -187,8 +187,8 @@ impl InvariantChecker {
 
     fn command(&mut self, now: Time, command: &Command) {
         match command {
-            Command::Stop => self.stopped = true,
-            Command::Start | Command::Restart { .. } => {
+            Command::Stop { .. } => self.stopped = true,
+            Command::Start { .. } | Command::Restart { .. } => {
                 (self.stopped, self.held) = (false, None);
                 self.tries.clear();
             }

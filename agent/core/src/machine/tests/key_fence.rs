@@ -97,7 +97,7 @@ fn nothing_starts_before_the_identity_is_held() {
         }
         harness.event(Event::Container(crate::event::Container::Missing));
         harness.run(HOUR);
-        harness.event(Event::Operator(Command::Start));
+        harness.event(Event::Operator(Command::START));
         harness.event(Event::Operator(Command::Restart { reason: String::new() }));
         harness.run(HOUR);
         assert_eq!(harness.container_actions(), [], "{holding:?}");

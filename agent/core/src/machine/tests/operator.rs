@@ -57,8 +57,8 @@ fn commands_go_also_while_automatic_actions_are_paused() {
     let mut harness = Harness::synced();
     harness.command(pause(24 * HOUR));
     harness.command(RESTART());
-    harness.command(Command::Stop);
-    harness.command(Command::Start);
+    harness.command(Command::STOP);
+    harness.command(Command::START);
     harness.run(5);
     let container_actions = [restart(Cause::Operator), stop_by_operator(), start(Cause::Operator)];
     assert_eq!(harness.container_actions(), container_actions);
@@ -67,7 +67,7 @@ fn commands_go_also_while_automatic_actions_are_paused() {
 #[test]
 fn stop_means_stopped_until_start() {
     let mut harness = Harness::synced();
-    harness.command(Command::Stop);
+    harness.command(Command::STOP);
     assert_eq!(harness.container_actions(), [stop_by_operator()]);
     harness.run(24 * HOUR);
     harness.agent_dies(HOUR);
@@ -79,7 +79,7 @@ fn stop_means_stopped_until_start() {
     harness.run(24 * HOUR);
     assert_eq!(harness.container_actions().len(), 1);
     harness.expect(Phase::Stopped, Health::Critical);
-    harness.command(Command::Start);
+    harness.command(Command::START);
     harness.run(2 * MINUTE);
     assert_eq!(harness.container_actions()[1..], [start(Cause::Operator)]);
     harness.expect(Phase::Synced, Health::Ok);
@@ -88,7 +88,7 @@ fn stop_means_stopped_until_start() {
 #[test]
 fn stop_holds_across_a_host_that_starts_its_containers() {
     let mut harness = Harness::synced();
-    harness.command(Command::Stop);
+    harness.command(Command::STOP);
     harness.agent_dies(HOUR);
     harness.runs_anew();
     assert_eq!(harness.container_actions(), [stop_by_operator(), stop_by_operator()]);
@@ -102,7 +102,7 @@ fn stop_wins_over_dockers_policy_that_is_about_to_start_it() {
         if news {
             harness.container(Container::Restarting);
         }
-        harness.command(Command::Stop);
+        harness.command(Command::STOP);
         assert_eq!(harness.container_actions(), [stop_by_operator()]);
         harness.expect(Phase::Stopped, Health::Critical);
     }
@@ -114,7 +114,7 @@ fn stop_waits_for_the_action_under_way_and_then_wins() {
     harness.obeys = false;
     harness.exits(1, &[]);
     harness.run(MINUTE);
-    harness.command(Command::Stop);
+    harness.command(Command::STOP);
     assert_eq!(harness.container_actions(), [start(Cause::Exited)]);
     harness.now.0 += 1;
     harness.run = harness.wall();
@@ -125,10 +125,10 @@ fn stop_waits_for_the_action_under_way_and_then_wins() {
 #[test]
 fn stop_wins_over_a_start_that_gives_way_although_docker_carries_it_out() {
     let mut harness = Harness::synced();
-    harness.command(Command::Stop);
+    harness.command(Command::STOP);
     harness.obeys = false;
-    harness.command(Command::Start);
-    harness.command(Command::Stop);
+    harness.command(Command::START);
+    harness.command(Command::STOP);
     harness.fails(ActionFailure::Cancelled);
     assert_eq!(
         harness.container_actions(),
@@ -153,10 +153,10 @@ fn stop_wins_over_a_start_that_gives_way_although_docker_carries_it_out() {
 fn a_start_while_it_is_being_stopped_is_the_operators_and_no_crash() {
     let mut harness = Harness::synced();
     harness.obeys = false;
-    harness.command(Command::Stop);
-    let answer = harness.machine.acknowledge(&Command::Start).unwrap();
+    harness.command(Command::STOP);
+    let answer = harness.machine.acknowledge(&Command::START).unwrap();
     assert!(answer.contains("as soon as it has stopped"), "{answer}");
-    harness.command(Command::Start);
+    harness.command(Command::START);
     harness.now.0 += 1;
     harness.done(Container::Exited {
         at: Some(harness.wall()),
@@ -176,10 +176,10 @@ fn a_stop_of_ours_is_the_last_exit_however_its_news_come() {
         let mut harness = Harness::synced();
         if told {
             harness.obeys = false;
-            harness.command(Command::Stop);
+            harness.command(Command::STOP);
             harness.exits(143, &[]);
         } else {
-            harness.command(Command::Stop);
+            harness.command(Command::STOP);
         }
         let exit = harness.machine.last_exit().unwrap();
         assert_eq!(exit.at, harness.now);
@@ -193,7 +193,7 @@ fn stop_does_not_wait_for_the_backoff_of_a_failed_action() {
     harness.failing = Some(crate::event::ActionFailure::Other);
     harness.run(5 * MINUTE);
     harness.failing = None;
-    harness.command(Command::Stop);
+    harness.command(Command::STOP);
     assert_eq!(
         harness.container_actions(),
         [restart(Cause::Stalled), stop_by_operator()]
@@ -203,7 +203,7 @@ fn stop_does_not_wait_for_the_backoff_of_a_failed_action() {
 #[test]
 fn a_stopped_collator_is_not_judged() {
     let mut harness = Harness::synced();
-    harness.command(Command::Stop);
+    harness.command(Command::STOP);
     harness.run(HOUR);
     assert_eq!(harness.wrong(), [Cause::Operator]);
     assert_eq!(harness.machine.next(), None);
@@ -214,14 +214,14 @@ fn start_takes_up_what_is_held_and_what_a_person_stopped() {
     let mut harness = Harness::synced();
     harness.exits(1, &["Backend error: Corruption: x"]);
     harness.run(HOUR);
-    harness.command(Command::Start);
+    harness.command(Command::START);
     harness.run(5);
     assert_eq!(harness.container_actions()[1..], [start(Cause::Operator)]);
 
     let mut harness = Harness::synced();
     harness.docker_stop();
     harness.run(HOUR);
-    harness.command(Command::Start);
+    harness.command(Command::START);
     harness.run(5);
     assert_eq!(harness.container_actions(), [start(Cause::Operator)]);
 }
@@ -237,7 +237,7 @@ fn start_does_not_wait_for_a_backoff() {
     }
     harness.exits(101, &[]);
     harness.log.clear();
-    harness.command(Command::Start);
+    harness.command(Command::START);
     harness.run(5);
     assert_eq!(harness.container_actions(), [start(Cause::Operator)]);
 }
@@ -245,7 +245,7 @@ fn start_does_not_wait_for_a_backoff() {
 #[test]
 fn start_of_what_runs_changes_nothing() {
     let mut harness = Harness::synced();
-    harness.command(Command::Start);
+    harness.command(Command::START);
     harness.run(HOUR);
     assert_eq!(harness.container_actions(), []);
 }
@@ -263,7 +263,7 @@ fn restart_acts_at_once_and_costs_no_budget() {
 #[test]
 fn restart_of_what_is_down_starts_it() {
     let mut harness = Harness::synced();
-    harness.command(Command::Stop);
+    harness.command(Command::STOP);
     harness.command(RESTART());
     harness.run(5);
     assert_eq!(harness.container_actions()[1..], [start(Cause::Operator)]);
@@ -320,7 +320,7 @@ fn a_restart_that_a_hanging_engine_did_not_carry_out_is_owed() {
 fn start_of_what_runs_well_changes_nothing() {
     let mut harness = Harness::synced();
     let before = (harness.machine.phase(), harness.machine.health());
-    for command in [Command::Start, Command::Resume] {
+    for command in [Command::START, Command::Resume] {
         harness.command(command);
         assert_eq!((harness.machine.phase(), harness.machine.health()), before);
     }
@@ -330,7 +330,7 @@ fn start_of_what_runs_well_changes_nothing() {
 fn a_foreign_container_is_a_reason_to_decline() {
     let mut harness = Harness::synced();
     harness.event(Event::Container(Container::Foreign));
-    for command in [Command::Start, RESTART()] {
+    for command in [Command::START, RESTART()] {
         assert!(
             harness
                 .machine
@@ -346,8 +346,8 @@ fn only_one_action_is_ever_under_way() {
     harness.obeys = false;
     harness.command(RESTART());
     harness.command(RESTART());
-    harness.command(Command::Stop);
-    harness.command(Command::Start);
+    harness.command(Command::STOP);
+    harness.command(Command::START);
     (harness.para.error, harness.relay.error) = (Some(ScrapeError::Timeout), Some(ScrapeError::Timeout));
     harness.run(HOUR);
     assert_eq!(harness.container_actions(), [restart(Cause::Operator)]);
@@ -364,9 +364,9 @@ fn start_during_a_docker_stop_is_done_when_that_has_ended_it() {
     let mut harness = Harness::synced();
     harness.signalled(15);
     harness.run(2);
-    let answer = harness.machine.acknowledge(&Command::Start).unwrap();
+    let answer = harness.machine.acknowledge(&Command::START).unwrap();
     assert!(answer.contains("as soon as it has ended"), "{answer}");
-    harness.command(Command::Start);
+    harness.command(Command::START);
     harness.run(3);
     harness.exits(0, &[]);
     harness.stopped();
@@ -380,7 +380,7 @@ fn start_during_a_docker_stop_is_done_when_that_has_ended_it() {
 fn collator_that_is_being_stopped_is_not_called_stopped() {
     let mut harness = Harness::synced();
     harness.obeys = false;
-    harness.command(Command::Stop);
+    harness.command(Command::STOP);
     harness.expect(Phase::Stopped, Health::Critical);
     let says = harness.machine.explain(Cause::Operator);
     assert!(says.contains("it runs still"), "{says}");

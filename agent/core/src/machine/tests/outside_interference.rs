@@ -362,7 +362,7 @@ fn exporter_of_another_container_before_the_first_look_is_no_removal() {
 fn docker_stop_beside_an_operators_stop_takes_nothing_from_it() {
     let mut harness = Harness::synced();
     harness.failing = Some(ActionFailure::Other);
-    harness.command(Command::Stop);
+    harness.command(Command::STOP);
     harness.docker_stop();
     harness.run(5);
     assert_eq!(harness.wrong(), [Cause::Operator, Cause::ActionFailed]);

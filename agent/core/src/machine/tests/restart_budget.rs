@@ -61,7 +61,7 @@ fn blocks_below_the_height_it_was_stuck_at_are_no_help() {
 
 #[test]
 fn resume_lets_a_cure_be_tried_again_and_so_do_start_and_restart() {
-    for command in [Command::Resume, Command::Start] {
+    for command in [Command::Resume, Command::START] {
         let mut harness = stalled();
         harness.run(2 * HOUR);
         assert_eq!(harness.container_actions().len(), 2);
@@ -254,7 +254,7 @@ fn a_failure_is_over_when_the_collator_is_not_wanted_any_more() {
     harness.exits(1, &[]);
     harness.run(HOUR);
     harness.failing = None;
-    harness.command(Command::Stop);
+    harness.command(Command::STOP);
     harness.run(HOUR);
     assert_eq!(harness.wrong(), [Cause::Operator]);
 }

@@ -132,7 +132,7 @@ fn start_that_is_asked_for_before_docker_repeats_the_stop_holds() {
             assert_eq!(harness.wrong(), [Cause::StoppedByPerson]);
         }
         harness.agent_dies(3);
-        harness.command(Command::Start);
+        harness.command(Command::START);
         harness.container(exited(at, 0));
         harness.event(Event::Container(Container::Stopped { at: Some(at) }));
         harness.run(HOUR);
@@ -153,9 +153,9 @@ fn start_that_is_asked_for_before_docker_reports_an_unheard_stop_holds() {
             goes_away(&mut harness);
             let at = harness.wall();
             harness.now.0 += 1000;
-            let answer = harness.machine.acknowledge(&Command::Start);
+            let answer = harness.machine.acknowledge(&Command::START);
             assert!(answer.is_ok_and(|text| text.contains("if it does not run now")));
-            harness.command(Command::Start);
+            harness.command(Command::START);
             harness.event(Event::Docker { reachable: true });
             harness.up = false;
             harness.container(if over { exited(at, 0) } else { running(harness.run) });
@@ -172,7 +172,7 @@ fn start_that_is_asked_for_before_docker_reports_an_unheard_stop_holds() {
 fn docker_stop_after_a_start_that_found_it_running_is_a_persons_wish() {
     let mut harness = Harness::synced();
     harness.agent_dies(3);
-    harness.command(Command::Start);
+    harness.command(Command::START);
     harness.container(running(harness.run));
     harness.run(6);
     harness.docker_stop();
@@ -364,7 +364,7 @@ fn a_chain_that_was_added_to_the_configuration_gets_its_tracker() {
 fn start_that_was_owed_is_older_than_a_stop_of_the_run_that_it_began() {
     let mut harness = Harness::synced();
     harness.obeys = false;
-    harness.command(Command::Stop);
+    harness.command(Command::STOP);
     harness.docker_stop();
     harness.done(Container::Exited {
         at: Some(harness.wall()),
@@ -372,7 +372,7 @@ fn start_that_was_owed_is_older_than_a_stop_of_the_run_that_it_began() {
         spec_matches: true,
     });
     harness.run(2);
-    harness.command(Command::Start);
+    harness.command(Command::START);
     assert_eq!(
         harness.container_actions(),
         [Action::Stop { cause: Cause::Operator }, start(Cause::Operator)]

@@ -100,7 +100,7 @@ fn a_called_off_notice_starts_nothing_that_is_down_for_another_reason() {
     for other in ["operator", "hold", "disk"] {
         let mut harness = Harness::synced();
         match other {
-            "operator" => harness.command(Command::Stop),
+            "operator" => harness.command(Command::STOP),
             "hold" => harness.exits(1, &["Backend error: Corruption: bad block"]),
             _ => harness.host = Some(full.clone()),
         }
@@ -134,7 +134,7 @@ fn notices_in_any_order_stop_it_once_and_the_last_one_counts() {
 
 #[test]
 fn whoever_wishes_it_up_is_told_why_it_is_not() {
-    for command in [Command::Start, Command::Restart { reason: String::new() }] {
+    for command in [Command::START, Command::Restart { reason: String::new() }] {
         let mut harness = Harness::synced();
         harness.told_by_ec2(NoticeKind::SpotInterruption, 120);
         let refusal = harness.machine.acknowledge(&command).unwrap_err().to_string();

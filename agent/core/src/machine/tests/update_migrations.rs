@@ -27,7 +27,7 @@ fn a_migrated_database_keeps_a_failed_image_down_with_the_cure() {
     harness.container(ended());
     harness.run(HOUR);
     assert_eq!(harness.container_actions().len(), 1, "it stays down");
-    harness.command(Command::Start);
+    harness.command(Command::START);
     harness.run(MINUTE);
     assert_eq!(
         harness.container_actions().last(),

@@ -22,7 +22,7 @@ fn a_second_update_is_refused_while_one_is_under_way_with_the_reason() {
 fn what_is_stopped_paused_or_about_to_end_is_not_updated() {
     type Obstacle = fn(&mut Harness);
     let obstacles: [(Obstacle, &str); 5] = [
-        (|harness| harness.command(Command::Stop), "is stopped"),
+        (|harness| harness.command(Command::STOP), "is stopped"),
         (|harness| harness.command(pause(HOUR)), "are paused"),
         (
             |harness| harness.event(Event::Docker { reachable: false }),

@@ -77,7 +77,7 @@ async fn command_believes_no_other_server_on_the_socket() {
     ] {
         let client = AgentClient::new(&socket);
         let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-        let (error, ()) = tokio::join!(client.command(&Command::Stop), async {
+        let (error, ()) = tokio::join!(client.command(&Command::STOP), async {
             let (mut stream, _) = listener.accept().await.unwrap();
             let _ = stream.read(&mut [0; 1024]).await.unwrap();
             let _ = stream.write_all(answer.as_bytes()).await;

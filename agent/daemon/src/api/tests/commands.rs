@@ -40,7 +40,7 @@ async fn command_reaches_the_loop_and_its_reply_the_client() {
 #[tokio::test]
 async fn command_after_the_clients_timeout_is_not_carried_out() {
     let mut agent = agent(Log::Short, limits()).await;
-    let body = serde_json::to_string(&Command::Stop).unwrap();
+    let body = serde_json::to_string(&Command::STOP).unwrap();
     let post = |gives_up: i64| {
         format!(
             "POST /v1/command HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{GIVES_UP}: {gives_up}\r\n\
@@ -60,10 +60,10 @@ async fn unanswered_command_is_an_error_within_the_limit() {
         ..limits()
     };
     let mut agent = agent(Log::Short, limits).await;
-    let error = agent.client.command(&Command::Stop).await.unwrap_err();
+    let error = agent.client.command(&Command::STOP).await.unwrap_err();
     assert!(error.to_string().starts_with("not done within 50ms"), "{error}");
     let request = agent.commands.recv().await.unwrap();
-    assert_eq!(request.command, Command::Stop);
+    assert_eq!(request.command, Command::STOP);
     drop(request);
     agent.is_fine().await;
 }
@@ -75,11 +75,11 @@ async fn commands_beyond_the_queue_are_rejected() {
     agent
         .queue
         .try_send(CommandRequest {
-            command: Command::Stop,
+            command: Command::STOP,
             reply,
         })
         .unwrap();
-    let error = agent.client.command(&Command::Start).await.unwrap_err();
+    let error = agent.client.command(&Command::START).await.unwrap_err();
     assert!(error.to_string().contains("busy with earlier commands"), "{error}");
 }
 
@@ -87,7 +87,7 @@ async fn commands_beyond_the_queue_are_rejected() {
 async fn command_during_shutdown_is_rejected() {
     let mut agent = agent(Log::Short, limits()).await;
     agent.commands.close();
-    let error = agent.client.command(&Command::Stop).await.unwrap_err();
+    let error = agent.client.command(&Command::STOP).await.unwrap_err();
     assert_eq!(error.to_string(), "the agent is shutting down");
 }
 

@@ -128,7 +128,7 @@ impl EventLoop {
         let answer = self.machine.acknowledge(&request.command);
         info!(command = ?request.command, ?answer, "operator");
         self.reply = Some((request.reply, answer));
-        if request.command == Command::Stop {
+        if matches!(request.command, Command::Stop { .. }) {
             self.executor.cancel_start();
         }
         Some(Event::Operator(request.command))
@@ -138,7 +138,7 @@ impl EventLoop {
     fn rejects(&self, command: &Command) -> Option<CommandError> {
         let starts = matches!(
             command,
-            Command::Start | Command::Restart { .. } | Command::Update { .. }
+            Command::Start { .. } | Command::Restart { .. } | Command::Update { .. }
         );
         if self.certificate.is_copying() && starts {
             let why = "a snapshot or a restore is at work on the data, and starts the collator when it is done";

@@ -75,8 +75,8 @@ pub(super) fn pulled(good: bool) -> Result<Images, PullError> {
 
 pub(super) fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
-        Just(Command::Stop),
-        Just(Command::Start),
+        any::<bool>().prop_map(|automatic| Command::Stop { automatic }),
+        any::<bool>().prop_map(|automatic| Command::Start { automatic }),
         Just(Command::Resume),
         (1..20_000_u64).prop_map(pause),
         Just(Command::Restart { reason: String::new() }),

@@ -173,7 +173,7 @@ impl World {
         let held = self.ails(Ailment::is_held);
         self.ailment = None;
         self.judge.begin(self.now);
-        self.command(if held { Command::Start } else { Command::Resume });
+        self.command(if held { Command::START } else { Command::Resume });
     }
 
     fn person_starts(&mut self) {
@@ -186,7 +186,7 @@ impl World {
             self.note("a person says docker start".to_owned());
             self.start_container();
         } else {
-            self.command(Command::Start);
+            self.command(Command::START);
         }
     }
 

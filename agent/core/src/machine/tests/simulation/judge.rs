@@ -144,12 +144,12 @@ impl Judge {
     pub(super) fn note_command(&mut self, now: u64, command: &Command) {
         match command {
             Command::Resume => self.watch_anew(now),
-            Command::Start | Command::Restart { .. } => {
+            Command::Start { .. } | Command::Restart { .. } => {
                 self.watch_anew(now);
                 self.crashes.clear();
                 self.looping = false;
             }
-            Command::Stop | Command::Pause { .. } | Command::Update { .. } => {}
+            Command::Stop { .. } | Command::Pause { .. } | Command::Update { .. } => {}
         }
     }
 

@@ -345,7 +345,7 @@ impl World {
             Trouble::Maintenance => self.maintenance(),
             Trouble::StoppedByOperator => {
                 self.judge.operator_stopped = true;
-                self.command(Command::Stop);
+                self.command(Command::STOP);
                 let wait = self.dice.between(HOUR, 12 * HOUR);
                 self.later(wait, Later::PersonStarts);
             }
