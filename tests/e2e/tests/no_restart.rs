@@ -52,7 +52,11 @@ fn one_silent_exporter_is_no_reason() -> Result<()> {
 #[test]
 fn bad_pages_are_answers_of_a_living_process() -> Result<()> {
     let engine = Engine::shared()?;
-    let agent = Agent::running(&engine, "pages", &SYNCING)?;
+    let mut agent = Agent::new(&engine, "pages", &SYNCING)?;
+    // Shorter than what it has to stand.
+    agent.set("health.frozen_after", "3s")?;
+    agent.start()?;
+    agent.wait_watched()?;
     let run = agent.run_id()?;
     for answer in [
         Answer::Garbage,

@@ -20,7 +20,11 @@ const MOST_MEMORY: u64 = 32 << 20;
 #[test]
 fn a_page_of_100_mb_costs_no_more_memory_than_the_cap() -> Result<()> {
     let engine = Engine::shared()?;
-    let agent = Agent::running(&engine, "page", &[])?;
+    let mut agent = Agent::new(&engine, "page", &[])?;
+    // Shorter than what it has to stand.
+    agent.set("health.frozen_after", "3s")?;
+    agent.start()?;
+    agent.wait_watched()?;
     let run = agent.run_id()?;
     for newlines in [true, false] {
         for chain in Chain::BOTH {

@@ -9,7 +9,8 @@ use toml::{Table, Value};
 use crate::engine::Engine;
 use crate::ports::Port;
 
-/// Everything short, so that a test takes seconds; and nothing of the host that a test does not make itself.
+/// Everything short, so that a test takes seconds, and yet longer than a busy machine keeps a collator from its work; and
+/// nothing of the host that a test does not make itself.
 const WINDOWS: &str = r#"
 [health]
 scrape_interval = "500ms"
@@ -17,7 +18,7 @@ scrape_timeout = "500ms"
 startup_grace = "10s"
 stall_after = "4s"
 isolated_after = "4s"
-frozen_after = "3s"
+frozen_after = "8s"
 activity_extension = 2
 
 [restart]

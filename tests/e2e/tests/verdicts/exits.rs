@@ -8,22 +8,13 @@ use t0rn_agent_tests::agent::Agent;
 use t0rn_agent_tests::engine::Engine;
 use t0rn_agent_tests::sim::control::{Command, FailStarts};
 
-use super::{LATER, SOON, done, reasons, replays, took_actions};
+use super::{LATER, SOON, done, patient, reasons, replays, took_actions};
 
 fn crash(log: &str) -> Command {
     Command::Crash {
         code: 101,
         log: vec![log.to_owned()],
     }
-}
-
-/// An agent that gives Docker's own policy all the time that it may need on a busy machine.
-fn patient<'a>(engine: &'a Engine, name: &str) -> Result<Agent<'a>> {
-    let mut agent = Agent::new(engine, name, &[])?;
-    agent.set("restart.start_timeout", "30s")?;
-    agent.start()?;
-    agent.wait_watched()?;
-    Ok(agent)
 }
 
 #[test]
@@ -106,6 +97,7 @@ fn a_signal_that_does_not_end_it_changes_nothing() -> Result<()> {
 fn out_of_memory_is_restarted_and_its_limit_told_whatever_the_log_says() -> Result<()> {
     let engine = Engine::shared()?;
     let mut agent = Agent::new(&engine, "limit", &[])?;
+    agent.set("health.frozen_after", "1m")?;
     agent.set("collator.memory", "64MiB")?;
     agent.start()?;
     agent.wait_watched()?;
@@ -135,6 +127,7 @@ fn out_of_memory_is_restarted_and_its_limit_told_whatever_the_log_says() -> Resu
 fn crash_loop_is_taken_over_from_docker_and_forgotten_after_a_long_run() -> Result<()> {
     let engine = Engine::shared()?;
     let mut agent = Agent::new(&engine, "over", &[])?;
+    agent.set("health.frozen_after", "1m")?;
     agent.set("restart.backoff_reset", "15s")?;
     agent.start()?;
     agent.wait_watched()?;

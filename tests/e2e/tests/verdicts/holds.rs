@@ -11,7 +11,7 @@ use t0rn_agent_tests::sim::control::{Command, FailStarts};
 use t0rn_agent_tests::sim_image;
 use t0rn_agent_tests::wait;
 
-use super::{LATER, SOON, reasons, recorded_actions, replays, stays_down, took_actions};
+use super::{LATER, SOON, patient, reasons, recorded_actions, replays, stays_down, took_actions};
 
 const DAMAGE: &str = "Error: Service(Client(Backend(\"DB corrupted: Corruption: block checksum mismatch\")))";
 
@@ -47,7 +47,7 @@ fn held(agent: &Agent, cause: &str) -> Result<Value> {
 #[test]
 fn a_damaged_database_is_held_whoever_is_killed_or_restarted_until_start() -> Result<()> {
     let engine = Engine::private(false)?;
-    let mut agent = Agent::running(&engine, "hold", &[])?;
+    let mut agent = patient(&engine, "hold")?;
     damage(&agent, 1, DAMAGE)?;
     let status = held(&agent, "database_corrupted")?;
     ensure!(reasons(&status).contains("restore the chain data"), "{status}");
@@ -92,7 +92,7 @@ fn a_damaged_database_is_held_whoever_is_killed_or_restarted_until_start() -> Re
 #[test]
 fn damage_done_while_nobody_watched_is_held_as_soon_as_somebody_does() -> Result<()> {
     let engine = Engine::shared()?;
-    let mut agent = Agent::running(&engine, "unwatched", &[])?;
+    let mut agent = patient(&engine, "unwatched")?;
     let starts = agent.starts()?;
     agent.kill()?;
     damage(&agent, 1, DAMAGE)?;
@@ -113,7 +113,7 @@ fn damage_done_while_nobody_watched_is_held_as_soon_as_somebody_does() -> Result
 #[test]
 fn every_other_end_that_no_restart_cures_is_held_with_its_remedy() -> Result<()> {
     let engine = Engine::shared()?;
-    let agent = Agent::running(&engine, "ends", &[])?;
+    let agent = patient(&engine, "ends")?;
     let rows = [
         (
             1,

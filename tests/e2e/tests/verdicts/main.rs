@@ -29,6 +29,17 @@ struct RecordedAction {
     what: String,
 }
 
+/// An agent for ends of the collator: a busy machine takes all the time that it may need, for Docker's own policy and for a
+/// collator that hardly gets to run.
+fn patient<'a>(engine: &'a Engine, name: &str) -> Result<Agent<'a>> {
+    let mut agent = Agent::new(engine, name, &[])?;
+    agent.set("restart.start_timeout", "30s")?;
+    agent.set("health.frozen_after", "1m")?;
+    agent.start()?;
+    agent.wait_watched()?;
+    Ok(agent)
+}
+
 /// What the agent did to the container so far, from its flight recorder.
 fn recorded_actions(agent: &Agent) -> Result<Vec<RecordedAction>> {
     let mut files: Vec<_> = fs::read_dir(flight(agent))?.collect::<Result<_, _>>()?;
