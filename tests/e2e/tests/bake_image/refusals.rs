@@ -243,6 +243,7 @@ fn configuration_or_vendor_that_fails_the_bake_is_refused_at_once() -> Result<()
 
     // What the vendor's key did not sign ends the bake as well before an instance is started.
     fs::write(&config, CONFIG)?;
+    account.set("FROM", "genesis");
     fs::write(list.with_file_name("published.gpg"), "")?;
     let ran = account.script("packer/bake", &[&config.display().to_string()])?;
     ensure!(
@@ -308,6 +309,7 @@ fn arm64_needs_a_node_and_a_package_for_it_and_bakes_on_its_own_base() -> Result
 
     // The emulated account has no base for it, which is the first that Packer looks for.
     account.set("PLATFORMS", "amd64 arm64");
+    account.set("FROM", "genesis");
     account.set("PKR_VAR_custom_endpoint_ec2", &endpoint());
     let config = account.dir().join("agent.toml").display().to_string();
     let told = said(&account.script("packer/bake", &[&config])?);

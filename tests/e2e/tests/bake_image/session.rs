@@ -37,7 +37,8 @@ fn user_data(account: &AwsAccount, vendor: &Vendor, config: &str) -> Result<(Str
     bake.env("PATH", path).env("SUBNET", subnet).env("PROFILE", BUILDER);
     bake.env("DEB", package()?)
         .env("OUTPUT", &output)
-        .env("VERSIONS", vendor.list());
+        .env("VERSIONS", vendor.list())
+        .env("FROM", "genesis");
     // The stand-in for Packer writes no manifest, which ends the bake behind it.
     let told = said(&wait::run(120, &mut bake)?);
     let data = fs::read_to_string(output.join("user-data")).with_context(|| told.clone())?;
