@@ -96,7 +96,7 @@ fn bake_that_cannot_succeed_is_refused_before_anything_is_made() -> Result<()> {
     let (mut account, _vendor) = ready()?;
     let (deb, tools) = (package()?, account.dir().join("tools"));
     let (_, private) = subnet(&account)?;
-    let cases: [(&[(&str, &str)], &str); 23] = [
+    let cases: [(&[(&str, &str)], &str); 24] = [
         (&[("PATH", "/usr/bin:/bin")], "not installed: aws packer; docs/bake.md"),
         (
             &[("AWS_REGION", "Frankfurt")],
@@ -149,6 +149,14 @@ fn bake_that_cannot_succeed_is_refused_before_anything_is_made() -> Result<()> {
         (
             &[("SUBNET", &private), ("PKR_VAR_ssh_interface", "private_ip")],
             "this machine has no route to",
+        ),
+        (
+            &[
+                ("SUBNET", &private),
+                ("PKR_VAR_ssh_interface", "private_ip"),
+                ("PKR_VAR_ssh_source_cidrs", r#"["10.0.0.0/8"]"#),
+            ],
+            "a default route (0.0.0.0/0 to a NAT gateway), or set SUBNET to a subnet that has one",
         ),
         (
             &[("PKR_VAR_kms_key_id", "alias/nothing")],

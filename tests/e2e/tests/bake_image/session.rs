@@ -27,10 +27,7 @@ fn user_data(account: &AwsAccount, vendor: &Vendor, config: &str) -> Result<(Str
     account.aws(&format!(
         "iam create-instance-profile --instance-profile-name {BUILDER}"
     ))?;
-    let vpc = account.aws("ec2 create-vpc --cidr-block 10.98.0.0/24")?;
-    let vpc = vpc["Vpc"]["VpcId"].as_str().context("no VPC")?;
-    let subnet = account.aws(&format!("ec2 create-subnet --vpc-id {vpc} --cidr-block 10.98.0.0/28"))?;
-    let subnet = subnet["Subnet"]["SubnetId"].as_str().context("no subnet")?;
+    let subnet = account.private_subnet("10.98.0.0/24", "10.98.0.0/28")?;
     let mut bake = account.configured("bash", "bake");
     bake.arg(root().join("packer/bake")).arg(folder.join("agent.toml"));
     let path = format!("{}:{}:/usr/bin:/bin", folder.display(), tools().display());
