@@ -13,6 +13,7 @@ next=$(head -n 1 "$plan")
 # The last one stays.
 [ "$(wc -l <"$plan")" = 1 ] || sed -i 1d "$plan"
 case $next in
+interrupted) kill -TERM 0 && exit 1 ;;
 lost) echo "Connection was closed before we received a valid response from endpoint" >&2 && exit 255 ;;
 !*) echo "An error occurred ($(cut -d ' ' -f 1 <<<"${next#!}")) when calling the $(sed -E 's/(^|-)(.)/\U\2/g' <<<"$2") operation: ${next#* }" >&2 && exit 254 ;;
 *) echo "$next" ;;
@@ -20,7 +21,7 @@ esac
 SH
 
 # answers OPERATION ANSWER…: what is said to that operation, one after the other, and the last from then on: an output, `!CODE WORDS` for
-# a refusal, or `lost`. An operation without a plan has an empty answer.
+# a refusal, `lost`, or `interrupted` where the whole session of the script is sent a signal. An operation without a plan has an empty answer.
 answers() {
     printf '%s\n' "${@:2}" >"$work/answers/$1"
 }
