@@ -241,7 +241,7 @@ check_network() {
         routes_of "$subnet"
     else
         look_up "a default VPC" ec2 describe-vpcs --region "$region" --filters Name=is-default,Values=true --query 'Vpcs[].VpcId' --output text
-        [ -n "$answer" ] || die "$region has no default VPC: set SUBNET to a private subnet, and PROFILE to an instance profile with AmazonSSMManagedInstanceCore"
+        [ -n "$answer" ] || die "set SUBNET to a private subnet, such as one of infra/vpc (provision/README.md, step 3, makes it first), and PROFILE to an instance profile with AmazonSSMManagedInstanceCore: $region has no default VPC"
     fi
     case $interface in
     session_manager)

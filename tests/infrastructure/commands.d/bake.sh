@@ -87,3 +87,14 @@ answers describe-route-tables '{"RouteTables": []}' '{"RouteTables": [{"Routes":
 routed "$session"
 asks "Name=association.main,Values=true"
 says "the chain starts from"
+
+# What the remedy names is there, and is made before it is needed.
+answers describe-vpcs ''
+baking FROM=genesis
+says "bake: set SUBNET to a private subnet, such as one of infra/vpc (provision/README.md, step 3, makes it first), and PROFILE"
+says ": eu-central-1 has no default VPC"
+step=$(awk '/^[0-9]+[.] [*][*]/ { on = $1 == "3." } on' "$root/provision/README.md")
+for words in 'make bake CONFIG=' 'atmos terraform apply infra/vpc -s ' 'private_subnet_ids' 'export SUBNET=subnet-… PROFILE=' 'FROM='; do
+    holds "step 3 of provision/README.md, which the message names, has no \"$words\"" has "$step" "$words"
+done
+holds "infra/vpc puts out no private_subnet_ids" grep -q '^output "private_subnet_ids" {' "$root/provision/components/terraform/infra/vpc/outputs.tf"
