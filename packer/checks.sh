@@ -234,43 +234,69 @@ check_seed() {
 
 # Whether the builder can be reached in that way. Adds to `network`.
 check_network() {
-    local base address
+    local base
     if [ -n "$subnet" ]; then
         look_up "SUBNET=$subnet" ec2 describe-subnets --region "$region" --subnet-ids "$subnet" --query 'Subnets[0].CidrBlock' --output text
         base=$answer
+        routes_of "$subnet"
     else
         look_up "a default VPC" ec2 describe-vpcs --region "$region" --filters Name=is-default,Values=true --query 'Vpcs[].VpcId' --output text
-        [ -n "$answer" ] || die "$region has no default VPC: set SUBNET to a private subnet, and PROFILE to an instance profile with AmazonSSMManagedInstanceCore"
+        [ -n "$answer" ] || die "set SUBNET to a private subnet, such as one of infra/vpc (provision/README.md, step 3, makes it first), and PROFILE to an instance profile with AmazonSSMManagedInstanceCore: $region has no default VPC"
     fi
     case $interface in
     session_manager)
         attempt 0 iam get-instance-profile --instance-profile-name "$profile" || [ "$code" != NoSuchEntity ] ||
             die "PROFILE=$profile is no instance profile of this account: $words"
-        [ -z "$subnet" ] || ! is_public "$subnet" ||
+        [ -z "$subnet" ] || ! is_public ||
             die "$subnet is a public subnet, and the builder has no public address there: set SUBNET to a private one, with a NAT gateway"
         ;;
     private_ip)
-        [ -z "$(opened)" ] || return 0
-        address=$(ip -4 route get "${base%/*}" 2>/dev/null | sed -n 's/.* src \([0-9.]*\).*/\1/p' || true)
-        [ -n "$address" ] || die "this machine has no route to $subnet ($base): bake from a network that has, set PKR_VAR_ssh_source_cidrs='[\"10.0.0.0/8\"]', or PROFILE for session_manager"
-        say "port 22 of the builder is open to $address"
-        network+=(-var "ssh_source_cidrs=[\"$address/32\"]")
+        [ -n "$(opened)" ] || open_to_here "$base"
         ;;
     public_ip)
-        [ -z "$subnet" ] || is_public "$subnet" ||
+        [ -z "$subnet" ] || is_public ||
             die "$subnet has no route to an internet gateway, so that a builder with a public address is not reached: set PROFILE (session_manager), PKR_VAR_ssh_interface=private_ip, or another SUBNET"
         ;;
     esac
+    [ -z "$subnet" ] || check_way_out
 }
 
-# is_public SUBNET: it, or the main table of its VPC, has a route to an internet gateway.
-is_public() {
-    local query='RouteTables[].Routes[].GatewayId'
-    look_up "the routes of $1" ec2 describe-route-tables --region "$region" --filters "Name=association.subnet-id,Values=$1" --query "$query" --output text
-    if [ -z "$answer" ]; then
+# open_to_here CIDR: port 22 of the builder, in that network, to this machine's private address. Adds to `network`.
+open_to_here() {
+    local address
+    address=$(ip -4 route get "${1%/*}" 2>/dev/null | sed -n 's/.* src \([0-9.]*\).*/\1/p' || true)
+    [ -n "$address" ] || die "this machine has no route to $subnet ($1): bake from a network that has, set PKR_VAR_ssh_source_cidrs='[\"10.0.0.0/8\"]', or PROFILE for session_manager"
+    say "port 22 of the builder is open to $address"
+    network+=(-var "ssh_source_cidrs=[\"$address/32\"]")
+}
+
+# routes_of SUBNET: sets `routes`, where its table leads, or the main one of its VPC: destination, target and state of each.
+routes_of() {
+    look_up "the routes of $1" ec2 describe-route-tables --region "$region" --filters "Name=association.subnet-id,Values=$1" --output json
+    if [[ $(jq '.RouteTables | length' <<<"$answer") =~ ^0?$ ]]; then
         look_up "$1" ec2 describe-subnets --region "$region" --subnet-ids "$1" --query 'Subnets[0].VpcId' --output text
         look_up "the routes of $answer" ec2 describe-route-tables --region "$region" \
-            --filters "Name=vpc-id,Values=$answer" Name=association.main,Values=true --query "$query" --output text
+            --filters "Name=vpc-id,Values=$answer" Name=association.main,Values=true --output json
     fi
-    [[ $answer == *igw-* ]]
+    routes=$(jq --raw-output '.RouteTables[]?.Routes[]? | "\(.DestinationCidrBlock // .DestinationIpv6CidrBlock // .DestinationPrefixListId) \(
+        .GatewayId // .NatGatewayId // .TransitGatewayId // .EgressOnlyInternetGatewayId // .NetworkInterfaceId // "another") \(.State // "active")"' <<<"$answer")
+}
+
+# Whether there is a route to an internet gateway.
+is_public() {
+    grep -q ' igw-[^ ]* active$' <<<"$routes"
+}
+
+# Endpoints of the VPC may serve Systems Manager, and even a registry; Debian's own image knows its packages in the internet alone.
+check_way_out() {
+    local gone
+    # One for the internet, or for both halves of it. A list of prefixes may be any; an endpoint for S3 has one, too.
+    ! grep -E '^((0\.0\.0\.0|128\.0\.0\.0)/[01]|::/0|2000::/3|pl-[^ ]*) .* active$' <<<"$routes" | grep -qv '^pl-[^ ]* vpce-' || return 0
+    if [ -n "$(given source_ami)" ]; then
+        say "$subnet has no default route: the builder comes as far as what source_ami knows there, of packages, registry and peers"
+        return
+    fi
+    gone=$(sed -nE 's#^(0\.0\.0\.0/0|::/0) ([^ ]+) blackhole$#\1 leads to \2, which is gone; #p' <<<"$routes" | head -n 1)
+    die "give $subnet a default route (0.0.0.0/0 to a NAT gateway), or set SUBNET to a subnet that has one, such as a private one of infra/vpc:" \
+        "${gone}without it the builder reaches neither Debian's packages nor the chain's peers, which no endpoint of a VPC replaces"
 }

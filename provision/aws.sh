@@ -5,6 +5,8 @@
 
 # Codes of errors that pass by themselves, whatever the request.
 passing='RequestLimitExceeded|.*Throttl.*|.*RateExceeded|SlowDown|TooMany.*|PriorRequestNotComplete|.*Concurrent.*LimitExceeded|Internal.*|ServiceUnavailable.*|Unavailable|RequestTimeout.*|5[0-9][0-9]'
+# Of these, those that may have been carried out.
+uncertain='Internal.*|ServiceUnavailable.*|Unavailable|RequestTimeout.*|5[0-9][0-9]'
 unreachable='Could not connect to the endpoint|Connection was closed|[Tt]imeout on endpoint|Connection reset|failed to reach|Failed to connect to proxy'
 # Codes that are believed only when they last.
 settling='.*NotFound.*|.*InUse.*|Incorrect.*State|.*\.Unavailable|.*NotAvailable.*|DependencyViolation|InvocationDoesNotExist'
@@ -20,6 +22,7 @@ is_region() {
 # text in `code` and `words`.
 tried() {
     local errors failed=0
+    code='' words=''
     errors=$(mktemp)
     # The CLI's own patience, up to five minutes for an address that does not answer, would be silence here.
     answer=$(AWS_MAX_ATTEMPTS=${AWS_MAX_ATTEMPTS:-2} aws "$@" --cli-connect-timeout 10 2>"$errors") || failed=1
@@ -30,11 +33,15 @@ tried() {
 }
 
 # attempt SECONDS ARGUMENT…: `tried`, and asked again: what only time can settle for SECONDS, an API that is busy for 5 minutes, and one
-# that is out of reach for a minute, or SECONDS where that is longer.
+# that is out of reach for a minute, or SECONDS where that is longer. Where a try may have been carried out without its answer, `lost` is 1.
 attempt() {
     local seconds=$1 waited=0 tries=0 pause=1 bound began
     shift
+    # shellcheck disable=SC2034  # packer/boot-test reads it
+    lost=
     until began=$SECONDS; tried "$@"; do
+        # shellcheck disable=SC2034
+        [[ -n $code && ! $code =~ ^($uncertain)$ ]] || lost=1
         waited=$((waited + SECONDS - began))
         tries=$((tries + 1))
         bound=0

@@ -10,7 +10,7 @@ use reqwest::{Body, Request, StatusCode};
 use url::{Url, form_urlencoded};
 
 use super::consistency::ErrorClass;
-use super::transport::{ErrorResponse, LARGEST};
+use super::transport::{CLOCK, ErrorResponse, LARGEST};
 use agent_core::units::show_duration;
 use agent_net::http::{self, RequestError};
 
@@ -123,6 +123,11 @@ fn api_error(service: Service, action: &str, status: StatusCode, xml: &str) -> A
                 service.name
             )
         }
+        _ if answer.is_of_another_time() => format!("{CLOCK} ({action}: {answer})"),
+        // What EC2 says of a wrong clock may have no word about time.
+        "AuthFailure" | "SignatureDoesNotMatch" | "InvalidSignatureException" => {
+            format!("see that this host's clock is right: the role's credentials are not accepted ({action}: {answer})")
+        }
         _ if class == ErrorClass::Credentials => {
             format!("the role's credentials are not accepted ({action}: {answer})")
         }
@@ -160,6 +165,35 @@ mod tests {
             denied.starts_with("allow autoscaling:CompleteLifecycleAction"),
             "{denied}"
         );
+        for (code, said) in [
+            ("RequestTimeTooSkewed", "The difference is too large."),
+            ("RequestExpired", "Request has expired."),
+            (
+                "SignatureDoesNotMatch",
+                "Signature expired: 20261201T000000Z is now earlier than 20261201T001000Z",
+            ),
+            (
+                "SignatureDoesNotMatch",
+                "Signature not yet current: 20261201T003000Z is still later than 20261201T001000Z",
+            ),
+        ] {
+            let text = of(EC2, "DescribeVolumes", 403, code, said).to_string();
+            let expected = format!("set this host's clock (DescribeVolumes: 403 Forbidden {code} {said})");
+            assert_eq!(text, expected);
+        }
+        for (code, said) in [
+            (
+                "AuthFailure",
+                "AWS was not able to validate the provided access credentials",
+            ),
+            (
+                "SignatureDoesNotMatch",
+                "The request signature we calculated does not match.",
+            ),
+        ] {
+            let text = of(EC2, "DescribeVolumes", 401, code, said).to_string();
+            assert!(text.starts_with("see that this host's clock is right: "), "{text}");
+        }
         let expired = of(EC2, "DescribeVolumes", 403, "ExpiredToken", "");
         assert_eq!(expired.class, ErrorClass::Credentials);
         let none = of(EC2, "DescribeVolumes", 400, "InvalidVolume.NotFound", "");

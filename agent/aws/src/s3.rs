@@ -28,7 +28,7 @@ use self::endpoint::Settings;
 use super::consistency::ErrorClass;
 use super::credentials::{Role, RoleCredentials, is_ascii_graphic};
 use super::imds::Imds;
-use super::transport::{Connector, ErrorResponse};
+use super::transport::{CLOCK, Connector, ErrorResponse};
 
 const RETRIES: usize = 4;
 /// The first pause, and the longest.
@@ -53,7 +53,7 @@ pub struct Object {
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum S3Error {
-    #[error("{0}: {1}{remedy}", remedy = remedy(.1))]
+    #[error("{}", answered(.0, .1))]
     Answered(&'static str, ErrorResponse),
     #[error("{0}: {1}")]
     Lost(&'static str, String),
@@ -209,19 +209,37 @@ impl S3Error {
     }
 }
 
+/// The text of an error response, with the remedy first where one is known: what S3 says may be long.
+fn answered(call: &str, answer: &ErrorResponse) -> String {
+    match remedy(answer) {
+        Some(remedy) => format!("{remedy} ({call}: {answer})"),
+        None => format!("{call}: {answer}"),
+    }
+}
+
 /// The remedy for an error response, if one is known.
-fn remedy(answer: &ErrorResponse) -> Cow<'static, str> {
+fn remedy(answer: &ErrorResponse) -> Option<Cow<'static, str>> {
     let is_elsewhere = answer.status.is_redirection() || answer.code == "AuthorizationHeaderMalformed";
-    match (answer.code.as_str(), &answer.region) {
-        ("AccessDenied", _) => "; allow s3:PutObject and s3:GetObject on it to these credentials".into(),
-        ("RequestTimeTooSkewed", _) => "; set this host's clock".into(),
+    let remedy: Cow<'static, str> = match (answer.code.as_str(), &answer.region) {
+        // S3 passes on what KMS said, in words alone.
+        ("AccessDenied", _) if answer.message.contains("kms:") || answer.message.contains("ciphertext refers to") => {
+            "allow kms:GenerateDataKey and kms:Decrypt on the bucket's KMS key to these credentials".into()
+        }
+        ("AccessDenied", _) => {
+            "allow s3:PutObject and s3:GetObject on the bucket's objects to these credentials".into()
+        }
+        (code, _) if code.starts_with("KMS.") => {
+            "see that the bucket's KMS key is enabled, in the region of the bucket".into()
+        }
+        _ if answer.is_of_another_time() => CLOCK.into(),
         // HEAD is answered without a code.
         (code, Some(region)) if is_elsewhere || (code.is_empty() && answer.status == StatusCode::BAD_REQUEST) => {
-            format!("; the bucket is in {region}: set AWS_REGION={region}").into()
+            format!("set AWS_REGION={region}, where the bucket is").into()
         }
-        _ if is_elsewhere => "; set AWS_REGION to the bucket's region".into(),
-        _ => "".into(),
-    }
+        _ if is_elsewhere => "set AWS_REGION to the bucket's region".into(),
+        _ => return None,
+    };
+    Some(remedy)
 }
 
 fn blanks(name: &str) -> S3Error {
@@ -240,17 +258,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn error_names_call_status_code_and_remedy() {
-        let answered = |status: u16, code: &str, more: &str| {
+    fn error_names_remedy_first_then_call_status_and_code() {
+        let said = |status: u16, code: &str, message: &str, more: &str| {
             let status = StatusCode::from_u16(status).unwrap_or_default();
-            let xml = format!("<Error><Code>{code}</Code><Message>so &amp; so</Message>{more}</Error>");
+            let xml = format!("<Error><Code>{code}</Code><Message>{message}</Message>{more}</Error>");
             S3Error::Answered("UploadPart", ErrorResponse::read(status, &xml)).to_string()
         };
-        let text = answered(403, "AccessDenied", "");
-        let expected = "UploadPart: 403 Forbidden AccessDenied so & so; allow s3:PutObject";
-        assert!(text.starts_with(expected), "{text}");
+        let answered = |status: u16, code: &str, more: &str| said(status, code, "so &amp; so", more);
+        assert_eq!(
+            answered(403, "AccessDenied", ""),
+            "allow s3:PutObject and s3:GetObject on the bucket's objects to these credentials \
+             (UploadPart: 403 Forbidden AccessDenied so & so)"
+        );
+        assert_eq!(
+            answered(404, "NoSuchBucket", ""),
+            "UploadPart: 404 Not Found NoSuchBucket so & so"
+        );
         let text = answered(301, "PermanentRedirect", "");
-        assert!(text.ends_with("; set AWS_REGION to the bucket's region"), "{text}");
+        assert!(text.starts_with("set AWS_REGION to the bucket's region ("), "{text}");
+        // A refusal of KMS' bears the code of S3's own.
+        for message in [
+            "User: arn:aws:sts::111122223333:assumed-role/a/i-0 is not authorized to perform: kms:GenerateDataKey on \
+             resource: arn:aws:kms:eu-central-1:111122223333:key/1 because no identity-based policy allows the \
+             kms:GenerateDataKey action",
+            "The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you \
+             are not allowed to access.",
+        ] {
+            let text = said(403, "AccessDenied", message, "");
+            assert!(
+                text.starts_with("allow kms:GenerateDataKey and kms:Decrypt on the bucket's KMS key"),
+                "{text}"
+            );
+        }
+        let text = answered(400, "KMS.DisabledException", "");
+        assert!(text.starts_with("see that the bucket's KMS key is enabled"), "{text}");
+        let text = answered(403, "RequestTimeTooSkewed", "");
+        assert!(text.starts_with("set this host's clock"), "{text}");
         for (status, code, more) in [
             (400, "AuthorizationHeaderMalformed", "<Region>eu-west-1</Region>"),
             (
@@ -271,7 +314,7 @@ mod tests {
         ] {
             let text = answered(status, code, more);
             assert!(
-                text.ends_with("; the bucket is in eu-west-1: set AWS_REGION=eu-west-1"),
+                text.starts_with("set AWS_REGION=eu-west-1, where the bucket is (UploadPart: "),
                 "{text}"
             );
         }

@@ -18,6 +18,8 @@ use super::consistency::ErrorClass;
 const TIMEOUT: Duration = Duration::from_mins(5);
 /// Size of the largest response that is read as text, bytes.
 pub(super) const LARGEST: usize = 64 << 10;
+/// What to do about a request that AWS takes for one of another time.
+pub(super) const CLOCK: &str = "set this host's clock";
 /// A response other than success.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{}", format!("{status} {code} {message}").trim_end())]
@@ -45,6 +47,19 @@ impl ErrorResponse {
             region: element(xml, "Region")
                 .or_else(|| region_of(&element(xml, "Endpoint")?))
                 .filter(|region| is_region(region)),
+        }
+    }
+
+    /// Whether the request was signed at a time that is not AWS' own.
+    pub(super) fn is_of_another_time(&self) -> bool {
+        match self.code.as_str() {
+            "RequestTimeTooSkewed" | "RequestExpired" | "RequestInTheFuture" => true,
+            // Mostly another secret, unless the message speaks of time.
+            "SignatureDoesNotMatch" | "InvalidSignatureException" => {
+                let of_time = ["Signature expired", "Signature not yet current"];
+                of_time.iter().any(|words| self.message.contains(words))
+            }
+            _ => false,
         }
     }
 

@@ -221,9 +221,10 @@ resource "aws_iam_role_policy" "publish" {
         Condition = local.marked
       },
       {
+        # EC2 reads it with these rights for a launch template that names it in the place of an image (resolve:ssm:…).
         Sid      = "Publish"
         Effect   = "Allow"
-        Action   = ["ssm:GetParameter", "ssm:PutParameter"]
+        Action   = ["ssm:GetParameter", "ssm:GetParameters", "ssm:PutParameter"]
         Resource = "arn:${local.partition}:ssm:*:*:parameter${var.image_parameter}"
       },
     ])

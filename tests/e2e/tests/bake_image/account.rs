@@ -158,6 +158,31 @@ impl AwsAccount {
         serde_json::from_slice(&output.stdout).with_context(|| format!("aws {line}"))
     }
 
+    /// A subnet of a VPC of its own, whose way out is a NAT gateway.
+    ///
+    /// # Errors
+    /// It is refused.
+    pub(crate) fn private_subnet(&self, vpc_block: &str, block: &str) -> Result<String> {
+        let id = |made: Value, path: &str| -> Result<String> {
+            let id = made.pointer(path).and_then(Value::as_str);
+            Ok(id.with_context(|| format!("no {path}"))?.to_owned())
+        };
+        let vpc = self.aws(&format!("ec2 create-vpc --cidr-block {vpc_block}"))?;
+        let vpc = id(vpc, "/Vpc/VpcId")?;
+        let subnet = self.aws(&format!("ec2 create-subnet --vpc-id {vpc} --cidr-block {block}"))?;
+        let subnet = id(subnet, "/Subnet/SubnetId")?;
+        let gateway = self.aws(&format!(
+            "ec2 create-nat-gateway --subnet-id {subnet} --connectivity-type private"
+        ))?;
+        let gateway = id(gateway, "/NatGateway/NatGatewayId")?;
+        let tables = self.aws(&format!("ec2 describe-route-tables --filters Name=vpc-id,Values={vpc}"))?;
+        let table = id(tables, "/RouteTables/0/RouteTableId")?;
+        self.aws(&format!(
+            "ec2 create-route --route-table-id {table} --destination-cidr-block 0.0.0.0/0 --nat-gateway-id {gateway}"
+        ))?;
+        Ok(subnet)
+    }
+
     /// Ids of the snapshots of an image.
     ///
     /// # Errors

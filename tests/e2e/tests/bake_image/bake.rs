@@ -186,12 +186,9 @@ fn an_image_of_two_volumes_comes_of_it(
     let former = account.aws(&format!("ec2 create-snapshot --volume-id {volume}"))?;
     let former = former["SnapshotId"].as_str().context("no snapshot")?;
     // A subnet that is reached by private addresses: the port is open to the one of the machine that bakes.
-    let vpc = account.aws("ec2 create-vpc --cidr-block 10.215.0.0/24")?;
-    let vpc = vpc["Vpc"]["VpcId"].as_str().context("no VPC")?;
-    let subnet = account.aws(&format!("ec2 create-subnet --vpc-id {vpc} --cidr-block 10.215.0.0/28"))?;
-    let subnet = subnet["Subnet"]["SubnetId"].as_str().context("no subnet")?;
+    let subnet = account.private_subnet("10.215.0.0/24", "10.215.0.0/28")?;
     let variables = [
-        ("subnet_id", subnet),
+        ("subnet_id", subnet.as_str()),
         ("ssh_interface", "private_ip"),
         ("chain_gib", "8"),
     ];

@@ -96,7 +96,7 @@ fn bake_that_cannot_succeed_is_refused_before_anything_is_made() -> Result<()> {
     let (mut account, _vendor) = ready()?;
     let (deb, tools) = (package()?, account.dir().join("tools"));
     let (_, private) = subnet(&account)?;
-    let cases: [(&[(&str, &str)], &str); 23] = [
+    let cases: [(&[(&str, &str)], &str); 24] = [
         (&[("PATH", "/usr/bin:/bin")], "not installed: aws packer; docs/bake.md"),
         (
             &[("AWS_REGION", "Frankfurt")],
@@ -149,6 +149,14 @@ fn bake_that_cannot_succeed_is_refused_before_anything_is_made() -> Result<()> {
         (
             &[("SUBNET", &private), ("PKR_VAR_ssh_interface", "private_ip")],
             "this machine has no route to",
+        ),
+        (
+            &[
+                ("SUBNET", &private),
+                ("PKR_VAR_ssh_interface", "private_ip"),
+                ("PKR_VAR_ssh_source_cidrs", r#"["10.0.0.0/8"]"#),
+            ],
+            "a default route (0.0.0.0/0 to a NAT gateway), or set SUBNET to a subnet that has one",
         ),
         (
             &[("PKR_VAR_kms_key_id", "alias/nothing")],
@@ -243,6 +251,7 @@ fn configuration_or_vendor_that_fails_the_bake_is_refused_at_once() -> Result<()
 
     // What the vendor's key did not sign ends the bake as well before an instance is started.
     fs::write(&config, CONFIG)?;
+    account.set("FROM", "genesis");
     fs::write(list.with_file_name("published.gpg"), "")?;
     let ran = account.script("packer/bake", &[&config.display().to_string()])?;
     ensure!(
@@ -308,6 +317,7 @@ fn arm64_needs_a_node_and_a_package_for_it_and_bakes_on_its_own_base() -> Result
 
     // The emulated account has no base for it, which is the first that Packer looks for.
     account.set("PLATFORMS", "amd64 arm64");
+    account.set("FROM", "genesis");
     account.set("PKR_VAR_custom_endpoint_ec2", &endpoint());
     let config = account.dir().join("agent.toml").display().to_string();
     let told = said(&account.script("packer/bake", &[&config])?);

@@ -27,17 +27,15 @@ fn user_data(account: &AwsAccount, vendor: &Vendor, config: &str) -> Result<(Str
     account.aws(&format!(
         "iam create-instance-profile --instance-profile-name {BUILDER}"
     ))?;
-    let vpc = account.aws("ec2 create-vpc --cidr-block 10.98.0.0/24")?;
-    let vpc = vpc["Vpc"]["VpcId"].as_str().context("no VPC")?;
-    let subnet = account.aws(&format!("ec2 create-subnet --vpc-id {vpc} --cidr-block 10.98.0.0/28"))?;
-    let subnet = subnet["Subnet"]["SubnetId"].as_str().context("no subnet")?;
+    let subnet = account.private_subnet("10.98.0.0/24", "10.98.0.0/28")?;
     let mut bake = account.configured("bash", "bake");
     bake.arg(root().join("packer/bake")).arg(folder.join("agent.toml"));
     let path = format!("{}:{}:/usr/bin:/bin", folder.display(), tools().display());
     bake.env("PATH", path).env("SUBNET", subnet).env("PROFILE", BUILDER);
     bake.env("DEB", package()?)
         .env("OUTPUT", &output)
-        .env("VERSIONS", vendor.list());
+        .env("VERSIONS", vendor.list())
+        .env("FROM", "genesis");
     // The stand-in for Packer writes no manifest, which ends the bake behind it.
     let told = said(&wait::run(120, &mut bake)?);
     let data = fs::read_to_string(output.join("user-data")).with_context(|| told.clone())?;

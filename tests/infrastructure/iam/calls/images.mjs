@@ -68,7 +68,7 @@ export function calls(stack) {
         call('ec2:CreateTags', { 'arn:aws:ec2:eu-west-1::image/ami-copy': {} }, { ...marking, 'ec2:CreateAction': 'CopyImage' }),
         ...several('ec2', 'ModifyImageAttribute DeregisterImage', { 'ec2:image/ami-1': marked }),
         ...several('ec2', 'ModifySnapshotAttribute DeleteSnapshot', { 'ec2:snapshot/snap-1': marked }),
-        ...several('ssm', 'GetParameter PutParameter', `ssm:parameter/t0rn-agent/${stack}/ami`),
+        ...several('ssm', 'GetParameter GetParameters PutParameter', `ssm:parameter/t0rn-agent/${stack}/ami`),
         call('kms:CreateGrant', 'kms:key/1', { 'kms:ViaService': 'ec2.eu-west-1.amazonaws.com', 'kms:GrantIsForAWSResource': 'true' }),
       ],
       mustNot: [
@@ -81,7 +81,7 @@ export function calls(stack) {
         call('ec2:ModifySnapshotAttribute', { 'ec2:snapshot/snap-keys': { ...snapshotOfKeys, ...marked } }),
         call('ec2:RunInstances', { 'ec2:instance/i-1': {} }, marking),
         call('ssm:PutParameter', `ssm:parameter/t0rn-agent/${beside(stack)}/ami`),
-        call('ssm:GetParameter', 'ssm:parameter/database/password'),
+        ...several('ssm', 'GetParameter GetParameters', 'ssm:parameter/database/password'),
       ],
     },
   }

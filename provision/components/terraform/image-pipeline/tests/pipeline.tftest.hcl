@@ -140,6 +140,15 @@ run "whoever_removes_images_sees_who_uses_them" {
     ], flatten([for statement in jsondecode(aws_iam_role_policy.publish.policy).Statement : statement.Action if statement.Resource == "*"]))) == 0
     error_message = "packer/prune asks all of these before it removes an image"
   }
+
+  # A launch template may name the parameter, and EC2 resolves it with the caller's rights.
+  assert {
+    condition = anytrue([
+      for statement in jsondecode(aws_iam_role_policy.publish.policy).Statement :
+      contains(flatten([statement.Action]), "ssm:GetParameters") && statement.Resource == "arn:aws:ssm:*:*:parameter/t0rn-agent/t0rn-ec1-dev/ami"
+    ])
+    error_message = aws_iam_role_policy.publish.policy
+  }
 }
 
 run "only_this_stack_s_parameter_is_written_and_not_by_who_bakes" {
