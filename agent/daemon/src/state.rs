@@ -97,6 +97,9 @@ pub fn remedy_among(mounts: &[Mount], error: &io::Error, dir: &Path) -> &'static
             "agent.state_dir is read-only for the agent alone, not its disk: name it in ReadWritePaths= of a drop-in for the \
              service, or mount it writable"
         }
+        io::ErrorKind::ResourceBusy | io::ErrorKind::CrossesDevices => {
+            "mount agent.state_dir as a whole, not a file in it, which cannot be replaced"
+        }
         _ if error
             .raw_os_error()
             .is_some_and(|code| DAMAGED.contains(&Errno::from_raw_os_error(code))) =>

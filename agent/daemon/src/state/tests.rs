@@ -252,6 +252,8 @@ fn refusal_names_its_reason_once_and_the_remedy_of_that_reason() {
             30,
             "read-only for the agent alone, not its disk: name it in ReadWritePaths=",
         ),
+        (16, "mount agent.state_dir as a whole"),
+        (18, "mount agent.state_dir as a whole"),
         (5, "has an error: look at dmesg"),
         (117, "has an error: look at dmesg"),
         (74, "has an error: look at dmesg"),
