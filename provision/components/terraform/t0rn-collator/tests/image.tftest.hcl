@@ -165,6 +165,23 @@ run "refuses_a_chain_that_begins_empty" {
   expect_failures = [aws_launch_template.this]
 }
 
+run "refuses_an_image_with_an_empty_volume" {
+  command = plan
+
+  override_data {
+    target = data.aws_ami.this
+    values = {
+      id               = "ami-0123456789abcdef0"
+      architecture     = "x86_64"
+      root_device_name = "/dev/xvda"
+
+      block_device_mappings = [{ device_name = "/dev/sdf", ebs = { volume_size = "200", snapshot_id = "" }, no_device = "", virtual_name = "" }]
+    }
+  }
+
+  expect_failures = [aws_launch_template.this]
+}
+
 run "refuses_more_operations_than_the_image_s_volume_gives" {
   command = plan
 
