@@ -67,7 +67,8 @@ resource "aws_ssm_document" "agent" {
       name         = "prometheus"
       precondition = { StringEquals = ["platformType", "Linux"] }
       inputs = {
-        timeoutSeconds = "600"
+        # The pauses, and the wait for a lock of dpkg's; less than the interval below.
+        timeoutSeconds = "1500"
         runCommand = split("\n", templatefile("${path.module}/install.sh.tftpl", {
           configuration = base64encode(local.configuration)
         }))
@@ -76,13 +77,14 @@ resource "aws_ssm_document" "agent" {
   })
 }
 
-# Instances come and go; each is set up when it registers.
+# Instances come and go; each is set up when it registers, and a run that failed is repeated.
 resource "aws_ssm_association" "agent" {
   count = length(local.writes)
 
-  name             = aws_ssm_document.agent[count.index].name
-  association_name = "${var.stack}-prometheus-agent"
-  document_version = aws_ssm_document.agent[count.index].latest_version
+  name                = aws_ssm_document.agent[count.index].name
+  association_name    = "${var.stack}-prometheus-agent"
+  document_version    = aws_ssm_document.agent[count.index].latest_version
+  schedule_expression = "rate(30 minutes)"
 
   targets {
     key    = "tag:aws:autoscaling:groupName"

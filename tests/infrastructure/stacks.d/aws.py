@@ -1,6 +1,6 @@
 """An emulated AWS on 127.0.0.1 (moto), with what the workflows of the stacks need that moto lacks.
 
-Instance refreshes are taken and end at once. Each call is recorded (tests/infrastructure/calls.py),
+Instance refreshes are taken and end at once, and images have the chain's volume. Each call is recorded (tests/infrastructure/calls.py),
 and with $T0RN_AUTHORIZER those of the workflows' roles are refused where a role has no right (enforcement.py).
 
 usage: aws.py PORT
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.core.responses import ActionResult
+from moto.ec2.models.amis import Ami
 from moto.server import main
 
 sys.dont_write_bytecode = True
@@ -36,6 +37,15 @@ def describe_instance_refreshes(self):
     return ActionResult({"InstanceRefreshes": found})
 
 
+root_alone = Ami.block_device_mappings.fget
+
+
+def with_chain(self):
+    (root,) = root_alone(self)
+    return [root, root | {"DeviceName": "/dev/sdf"}]
+
+
+Ami.block_device_mappings = property(with_chain)
 AutoScalingResponse.start_instance_refresh = start_instance_refresh
 AutoScalingResponse.describe_instance_refreshes = describe_instance_refreshes
 

@@ -38,6 +38,14 @@ run "writes_what_the_example_says_to_the_workspace" {
   }
 
   assert {
+    condition = (
+      aws_ssm_association.agent[0].schedule_expression == "rate(30 minutes)" && aws_ssm_association.agent[0].apply_only_at_cron_interval != true &&
+      tonumber(jsondecode(aws_ssm_document.agent[0].content).mainSteps[0].inputs.timeoutSeconds) < 30 * 60
+    )
+    error_message = "one failure at the first boot leaves an instance without a Prometheus, or runs overlap"
+  }
+
+  assert {
     condition     = length(aws_vpc_security_group_ingress_rule.exporter) == 0
     error_message = "a port is opened that is not needed"
   }

@@ -90,6 +90,9 @@ resource "aws_ssm_association" "collect" {
   association_name    = "${local.name}-collect-metrics"
   document_version    = aws_ssm_document.collect.latest_version
   compliance_severity = "HIGH"
+  # Beside the run when an instance registers: one that failed is repeated, and what was changed on the host is put right. It is the
+  # shortest interval that there is.
+  schedule_expression = "rate(30 minutes)"
 
   targets {
     key    = "tag:aws:autoscaling:groupName"

@@ -92,8 +92,8 @@ resource "aws_launch_template" "this" {
 
   lifecycle {
     precondition {
-      condition     = var.chain_volume_gib != null || var.chain_snapshot_id != null || contains([for mapping in data.aws_ami.this.block_device_mappings : mapping.device_name], var.chain_device)
-      error_message = "the image ${data.aws_ami.this.id} brings no volume as ${var.chain_device}: name the device of its chain as chain_device, or give chain_volume_gib to begin with an empty one."
+      condition     = var.chain_snapshot_id != null || contains([for mapping in data.aws_ami.this.block_device_mappings : mapping.device_name if try(mapping.ebs.snapshot_id, null) != ""], var.chain_device)
+      error_message = "name the device of the chain in the image ${data.aws_ami.this.id} as chain_device, or a snapshot of a baked chain as chain_snapshot_id: the image brings no chain as ${var.chain_device}, and on an empty volume Docker does not start, for only a bake formats one. To begin without any chain, bake with FROM=genesis."
     }
 
     precondition {

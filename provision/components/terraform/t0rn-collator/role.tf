@@ -2,6 +2,8 @@ locals {
   ec2       = "arn:${local.partition}:ec2:${var.region}:${local.account_id}"
   volume    = "${local.ec2}:volume/${var.identity_volume_id}"
   log_group = "arn:${local.partition}:logs:${var.region}:${local.account_id}:log-group:/t0rn-agent/${module.label.stack}/metrics"
+  # Neither of them given: nothing.
+  keys      = distinct(compact([var.kms_key_arn, var.identity_kms_key_arn]))
   group_arn = "arn:${local.partition}:autoscaling:${var.region}:${local.account_id}:autoScalingGroup:*:autoScalingGroupName/${local.id}"
 
   statements = concat(
@@ -61,11 +63,11 @@ locals {
       },
     ],
     # Who attaches an encrypted volume lets EBS use its key; with the account's default key, every principal of the account may.
-    var.kms_key_arn == null ? [] : [{
+    length(local.keys) == 0 ? [] : [{
       Sid       = "UseOfTheKeyByEbs"
       Effect    = "Allow"
       Action    = ["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey"]
-      Resource  = [var.kms_key_arn]
+      Resource  = local.keys
       Condition = { StringEquals = { "kms:ViaService" = "ec2.${var.region}.amazonaws.com" } }
     }],
   )

@@ -339,7 +339,7 @@ variable "chain_volume_initialization_rate" {
 }
 
 variable "chain_snapshot_id" {
-  description = "Start the chain from this snapshot and not from the image's; it has to be encrypted."
+  description = "Start the chain from this snapshot and not from the image's; it has to be encrypted, and its file system to bear the label t0rn-chain, as a bake gives it."
   type        = string
   default     = null
 
@@ -350,13 +350,24 @@ variable "chain_snapshot_id" {
 }
 
 variable "kms_key_arn" {
-  description = "Key for the volumes, the identity's included, whose policy lets Auto Scaling's service role use it; null for the account's default key of EBS."
+  description = "Key for the instance's volumes, whose policy lets Auto Scaling's service role use it; null for the account's default key of EBS."
   type        = string
   default     = null
 
   validation {
     condition     = var.kms_key_arn == null || can(regex("^arn:${module.label.partition}:kms:${var.region}:[0-9]{12}:key/.+$", var.kms_key_arn))
     error_message = "kms_key_arn must be the ARN of a key of ${var.region} (no alias), such as arn:${module.label.partition}:kms:${var.region}:111122223333:key/…, or null for the account's default key."
+  }
+}
+
+variable "identity_kms_key_arn" {
+  description = "Key of the identity volume, which the instance attaches: the output kms_key_arn of t0rn-identity; null or an empty text for the account's default key of EBS."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.identity_kms_key_arn == null || var.identity_kms_key_arn == "" || can(regex("^arn:${module.label.partition}:kms:${var.region}:[0-9]{12}:key/.+$", var.identity_kms_key_arn))
+    error_message = "identity_kms_key_arn must be the ARN of a key of ${var.region} (no alias), such as arn:${module.label.partition}:kms:${var.region}:111122223333:key/…, or null for the account's default key."
   }
 }
 

@@ -7,3 +7,8 @@ output "availability_zone" {
   description = "The zone of the volume, and so of the collator."
   value       = aws_ebs_volume.this.availability_zone
 }
+
+output "kms_key_arn" {
+  description = "The key that was given for the volume, which the collator's role has to use; null with the account's default key."
+  value       = var.kms_key_arn
+}

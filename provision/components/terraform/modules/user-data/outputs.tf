@@ -11,4 +11,9 @@ output "cloud_config" {
     condition     = length(local.cloud_config) <= 16384
     error_message = "the user-data has ${length(local.cloud_config)} bytes, and EC2 takes 16384: shorten collator_command, or put files on the image."
   }
+
+  precondition {
+    condition     = length(local.contradictions) == 0
+    error_message = "agent_settings contradict each other, a default or another variable, and the agent refuses that when it starts: ${join("; ", local.contradictions)}."
+  }
 }

@@ -66,6 +66,15 @@ run "whatever_instance_the_group_starts_is_configured" {
   }
 }
 
+run "a_run_that_failed_is_repeated" {
+  command = apply
+
+  assert {
+    condition     = aws_ssm_association.collect.schedule_expression == "rate(30 minutes)" && aws_ssm_association.collect.apply_only_at_cron_interval != true
+    error_message = "one failure at the first boot leaves an instance without metrics"
+  }
+}
+
 run "the_log_does_not_live_for_ever" {
   command = plan
 

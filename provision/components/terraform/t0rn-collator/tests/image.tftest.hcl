@@ -153,7 +153,8 @@ run "refuses_an_image_without_a_chain" {
   expect_failures = [aws_launch_template.this]
 }
 
-run "a_chain_may_begin_empty" {
+# A machine finds the chain by its file system's label, and formats nothing.
+run "refuses_a_chain_that_begins_empty" {
   command = plan
 
   variables {
@@ -161,10 +162,24 @@ run "a_chain_may_begin_empty" {
     chain_volume_gib = 200
   }
 
-  assert {
-    condition     = one(aws_launch_template.this.block_device_mappings[1].ebs).volume_size == 200 && one(aws_launch_template.this.block_device_mappings[1].ebs).encrypted == "true"
-    error_message = "got ${jsonencode(aws_launch_template.this.block_device_mappings)}"
+  expect_failures = [aws_launch_template.this]
+}
+
+run "refuses_an_image_with_an_empty_volume" {
+  command = plan
+
+  override_data {
+    target = data.aws_ami.this
+    values = {
+      id               = "ami-0123456789abcdef0"
+      architecture     = "x86_64"
+      root_device_name = "/dev/xvda"
+
+      block_device_mappings = [{ device_name = "/dev/sdf", ebs = { volume_size = "200", snapshot_id = "" }, no_device = "", virtual_name = "" }]
+    }
   }
+
+  expect_failures = [aws_launch_template.this]
 }
 
 run "refuses_more_operations_than_the_image_s_volume_gives" {

@@ -138,6 +138,33 @@ run "a_boundary_bounds_it" {
   }
 }
 
+run "the_identity_volume_s_key_may_be_used_too" {
+  command = plan
+
+  variables {
+    kms_key_arn          = "arn:aws:kms:eu-central-1:111122223333:key/1234"
+    identity_kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/5678"
+  }
+
+  assert {
+    condition     = one([for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Resource if contains(statement.Action, "kms:CreateGrant")]) == [var.kms_key_arn, var.identity_kms_key_arn]
+    error_message = "got ${aws_iam_role_policy.this.policy}"
+  }
+}
+
+run "without_a_key_no_right_to_one" {
+  command = plan
+
+  variables {
+    identity_kms_key_arn = ""
+  }
+
+  assert {
+    condition     = !strcontains(aws_iam_role_policy.this.policy, "kms:")
+    error_message = "got ${aws_iam_role_policy.this.policy}"
+  }
+}
+
 run "a_key_of_ones_own_may_be_used_by_ebs_alone" {
   command = plan
 

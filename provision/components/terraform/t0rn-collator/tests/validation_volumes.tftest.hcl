@@ -86,6 +86,16 @@ run "refuses_the_alias_of_a_key" {
   expect_failures = [var.kms_key_arn]
 }
 
+run "refuses_an_alias_for_the_identity_s_key" {
+  command = plan
+
+  variables {
+    identity_kms_key_arn = "alias/identity"
+  }
+
+  expect_failures = [var.identity_kms_key_arn]
+}
+
 run "refuses_half_an_operation" {
   command = plan
 

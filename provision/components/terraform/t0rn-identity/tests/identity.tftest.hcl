@@ -112,7 +112,7 @@ run "a_key_and_a_boundary_of_ones_own" {
   }
 
   assert {
-    condition     = aws_ebs_volume.this.kms_key_id == var.kms_key_arn && aws_iam_role.snapshots.permissions_boundary == var.permissions_boundary_arn
+    condition     = aws_ebs_volume.this.kms_key_id == var.kms_key_arn && output.kms_key_arn == var.kms_key_arn && aws_iam_role.snapshots.permissions_boundary == var.permissions_boundary_arn
     error_message = "the key or the boundary is not used"
   }
 }

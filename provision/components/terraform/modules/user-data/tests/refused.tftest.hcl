@@ -21,7 +21,7 @@ run "takes_the_ends_of_what_the_agent_takes" {
   command = plan
 
   variables {
-    collator_ports = ["65535:1", "0.0.0.0:9999:59999/udp"]
+    collator_ports = ["65535:1/udp", "0.0.0.0:9999:59999/udp"]
     agent_settings = { collator = { stop_timeout = "59m60s", nofile = "1024", network = "nonet", memory = "6MiB" }, host = { disk_warn_percent = "0" }, metrics = { listen = "[::]:65535" } }
   }
 
