@@ -163,7 +163,8 @@ async fn permanent_error_names_call_and_code_without_retry() {
     let over = bucket.upload_part("key", &id, 0, Bytes::new()).await.unwrap_err();
     assert!(over.is_no_upload(), "{over}");
     let denied = bucket.begin_upload("key").await.unwrap_err().to_string();
-    let expected = "allow s3:PutObject and s3:GetObject on the bucket's objects to these credentials (CreateMultipartUpload: 403 ";
+    let expected =
+        "allow s3:PutObject and s3:GetObject on the bucket's objects to these credentials (CreateMultipartUpload: 403 ";
     assert!(denied.starts_with(expected), "{denied}");
     assert_eq!(store.asked.lock().unwrap().len(), 2);
 }

@@ -16,6 +16,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use t0rn_agent_tests::agent::{Agent, SYNCING};
+use t0rn_agent_tests::engine::Engine;
 use t0rn_agent_tests::sim::Chain;
 use t0rn_agent_tests::sim::control::{Command, Cure};
 use t0rn_agent_tests::wait::{self, LATER, LONG, SOON};
