@@ -292,7 +292,7 @@ fn moved_tag_is_followed_if_enabled_and_bad_image_is_tried_once() -> Result<()> 
     let run = agent.run_id()?;
     agent.stays(&run, Duration::from_secs(6))?;
     let good = push("good", &["--sim-peers", "9"])?;
-    agent.wait_for("an update", SOON, |s| s["update"]["result"] == "done")?;
+    agent.wait_for("an update", LATER, |s| s["update"]["result"] == "done")?;
     runs(&good)?;
     agent.starts()?;
     Ok(())
