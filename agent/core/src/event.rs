@@ -247,6 +247,14 @@ pub enum Command {
 impl Command {
     pub const START: Self = Self::Start { automatic: false };
     pub const STOP: Self = Self::Stop { automatic: false };
+
+    /// Whether no person decided it.
+    pub fn is_automatic(&self) -> bool {
+        matches!(
+            self,
+            Self::Stop { automatic: true } | Self::Start { automatic: true } | Self::Update { automatic: true, .. }
+        )
+    }
 }
 
 /// How an action of ours ended.

@@ -87,7 +87,7 @@ pub struct Recorder {
 }
 
 /// Why records are not on disk; `None` where they are.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Unsaved {
     lines: Option<String>,
     /// Of the last incident; until one is kept, or lines are again.

@@ -83,11 +83,11 @@ impl BootTime {
 
 /// What a person does about an error of a file in `dir`, which is in `agent.state_dir`. Blocks on the disk.
 pub fn remedy(error: &io::Error, dir: &Path) -> &'static str {
-    remedy_among(&Mount::all().unwrap_or_default(), error, dir)
+    remedy_among(error, dir, &Mount::all().unwrap_or_default())
 }
 
 /// The same with a table of mounts that was read.
-pub fn remedy_among(mounts: &[Mount], error: &io::Error, dir: &Path) -> &'static str {
+pub fn remedy_among(error: &io::Error, dir: &Path, mounts: &[Mount]) -> &'static str {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free space on the disk of agent.state_dir",
         io::ErrorKind::ReadOnlyFilesystem if is_disk_read_only(dir, mounts) => {
@@ -178,7 +178,8 @@ pub fn load<T: DeserializeOwned>(dir: &Path) -> Result<Load<T>, StateError> {
     Ok(Load::SetAside(why))
 }
 
-/// The text of a regular file, or why it is none.
+/// The text of a regular file, or why it is none. Unlike files in directories of others (`agent_files`), it may have a second
+/// name, and may be reached by a link: a backup, or a place of the operator's.
 fn read(path: &Path) -> io::Result<Result<Vec<u8>, String>> {
     // A reader of a pipe would wait for a writer.
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;

@@ -115,12 +115,8 @@ impl Machine {
 
     fn on_command(&mut self, now: Time, command: Command, actions: &mut Vec<Action>) {
         let state = &mut self.state;
-        // What a person wanted is still unknown after these.
-        let says_nothing = matches!(
-            command,
-            Command::Update { .. } | Command::Stop { automatic: true } | Command::Start { automatic: true }
-        );
-        if !says_nothing {
+        // An update says nothing about whether it is to run.
+        if !command.is_automatic() && !matches!(command, Command::Update { .. }) {
             state.set_aside = None;
         }
         match command {

@@ -263,39 +263,26 @@ fn reading_line(time: Time, reading: Result<Reading, ReferenceError>) -> TraceLi
 }
 
 fn operator_line(time: Time, command: &Command) -> TraceLine {
-    let line = TraceLine::new(time, EventName::Operator);
-    let of = |word: &str| Some(word.to_owned());
-    match command {
-        Command::Restart { reason } => TraceLine {
-            command: of("restart"),
-            reason: Some(reason.clone()),
-            ..line
-        },
-        Command::Stop { automatic } => TraceLine {
-            command: of("stop"),
-            automatic: automatic.then_some(true),
-            ..line
-        },
-        Command::Start { automatic } => TraceLine {
-            command: of("start"),
-            automatic: automatic.then_some(true),
-            ..line
-        },
-        Command::Pause { seconds, reason } => TraceLine {
-            command: of("pause"),
-            reason: Some(reason.clone()),
-            seconds: Some(*seconds),
-            ..line
-        },
-        Command::Resume => TraceLine {
-            command: of("resume"),
-            ..line
-        },
-        Command::Update { image, automatic } => TraceLine {
-            command: of("update"),
-            image: Some(image.clone()),
-            automatic: automatic.then_some(true),
-            ..line
-        },
-    }
+    let mut line = TraceLine::new(time, EventName::Operator);
+    let word = match command {
+        Command::Restart { reason } => {
+            line.reason = Some(reason.clone());
+            "restart"
+        }
+        Command::Stop { .. } => "stop",
+        Command::Start { .. } => "start",
+        Command::Pause { seconds, reason } => {
+            line.seconds = Some(*seconds);
+            line.reason = Some(reason.clone());
+            "pause"
+        }
+        Command::Resume => "resume",
+        Command::Update { image, .. } => {
+            line.image = Some(image.clone());
+            "update"
+        }
+    };
+    line.command = Some(word.to_owned());
+    line.automatic = command.is_automatic().then_some(true);
+    line
 }

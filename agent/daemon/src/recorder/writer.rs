@@ -100,8 +100,13 @@ impl TraceWriter {
             self.open = None;
         }
         // The disk takes what it refused, and an incident as well.
-        self.unsaved
-            .send_if_modified(|unsaved| unsaved.lines.is_some() && std::mem::take(unsaved) != Unsaved::default());
+        self.unsaved.send_if_modified(|unsaved| {
+            let was_refused = unsaved.lines.is_some();
+            if was_refused {
+                *unsaved = Unsaved::default();
+            }
+            was_refused
+        });
     }
 
     fn append(&mut self, now: Instant, line: &RecordedLine) -> io::Result<()> {

@@ -264,7 +264,7 @@ fn refusal_names_its_reason_once_and_the_remedy_of_that_reason() {
         assert!(std::error::Error::source(&error).is_none(), "it would be said twice");
     }
     let stopped = Mount::parse(b"1 0 8:1 / / rw - ext4 /dev/a rw,emergency_ro");
-    let after_an_error = remedy_among(&stopped, &io::ErrorKind::ReadOnlyFilesystem.into(), dir.path());
+    let after_an_error = remedy_among(&io::ErrorKind::ReadOnlyFilesystem.into(), dir.path(), &stopped);
     assert!(after_an_error.contains("mounted read-only, as the kernel does after an error: look at dmesg"));
 }
 

@@ -47,7 +47,7 @@ pub(super) fn check_dir(dir: &Path, space: Option<(u64, u64)>, mounts: &[Mount])
         Ok(()) => {}
         Err(error) => {
             let error = error.into();
-            let remedy = remedy_among(mounts, &error, dir);
+            let remedy = remedy_among(&error, dir, mounts);
             return Finding::fail(CHECK, format!("cannot write to {shown}: {error}; {remedy}"));
         }
     }
